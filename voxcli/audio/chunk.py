@@ -1,0 +1,28 @@
+"""A run of samples on its way from an engine to a sink."""
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Samples: TypeAlias = NDArray[np.float32]
+"""Mono samples in [-1, 1], shape (n,)."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AudioChunk:
+    """A run of mono samples. All chunks of one stream have the same rate."""
+
+    samples: Samples
+    sample_rate: int
+    """Hz."""
+
+    @property
+    def seconds(self) -> float:
+        return len(self.samples) / self.sample_rate
+
+
+def silence(seconds: float, sample_rate: int) -> AudioChunk:
+    """Return `seconds` of nothing."""
+    return AudioChunk(np.zeros(round(seconds * sample_rate), np.float32), sample_rate)

@@ -1,0 +1,59 @@
+"""Everything that can go wrong and is worth telling the user.
+
+    VoxError
+    ├── RequestError    makes no sense, or asks for what this engine or protocol cannot do; nothing was run
+    ├── NotFound        no such voice, model or language (the message lists what there is)
+    ├── ModelError      damaged, or failed while running
+    ├── RemoteError     cannot reach the server
+    │   ├── RemoteRefused   the server said no
+    │   └── RemoteCut       the server stopped before the end
+    └── DeviceError     loudspeaker, disk, accelerator
+
+Neither HTTP statuses nor exit codes stand here: two tables translate, one at each border.
+"""
+
+import difflib
+from collections.abc import Iterable
+
+
+class VoxError(Exception):
+    """A message says what happened, with what, and what to do next."""
+
+
+class RequestError(VoxError):
+    """The request makes no sense, or asks for what cannot be done here; nothing was run."""
+
+
+class NotFound(VoxError):
+    """There is no voice, model, language or file of that name."""
+
+
+class ModelError(VoxError):
+    """A model is damaged, or failed while running."""
+
+
+class RemoteError(VoxError):
+    """A server cannot be reached."""
+
+
+class RemoteRefused(RemoteError):
+    """A server answered, and said no."""
+
+    def __init__(self, message: str, status: int) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class RemoteCut(RemoteError):
+    """A server stopped before the end of its answer."""
+
+
+class DeviceError(VoxError):
+    """The loudspeaker, the disk or the accelerator cannot do it."""
+
+
+def did_you_mean(name: str, names: Iterable[str]) -> str:
+    """Return " Did you mean 'x'?" for the nearest of `names`, or an empty string if none is near."""
+    by_folded = {candidate.casefold(): candidate for candidate in names}
+    near = difflib.get_close_matches(name.casefold(), by_folded, n=1)
+    return f" Did you mean {by_folded[near[0]]!r}?" if near else ""
