@@ -52,8 +52,12 @@ class DeviceError(VoxError):
     """The loudspeaker, the disk or the accelerator cannot do it."""
 
 
+class ListenerGone(Exception):
+    """Whoever read our output has left. Nothing is wrong, and nothing more is wanted."""
+
+
 def did_you_mean(name: str, names: Iterable[str]) -> str:
     """Return " Did you mean 'x'?" for the nearest of `names`, or an empty string if none is near."""
     by_folded = {candidate.casefold(): candidate for candidate in names}
     near = difflib.get_close_matches(name.casefold(), by_folded, n=1)
-    return f" Did you mean {by_folded[near[0]]!r}?" if near else ""
+    return f" Did you mean '{by_folded[near[0]]}'?" if near else ""

@@ -55,6 +55,10 @@ class SynthesisRequest:
     def __post_init__(self) -> None:
         if not self.text.strip():
             raise RequestError("The text is empty: there is nothing to say.")
+        try:
+            self.text.encode()
+        except UnicodeEncodeError as error:
+            raise RequestError("The text is not valid Unicode: it holds half of a character.") from error
         if not SLOWEST <= self.speed <= FASTEST:
             raise RequestError(f"The speed {self.speed:g} is outside {SLOWEST:g} to {FASTEST:g}.")
 

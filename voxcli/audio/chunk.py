@@ -26,3 +26,9 @@ class AudioChunk:
 def silence(seconds: float, sample_rate: int) -> AudioChunk:
     """Return `seconds` of nothing."""
     return AudioChunk(np.zeros(round(seconds * sample_rate), np.float32), sample_rate)
+
+
+def check_rate(chunk: AudioChunk, sample_rate: int) -> None:
+    """Raise ValueError for a chunk of another rate: whoever mixes rates must resample first."""
+    if chunk.sample_rate != sample_rate:
+        raise ValueError(f"a chunk at {chunk.sample_rate} Hz among others at {sample_rate} Hz")

@@ -1,0 +1,67 @@
+from collections.abc import Generator
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from voxcli.audio.chunk import AudioChunk
+from voxcli.audio.pcm import amplified, from_int16, to_int16
+
+
+@given(st.lists(st.integers(-32768, 32767)))
+def test_sixteen_bits_survive_the_way_through_floats(values: list[int]) -> None:
+    data = np.array(values, "<i2").tobytes()
+    assert to_int16(from_int16(data)) == data
+
+
+def test_every_sixteen_bit_value_survives() -> None:
+    data = np.arange(-32768, 32768).astype("<i2").tobytes()
+    assert to_int16(from_int16(data)) == data
+
+
+@given(st.lists(st.floats(width=32)))
+def test_any_floats_become_sixteen_bits_without_a_warning(values: list[float]) -> None:
+    assert len(to_int16(np.array(values, np.float32))) == 2 * len(values)
+
+
+def test_what_is_beyond_full_scale_is_clipped_and_what_is_no_number_is_silent() -> None:
+    samples = np.array([2, -2, np.inf, -np.inf, np.nan, 1, -1], np.float32)
+    values = np.frombuffer(to_int16(samples), "<i2").tolist()
+    assert values == [32767, -32768, 32767, -32768, 0, 32767, -32768]
+
+
+def test_rounding_is_to_the_nearest_step() -> None:
+    samples = np.array([0.4, 0.6, -0.4, -0.6], np.float32) / np.float32(32768)
+    assert np.frombuffer(to_int16(samples), "<i2").tolist() == [0, 1, 0, -1]
+
+
+def test_a_gain_scales_and_clips() -> None:
+    chunk = AudioChunk(np.array([0.25, -0.75], np.float32), 16000)
+    (louder,) = amplified(iter([chunk]), 2.0)
+    assert louder.samples.tolist() == [0.5, -1.0]
+    assert louder.samples.dtype == np.float32
+    assert louder.sample_rate == 16000
+
+
+@pytest.mark.parametrize("gain", [-1.0, float("nan"), float("inf")])
+def test_a_gain_that_is_none_is_refused(gain: float) -> None:
+    with pytest.raises(ValueError, match="a gain is"):
+        next(amplified(iter([]), gain))
+
+
+def test_closing_the_amplified_stream_closes_its_source() -> None:
+    closed = []
+
+    def source() -> Generator[AudioChunk]:
+        try:
+            while True:
+                yield AudioChunk(np.ones(10, np.float32), 16000)
+        finally:
+            closed.append(True)
+
+    chunks = source()
+    stream = amplified(chunks, 0.5)
+    next(stream)
+    stream.close()
+    assert closed == [True]

@@ -1,0 +1,42 @@
+"""Samples as 16-bit integers and back, and their loudness."""
+
+import math
+from collections.abc import Generator, Iterator
+from contextlib import AbstractContextManager, closing, nullcontext
+
+import numpy as np
+
+from voxcli.audio.chunk import AudioChunk, Samples
+
+_FULL_SCALE = 32768
+
+
+def to_int16(samples: Samples) -> bytes:
+    """Return 16-bit little-endian PCM. What is beyond [-1, 1] is clipped, NaN becomes silence."""
+    scaled = samples * np.float32(_FULL_SCALE)
+    if np.isnan(scaled).any():  # looked at first, as it never happens and mending takes longest
+        scaled = np.nan_to_num(scaled, nan=0.0)
+    data: bytes = np.rint(np.clip(scaled, -_FULL_SCALE, _FULL_SCALE - 1)).astype("<i2").tobytes()
+    return data
+
+
+def from_int16(data: bytes) -> Samples:
+    """Read 16-bit little-endian PCM. `to_int16` gives the same bytes back."""
+    return np.frombuffer(data, "<i2").astype(np.float32) / np.float32(_FULL_SCALE)
+
+
+def amplified(chunks: Iterator[AudioChunk], gain: float) -> Generator[AudioChunk]:
+    """Yield the chunks `gain` times as loud, clipped to [-1, 1]; 1 leaves them as they are."""
+    if not (math.isfinite(gain) and gain >= 0):
+        raise ValueError(f"a gain is a number from 0 up, not {gain}")
+    with closing_source(chunks):
+        for chunk in chunks:
+            if gain == 1:
+                yield chunk
+            else:
+                yield AudioChunk(np.clip(chunk.samples * np.float32(gain), -1.0, 1.0), chunk.sample_rate)
+
+
+def closing_source(chunks: Iterator[AudioChunk]) -> AbstractContextManager[object]:
+    """Close `chunks` on leaving, if it can be closed: whoever closes a stream's end cancels its start."""
+    return closing(chunks) if isinstance(chunks, Generator) else nullcontext()

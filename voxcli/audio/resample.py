@@ -1,0 +1,59 @@
+"""Sound at one rate into sound at another, piece by piece."""
+
+from collections.abc import Generator, Iterator
+
+import numpy as np
+import soxr
+
+from voxcli.audio.chunk import AudioChunk, Samples
+from voxcli.audio.pcm import closing_source
+
+
+class Resampler:
+    """Turns a stream at `from_rate` into one at `to_rate` (Hz), however the pieces are cut.
+
+    SoXR's HQ recipe: transparent at 16 bits. Its filter looks ahead, so the first samples come out after 20
+    to 60 ms of input at the rates engines use, and after 160 ms at worst (8 kHz to or from 48 kHz).
+    """
+
+    def __init__(self, from_rate: int, to_rate: int) -> None:
+        self.from_rate = from_rate
+        self.to_rate = to_rate
+        self._stream = None if from_rate == to_rate else soxr.ResampleStream(from_rate, to_rate, 1)
+        self._fed = 0
+        self._given = 0
+
+    def feed(self, samples: Samples) -> Samples:
+        """Return what is ready, which may be nothing."""
+        if self._stream is None:
+            return samples
+        self._fed += len(samples)
+        ready: Samples = self._stream.resample_chunk(np.ascontiguousarray(samples, np.float32))
+        self._given += len(ready)
+        return ready
+
+    def finish(self) -> Samples:
+        """Return the rest, so that n samples became round(n * to_rate / from_rate). Not to be fed again."""
+        if self._stream is None:
+            return np.zeros(0, np.float32)
+        rest: Samples = self._stream.resample_chunk(np.zeros(0, np.float32), last=True)
+        missing = round(self._fed * self.to_rate / self.from_rate) - self._given
+        # SoXR rounds the length its own way, and may be one sample off.
+        return rest[:missing] if len(rest) >= missing else np.pad(rest, (0, missing - len(rest)))
+
+
+def resampled(chunks: Iterator[AudioChunk], rate: int) -> Generator[AudioChunk]:
+    """Yield the same sound at `rate`. Closing it closes `chunks`.
+
+    Raises ValueError if the chunks do not all have one rate.
+    """
+    resampler: Resampler | None = None
+    with closing_source(chunks):
+        for chunk in chunks:
+            resampler = resampler or Resampler(chunk.sample_rate, rate)
+            if chunk.sample_rate != resampler.from_rate:
+                raise ValueError(f"a chunk at {chunk.sample_rate} Hz in a stream at {resampler.from_rate} Hz")
+            if len(ready := resampler.feed(chunk.samples)):
+                yield AudioChunk(ready, rate)
+        if resampler is not None and len(rest := resampler.finish()):
+            yield AudioChunk(rest, rate)
