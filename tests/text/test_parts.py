@@ -1,0 +1,70 @@
+"""Sentences and pauses out of text that is still arriving."""
+
+import logging
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from voxcli.text.marks import Pause
+from voxcli.text.parts import PartReader, read_parts
+import itertools
+
+
+def parts(text: str, *, markdown: bool = False) -> list[object]:
+    return [part.strip() if isinstance(part, str) else part for part in read_parts([text], markdown=markdown)]
+
+
+def test_sentences_come_one_by_one() -> None:
+    assert parts("One. Two! 三。四？") == ["One.", "Two!", "三。", "四？"]
+
+
+def test_pauses_stand_between_words() -> None:
+    assert parts("One [pause 0.5s] two. [pause 1s] Three.") == ["One", Pause(0.5), "two.", Pause(1.0), "Three."]
+
+
+def test_what_cannot_be_spoken_is_no_part() -> None:
+    assert parts("*** — 😀 …\n\n") == []
+
+
+def test_markdown_is_read_only_where_it_is_wanted() -> None:
+    assert parts("# Title\n\n**Bold** [link](http://x.y)", markdown=True) == ["Title", "Bold link"]
+    assert parts("**Bold**") == ["**Bold**"]
+
+
+def test_unknown_tags_are_warned_about_once(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        assert parts("Ha [laugh]. Ha [laugh]. Ho [cough].") == ["Ha.", "Ha.", "Ho."]
+    assert [record.getMessage().split()[0] for record in caplog.records] == ["[laugh]", "[cough]"]
+
+
+def test_a_pause_of_the_writer_brings_what_is_there() -> None:
+    reader = PartReader(markdown=True)
+    assert reader.feed("第一句。") == []
+    assert reader.flush() == ["第一句。"]
+    assert reader.feed("第二句。") == []
+    assert reader.finish() == ["第二句。"]
+
+
+def test_a_sentence_does_not_wait_for_the_code_below_it() -> None:
+    reader = PartReader(markdown=True)
+    said = [part for line in ("Look at this\n", "```python\n", "x = 1\n", "y = 2\n") for part in reader.feed(line)]
+    assert [str(part).strip() for part in said] == ["Look at this"]
+    assert reader.feed("```\nDone.") == []
+    assert [str(part).strip() for part in reader.finish()] == ["Done."]
+
+
+MORSELS = ["One. ", "two ", "三。", "[pause 1s]", "[laugh]", "\n\n", "**", "`x`", "- a\n", "3.14 ", "# T\n", "，"]
+TEXTS = st.lists(st.sampled_from(MORSELS)).map("".join)
+
+
+@given(TEXTS, st.lists(st.integers(0, 200)), st.booleans())
+def test_cutting_the_input_changes_nothing_that_is_heard(text: str, cuts: list[int], markdown: bool) -> None:
+    places = [0, *sorted(cut % (len(text) + 1) for cut in cuts), len(text)]
+    cut = [text[start:end] for start, end in itertools.pairwise(places)]
+
+    def heard(pieces: list[str]) -> str:
+        parts = read_parts(pieces, markdown=markdown)
+        return "|".join(part.strip() if isinstance(part, str) else f"<{part.seconds}>" for part in parts)
+
+    assert heard(cut) == heard([text])

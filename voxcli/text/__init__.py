@@ -1,0 +1,1 @@
+"""Text made ready to be spoken, while it may still be arriving."""

@@ -1,0 +1,86 @@
+"""What a character is to somebody who reads aloud."""
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from functools import lru_cache
+
+ZERO_WIDTH_JOINER = "\u200d"
+
+SOFT_ENDS = ".!?…‥⁇⁈⁉‼．"
+"""End a sentence only if what follows looks like a new one."""
+HARD_ENDS = "。！？｡।॥؟۔։።፧။།"
+"""End a sentence whatever follows, with or without a space."""
+CLAUSE_MARKS = ",;:،؛—–，、；：﹐､"
+TIGHT_CLAUSE_MARKS = "，、；：﹐､—"
+"""The clause marks that need no space after them."""
+CLOSERS = "」』”’）)]\"'»›】》〉〕］｝}〗〞*_~"
+OPENERS = "「『“‘（([«‹【《〈〔［｛{〖„‚¿¡"
+BULLETS = "-–—*+•‣◦▪·#>"
+
+_SPOKEN_SYMBOLS = frozenset("%‰&+=@<>±×÷√∞≈≠≤≥°©®™№℃℉§µ")
+_TRAILING = frozenset(SOFT_ENDS + HARD_ENDS + CLAUSE_MARKS + CLOSERS)
+
+# Thai to Khmer, kana, bopomofo and Han. Hangul is left out: Korean puts spaces between words.
+_UNSPACED = re.compile(
+    "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\u2fdf\u3005-\u3007\u3021-\u3029\u3031-\u3035\u3040-\u30ff"
+    "\u3100-\u312f\u31a0-\u31bf\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff66-\uff9f"
+    "\U00020000-\U0003ffff]"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Trait:
+    """What is worth knowing about a character, looked up once."""
+
+    columns: int
+    """In a terminal: 2 for a wide character, 0 for one that sits on another."""
+    space: bool
+    attaches: bool
+    """Belongs to the character before it: an accent, a joiner, a variation selector, a skin tone."""
+    unspaced: bool
+    """A letter of a script that puts no spaces between words."""
+    plain: bool
+    """A letter or digit of a script that does."""
+    speakable: bool
+    emoji: bool
+    trailing: bool
+    """Stands at the end of something: a mark, a closing quote or bracket, an emoji."""
+
+
+@lru_cache(maxsize=8192)
+def trait_of(char: str) -> Trait:
+    """Look up what kind of character this is."""
+    category = unicodedata.category(char)
+    attaches = (
+        category in ("Mn", "Mc", "Me")
+        or char in (ZERO_WIDTH_JOINER, "\u200c")
+        or "\U0001f3fb" <= char <= "\U0001f3ff"
+        or "\U000e0020" <= char <= "\U000e007f"
+    )
+    wide = unicodedata.east_asian_width(char) in ("W", "F")
+    unspaced = category[0] in "LN" and _UNSPACED.match(char) is not None
+    spoken = char.isalnum() or category == "Sc" or char in _SPOKEN_SYMBOLS
+    emoji = category == "So" and not spoken
+    return Trait(
+        columns=0 if attaches else 2 if wide else 1,
+        space=char.isspace(),
+        attaches=attaches,
+        unspaced=unspaced,
+        plain=char.isalnum() and not unspaced,
+        speakable=spoken,
+        emoji=emoji,
+        trailing=emoji or char in _TRAILING,
+    )
+
+
+def is_cjk(char: str) -> bool:
+    """Say whether a line that ends or begins with this character joins its neighbour without a space."""
+    trait = trait_of(char)
+    # Wide punctuation counts, wide Hangul does not; emoji are wide too, but stand among any text.
+    return trait.unspaced or (trait.columns == 2 and unicodedata.category(char)[0] == "P")
+
+
+def is_speakable(text: str) -> bool:
+    """Say whether a voice would read anything of this: a letter, a digit, or a symbol such as % or €."""
+    return any(trait_of(char).speakable for char in text)

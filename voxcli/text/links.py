@@ -1,0 +1,84 @@
+"""Addresses, link targets and HTML tags, whole or as far as they have arrived."""
+
+import re
+
+# Where an address stands among other text it ends at a blank, a bracket of HTML, a quote or a wide character.
+_ADDRESS_CHAR = r"[^\s<>\"`{}|\\^\u2018-\u201f\u2e80-\ud7ff\uf900-\uffff\U00020000-\U0003ffff]"
+_NO_HOST = r"\s/?#<>\"'`{}|\\^()\[\]\u2018-\u201f\u2e80-\ud7ff\uf900-\uffff\U00020000-\U0003ffff"
+PUNCTUATION = ".,;:!?'*_~)]"
+MOST_PUNCTUATION = 200
+
+GOES_ON = -1
+MORE = 0
+
+ADDRESS = re.compile(rf"(?:https?://|www\.)(?P<host>[^{_NO_HOST}]*)", re.IGNORECASE)
+ADDRESS_SO_FAR = re.compile(r"h|ht|htt|https?|https?:|https?:/|w|ww|www", re.IGNORECASE)
+ADDRESS_START = rf"(?:https?://|www\.|(?:{ADDRESS_SO_FAR.pattern})\Z)"
+PATH_RUN = re.compile(rf"(?:(?![{re.escape(PUNCTUATION)}]){_ADDRESS_CHAR})+")
+PATH_PUNCTUATION = re.compile(rf"[{re.escape(PUNCTUATION)}]{{1,{MOST_PUNCTUATION}}}")
+
+AUTOLINK = re.compile(r"<(?P<address>[A-Za-z][A-Za-z0-9+.-]{1,31}:[^\s<>]*)>")
+MAIL = re.compile(r"<(?P<address>[^\s<>@:]+@[^\s<>@]+)>")
+
+_FLAGS = "open|hidden|async|defer|disabled|checked|selected|required|readonly|controls|autoplay|loop|muted"
+_VALUE = r"\"[^\"]*\"|'[^']*'|[^\s\"'=<>`]+"
+_ATTRIBUTES = rf"(?:\s+(?:[A-Za-z_:@][\w:.@-]*=(?:{_VALUE})|(?:{_FLAGS})(?=[\s/>])))*+"
+_NAME = r"[A-Za-z][A-Za-z0-9-]*"
+HTML = re.compile(rf"</?(?P<name>{_NAME}){_ATTRIBUTES}\s*/?>|<[!?][A-Za-z][^<>]*>")
+# A bare word after the name has to turn out to be an attribute: "if a <b then" is no tag.
+HTML_SO_FAR = re.compile(
+    rf"<(?:[A-Za-z/!?][^\s<>]*)?|<[!?][A-Za-z][^<>]*"
+    rf"|</?{_NAME}{_ATTRIBUTES}(?:\s*/?|\s+[A-Za-z_:@][\w:.@-]*(?:=(?:\"[^\"]*|'[^']*|[^\s\"'=<>`]*))?)"
+)
+SPACED_HTML = re.compile(r"(?:br|hr|p|div|li|[uod]l|d[dt]|table|t[rdh]|h[1-6]|blockquote|pre|section)", re.IGNORECASE)
+"""The tags that part what stands before and after them."""
+
+BRACKET = re.compile(r"\[(?:[^\[\]\\]++|\\.|\[(?:[^\[\]\\]++|\\.)*+\])*+\]", re.DOTALL)
+_IN_PARENS = r"\((?:[^()\\\n]++|\\.|\((?:[^()\\\n]++|\\.)*+\))*+"
+_PARENS = re.compile(_IN_PARENS + r"\)")
+_PARENS_SO_FAR = re.compile(_IN_PARENS + r"(?:\((?:[^()\\\n]++|\\.)*+)?\\?")
+_TARGET = re.compile(r"\(\s*(?:<[^<>]*>|[^\s<>]*)(?:\s+(?:\"[^\"]*\"|'[^']*'|\([^()]*\)))?\s*\)")
+_LONG_ADDRESS = re.compile(r"\(\S*[/:]\S*")
+_REFERENCE = re.compile(r"\[(?!\^)[^\[\]\\\n]*\]")
+_REFERENCE_SO_FAR = re.compile(r"\[(?!\^)[^\[\]\\\n]*")
+_PAUSE = re.compile(r"\[\s*pause\b", re.IGNORECASE)
+
+
+def host_of(address: str) -> str:
+    """Return what to say for an address: the name of its host, or who gets the mail."""
+    if "//" not in address and not address.lower().startswith("www."):
+        return address.removeprefix("mailto:").removeprefix("tel:")
+    rest = address.split("//", 1)[-1]
+    host = re.split(r"[/?#]", rest, maxsplit=1)[0].rsplit("@", 1)[-1]
+    return re.sub(r":\d*$", "", host).removeprefix("www.")
+
+
+def find_target(window: str, label: int, end: int, *, complete: bool) -> int | None:
+    """Find where the target after a label in brackets ends: `(address "title")` or `[reference]`.
+
+    Args:
+        window: begins with the link or the image.
+        label: where its label begins.
+        end: where its label ends.
+        complete: whether no more text is to be waited for.
+
+    Returns:
+        An index; MORE if more text is needed; GOES_ON if an address has no end within the window;
+        None if the label has no target.
+    """
+    after = window[end : end + 1]
+    if not after:
+        return None if complete else MORE
+    if after == "(":
+        if parens := _PARENS.match(window, end):
+            return parens.end() if _TARGET.fullmatch(parens[0]) else None
+        if not _PARENS_SO_FAR.fullmatch(window, end):
+            return None
+        if not complete:
+            return MORE
+        return GOES_ON if _LONG_ADDRESS.fullmatch(window, end) else None
+    if after == "[" and not _PAUSE.match(window, label) and not _PAUSE.match(window, end):
+        if reference := _REFERENCE.match(window, end):
+            return reference.end()
+        return MORE if not complete and _REFERENCE_SO_FAR.fullmatch(window, end) else None
+    return None
