@@ -1,0 +1,64 @@
+"""Names of languages and voices."""
+
+import pytest
+
+from voxcli.errors import NotFound
+from voxcli.espeak.languages import find_language, find_voice, language_names
+from voxcli.espeak.library import load_espeak
+
+ESPEAK = load_espeak()
+
+
+@pytest.mark.parametrize(
+    ("language", "identifier"),
+    [
+        ("zh", "sit/cmn"),
+        ("zh_CN", "sit/cmn"),
+        ("ZH-TW", "sit/cmn"),
+        ("zh-HK", "sit/yue"),
+        ("yue", "sit/yue"),
+        ("en", "gmw/en-US"),
+        ("en-GB", "gmw/en"),
+        ("ja", "jpx/ja"),
+        ("ko", "ko"),
+        ("fr", "roa/fr"),
+        ("fr-fr", "roa/fr"),
+        ("pt-BR", "roa/pt-BR"),
+        ("de-AT", "gmw/de"),
+    ],
+)
+def test_a_language_finds_its_voice(language: str, identifier: str) -> None:
+    assert find_language(language, ESPEAK.voices).identifier == identifier
+
+
+def test_every_listed_name_is_found() -> None:
+    for name in language_names(ESPEAK.voices):
+        assert find_language(name, ESPEAK.voices)
+
+
+@pytest.mark.parametrize("language", ["xx", "", "chinese", "zz-zh"])
+def test_an_unknown_language_lists_what_there_is(language: str) -> None:
+    with pytest.raises(NotFound, match=r"zh-cn.*zu|yue.*zh"):
+        find_language(language, ESPEAK.voices)
+
+
+def test_a_near_miss_gets_a_suggestion() -> None:
+    with pytest.raises(NotFound, match="Did you mean 'yue'"):
+        find_language("yu", ESPEAK.voices)
+
+
+def test_voices_come_with_variants() -> None:
+    assert find_voice("en-us", ESPEAK) == ("gmw/en-US", "")
+    assert find_voice("EN-US+f3", ESPEAK) == ("gmw/en-US", "+f3")
+    assert find_voice("+f3", ESPEAK) == (None, "+f3")
+    assert find_voice("", ESPEAK) == (None, "")
+
+
+def test_an_unknown_variant_is_refused_though_the_library_would_take_it() -> None:
+    with pytest.raises(NotFound, match=r"Did you mean 'f3'.*whisper"):
+        find_voice("en-us+f33", ESPEAK)
+
+
+def test_an_unknown_voice_is_refused_with_the_list() -> None:
+    with pytest.raises(NotFound, match=r"no voice 'alloy'.*cmn"):
+        find_voice("alloy", ESPEAK)

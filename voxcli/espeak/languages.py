@@ -1,0 +1,66 @@
+"""From the names people use for a language or a voice to the voices of eSpeak NG."""
+
+from collections.abc import Mapping
+
+from voxcli.errors import NotFound, did_you_mean
+from voxcli.espeak.library import Espeak, EspeakVoice
+
+_ALIASES = {
+    "zh": "cmn",
+    "zh-cn": "cmn",
+    "zh-tw": "cmn",
+    "zh-hans": "cmn",
+    "zh-hant": "cmn",
+    "zh-hk": "yue",
+    "en": "en-us",
+}
+
+
+def find_language(language: str, voices: Mapping[str, EspeakVoice]) -> EspeakVoice:
+    """Find who reads a language, given as "zh", "en-GB" or by its name in eSpeak NG.
+
+    A region that eSpeak NG does not know falls back to the language itself: "de-AT" is read as "de".
+
+    Raises:
+        NotFound: with the list of all languages.
+    """
+    wanted = language.strip().lower().replace("_", "-")
+    by_tag = {voice.language: voice for voice in reversed(list(voices.values()))}
+    for name in (wanted, wanted.partition("-")[0]):
+        name = _ALIASES.get(name, name)
+        if found := voices.get(name) or by_tag.get(name):
+            return found
+    names = language_names(voices)
+    raise NotFound(
+        f"The built-in voice does not speak {language!r}.{did_you_mean(wanted, names)} It speaks: {', '.join(names)}."
+    )
+
+
+def language_names(voices: Mapping[str, EspeakVoice]) -> list[str]:
+    """List every name that `find_language` takes, but for regions."""
+    return sorted({*voices, *_ALIASES})
+
+
+def find_voice(name: str, espeak: Espeak) -> tuple[str | None, str]:
+    """Take apart a voice given as "en-us", "en-us+f3" or "+f3", where f3 is one of eSpeak NG's variants.
+
+    Returns:
+        The identifier of the voice, None if the name has none; and the variant with its plus sign, or "".
+
+    Raises:
+        NotFound: with the list of all voices, or of all variants.
+    """
+    base, plus, variant = name.partition("+")
+    if plus and variant not in espeak.variants:
+        # The library would take any variant and speak without it.
+        variants = sorted(espeak.variants)
+        raise NotFound(
+            f"eSpeak NG has no variant {variant!r}.{did_you_mean(variant, variants)} It has: {', '.join(variants)}."
+        )
+    voice = espeak.voices.get(base.lower())
+    if base and voice is None:
+        names = sorted(espeak.voices)
+        raise NotFound(
+            f"There is no voice {name!r}.{did_you_mean(base, names)} The built-in voice has: {', '.join(names)}."
+        )
+    return voice.identifier if voice else None, plus + variant

@@ -1,0 +1,78 @@
+"""A stopwatch around a stream of speech: how soon it sounds, how fast it is, whether a player would starve."""
+
+import time
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+
+import numpy as np
+
+from voxcli.audio.chunk import AudioChunk, Samples
+from voxcli.speech import Speech
+
+_AUDIBLE = 10 ** (-50 / 20)  # -50 dBFS, as root mean square of one window
+_WINDOW_SECONDS = 0.01
+
+
+@dataclass(slots=True)
+class Timings:
+    """What was measured so far, in seconds. Time that the listener took is not in it."""
+
+    first_chunk: float | None = None
+    """From asking to the first chunk."""
+    first_sound: float | None = None
+    """From asking to the chunk that brings the first 10 ms above -50 dBFS."""
+    working: float = 0.0
+    """Spent by the engine."""
+    audio: float = 0.0
+    """Made by the engine."""
+    starved: float = 0.0
+    """How long a player that began at the first chunk would have run dry."""
+    chunks: int = 0
+
+    @property
+    def real_time_factor(self) -> float | None:
+        """Work per second of audio: below 1 is faster than speech."""
+        return self.working / self.audio if self.audio else None
+
+
+class Stopwatch:
+    """Measures one run, which may be made of several streams, one after another."""
+
+    def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
+        """clock: seconds from any origin."""
+        self.timings = Timings()
+        self._clock = clock
+        self._rest: Samples = np.zeros(0, np.float32)
+
+    def timed(self, chunks: Speech) -> Speech:
+        """Pass a stream on and measure it."""
+        timings = self.timings
+        with closing(chunks):
+            while True:
+                asked = self._clock()
+                chunk = next(chunks, None)
+                timings.working += self._clock() - asked
+                if chunk is None:
+                    return
+                self._note(chunk)
+                yield chunk
+
+    def _note(self, chunk: AudioChunk) -> None:
+        timings = self.timings
+        if timings.first_chunk is None:
+            timings.first_chunk = timings.working
+        played = timings.working - timings.first_chunk - timings.starved
+        timings.starved += max(0.0, played - timings.audio)
+        if timings.first_sound is None and self._sounds(chunk):
+            timings.first_sound = timings.working
+        timings.audio += chunk.seconds
+        timings.chunks += 1
+
+    def _sounds(self, chunk: AudioChunk) -> bool:
+        window = round(_WINDOW_SECONDS * chunk.sample_rate)
+        samples = np.concatenate([self._rest, chunk.samples])
+        whole = len(samples) - len(samples) % window
+        self._rest = samples[whole:]
+        loudness = np.sqrt(np.mean(np.square(samples[:whole].reshape(-1, window)), axis=1))
+        return bool(np.any(loudness > _AUDIBLE))
