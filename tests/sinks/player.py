@@ -1,0 +1,89 @@
+"""Does what it is told with a Speaker, in a process whose environment chooses the sound server.
+
+Usage: player.py SAMPLES.npy ORDERS.json, with the orders
+    speaker   the arguments of Speaker
+    rate      of the samples, in Hz
+    steps     ["write", from, to] samples, ["rate", of those that follow], ["pause", seconds], ["idle"], ["say", word],
+              ["await"] a line, ["time", name], ["until sounding"], ["raise", error]
+Says its words one to a line, and at last what became of it, in JSON.
+"""
+
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from voxcli.audio.chunk import AudioChunk, Samples
+from voxcli.errors import VoxError
+from voxcli.sinks.speaker import Speaker
+
+ERRORS: dict[str, type[BaseException]] = {"interrupt": KeyboardInterrupt, "bug": RuntimeError}
+
+
+class Player:
+    def __init__(self, speaker: Speaker, samples: Samples, rate: int) -> None:
+        self.speaker = speaker
+        self.samples = samples
+        self.rate = rate
+        self.times: dict[str, float] = {}
+
+    def follow(self, order: str, *arguments: Any) -> None:
+        match order, arguments:
+            case "write", [start, end]:
+                self.speaker.write(AudioChunk(self.samples[start:end], self.rate))
+            case "rate", [rate]:
+                self.rate = rate
+            case "pause", [seconds]:
+                time.sleep(seconds)
+            case "idle", []:
+                self.speaker.idle()
+            case "say", [word]:
+                say(word)
+            case "await", []:
+                sys.stdin.readline()
+            case "time", [name]:
+                self.times[name] = time.monotonic()
+            case "until sounding", []:
+                while not self.speaker.played_seconds:
+                    time.sleep(0)
+            case "raise", [error]:
+                raise ERRORS[error]
+            case _:
+                raise ValueError(order)
+
+
+def say(word: str) -> None:
+    sys.stdout.write(f"{word}\n")
+    sys.stdout.flush()
+
+
+def main() -> None:
+    orders = json.loads(Path(sys.argv[2]).read_text())
+    speaker = Speaker(**orders["speaker"])
+    player = Player(speaker, np.load(Path(sys.argv[1])), orders["rate"])
+    failure = None
+    player.follow("time", "begin")
+    try:
+        with speaker:
+            player.follow("time", "open")
+            for step in orders["steps"]:
+                player.follow(*step)
+    except (VoxError, KeyboardInterrupt, RuntimeError) as error:
+        failure = error
+    player.follow("time", "end")
+    outcome = {
+        "error": failure and type(failure).__name__,
+        "message": str(failure),
+        "times": player.times,
+        "underruns": speaker.underruns,
+        "starved_seconds": speaker.starved_seconds,
+        "played_seconds": speaker.played_seconds,
+    }
+    say(json.dumps(outcome))
+
+
+if __name__ == "__main__":
+    main()

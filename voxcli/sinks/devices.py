@@ -1,0 +1,151 @@
+"""Which loudspeakers there are, and PortAudio, which knows them."""
+
+import ctypes
+import logging
+import os
+import sys
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from types import ModuleType
+
+from voxcli.errors import DeviceError, did_you_mean
+
+_log = logging.getLogger(__name__)
+
+_LIBRARY_FIX = {
+    "linux": "Install it: sudo apt install libportaudio2 (Debian, Ubuntu), sudo dnf install portaudio (Fedora).",
+    "darwin": "Install it again: pip install --force-reinstall sounddevice",
+    "win32": "Install it again: pip install --force-reinstall sounddevice",
+}
+_NO_DEVICE_FIX = {
+    "linux": (
+        "Start PulseAudio or PipeWire. If one runs, ALSA may lack its plugin: sudo apt install libasound2-plugins. "
+        "Over ssh, in a container or in WSL, PULSE_SERVER must name a sound server that can be reached."
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class OutputDevice:
+    """A loudspeaker as PortAudio sees it."""
+
+    index: int
+    name: str
+    host: str
+    """The system's interface to it, such as "ALSA" or "Core Audio"; one loudspeaker may have several."""
+    channels: int
+    sample_rate: int
+    """Hz, its own if PortAudio knows it. Of ALSA's devices it says 44100 if they can do that."""
+    is_default: bool
+
+    @property
+    def label(self) -> str:
+        return f"{self.name}, {self.host}"
+
+
+def list_devices() -> list[OutputDevice]:
+    """Return the devices that can play, in PortAudio's order. Those that came after the first call are missing.
+
+    Raises:
+        DeviceError: PortAudio itself is missing.
+    """
+    sounddevice = load_sounddevice()
+    hosts = [host["name"] for host in sounddevice.query_hostapis()]
+    default = sounddevice.default.device[1]
+    return [
+        OutputDevice(
+            index=found["index"],
+            name=found["name"],
+            host=hosts[found["hostapi"]],
+            channels=found["max_output_channels"],
+            sample_rate=round(found["default_samplerate"]),
+            is_default=found["index"] == default,
+        )
+        for found in sounddevice.query_devices()
+        if found["max_output_channels"] > 0
+    ]
+
+
+def find_device(wanted: str | None) -> OutputDevice:
+    """Return the device with this index, this name, or a name that contains it; None is the system's choice.
+
+    Raises:
+        DeviceError: there is none, or there are several.
+    """
+    devices = list_devices()
+    if not devices:
+        fix = _NO_DEVICE_FIX.get(sys.platform, "Connect one.")
+        raise DeviceError(f"There is no loudspeaker to play on. {fix} Or write a file with -o FILE.")
+    found = _matching(wanted, devices)
+    if len(found) == 1:
+        return found[0]
+    listing = "".join(f"\n  {device.index}  {device.label}" for device in found or devices)
+    if found:
+        raise DeviceError(f"Several loudspeakers match {wanted!r}. Name one of them, or give its number:{listing}")
+    if wanted is None:
+        raise DeviceError(f"The system has no default loudspeaker. Name one, or give its number:{listing}")
+    guess = did_you_mean(wanted, [device.name for device in devices])
+    raise DeviceError(f"There is no loudspeaker {wanted!r}.{guess} There are:{listing}")
+
+
+def _matching(wanted: str | None, devices: Sequence[OutputDevice]) -> list[OutputDevice]:
+    if wanted is None:
+        return [device for device in devices if device.is_default]
+    if wanted.isdecimal():
+        return [device for device in devices if device.index == int(wanted)]
+    if exact := [device for device in devices if wanted in (device.name, device.label)]:
+        # A name may stand once for each host; the system's preferred one comes first.
+        return exact[:1]
+    return [device for device in devices if wanted.casefold() in device.label.casefold()]
+
+
+def load_sounddevice() -> ModuleType:
+    """Import PortAudio's binding, which fails where the library is not installed, and looks for devices.
+
+    Here and nowhere else, so that only those who play sound pay for it or see it fail.
+    """
+    try:
+        import sounddevice
+    except OSError as error:
+        fix = _LIBRARY_FIX.get(sys.platform, "Install it.")
+        raise DeviceError(f"The PortAudio library is missing, without which nothing can be played. {fix}") from error
+    module: ModuleType = sounddevice
+    return module
+
+
+@contextmanager
+def muted_native_stderr() -> Generator[None]:
+    """Keep what C libraries print to stderr from the terminal; what Python writes there still arrives.
+
+    PortAudio, ALSA, JACK and libpulse print about troubles that we report ourselves, and also from PortAudio's
+    own thread while it plays, so moving file descriptor 2 away would have to last as long and take our own
+    words with it. ALSA's error handler would leave the others talking. glibc keeps its stderr in a variable;
+    pointing that to /dev/null hits C's stdio alone. Other threads may print meanwhile: both files stay open.
+    Debug logging lets everything through.
+    """
+    if sys.platform != "linux" or _log.isEnabledFor(logging.DEBUG):
+        yield
+        return
+    libc = ctypes.CDLL(None)
+    if not hasattr(libc, "gnu_get_libc_version"):  # musl's stderr is in read-only memory
+        yield
+        return
+    stderr = ctypes.c_void_p.in_dll(libc, "stderr")
+    before = stderr.value
+    stderr.value = _null_file()
+    try:
+        yield
+    finally:
+        stderr.value = before
+
+
+@cache
+def _null_file() -> int | None:
+    """Return a FILE* that swallows everything and is never closed."""
+    libc = ctypes.CDLL(None)
+    libc.fopen.restype = ctypes.c_void_p
+    libc.fopen.argtypes = [ctypes.c_char_p, ctypes.c_char_p]
+    file: int | None = libc.fopen(os.devnull.encode(), b"we")
+    return file

@@ -1,0 +1,87 @@
+"""Sound into an open binary file: a WAV that is valid at every moment, or any form that only ever grows."""
+
+import os
+from io import FileIO
+from typing import Protocol
+
+from voxcli.audio.chunk import AudioChunk, check_rate
+from voxcli.audio.encode import Encoder
+from voxcli.audio.flac import START_BYTES, flac_start
+from voxcli.audio.pcm import to_int16
+from voxcli.audio.wav import growing_header
+
+
+class Writer(Protocol):
+    """Writes one stream of one sample rate. May be finished at any time, also after an interrupted write."""
+
+    def write(self, chunk: AudioChunk) -> None: ...
+
+    def finish(self) -> None: ...
+
+
+class GrowingWav:
+    """A 16-bit WAV whose sizes are rewritten after every chunk. The file must be seekable."""
+
+    def __init__(self, file: FileIO, sample_rate: int) -> None:
+        self._file = file
+        self._sample_rate = sample_rate
+        self._header_bytes = len(growing_header(sample_rate, 0))
+        self._write_header(0)
+
+    def write(self, chunk: AudioChunk) -> None:
+        check_rate(chunk, self._sample_rate)
+        write_all(self._file, to_int16(chunk.samples))
+        self._write_header(self._file.tell() - self._header_bytes)
+
+    def finish(self) -> None:
+        """Describe what is in the file, whatever happened to the last write."""
+        written = self._file.seek(0, os.SEEK_END) - self._header_bytes
+        whole_samples = max(0, written - written % 2)
+        self._file.truncate(self._header_bytes + whole_samples)
+        self._write_header(whole_samples)
+
+    def _write_header(self, data_bytes: int) -> None:
+        # One call for the whole header, so that a process killed here leaves the old one or the new one.
+        self._file.seek(0)
+        write_all(self._file, growing_header(self._sample_rate, data_bytes))
+        self._file.seek(0, os.SEEK_END)
+
+
+class EncodedWriter:
+    """Any form whose bytes can leave as they come."""
+
+    def __init__(self, file: FileIO, encoder: Encoder) -> None:
+        self._file = file
+        self._encoder = encoder
+
+    def write(self, chunk: AudioChunk) -> None:
+        write_all(self._file, self._encoder.encode(chunk))
+
+    def finish(self) -> None:
+        write_all(self._file, self._encoder.finish())
+
+
+class FlacFile(EncodedWriter):
+    """A FLAC stream that is told its length when it ends. The file must be open for reading too."""
+
+    def __init__(self, file: FileIO, encoder: Encoder) -> None:
+        super().__init__(file, encoder)
+        self._samples = 0
+
+    def write(self, chunk: AudioChunk) -> None:
+        super().write(chunk)
+        self._samples += len(chunk.samples)
+
+    def finish(self) -> None:
+        super().finish()
+        self._file.seek(0)
+        start = self._file.read(START_BYTES)
+        self._file.seek(0)
+        write_all(self._file, flac_start(start, self._samples))
+
+
+def write_all(file: FileIO, data: bytes) -> None:
+    """Write everything: an unbuffered file may take less than it is given."""
+    rest = memoryview(data)
+    while rest:
+        rest = rest[file.write(rest) :]
