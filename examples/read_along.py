@@ -1,0 +1,37 @@
+"""Speak a text while it is still being written, through the loudspeaker and into a file at once."""
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+from voxcli.audio.format import AudioFormat
+from voxcli.engines import open_engine
+from voxcli.narration import Narrator
+from voxcli.sinks import ToFile, ToSpeaker, open_sink
+from voxcli.speech import Speech, SynthesisRequest
+from voxcli.text.parts import read_parts
+
+path = Path(sys.argv[1] if len(sys.argv) > 1 else "story.mp3")
+
+
+def slow_writer() -> Iterator[str]:
+    """Stand in for a language model: a few characters at a time."""
+    for word in "**Once** upon a time there was a voice. [pause 0.3s] It spoke before the story was written.".split(
+        " "
+    ):
+        time.sleep(0.05)
+        yield word + " "
+
+
+targets = [ToSpeaker(), ToFile(path, AudioFormat.MP3, overwrite=True)]
+with open_sink(targets) as sink, closing(open_engine()) as engine:
+
+    def speak(text: str) -> Speech:
+        return engine.stream(SynthesisRequest(text=text))
+
+    narrator = Narrator(speak)
+    for part in read_parts(slow_writer(), markdown=True):
+        for chunk in narrator.stream(part):
+            sink.write(chunk)

@@ -1,0 +1,34 @@
+"""A user who has set nothing, in an empty folder."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.program import Done, Run
+
+
+@pytest.fixture
+def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """No settings, no voices, no loudspeaker."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("VOXCLI_", "PULSE_"))}
+    home = tmp_path_factory.mktemp("home")
+    return kept | {"VOXCLI_HOME": str(home), "PYTHONWARNINGS": "error", "PYTHONUTF8": "1"}
+
+
+@pytest.fixture
+def run(tmp_path: Path, environment: dict[str, str]) -> Run:
+    def run_voxcli(*arguments: str | os.PathLike[str], stdin: bytes = b"", env: dict[str, str] | None = None) -> Done:
+        return subprocess.run(
+            [sys.executable, "-m", "voxcli", *arguments],
+            input=stdin,
+            capture_output=True,
+            cwd=tmp_path,
+            env=environment | (env or {}),
+            timeout=60,
+            check=False,
+        )
+
+    return run_voxcli

@@ -1,0 +1,149 @@
+"""`--play` into a real sound server, recorded."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+import wave
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import soxr
+
+from tests.program import Run, said
+from tests.pulse import PulseServer
+from voxcli.audio.chunk import Samples
+
+TEXT = "Once upon a time there was a voice. 它在故事写完之前就开始说话。 The end."
+
+
+@pytest.fixture
+def loudspeaker(pulse: PulseServer) -> dict[str, str]:
+    """A loudspeaker that runs at the rate that PortAudio chooses, so that nothing else resamples."""
+    client = pulse.client("speaker44")
+    return {name: client[name] for name in ("HOME", "XDG_RUNTIME_DIR", "PULSE_SERVER", "PULSE_SINK")}
+
+
+def aligned_error(heard: Samples, expected: Samples) -> float:
+    """Return the largest difference once the recording is shifted to where it fits best."""
+    size = 1 << (len(heard) + len(expected)).bit_length()
+    correlation = np.fft.irfft(np.fft.rfft(heard, size) * np.conj(np.fft.rfft(expected, size)), size)
+    shift = int(np.argmax(correlation))
+    part = heard[shift : shift + len(expected)]
+    assert len(part) == len(expected), "the end was not heard"
+    return float(np.abs(part - expected).max())
+
+
+def at_rate(path: Path, rate: int) -> Samples:
+    samples, own_rate = soundfile.read(path, dtype="float32")
+    return soxr.resample(samples, own_rate, rate)
+
+
+def test_what_is_heard_is_what_is_in_the_file(
+    run: Run, tmp_path: Path, pulse: PulseServer, loudspeaker: dict[str, str]
+) -> None:
+    with pulse.recording("speaker44") as recording:
+        done = run("say", TEXT, "--play", "-o", "x.wav", env=loudspeaker)
+    assert done.returncode == 0, said(done)
+    assert "0 underruns" in said(done)
+    expected = at_rate(tmp_path / "x.wav", 44100)
+    # The file holds 16 bits and so does the recording; 100 ms at the end included.
+    assert aligned_error(recording.samples, expected) <= 3 / 32768
+
+
+def test_with_no_target_it_plays(run: Run, tmp_path: Path, pulse: PulseServer, loudspeaker: dict[str, str]) -> None:
+    with pulse.recording("speaker44") as recording:
+        assert run("say", "你好，世界", env=loudspeaker).returncode == 0
+    assert 0.8 < recording.sounding_seconds < 3
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_device_can_be_named(run: Run, pulse: PulseServer, loudspeaker: dict[str, str]) -> None:
+    devices = json.loads(run("devices", "--json", env=loudspeaker).stdout)
+    with pulse.recording("speaker44") as recording:
+        for name in (devices[0]["name"], str(devices[0]["index"])):
+            assert run("say", "hello", "--audio-device", name, env=loudspeaker).returncode == 0
+    assert recording.sounding_seconds > 1
+    done = run("say", "hello", "--audio-device", "nowhere", env=loudspeaker)
+    assert done.returncode == 5
+    assert devices[0]["name"] in said(done)
+
+
+def test_the_first_sentence_sounds_before_the_second_is_written(
+    tmp_path: Path, environment: dict[str, str], pulse: PulseServer, loudspeaker: dict[str, str]
+) -> None:
+    command = f"(printf '第一句。'; sleep 3; printf '第二句。') | {sys.executable} -m voxcli say"
+    with pulse.recording("speaker44") as recording:
+        started = time.monotonic()
+        process = subprocess.Popen(["bash", "-c", command], env=environment | loudspeaker, stderr=subprocess.PIPE)
+        while recording.sounding_seconds == 0:
+            assert time.monotonic() - started < 2.9, "nothing sounds before the second sentence is written"
+            time.sleep(0.02)
+        _, words = process.communicate(timeout=30)
+        assert process.returncode == 0
+    assert b"0 underruns" in words  # the wait was the writer's
+    assert recording.sounding_seconds > 2.5  # two short sentences and the wait between them
+
+
+def test_two_at_once_do_not_crash(
+    tmp_path: Path, environment: dict[str, str], pulse: PulseServer, loudspeaker: dict[str, str]
+) -> None:
+    processes = [
+        subprocess.Popen([sys.executable, "-m", "voxcli", "say", TEXT], env=environment | loudspeaker) for _ in range(2)
+    ]
+    assert [process.wait(timeout=60) for process in processes] == [0, 0]
+
+
+def test_ctrl_c_stops_the_sound_at_once_and_keeps_the_file(
+    tmp_path: Path, environment: dict[str, str], pulse: PulseServer, loudspeaker: dict[str, str]
+) -> None:
+    path = tmp_path / "x.wav"
+    with pulse.recording("speaker44") as recording:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "voxcli", "say", TEXT * 20, "--play", "-o", str(path)], env=environment | loudspeaker
+        )
+        deadline = time.monotonic() + 20
+        while recording.sounding_seconds < 1:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        os.kill(process.pid, 2)
+        assert process.wait(timeout=10) == 130
+    assert recording.sounding_seconds < 4
+    with wave.open(str(path)) as file:
+        assert file.getnframes() > file.getframerate()
+
+
+def test_a_sound_server_that_dies_does_not_cost_the_file(
+    tmp_path: Path, environment: dict[str, str], own_pulse: PulseServer
+) -> None:
+    path = tmp_path / "x.wav"
+    alone = tmp_path / "alone.wav"
+    client = {name: own_pulse.environment[name] for name in ("HOME", "XDG_RUNTIME_DIR", "PULSE_SERVER")}
+    say = [sys.executable, "-m", "voxcli", "say", TEXT * 5]
+    assert subprocess.run([*say, "-o", str(alone)], env=environment, check=False).returncode == 0
+    process = subprocess.Popen([*say, "--play", "-o", str(path)], env=environment | client, stderr=subprocess.PIPE)
+    deadline = time.monotonic() + 20
+    while not path.exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    own_pulse.close()
+    _, words = process.communicate(timeout=60)
+    assert process.returncode == 5
+    assert b"not played" in words
+    assert soundfile.info(path).frames == pytest.approx(soundfile.info(alone).frames, rel=0.02)
+
+
+@pytest.fixture
+def live(run: Run, loudspeaker: dict[str, str]) -> Iterator[dict[str, str]]:
+    done = run("doctor", "--live", "--json", env=loudspeaker)
+    assert done.returncode == 0
+    return {check["name"]: check["verdict"] for check in json.loads(done.stdout)}
+
+
+def test_the_doctor_speaks(live: dict[str, str], pulse: PulseServer) -> None:
+    assert live["loudspeaker"] == "ok"
+    assert live["live test"] == "ok"

@@ -1,0 +1,90 @@
+"""Flag, environment, project file, user file, default: in this order."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.program import Run, said
+
+
+@pytest.fixture
+def user_file(environment: dict[str, str]) -> Path:
+    return Path(environment["VOXCLI_HOME"]) / "voxcli.toml"
+
+
+def shown(run: Run, **more: dict[str, str]) -> dict[str, dict[str, object]]:
+    done = run("config", "show", "--json", **more)
+    assert done.returncode == 0, said(done)
+    result: dict[str, dict[str, object]] = json.loads(done.stdout)
+    return result
+
+
+def test_each_value_says_where_it_comes_from(run: Run, tmp_path: Path, user_file: Path) -> None:
+    user_file.write_text('language = "zh"\nspeed = 1.5\naudio-device = "hall"\nquiet = true\n')
+    (tmp_path / "voxcli.toml").write_text("speed = 2\nvoice = 'fr'\n")
+    settings = shown(run, env={"VOXCLI_VOICE": "de"})
+    assert settings["voice"] == {"value": "de", "origin": "VOXCLI_VOICE"}
+    assert settings["speed"] == {"value": 2.0, "origin": "voxcli.toml"}
+    assert settings["language"] == {"value": "zh", "origin": str(user_file)}
+    assert settings["audio_device"] == {"value": "hall", "origin": str(user_file)}
+    assert settings["quiet"] == {"value": True, "origin": str(user_file)}
+    assert settings["volume"] == {"value": 1.0, "origin": "default"}
+    assert settings["model"] == {"value": None, "origin": "default"}
+
+
+def test_people_get_a_table(run: Run, tmp_path: Path, user_file: Path) -> None:
+    (tmp_path / "voxcli.toml").write_text("speed = 2\n")
+    lines = run("config", "show").stdout.decode().splitlines()
+    assert ["speed", "2.0", "voxcli.toml"] in [line.split() for line in lines]
+    assert f"  {user_file}  (not there)" in lines
+
+
+def voice_used(run: Run, *arguments: str, env: dict[str, str] | None = None) -> str:
+    """Find out which voice speaks, by one that does not exist."""
+    done = run("say", "hello", "-o", "x.wav", *arguments, env=env)
+    assert done.returncode == 3
+    return said(done).partition("no voice '")[2].partition("'")[0]
+
+
+def test_the_stronger_source_wins(run: Run, tmp_path: Path, user_file: Path) -> None:
+    user_file.write_text('voice = "x-user"\n')
+    assert voice_used(run) == "x-user"
+    (tmp_path / "voxcli.toml").write_text('voice = "x-project"\n')
+    assert voice_used(run) == "x-project"
+    assert voice_used(run, env={"VOXCLI_VOICE": "x-env"}) == "x-env"
+    assert voice_used(run, "--voice", "x-flag", env={"VOXCLI_VOICE": "x-env"}) == "x-flag"
+
+
+def test_a_flag_that_equals_the_default_wins_too(run: Run, tmp_path: Path, user_file: Path) -> None:
+    user_file.write_text("speed = 4.0\n")
+    assert run("say", "one two three four five", "-o", "fast.wav").returncode == 0
+    assert run("say", "one two three four five", "-o", "normal.wav", "--speed", "1.0").returncode == 0
+    assert (tmp_path / "normal.wav").stat().st_size > 3 * (tmp_path / "fast.wav").stat().st_size
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ('voise = "fr"', ["voxcli.toml", "'voise'", "Did you mean 'voice'", "audio_device"]),
+        ('speed = "fast"', ["voxcli.toml", "'speed'"]),
+        ("speed = 99", ["voxcli.toml", "'speed'"]),
+        ("quiet = 17", ["voxcli.toml", "'quiet'"]),
+        ("voice = [1]", ["voxcli.toml", "'voice'"]),
+        ("voice = = 1", ["voxcli.toml", "line 1"]),
+        ('output = "x.wav"', ["voxcli.toml", "'output'", "no setting"]),
+    ],
+)
+def test_a_wrong_settings_file_is_named(run: Run, tmp_path: Path, content: str, words: list[str]) -> None:
+    (tmp_path / "voxcli.toml").write_text(content)
+    done = run("say", "hello", "-o", "x.wav")
+    assert done.returncode == 2
+    for word in words:
+        assert word in said(done)
+    assert not (tmp_path / "x.wav").exists()
+
+
+def test_help_is_there_even_then(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "voxcli.toml").write_text("nonsense")
+    assert run("--help").returncode == 0
+    assert run("--version").stdout.startswith(b"voxcli ")

@@ -1,0 +1,137 @@
+"""Real signals to a real process."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+import wave
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import av
+import pytest
+import soundfile
+
+ENDLESS = "This sentence is said again and again, until somebody has heard enough of it. "
+
+
+@contextmanager
+def speaking(
+    tmp_path: Path, environment: dict[str, str], *arguments: str, name: str = "x.wav"
+) -> Iterator[tuple["subprocess.Popen[bytes]", Path]]:
+    """A process that has begun to write its file and waits for more text."""
+    path = tmp_path / name
+    with subprocess.Popen(
+        [sys.executable, "-m", "voxcli", "say", "-o", str(path), *arguments],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment,
+    ) as process:
+        try:
+            assert process.stdin
+            process.stdin.write(ENDLESS.encode() * 20)
+            process.stdin.flush()
+            deadline = time.monotonic() + 20
+            while not (path.exists() and path.stat().st_size > 20_000):
+                assert time.monotonic() < deadline
+                assert process.poll() is None
+                time.sleep(0.002)
+            yield process, path
+        finally:
+            process.kill()
+
+
+def lengths(path: Path) -> list[int]:
+    with wave.open(str(path)) as file:
+        by_wave = len(file.readframes(file.getnframes())) // 2
+    with av.open(str(path)) as container:
+        by_av = sum(frame.samples for frame in container.decode(audio=0))
+    return [by_wave, len(soundfile.read(path)[0]), by_av]
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -signal.SIGKILL)]
+)
+def test_whatever_ends_it_leaves_a_wav_that_everybody_reads_alike(
+    tmp_path: Path, environment: dict[str, str], number: signal.Signals, code: int
+) -> None:
+    with speaking(tmp_path, environment) as (process, path):
+        process.send_signal(number)
+        assert process.wait(timeout=10) == code
+    by_wave, by_soundfile, by_av = lengths(path)
+    assert by_wave == by_soundfile == by_av >= 5000
+    size = path.stat().st_size
+    assert 0 <= size - 80 - 2 * by_wave <= (70_000 if number is signal.SIGKILL else 0)
+
+
+def test_a_kill_at_any_moment_leaves_a_good_wav(tmp_path: Path, environment: dict[str, str]) -> None:
+    for count in range(8):
+        with speaking(tmp_path, environment, name=f"{count}.wav") as (process, path):
+            time.sleep(count * 0.003)  # a different moment each time
+            process.kill()
+            process.wait()
+        by_wave, by_soundfile, by_av = lengths(path)
+        assert by_wave == by_soundfile == by_av >= 5000
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize("name", ["x.mp3", "x.opus", "x.flac"])
+def test_compressed_files_are_ended_in_good_order(
+    tmp_path: Path, environment: dict[str, str], number: signal.Signals, code: int, name: str
+) -> None:
+    with speaking(tmp_path, environment, name=name) as (process, path):
+        process.send_signal(number)
+        assert process.wait(timeout=10) == code
+        assert process.stderr
+        assert b"Traceback" not in process.stderr.read()
+    with av.open(str(path)) as container:
+        assert sum(frame.samples for frame in container.decode(audio=0)) > 5000
+
+
+def test_an_interruption_is_an_event_too(tmp_path: Path, environment: dict[str, str]) -> None:
+    with speaking(tmp_path, environment, "--json") as (process, _):
+        process.send_signal(signal.SIGINT)
+        said, _ = process.communicate(timeout=10)
+    assert process.returncode == 130
+    assert b'"event": "error"' in said.splitlines()[-1]
+    assert b'"code": 130' in said.splitlines()[-1]
+
+
+CLEANING = """
+import sys, time
+from voxcli.cli.signals import TwoStrikes
+with TwoStrikes():
+    try:
+        sys.stdout.write("working\\n"); sys.stdout.flush()
+        time.sleep(60)
+    finally:
+        sys.stdout.write("cleaning\\n"); sys.stdout.flush()
+        time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_the_second_signal_leaves_at_once(number: signal.Signals, code: int) -> None:
+    with subprocess.Popen([sys.executable, "-c", CLEANING], stdout=subprocess.PIPE) as process:
+        try:
+            assert process.stdout
+            assert process.stdout.readline() == b"working\n"
+            process.send_signal(number)
+            assert process.stdout.readline() == b"cleaning\n"
+            process.send_signal(number)
+            assert process.wait(timeout=10) == code
+        finally:
+            process.kill()
+
+
+def test_an_interruption_while_it_waits_for_text_ends_it(tmp_path: Path, environment: dict[str, str]) -> None:
+    with speaking(tmp_path, environment) as (process, path):
+        before = -1
+        while path.stat().st_size != before:  # until it has said all that it was given
+            before = path.stat().st_size
+            time.sleep(0.3)
+        os.kill(process.pid, signal.SIGINT)
+        assert process.wait(timeout=5) == 130

@@ -1,0 +1,87 @@
+"""Imports point down the ladder, heavy libraries stay behind their doors."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import voxcli
+
+PACKAGE = Path(voxcli.__file__).parent
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+RUNGS = {
+    "errors": 0,
+    "paths": 0,
+    "text": 0,
+    "audio": 1,
+    "speech": 2,
+    "timing": 2.5,
+    "voices": 3,
+    "narration": 3,
+    "espeak": 3,
+    "sinks": 3,
+    "engines": 4,
+    "cli": 6,
+}
+"""Every part of the package has one. A part imports itself and lower rungs; timing measures speech, hence its half."""
+
+DOORS = {"audio/encode.py", "engines/__init__.py", "engines/builtin.py", "sinks/__init__.py", "sinks/devices.py"}
+"""Outside the command line, only these import inside functions: they load what a user asked for and nothing else."""
+
+READERS_OF_THE_ENVIRONMENT = re.compile(r"os\.environ|os\.getenv|getenv\(")
+
+
+def part_of(module: Path) -> str:
+    return module.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imported_modules(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+
+
+def name_of(module: Path) -> str:
+    return str(module.relative_to(PACKAGE))
+
+
+@pytest.mark.parametrize("module", MODULES, ids=name_of)
+def test_a_module_imports_from_lower_rungs_only(module: Path) -> None:
+    part = part_of(module)
+    if part in ("__init__", "__main__"):
+        return
+    for imported in imported_modules(ast.parse(module.read_text("utf-8"))):
+        words = imported.split(".")
+        if words[0] == "voxcli" and len(words) > 1 and words[1] != part:
+            assert RUNGS[words[1]] < RUNGS[part], f"{name_of(module)} must not import {imported}"
+
+
+@pytest.mark.parametrize("module", MODULES, ids=name_of)
+def test_imports_inside_functions_exist_at_the_doors_only(module: Path) -> None:
+    if part_of(module) == "cli" or name_of(module) in DOORS:
+        return
+    for node in ast.walk(ast.parse(module.read_text("utf-8"))):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            assert list(imported_modules(node)) == [], f"{name_of(module)}: {node.name} imports"
+
+
+@pytest.mark.parametrize("module", MODULES, ids=name_of)
+def test_only_the_command_line_reads_the_environment(module: Path) -> None:
+    if part_of(module) != "cli":
+        assert not READERS_OF_THE_ENVIRONMENT.search(module.read_text("utf-8"))
+
+
+def test_nobody_imports_torch() -> None:
+    for module in MODULES:
+        assert "torch" not in set(imported_modules(ast.parse(module.read_text("utf-8"))))
+
+
+def test_every_module_says_in_its_first_line_what_lives_there() -> None:
+    for module in MODULES:
+        docstring = ast.get_docstring(ast.parse(module.read_text("utf-8")))
+        assert docstring, f"{name_of(module)} does not"

@@ -1,0 +1,5 @@
+"""`python -m voxcli`."""
+
+from voxcli.cli.app import main
+
+main()

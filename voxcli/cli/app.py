@@ -1,0 +1,84 @@
+"""The command line as a whole: its commands, its settings and the outermost handler."""
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import Annotated, Any, cast
+
+import typer
+from typer.exceptions import TyperException
+from typer.rich_utils import rich_format_error
+
+import voxcli
+from voxcli.cli import config, devices, doctor, say, voices
+from voxcli.cli.console import Words
+from voxcli.cli.exits import MEANINGS, ExitCode, exit_code
+from voxcli.cli.settings import default_map, read_settings, settings_files
+from voxcli.cli.signals import Terminated, TwoStrikes
+from voxcli.errors import ListenerGone, VoxError
+
+_EPILOG = "Exit codes: " + " · ".join(f"{code:d} {meaning}" for code, meaning in MEANINGS.items())
+
+
+app = typer.Typer(
+    name="voxcli",
+    help="The command line that speaks.",
+    epilog=_EPILOG,
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["--help", "-h"]},
+)
+app.command("say")(say.say)
+app.add_typer(voices.app)
+app.command("devices")(devices.devices)
+app.command("doctor")(doctor.doctor)
+app.add_typer(config.app)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"voxcli {voxcli.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    context: typer.Context,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Say which version this is.")
+    ] = False,
+) -> None:
+    context.default_map = default_map(context.command, read_settings(context, settings_files()))
+
+
+def main() -> None:
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command line and return its exit code. The outermost handler: whatever comes here ends in words."""
+    words = Words()
+    command = typer.main.get_command(app)
+    try:
+        with TwoStrikes() as strikes:
+            result = command.main(arguments, prog_name="voxcli", standalone_mode=False, obj=strikes)
+        return result if isinstance(result, int) else ExitCode.OK
+    except TyperException as error:
+        rich_format_error(cast(Any, error))
+        return error.exit_code
+    except (VoxError, ListenerGone, KeyboardInterrupt, Terminated) as error:
+        if isinstance(error, VoxError):
+            words.error(str(error))
+        if isinstance(error, ListenerGone):
+            _forget_stdout()
+        return exit_code(error)
+    except Exception:  # noqa: BLE001 - a fault of ours keeps its traceback
+        words.error("This is a fault of voxcli itself; the lines below say where.\n" + traceback.format_exc())
+        return ExitCode.INTERNAL
+
+
+def _forget_stdout() -> None:
+    """Let nothing be flushed into a closed pipe when Python ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,0 +1,133 @@
+"""The checks of `voxcli doctor`. Each looks at one thing for real and says how to mend it."""
+
+import importlib
+import importlib.metadata
+import importlib.util
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from voxcli.cli.settings import find_user_places
+from voxcli.errors import VoxError
+
+_PACKAGES = {
+    "numpy": "numpy",
+    "av": "av",
+    "soundfile": "soundfile",
+    "soxr": "soxr",
+    "httpx": "httpx",
+    "pydantic": "pydantic",
+    "rich": "rich",
+    "typer": "typer",
+}
+"""What is imported, and the distribution it comes from. Those with a check of their own are not here."""
+
+_ASK_TORCH = """
+import json, torch
+device = "cpu"
+if torch.cuda.is_available():
+    device = f"{torch.cuda.get_device_name()} with CUDA {torch.version.cuda}"
+elif torch.backends.mps.is_available():
+    device = "Apple GPU"
+print(json.dumps([torch.__version__, device]))
+"""
+
+
+class Verdict(StrEnum):
+    OK = "ok"
+    WARN = "warn"
+    """Something that not everybody needs is missing."""
+    FAIL = "fail"
+    """voxcli cannot speak like this."""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One line of the diagnosis."""
+
+    name: str
+    verdict: Verdict
+    detail: str
+    fix: str | None = None
+
+
+def run_checks() -> Iterator[Check]:
+    yield _python()
+    for module, distribution in _PACKAGES.items():
+        yield _package(module, distribution)
+    yield _espeak()
+    yield from _loudspeaker()
+    yield _torch()
+    places = find_user_places()
+    for name, path in (
+        ("settings", places.settings.parent),
+        ("voices", places.voices),
+        ("cache", places.cache),
+        ("temporary files", Path(tempfile.gettempdir())),
+    ):
+        yield _writable(name, path)
+
+
+def _python() -> Check:
+    detail = f"{platform.python_version()} on {platform.platform()}"
+    return Check("Python", Verdict.OK, detail)
+
+
+def _package(module: str, distribution: str) -> Check:
+    try:
+        importlib.import_module(module)
+    except (ImportError, OSError) as error:
+        return Check(module, Verdict.FAIL, str(error), f"pip install --force-reinstall {distribution}")
+    return Check(module, Verdict.OK, importlib.metadata.version(distribution))
+
+
+def _espeak() -> Check:
+    from voxcli.espeak.library import load_espeak
+
+    try:
+        espeak = load_espeak()
+    except VoxError as error:
+        return Check("built-in voice", Verdict.FAIL, str(error), "pip install --force-reinstall espeakng-loader")
+    return Check("built-in voice", Verdict.OK, f"eSpeak NG with {len(espeak.voices)} languages")
+
+
+def _loudspeaker() -> Iterator[Check]:
+    from voxcli.sinks.devices import find_device, list_devices
+
+    try:
+        devices = list_devices()
+        default = find_device(None)
+    except VoxError as error:
+        # Without a loudspeaker files still work, so this is no failure. The first sentence says what is wrong.
+        trouble, _, fix = str(error).partition(". ")
+        yield Check("loudspeaker", Verdict.WARN, trouble, fix)
+        return
+    yield Check("loudspeaker", Verdict.OK, f"{default.name} at {default.sample_rate} Hz, one of {len(devices)}")
+
+
+def _torch() -> Check:
+    """Ask a process of its own: torch is slow to load, and a broken one may take its process down."""
+    if importlib.util.find_spec("torch") is None:
+        return Check("torch", Verdict.OK, "not installed; the built-in voice does not need it")
+    answer = subprocess.run(
+        [sys.executable, "-c", _ASK_TORCH], capture_output=True, text=True, timeout=120, check=False
+    )
+    if answer.returncode != 0:
+        reason = answer.stderr.strip().rpartition("\n")[2] or f"exit code {answer.returncode}"
+        return Check("torch", Verdict.WARN, reason, "pip install --force-reinstall torch")
+    version, device = json.loads(answer.stdout)
+    return Check("torch", Verdict.OK, f"{version} on {device}")
+
+
+def _writable(name: str, path: Path) -> Check:
+    there = next(parent for parent in (path, *path.parents) if parent.exists())
+    if there.is_dir() and os.access(there, os.W_OK):
+        return Check(name, Verdict.OK, str(path))
+    return Check(name, Verdict.FAIL, f"{path} cannot be written", "set VOXCLI_HOME to a folder that can be written")

@@ -1,0 +1,47 @@
+"""What the shell offers after Tab: real names, looked up when the key is pressed."""
+
+from collections.abc import Iterable
+
+from voxcli.errors import VoxError
+
+
+def _starting_with(names: Iterable[str], incomplete: str) -> list[str]:
+    folded = incomplete.casefold()
+    return [name for name in names if name.casefold().startswith(folded)]
+
+
+def models(incomplete: str) -> list[str]:
+    from voxcli.engines import model_names
+
+    return _starting_with(model_names(), incomplete)
+
+
+def voices(incomplete: str) -> list[str]:
+    from voxcli.cli.settings import find_user_places
+    from voxcli.espeak.library import load_espeak
+    from voxcli.voices import VoiceLibrary
+
+    own = VoiceLibrary(find_user_places().voices).names()
+    return _starting_with([*own, *sorted(load_espeak().voices)], incomplete)
+
+
+def languages(incomplete: str) -> list[str]:
+    from voxcli.espeak.languages import language_names
+    from voxcli.espeak.library import load_espeak
+
+    return _starting_with(language_names(load_espeak().voices), incomplete)
+
+
+def formats(incomplete: str) -> list[str]:
+    from voxcli.audio.format import AudioFormat
+
+    return _starting_with(AudioFormat, incomplete)
+
+
+def audio_devices(incomplete: str) -> list[str]:
+    from voxcli.sinks.devices import list_devices
+
+    try:
+        return _starting_with([device.name for device in list_devices()], incomplete)
+    except VoxError:  # a machine without sound has nothing to offer
+        return []

@@ -1,0 +1,38 @@
+"""`voxcli config`: what is set, and by whom."""
+
+import os
+from typing import Any, cast
+
+import typer
+
+from voxcli.cli import options
+from voxcli.cli.console import write_json, write_lines, write_table
+from voxcli.cli.settings import effective_settings, read_settings, settable_options, settings_files
+
+app = typer.Typer(name="config", help="Show the settings.", no_args_is_help=True)
+
+
+@app.command("show")
+def show(context: typer.Context, json: options.Json = False) -> None:
+    """Show every setting, its value and where the value comes from.
+
+    What counts, from strongest to weakest: the option on the command line, the variable VOXCLI_<NAME>,
+    ./voxcli.toml, the user's own voxcli.toml, the default.
+    """
+    whole = cast(typer.Context, context.find_root())
+    files = settings_files()
+    settings = effective_settings(settable_options(whole.command), read_settings(whole, files), os.environ)
+    if json:
+        write_json({name: {"value": s.value, "origin": s.origin} for name, s in settings.items()})
+        return
+    rows = [["SETTING", "VALUE", "FROM"]]
+    rows += [[name.replace("_", "-"), _shown(s.value), s.origin] for name, s in settings.items()]
+    write_table(rows)
+    write_lines(["", "Settings files, the later ones win:"])
+    write_lines([f"  {file}{'' if file.exists() else '  (not there)'}" for file in files])
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return "-"
+    return str(value).lower() if isinstance(value, bool) else str(value)

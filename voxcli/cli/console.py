@@ -1,0 +1,102 @@
+"""Words for people, on standard error, and lists on standard output.
+
+Text and paths of the user are never read as markup and cannot steer the terminal.
+"""
+
+import json
+import logging
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from rich.cells import cell_len
+from rich.console import Console
+from rich.text import Text
+
+from voxcli.errors import ListenerGone
+
+
+class Words:
+    """What the user reads beside the product. Errors are always said, warnings too, notes unless quiet."""
+
+    def __init__(self, *, quiet: bool = False) -> None:
+        self.quiet = quiet
+        self.console = Console(stderr=True, markup=False, highlight=False, emoji=False, soft_wrap=True)
+
+    def note(self, message: str) -> None:
+        if not self.quiet:
+            self._say("", "dim", message)
+
+    def warning(self, message: str) -> None:
+        self._say("warning: ", "yellow", message)
+
+    def error(self, message: str) -> None:
+        self._say("error: ", "bold red", message)
+
+    def _say(self, label: str, style: str, message: str) -> None:
+        text = printable(message)
+        self.console.print(Text.assemble((label, style), text) if label else Text(text, style))
+
+
+class _WarningsToWords(logging.Handler):
+    def __init__(self, words: Words, level: int) -> None:
+        super().__init__(level)
+        self._words = words
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.levelno >= logging.WARNING:
+            self._words.warning(record.getMessage())
+        else:
+            self._words.note(f"{record.name}: {record.getMessage()}")
+
+
+@contextmanager
+def logs_in_words(words: Words, *, verbose: bool) -> Iterator[None]:
+    """Say what the package logs: warnings, and with `verbose` everything."""
+    level = logging.DEBUG if verbose else logging.WARNING
+    handler, logger = _WarningsToWords(words, level), logging.getLogger("voxcli")
+    before = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(level)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
+        logger.removeHandler(handler)
+
+
+def printable(text: str) -> str:
+    """Replace everything that could steer a terminal."""
+    return "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
+def write_lines(lines: Sequence[str]) -> None:
+    """Write lines to standard output.
+
+    Raises:
+        ListenerGone: whoever read it has seen enough.
+    """
+    try:
+        for line in lines:
+            sys.stdout.write(line + "\n")
+        sys.stdout.flush()
+    except BrokenPipeError as error:
+        raise ListenerGone("standard output") from error
+
+
+def write_json(document: Any) -> None:
+    """Write a document to standard output, for programs."""
+    write_lines([json.dumps(document, indent=2)])
+
+
+def write_table(rows: Sequence[Sequence[str]]) -> None:
+    """Write rows of cells to standard output in columns. The last column may be as long as it likes."""
+    shown = [[printable(cell) for cell in row] for row in rows]
+    widths = [max(map(cell_len, column)) for column in zip(*shown, strict=True)]
+    write_lines(
+        [
+            "  ".join(cell + " " * (width - cell_len(cell)) for cell, width in zip(row, widths, strict=True)).rstrip()
+            for row in shown
+        ]
+    )

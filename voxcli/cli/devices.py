@@ -1,0 +1,24 @@
+"""`voxcli devices`: where it can be heard."""
+
+from dataclasses import asdict
+
+from voxcli.cli import options
+from voxcli.cli.console import Words, write_json, write_table
+
+
+def devices(json: options.Json = False) -> None:
+    """Show the loudspeakers that --audio-device can name."""
+    from voxcli.sinks.devices import list_devices
+
+    found = list_devices()
+    if json:
+        write_json([asdict(device) for device in found])
+        return
+    if not found:
+        Words().note("There is no loudspeaker here; `voxcli doctor` says what to do.")
+        return
+    rows = [["", "NUMBER", "NAME", "SYSTEM", "RATE"]]
+    for device in found:
+        mark = "*" if device.is_default else ""
+        rows.append([mark, str(device.index), device.name, device.host, f"{device.sample_rate} Hz"])
+    write_table(rows)

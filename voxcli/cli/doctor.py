@@ -1,0 +1,56 @@
+"""`voxcli doctor`: what is missing here, with the line that mends it."""
+
+from contextlib import closing
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from voxcli.cli import options
+from voxcli.cli.console import write_json, write_lines, write_table
+from voxcli.cli.exits import ExitCode
+
+if TYPE_CHECKING:
+    from voxcli.cli.checks import Check
+
+_LIVE_TEXT = "你好，voxcli is ready to speak."
+
+
+def doctor(
+    json: options.Json = False,
+    live: Annotated[bool, typer.Option("--live", help="Speak a test through the loudspeaker.")] = False,
+    audio_device: options.AudioDevice = None,
+) -> None:
+    """Check what voxcli needs on this machine, and say how to mend what is missing."""
+    from voxcli.cli.checks import Verdict, run_checks
+
+    checks = list(run_checks())
+    if live:
+        checks.append(_speak_test(audio_device))
+    if json:
+        write_json([asdict(check) for check in checks])
+    else:
+        write_table([[check.verdict, check.name, check.detail] for check in checks])
+        fixes = [f"  {check.name}: {check.fix}" for check in checks if check.fix]
+        write_lines(["", "To mend:", *fixes] if fixes else [])
+    if any(check.verdict is Verdict.FAIL for check in checks):
+        raise typer.Exit(ExitCode.DEVICE)
+
+
+def _speak_test(audio_device: str | None) -> "Check":
+    from voxcli.cli.checks import Check, Verdict
+    from voxcli.cli.report import latency_line
+    from voxcli.engines import open_engine
+    from voxcli.errors import VoxError
+    from voxcli.sinks import ToSpeaker, open_sink
+    from voxcli.speech import SynthesisRequest
+    from voxcli.timing import Stopwatch
+
+    stopwatch = Stopwatch()
+    try:
+        with open_sink([ToSpeaker(audio_device)]) as sink, closing(open_engine()) as engine:
+            for chunk in stopwatch.timed(engine.stream(SynthesisRequest(text=_LIVE_TEXT))):
+                sink.write(chunk)
+    except VoxError as error:
+        return Check("live test", Verdict.FAIL, str(error))
+    return Check("live test", Verdict.OK, latency_line(stopwatch.timings, sink.underruns))

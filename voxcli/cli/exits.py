@@ -1,0 +1,55 @@
+"""Exit codes, and which error becomes which."""
+
+from enum import IntEnum
+
+from voxcli.cli.signals import Terminated
+from voxcli.errors import DeviceError, ListenerGone, ModelError, NotFound, RemoteError, RequestError
+
+
+class ExitCode(IntEnum):
+    """What a script can rely on."""
+
+    OK = 0
+    INTERNAL = 1
+    USAGE = 2
+    NOT_FOUND = 3
+    BAD_INPUT = 4
+    DEVICE = 5
+    NETWORK = 6
+    TIMEOUT = 7
+    UNAUTHORIZED = 8
+    PARTLY = 9
+    INTERRUPTED = 130
+    TERMINATED = 143
+
+
+MEANINGS = {
+    ExitCode.OK: "done",
+    ExitCode.INTERNAL: "a fault of voxcli itself",
+    ExitCode.USAGE: "wrong options, or a wrong settings file",
+    ExitCode.NOT_FOUND: "no such model, voice or language, or it is damaged",
+    ExitCode.BAD_INPUT: "the text, a clip or a file name cannot be used",
+    ExitCode.DEVICE: "loudspeaker, disk or accelerator",
+    ExitCode.INTERRUPTED: "Ctrl-C",
+    ExitCode.TERMINATED: "SIGTERM",
+}
+"""The codes that this version can end with. The others are reserved."""
+
+_BY_ERROR: dict[type[BaseException], ExitCode] = {
+    RequestError: ExitCode.BAD_INPUT,
+    NotFound: ExitCode.NOT_FOUND,
+    ModelError: ExitCode.NOT_FOUND,
+    RemoteError: ExitCode.NETWORK,
+    DeviceError: ExitCode.DEVICE,
+    ListenerGone: ExitCode.OK,
+    KeyboardInterrupt: ExitCode.INTERRUPTED,
+    Terminated: ExitCode.TERMINATED,
+}
+
+
+def exit_code(error: BaseException) -> ExitCode:
+    """Look an error up by its class, the nearest ancestor first."""
+    for kind in type(error).__mro__:
+        if kind in _BY_ERROR:
+            return _BY_ERROR[kind]
+    return ExitCode.INTERNAL

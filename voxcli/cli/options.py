@@ -1,0 +1,151 @@
+"""The options, each with one meaning wherever it appears, and which of them are settings."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from voxcli.cli import complete
+
+_ENVIRONMENT_PREFIX = "VOXCLI_"
+
+
+def _setting(*names: str, **details: Any) -> Any:
+    """An option that VOXCLI_<NAME> and the settings files can set too, by its first name."""
+    name = names[0].lstrip("-").partition("/")[0]
+    variable = _ENVIRONMENT_PREFIX + name.replace("-", "_").upper()
+    return typer.Option(*names, envvar=variable, show_envvar=False, **details)
+
+
+_SPEAKING = "How it sounds"
+_OUTPUT = "Where it goes"
+_MANNERS = "What is said about it"
+
+Words = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="TEXT...", help="What to say. Without it, standard input is read as it arrives."),
+]
+TextFile = Annotated[
+    str | None,
+    typer.Option("--file", "-f", metavar="FILE", help="Say what is in a file; - is standard input."),
+]
+Markdown = Annotated[
+    bool | None,
+    _setting(
+        "--markdown/--no-markdown",
+        help="Read Markdown as one would aloud. On for .md files and for piped text.",
+        show_default=False,
+    ),
+]
+
+Model = Annotated[
+    str | None,
+    _setting(
+        "--model",
+        "-m",
+        help="Which model speaks. Default: the best on this machine.",
+        autocompletion=complete.models,
+        rich_help_panel=_SPEAKING,
+    ),
+]
+VoiceName = Annotated[
+    str | None,
+    _setting(
+        "--voice",
+        "-v",
+        help="Whose voice: see `voxcli voices`.",
+        autocompletion=complete.voices,
+        rich_help_panel=_SPEAKING,
+    ),
+]
+Language = Annotated[
+    str | None,
+    _setting(
+        "--language",
+        "-l",
+        "--lang",
+        help="Such as zh, en, ja, ko, yue. Default: by the script of each passage.",
+        autocompletion=complete.languages,
+        rich_help_panel=_SPEAKING,
+    ),
+]
+Speed = Annotated[
+    float,
+    _setting("--speed", "-s", min=0.25, max=4.0, help="2 is twice as fast.", rich_help_panel=_SPEAKING),
+]
+Volume = Annotated[
+    float,
+    _setting("--volume", min=0.0, max=4.0, help="0.5 is half as loud.", rich_help_panel=_SPEAKING),
+]
+ReferenceClip = Annotated[
+    Path | None,
+    typer.Option(
+        "--ref-audio",
+        metavar="CLIP",
+        help="Speak with the voice of this recording.",
+        rich_help_panel=_SPEAKING,
+    ),
+]
+PromptClip = Annotated[
+    Path | None,
+    typer.Option("--prompt-audio", metavar="CLIP", help="Carry on from this recording.", rich_help_panel=_SPEAKING),
+]
+PromptText = Annotated[
+    str | None,
+    typer.Option("--prompt-text", metavar="TEXT", help="The words of --prompt-audio.", rich_help_panel=_SPEAKING),
+]
+Style = Annotated[
+    str | None,
+    typer.Option("--instruct", "-i", help='How to speak: "an old man, unhurried".', rich_help_panel=_SPEAKING),
+]
+
+Outputs = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="FILE",
+        help="Write a file that is good to play while it grows; - is standard output. May be repeated.",
+        rich_help_panel=_OUTPUT,
+    ),
+]
+Format = Annotated[
+    str | None,
+    _setting(
+        "--format",
+        help="wav, flac, mp3, opus, aac or pcm. Default: by the suffix of the file, wav on standard output.",
+        autocompletion=complete.formats,
+        rich_help_panel=_OUTPUT,
+    ),
+]
+Force = Annotated[
+    bool,
+    typer.Option("--force", help="Overwrite a file that is there already.", rich_help_panel=_OUTPUT),
+]
+Play = Annotated[
+    bool | None,
+    _setting(
+        "--play/--no-play",
+        help="Play it. On unless it goes somewhere else.",
+        show_default=False,
+        rich_help_panel=_OUTPUT,
+    ),
+]
+AudioDevice = Annotated[
+    str | None,
+    _setting(
+        "--audio-device",
+        metavar="NAME",
+        help="Which loudspeaker, by name or number: see `voxcli devices`.",
+        autocompletion=complete.audio_devices,
+        rich_help_panel=_OUTPUT,
+    ),
+]
+
+Quiet = Annotated[bool, _setting("--quiet", "-q", help="Only warnings and errors.", rich_help_panel=_MANNERS)]
+Verbose = Annotated[bool, _setting("--verbose", help="Everything.", rich_help_panel=_MANNERS)]
+Events = Annotated[
+    bool,
+    typer.Option("--json", help="One JSON event per line instead of words.", rich_help_panel=_MANNERS),
+]
+Json = Annotated[bool, typer.Option("--json", help="As JSON, for programs.")]

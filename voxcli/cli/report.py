@@ -1,0 +1,142 @@
+"""What is said about a run: words for people, or events for programs."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Protocol, TextIO
+
+import typer
+from rich.status import Status
+from rich.text import Text
+
+from voxcli.audio.chunk import AudioChunk
+from voxcli.cli.console import Words
+from voxcli.cli.exits import exit_code
+from voxcli.cli.signals import Terminated
+from voxcli.errors import ListenerGone, VoxError
+from voxcli.timing import Timings
+
+
+class Report(Protocol):
+    """Hears how a run goes."""
+
+    def loading(self, model: str) -> None: ...
+
+    def chunk(self, chunk: AudioChunk, timings: Timings) -> None: ...
+
+    def done(self, timings: Timings, underruns: int | None, outputs: list[str]) -> None: ...
+
+    def failed(self, error: BaseException) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class WordsReport:
+    """One line at the end; before that, on a terminal, one that moves."""
+
+    def __init__(self, words: Words) -> None:
+        self._words = words
+        self._status: Status | None = None
+        if words.console.is_terminal and not words.quiet:
+            self._status = words.console.status("")
+            self._status.start()
+
+    def loading(self, model: str) -> None:
+        self._show(f"loading {model}")
+
+    def chunk(self, chunk: AudioChunk, timings: Timings) -> None:
+        self._show(f"{timings.audio:.1f} s of audio")
+
+    def done(self, timings: Timings, underruns: int | None, outputs: list[str]) -> None:
+        self.close()
+        self._words.note(latency_line(timings, underruns))
+
+    def failed(self, error: BaseException) -> None:
+        """The outermost handler says it."""
+
+    def close(self) -> None:
+        if self._status:
+            self._status.stop()
+
+    def _show(self, text: str) -> None:
+        if self._status:
+            self._status.update(Text(text, "dim"))
+
+
+class EventsReport:
+    """NDJSON: one event per line, flushed at once. Keys end in their unit."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._sounded = False
+
+    def loading(self, model: str) -> None:
+        self._emit("loading", model=model)
+
+    def chunk(self, chunk: AudioChunk, timings: Timings) -> None:
+        if timings.first_sound is not None and not self._sounded:
+            self._sounded = True
+            self._emit("first_audio", first_sound_seconds=_rounded(timings.first_sound))
+        self._emit(
+            "chunk",
+            samples=len(chunk.samples),
+            sample_rate=chunk.sample_rate,
+            audio_seconds=_rounded(timings.audio),
+        )
+
+    def done(self, timings: Timings, underruns: int | None, outputs: list[str]) -> None:
+        self._emit(
+            "done",
+            first_chunk_seconds=_rounded(timings.first_chunk),
+            first_sound_seconds=_rounded(timings.first_sound),
+            audio_seconds=_rounded(timings.audio),
+            working_seconds=_rounded(timings.working),
+            real_time_factor=_rounded(timings.real_time_factor),
+            chunks=timings.chunks,
+            underruns=underruns,
+            outputs=outputs,
+        )
+
+    def failed(self, error: BaseException) -> None:
+        self._emit("error", message=str(error), kind=type(error).__name__, code=exit_code(error))
+
+    def close(self) -> None:
+        """Every event is out already."""
+
+    def _emit(self, event: str, **fields: Any) -> None:
+        try:
+            self._stream.write(json.dumps({"event": event, **fields}) + "\n")
+            self._stream.flush()
+        except BrokenPipeError as error:
+            raise ListenerGone("the reader of the events") from error
+
+
+@contextmanager
+def open_report(words: Words, stream: TextIO | None) -> Iterator[Report]:
+    """Report in words, or as events on `stream` if there is one; then errors end there too."""
+    report: Report = EventsReport(stream) if stream else WordsReport(words)
+    try:
+        yield report
+    except (VoxError, KeyboardInterrupt, Terminated) as error:
+        report.failed(error)
+        if stream:
+            raise typer.Exit(exit_code(error)) from error
+        raise
+    finally:
+        report.close()
+
+
+def latency_line(timings: Timings, underruns: int | None) -> str:
+    """Return the one line in which a run is judged."""
+    first = timings.first_sound
+    parts = ["no sound" if first is None else f"first sound {first * 1000:.0f} ms"]
+    parts.append(f"{timings.audio:.1f} s of audio")
+    if timings.real_time_factor is not None:
+        parts.append(f"{timings.real_time_factor:.2g}× real time")
+    if underruns is not None:
+        parts.append(f"{underruns} underrun{'' if underruns == 1 else 's'}")
+    return " · ".join(parts)
+
+
+def _rounded(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 6)

@@ -1,0 +1,121 @@
+"""Settings files: which there are, what they say, and where each value comes from."""
+
+import os
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from voxcli.errors import did_you_mean
+
+if TYPE_CHECKING:
+    from voxcli.paths import Places
+
+DEFAULT_ORIGIN = "default"
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """The value of an option and who set it."""
+
+    value: Any
+    origin: str
+
+
+def find_user_places() -> "Places":
+    """Find this user's folders. The environment is read here and passed on."""
+    from voxcli.paths import find_places
+
+    return find_places(os.environ)
+
+
+def settings_files() -> list[Path]:
+    """List the settings files, there or not; the later ones win."""
+    from voxcli.paths import PROJECT_SETTINGS
+
+    return [find_user_places().settings, PROJECT_SETTINGS]
+
+
+def settable_options(command: Any) -> dict[str, Any]:
+    """Map the name of every option below a command that can be a setting to the option, as Typer built it."""
+    options: dict[str, Any] = {}
+    for child in _with_children(command):
+        options |= {param.name: param for param in child.params if param.envvar}
+    return options
+
+
+def read_settings(context: typer.Context, files: Sequence[Path]) -> dict[str, Setting]:
+    """Read settings files, of which the later win. A file that is not there says nothing.
+
+    Args:
+        context: of the whole command line, whose options the settings are.
+        files: in TOML.
+
+    Raises:
+        typer.BadParameter: with the file, the key and what is wrong.
+    """
+    options = settable_options(context.command)
+    settings: dict[str, Setting] = {}
+    for file in files:
+        for key, value in _read_toml(file).items():
+            name = key.replace("-", "_")
+            if name not in options:
+                known = sorted(options)
+                raise typer.BadParameter(
+                    f"{file} sets {key!r}, which is no setting.{did_you_mean(name, known)} "
+                    f"There are: {', '.join(known)}."
+                )
+            settings[name] = Setting(_checked(context, file, key, value, options[name]), str(file))
+    return settings
+
+
+def effective_settings(
+    options: Mapping[str, Any], from_files: Mapping[str, Setting], environment: Mapping[str, str]
+) -> dict[str, Setting]:
+    """Say what each option will be if the command line does not say: environment, then files, then default."""
+    effective = {}
+    for name, option in sorted(options.items()):
+        if value := environment.get(option.envvar):
+            effective[name] = Setting(value, option.envvar)
+        else:
+            effective[name] = from_files.get(name) or Setting(option.default, DEFAULT_ORIGIN)
+    return effective
+
+
+def default_map(command: Any, settings: Mapping[str, Setting]) -> dict[str, Any]:
+    """Arrange settings in the form of Click's `default_map`: a tree like that of the commands."""
+    return {
+        name: {
+            **{param.name: settings[param.name].value for param in child.params if param.name in settings},
+            **default_map(child, settings),
+        }
+        for name, child in getattr(command, "commands", {}).items()
+    }
+
+
+def _with_children(command: Any) -> Iterator[Any]:
+    yield command
+    for child in getattr(command, "commands", {}).values():
+        yield from _with_children(child)
+
+
+def _read_toml(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text("utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    except (OSError, ValueError) as error:
+        raise typer.BadParameter(f"{file} cannot be read as settings: {error}") from error
+
+
+def _checked(context: typer.Context, file: Path, key: str, value: Any, option: Any) -> Any:
+    """Let the option itself judge the value, so that a wrong one is blamed on its file."""
+    if not isinstance(value, str | int | float):
+        raise typer.BadParameter(f"{file} sets {key!r} wrongly: it takes one value.")
+    try:
+        return option.process_value(context, value)
+    except typer.BadParameter as error:
+        raise typer.BadParameter(f"{file} sets {key!r} wrongly: {error.message}") from error

@@ -1,0 +1,153 @@
+"""Where the text comes from: the command line, a file, or a writer who may still be writing."""
+
+import codecs
+import os
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from voxcli.errors import RequestError
+
+IDLE_SECONDS = 0.4
+"""A writer who is silent for so long has made a pause; what is there is spoken."""
+
+_READ_BYTES = 65536
+
+
+class Source(Protocol):
+    """A text, whole or still arriving."""
+
+    def pieces(self, before_waiting: Callable[[], None]) -> Iterator[str | None]:
+        """Yield the text as soon as it is there, and None once per pause of its writer.
+
+        Args:
+            before_waiting: called whenever all is read that was written.
+
+        Raises:
+            RequestError: it is not text, or there is none.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """A text that is all there."""
+
+    text: str
+
+    def pieces(self, before_waiting: Callable[[], None]) -> Iterator[str | None]:
+        yield self.text
+
+
+class Arriving:
+    """Text from a descriptor, as soon as it is written.
+
+    A thread reads, so that waiting for text never keeps sound from being played, nor the other way round.
+    """
+
+    def __init__(
+        self,
+        descriptor: int,
+        name: str,
+        *,
+        idle_seconds: float = IDLE_SECONDS,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """name: for messages."""
+        self._descriptor = descriptor
+        self._name = name
+        self._idle_seconds = idle_seconds
+        self._clock = clock
+        self._read: queue.Queue[tuple[float, bytes | OSError]] = queue.Queue(maxsize=64)
+        threading.Thread(target=self._keep_reading, name="text", daemon=True).start()
+
+    def pieces(self, before_waiting: Callable[[], None]) -> Iterator[str | None]:
+        decoder = TextDecoder(self._name)
+        last, paused = self._clock(), False
+        while True:
+            if self._read.empty():
+                before_waiting()
+            idle = self._idle_seconds if paused else max(0.0, last + self._idle_seconds - self._clock())
+            try:
+                last, data = self._read.get(timeout=idle)
+            except queue.Empty:  # waits are short even in a pause: Windows has no ears for Ctrl-C during one
+                if not paused:
+                    paused = True
+                    yield None
+                continue
+            if isinstance(data, OSError):
+                raise RequestError(f"Cannot read {self._name}: {data.strerror or data}.") from data
+            paused = False
+            yield decoder.decode(data)
+            if not data:
+                return
+
+    def _keep_reading(self) -> None:
+        data: bytes | OSError = b"more"
+        while isinstance(data, bytes) and data:
+            try:
+                data = os.read(self._descriptor, _READ_BYTES)
+            except OSError as error:
+                data = error
+            self._read.put((self._clock(), data))
+
+
+class TextDecoder:
+    """UTF-8 in pieces, strictly."""
+
+    def __init__(self, name: str) -> None:
+        """name: for messages."""
+        self._name = name
+        # Not utf-8-sig, which lets half a byte order mark at the end pass.
+        self._decoder = codecs.getincrementaldecoder("utf-8")()
+        self._taken = 0
+        self._begun = False
+
+    def decode(self, data: bytes) -> str:
+        """Decode the next bytes; none are the end.
+
+        Raises:
+            RequestError: it is not text, and where that shows.
+        """
+        try:
+            text = self._decoder.decode(data, final=not data)
+        except UnicodeDecodeError as error:
+            kept_from_before = len(error.object) - len(data)
+            place = self._taken - kept_from_before + error.start
+            raise RequestError(
+                f"{self._name} is not UTF-8 text: byte {place} is 0x{error.object[error.start]:02x}. "
+                "Convert it first, for example with: iconv -t UTF-8"
+            ) from error
+        if "\0" in text:
+            raise RequestError(f"{self._name} is a binary file, not text: it holds a zero byte.")
+        self._taken += len(data)
+        if text and not self._begun:
+            self._begun = True
+            return text.removeprefix("\ufeff")
+        return text
+
+
+def read_text_file(path: Path) -> str:
+    """Read a whole file.
+
+    Raises:
+        RequestError: it is not there, is a directory or is not text.
+    """
+    decoder = TextDecoder(str(path))
+    return decoder.decode(read_file(path)) + decoder.decode(b"")
+
+
+def read_file(path: Path) -> bytes:
+    """Read a file that the user named.
+
+    Raises:
+        RequestError: it cannot be read.
+    """
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise RequestError(f"Cannot read {path}: {error.strerror or error}.") from error

@@ -1,0 +1,67 @@
+"""From -o, --format, --play and the like to the targets they mean."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import typer
+
+from voxcli.audio.format import AudioFormat, find_format, known_suffixes
+from voxcli.errors import did_you_mean
+from voxcli.sinks import Target, ToFile, ToSpeaker, ToStdout
+
+STDOUT = "-"
+
+
+def choose_targets(
+    outputs: Sequence[str], format: str | None, force: bool, play: bool | None, audio_device: str | None
+) -> list[Target]:
+    """Find out where sound shall go: to the loudspeaker unless somewhere else is named.
+
+    Raises:
+        typer.BadParameter: nowhere, or to a place whose format nobody can tell.
+    """
+    wanted = _parse_format(format)
+    targets: list[Target] = [_target(output, wanted, force) for output in outputs]
+    if outputs.count(STDOUT) > 1:
+        raise typer.BadParameter("Standard output can be written once only.", param_hint="--output")
+    if play or (play is None and not outputs):
+        targets.append(ToSpeaker(audio_device))
+    if not targets:
+        raise typer.BadParameter("With --no-play, name an output: -o FILE.", param_hint="--no-play")
+    return targets
+
+
+def _target(output: str, format: AudioFormat | None, force: bool) -> Target:
+    if output != STDOUT:
+        path = Path(output)
+        return ToFile(path, format or _format_of(path), overwrite=force)
+    if sys.stdout.isatty():
+        raise typer.BadParameter(
+            "Sound is not written to a terminal. Send it on, as in: voxcli say ... -o - | ffplay -",
+            param_hint="--output",
+        )
+    return ToStdout(format or AudioFormat.WAV)
+
+
+def _parse_format(name: str | None) -> AudioFormat | None:
+    if name is None:
+        return None
+    try:
+        return AudioFormat(name.lower().removeprefix("."))
+    except ValueError:
+        raise typer.BadParameter(
+            f"There is no format {name!r}.{did_you_mean(name, AudioFormat)} There are: {', '.join(AudioFormat)}.",
+            param_hint="--format",
+        ) from None
+
+
+def _format_of(path: Path) -> AudioFormat:
+    if format := find_format(path):
+        return format
+    suffix = path.suffix or path.name
+    raise typer.BadParameter(
+        f"The name {path} does not tell a format.{did_you_mean(suffix, known_suffixes())} "
+        f"End it in one of {', '.join(known_suffixes())}, or say --format.",
+        param_hint="--output",
+    )
