@@ -3,6 +3,7 @@
 All contestants run in turn, several rounds; the ratios of their medians are printed, since machines differ.
 """
 
+import argparse
 import statistics
 import subprocess
 import sys
@@ -11,7 +12,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-ROUNDS = 15
 EMPTY_TYPER = """
 import typer
 app = typer.Typer()
@@ -44,7 +44,7 @@ def seconds_to_first_byte(file: Path) -> float:
         return time.perf_counter() - started
 
 
-def main() -> None:
+def main(rounds: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         empty = Path(folder, "empty.py")
         empty.write_text(EMPTY_TYPER, "utf-8")
@@ -56,7 +56,7 @@ def main() -> None:
             "voxcli say, first byte in the file": lambda: seconds_to_first_byte(Path(folder, "x.wav")),
         }
         times: dict[str, list[float]] = {name: [] for name in contestants}
-        for _ in range(ROUNDS):
+        for _ in range(rounds):
             for name, measure in contestants.items():
                 times[name].append(measure())
     medians = {name: statistics.median(values) for name, values in times.items()}
@@ -71,4 +71,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=15)
+    main(parser.parse_args().rounds)

@@ -16,13 +16,14 @@ from voxcli.text.parts import read_parts
 path = Path(sys.argv[1] if len(sys.argv) > 1 else "story.mp3")
 
 
+STORY = "**Once** upon a time there was a voice. [pause 0.3s] It spoke before the story was written."
+
+
 def slow_writer() -> Iterator[str]:
     """Stand in for a language model: a few characters at a time."""
-    for word in "**Once** upon a time there was a voice. [pause 0.3s] It spoke before the story was written.".split(
-        " "
-    ):
+    for start in range(0, len(STORY), 4):
         time.sleep(0.05)
-        yield word + " "
+        yield STORY[start : start + 4]
 
 
 targets = [ToSpeaker(), ToFile(path, AudioFormat.MP3, overwrite=True)]

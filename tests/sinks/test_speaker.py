@@ -173,6 +173,18 @@ def test_a_sound_server_that_hangs_is_an_error_and_no_hang(own_pulse: PulseServe
     assert "does not respond" in outcome["message"]
 
 
+def test_a_sound_server_that_hangs_before_the_first_sound_is_an_error_too(own_pulse: PulseServer) -> None:
+    sound = noise(1.0, 48000)
+    steps: list[list[Any]] = [["say", "open"], ["await"], ["write", 0, len(sound)]]
+    with playing(own_pulse.environment, sound, 48000, steps) as player:
+        player.hear("open")
+        os.kill(own_pulse.pid, signal.SIGSTOP)
+        player.go_on()
+        outcome = player.outcome(complaints="The loudspeaker does not respond, and is left open.\n")
+    assert outcome["error"] == "DeviceError"
+    assert "does not respond" in outcome["message"]
+
+
 def test_what_goes_wrong_while_feeding_the_device_is_not_lost(pulse: PulseServer) -> None:
     stereo = np.zeros((48000, 2), np.float32)
     outcome = play(pulse.client("speaker48"), stereo, 48000, [["write", 0, 48000]], sample_rate=48000)

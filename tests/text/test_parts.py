@@ -1,5 +1,6 @@
 """Sentences and pauses out of text that is still arriving."""
 
+import itertools
 import logging
 
 import pytest
@@ -8,7 +9,6 @@ from hypothesis import strategies as st
 
 from voxcli.text.marks import Pause
 from voxcli.text.parts import PartReader, read_parts
-import itertools
 
 
 def parts(text: str, *, markdown: bool = False) -> list[object]:

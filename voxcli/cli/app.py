@@ -8,7 +8,6 @@ from typing import Annotated, Any, cast
 
 import typer
 from typer.exceptions import TyperException
-from typer.rich_utils import rich_format_error
 
 import voxcli
 from voxcli.cli import config, devices, doctor, say, voices
@@ -66,6 +65,8 @@ def run(arguments: Sequence[str]) -> int:
             result = command.main(arguments, prog_name="voxcli", standalone_mode=False, obj=strikes)
         return result if isinstance(result, int) else ExitCode.OK
     except TyperException as error:
+        from typer.rich_utils import rich_format_error  # slow to load, as its Markdown is
+
         rich_format_error(cast(Any, error))
         return error.exit_code
     except (VoxError, ListenerGone, KeyboardInterrupt, Terminated) as error:

@@ -6,8 +6,7 @@ from voxcli.errors import VoxError
 
 
 def _starting_with(names: Iterable[str], incomplete: str) -> list[str]:
-    folded = incomplete.casefold()
-    return [name for name in names if name.casefold().startswith(folded)]
+    return [name for name in names if name.startswith(incomplete)]
 
 
 def models(incomplete: str) -> list[str]:

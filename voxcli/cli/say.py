@@ -19,8 +19,7 @@ if TYPE_CHECKING:
 STDIN = "-"
 
 _BUILTIN_NOTE = (
-    "speaking with the built-in voice (eSpeak NG), which is instant but robotic; "
-    "human voices need a VoxCPM model, which this version does not run yet"
+    "the built-in voice speaks (eSpeak NG): instant but robotic; human ones need a VoxCPM model, from a later version"
 )
 
 

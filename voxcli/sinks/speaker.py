@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from contextlib import ExitStack
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,6 +56,7 @@ class Speaker:
         self._playback = Playback()
         self._resampler: Resampler | None = None
         self._started = False
+        self._hanging = False
         self._stopped = threading.Event()
         self._calls = 0
         self._callback_error: BaseException | None = None
@@ -83,7 +84,7 @@ class Speaker:
             undo.enter_context(muted_native_stderr())
             self._device = find_device(self._wanted)
             self._sounddevice = load_sounddevice()
-            self._open(self._device)
+            self._call(self._open)
             undo.callback(self._release)
             self._undo = undo.pop_all()
         return self
@@ -115,7 +116,8 @@ class Speaker:
         self._playback.rest()
         self._start_if_ready()
 
-    def _open(self, device: OutputDevice) -> None:
+    def _open(self) -> None:
+        device = cast(OutputDevice, self._device)
         self._sample_rate = self._sample_rate or device.sample_rate
         try:
             self._stream = self._sounddevice.OutputStream(
@@ -163,7 +165,7 @@ class Speaker:
         if self._started or not self._playback.ready:
             return
         try:
-            self._stream.start()
+            self._call(self._stream.start)
         except self._sounddevice.PortAudioError as error:
             raise self._failure(f"cannot be started ({error})") from error
         self._started = True
@@ -200,7 +202,7 @@ class Speaker:
 
     def _failure(self, what: str) -> DeviceError:
         name = self._device.label if self._device else "?"
-        seconds = self._playback.waiting / self._sample_rate
+        seconds = self._playback.waiting / (self._sample_rate or 1)
         if self._started:
             seconds += self._stream.latency
         return DeviceError(
@@ -209,18 +211,42 @@ class Speaker:
         )
 
     def _release(self) -> None:
-        """Silence the device at once and close it.
-
-        On a thread of its own: while a sound server hangs, both calls hang in C, where no Ctrl-C reaches them.
-        """
-        closing = threading.Thread(target=self._close, name="close-loudspeaker", daemon=True)
-        closing.start()
-        closing.join(_RELEASE_SECONDS)
-        if closing.is_alive():
+        """Silence the device at once and close it."""
+        if (
+            self._hanging
+        ):  # one call more, while another has not come back, and PulseAudio's client gives up the process
+            return
+        if not self._returns(self._close, _RELEASE_SECONDS):
             _log.warning("The loudspeaker does not respond, and is left open.")
-            # sounddevice would wait for the same device when Python ends.
-            atexit.unregister(self._sounddevice._exit_handler)
 
     def _close(self) -> None:
         self._stream.abort()
         self._stream.close()
+
+    def _call(self, call: Callable[[], None]) -> None:
+        if not self._returns(call, _STALL_SECONDS):
+            raise self._failure("does not respond")
+
+    def _returns(self, call: Callable[[], None], seconds: float) -> bool:
+        """Tell whether a call comes back in time. What it raises is raised here.
+
+        On a thread of its own: while a sound server hangs, calls to it hang in C, where no Ctrl-C reaches them.
+        """
+        errors: list[Exception] = []
+
+        def work() -> None:
+            try:
+                call()
+            except (DeviceError, self._sounddevice.PortAudioError) as error:
+                errors.append(error)
+
+        thread = threading.Thread(target=work, name="loudspeaker", daemon=True)
+        thread.start()
+        thread.join(seconds)
+        if errors:
+            raise errors[0]
+        if thread.is_alive():
+            self._hanging = True
+            # When Python ends, sounddevice would wait for the same device.
+            atexit.unregister(self._sounddevice._exit_handler)
+        return not self._hanging

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Iterable, Iterator
 
 from voxcli.text.markdown import SpeakableMarkdown
-from voxcli.text.marks import Part, parse_marks
+from voxcli.text.marks import Part, Pause, parse_marks
 from voxcli.text.sentences import SentenceSplitter, is_speakable
 
 _log = logging.getLogger(__name__)
@@ -43,7 +43,12 @@ class PartReader:
         parts: list[Part] = []
         for sentence in sentences:
             found, unknown = parse_marks(sentence)
-            parts += [part for part in found if not isinstance(part, str) or is_speakable(part)]
+            for part in found:
+                if isinstance(part, Pause):
+                    parts.append(part)
+                elif is_speakable(part):
+                    # A voice may take a blank line for a longer pause than the sentence's own.
+                    parts.append(" ".join(part.split()))
             for tag in unknown:
                 self._warn_of_tag(tag)
         return parts

@@ -1,0 +1,91 @@
+"""Every console block of the README runs, and says what it says there."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.pulse import PulseServer
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text("utf-8")
+PATIENCE_SECONDS = 300
+RUNS_THESE_TESTS = "bash tests/run"
+
+
+@dataclass(frozen=True)
+class Command:
+    line: str
+    output: str
+    """What the README says that it prints; nothing if that does not matter."""
+
+
+def console_blocks() -> list[list[Command]]:
+    blocks = re.findall(r"^```console\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+    return [
+        [Command(*found) for found in re.findall(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", block, re.MULTILINE)]
+        for block in blocks
+    ]
+
+
+def shape(text: str) -> str:
+    """Leave out what differs from run to run: numbers, and how wide columns are."""
+    return re.sub(r"\s+", " ", re.sub(r"\d+(?:\.\d+)?(?:e-\d+)?", "0", text)).strip()
+
+
+def run(command: Command, folder: Path, environment: dict[str, str]) -> None:
+    done = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", command.line],
+        cwd=folder,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        timeout=PATIENCE_SECONDS,
+        check=False,
+    )
+    said = done.stdout.decode()
+    assert done.returncode == 0, f"$ {command.line}\n{said}"
+    if command.output:
+        assert shape(command.output) == shape(said), f"$ {command.line}\n{said}"
+
+
+def test_the_first_command_sets_up_everything_and_speaks(tmp_path: Path, pulse: PulseServer) -> None:
+    [command] = console_blocks()[0]
+    for name in ("voxcli", "README.md", "LICENSE", "pyproject.toml"):
+        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
+        copy(ROOT / name, tmp_path / name)
+    run(command, tmp_path, dict(os.environ))
+    assert (tmp_path / "hello.wav").stat().st_size > 20_000
+    listed = subprocess.run(
+        [tmp_path / ".venv/bin/voxcli", "--version"], capture_output=True, text=True, cwd=tmp_path, check=True
+    )
+    assert listed.stdout.startswith("voxcli ")
+
+
+def test_the_second_command_is_what_runs_these_tests() -> None:
+    [command] = console_blocks()[1]
+    assert command.line == RUNS_THESE_TESTS
+    assert (ROOT / ".ci" / "run").read_text("utf-8").splitlines()[-1] == RUNS_THESE_TESTS
+
+
+@pytest.mark.parametrize("block", console_blocks()[2:], ids=lambda block: block[0].line[:40])
+def test_a_block_runs_as_printed(block: list[Command], tmp_path: Path, pulse: PulseServer) -> None:
+    programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = pulse.environment | {"PATH": programs, "VOXCLI_HOME": str(tmp_path / "home"), "PYTHONUTF8": "1"}
+    for command in block:
+        run(command, tmp_path, environment)
+
+
+def test_it_stays_short() -> None:
+    assert len(README.splitlines()) < 250
+
+
+def test_every_file_it_names_is_there() -> None:
+    for name in re.findall(r"\]\(((?!http)[^)]+)\)", README):
+        assert (ROOT / name).exists(), name
