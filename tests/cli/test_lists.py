@@ -53,7 +53,18 @@ def test_the_doctor_finds_a_machine_without_sound_fit_to_write_files(run: Run) -
     done = run("doctor")
     assert done.returncode == 0, said(done)
     text = done.stdout.decode()
-    for name in ("Python", "numpy", "av", "built-in voice", "loudspeaker", "torch", "settings", "voices", "cache"):
+    for name in (
+        "Python",
+        "numpy",
+        "av",
+        "built-in voice",
+        "PortAudio",
+        "loudspeaker",
+        "torch",
+        "settings",
+        "voices",
+        "cache",
+    ):
         assert name in text
     assert "To mend:" in text
     checks = {check["name"]: check for check in json.loads(run("doctor", "--json").stdout)}

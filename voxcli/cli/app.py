@@ -29,7 +29,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["--help", "-h"]},
 )
-app.command("say")(say.say)
+app.command("say", epilog=f"{say.EXAMPLES}\n\n{_EPILOG}")(say.say)
 app.add_typer(voices.app)
 app.command("devices")(devices.devices)
 app.command("doctor")(doctor.doctor)

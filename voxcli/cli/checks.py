@@ -26,6 +26,7 @@ _PACKAGES = {
     "pydantic": "pydantic",
     "rich": "rich",
     "typer": "typer",
+    "platformdirs": "platformdirs",
 }
 """What is imported, and the distribution it comes from. Those with a check of their own are not here."""
 
@@ -63,7 +64,7 @@ def run_checks() -> Iterator[Check]:
     for module, distribution in _PACKAGES.items():
         yield _package(module, distribution)
     yield _espeak()
-    yield from _loudspeaker()
+    yield from _sound()
     yield _torch()
     places = find_user_places()
     for name, path in (
@@ -98,18 +99,27 @@ def _espeak() -> Check:
     return Check("built-in voice", Verdict.OK, f"eSpeak NG with {len(espeak.voices)} languages")
 
 
-def _loudspeaker() -> Iterator[Check]:
+def _sound() -> Iterator[Check]:
+    for name, look in (("PortAudio", _portaudio), ("loudspeaker", _loudspeaker)):
+        try:
+            yield Check(name, Verdict.OK, look())
+        except VoxError as error:
+            # Without sound files still work, so this is no failure. The first sentence says what is wrong.
+            trouble, _, fix = str(error).partition(". ")
+            yield Check(name, Verdict.WARN, trouble, fix)
+
+
+def _portaudio() -> str:
+    from voxcli.sinks.devices import load_sounddevice
+
+    version: str = load_sounddevice().get_portaudio_version()[1]
+    return version
+
+
+def _loudspeaker() -> str:
     from voxcli.sinks.devices import find_device, list_devices
 
-    try:
-        devices = list_devices()
-        default = find_device(None)
-    except VoxError as error:
-        # Without a loudspeaker files still work, so this is no failure. The first sentence says what is wrong.
-        trouble, _, fix = str(error).partition(". ")
-        yield Check("loudspeaker", Verdict.WARN, trouble, fix)
-        return
-    yield Check("loudspeaker", Verdict.OK, f"{default.name} at {default.sample_rate} Hz, one of {len(devices)}")
+    return f"{find_device(None).label}, one of {len(list_devices())}"
 
 
 def _torch() -> Check:

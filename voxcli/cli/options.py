@@ -111,7 +111,7 @@ Outputs = Annotated[
 ]
 Format = Annotated[
     str | None,
-    _setting(
+    typer.Option(
         "--format",
         help="wav, flac, mp3, opus, aac or pcm. Default: by the suffix of the file, wav on standard output.",
         autocompletion=complete.formats,

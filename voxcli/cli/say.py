@@ -18,6 +18,14 @@ if TYPE_CHECKING:
 
 STDIN = "-"
 
+EXAMPLES = """Examples:
+
+voxcli say "你好，世界" --play -o hello.wav
+
+llm "tell me a story" | voxcli say
+
+voxcli say -f chapter.md -o chapter.mp3"""
+
 _BUILTIN_NOTE = (
     "the built-in voice speaks (eSpeak NG): instant but robotic; human ones need a VoxCPM model, from a later version"
 )

@@ -23,8 +23,8 @@ def choose_targets(
     """
     wanted = _parse_format(format)
     targets: list[Target] = [_target(output, wanted, force) for output in outputs]
-    if outputs.count(STDOUT) > 1:
-        raise typer.BadParameter("Standard output can be written once only.", param_hint="--output")
+    if twice := {output for output in outputs if outputs.count(output) > 1}:
+        raise typer.BadParameter(f"Named more than once: {', '.join(twice)}.", param_hint="--output")
     if play or (play is None and not outputs):
         targets.append(ToSpeaker(audio_device))
     if not targets:
