@@ -5,7 +5,8 @@ from typing import Protocol
 
 from voxcli.audio.chunk import AudioChunk, check_rate
 from voxcli.audio.format import AudioFormat
-from voxcli.audio.pcm import closing_source, to_int16
+from voxcli.audio.pcm import to_int16
+from voxcli.audio.stream import closing_source
 from voxcli.audio.wav import streaming_header
 
 

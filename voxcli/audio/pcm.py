@@ -2,11 +2,11 @@
 
 import math
 from collections.abc import Generator, Iterator
-from contextlib import AbstractContextManager, closing, nullcontext
 
 import numpy as np
 
 from voxcli.audio.chunk import AudioChunk, Samples
+from voxcli.audio.stream import closing_source
 
 _FULL_SCALE = 32768
 
@@ -34,8 +34,3 @@ def amplified(chunks: Iterator[AudioChunk], gain: float) -> Generator[AudioChunk
                 yield chunk
             else:
                 yield AudioChunk(np.clip(chunk.samples * np.float32(gain), -1.0, 1.0), chunk.sample_rate)
-
-
-def closing_source(chunks: Iterator[AudioChunk]) -> AbstractContextManager[object]:
-    """Close `chunks` on leaving, if it can be closed: whoever closes a stream's end cancels its start."""
-    return closing(chunks) if isinstance(chunks, Generator) else nullcontext()

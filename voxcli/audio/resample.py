@@ -6,7 +6,7 @@ import numpy as np
 import soxr
 
 from voxcli.audio.chunk import AudioChunk, Samples
-from voxcli.audio.pcm import closing_source
+from voxcli.audio.stream import transformed
 
 
 class Resampler:
@@ -43,17 +43,5 @@ class Resampler:
 
 
 def resampled(chunks: Iterator[AudioChunk], rate: int) -> Generator[AudioChunk]:
-    """Yield the same sound at `rate`. Closing it closes `chunks`.
-
-    Raises ValueError if the chunks do not all have one rate.
-    """
-    resampler: Resampler | None = None
-    with closing_source(chunks):
-        for chunk in chunks:
-            resampler = resampler or Resampler(chunk.sample_rate, rate)
-            if chunk.sample_rate != resampler.from_rate:
-                raise ValueError(f"a chunk at {chunk.sample_rate} Hz in a stream at {resampler.from_rate} Hz")
-            if len(ready := resampler.feed(chunk.samples)):
-                yield AudioChunk(ready, rate)
-        if resampler is not None and len(rest := resampler.finish()):
-            yield AudioChunk(rest, rate)
+    """Yield the same sound at `rate`; see `transformed`."""
+    return transformed(chunks, lambda own_rate: Resampler(own_rate, rate), rate)

@@ -8,7 +8,7 @@ import numpy as np
 from av.filter import Graph
 
 from voxcli.audio.chunk import AudioChunk, Samples
-from voxcli.audio.pcm import closing_source
+from voxcli.audio.stream import transformed
 
 _BLOCK_SECONDS = 0.02
 _TAIL_SECONDS = 0.5
@@ -67,20 +67,8 @@ class Tempo:
 
 
 def retimed(chunks: Iterator[AudioChunk], factor: float) -> Generator[AudioChunk]:
-    """Yield the same sound `factor` times as fast. Closing it closes `chunks`.
-
-    Raises ValueError if the chunks do not all have one rate.
-    """
-    tempo: Tempo | None = None
-    with closing_source(chunks):
-        for chunk in chunks:
-            tempo = tempo or Tempo(chunk.sample_rate, factor)
-            if chunk.sample_rate != tempo.sample_rate:
-                raise ValueError(f"a chunk at {chunk.sample_rate} Hz in a stream at {tempo.sample_rate} Hz")
-            if len(ready := tempo.feed(chunk.samples)):
-                yield AudioChunk(ready, tempo.sample_rate)
-        if tempo is not None and len(rest := tempo.finish()):
-            yield AudioChunk(rest, tempo.sample_rate)
+    """Yield the same sound `factor` times as fast; see `transformed`."""
+    return transformed(chunks, lambda sample_rate: Tempo(sample_rate, factor))
 
 
 def _build_graph(sample_rate: int, factor: float) -> Graph:
