@@ -108,8 +108,8 @@ def test_a_closed_pipe_is_quiet_for_lists_too(tmp_path: Path, environment: dict[
     assert (done.stdout, done.stderr) == (b"0\n", b"")
 
 
-def in_a_terminal(tmp_path: Path, environment: dict[str, str], *arguments: str) -> tuple[int, str]:
-    """Run with all three standard streams on a terminal."""
+def in_a_terminal(tmp_path: Path, environment: dict[str, str], *arguments: str, typed: bytes = b"") -> tuple[int, str]:
+    """Run with all three standard streams on a terminal, where somebody types."""
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
         [sys.executable, "-m", "voxcli", *arguments],
@@ -121,6 +121,7 @@ def in_a_terminal(tmp_path: Path, environment: dict[str, str], *arguments: str) 
         start_new_session=True,
     )
     os.close(theirs)
+    os.write(ours, typed)
     seen = b""
     try:
         while data := os.read(ours, 65536):
@@ -142,6 +143,12 @@ def test_a_terminal_without_text_gets_help_and_no_silent_wait(tmp_path: Path, en
     code, seen = in_a_terminal(tmp_path, environment, "say")
     assert code == 2
     assert "Say what" in seen
+
+
+def test_who_asks_for_it_may_type_the_text(tmp_path: Path, environment: dict[str, str]) -> None:
+    code, seen = in_a_terminal(tmp_path, environment, "say", "-", "-o", "x.wav", typed=b"Hello there.\n\x04")
+    assert code == 0, seen
+    assert seconds_of(tmp_path / "x.wav") > 0.5
 
 
 def test_colours_are_for_terminals_that_want_them(tmp_path: Path, environment: dict[str, str]) -> None:

@@ -122,8 +122,9 @@ def test_unknown_languages_voices_and_models_are_refused() -> None:
         open_engine("espeek")
 
 
-def test_a_voice_that_is_a_language_does_not_go_with_another_language() -> None:
-    with pytest.raises(RequestError, match="already"):
+def test_a_voice_goes_with_its_own_language_only() -> None:
+    assert readings("hello", voice=Voice(name="fr+f3"), language="fr") == [("roa/fr+f3", "hello")]
+    with pytest.raises(RequestError, match="does not speak 'en'"):
         speak("hello", voice=Voice(name="fr"), language="en")
 
 

@@ -102,7 +102,8 @@ def _choose_text(words: list[str] | None, file: str | None) -> "tuple[Source, bo
         if path.is_fifo():
             return Arriving(os.open(path, os.O_RDONLY), file), True
         return Whole(read_text_file(path)), path.suffix.lower() in (".md", ".markdown")
-    if sys.stdin is None or sys.stdin.isatty():
+    asked_for = words == [STDIN] or file == STDIN
+    if sys.stdin is None or (sys.stdin.isatty() and not asked_for):
         raise typer.BadParameter(
             'Say what, as in: voxcli say "Hello". Or use -f FILE, or pipe a text in.', param_hint="TEXT"
         )

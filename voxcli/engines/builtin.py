@@ -94,12 +94,13 @@ class BuiltinEngine:
         voice, variant = find_voice(request.voice.name or "", self._espeak)
         if request.language is None:
             return voice, variant
-        if voice:
+        language = find_language(request.language, self._espeak.voices).identifier
+        if voice not in (None, language):
             raise RequestError(
-                f"The built-in voice {request.voice.name!r} is a language already: "
-                f"leave out the language {request.language!r}, or the voice."
+                f"The built-in voice {request.voice.name!r} does not speak {request.language!r}. "
+                f"Name a voice that does, or only one of the two."
             )
-        return find_language(request.language, self._espeak.voices).identifier, variant
+        return language, variant
 
     def _warn_of_kanji(self, kanji: str) -> None:
         if not self._warned_of_kanji:

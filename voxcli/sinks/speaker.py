@@ -212,12 +212,9 @@ class Speaker:
 
     def _release(self) -> None:
         """Silence the device at once and close it."""
-        if (
-            self._hanging
-        ):  # one call more, while another has not come back, and PulseAudio's client gives up the process
-            return
-        if not self._returns(self._close, _RELEASE_SECONDS):
-            _log.warning("The loudspeaker does not respond, and is left open.")
+        # PulseAudio's client aborts the process on a call while another has not come back.
+        if not self._hanging:
+            self._returns(self._close, _RELEASE_SECONDS)
 
     def _close(self) -> None:
         self._stream.abort()
@@ -247,6 +244,7 @@ class Speaker:
             raise errors[0]
         if thread.is_alive():
             self._hanging = True
+            _log.warning("The loudspeaker does not respond, and is left open.")
             # When Python ends, sounddevice would wait for the same device.
             atexit.unregister(self._sounddevice._exit_handler)
         return not self._hanging
