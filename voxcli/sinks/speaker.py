@@ -95,6 +95,8 @@ class Speaker:
         with self._undo:
             if kind is None:
                 self._drain()
+            # A thread that hangs would keep it beyond the end of Python, of which its library complains.
+            self._resampler = None
 
     def write(self, chunk: AudioChunk) -> None:
         """Queue the chunk, and wait while too much is waiting.
