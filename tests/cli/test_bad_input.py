@@ -1,6 +1,5 @@
 """What a user does wrong gets a sentence, the right exit code, and leaves nothing behind."""
 
-import os
 import resource
 import subprocess
 import sys
@@ -187,9 +186,13 @@ def test_a_path_with_brackets_prints_whole(run: Run, tmp_path: Path) -> None:
     assert str(folder / "x.wav") in done.stderr.decode()
 
 
-def test_text_cannot_steer_the_terminal(run: Run) -> None:
-    done = run("say", "hello", "--voice", "\x1b[31mred\x07", "-o", "x.wav")
-    assert done.returncode == 3
+@pytest.mark.parametrize(
+    ("arguments", "code"), [(["--voice", "\x1b[31mred\x07", "-o", "x.wav"], 3), (["-o", "\x1b[31m[bold]red\x07"], 2)]
+)
+def test_text_cannot_steer_the_terminal(run: Run, arguments: list[str], code: int) -> None:
+    done = run("say", "hello", *arguments)
+    assert done.returncode == code
     assert b"\x1b" not in done.stderr
     assert b"\x07" not in done.stderr
-    assert os.linesep.encode() in done.stderr
+    assert "red" in said(done)
+    assert ("[bold]" in arguments[1]) == ("[bold]" in said(done))

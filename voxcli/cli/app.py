@@ -11,7 +11,7 @@ from typer.exceptions import TyperException
 
 import voxcli
 from voxcli.cli import config, devices, doctor, say, voices
-from voxcli.cli.console import Words
+from voxcli.cli.console import Words, printable
 from voxcli.cli.exits import MEANINGS, ExitCode, exit_code
 from voxcli.cli.settings import default_map, read_settings, settings_files
 from voxcli.cli.signals import Terminated, TwoStrikes
@@ -67,6 +67,7 @@ def run(arguments: Sequence[str]) -> int:
     except TyperException as error:
         from typer.rich_utils import rich_format_error  # slow to load, as its Markdown is
 
+        error.message = printable(error.message)
         rich_format_error(cast(Any, error))
         return error.exit_code
     except (VoxError, ListenerGone, KeyboardInterrupt, Terminated) as error:
