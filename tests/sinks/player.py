@@ -9,6 +9,7 @@ Says its words one to a line, and at last what became of it, in JSON.
 """
 
 import json
+import signal
 import sys
 import time
 from pathlib import Path
@@ -61,6 +62,8 @@ def say(word: str) -> None:
 
 
 def main() -> None:
+    # Shells have what they start in the background ignore Ctrl-C, and so its children.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     orders = json.loads(Path(sys.argv[2]).read_text())
     speaker = Speaker(**orders["speaker"])
     player = Player(speaker, np.load(Path(sys.argv[1])), orders["rate"])
