@@ -12,6 +12,7 @@ from voxcli.text.characters import (
 )
 from voxcli.text.draft import Draft
 from voxcli.text.endings import LONGEST_TAIL, Boundary, Ending, find_ending, is_bullet, opens
+from voxcli.text.marks import LONGEST_TAG
 
 __all__ = ["SentenceSplitter", "is_speakable", "split_sentences"]
 
@@ -22,7 +23,6 @@ COLUMNS = 240
 LEAST_COLUMNS = 8
 LONG_LINE = 40
 """A line of fewer columns was ended on purpose; a longer one may have been wrapped."""
-LONGEST_TAG = 40
 
 _NEWLINES = {"\n": 1, "\u2028": 1, "\u2029": 2, "\f": 2}
 _NO_BREAK_SPACES = (["\u00a0"], ["\u202f"])
