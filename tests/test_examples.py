@@ -1,5 +1,6 @@
 """Every example runs, and does what it says."""
 
+import os
 import re
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 import av
 import pytest
 
+from tests.program import STRICT
 from tests.pulse import PulseServer
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
@@ -16,11 +18,11 @@ EXAMPLES = Path(__file__).parent.parent / "examples"
 
 def run(name: str, folder: Path, *arguments: str, environment: dict[str, str] | None = None) -> str:
     done = subprocess.run(
-        [sys.executable, "-W", "error", str(EXAMPLES / name), *arguments],
+        [sys.executable, str(EXAMPLES / name), *arguments],
         capture_output=True,
         text=True,
         cwd=folder,
-        env=environment,
+        env=(environment or dict(os.environ)) | {"PYTHONWARNINGS": STRICT},
         check=True,
     )
     assert done.stderr == ""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.program import Done, Run
+from tests.program import STRICT, Done, Run
 
 
 @pytest.fixture
@@ -15,7 +15,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """No settings, no voices, no loudspeaker."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("VOXCLI_", "PULSE_"))}
     home = tmp_path_factory.mktemp("home")
-    return kept | {"VOXCLI_HOME": str(home), "PYTHONWARNINGS": "error", "PYTHONUTF8": "1"}
+    return kept | {"VOXCLI_HOME": str(home), "PYTHONWARNINGS": STRICT, "PYTHONUTF8": "1"}
 
 
 @pytest.fixture

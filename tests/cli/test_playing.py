@@ -1,7 +1,7 @@
 """`--play` into a real sound server, recorded."""
 
 import json
-import os
+import signal
 import subprocess
 import sys
 import time
@@ -14,8 +14,8 @@ import pytest
 import soundfile
 import soxr
 
-from tests.program import Run, said
-from tests.pulse import PulseServer
+from tests.program import Run, said, started
+from tests.pulse import PulseServer, wait_until
 from voxcli.audio.chunk import Samples
 
 TEXT = "Once upon a time there was a voice. 它在故事写完之前就开始说话。 The end."
@@ -74,43 +74,35 @@ def test_a_device_can_be_named(run: Run, pulse: PulseServer, loudspeaker: dict[s
 
 
 def test_the_first_sentence_sounds_before_the_second_is_written(
-    tmp_path: Path, environment: dict[str, str], pulse: PulseServer, loudspeaker: dict[str, str]
+    environment: dict[str, str], pulse: PulseServer, loudspeaker: dict[str, str]
 ) -> None:
     command = f"(printf '第一句。'; sleep 3; printf '第二句。') | {sys.executable} -m voxcli say"
     with pulse.recording("speaker44") as recording:
-        started = time.monotonic()
-        process = subprocess.Popen(["bash", "-c", command], env=environment | loudspeaker, stderr=subprocess.PIPE)
-        while recording.sounding_seconds == 0:
-            assert time.monotonic() - started < 2.9, "nothing sounds before the second sentence is written"
-            time.sleep(0.02)
-        _, words = process.communicate(timeout=30)
+        begun = time.monotonic()
+        with started(["bash", "-c", command], environment | loudspeaker) as process:
+            while recording.sounding_seconds == 0:
+                assert time.monotonic() - begun < 2.9, "nothing sounds before the second sentence is written"
+                time.sleep(0.02)
+            _, words = process.communicate(timeout=30)
         assert process.returncode == 0
     assert b"0 underruns" in words  # the wait was the writer's
     assert recording.sounding_seconds > 2.5  # two short sentences and the wait between them
 
 
-def test_two_at_once_do_not_crash(
-    tmp_path: Path, environment: dict[str, str], pulse: PulseServer, loudspeaker: dict[str, str]
-) -> None:
-    processes = [
-        subprocess.Popen([sys.executable, "-m", "voxcli", "say", TEXT], env=environment | loudspeaker) for _ in range(2)
-    ]
-    assert [process.wait(timeout=60) for process in processes] == [0, 0]
+def test_two_at_once_do_not_crash(environment: dict[str, str], loudspeaker: dict[str, str]) -> None:
+    say = [sys.executable, "-m", "voxcli", "say", TEXT]
+    with started(say, environment | loudspeaker) as one, started(say, environment | loudspeaker) as other:
+        assert [one.wait(timeout=60), other.wait(timeout=60)] == [0, 0]
 
 
 def test_ctrl_c_stops_the_sound_at_once_and_keeps_the_file(
     tmp_path: Path, environment: dict[str, str], pulse: PulseServer, loudspeaker: dict[str, str]
 ) -> None:
     path = tmp_path / "x.wav"
-    with pulse.recording("speaker44") as recording:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "voxcli", "say", TEXT * 20, "--play", "-o", str(path)], env=environment | loudspeaker
-        )
-        deadline = time.monotonic() + 20
-        while recording.sounding_seconds < 1:
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
-        os.kill(process.pid, 2)
+    say = [sys.executable, "-m", "voxcli", "say", TEXT * 20, "--play", "-o", str(path)]
+    with pulse.recording("speaker44") as recording, started(say, environment | loudspeaker) as process:
+        wait_until(lambda: recording.sounding_seconds > 1, "a second of sound")
+        process.send_signal(signal.SIGINT)
         assert process.wait(timeout=10) == 130
     assert recording.sounding_seconds < 4
     with wave.open(str(path)) as file:
@@ -120,18 +112,14 @@ def test_ctrl_c_stops_the_sound_at_once_and_keeps_the_file(
 def test_a_sound_server_that_dies_does_not_cost_the_file(
     tmp_path: Path, environment: dict[str, str], own_pulse: PulseServer
 ) -> None:
-    path = tmp_path / "x.wav"
-    alone = tmp_path / "alone.wav"
+    path, alone = tmp_path / "x.wav", tmp_path / "alone.wav"
     client = {name: own_pulse.environment[name] for name in ("HOME", "XDG_RUNTIME_DIR", "PULSE_SERVER")}
     say = [sys.executable, "-m", "voxcli", "say", TEXT * 5]
     assert subprocess.run([*say, "-o", str(alone)], env=environment, check=False).returncode == 0
-    process = subprocess.Popen([*say, "--play", "-o", str(path)], env=environment | client, stderr=subprocess.PIPE)
-    deadline = time.monotonic() + 20
-    while not path.exists():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    own_pulse.close()
-    _, words = process.communicate(timeout=60)
+    with started([*say, "--play", "-o", str(path)], environment | client) as process:
+        wait_until(path.exists, "the file")
+        own_pulse.close()
+        _, words = process.communicate(timeout=60)
     assert process.returncode == 5
     assert b"not played" in words
     assert soundfile.info(path).frames == pytest.approx(soundfile.info(alone).frames, rel=0.02)
