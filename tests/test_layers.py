@@ -28,7 +28,14 @@ RUNGS = {
 }
 """Every part of the package has one. A part imports itself and lower rungs; timing measures speech, hence its half."""
 
-DOORS = {"audio/encode.py", "engines/__init__.py", "engines/builtin.py", "sinks/__init__.py", "sinks/devices.py"}
+DOORS = {
+    "audio/encode.py",
+    "engines/__init__.py",
+    "engines/builtin.py",
+    "sinks/__init__.py",
+    "sinks/devices.py",
+    "text/parts.py",
+}
 """Outside the command line, only these import inside functions: they load what a user asked for and nothing else."""
 
 READERS_OF_THE_ENVIRONMENT = re.compile(r"os\.environ|os\.getenv|getenv\(")

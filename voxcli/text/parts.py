@@ -2,10 +2,13 @@
 
 import logging
 from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
-from voxcli.text.markdown import SpeakableMarkdown
 from voxcli.text.marks import Part, Pause, parse_marks
 from voxcli.text.sentences import SentenceSplitter, is_speakable
+
+if TYPE_CHECKING:
+    from voxcli.text.markdown import SpeakableMarkdown
 
 _log = logging.getLogger(__name__)
 
@@ -15,7 +18,7 @@ class PartReader:
 
     def __init__(self, *, markdown: bool) -> None:
         """markdown: whether the text is Markdown."""
-        self._markdown = SpeakableMarkdown() if markdown else None
+        self._markdown = _new_markdown() if markdown else None
         self._splitter = SentenceSplitter()
         self._warned: set[str] = set()
 
@@ -57,6 +60,12 @@ class PartReader:
         if tag not in self._warned:
             self._warned.add(tag)
             _log.warning("%s is no mark that voxcli knows, and is not read. It knows [pause 0.5s].", tag)
+
+
+def _new_markdown() -> "SpeakableMarkdown":
+    from voxcli.text.markdown import SpeakableMarkdown  # its patterns take 20 ms to compile
+
+    return SpeakableMarkdown()
 
 
 def read_parts(text: Iterable[str | None], *, markdown: bool) -> Iterator[Part]:
