@@ -1,14 +1,13 @@
 """A stopwatch around a stream of speech: how soon it sounds, how fast it is, whether a player would starve."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from contextlib import closing
 from dataclasses import dataclass
 
 import numpy as np
 
 from voxcli.audio.chunk import AudioChunk, Samples
-from voxcli.speech import Speech
 
 _AUDIBLE = 10 ** (-50 / 20)  # -50 dBFS, as root mean square of one window
 _WINDOW_SECONDS = 0.01
@@ -45,7 +44,7 @@ class Stopwatch:
         self._clock = clock
         self._rest: Samples = np.zeros(0, np.float32)
 
-    def timed(self, chunks: Speech) -> Speech:
+    def timed(self, chunks: Generator[AudioChunk]) -> Generator[AudioChunk]:
         """Pass a stream on and measure it."""
         timings = self.timings
         with closing(chunks):
