@@ -134,6 +134,8 @@ def test_a_file_is_not_overwritten_without_force(run: Run, tmp_path: Path) -> No
         (["-o", "x.wav", "-o", "x.wav", "--force"], 2, ["more than once: x.wav"]),
         (["-f", "y.txt", "-o", "x.wav"], 2, ["not both"]),
         (["--prompt-text", "hello", "-o", "x.wav"], 2, ["--prompt-audio"]),
+        (["--prompt-audio", "x", "--prompt-text", " ", "-o", "x.wav"], 2, ["--prompt-audio", "go together"]),
+        (["--voice", "en", "--ref-audio", "x", "-o", "x.wav"], 2, ["not both"]),
         (["--instruct", "an old man", "-o", "x.wav"], 4, ["cannot follow", "VoxCPM2"]),
         (["--ref-audio", "missing.wav", "-o", "x.wav"], 4, ["missing.wav"]),
     ],

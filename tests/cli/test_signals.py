@@ -98,6 +98,7 @@ def test_an_interruption_is_an_event_too(tmp_path: Path, environment: dict[str, 
     assert process.returncode == 130
     assert b'"event": "error"' in said.splitlines()[-1]
     assert b'"code": 130' in said.splitlines()[-1]
+    assert b'"message": "stopped"' in said.splitlines()[-1]
 
 
 CLEANING = """

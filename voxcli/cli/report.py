@@ -98,7 +98,7 @@ class EventsReport:
         )
 
     def failed(self, error: BaseException) -> None:
-        self._emit("error", message=str(error), kind=type(error).__name__, code=exit_code(error))
+        self._emit("error", message=str(error) or "stopped", kind=type(error).__name__, code=exit_code(error))
 
     def close(self) -> None:
         """Every event is out already."""

@@ -118,7 +118,7 @@ def _choose_voice(
     from voxcli.speech import Prompt, Voice
     from voxcli.voices import VoiceLibrary
 
-    if (prompt is None) != (prompt_text is None):
+    if bool(prompt) != bool(prompt_text and prompt_text.strip()):
         raise typer.BadParameter("--prompt-audio and --prompt-text go together.", param_hint="--prompt-text")
     if name and (reference or prompt):
         raise typer.BadParameter("Give the name of a voice or a clip, not both.", param_hint="--voice")
