@@ -86,6 +86,17 @@ def test_a_target_that_cannot_be_written_is_named(run: Run, target: str) -> None
     assert f"Cannot write {target}" in said(done)
 
 
+def test_names_too_long_for_a_file_are_told(run: Run) -> None:
+    name = "x" * 300
+    done = run("say", "hello", "-o", f"{name}.wav")
+    assert done.returncode == 5
+    assert "Cannot write" in said(done)
+    for option in ("-f", "--ref-audio"):
+        done = run("say", *([] if option == "-f" else ["hello"]), option, name, "-o", "x.wav")
+        assert done.returncode == 4
+        assert "Cannot read" in said(done)
+
+
 def test_a_full_disk_keeps_what_fitted(tmp_path: Path, environment: dict[str, str]) -> None:
     limit = 100_000
 

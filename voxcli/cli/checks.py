@@ -137,7 +137,7 @@ def _torch() -> Check:
 
 
 def _writable(name: str, path: Path) -> Check:
-    there = next(parent for parent in (path, *path.parents) if parent.exists())
+    there = next(parent for parent in (path, *path.parents) if os.access(parent, os.F_OK))
     if there.is_dir() and os.access(there, os.W_OK):
         return Check(name, Verdict.OK, str(path))
     return Check(name, Verdict.FAIL, f"{path} cannot be written", "set VOXCLI_HOME to a folder that can be written")

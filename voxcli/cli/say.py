@@ -1,6 +1,5 @@
 """`voxcli say`: a text goes in, speech comes out, from the first sentence on."""
 
-import os
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -91,17 +90,15 @@ def _events_stream(targets: "list[Target]") -> TextIO:
 
 def _choose_text(words: list[str] | None, file: str | None) -> "tuple[Source, bool]":
     """Return the text, or its arrival, and whether it should be taken for Markdown."""
-    from voxcli.cli.source import Arriving, Whole, read_text_file
+    from voxcli.cli.source import Arriving, Whole, open_text_file
 
     if words and file:
         raise typer.BadParameter("Give the text or a file, not both.", param_hint="--file")
     if words and words != [STDIN]:
         return Whole(" ".join(words)), False
     if file and file != STDIN:
-        path = Path(file)
-        if path.is_fifo():
-            return Arriving(os.open(path, os.O_RDONLY), file), True
-        return Whole(read_text_file(path)), path.suffix.lower() in (".md", ".markdown")
+        source = open_text_file(Path(file))
+        return source, isinstance(source, Arriving) or file.lower().endswith((".md", ".markdown"))
     asked_for = words == [STDIN] or file == STDIN
     if sys.stdin is None or (sys.stdin.isatty() and not asked_for):
         raise typer.BadParameter(

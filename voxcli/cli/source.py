@@ -6,6 +6,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -131,14 +132,17 @@ class TextDecoder:
         return text
 
 
-def read_text_file(path: Path) -> str:
-    """Read a whole file.
+def open_text_file(path: Path) -> Source:
+    """Read a whole file, or begin to read a named pipe.
 
     Raises:
         RequestError: it is not there, is a directory or is not text.
     """
+    with _named(path):
+        if path.is_fifo():
+            return Arriving(os.open(path, os.O_RDONLY), str(path))
     decoder = TextDecoder(str(path))
-    return decoder.decode(read_file(path)) + decoder.decode(b"")
+    return Whole(decoder.decode(read_file(path)) + decoder.decode(b""))
 
 
 def read_file(path: Path) -> bytes:
@@ -147,7 +151,13 @@ def read_file(path: Path) -> bytes:
     Raises:
         RequestError: it cannot be read.
     """
-    try:
+    with _named(path):
         return path.read_bytes()
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise RequestError(f"Cannot read {path}: {error.strerror or error}.") from error

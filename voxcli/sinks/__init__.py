@@ -1,16 +1,13 @@
 """Where chunks end: the loudspeaker, files, standard output, and the door to them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from io import FileIO
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 from voxcli.audio.format import AudioFormat
 from voxcli.sinks.base import Sink, Tee
-
-if TYPE_CHECKING:
-    from voxcli.sinks.writer import Writer
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,21 +47,12 @@ def _build_sink(target: Target) -> Sink:
 
             return Speaker(device=device)
         case ToFile(path, format, overwrite):
-            from voxcli.sinks.file import File, is_device
+            from voxcli.sinks.file import File
+            from voxcli.sinks.writer import new_writer
 
-            return File(path, _new_writer(format, seekable=not is_device(path)), overwrite=overwrite)
+            return File(path, partial(new_writer, format), overwrite=overwrite)
         case ToStdout(format):
             from voxcli.sinks.stdout import Stdout
+            from voxcli.sinks.writer import new_writer
 
-            return Stdout(_new_writer(format, seekable=False))
-
-
-def _new_writer(format: AudioFormat, *, seekable: bool) -> "Callable[[FileIO, int], Writer]":
-    """Choose how a form is written; in a file that one can go back in, headers are kept true."""
-    from voxcli.audio.encode import new_encoder
-    from voxcli.sinks.writer import EncodedWriter, FlacFile, GrowingWav
-
-    if seekable and format is AudioFormat.WAV:
-        return GrowingWav
-    writer = FlacFile if seekable and format is AudioFormat.FLAC else EncodedWriter
-    return lambda file, sample_rate: writer(file, new_encoder(format, sample_rate))
+            return Stdout(partial(new_writer, format))

@@ -26,13 +26,20 @@ class File:
         self._writer: Writer | None = None
 
     def __enter__(self) -> Self:
+        try:
+            self._look()
+        except OSError as error:  # a name that is too long, a folder that cannot be entered
+            raise self._translated(error) from error
+        return self
+
+    def _look(self) -> None:
+        """See what can be seen before any work is done."""
         if self._path.is_dir():
             raise DeviceError(f"Cannot write {self._path}: it is a directory. Name a file in it.")
         if not self._path.parent.is_dir():
             raise DeviceError(f"Cannot write {self._path}: there is no directory {self._path.parent}.")
         if self._path.exists() and not self._overwrite and not is_device(self._path):
             raise _exists(self._path)
-        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -61,7 +68,7 @@ class File:
         """A file does not mind waiting."""
 
     def _open(self) -> FileIO:
-        """Unbuffered: what is written is in the file, also for a reader and after a kill."""
+        """Unbuffered: what is written is in the file, also for a reader and after a kill. Devices are not read."""
         if is_device(self._path):
             return FileIO(self._path, "w")
         return FileIO(self._path, "w+" if self._overwrite else "x+")

@@ -5,8 +5,9 @@ from io import FileIO
 from typing import Protocol
 
 from voxcli.audio.chunk import AudioChunk, check_rate
-from voxcli.audio.encode import Encoder
+from voxcli.audio.encode import Encoder, new_encoder
 from voxcli.audio.flac import START_BYTES, flac_start
+from voxcli.audio.format import AudioFormat
 from voxcli.audio.pcm import to_int16
 from voxcli.audio.wav import growing_header
 
@@ -17,6 +18,14 @@ class Writer(Protocol):
     def write(self, chunk: AudioChunk) -> None: ...
 
     def finish(self) -> None: ...
+
+
+def new_writer(format: AudioFormat, file: FileIO, sample_rate: int) -> Writer:
+    """Choose how sound is written. In a file that is open for reading too, one can go back and keep its header true."""
+    if format is AudioFormat.WAV and file.readable():
+        return GrowingWav(file, sample_rate)
+    encoder = new_encoder(format, sample_rate)
+    return FlacFile(file, encoder) if format is AudioFormat.FLAC and file.readable() else EncodedWriter(file, encoder)
 
 
 class GrowingWav:
