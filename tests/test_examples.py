@@ -7,11 +7,11 @@ import sys
 import wave
 from pathlib import Path
 
-import av
 import pytest
 
 from tests.program import STRICT
 from tests.pulse import PulseServer
+from tests.sound import seconds_of
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
@@ -38,9 +38,7 @@ def test_hello_writes_a_file(tmp_path: Path) -> None:
 def test_read_along_plays_and_keeps_the_story(tmp_path: Path, pulse: PulseServer) -> None:
     with pulse.recording() as recording:
         run("read_along.py", tmp_path, environment=pulse.environment)
-    with av.open(str(tmp_path / "story.mp3")) as container:
-        seconds = sum(frame.samples / frame.sample_rate for frame in container.decode(audio=0))
-    assert recording.sounding_seconds == pytest.approx(seconds, abs=1.5)
+    assert recording.sounding_seconds == pytest.approx(seconds_of(tmp_path / "story.mp3"), abs=1.5)
 
 
 def test_first_sound_prints_a_line_for_each_text(tmp_path: Path) -> None:

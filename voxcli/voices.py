@@ -35,10 +35,8 @@ class VoiceLibrary:
         Raises:
             ModelError: the voice is there, but damaged.
         """
-        for known in self.names():
-            if known.casefold() == name.casefold():
-                return _read_voice(self.folder / known)
-        return None
+        known = self._find_spelling(name)
+        return _read_voice(self.folder / known) if known else None
 
     def load(self, name: str) -> Voice:
         """Read a voice that must be there.
@@ -63,7 +61,7 @@ class VoiceLibrary:
                 f"A voice cannot be called {name!r}: use letters, digits, spaces, '.', '_' and '-', "
                 "with a letter or digit at both ends, 64 characters at most."
             )
-        taken = next((known for known in self.names() if known.casefold() == name.casefold()), None)
+        taken = self._find_spelling(name)
         if taken and not overwrite:
             raise RequestError(f"There is a voice {taken!r} already.")
         try:
@@ -75,6 +73,10 @@ class VoiceLibrary:
             staged.rename(self.folder / name)
         except OSError as error:
             raise DeviceError(f"The voice {name!r} cannot be kept in {self.folder}: {error}.") from error
+
+    def _find_spelling(self, name: str) -> str | None:
+        """Find how a name is written here, upper and lower case alike."""
+        return next((known for known in self.names() if known.casefold() == name.casefold()), None)
 
 
 def _write_voice(folder: Path, voice: Voice) -> None:

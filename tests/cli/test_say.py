@@ -15,14 +15,10 @@ import pytest
 import soundfile
 
 from tests.program import Run, said
+from tests.sound import seconds_of
 from voxcli.audio.format import AudioFormat
 
 LATENCY_LINE = re.compile(r"first sound \d+ ms · \d+\.\d s of audio · [\d.e-]+× real time")
-
-
-def seconds_of(path: Path) -> float:
-    with av.open(str(path)) as container:
-        return sum(frame.samples / frame.sample_rate for frame in container.decode(audio=0))
 
 
 def test_a_wav_file(run: Run, tmp_path: Path) -> None:

@@ -4,14 +4,12 @@ import errno
 import os
 import stat
 import threading
-import wave
 from pathlib import Path
 
-import av
 import numpy as np
 import pytest
-import soundfile
 
+from tests.sound import read_by_three, seconds_of
 from voxcli.audio.chunk import AudioChunk
 from voxcli.audio.format import AudioFormat
 from voxcli.errors import DeviceError, ListenerGone, RequestError
@@ -23,16 +21,6 @@ RATE = 22050
 def chunk(seconds: float = 0.1) -> AudioChunk:
     time = np.arange(round(seconds * RATE)) / RATE
     return AudioChunk((0.5 * np.sin(2 * np.pi * 440 * time)).astype(np.float32), RATE)
-
-
-def read_by_three(path: Path) -> list[int]:
-    """Count samples as stdlib wave, soundfile and PyAV see them."""
-    with wave.open(str(path)) as file:
-        by_wave = len(file.readframes(file.getnframes())) // 2
-    by_soundfile = len(soundfile.read(path)[0])
-    with av.open(str(path)) as container:
-        by_av = sum(frame.samples for frame in container.decode(audio=0))
-    return [by_wave, by_soundfile, by_av]
 
 
 def test_a_wav_is_right_after_every_chunk(tmp_path: Path) -> None:
@@ -63,9 +51,7 @@ def test_an_exception_keeps_what_was_written(tmp_path: Path, format: AudioFormat
     if format is AudioFormat.PCM:
         assert path.stat().st_size == 20 * len(chunk().samples)
         return
-    with av.open(str(path)) as container:
-        seconds = sum(frame.samples / frame.sample_rate for frame in container.decode(audio=0))
-    assert 0.99 < seconds < 1.13
+    assert 0.99 < seconds_of(path) < 1.13
 
 
 def test_nothing_is_touched_before_the_first_chunk(tmp_path: Path) -> None:

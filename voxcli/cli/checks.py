@@ -17,18 +17,8 @@ from pathlib import Path
 from voxcli.cli.settings import find_user_places
 from voxcli.errors import VoxError
 
-_PACKAGES = {
-    "numpy": "numpy",
-    "av": "av",
-    "soundfile": "soundfile",
-    "soxr": "soxr",
-    "httpx": "httpx",
-    "pydantic": "pydantic",
-    "rich": "rich",
-    "typer": "typer",
-    "platformdirs": "platformdirs",
-}
-"""What is imported, and the distribution it comes from. Those with a check of their own are not here."""
+_PACKAGES = ("numpy", "av", "soundfile", "soxr", "httpx", "pydantic", "rich", "typer", "platformdirs")
+"""Each is imported by the name it is installed by. Those with a check of their own are not here."""
 
 _ASK_TORCH = """
 import json, torch
@@ -61,8 +51,8 @@ class Check:
 
 def run_checks() -> Iterator[Check]:
     yield _python()
-    for module, distribution in _PACKAGES.items():
-        yield _package(module, distribution)
+    for name in _PACKAGES:
+        yield _package(name)
     yield _espeak()
     yield from _sound()
     yield _torch()
@@ -77,16 +67,15 @@ def run_checks() -> Iterator[Check]:
 
 
 def _python() -> Check:
-    detail = f"{platform.python_version()} on {platform.platform()}"
-    return Check("Python", Verdict.OK, detail)
+    return Check("Python", Verdict.OK, f"{platform.python_version()} on {platform.platform()}")
 
 
-def _package(module: str, distribution: str) -> Check:
+def _package(name: str) -> Check:
     try:
-        importlib.import_module(module)
+        importlib.import_module(name)
     except (ImportError, OSError) as error:
-        return Check(module, Verdict.FAIL, str(error), f"pip install --force-reinstall {distribution}")
-    return Check(module, Verdict.OK, importlib.metadata.version(distribution))
+        return Check(name, Verdict.FAIL, str(error), f"pip install --force-reinstall {name}")
+    return Check(name, Verdict.OK, importlib.metadata.version(name))
 
 
 def _espeak() -> Check:

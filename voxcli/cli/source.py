@@ -29,7 +29,7 @@ class Source(Protocol):
             before_waiting: called whenever all is read that was written.
 
         Raises:
-            RequestError: it is not text, or there is none.
+            RequestError: it cannot be read, or is not text.
         """
         ...
 

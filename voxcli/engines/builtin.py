@@ -98,7 +98,7 @@ class BuiltinEngine:
         if voice not in (None, language):
             raise RequestError(
                 f"The built-in voice {request.voice.name!r} does not speak {request.language!r}. "
-                f"Name a voice that does, or only one of the two."
+                "Name a voice that does, or only one of the two."
             )
         return language, variant
 

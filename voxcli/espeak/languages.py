@@ -25,15 +25,19 @@ def find_language(language: str, voices: Mapping[str, EspeakVoice]) -> EspeakVoi
         NotFound: with the list of all languages.
     """
     wanted = language.strip().lower().replace("_", "-")
-    by_tag = {voice.language: voice for voice in reversed(list(voices.values()))}
     for name in (wanted, wanted.partition("-")[0]):
         name = _ALIASES.get(name, name)
-        if found := voices.get(name) or by_tag.get(name):
+        if found := voices.get(name) or _find_tag(name, voices):
             return found
     names = language_names(voices)
     raise NotFound(
         f"The built-in voice does not speak {language!r}.{did_you_mean(wanted, names)} It speaks: {', '.join(names)}."
     )
+
+
+def _find_tag(tag: str, voices: Mapping[str, EspeakVoice]) -> EspeakVoice | None:
+    """Find the first voice with this tag; several may have it."""
+    return next((voice for voice in voices.values() if voice.language == tag), None)
 
 
 def language_names(voices: Mapping[str, EspeakVoice]) -> list[str]:

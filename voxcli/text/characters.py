@@ -17,6 +17,7 @@ TIGHT_CLAUSE_MARKS = "，、；：﹐､—"
 CLOSERS = "」』”’）)]\"'»›】》〉〕］｝}〗〞*_~"
 OPENERS = "「『“‘（([«‹【《〈〔［｛{〖„‚¿¡"
 BULLETS = "-–—*+•‣◦▪·#>"
+"""Of lists, headings and quotes; dashes before what somebody says."""
 
 _SPOKEN_SYMBOLS = frozenset("%‰&+=@<>±×÷√∞≈≠≤≥°©®™№℃℉§µ")
 _TRAILING = frozenset(SOFT_ENDS + HARD_ENDS + CLAUSE_MARKS + CLOSERS)

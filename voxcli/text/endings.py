@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 
 from voxcli.text.abbreviations import LONGEST_CLUE, ends_before
-from voxcli.text.characters import CLOSERS, HARD_ENDS, OPENERS, SOFT_ENDS, trait_of
+from voxcli.text.characters import BULLETS, CLOSERS, HARD_ENDS, OPENERS, SOFT_ENDS, trait_of
 
 LONGEST_TAIL = 48
 """So many characters before a gap are looked at."""
@@ -13,6 +13,7 @@ _MARKS = frozenset(SOFT_ENDS + HARD_ENDS)
 _HARD = frozenset(HARD_ENDS)
 # At the end of a word, German quotes close with what opens elsewhere.
 _CLOSING = frozenset(CLOSERS + "“‘«‹")
+_OPENING = frozenset(OPENERS + BULLETS)
 _NOTES = re.compile(r"(?:\[\d{1,3}\])+$")
 _LIST_NUMBER = re.compile(r"\(?(?:\d{1,3}|[A-Za-z]|[IVX]{2,5})")
 _ITEM = re.compile(r"[-*+•‣◦▪]|\(?\d{1,3}[.)]|\(?[a-z]\)")
@@ -108,6 +109,3 @@ def is_bullet(group: str) -> bool:
 def opens(group: str) -> bool:
     """Say whether this, with nothing to be read in it, belongs to what comes next."""
     return len(group) <= 2 and all(char in _OPENING for char in group)
-
-
-_OPENING = frozenset(OPENERS + "-–—*+•‣◦▪·#>")
