@@ -1,5 +1,6 @@
 """What a request for speech is, and what an engine and a voice are."""
 
+import math
 from collections.abc import Generator
 from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
@@ -9,6 +10,11 @@ from voxcli.errors import RequestError
 
 SLOWEST, FASTEST = 0.25, 4.0
 """The range of `SynthesisRequest.speed`, the same as in OpenAI's speech API."""
+
+MOST_STEPS = 100
+"""Ten are usual; far beyond, nothing changes but the time."""
+LEAST_GUIDANCE, MOST_GUIDANCE = 0.0, 10.0
+MOST_RETRIES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,15 +48,52 @@ class Voice:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Sampling:
+    """How a model draws a sample of speech."""
+
+    steps: int = 10
+    """Evaluations per patch on the way from noise to sound."""
+    guidance: float = 2.0
+    """How strictly the text and the voice are followed."""
+    seed: int | None = None
+    """The same seed makes the same sound; None takes a new one each time."""
+    min_patches: int = 2
+    """The model may not stop before it has gone beyond this."""
+    max_patches: int | None = None
+    """It stops here in any case; None leaves it to the length of the text."""
+    retries: int = 0
+    """How often speech far too long for its text is made anew. More than 0 holds all sound back until it is whole."""
+
+    def __post_init__(self) -> None:
+        _check("number of steps", self.steps, 1, MOST_STEPS)
+        _check("guidance", self.guidance, LEAST_GUIDANCE, MOST_GUIDANCE)
+        _check("seed", self.seed or 0, 0, 2**63 - 1)
+        _check("smallest number of patches", self.min_patches, 0, 2**31)
+        _check("largest number of patches", 1 if self.max_patches is None else self.max_patches, 1, 2**31)
+        _check("number of retries", self.retries, 0, MOST_RETRIES)
+
+
+def _check(what: str, value: float, least: float, most: float) -> None:
+    """Refuse what is out of range, or not a number."""
+    if not (math.isfinite(value) and least <= value <= most):
+        raise RequestError(f"The {what} {value:g} is outside {least:g} to {most:g}.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SynthesisRequest:
     """One text to be spoken. The form in which the sound leaves is not part of it."""
 
     text: str
     voice: Voice = Voice()
+    sampling: Sampling = Sampling()
     language: str | None = None
     """Such as "zh" or "en"; None leaves it to the text."""
     speed: float = 1.0
     """Of speech, with its pitch kept; 2 is twice as fast."""
+    normalize: bool = False
+    """Spell out numbers, dates and units before the model reads them."""
+    denoise: bool = False
+    """Take the noise out of the voice's clips before they are imitated."""
 
     def __post_init__(self) -> None:
         if not self.text.strip():
@@ -59,8 +102,7 @@ class SynthesisRequest:
             self.text.encode()
         except UnicodeEncodeError as error:
             raise RequestError("The text is not valid Unicode: it holds half of a character.") from error
-        if not SLOWEST <= self.speed <= FASTEST:
-            raise RequestError(f"The speed {self.speed:g} is outside {SLOWEST:g} to {FASTEST:g}.")
+        _check("speed", self.speed, SLOWEST, FASTEST)
 
 
 Speech: TypeAlias = Generator[AudioChunk]
@@ -72,6 +114,8 @@ class Engine(Protocol):
 
     slots: int
     """How many streams run at once; further callers wait their turn."""
+    draws_voices: bool
+    """Whether a request for no voice in particular is spoken by another one each time."""
 
     def stream(self, request: SynthesisRequest) -> Speech:
         """Yield chunks as soon as they exist. May be called from several threads.

@@ -1,5 +1,6 @@
 """Sound at one rate into sound at another, piece by piece."""
 
+import math
 from collections.abc import Generator, Iterator
 
 import numpy as np
@@ -40,6 +41,15 @@ class Resampler:
         missing = round(self._fed * self.to_rate / self.from_rate) - self._given
         # SoXR rounds the length its own way, and may be one sample off.
         return rest[:missing] if len(rest) >= missing else np.pad(rest, (0, missing - len(rest)))
+
+
+def resampled_whole(chunk: AudioChunk, rate: int) -> AudioChunk:
+    """Return a whole clip at `rate`, by the same recipe; sample for sample what `librosa.load` gives."""
+    if chunk.sample_rate == rate:
+        return chunk
+    samples: Samples = soxr.resample(chunk.samples, chunk.sample_rate, rate, "HQ")
+    count = math.ceil(len(chunk.samples) * (rate / chunk.sample_rate))
+    return AudioChunk(np.pad(samples, (0, max(0, count - len(samples))))[:count], rate)
 
 
 def resampled(chunks: Iterator[AudioChunk], rate: int) -> Generator[AudioChunk]:
