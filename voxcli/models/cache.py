@@ -1,0 +1,105 @@
+"""A folder of models in the layout of Hugging Face's cache, read and written without its library.
+
+The layout: https://huggingface.co/docs/huggingface_hub/guides/manage-cache. A repository has `blobs/`, files named by
+their hash; `snapshots/`, a folder per commit with links to blobs; and `refs/`, which commit a branch or tag is at.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from voxcli.models.checkpoint import missing_parts
+
+UNFINISHED = ".incomplete"
+_PREFIX, _SEPARATOR = "models--", "--"
+_BRANCHES = ("main", "master")
+
+
+@dataclass(frozen=True, slots=True)
+class Repository:
+    """One model in such a folder. It need not be there yet."""
+
+    folder: Path
+
+    @property
+    def model_id(self) -> str:
+        return self.folder.name.removeprefix(_PREFIX).replace(_SEPARATOR, "/")
+
+    @property
+    def blobs(self) -> Path:
+        return self.folder / "blobs"
+
+    def snapshot(self, commit: str) -> Path:
+        return self.folder / "snapshots" / commit
+
+    def snapshots(self) -> list[Path]:
+        """List the snapshots: first that of the main branch, then the newest."""
+        folders = [path for path in _children(self.folder / "snapshots") if path.is_dir()]
+        current = {self._commit_at(branch) for branch in _BRANCHES}
+        return sorted(folders, key=lambda path: (path.name in current, path.stat().st_mtime), reverse=True)
+
+    def find_whole(self, revision: str | None = None) -> Path | None:
+        """Find a whole checkpoint: of a branch, tag or commit, or else the best that is here."""
+        snapshots = self.snapshots()
+        if revision is not None:
+            commit = self._commit_at(revision) or revision
+            snapshots = [path for path in snapshots if path.name.startswith(commit)]
+        return next((path for path in snapshots if not missing_parts(path)), None)
+
+    def bytes_held(self) -> int:
+        """Count what is kept here, beginnings of files included, and files that several snapshots share once."""
+        snapshots = [path for folder in self.snapshots() for path in folder.rglob("*")]
+        files = {path.resolve() for path in [*_children(self.blobs), *snapshots] if path.is_file()}
+        return sum(path.stat().st_size for path in files)
+
+    def link(self, digest: str, commit: str, name: str) -> None:
+        """Let a file of a snapshot be this blob. Where links are not allowed, the blob itself moves there."""
+        blob, file = self.blobs / digest, self.snapshot(commit) / name
+        if not blob.exists():
+            return
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.unlink(missing_ok=True)
+        try:
+            file.symlink_to(os.path.relpath(blob, file.parent))
+        except OSError:
+            blob.replace(file)
+
+    def set_commit(self, revision: str, commit: str) -> None:
+        """Remember where a branch or tag is. At no time is the note half written."""
+        if revision == commit:
+            return
+        note = self.folder / "refs" / revision
+        note.parent.mkdir(parents=True, exist_ok=True)
+        draft = note.with_name(f"{note.name}.{os.getpid()}.tmp")
+        draft.write_text(commit, "utf-8")
+        draft.replace(note)
+
+    def _commit_at(self, revision: str) -> str | None:
+        with suppress(OSError, ValueError):
+            return (self.folder / "refs" / revision).read_text("utf-8").strip()
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Shelf:
+    """A folder of models."""
+
+    folder: Path
+
+    def repository(self, model_id: str) -> Repository:
+        return Repository(self.folder / (_PREFIX + model_id.replace("/", _SEPARATOR)))
+
+    def repositories(self) -> Iterator[Repository]:
+        """Visit the models that have at least begun to come."""
+        for path in sorted(_children(self.folder)):
+            if path.name.startswith(_PREFIX) and path.is_dir():
+                yield Repository(path)
+
+
+def _children(folder: Path) -> list[Path]:
+    try:
+        return list(folder.iterdir())
+    except OSError:
+        return []

@@ -1,0 +1,73 @@
+"""The published models, and all that can name a model: a short name, the id it has on a hub, a revision of it."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+HubName = Literal["huggingface", "modelscope"]
+
+HUB_TITLES: Mapping[HubName, str] = {"huggingface": "Hugging Face", "modelscope": "ModelScope"}
+
+HUB_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class KnownModel:
+    """One of the published models."""
+
+    name: str
+    summary: str
+    size: str
+    """Of the files that are pulled, roughly."""
+    ids: Mapping[HubName, str]
+
+
+KNOWN = (
+    KnownModel(
+        "voxcpm-2",
+        "48 kHz, 30 languages; clones from a clip without its words, takes a style",
+        "about 5 GB",
+        {"huggingface": "openbmb/VoxCPM2", "modelscope": "OpenBMB/VoxCPM2"},
+    ),
+    KnownModel(
+        "voxcpm-1.5",
+        "44.1 kHz, Chinese and English; clones from a clip and its words",
+        "about 2 GB",
+        {"huggingface": "openbmb/VoxCPM1.5", "modelscope": "OpenBMB/VoxCPM1.5"},
+    ),
+    KnownModel(
+        "voxcpm-0.5b",
+        "16 kHz, Chinese and English; clones from a clip and its words",
+        "about 1.6 GB",
+        {"huggingface": "openbmb/VoxCPM-0.5B", "modelscope": "OpenBMB/VoxCPM-0.5B"},
+    ),
+)
+"""The best first."""
+
+
+def find_known(name: str) -> KnownModel | None:
+    """Find a published model by its short name or by either of its ids, upper and lower case alike."""
+    wanted = name.casefold()
+    return next((known for known in KNOWN if wanted in _names_of(known)), None)
+
+
+def rank(model_id: str) -> int:
+    """Say how good a model is: 0 is the best, and an unknown one comes last."""
+    known = find_known(model_id)
+    return KNOWN.index(known) if known else len(KNOWN)
+
+
+def short_name(model_id: str) -> str:
+    known = find_known(model_id)
+    return known.name if known else model_id
+
+
+def split_revision(name: str) -> tuple[str, str | None]:
+    """Take "voxcpm-2@v1" apart into the model and the revision of it."""
+    model, at, revision = name.partition("@")
+    return model, revision if at else None
+
+
+def _names_of(known: KnownModel) -> set[str]:
+    return {known.name, *(model_id.casefold() for model_id in known.ids.values())}

@@ -1,0 +1,43 @@
+"""The door to the hubs: each is loaded when it is asked for."""
+
+from pathlib import Path
+
+from voxcli.errors import NotFound
+from voxcli.models.catalog import HubName
+from voxcli.models.hub import Hub
+
+_INSTALL = 'Hugging Face needs a library that is not installed. Install it with: pip install "voxcli[local]"'
+
+
+def open_hub(name: HubName, *, endpoint: str | None = None, token: str | None = None) -> Hub:
+    """Make a hub ready to be asked.
+
+    Args:
+        endpoint: its address, if it is not the public one.
+        token: for what is not public. Without one, Hugging Face's library looks where its own tools keep it.
+
+    Raises:
+        NotFound: what it needs is not installed.
+    """
+    if name == "modelscope":
+        from voxcli.models.modelscope import ModelScope
+
+        return ModelScope(endpoint, token)
+    try:
+        from voxcli.models.huggingface import HuggingFace
+    except ImportError as error:
+        raise NotFound(f"{_INSTALL}. ModelScope needs none: --from modelscope.") from error
+    return HuggingFace(endpoint, token)
+
+
+def remove_from_shared_cache(cache: Path, model_id: str) -> None:
+    """Remove one model from Hugging Face's cache with the library that owns it.
+
+    Raises:
+        NotFound: the library is not installed.
+    """
+    try:
+        from voxcli.models.huggingface import remove_cached
+    except ImportError as error:
+        raise NotFound(f"{_INSTALL}.") from error
+    remove_cached(cache, model_id)

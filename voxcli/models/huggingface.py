@@ -1,0 +1,112 @@
+"""Hugging Face, asked through its own library. The files themselves come by `transfer`: the library (2.4) begins a cut
+download anew and verifies no hash.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.client import UNAUTHORIZED
+from pathlib import Path
+
+import httpx2
+from huggingface_hub import HfApi, constants, hf_hub_url, scan_cache_dir
+from huggingface_hub.errors import (
+    CacheNotFound,
+    GatedRepoError,
+    HfHubHTTPError,
+    HFValidationError,
+    OfflineModeIsEnabled,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+)
+from huggingface_hub.hf_api import RepoSibling
+from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]
+
+import voxcli
+from voxcli.errors import NotFound, RemoteError, RemoteRefused, RequestError
+from voxcli.models.catalog import HubName
+from voxcli.models.hub import Listing, RemoteFile
+
+# Whoever pulls a model asked for that model; the library would also report what it runs on.
+constants.HF_HUB_DISABLE_TELEMETRY = True
+
+_PATIENCE_SECONDS = 15.0
+_TOKEN = "Make a token at https://huggingface.co/settings/tokens and set HF_TOKEN to it, or run `hf auth login`."
+
+
+class HuggingFace:
+    """https://huggingface.co, or a mirror of it."""
+
+    name: HubName = "huggingface"
+    main_branch = "main"
+
+    def __init__(self, endpoint: str | None = None, token: str | None = None) -> None:
+        self._endpoint = (endpoint or constants.ENDPOINT).rstrip("/")
+        self._headers = build_hf_headers(token=token, library_name="voxcli", library_version=voxcli.__version__)
+        self._api = HfApi(self._endpoint, token)
+
+    def read_listing(self, model_id: str, revision: str) -> Listing:
+        with self._translated(model_id, revision):
+            info = self._api.model_info(model_id, revision=revision, files_metadata=True, timeout=_PATIENCE_SECONDS)
+            if info.gated:
+                self._api.auth_check(model_id)
+        commit = info.sha or ""
+        files = [self._file(model_id, commit, sibling) for sibling in info.siblings or ()]
+        return Listing(model_id, revision, commit, tuple(files), self._headers)
+
+    def _file(self, model_id: str, commit: str, sibling: RepoSibling) -> RemoteFile:
+        name, large = sibling.rfilename, sibling.lfs
+        url = hf_hub_url(model_id, name, revision=commit, endpoint=self._endpoint)
+        if large:
+            return RemoteFile(name, large.size, large.sha256, url)
+        return RemoteFile(name, sibling.size or 0, sibling.blob_id or "", url)
+
+    @contextmanager
+    def _translated(self, model_id: str, revision: str) -> Iterator[None]:
+        page = f"{self._endpoint}/{model_id}"
+        try:
+            yield
+        except GatedRepoError as error:
+            raise RemoteRefused(
+                f"{model_id} is gated. Accept its terms at {page}, while logged in. {_TOKEN}",
+                error.response.status_code,
+            ) from error
+        except RepositoryNotFoundError as error:
+            raise NotFound(
+                f"There is no model {model_id!r} at {page}, or it is private. For a private one: {_TOKEN}"
+            ) from error
+        except RevisionNotFoundError as error:
+            raise NotFound(f"{model_id} has no revision {revision!r}. See {page}/commits/main.") from error
+        except HFValidationError as error:
+            raise RequestError(f"{model_id!r} cannot be a model on Hugging Face: {error}.") from error
+        except OfflineModeIsEnabled as error:
+            raise RemoteError("HF_HUB_OFFLINE is set, so nothing is downloaded. Unset it to go on.") from error
+        except HfHubHTTPError as error:
+            status = error.response.status_code
+            reason = " ".join((error.server_message or error.response.reason_phrase).split())
+            advice = "Is HF_TOKEN right?" if status == UNAUTHORIZED else "Try again later."
+            raise RemoteRefused(f"Hugging Face answers {status} for {page}: {reason}. {advice}", status) from error
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise RemoteError(
+                f"{self._endpoint} does not answer as Hugging Face does ({error!r}). "
+                "Is HF_ENDPOINT right, and does this network ask for a log-in first?"
+            ) from error
+        except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
+            raise RemoteError(
+                f"Hugging Face cannot be reached at {self._endpoint}: {error}. "
+                "Set HF_ENDPOINT to a mirror, or pull with --from modelscope."
+            ) from error
+
+
+def remove_cached(cache: Path, model_id: str) -> None:
+    """Remove all revisions of one model from the cache. What the library takes for damaged stays."""
+    try:
+        repositories = scan_cache_dir(cache)
+    except CacheNotFound:
+        return
+    commits = [
+        revision.commit_hash
+        for repository in repositories.repos
+        if repository.repo_type == "model" and repository.repo_id == model_id
+        for revision in repository.revisions
+    ]
+    repositories.delete_revisions(*commits).execute()
