@@ -1,41 +1,47 @@
 """Voices on disk."""
 
 import json
+import os
+import unicodedata
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
-from voxcli.errors import ModelError, NotFound, RequestError
+from voxcli.errors import DeviceError, ModelError, NotFound, RequestError
 from voxcli.speech import Clip, Prompt, Voice
 from voxcli.voices import VoiceLibrary
+from voxcli.voices.names import check_name, folded, name_from
 
 ANNA = Voice(
     style="calm",
     reference=Clip(b"reference bytes", "Anna.WAV"),
     prompt=Prompt(Clip(b"prompt bytes", "x.mp3"), "你好"),
 )
+IN_MANY_SCRIPTS = ["王小明", "हिन्दी आवाज़", "เสียงของฉัน", "Ёлка", "صوت", "목소리", "é", "Ångström", "கா", "3", "a_", "_x"]
 
 
 def test_a_voice_comes_back_as_it_was_kept(tmp_path: Path) -> None:
     library = VoiceLibrary(tmp_path / "voices")
-    library.save("Anna", ANNA)
+    assert library.save("Anna", ANNA) == "Anna"
     found = library.load("anna")
     assert found.style == "calm"
-    assert found.reference
-    assert found.reference.data == b"reference bytes"
-    assert found.prompt
-    assert found.prompt.clip.data == b"prompt bytes"
-    assert found.prompt.clip.name == "prompt.mp3"
-    assert found.prompt.transcript == "你好"
+    assert found.reference == Clip(b"reference bytes", "reference.wav")
+    assert found.prompt == Prompt(Clip(b"prompt bytes", "prompt.mp3"), "你好")
     assert library.names() == ["Anna"]
+    library.save("anna", found, overwrite=True)
+    assert library.load("anna") == found
 
 
 def test_no_folder_means_no_voices(tmp_path: Path) -> None:
     library = VoiceLibrary(tmp_path / "nowhere")
     assert library.names() == []
     assert library.find("anna") is None
+    for change in (lambda: library.remove("anna"), lambda: library.rename("anna", "bob")):
+        with pytest.raises(NotFound, match="none yet"):
+            change()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_an_unknown_voice_is_refused_with_the_list(tmp_path: Path) -> None:
@@ -57,7 +63,50 @@ def test_a_voice_is_not_replaced_unasked(tmp_path: Path) -> None:
     assert library.load("anna").style == "new"
 
 
-@pytest.mark.parametrize("name", ["", ".", "..", "a/b", "../x", "a\\b", ".hidden", "x" * 65, "a\n", "C:"])
+def test_a_replaced_voice_leaves_no_clip_behind(tmp_path: Path) -> None:
+    library = VoiceLibrary(tmp_path)
+    library.save("anna", ANNA)
+    library.save("anna", Voice(reference=Clip(b"new", "new.flac")), overwrite=True)
+    assert sorted(path.suffix for path in (tmp_path / "anna").iterdir()) == [".flac", ".json"]
+
+
+def test_a_renamed_voice_is_the_same_voice(tmp_path: Path) -> None:
+    library = VoiceLibrary(tmp_path)
+    library.save("anna", ANNA)
+    before = library.load("anna")
+    assert library.rename("ANNA", "王小明") == ("anna", "王小明")
+    assert library.names() == ["王小明"]
+    assert library.load("王小明") == before
+
+
+def test_a_name_can_change_its_case_only(tmp_path: Path) -> None:
+    library = VoiceLibrary(tmp_path)
+    library.save("anna", ANNA)
+    library.rename("anna", "Anna")
+    assert library.names() == ["Anna"]
+
+
+def test_a_voice_is_not_renamed_onto_another(tmp_path: Path) -> None:
+    library = VoiceLibrary(tmp_path)
+    library.save("anna", Voice(style="a"))
+    library.save("Bob", Voice(style="b"))
+    with pytest.raises(RequestError, match="'Bob' already"):
+        library.rename("anna", "bob")
+    assert [library.load(name).style for name in ("anna", "bob")] == ["a", "b"]
+
+
+def test_a_removed_voice_is_gone_with_all_its_files(tmp_path: Path) -> None:
+    library = VoiceLibrary(tmp_path)
+    library.save("anna", ANNA)
+    library.save("bob", ANNA)
+    assert library.remove("ANNA") == "anna"
+    assert library.names() == ["bob"]
+    assert {path.name for path in tmp_path.iterdir()} == {".lock", "bob"}
+
+
+@pytest.mark.parametrize(
+    "name", ["", ".", "..", "a/b", "../x", "a\\b", ".hidden", "x" * 65, "a\n", "C:", "-x", "a ", "𠀀" * 64, "\u0301a"]
+)
 def test_names_that_are_no_folder_are_refused(tmp_path: Path, name: str) -> None:
     library = VoiceLibrary(tmp_path / "voices")
     with pytest.raises(RequestError, match="cannot be called"):
@@ -65,17 +114,56 @@ def test_names_that_are_no_folder_are_refused(tmp_path: Path, name: str) -> None
     assert library.names() == []
 
 
+@pytest.mark.parametrize("name", ["con", "NUL", "Aux.wav", "com1", "LPT9.x", "COM¹", "prn ", "nul .txt"])
+def test_names_that_windows_keeps_for_itself_are_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(RequestError, match="Windows"):
+        VoiceLibrary(tmp_path).save(name, Voice())
+
+
+@pytest.mark.parametrize("name", ["conrad", "com10", "Nulla", "a.con", *IN_MANY_SCRIPTS])
+def test_a_name_may_be_in_any_script(tmp_path: Path, name: str) -> None:
+    library = VoiceLibrary(tmp_path)
+    library.save(name, Voice(style="x"))
+    assert [folded(known) for known in library.names()] == [folded(name)]
+    for spelling in (name.upper(), unicodedata.normalize("NFD", name), unicodedata.normalize("NFC", name)):
+        assert library.load(spelling).style == "x"
+
+
 @given(name=st.text(max_size=70))
+@example(name="ǰ")  # grows when its case changes
 def test_whatever_the_name_nothing_leaves_the_folder(tmp_path_factory: pytest.TempPathFactory, name: str) -> None:
     root = tmp_path_factory.mktemp("root")
     library = VoiceLibrary(root / "voices")
     try:
-        library.save(name, Voice())
+        kept = library.save(name, Voice())
     except RequestError:
         assert library.names() == []
     else:
+        assert library.names() == [kept]
         assert library.find(name) is not None
+        assert library.find(name.casefold()) is not None
     assert {path.name for path in root.iterdir()} <= {"voices"}
+
+
+@given(text=st.text(max_size=200))
+def test_a_name_made_from_a_text_is_a_name(text: str) -> None:
+    if name := name_from(text):
+        assert check_name(name) == name
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("ref", "ref"),
+        ("my ref (1)", "my ref -1"),
+        ("...", None),
+        ("con", None),
+        ("x" * 100, "x" * 64),
+        ("录音 #2", "录音 -2"),
+    ],
+)
+def test_a_voice_can_be_called_like_its_file(text: str, name: str | None) -> None:
+    assert name_from(text) == name
 
 
 def test_a_description_cannot_reach_out_of_its_folder(tmp_path: Path) -> None:
@@ -87,17 +175,96 @@ def test_a_description_cannot_reach_out_of_its_folder(tmp_path: Path) -> None:
         VoiceLibrary(tmp_path / "voices").load("evil")
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{}", "{", "null", '{"version": 2}', '{"version": 1, "prompt": "x"}'])
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "[]",
+        "{}",
+        "{",
+        "null",
+        "[" * 100_000,
+        '{"version": 1, "prompt": "x"}',
+        '{"version": 1, "prompt": "prompt.wav", "transcript": " "}',
+        '{"version": 1, "reference": "reference.wav"}',
+        '{"version": 1, "reference": 3}',
+        '{"version": 1, "style": ["calm"]}',
+        '{"version": 1, "style": "\\ud800"}',
+        '{"version": "1"}',
+    ],
+)
 def test_a_damaged_voice_says_so(tmp_path: Path, content: str) -> None:
     folder = tmp_path / "anna"
     folder.mkdir()
     (folder / "voice.json").write_text(content)
-    with pytest.raises(ModelError, match="anna"):
+    with pytest.raises(ModelError, match="'anna' is damaged"):
+        VoiceLibrary(tmp_path).load("anna")
+    VoiceLibrary(tmp_path).remove("anna")
+    assert not folder.exists()
+
+
+def test_a_voice_of_a_newer_version_asks_for_an_upgrade(tmp_path: Path) -> None:
+    (tmp_path / "anna").mkdir()
+    (tmp_path / "anna" / "voice.json").write_text('{"version": 2}')
+    with pytest.raises(ModelError, match="newer voxcli"):
         VoiceLibrary(tmp_path).load("anna")
 
 
-def test_a_voice_that_cannot_be_kept_leaves_nothing(tmp_path: Path) -> None:
-    library = VoiceLibrary(tmp_path)
-    with pytest.raises(RequestError):
-        library.save("a/b", ANNA)
+def test_a_voice_without_marks_in_the_names_of_its_clips_is_read(tmp_path: Path) -> None:
+    folder = tmp_path / "anna"
+    folder.mkdir()
+    (folder / "reference.wav").write_bytes(b"x")
+    (folder / "voice.json").write_text('{"version": 1, "name": null, "style": null, "reference": "reference.wav"}')
+    assert VoiceLibrary(tmp_path).load("anna") == Voice(reference=Clip(b"x", "reference.wav"))
+
+
+@pytest.mark.parametrize("voice", [Voice(style="\udc80"), Voice(prompt=Prompt(Clip(b"x"), "\udc80"))])
+def test_half_a_character_is_refused(tmp_path: Path, voice: Voice) -> None:
+    with pytest.raises(RequestError, match="Unicode"):
+        VoiceLibrary(tmp_path).save("anna", voice)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_prompt_without_words_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(RequestError, match="words"):
+        VoiceLibrary(tmp_path).save("anna", Voice(prompt=Prompt(Clip(b"x"), " \n")))
+
+
+def test_what_is_no_voice_is_not_listed(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "file").write_text("")
+    for hidden in (".new-left", "-x"):
+        (tmp_path / hidden).mkdir()
+        (tmp_path / hidden / "voice.json").write_text('{"version": 1}')
+    assert VoiceLibrary(tmp_path).names() == []
+
+
+def test_a_folder_that_cannot_be_written_is_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(DeviceError, match="cannot be kept in"):
+        VoiceLibrary(tmp_path / "file").save("anna", ANNA)
+
+
+def test_a_clip_that_cannot_be_read_is_a_sentence(tmp_path: Path) -> None:
+    library = VoiceLibrary(tmp_path)
+    library.save("anna", Voice(reference=Clip(b"x", "x.wav")))
+    [clip] = (tmp_path / "anna").glob("reference*")
+    clip.unlink()
+    clip.mkdir()
+    with pytest.raises(DeviceError, match="'anna' cannot be read"):
+        library.load("anna")
+
+
+def test_leftovers_of_the_killed_do_no_harm_and_are_swept(tmp_path: Path) -> None:
+    library = VoiceLibrary(tmp_path)
+    library.save("anna", ANNA)
+    left = tmp_path / ".new-left"
+    left.mkdir()
+    (left / "reference.wav").write_bytes(b"half")
+    (tmp_path / "anna" / f"reference-{os.urandom(4).hex()}.wav").write_bytes(b"half")
+    (tmp_path / "anna" / ".voice.json").write_bytes(b"{")
+    assert library.names() == ["anna"]
+    assert library.load("anna").style == "calm"
+    library.save("anna", ANNA, overwrite=True)
+    assert not left.exists()
+    assert len(list((tmp_path / "anna").iterdir())) == 3

@@ -1,0 +1,17 @@
+"""Recordings to be imitated, spoken by the built-in voice."""
+
+from contextlib import closing
+from functools import cache
+
+from voxcli.audio.encode import encoded
+from voxcli.audio.format import AudioFormat
+from voxcli.engines.builtin import BuiltinEngine
+from voxcli.speech import SynthesisRequest
+
+WORDS = "It was a bright cold day in April, and all the clocks of the town were striking thirteen, one after another."
+
+
+@cache
+def spoken_wav(text: str = WORDS) -> bytes:
+    with closing(BuiltinEngine()) as engine:
+        return b"".join(encoded(engine.stream(SynthesisRequest(text=text)), AudioFormat.WAV))

@@ -1,0 +1,5 @@
+"""Named voices on disk, and as single files to pass on."""
+
+from voxcli.voices.library import VoiceLibrary
+
+__all__ = ["VoiceLibrary"]
