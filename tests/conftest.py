@@ -1,1 +1,1 @@
-pytest_plugins = ["tests.pulse"]
+pytest_plugins = ["tests.pulse", "tests.tiny"]

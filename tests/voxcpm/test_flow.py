@@ -1,0 +1,55 @@
+"""The laws of the flow, on fields whose answer is known."""
+
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+
+from voxcli.voxcpm.flow import TimeGrid, guided, new_time_grid, solve_euler
+
+CPU = torch.device("cpu")
+
+
+def grid_of(steps: int) -> TimeGrid:
+    return new_time_grid(steps, CPU, torch.float32)
+
+
+@given(st.integers(2, 100))
+def test_the_grid_falls_from_noise_to_data_and_ends_there(steps: int) -> None:
+    grid = grid_of(steps)
+    times, spans = grid.times.tolist(), grid.spans.tolist()
+    assert times == sorted(times, reverse=True)
+    assert all(span > 0 for span in spans)
+    assert times[-1] - spans[-1] == pytest.approx(0, abs=1e-6)
+
+
+@given(st.integers(1, 100))
+def test_at_first_nothing_moves_so_ten_steps_are_nine_evaluations(steps: int) -> None:
+    assert len(grid_of(steps).times) == steps - max(1, math.floor((steps + 1) * 0.04))
+
+
+def test_a_steady_flow_is_followed_exactly() -> None:
+    grid = grid_of(10)
+    noise = torch.randn(1, 4, 16)
+    direction = torch.randn(1, 4, 16)
+    arrived = solve_euler(lambda x, number: (direction, direction), noise, grid, 1.0)
+    torch.testing.assert_close(arrived, noise - grid.times[0] * direction, atol=1e-5, rtol=1e-5)
+
+
+def test_with_a_guidance_of_one_the_guides_alone_lead() -> None:
+    positive, negative = torch.randn(3, 4, 16), torch.randn(3, 4, 16)
+    torch.testing.assert_close(guided(positive, negative, 1.0), positive, atol=1e-5, rtol=1e-5)
+
+
+def test_where_the_guides_change_nothing_guidance_changes_nothing() -> None:
+    positive = torch.randn(3, 4, 16)
+    torch.testing.assert_close(guided(positive, positive, 3.0), positive, atol=1e-5, rtol=1e-5)
+
+
+def test_each_row_is_guided_by_itself() -> None:
+    positive, negative = torch.randn(3, 4, 16), torch.randn(3, 4, 16)
+    alone: Tensor = guided(positive[1:2], negative[1:2], 2.0)
+    torch.testing.assert_close(guided(positive, negative, 2.0)[1:2], alone)

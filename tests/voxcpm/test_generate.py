@@ -1,0 +1,177 @@
+"""The laws of a model that speaks."""
+
+import gc
+import itertools
+import threading
+import weakref
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+
+from tests.voxcpm.speech import samples_of, utterance
+from voxcli.errors import RequestError
+from voxcli.voxcpm.generate import Model, Samples
+from voxcli.voxcpm.kv_cache import KVCache
+
+Models = Callable[[str], Model]
+
+
+def clip(model: Model, seconds: float, seed: int = 1) -> Samples:
+    count = round(seconds * model.config.codec.input_rate)
+    return np.random.default_rng(seed).normal(0, 0.1, count).astype(np.float32)
+
+
+def test_the_same_seed_is_the_same_sound_and_another_is_not(models: Models, family: str) -> None:
+    model = models(family)
+    first = samples_of(model)
+    np.testing.assert_array_equal(first, samples_of(model))
+    assert np.abs(first - samples_of(model, utterance(seed=8))).max() > 0.01
+
+
+def test_each_chunk_is_one_patch(models: Models, family: str) -> None:
+    model = models(family)
+    chunks = list(model.stream(utterance()))
+    assert [len(chunk) for chunk in chunks] == [model.config.patch_samples] * 4
+    assert all(chunk.dtype == np.float32 and np.abs(chunk).max() <= 1 for chunk in chunks)
+
+
+def test_chunks_joined_are_one_long_decode(models: Models, family: str) -> None:
+    model = models(family)
+    patches = torch.cat(list(model._patches(utterance())))
+    whole = model._decode(patches, model._codec.new_decoder_state(1))
+    np.testing.assert_allclose(samples_of(model), whole, atol=1e-5)
+
+
+def test_two_streams_in_turns_are_two_alone(models: Models, family: str) -> None:
+    model = models(family)
+    one, two = utterance(seed=1), utterance(seed=2, text="再见", steps=6)
+    alone = [samples_of(model, said) for said in (one, two)]
+    turns = list(itertools.zip_longest(model.stream(one), model.stream(two)))
+    for column, expected in zip(zip(*turns, strict=True), alone, strict=True):
+        np.testing.assert_array_equal(np.concatenate([chunk for chunk in column if chunk is not None]), expected)
+
+
+def test_streams_on_several_threads_are_streams_alone(models: Models) -> None:
+    model = models("voxcpm-2")
+    spoken: dict[int, Samples] = {}
+
+    def speak(seed: int) -> None:
+        spoken[seed] = samples_of(model, utterance(seed=seed))
+
+    threads = [threading.Thread(target=speak, args=(seed,)) for seed in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for seed in range(4):
+        np.testing.assert_array_equal(spoken[seed], samples_of(model, utterance(seed=seed)))
+
+
+def test_closing_a_stream_frees_what_it_remembers(models: Models) -> None:
+    stream = models("voxcpm-1.5").stream(utterance(max_patches=50, min_patches=50))
+    next(stream)
+    caches = [weakref.ref(thing) for thing in gc.get_objects() if type(thing) is KVCache]
+    assert any(cache() for cache in caches)
+    stream.close()
+    gc.collect()
+    assert not any(cache() for cache in caches)
+
+
+def test_the_first_chunk_needs_no_more_than_one_patch(models: Models) -> None:
+    model = models("voxcpm-1.5")
+    made = 0
+    for length in (4, 40):
+        stream = model.stream(utterance(min_patches=length, max_patches=length))
+        first = next(stream)
+        stream.close()
+        made += len(first)
+    assert made == 2 * model.config.patch_samples
+
+
+def test_a_prompt_and_a_reference_change_the_voice(models: Models) -> None:
+    model = models("voxcpm-2")
+    prompt = model.encode_clip(clip(model, 0.6), pad_left=True)
+    reference = model.encode_clip(clip(model, 0.9, 2), pad_left=False)
+    spoken = [
+        samples_of(model, utterance(transcript=words, prompt=p, reference=r))
+        for words, p, r in (
+            ("", None, None),
+            ("是的", prompt, None),
+            ("", None, reference),
+            ("是的", prompt, reference),
+        )
+    ]
+    for one, other in itertools.combinations(spoken, 2):
+        assert np.abs(one - other).max() > 0.01
+
+
+def test_clips_are_padded_to_whole_patches_on_the_side_asked_for(models: Models, family: str) -> None:
+    model = models(family)
+    patch = model.config.patch_size * model.config.codec.input_hop
+    sound = clip(model, 2.5 * patch / model.config.codec.input_rate)
+    filled = np.pad(sound, (patch * 3 - len(sound), 0))
+    left = model.encode_clip(sound, pad_left=True)
+    assert left.shape == (3, model.config.patch_size, model.config.latent_dim)
+    torch.testing.assert_close(left, model.encode_clip(filled, pad_left=False))
+
+
+def test_a_continuation_is_heard_from_its_prompt_on(models: Models, family: str) -> None:
+    model = models(family)
+    prompt = model.encode_clip(clip(model, 1.0), pad_left=True)
+    said = utterance(transcript="是的", prompt=prompt)
+    patches = torch.cat([prompt[-model.config.context_patches :], *model._patches(said)])
+    whole = model._decode(patches, model._codec.new_decoder_state(1))
+    context = model.config.context_patches * model.config.patch_samples
+    np.testing.assert_allclose(samples_of(model, said), whole[context:], atol=1e-5)
+
+
+def test_a_runaway_is_stopped_and_said(models: Models, caplog: pytest.LogCaptureFixture) -> None:
+    model = models("voxcpm-0.5b")
+    endless = utterance(text="a", min_patches=10_000, max_patches=None, steps=1)
+    ids = len(model._tokenizer.ids("a"))
+    chunks = list(model.stream(endless))
+    assert len(chunks) == 6 * ids + 10
+    assert "did not come to an end" in caplog.text
+
+
+def test_a_runaway_is_made_anew_if_asked(models: Models, caplog: pytest.LogCaptureFixture) -> None:
+    model = models("voxcpm-0.5b")
+    endless = utterance(text="a", min_patches=10_000, max_patches=None, steps=1)
+    whole = np.concatenate(list(model.stream_whole(endless, retries=2)))
+    last = np.concatenate(list(model.stream(utterance(**{**_fields(endless), "seed": endless.seed + 2}))))
+    np.testing.assert_array_equal(whole, last)
+    assert "Seed 7 said far too much" in caplog.text
+
+
+def test_what_is_no_runaway_is_the_same_whole(models: Models) -> None:
+    model = models("voxcpm-1.5")
+    np.testing.assert_array_equal(np.concatenate(list(model.stream_whole(utterance(), 3))), samples_of(model))
+
+
+def test_a_text_beyond_the_last_position_is_refused_before_any_sound(models: Models) -> None:
+    model = models("voxcpm-1.5")
+    with pytest.raises(RequestError, match=rf"positions, and the model has {model.config.max_length}"):
+        next(model.stream(utterance(text="你好" * model.config.max_length)))
+
+
+def test_speech_beyond_the_last_position_is_kept_up_to_there_and_said(models: Models) -> None:
+    model = models("voxcpm-1.5")
+    longest = model.config.max_length
+    text = "好" * (longest - 3)
+    text = text[: longest - 3 - (len(model._tokenizer.ids(text)) + 1 - len(text))]
+    room = longest - (len(model._tokenizer.ids(text)) + 1) + 1
+    stream = model.stream(utterance(text=text, min_patches=longest, max_patches=None, steps=1))
+    assert len(list(itertools.islice(stream, room))) == room
+    with pytest.raises(RequestError, match=f"all {longest} positions"):
+        next(stream)
+
+
+def test_an_empty_text_is_refused(models: Models) -> None:
+    with pytest.raises(RequestError, match="empty"):
+        next(models("voxcpm-1.5").stream(utterance(text=" \n ")))
+
+
+def _fields(said: object) -> dict[str, object]:
+    return {name: getattr(said, name) for name in said.__slots__}  # type: ignore[attr-defined]

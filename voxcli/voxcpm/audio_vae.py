@@ -1,0 +1,212 @@
+"""The audio codec: a causal convolutional autoencoder from samples to frames and back.
+
+Parameters are named as in the checkpoint, with weight norm folded. Sound and latents are float32 here, whatever the
+rest of the model is computed in.
+"""
+
+import math
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from voxcli.errors import ModelError
+from voxcli.voxcpm.causal import (
+    CausalConv,
+    Chain,
+    Layer,
+    Pointwise,
+    Snake,
+    StridedConv,
+    TransposedConv,
+    new_histories,
+    through,
+)
+from voxcli.voxcpm.config import CodecConfig
+
+_FRAMES_AT_ONCE = 25
+"""So many frames of a long clip are encoded at a time, which bounds the memory that takes."""
+
+_KERNEL = 7
+_DILATIONS = (1, 3, 9)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DecoderState:
+    """What the decoder of some streams heard last. Decoding updates it in place; its shapes never change."""
+
+    histories: tuple[Tensor, ...]
+    """(B, samples, channels) each, in the order of the layers."""
+
+    def row(self, index: int) -> "DecoderState":
+        """Return the state of one stream of a batch, sharing its memory."""
+        return DecoderState(tuple(history[index : index + 1] for history in self.histories))
+
+    def clear(self) -> None:
+        """Forget everything, as if nothing had been decoded."""
+        for history in self.histories:
+            history.zero_()
+
+
+class AudioVAE(nn.Module):
+    """The codec. Load its weights, move it where it shall run, `prepare` it, and then use it."""
+
+    def __init__(self, config: CodecConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.encoder = _Encoder(config)
+        self.decoder = _Decoder(config)
+        self._device = torch.device("meta")
+
+    @torch.no_grad()
+    def prepare(self, matmul_dtype: torch.dtype = torch.float32) -> None:
+        """Lay the weights out for running. Call it once, after loading.
+
+        Args:
+            matmul_dtype: of the factors of matrix products. bfloat16 is faster on processors that multiply it, and adds
+                noise some 40 dB under the sound.
+        """
+        self._device = next(self.parameters()).device
+        for part in [part for part in self.modules() if isinstance(part, Layer)]:
+            part.prepare(matmul_dtype)
+
+    @torch.no_grad()
+    def encode(self, samples: Tensor) -> Tensor:
+        """Turn samples at the input rate, (B, n), into latents, (B, D, frames). Silence fills up the last frame."""
+        hop = self.config.input_hop
+        filled = functional.pad(samples.float(), (0, -samples.size(1) % hop)).unsqueeze(2)
+        histories = new_histories(self.encoder, samples.size(0), self._device)
+        pieces = torch.split(filled, _FRAMES_AT_ONCE * hop, dim=1)
+        return torch.cat([self.encoder(piece, iter(histories)) for piece in pieces], dim=1).transpose(1, 2)
+
+    def new_decoder_state(self, batch: int) -> DecoderState:
+        """Return the state of streams that have not begun."""
+        return DecoderState(new_histories(self.decoder, batch, self._device))
+
+    @torch.no_grad()
+    def decode(self, latents: Tensor, state: DecoderState) -> Tensor:
+        """Turn the next latents of each stream, (B, D, T), into samples at the output rate, (B, T·hop)."""
+        samples: Tensor = self.decoder(latents.float().transpose(1, 2), iter(state.histories))
+        return samples.squeeze(2)
+
+
+class _Encoder(nn.Module):
+    def __init__(self, config: CodecConfig) -> None:
+        super().__init__()
+        width = config.encoder_dim
+        self.block = Chain([CausalConv(1, width, _KERNEL)])
+        for rate in config.encoder_rates:
+            self.block.append(_EncoderBlock(width, rate, config))
+            width *= 2
+        self.fc_mu = CausalConv(width, config.latent_dim, 3)
+
+    def forward(self, samples: Tensor, histories: Iterator[Tensor]) -> Tensor:
+        return through(self.fc_mu, self.block(samples, histories), histories)
+
+
+class _Decoder(nn.Module):
+    def __init__(self, config: CodecConfig) -> None:
+        super().__init__()
+        latent, width = config.latent_dim, config.decoder_dim
+        if config.depthwise:
+            self.model = Chain([CausalConv(latent, latent, _KERNEL, groups=latent), Pointwise(latent, width)])
+        else:
+            self.model = Chain([CausalConv(latent, width, _KERNEL)])
+        self.sr_cond_model = nn.ModuleDict()
+        for rate in config.decoder_rates:
+            if config.rate_boundaries is not None:
+                condition = _RateCondition(width, config.output_rate, config.rate_boundaries)
+                self.sr_cond_model[str(len(self.model))] = condition
+            self.model.append(_DecoderBlock(width, rate, config))
+            width //= 2
+        self.model.extend([Snake(width), CausalConv(width, 1, _KERNEL)])
+
+    def forward(self, latents: Tensor, histories: Iterator[Tensor]) -> Tensor:
+        x = latents
+        for place, layer in self.model.named_children():
+            if place in self.sr_cond_model:
+                x = self.sr_cond_model[place](x)
+            x = through(layer, x, histories)
+        return x.tanh()
+
+
+class _Block(nn.Module):
+    """A chain, one level down in the names."""
+
+    def __init__(self, *layers: nn.Module) -> None:
+        super().__init__()
+        self.block = Chain(layers)
+
+    def forward(self, x: Tensor, histories: Iterator[Tensor]) -> Tensor:
+        return through(self.block, x, histories)
+
+
+class _ResidualUnit(_Block):
+    def __init__(self, width: int, dilation: int, config: CodecConfig) -> None:
+        groups = width if config.depthwise else 1
+        conv = CausalConv(width, width, _KERNEL, dilation=dilation, groups=groups)
+        super().__init__(Snake(width), conv, Snake(width), Pointwise(width, width))
+
+    def forward(self, x: Tensor, histories: Iterator[Tensor]) -> Tensor:
+        return x + super().forward(x, histories)
+
+
+class _EncoderBlock(_Block):
+    """Every `rate` samples become one of twice the channels."""
+
+    def __init__(self, width: int, rate: int, config: CodecConfig) -> None:
+        # The first version pads an odd rate to the next even number, and so is one sample late.
+        memory = 2 * math.ceil(rate / 2) - (rate % 2 if config.v2 else 0)
+        units = (_ResidualUnit(width, dilation, config) for dilation in _DILATIONS)
+        super().__init__(*units, Snake(width), StridedConv(width, 2 * width, rate, memory=memory))
+
+
+class _DecoderBlock(_Block):
+    """Every sample becomes `rate` of half the channels."""
+
+    def __init__(self, width: int, rate: int, config: CodecConfig) -> None:
+        units = (_ResidualUnit(width // 2, dilation, config) for dilation in _DILATIONS)
+        super().__init__(Snake(width), TransposedConv(width, width // 2, rate), *units)
+
+
+class _RateCondition(Layer):
+    """Scales and shifts the input of a decoder block by what was learned for the output rate."""
+
+    def __init__(self, width: int, rate: int, boundaries: tuple[int, ...]) -> None:
+        super().__init__()
+        buckets = len(boundaries) + 1
+        self.scale_embed = nn.Embedding(buckets, width)
+        self.bias_embed = nn.Embedding(buckets, width)
+        self._bucket = bisect_left(boundaries, rate)
+
+    def prepare(self, matmul_dtype: torch.dtype) -> None:
+        self._scale = self.scale_embed.weight[self._bucket].detach()
+        self._shift = self.bias_embed.weight[self._bucket].detach()
+        del self.scale_embed, self.bias_embed
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.addcmul(self._shift, x, self._scale)
+
+
+def fold_weight_norm(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Replace each direction `weight_v` and length `weight_g` by the weight they mean (arXiv 1602.07868).
+
+    A length alone is dropped: the weight it belongs to is found missing when it is looked for.
+
+    Raises:
+        ModelError: a direction has no length.
+    """
+    folded = {}
+    for name, tensor in tensors.items():
+        if name.endswith(".weight_v"):
+            length = tensors.get(f"{name.removesuffix('v')}g")
+            if length is None:
+                raise ModelError(f"The codec has {name} and no length for it. Pull the model again.")
+            norm = torch.linalg.vector_norm(tensor, dim=tuple(range(1, tensor.ndim)), keepdim=True)
+            folded[name.removesuffix("_v")] = tensor * (length / norm)
+        elif not name.endswith(".weight_g"):
+            folded[name] = tensor
+    return folded

@@ -1,0 +1,177 @@
+"""From the files of a checkpoint to a network that is ready to run, strictly and one block at a time."""
+
+import logging
+import re
+from collections.abc import Callable, Mapping
+from itertools import groupby
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from voxcli.errors import ModelError
+from voxcli.voxcpm.audio_vae import AudioVAE, fold_weight_norm
+from voxcli.voxcpm.backbone import Backbone
+from voxcli.voxcpm.config import CodecConfig, ModelConfig
+from voxcli.voxcpm.linear import Linear
+from voxcli.voxcpm.lora import NO_LORA, Lora, read_lora
+from voxcli.voxcpm.placement import Placement
+from voxcli.voxcpm.transformer import JoinedLinear
+from voxcli.voxcpm.weights import find_weights, open_weights, read_shapes
+
+_log = logging.getLogger(__name__)
+
+MODEL_FILES = ("model.safetensors", "pytorch_model.bin")
+CODEC_FILES = ("audiovae.safetensors", "audiovae.pth")
+
+_RENAMED = {"embed_tokens.": "base_lm.embed_tokens.", "feat_decoder.": "feat_decoder.estimator."}
+"""Our names that begin otherwise in the checkpoint."""
+
+_UNUSED_IN_CODEC = ("encoder.fc_logvar.", "decoder.sr_bin_boundaries")
+"""The spread of a latent matters in training only; the boundaries stand in config.json too."""
+
+_BLOCK = re.compile(r".*\.layers\.\d+(?=\.)|[^.]+")
+
+_NAMED_AT_MOST = 6
+
+Shapes = Mapping[str, torch.Size]
+
+
+def load_backbone(
+    folder: Path,
+    config: ModelConfig,
+    placement: Placement,
+    *,
+    lora: Path | None = None,
+    int8: Callable[[str], bool] = lambda name: False,
+) -> Backbone:
+    """Load the network without its codec, every matrix in the form that is multiplied fastest.
+
+    Args:
+        lora: a folder whose differences are merged.
+        int8: tells by a matrix's name, such as base_lm.layers.0.mlp.down_proj, whether it is held in 8 bits.
+
+    Raises:
+        ModelError: a file is missing or damaged, or a weight is missing, too many, of another shape or not a number.
+    """
+    path = _find(folder, MODEL_FILES)
+    with torch.device("meta"):
+        backbone = Backbone(config)
+    wanted = _wanted(backbone)
+    there = read_shapes(path)
+    _check_fit(path, {name: shape for parts in wanted.values() for name, shape in parts.items()}, there)
+    differences = read_lora(lora, there) if lora else NO_LORA
+    for _, names in groupby(wanted, key=_block_of):
+        modules = set()
+        with open_weights(path) as weights:
+            for name in names:
+                _assign(path, backbone, name, _joined(weights, wanted[name], differences, placement))
+                modules.add(name.rpartition(".")[0])
+        # Block by block, so that only one is in memory twice.
+        for name in modules:
+            if isinstance(linear := backbone.get_submodule(name), Linear):
+                linear.pack(int8=int8(name))
+    backbone.prepare()
+    return backbone.requires_grad_(False)
+
+
+def load_codec(folder: Path, config: CodecConfig, device: torch.device, matmul_dtype: torch.dtype) -> AudioVAE:
+    """Load the codec, in float32.
+
+    Raises:
+        ModelError: as for `load_backbone`.
+    """
+    path = _find(folder, CODEC_FILES)
+    with torch.device("meta"):
+        codec = AudioVAE(config)
+    with open_weights(path) as weights:
+        tensors = fold_weight_norm({n: t.float() for n, t in weights.items() if not n.startswith(_UNUSED_IN_CODEC)})
+    wanted = {name: tensor.shape for name, tensor in codec.state_dict().items()}
+    _check_fit(path, wanted, {name: tensor.shape for name, tensor in tensors.items()})
+    for name in wanted:
+        _assign(path, codec, name, tensors[name].to(device))
+    codec.prepare(matmul_dtype)
+    return codec.requires_grad_(False)
+
+
+def count_weights(folder: Path) -> int:
+    """Count the numbers that a checkpoint's network consists of, without its codec."""
+    return sum(shape.numel() for shape in read_shapes(_find(folder, MODEL_FILES)).values())
+
+
+def _find(folder: Path, names: tuple[str, ...]) -> Path:
+    path = find_weights(folder, *names)
+    if path is None:
+        raise ModelError(f"{folder} has neither {' nor '.join(names)}. Pull the model again.")
+    return path
+
+
+def _wanted(backbone: Backbone) -> dict[str, dict[str, torch.Size]]:
+    """Name the tensors of a checkpoint that make up each of ours, with the shapes they must have."""
+    joined = {f"{name}.weight": m.parts for name, m in backbone.named_modules() if isinstance(m, JoinedLinear)}
+    wanted = {}
+    for name, tensor in backbone.state_dict().items():
+        theirs, shape = _renamed(name), tensor.shape
+        if name in joined:
+            stem = theirs.removesuffix(".weight").rpartition(".")[0]
+            wanted[name] = {
+                f"{stem}.{part}.weight": torch.Size((rows, *shape[1:])) for part, rows in joined[name].items()
+            }
+        else:
+            wanted[name] = {theirs: shape}
+    return wanted
+
+
+def _renamed(name: str) -> str:
+    for ours, theirs in _RENAMED.items():
+        if name.startswith(ours):
+            return theirs + name.removeprefix(ours)
+    return name
+
+
+def _block_of(name: str) -> str:
+    match = _BLOCK.match(name)
+    return match[0] if match else name
+
+
+def _check_fit(path: Path, wanted: Shapes, there: Shapes) -> None:
+    """Refuse a file that lacks something, has something of another shape, or more of a part than that part has.
+
+    Whole parts that we do not know are left over from training: they are named and dropped.
+    """
+    parts = {name.partition(".")[0] for name in wanted}
+    more = there.keys() - wanted.keys()
+    misshapen = {
+        f"{name} {tuple(there[name])} instead of {tuple(shape)}"
+        for name, shape in wanted.items()
+        if name in there and there[name] != shape
+    }
+    complaints = {
+        "lacks": wanted.keys() - there.keys(),
+        "has unknown": {name for name in more if name.partition(".")[0] in parts},
+        "has": misshapen,
+    }
+    found = [f"{what} {_listing(names)}" for what, names in complaints.items() if names]
+    if found:
+        raise ModelError(f"{path} does not fit its config.json: it {', it '.join(found)}.")
+    if more:
+        _log.warning("%s: not used, left over from training: %s", path, _listing(more))
+
+
+def _listing(names: set[str]) -> str:
+    shown = sorted(names)[:_NAMED_AT_MOST]
+    return ", ".join(shown) + (f" and {len(names) - len(shown)} more" if len(names) > len(shown) else "")
+
+
+def _joined(weights: Mapping[str, Tensor], parts: Shapes, lora: Lora, placement: Placement) -> Tensor:
+    # Always copied, even if it is one: what stays in the file keeps all of it that was read in memory.
+    return torch.cat([lora.merged(name, weights[name]).to(placement.device, placement.dtype) for name in parts])
+
+
+def _assign(path: Path, root: nn.Module, name: str, tensor: Tensor) -> None:
+    """Put a tensor where its name says."""
+    # One sum tells of a NaN or an infinity anywhere, and needs no memory.
+    if not torch.isfinite(tensor.sum(dtype=torch.float32)):
+        raise ModelError(f"{path} is damaged: {name} holds values that are no numbers. Pull the model again.")
+    module, _, leaf = name.rpartition(".")
+    setattr(root.get_submodule(module), leaf, nn.Parameter(tensor, requires_grad=False))

@@ -1,0 +1,66 @@
+"""From noise to a patch by following a flow: the grid of times, the guidance, Euler's method.
+
+Which network tells the direction is not known here.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+_STILL_SHARE = 0.04
+"""Of the grid's points: at the first ones the flow is taken to stand still (CFG-Zero*, arXiv 2503.18886)."""
+
+Velocity = Callable[[Tensor, int], tuple[Tensor, Tensor]]
+"""(x, number of the evaluation) -> dx/dt with and without the guides, of the shape of x each."""
+
+
+@dataclass(frozen=True, slots=True)
+class TimeGrid:
+    """Where the flow is evaluated, and how far each evaluation carries. Both (evaluations,), in the model's dtype."""
+
+    times: Tensor
+    spans: Tensor
+
+
+def new_time_grid(steps: int, device: torch.device, dtype: torch.dtype) -> TimeGrid:
+    """Lay out `steps` steps from t=1, noise, to t=0, data; denser near the noise (sway sampling, arXiv 2410.06885).
+
+    Each time is the one before minus the span, rounded as it accumulates, for that is what the reference does.
+    The first steps, in which nothing moves, are left out.
+    """
+    even = torch.linspace(1, 0, steps + 1, device=device, dtype=dtype)
+    points = even + (torch.cos(torch.pi / 2 * even) - 1 + even)
+    still = max(1, math.floor((steps + 1) * _STILL_SHARE))
+    times, spans = [], []
+    time, span = points[0], points[0] - points[1]
+    for step in range(1, steps + 1):
+        times.append(time)
+        spans.append(span)
+        time = time - span
+        if step < steps:
+            span = time - points[step + 1]
+    moving = slice(still, None)
+    return TimeGrid(torch.stack(times)[moving], torch.stack(spans)[moving])
+
+
+def solve_euler(velocity: Velocity, noise: Tensor, grid: TimeGrid, guidance: float) -> Tensor:
+    """Follow the flow from noise, (B, P, D), to patches of the same shape."""
+    x = noise
+    for number in range(len(grid.times)):
+        x = x - grid.spans[number] * guided(*velocity(x, number), guidance)
+    return x
+
+
+def guided(positive: Tensor, negative: Tensor, guidance: float) -> Tensor:
+    """Lead away from what would come without guides (CFG-Zero*).
+
+    The negative is first scaled to how much of it is in the positive; both (B, P, D).
+    """
+    flat_positive, flat_negative = positive.flatten(1), negative.flatten(1)
+    dot = (flat_positive * flat_negative).sum(1)
+    norm = (flat_negative**2).sum(1) + 1e-8
+    scaled = negative * (dot / norm).view(-1, 1, 1)
+    return scaled + guidance * (positive - scaled)

@@ -1,0 +1,165 @@
+"""A model that speaks: the loop from a text to samples, the noise, and the only place that waits for the device."""
+
+import logging
+import threading
+from collections.abc import Generator
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from voxcli.errors import RequestError
+from voxcli.voxcpm.audio_vae import AudioVAE, DecoderState
+from voxcli.voxcpm.backbone import Backbone, Solver, StreamState
+from voxcli.voxcpm.config import ModelConfig
+from voxcli.voxcpm.sequence import Sequence, build_sequence, length_of
+from voxcli.voxcpm.tokenizer import Tokenizer, on_one_line
+
+_log = logging.getLogger(__name__)
+
+PATCHES_PER_ID, MORE_PATCHES = 6.0, 10
+"""More speech than this for a text is a runaway; the bound of the `voxcpm` package."""
+
+Samples: TypeAlias = NDArray[np.float32]
+"""Mono samples in [-1, 1], shape (n,)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Utterance:
+    """One text to be spoken, as the model needs it."""
+
+    text: str
+    transcript: str = ""
+    """The words of the prompt."""
+    prompt: Tensor | None = None
+    """The patches to carry on from, (N, P, D)."""
+    reference: Tensor | None = None
+    """The patches whose voice to imitate, (N, P, D)."""
+    steps: int
+    guidance: float
+    seed: int
+    min_patches: int
+    max_patches: int | None
+
+
+class Model:
+    """A loaded model. Its streams take turns, one patch at a time, so several threads may listen at once."""
+
+    def __init__(self, config: ModelConfig, tokenizer: Tokenizer, backbone: Backbone, codec: AudioVAE) -> None:
+        self.config = config
+        self._tokenizer = tokenizer
+        self._backbone = backbone
+        self._codec = codec
+        self._turn = threading.Lock()
+
+    @property
+    def sample_rate(self) -> int:
+        """Hz, of what it speaks."""
+        return self.config.codec.output_rate
+
+    def stream(self, utterance: Utterance) -> Generator[Samples]:
+        """Yield the samples of each patch as soon as it exists.
+
+        Raises:
+            RequestError: the text is empty, or too long; or, after all the sound that fits, its speech is.
+        """
+        yield from self._decoded(self._patches(utterance), utterance)
+
+    def stream_whole(self, utterance: Utterance, retries: int) -> Generator[Samples]:
+        """Yield the samples when all patches exist. A runaway is started again so often, with the next seed."""
+        ids = len(self._tokenizer.ids(on_one_line(utterance.text)))
+        for attempt in range(retries + 1):
+            attempted = replace(utterance, seed=utterance.seed + attempt)
+            patches = list(self._patches(attempted))
+            if len(patches) < PATCHES_PER_ID * ids:
+                break
+            _log.warning("Seed %d said far too much: %d patches for %d ids", attempted.seed, len(patches), ids)
+        yield from self._decoded((patch for patch in patches), utterance)
+
+    @torch.inference_mode()
+    def encode_clip(self, samples: Samples, *, pad_left: bool) -> Tensor:
+        """Encode samples at the codec's input rate as patches, (N, P, D), filled up with silence on one side."""
+        config = self.config
+        missing = -len(samples) % (config.patch_size * config.codec.input_hop)
+        audio = functional.pad(torch.from_numpy(samples), (missing, 0) if pad_left else (0, missing))
+        with self._turn:
+            latents = self._codec.encode(audio.to(self._backbone.device).unsqueeze(0))[0]
+        patches = latents.view(config.latent_dim, -1, config.patch_size).permute(1, 2, 0)
+        return patches.to(self._backbone.dtype)
+
+    def _patches(self, utterance: Utterance) -> Generator[Tensor]:
+        """Yield patches, (1, P, D), up to the one at which the model stops."""
+        text = on_one_line(utterance.text)
+        count = len(self._tokenizer.ids(text))
+        ids = self._tokenizer.ids(utterance.transcript + text)
+        sequence = build_sequence(ids, utterance.prompt, utterance.reference)
+        room = self._room_after(sequence)
+        bound = int(PATCHES_PER_ID * count) + MORE_PATCHES
+        limit = min(bound, bound if utterance.max_patches is None else utterance.max_patches)
+        noise = torch.Generator(self._backbone.device).manual_seed(utterance.seed)
+        state, solver = self._begin(sequence, utterance)
+        for number in range(min(limit, room)):
+            patch, last = self._next_patch(state, solver, noise)
+            yield patch
+            if last and number > utterance.min_patches:
+                return
+            if number + 1 < min(limit, room):
+                self._advance(state, patch)
+        if room < limit:
+            raise RequestError(f"The speech filled all {self.config.max_length} positions of the model. {_SPLIT}")
+        if limit == bound:
+            _log.warning("The model did not come to an end by itself: stopped after %d patches, %d ids", limit, count)
+
+    def _room_after(self, sequence: Sequence) -> int:
+        """Count the patches that fit behind a sequence. The last needs no position."""
+        length, longest = length_of(sequence), self.config.max_length
+        if length > longest:
+            raise RequestError(f"The text and the clips need {length} positions, and the model has {longest}. {_SPLIT}")
+        return longest - length + 1
+
+    @torch.inference_mode()
+    def _begin(self, sequence: Sequence, utterance: Utterance) -> tuple[StreamState, Solver]:
+        with self._turn:
+            solver = self._backbone.new_solver(utterance.steps, utterance.guidance)
+            return self._backbone.prefill(sequence), solver
+
+    @torch.inference_mode()
+    def _next_patch(self, state: StreamState, solver: Solver, generator: torch.Generator) -> tuple[Tensor, bool]:
+        """Return a patch, and whether it shall be the last."""
+        # Drawn as the reference draws it, latents first.
+        shape = (1, self.config.latent_dim, self.config.patch_size)
+        with self._turn:
+            noise = torch.randn(
+                shape, generator=generator, device=self._backbone.device, dtype=self._backbone.dtype
+            ).transpose(1, 2)
+            stop = self._backbone.wants_to_stop(state)
+            return self._backbone.next_patch(state, noise, solver), bool(stop.item())
+
+    @torch.inference_mode()
+    def _advance(self, state: StreamState, patch: Tensor) -> None:
+        with self._turn:
+            self._backbone.advance(state, patch)
+
+    def _decoded(self, patches: Generator[Tensor], utterance: Utterance) -> Generator[Samples]:
+        """Yield the samples of each patch. What a prompt ends with is heard first, and not yielded."""
+        state = self._codec.new_decoder_state(1)
+        context = self.config.context_patches
+        if utterance.prompt is not None:
+            clips = [clip for clip in (utterance.reference, utterance.prompt) if clip is not None]
+            self._decode(torch.cat(clips)[-context:], state)
+        for patch in patches:
+            yield self._decode(patch, state)
+
+    @torch.inference_mode()
+    def _decode(self, patches: Tensor, state: DecoderState) -> Samples:
+        latents = patches.float().flatten(0, 1).T.unsqueeze(0)
+        with self._turn:
+            samples: Samples = self._codec.decode(latents, state)[0].cpu().numpy()
+        return samples
+
+
+_SPLIT = "Split the text, or use a shorter clip."

@@ -1,0 +1,86 @@
+"""The network that tells in which direction noise becomes a patch: a small diffusion transformer."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from voxcli.voxcpm.config import StackConfig
+from voxcli.voxcpm.linear import Linear
+from voxcli.voxcpm.transformer import Stack
+
+_TIME_SCALE = 1000.0
+_LONGEST_PERIOD = 10000.0
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """What stays the same while one patch is made."""
+
+    guides: Tensor
+    """(B, tokens, hidden): what the language models want; zeros in the rows that shall not know."""
+    previous: Tensor
+    """(B, P, hidden): the patch before, embedded."""
+
+
+class LocalDiT(nn.Module):
+    """Sees guides, time, the previous patch and the noisy one; answers for the noisy one."""
+
+    def __init__(self, config: StackConfig, latent_dim: int, *, time_is_a_token: bool) -> None:
+        """time_is_a_token: or else it is added to the guide, as VoxCPM-0.5B and 1.5 do."""
+        super().__init__()
+        self.in_proj = Linear(latent_dim, config.hidden)
+        self.cond_proj = Linear(latent_dim, config.hidden)
+        self.out_proj = Linear(config.hidden, latent_dim)
+        self.time_mlp = _TimeMLP(config.hidden)
+        self.delta_time_mlp = _TimeMLP(config.hidden)
+        self.decoder = Stack(config)
+        self._hidden = config.hidden
+        self._time_is_a_token = time_is_a_token
+
+    def embed_times(self, times: Tensor) -> Tensor:
+        """Embed points of time, (N,), as (N, hidden). The model's second clock always stands at zero."""
+        embedded: Tensor = self.time_mlp(_sinusoids(times, self._hidden))
+        still: Tensor = self.delta_time_mlp(_sinusoids(torch.zeros_like(times[:1]), self._hidden))
+        return embedded + still
+
+    def embed_previous(self, patch: Tensor) -> Tensor:
+        """Embed the patch before, (B, P, D), as (B, P, hidden)."""
+        embedded: Tensor = self.cond_proj(patch)
+        return embedded
+
+    def forward(self, x: Tensor, condition: Condition, time: Tensor) -> Tensor:
+        """Return dx/dt of noisy patches.
+
+        Args:
+            x: (B, P, D).
+            time: (hidden,), one of `embed_times`.
+        """
+        guides = condition.guides
+        told = (guides, time.expand(len(guides), 1, -1)) if self._time_is_a_token else (guides + time,)
+        tokens = torch.cat((*told, condition.previous, self.in_proj(x)), 1)
+        hidden = self.decoder(tokens)[:, -x.size(1) :]
+        velocity: Tensor = self.out_proj(hidden)
+        return velocity
+
+
+class _TimeMLP(nn.Module):
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.linear_1 = Linear(width, width)
+        self.linear_2 = Linear(width, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.linear_2(functional.silu(self.linear_1(x)))
+        return y
+
+
+def _sinusoids(times: Tensor, width: int) -> Tensor:
+    """Sines and cosines of falling frequency, (N, width), in the precision of `times` as the model was trained."""
+    half = width // 2
+    step = math.log(_LONGEST_PERIOD) / (half - 1)
+    frequencies = torch.exp(torch.arange(half, dtype=times.dtype, device=times.device) * -step)
+    angles = _TIME_SCALE * times.unsqueeze(1) * frequencies
+    return torch.cat((angles.sin(), angles.cos()), -1)

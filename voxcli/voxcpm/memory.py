@@ -1,0 +1,57 @@
+"""How much memory there is for a model, so that one that does not fit is refused before it is read."""
+
+from pathlib import Path
+
+import torch
+
+from voxcli.errors import DeviceError
+
+_MEMINFO = Path("/proc/meminfo")
+_CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
+_CGROUP_USE = Path("/sys/fs/cgroup/memory.current")
+
+_FOR_THE_WORK = 256 * 2**20
+"""Bytes for activations and what a stream remembers."""
+
+
+def check_memory(device: torch.device, needed: int) -> None:
+    """Refuse a model of so many bytes where they are not free.
+
+    Raises:
+        DeviceError: with what is needed and what there is.
+    """
+    free = _free_bytes(device)
+    if free is not None and needed + _FOR_THE_WORK > free:
+        raise DeviceError(
+            f"The model needs {_gib(needed + _FOR_THE_WORK)} on {device}, and {_gib(free)} are free. "
+            "Close other programs, take a smaller model, or say --quantize int8 or --device cpu."
+        )
+
+
+def _free_bytes(device: torch.device) -> int | None:
+    """Count what is free; None where nobody tells."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    counts = [count for count in (_available(), _left_in_cgroup()) if count is not None]
+    return min(counts, default=None)
+
+
+def _available() -> int | None:
+    """Linux knows what it could give without swapping."""
+    try:
+        lines = _MEMINFO.read_text().splitlines()
+    except OSError:
+        return None
+    return next((1024 * int(line.split()[1]) for line in lines if line.startswith("MemAvailable:")), None)
+
+
+def _left_in_cgroup() -> int | None:
+    """A container may allow less than the machine has."""
+    try:
+        return int(_CGROUP_LIMIT.read_text()) - int(_CGROUP_USE.read_text())
+    except (OSError, ValueError):  # no cgroup, or "max"
+        return None
+
+
+def _gib(count: int) -> str:
+    return f"{count / 2**30:.1f} GiB"

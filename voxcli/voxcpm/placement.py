@@ -1,0 +1,82 @@
+"""Where a model runs and in which precision."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import torch
+
+from voxcli.errors import DeviceError, RequestError
+
+AUTO = "auto"
+
+
+class Precision(StrEnum):
+    FLOAT32 = "float32"
+    BFLOAT16 = "bfloat16"
+    FLOAT16 = "float16"
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """A device and the number format of weights and activations there. The codec is float32 everywhere."""
+
+    device: torch.device
+    dtype: torch.dtype
+
+    def __str__(self) -> str:
+        return f"{self.device} in {str(self.dtype).removeprefix('torch.')}"
+
+
+def choose_placement(device: str = AUTO, dtype: str = AUTO) -> Placement:
+    """Find the best of what this machine has, or what is asked for.
+
+    Args:
+        device: auto, cpu, cuda, cuda:N or mps.
+        dtype: auto or a `Precision`.
+
+    Raises:
+        RequestError: there is nothing of that name.
+        DeviceError: this machine does not have it.
+    """
+    place = _choose_device(device)
+    return Placement(place, _choose_dtype(place, dtype))
+
+
+def _choose_device(name: str) -> torch.device:
+    if name == AUTO:
+        if torch.cuda.is_available():
+            return torch.device("cuda", torch.cuda.current_device())
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    kind, _, number = name.partition(":")
+    if kind not in ("cpu", "cuda", "mps") or (number and (kind != "cuda" or not number.isdigit())):
+        raise RequestError(f"There is no device {name!r}. Say auto, cpu, cuda, cuda:N or mps.")
+    if kind == "cuda":
+        return _choose_gpu(name, int(number or 0))
+    if kind == "mps" and not torch.backends.mps.is_available():
+        raise DeviceError("This machine has no Apple GPU that torch can use. Say --device cpu or auto.")
+    return torch.device(kind)
+
+
+def _choose_gpu(name: str, index: int) -> torch.device:
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if index >= count:
+        has = f"only {count}" if count else "no CUDA device that torch can use"
+        raise DeviceError(f"There is no {name} here: this machine has {has}. Say --device auto.")
+    return torch.device("cuda", index)
+
+
+def _choose_dtype(device: torch.device, name: str) -> torch.dtype:
+    if name != AUTO:
+        if name not in tuple(Precision):
+            raise RequestError(f"There is no dtype {name!r}. Say auto, {', '.join(Precision)}.")
+        dtype: torch.dtype = getattr(torch, name)
+        return dtype
+    if device.type == "cuda":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
+    # On an Apple GPU 16 bits spoil the voice (OpenBMB/VoxCPM issue 256).
+    return torch.bfloat16 if device.type == "cpu" and cpu_has_bfloat16() else torch.float32
+
+
+def cpu_has_bfloat16() -> bool:
+    """Tell whether this CPU multiplies matrices of bfloat16 faster than of float32."""
+    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported()) if torch.backends.mkldnn.is_available() else False

@@ -1,0 +1,83 @@
+"""The files that weights are kept in, read tensor by tensor so that no file is ever in memory twice."""
+
+import pickle
+import zipfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from voxcli.errors import ModelError
+
+
+def find_weights(folder: Path, *names: str) -> Path | None:
+    """Return the first of these files that is there."""
+    return next((path for name in names if (path := folder / name).is_file()), None)
+
+
+def read_shapes(path: Path) -> dict[str, torch.Size]:
+    """Name the tensors in a file, and their shapes.
+
+    Raises:
+        ModelError: the file is cut short, or is no file of weights.
+    """
+    with open_weights(path) as weights:
+        if isinstance(weights, _Safetensors):
+            return weights.shapes()
+        return {name: tensor.shape for name, tensor in weights.items()}
+
+
+@contextmanager
+def open_weights(path: Path) -> Iterator[Mapping[str, Tensor]]:
+    """Map a file into memory. What was read stays mapped until its last tensor is gone.
+
+    Raises:
+        ModelError: the file is cut short, or is no file of weights.
+    """
+    try:
+        if path.suffix == ".safetensors":
+            with safe_open(path, framework="pt") as file:
+                yield _Safetensors(file)
+        else:
+            yield _unpickled(path)
+    except (SafetensorError, pickle.UnpicklingError, zipfile.BadZipFile, EOFError, OSError, RuntimeError) as error:
+        raise ModelError(f"{path} is damaged: {_first_line(error)}. Pull the model again.") from error
+
+
+class _Safetensors(Mapping[str, Tensor]):
+    def __init__(self, file: safe_open) -> None:
+        self._file = file
+        self._names = set(file.keys())
+
+    def __getitem__(self, name: str) -> Tensor:
+        if name not in self._names:
+            raise KeyError(name)
+        tensor: Tensor = self._file.get_tensor(name)
+        return tensor
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def shapes(self) -> dict[str, torch.Size]:
+        return {name: torch.Size(self._file.get_slice(name).get_shape()) for name in self._names}
+
+
+def _unpickled(path: Path) -> dict[str, Tensor]:
+    """Read what torch.save wrote, without running any of it."""
+    if not zipfile.is_zipfile(path):
+        raise ModelError(f"{path} is damaged: it has no end. Pull the model again.")
+    document = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    tensors = document.get("state_dict", document) if isinstance(document, dict) else None
+    if not isinstance(tensors, dict) or not all(isinstance(tensor, Tensor) for tensor in tensors.values()):
+        raise ModelError(f"{path} holds no weights.")
+    return tensors
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
