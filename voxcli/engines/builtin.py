@@ -5,14 +5,14 @@ import queue
 import threading
 from collections.abc import Generator, Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from voxcli.audio.chunk import AudioChunk, Samples
 from voxcli.errors import RequestError, VoxError
 from voxcli.espeak.languages import find_language, find_voice
 from voxcli.espeak.library import NORMAL_RATE, Espeak, load_espeak
 from voxcli.espeak.scripts import Run, has_kana, script_runs
-from voxcli.speech import Speech, SynthesisRequest
+from voxcli.speech import Sampling, Speech, SynthesisRequest
 from voxcli.text.sentences import split_sentences
 
 _log = logging.getLogger(__name__)
@@ -23,12 +23,12 @@ _CHINESE = "cmn"
 _JAPANESE = "jpx/ja"
 
 _CANNOT_CLONE = (
-    "The built-in voice (eSpeak NG) cannot imitate a voice. The VoxCPM models can; "
-    "this version of voxcli does not run them yet."
+    "The built-in voice (eSpeak NG) cannot imitate a voice. The VoxCPM models can: voxcli models pull voxcpm-1.5"
 )
-_CANNOT_ACT = (
-    "The built-in voice (eSpeak NG) cannot follow a description. VoxCPM2 can; "
-    "this version of voxcli does not run it yet."
+_CANNOT_ACT = "The built-in voice (eSpeak NG) cannot follow a description. VoxCPM2 can: voxcli models pull voxcpm-2"
+_CANNOT_SAMPLE = (
+    "The built-in voice (eSpeak NG) always speaks the same way: it has no steps, no guidance and no length. "
+    "Leave out --steps, --cfg, --min-len, --max-len and --retry-badcase."
 )
 
 
@@ -45,6 +45,7 @@ class BuiltinEngine:
     """eSpeak NG as an `Engine`. The library speaks one text at a time; callers take turns, run by run."""
 
     slots = 1
+    draws_voices = False
 
     def __init__(self, espeak: Espeak | None = None) -> None:
         self._espeak = espeak or load_espeak()
@@ -55,6 +56,12 @@ class BuiltinEngine:
             raise RequestError(_CANNOT_CLONE)
         if request.voice.style:
             raise RequestError(_CANNOT_ACT)
+        if replace(request.sampling, seed=None) != Sampling():
+            raise RequestError(_CANNOT_SAMPLE)
+        if request.normalize:
+            from voxcli.text.normalize import normalized  # loads grammars, which only few ask for
+
+            request = replace(request, text=normalized(request.text))
         own_speed = max(request.speed, _SLOWEST_OF_ITS_OWN)
         chunks = self._spoken(request, round(NORMAL_RATE * own_speed))
         if own_speed != request.speed:

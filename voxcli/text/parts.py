@@ -74,3 +74,12 @@ def read_parts(text: Iterable[str | None], *, markdown: bool) -> Iterator[Part]:
     for piece in text:
         yield from reader.flush() if piece is None else reader.feed(piece)
     yield from reader.finish()
+
+
+def read_whole(text: Iterable[str | None], *, markdown: bool) -> str:
+    """Return a whole text as it stands, without its Markdown if it is that."""
+    whole = "".join(piece for piece in text if piece)
+    if not markdown:
+        return whole
+    plain = _new_markdown()
+    return plain.feed(whole) + plain.finish()

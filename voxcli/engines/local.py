@@ -1,0 +1,132 @@
+"""The engine that runs a VoxCPM model on this machine."""
+
+import hashlib
+import secrets
+from collections import OrderedDict
+from pathlib import Path
+
+from torch import Tensor
+
+from voxcli.audio.chunk import AudioChunk, Samples
+from voxcli.audio.decode import decode
+from voxcli.audio.resample import resampled_whole
+from voxcli.engines.settings import LocalSettings
+from voxcli.errors import NotFound, RequestError
+from voxcli.speech import Clip, Speech, SynthesisRequest
+from voxcli.voxcpm.config import Architecture
+from voxcli.voxcpm.generate import Utterance
+from voxcli.voxcpm.loading import load_model
+from voxcli.voxcpm.placement import choose_placement
+from voxcli.voxcpm.resampling import sinc_resampled
+
+_CLIPS_KEPT = 16
+"""Encoded clips, for the next sentence in the same voice. A minute of sound is 400 KB."""
+
+_LANGUAGES = {
+    Architecture.V1: "zh en",
+    Architecture.V2: "ar my zh da nl en fi fr de el he hi id it ja km ko lo ms no pl pt ru es sw sv tl th tr vi",
+}
+"""As the model cards have it (huggingface.co/openbmb). A model hears from the text which of them it is."""
+
+
+class LocalEngine:
+    """A VoxCPM model as an `Engine`. Its streams take turns, one patch at a time."""
+
+    slots = 4
+    draws_voices = True
+
+    def __init__(self, folder: Path, settings: LocalSettings) -> None:
+        """Load a checkpoint.
+
+        Raises:
+            ModelError: it is damaged, or something else.
+            DeviceError: the device is not there, or too small.
+        """
+        placement = choose_placement(settings.device, settings.dtype)
+        self._model = load_model(
+            folder, placement, quantize=settings.quantize, threads=settings.threads, lora=settings.lora
+        )
+        self._name = folder.name
+        self._clips: OrderedDict[tuple[bytes, bool, bool], Tensor] = OrderedDict()
+
+    @property
+    def sample_rate(self) -> int:
+        """Hz, of what it speaks."""
+        return self._model.sample_rate
+
+    def stream(self, request: SynthesisRequest) -> Speech:
+        chunks = self._spoken(self._utterance(request), request.sampling.retries)
+        if request.speed != 1:
+            from voxcli.audio.tempo import retimed  # loads libav's filters, which only other speeds need
+
+            chunks = retimed(chunks, request.speed)
+        yield from chunks
+
+    def close(self) -> None:
+        """Give the memory back. Streams that still run keep it until they end."""
+        self._clips.clear()
+        del self._model
+
+    def _spoken(self, utterance: Utterance, retries: int) -> Speech:
+        speech = self._model.stream_whole(utterance, retries) if retries else self._model.stream(utterance)
+        for samples in speech:
+            yield AudioChunk(samples, self.sample_rate)
+
+    def _utterance(self, request: SynthesisRequest) -> Utterance:
+        """Turn a request into what the model needs. Raises for what this model cannot do."""
+        voice, sampling = request.voice, request.sampling
+        self._check(request)
+        text = f"({voice.style}){request.text}" if voice.style else request.text
+        if request.normalize:
+            from voxcli.text.normalize import normalized  # loads grammars, which only few ask for
+
+            text = normalized(text)
+        return Utterance(
+            text=text,
+            transcript=voice.prompt.transcript if voice.prompt else "",
+            prompt=self._encoded(voice.prompt.clip, request, pad_left=True) if voice.prompt else None,
+            reference=self._encoded(voice.reference, request, pad_left=False) if voice.reference else None,
+            steps=sampling.steps,
+            guidance=sampling.guidance,
+            seed=secrets.randbits(32) if sampling.seed is None else sampling.seed,
+            min_patches=sampling.min_patches,
+            max_patches=sampling.max_patches,
+        )
+
+    def _check(self, request: SynthesisRequest) -> None:
+        voice, architecture = request.voice, self._model.config.architecture
+        if voice.name:
+            raise NotFound(
+                f"There is no voice {voice.name!r}. A model has none of its own; `voxcli voices` shows yours."
+            )
+        if architecture is Architecture.V1 and voice.reference:
+            raise RequestError(
+                f"{self._name} needs the words of a clip to imitate it: give the clip with --prompt-audio, and what it "
+                "says with --prompt-text. VoxCPM2 needs no words."
+            )
+        if architecture is Architecture.V1 and voice.style:
+            raise RequestError(f"{self._name} cannot follow a description. VoxCPM2 can.")
+        known = _LANGUAGES[architecture].split()
+        if request.language and request.language.lower().partition("-")[0] not in known:
+            raise RequestError(f"{self._name} does not speak {request.language!r}. It speaks: {', '.join(known)}.")
+
+    def _encoded(self, clip: Clip, request: SynthesisRequest, *, pad_left: bool) -> Tensor:
+        """Encode a clip, or remember how it was encoded for the sentence before."""
+        key = (hashlib.sha256(clip.data).digest(), request.denoise, pad_left)
+        if key not in self._clips:
+            sound = decode(clip.data, name=clip.name)
+            if request.denoise:
+                from voxcli.audio.denoise import denoised  # may load a network of its own
+
+                sound = denoised(sound)
+            self._clips[key] = self._model.encode_clip(self._at_input_rate(sound), pad_left=pad_left)
+            if len(self._clips) > _CLIPS_KEPT:
+                self._clips.popitem(last=False)
+        return self._clips[key]
+
+    def _at_input_rate(self, sound: AudioChunk) -> Samples:
+        """Resample as the reference does, which has another way for each version."""
+        config = self._model.config
+        if config.architecture is Architecture.V2:
+            return resampled_whole(sound, config.codec.input_rate).samples
+        return sinc_resampled(sound.samples, sound.sample_rate, config.codec.input_rate)

@@ -1,0 +1,22 @@
+"""How a model runs on this machine, as the user asked for it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+AUTO = "auto"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalSettings:
+    """What makes a difference to speed and memory, and how a fine-tuned voice is added."""
+
+    device: str = AUTO
+    """auto, cpu, cuda, cuda:N or mps."""
+    dtype: str = AUTO
+    """auto, float32, bfloat16 or float16."""
+    quantize: str | None = None
+    """int8 keeps the large matrices in 8 bits."""
+    threads: int | None = None
+    """Of the CPU; None takes what the machine can spare."""
+    lora: Path | None = None
+    """A folder with a fine-tuned difference to the model."""
