@@ -10,9 +10,10 @@ import typer
 from typer.exceptions import TyperException
 
 import voxcli
-from voxcli.cli import config, devices, doctor, say, voices
+from voxcli.cli import clone, config, devices, doctor, models, say, voices
 from voxcli.cli.console import Words, printable
 from voxcli.cli.exits import MEANINGS, ExitCode, exit_code
+from voxcli.cli.groups import grouped
 from voxcli.cli.settings import default_map, read_settings, settings_files
 from voxcli.cli.signals import Terminated, TwoStrikes
 from voxcli.errors import ListenerGone, VoxError
@@ -29,8 +30,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["--help", "-h"]},
 )
-app.command("say", epilog=f"{say.EXAMPLES}\n\n{_EPILOG}")(say.say)
+app.command("say", epilog=f"{say.EXAMPLES}\n\n{_EPILOG}")(grouped(say.say))
+app.command("clone", epilog=f"{clone.EXAMPLES}\n\n{_EPILOG}")(clone.clone)
 app.add_typer(voices.app)
+app.add_typer(models.app)
 app.command("devices")(devices.devices)
 app.command("doctor")(doctor.doctor)
 app.add_typer(config.app)

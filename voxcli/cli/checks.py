@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from voxcli.cli.settings import find_user_places
+from voxcli.cli.settings import find_user_places, model_library
 from voxcli.errors import VoxError
 
 _PACKAGES = ("numpy", "av", "soundfile", "soxr", "httpx", "pydantic", "rich", "typer", "platformdirs")
@@ -56,11 +56,13 @@ def run_checks() -> Iterator[Check]:
     yield _espeak()
     yield from _sound()
     yield _torch()
+    yield _models()
     places = find_user_places()
     for name, path in (
         ("settings", places.settings.parent),
         ("voices", places.voices),
         ("cache", places.cache),
+        ("model cache", places.hub),
         ("temporary files", Path(tempfile.gettempdir())),
     ):
         yield _writable(name, path)
@@ -114,7 +116,7 @@ def _loudspeaker() -> str:
 def _torch() -> Check:
     """Ask a process of its own: torch is slow to load, and a broken one may take its process down."""
     if importlib.util.find_spec("torch") is None:
-        return Check("torch", Verdict.OK, "not installed; the built-in voice does not need it")
+        return Check("torch", Verdict.WARN, "not installed; VoxCPM models need it", 'pip install "voxcli[local]"')
     answer = subprocess.run(
         [sys.executable, "-c", _ASK_TORCH], capture_output=True, text=True, timeout=120, check=False
     )
@@ -123,6 +125,13 @@ def _torch() -> Check:
         return Check("torch", Verdict.WARN, reason, "pip install --force-reinstall torch")
     version, device = json.loads(answer.stdout)
     return Check("torch", Verdict.OK, f"{version} on {device}")
+
+
+def _models() -> Check:
+    names = [model.name for model in model_library().installed() if not model.missing]
+    if not names:
+        return Check("models", Verdict.WARN, "none but the built-in voice", "voxcli models pull voxcpm-1.5")
+    return Check("models", Verdict.OK, ", ".join(names))
 
 
 def _writable(name: str, path: Path) -> Check:

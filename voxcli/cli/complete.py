@@ -10,9 +10,10 @@ def _starting_with(names: Iterable[str], incomplete: str) -> list[str]:
 
 
 def models(incomplete: str) -> list[str]:
+    from voxcli.cli.settings import model_library
     from voxcli.engines import model_names
 
-    return _starting_with(model_names(), incomplete)
+    return _starting_with(model_names(model_library()), incomplete)
 
 
 def voices(incomplete: str) -> list[str]:
@@ -29,6 +30,14 @@ def languages(incomplete: str) -> list[str]:
     from voxcli.espeak.library import load_espeak
 
     return _starting_with(language_names(load_espeak().voices), incomplete)
+
+
+def devices(incomplete: str) -> list[str]:
+    return _starting_with(["auto", "cpu", "cuda", "mps"], incomplete)  # torch takes too long to be asked
+
+
+def dtypes(incomplete: str) -> list[str]:
+    return _starting_with(["auto", "float32", "bfloat16", "float16"], incomplete)
 
 
 def formats(incomplete: str) -> list[str]:

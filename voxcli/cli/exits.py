@@ -30,6 +30,7 @@ MEANINGS = {
     ExitCode.NOT_FOUND: "no such model, voice or language, or it is damaged",
     ExitCode.BAD_INPUT: "the text, a clip or a file name cannot be used",
     ExitCode.DEVICE: "loudspeaker, disk or accelerator",
+    ExitCode.NETWORK: "a server that cannot be reached, or says no",
     ExitCode.INTERRUPTED: "Ctrl-C",
     ExitCode.TERMINATED: "SIGTERM",
 }

@@ -10,7 +10,7 @@ from voxcli.cli import complete
 _ENVIRONMENT_PREFIX = "VOXCLI_"
 
 
-def _setting(*names: str, **details: Any) -> Any:
+def setting(*names: str, **details: Any) -> Any:
     """An option that VOXCLI_<NAME> and the settings files can set too, by its first name."""
     name = names[0].lstrip("-").partition("/")[0]
     variable = _ENVIRONMENT_PREFIX + name.replace("-", "_").upper()
@@ -31,7 +31,7 @@ TextFile = Annotated[
 ]
 Markdown = Annotated[
     bool | None,
-    _setting(
+    setting(
         "--markdown/--no-markdown",
         help="Read Markdown as one would aloud. On for .md files and for piped text.",
         show_default=False,
@@ -40,7 +40,7 @@ Markdown = Annotated[
 
 Model = Annotated[
     str | None,
-    _setting(
+    setting(
         "--model",
         "-m",
         help="Which model speaks. Default: the best on this machine.",
@@ -50,7 +50,7 @@ Model = Annotated[
 ]
 VoiceName = Annotated[
     str | None,
-    _setting(
+    setting(
         "--voice",
         "-v",
         help="Whose voice: see `voxcli voices`.",
@@ -60,7 +60,7 @@ VoiceName = Annotated[
 ]
 Language = Annotated[
     str | None,
-    _setting(
+    setting(
         "--language",
         "-l",
         "--lang",
@@ -71,11 +71,11 @@ Language = Annotated[
 ]
 Speed = Annotated[
     float,
-    _setting("--speed", "-s", min=0.25, max=4.0, help="2 is twice as fast.", rich_help_panel=_SPEAKING),
+    setting("--speed", "-s", min=0.25, max=4.0, help="2 is twice as fast.", rich_help_panel=_SPEAKING),
 ]
 Volume = Annotated[
     float,
-    _setting("--volume", min=0.0, max=4.0, help="0.5 is half as loud.", rich_help_panel=_SPEAKING),
+    setting("--volume", min=0.0, max=4.0, help="0.5 is half as loud.", rich_help_panel=_SPEAKING),
 ]
 ReferenceClip = Annotated[
     Path | None,
@@ -97,6 +97,23 @@ PromptText = Annotated[
 Style = Annotated[
     str | None,
     typer.Option("--instruct", "-i", help='How to speak: "an old man, unhurried".', rich_help_panel=_SPEAKING),
+]
+
+Denoise = Annotated[
+    bool,
+    typer.Option("--denoise", help="Take the noise out of the recording first.", rich_help_panel=_SPEAKING),
+]
+Normalize = Annotated[
+    bool,
+    typer.Option(
+        "--normalize", help="Spell out numbers, dates and units before they are read.", rich_help_panel=_SPEAKING
+    ),
+]
+NoSplit = Annotated[
+    bool,
+    typer.Option(
+        "--no-split", help="Say the text in one go, as it stands: no sentences, no marks.", rich_help_panel=_SPEAKING
+    ),
 ]
 
 Outputs = Annotated[
@@ -124,7 +141,7 @@ Force = Annotated[
 ]
 Play = Annotated[
     bool | None,
-    _setting(
+    setting(
         "--play/--no-play",
         help="Play it. On unless it goes somewhere else.",
         show_default=False,
@@ -133,7 +150,7 @@ Play = Annotated[
 ]
 AudioDevice = Annotated[
     str | None,
-    _setting(
+    setting(
         "--audio-device",
         metavar="NAME",
         help="Which loudspeaker, by name or number: see `voxcli devices`.",
@@ -142,10 +159,52 @@ AudioDevice = Annotated[
     ),
 ]
 
-Quiet = Annotated[bool, _setting("--quiet", "-q", help="Only warnings and errors.", rich_help_panel=_MANNERS)]
-Verbose = Annotated[bool, _setting("--verbose", help="Everything.", rich_help_panel=_MANNERS)]
+Quiet = Annotated[bool, setting("--quiet", "-q", help="Only warnings and errors.", rich_help_panel=_MANNERS)]
+Verbose = Annotated[bool, setting("--verbose", help="Everything.", rich_help_panel=_MANNERS)]
 Events = Annotated[
     bool,
     typer.Option("--json", help="One JSON event per line instead of words.", rich_help_panel=_MANNERS),
 ]
 Json = Annotated[bool, typer.Option("--json", help="As JSON, for programs.")]
+
+_VOICE = "The voice"
+
+Recording = Annotated[
+    Path | None,
+    typer.Option(
+        "--prompt",
+        "--prompt-audio",
+        "--ref-audio",
+        "--reference-audio",
+        metavar="CLIP",
+        help="A recording of the voice: 5 to 30 s of clear speech.",
+        rich_help_panel=_VOICE,
+    ),
+]
+RecordedWords = Annotated[
+    str | None,
+    typer.Option(
+        "--prompt-text",
+        "--ref-text",
+        metavar="TEXT",
+        help="What is said in it. Default: the words in the .txt file beside it, if there is one.",
+        rich_help_panel=_VOICE,
+    ),
+]
+RecordedWordsFile = Annotated[
+    Path | None,
+    typer.Option("--prompt-text-file", metavar="FILE", help="The file with these words.", rich_help_panel=_VOICE),
+]
+NoRecordedWords = Annotated[
+    bool,
+    typer.Option("--no-prompt-text", help="Keep it without words, and do not ask.", rich_help_panel=_VOICE),
+]
+NewName = Annotated[
+    str | None,
+    typer.Option("--name", metavar="NAME", help="What to call it.", rich_help_panel=_VOICE),
+]
+Replace = Annotated[
+    bool,
+    typer.Option("--force", help="Replace a voice or a file that is there already.", rich_help_panel=_VOICE),
+]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]

@@ -5,13 +5,14 @@ import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import typer
 
 from voxcli.errors import did_you_mean
 
 if TYPE_CHECKING:
+    from voxcli.models import ModelLibrary
     from voxcli.paths import Places
 
 DEFAULT_ORIGIN = "default"
@@ -30,6 +31,14 @@ def find_user_places() -> "Places":
     from voxcli.paths import find_places
 
     return find_places(os.environ)
+
+
+def model_library() -> "ModelLibrary":
+    """Find this user's models."""
+    from voxcli.models import ModelLibrary
+
+    places = find_user_places()
+    return ModelLibrary(places.hub, places.models)
 
 
 def settings_files() -> list[Path]:
@@ -83,6 +92,14 @@ def effective_settings(
         else:
             effective[name] = from_files.get(name) or Setting(option.default, DEFAULT_ORIGIN)
     return effective
+
+
+def find_setting(context: typer.Context, name: str) -> Setting | None:
+    """Find out what an option is set to when the command line does not say, and who says so; None if nobody does."""
+    whole = cast(typer.Context, context.find_root())
+    from_files = read_settings(whole, settings_files())
+    found = effective_settings(settable_options(whole.command), from_files, os.environ)[name]
+    return found if found.value and found.origin != DEFAULT_ORIGIN else None
 
 
 def default_map(command: Any, settings: Mapping[str, Setting]) -> dict[str, Any]:

@@ -2,22 +2,31 @@
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 
 from voxcli.audio.pcm import amplified
+from voxcli.cli.console import Words
+from voxcli.cli.engine_options import EngineOptions
 from voxcli.cli.report import Report
 from voxcli.cli.source import Source, Whole
-from voxcli.engines import model_names, open_engine
+from voxcli.cli.speech_options import DeliveryOptions
+from voxcli.engines import BUILTIN_MODEL, can_run_models
 from voxcli.errors import RequestError
-from voxcli.narration import Narrator
+from voxcli.narration import Narrator, SteadyVoice
 from voxcli.sinks import Target, ToFile, open_sink
-from voxcli.speech import Speech, SynthesisRequest, Voice
-from voxcli.text.parts import read_parts
+from voxcli.speech import Sampling, Speech, SynthesisRequest, Voice
+from voxcli.text.marks import Part
+from voxcli.text.parts import read_parts, read_whole
 from voxcli.timing import Stopwatch
 
 _log = logging.getLogger(__name__)
+
+_BUILTIN_NOTE = (
+    "the built-in voice speaks (eSpeak NG): instant but robotic. A human one: {}voxcli models pull voxcpm-1.5"
+)
+_INSTALL = 'pip install "voxcli[local]", then '
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,38 +35,62 @@ class Job:
 
     text: Source
     markdown: bool
-    model: str | None
+    split: bool
+    """Sentence by sentence, or all in one go."""
+    engine: EngineOptions
     voice: Voice
-    language: str | None
-    speed: float
-    volume: float
+    denoise: bool
+    delivery: DeliveryOptions
+    sampling: Sampling
     targets: list[Target]
 
+    def request(self, text: str) -> SynthesisRequest:
+        return SynthesisRequest(
+            text=text,
+            voice=self.voice,
+            sampling=self.sampling,
+            language=self.delivery.language,
+            speed=self.delivery.speed,
+            normalize=self.delivery.normalize,
+            denoise=self.denoise,
+        )
 
-def speak(job: Job, report: Report, check: Callable[[], None]) -> None:
+    def parts(self, before_waiting: Callable[[], None]) -> Iterator[Part]:
+        """Yield what is spoken one after another, as soon as it is there."""
+        pieces = self.text.pieces(before_waiting)
+        if self.split:
+            yield from read_parts(pieces, markdown=self.markdown)
+        else:
+            yield read_whole(pieces, markdown=self.markdown)
+
+
+def speak(job: Job, words: Words, report: Report, check: Callable[[], None]) -> None:
     """Say all of it, and report.
 
     check: raises if the work shall stop. Called between chunks, and before every wait for text.
     """
     if isinstance(job.text, Whole) and not job.text.text.strip():
         raise RequestError("The text is empty: there is nothing to say.")
-    report.loading(job.model or model_names()[0])
+    model = job.engine.name()
+    if model == BUILTIN_MODEL and job.engine.model is None:
+        words.note(_BUILTIN_NOTE.format("" if can_run_models() else _INSTALL))
+    report.loading(model)
     started, stopwatch = time.perf_counter(), Stopwatch()
     # The sink first: a file that may not be written is better known before a model is loaded.
-    with open_sink(job.targets) as sink, closing(open_engine(job.model)) as engine:
+    with open_sink(job.targets) as sink, closing(job.engine.open()) as engine:
+        voice = SteadyVoice(engine)
 
         def before_waiting() -> None:
             check()
             sink.idle()
 
         def speak_sentence(text: str) -> Speech:
-            request = SynthesisRequest(text=text, voice=job.voice, language=job.language, speed=job.speed)
-            return stopwatch.timed(engine.stream(request))
+            return stopwatch.timed(voice.stream(job.request(text)))
 
         _log.debug("ready after %.0f ms", 1000 * (time.perf_counter() - started))
         narrator = Narrator(speak_sentence)
-        for part in read_parts(job.text.pieces(before_waiting), markdown=job.markdown):
-            with closing(amplified(narrator.stream(part), job.volume)) as chunks:
+        for part in job.parts(before_waiting):
+            with closing(amplified(narrator.stream(part), job.delivery.volume)) as chunks:
                 for chunk in chunks:
                     sink.write(chunk)
                     report.chunk(chunk, stopwatch.timings)

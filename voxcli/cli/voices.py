@@ -1,40 +1,221 @@
-"""`voxcli voices`: who can speak."""
+"""`voxcli voices`: who can speak, and the library of your own voices."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from voxcli.cli import options
-from voxcli.cli.console import write_json, write_table
-from voxcli.cli.settings import find_user_places
+from voxcli.cli import complete, options
+from voxcli.cli.console import Words, write_json, write_lines, write_table
+from voxcli.cli.engine_options import EngineOptions, SamplingOptions
+from voxcli.cli.groups import grouped
+from voxcli.cli.recording_options import RecordingOptions
+from voxcli.cli.speech_options import DeliveryOptions, OutputOptions
 
-app = typer.Typer(name="voices", help="Show who can speak.", invoke_without_command=True)
+if TYPE_CHECKING:
+    from voxcli.voices import VoiceLibrary
+
+app = typer.Typer(name="voices", help="Show who can speak, and keep voices of your own.", invoke_without_command=True)
+
+Name = Annotated[str, typer.Argument(metavar="NAME", autocompletion=complete.voices)]
+Names = Annotated[list[str], typer.Argument(metavar="NAME...", autocompletion=complete.voices)]
+OptionalName = Annotated[str | None, typer.Argument(metavar="[NAME]", autocompletion=complete.voices)]
+OptionalNames = Annotated[list[str] | None, typer.Argument(metavar="[NAME...]", autocompletion=complete.voices)]
 
 
 @app.callback()
 def voices(context: typer.Context, json: options.Json = False) -> None:
     """Show who can speak: your own voices first, then those of the built-in model."""
     if context.invoked_subcommand is None:
-        list_voices(json)
+        list_voices(context, json)
 
 
 @app.command("list")
-def list_voices(json: options.Json = False) -> None:
+def list_voices(context: typer.Context, json: options.Json = False) -> None:
     """Show who can speak: your own voices first, then those of the built-in model."""
+    from voxcli.cli.default_voice import find_default
     from voxcli.engines import BUILTIN_MODEL
     from voxcli.espeak.library import load_espeak
-    from voxcli.voices import VoiceLibrary
+    from voxcli.voices.names import folded
 
-    own = VoiceLibrary(find_user_places().voices).names()
+    own: list[dict[str, Any]] = [{"name": name, "kind": "own"} for name in _library().names()]
     builtin = sorted(load_espeak().voices.values(), key=lambda voice: voice.name)
+    entries = own + [
+        {"name": voice.name, "kind": BUILTIN_MODEL, "language": voice.language, "title": voice.title}
+        for voice in builtin
+    ]
+    if default := find_default(context):
+        named = [entry for entry in entries if folded(entry["name"]) == folded(str(default.value))]
+        for entry in named[:1]:  # your own comes first, here and when it speaks
+            entry["default"] = True
     if json:
-        write_json(
-            [{"name": name, "kind": "own"} for name in own]
-            + [
-                {"name": voice.name, "kind": BUILTIN_MODEL, "language": voice.language, "title": voice.title}
-                for voice in builtin
-            ]
-        )
+        write_json(entries)
         return
     rows = [["VOICE", "KIND", "LANGUAGE"]]
-    rows += [[name, "own", ""] for name in own]
-    rows += [[voice.name, BUILTIN_MODEL, voice.title] for voice in builtin]
+    for entry in entries:
+        mark = " (default)" if "default" in entry else ""
+        rows.append([entry["name"], entry["kind"], (entry.get("title", "") + mark).strip()])
     write_table(rows)
+
+
+@app.command("show")
+def show(name: Name, json: options.Json = False) -> None:
+    """Show one of your voices: what it says, how long its clip is, and what may be wrong with it."""
+    from voxcli.cli.voice_card import describe, to_rows
+
+    library = _library()
+    known = library.spelling(name)
+    card = describe(known, library.load(known), library.folder / known)
+    if json:
+        write_json(card)
+    else:
+        write_table(to_rows(card))
+
+
+@app.command("add")
+@grouped
+def add(name: Name, source: RecordingOptions, force: options.Replace = False, quiet: options.Quiet = False) -> None:
+    """Keep the voice of a recording under a name. `voxcli clone` does the same, and lets it speak at once."""
+    from voxcli.cli.cloning import keep
+
+    keep(name, source, Words(quiet=quiet), overwrite=force)
+
+
+@app.command("rename")
+def rename(context: typer.Context, old: Name, new: Annotated[str, typer.Argument(metavar="NEW")]) -> None:
+    """Give one of your voices another name."""
+    from voxcli.cli.default_voice import follow
+
+    words = Words()
+    old, new = _library().rename(old, new)
+    words.note(f"{old} is called {new} now.")
+    follow(context, old, new, words)
+
+
+@app.command("rm")
+def remove(context: typer.Context, names: Names, yes: options.Yes = False) -> None:
+    """Delete voices of your own."""
+    from shlex import join
+
+    from voxcli.cli.asking import confirm
+    from voxcli.cli.default_voice import follow
+
+    library, words = _library(), Words()
+    known = list(dict.fromkeys(library.spelling(name) for name in names))
+    command = join(["voxcli", "voices", "rm", "--yes", *known])
+    confirm(words, f"Delete {', '.join(known)} with all clips?", yes=yes, command=command)
+    for name in known:
+        library.remove(name)
+        words.note(f"{name} is deleted.")
+        follow(context, name, None, words)
+
+
+@app.command("export")
+def export(
+    name: Name,
+    output: Annotated[
+        str | None,
+        typer.Option("--output", "-o", metavar="FILE", help="Default: NAME.voxvoice. - is standard output."),
+    ] = None,
+    force: options.Force = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Write one of your voices to a file, to be taken in on another machine."""
+    from voxcli.cli.exchange import export_voice
+
+    export_voice(name, output, Words(quiet=quiet), overwrite=force)
+
+
+@app.command("import")
+def import_(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="- is standard input.")],
+    name: options.NewName = None,
+    force: options.Replace = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Take in a voice that was exported elsewhere."""
+    from voxcli.cli.exchange import import_voice
+
+    import_voice(file, name, Words(quiet=quiet), overwrite=force)
+
+
+@app.command("default")
+def default(
+    context: typer.Context,
+    name: OptionalName = None,
+    unset: Annotated[bool, typer.Option("--unset", help="Leave the choice to the model again.")] = False,
+) -> None:
+    """Show or choose who speaks when no voice is named."""
+    from voxcli.cli.default_voice import find_default, set_default
+
+    words = Words()
+    if name and unset:
+        raise typer.BadParameter("Name a voice or unset it, not both.", param_hint="--unset")
+    if name or unset:
+        set_default(context, _spelling(name) if name else None, words)
+    elif found := find_default(context):
+        write_lines([str(found.value)])
+        words.note(f"from {found.origin}")
+    else:
+        words.note("No voice is chosen: the model has the choice. Choose one with: voxcli voices default NAME")
+
+
+@app.command("audition")
+@grouped
+def audition(
+    context: typer.Context,
+    delivery: DeliveryOptions,
+    engine: EngineOptions,
+    sampling: SamplingOptions,
+    out: OutputOptions,
+    names: OptionalNames = None,
+    text: Annotated[
+        str | None, typer.Option("--text", metavar="TEXT", help="What they say. Default: a greeting.")
+    ] = None,
+    quiet: options.Quiet = False,
+) -> None:
+    """Hear voices one after another: those named, or all of your own."""
+    from voxcli.cli.audition import Audition, hold
+    from voxcli.errors import NotFound
+    from voxcli.speech import Voice
+
+    library, words = _library(), Words(quiet=quiet)
+    wanted = names or library.names()
+    if not wanted:
+        raise NotFound("You have no voices of your own yet. Make one with: voxcli clone --prompt ref.wav")
+    given = Audition(
+        voices=[(name, library.find(name) or Voice(name=name)) for name in wanted],
+        text=text,
+        engine=engine,
+        sampling=sampling.sampling(),
+        delivery=delivery,
+        targets=out.targets(),
+    )
+    hold(given, words.note, context.obj.raise_if_struck)
+
+
+def _library() -> "VoiceLibrary":
+    from voxcli.cli.settings import find_user_places
+    from voxcli.voices import VoiceLibrary
+
+    return VoiceLibrary(find_user_places().voices)
+
+
+def _spelling(name: str) -> str:
+    """Return how a voice is written, one of your own or of the built-in model.
+
+    Raises:
+        NotFound: with the list of your own.
+    """
+    from voxcli.errors import NotFound
+    from voxcli.espeak.languages import find_voice
+    from voxcli.espeak.library import load_espeak
+
+    library = _library()
+    if known := library.find_spelling(name):
+        return known
+    try:
+        find_voice(name, load_espeak())
+    except NotFound:
+        return library.spelling(name)
+    return name

@@ -1,0 +1,113 @@
+"""`voxcli say` with a VoxCPM model, as a whole."""
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from tests.program import Run, said
+from tests.sound import read_by_three
+
+Checkpoints = Callable[[str], Path]
+
+QUICK = ["--steps", "2", "--threads", "1", "--dtype", "float32"]
+SHORT = [*QUICK, "--seed", "7", "--min-len", "2", "--max-len", "3"]
+
+WITHOUT_TORCH = "import sys; sys.modules['torch'] = None; from voxcli.cli.app import run; sys.exit(run(sys.argv[1:]))"
+
+
+def test_each_sentence_after_the_first_is_carried_on(run: Run, tmp_path: Path, checkpoints: Checkpoints) -> None:
+    model = checkpoints("voxcpm-1.5")
+    for name, text in (("both", "你好。再见。"), ("one", "你好。"), ("other", "再见。")):
+        done = run("say", text, "--model", model, *SHORT, "-o", f"{name}.wav")
+        assert done.returncode == 0, said(done)
+    both, one, other = (soundfile.read(tmp_path / f"{name}.wav")[0] for name in ("both", "one", "other"))
+    np.testing.assert_array_equal(both[: len(one)], one)
+    assert np.abs(both[len(one) :] - other[: len(both) - len(one)]).max() > 0.01
+
+
+def test_events_tell_of_each_patch(run: Run, checkpoints: Checkpoints) -> None:
+    done = run("say", "你好", "--model", checkpoints("voxcpm-0.5b"), *SHORT, "-o", "x.wav", "--json")
+    events = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [event["event"] for event in events][:3] == ["loading", "first_audio", "chunk"]
+    assert (events[-1]["event"], events[-1]["chunks"], events[-1]["audio_seconds"]) == ("done", 3, 0.24)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_stops_it_within_a_patch_and_keeps_what_was_said(
+    tmp_path: Path, environment: dict[str, str], checkpoints: Checkpoints, number: signal.Signals, code: int
+) -> None:
+    path = tmp_path / "x.wav"
+    arguments = ["--model", str(checkpoints("voxcpm-1.5")), *QUICK, "--min-len", "9999", "--json", "-o", str(path)]
+    command = [sys.executable, "-m", "voxcli", "say", "你好 hello there " * 30, "--no-split", *arguments]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+        assert process.stdout
+        chunks = 0
+        for line in process.stdout:
+            chunks += json.loads(line)["event"] == "chunk"
+            if chunks == 3:
+                process.send_signal(number)
+        assert process.wait(timeout=30) == code
+    by_wave, by_soundfile, by_av = read_by_three(path)
+    assert by_wave == by_soundfile == by_av
+    assert by_wave % 7056 == 0
+    assert 3 <= by_wave / 7056 < 60
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["--steps", "0"], 2, "--steps"),
+        (["--cfg", "nan"], 2, "--cfg"),
+        (["--seed", "-1"], 2, "--seed"),
+        (["--max-len", "0"], 2, "--max-len"),
+        (["--device", "tpu"], 4, "no device 'tpu'"),
+        (["--device", "cuda:77"], 5, "no cuda:77 here"),
+        (["--dtype", "int4"], 4, "no dtype 'int4'"),
+        (["--quantize", "int3"], 4, "no way to quantize called 'int3'"),
+        (["--lora", "nowhere"], 3, "no LoRA folder"),
+        (["--instruct", "old"], 4, "VoxCPM2 can"),
+        (["--voice", "nobody"], 3, "no voice 'nobody'"),
+    ],
+)
+def test_wrong_options_say_what_there_is(
+    run: Run, checkpoints: Checkpoints, arguments: list[str], code: int, words: str
+) -> None:
+    done = run("say", "你好", "--model", checkpoints("voxcpm-1.5"), "-o", "x.wav", *arguments)
+    assert done.returncode == code, said(done)
+    assert words in said(done)
+
+
+def test_what_the_built_in_voice_has_not_it_refuses(run: Run) -> None:
+    for arguments in (["--steps", "3"], ["--cfg", "1"], ["--retry-badcase", "1"], ["--lora", "x"]):
+        done = run("say", "hello", "--model", "espeak", "-o", "x.wav", *arguments)
+        assert done.returncode == 4, said(done)
+        assert "built-in voice" in said(done)
+    assert run("say", "hello", "--model", "espeak", "--seed", "3", "-o", "x.wav").returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("model", "words"),
+    [("voxcpm-1.5", "voxcli models pull voxcpm-1.5"), ("someone/else", "voxcli models pull someone/else")],
+)
+def test_a_model_that_is_not_here_says_how_to_bring_it(run: Run, model: str, words: str) -> None:
+    done = run("say", "hello", "--model", model, "-o", "x.wav")
+    assert done.returncode == 3
+    assert words in said(done)
+
+
+def test_without_torch_it_says_what_to_install(
+    tmp_path: Path, environment: dict[str, str], checkpoints: Checkpoints
+) -> None:
+    arguments = ["say", "hello", "--model", str(checkpoints("voxcpm-1.5")), "-o", str(tmp_path / "x.wav")]
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_TORCH, *arguments], env=environment, capture_output=True, check=False
+    )
+    assert done.returncode == 3
+    assert 'pip install "voxcli[local]"' in said(done)

@@ -1,0 +1,148 @@
+"""The options that choose a model, how it runs on this machine and how it samples."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from voxcli.cli import complete, options
+
+if TYPE_CHECKING:
+    from voxcli.engines.settings import LocalSettings
+    from voxcli.speech import Engine, Sampling
+
+_SAMPLING = "How the model samples"
+_RUNNING = "How the model runs here"
+
+Steps = Annotated[
+    int,
+    options.setting(
+        "--steps", min=1, max=100, help="More are finer and slower; 6 to 10 are good.", rich_help_panel=_SAMPLING
+    ),
+]
+Guidance = Annotated[
+    float,
+    options.setting(
+        "--cfg", min=0.0, max=10.0, help="How strictly text and voice are followed.", rich_help_panel=_SAMPLING
+    ),
+]
+Seed = Annotated[
+    int | None,
+    options.setting("--seed", min=0, max=2**63 - 1, help="The same makes the same sound.", rich_help_panel=_SAMPLING),
+]
+LeastLength = Annotated[
+    int, typer.Option("--min-len", min=0, metavar="PATCHES", help="Not shorter than this.", rich_help_panel=_SAMPLING)
+]
+MostLength = Annotated[
+    int | None,
+    typer.Option(
+        "--max-len",
+        min=1,
+        metavar="PATCHES",
+        help="Not longer than this. Default: by the length of the text.",
+        rich_help_panel=_SAMPLING,
+    ),
+]
+Retries = Annotated[
+    int,
+    typer.Option(
+        "--retry-badcase",
+        min=0,
+        max=3,
+        metavar="TIMES",
+        help="Try again so often if far too much is said. Nothing sounds before it is whole.",
+        rich_help_panel=_SAMPLING,
+    ),
+]
+
+Device = Annotated[
+    str,
+    options.setting(
+        "--device", help="auto, cpu, cuda, cuda:N or mps.", autocompletion=complete.devices, rich_help_panel=_RUNNING
+    ),
+]
+Dtype = Annotated[
+    str,
+    options.setting(
+        "--dtype",
+        help="auto, float32, bfloat16 or float16.",
+        autocompletion=complete.dtypes,
+        rich_help_panel=_RUNNING,
+    ),
+]
+Quantize = Annotated[
+    str | None,
+    options.setting("--quantize", metavar="int8", help="Faster, a little less exact.", rich_help_panel=_RUNNING),
+]
+Threads = Annotated[
+    int | None,
+    options.setting(
+        "--threads", min=1, max=1024, help="Of the CPU. Default: what it can spare.", rich_help_panel=_RUNNING
+    ),
+]
+LoraFolder = Annotated[
+    Path | None,
+    typer.Option("--lora", metavar="FOLDER", help="A fine-tuned voice for this model.", rich_help_panel=_RUNNING),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class SamplingOptions:
+    """How the model draws a sample."""
+
+    steps: Steps = 10
+    cfg: Guidance = 2.0
+    seed: Seed = None
+    min_len: LeastLength = 2
+    max_len: MostLength = None
+    retry_badcase: Retries = 0
+
+    def sampling(self) -> "Sampling":
+        from voxcli.speech import Sampling
+
+        return Sampling(
+            steps=self.steps,
+            guidance=self.cfg,
+            seed=self.seed,
+            min_patches=self.min_len,
+            max_patches=self.max_len,
+            retries=self.retry_badcase,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class EngineOptions:
+    """Which model speaks, and how it runs."""
+
+    model: options.Model = None
+    device: Device = "auto"
+    dtype: Dtype = "auto"
+    quantize: Quantize = None
+    threads: Threads = None
+    lora: LoraFolder = None
+
+    def name(self) -> str:
+        """Name the model that will speak, for words."""
+        from voxcli.cli.settings import model_library
+        from voxcli.engines import best_model
+
+        return self.model or best_model(model_library())
+
+    def open(self) -> "Engine":
+        """Make it ready. The caller closes what it gets."""
+        from voxcli.cli.settings import model_library
+        from voxcli.engines import open_engine
+
+        return open_engine(self.model, models=model_library(), settings=self._settings())
+
+    def _settings(self) -> "LocalSettings":
+        from voxcli.engines.settings import LocalSettings
+
+        return LocalSettings(
+            device=self.device,
+            dtype=self.dtype,
+            quantize=self.quantize,
+            threads=self.threads,
+            lora=self.lora,
+        )

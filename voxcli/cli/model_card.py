@@ -1,0 +1,90 @@
+"""What can be told of a model without loading it."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from voxcli.models.catalog import HUB_TITLES, short_name
+from voxcli.models.checkpoint import WEIGHTS, needed_files
+from voxcli.models.tensor_index import read_index
+from voxcli.voxcpm.config import Architecture, read_config
+
+if TYPE_CHECKING:
+    from voxcli.models import ModelLibrary
+
+_VOICES = {
+    Architecture.V1: ["drawn at random", "carry on from a clip, with its words"],
+    Architecture.V2: [
+        "drawn at random",
+        "carry on from a clip, with its words",
+        "imitate a clip without its words",
+        "both together",
+        "a style in parentheses, such as (an old man, unhurried)",
+    ],
+}
+
+
+def describe(library: "ModelLibrary", name: str) -> dict[str, Any]:
+    """Collect what the files of a model tell, for programs.
+
+    Raises:
+        NotFound: it is not here.
+        ModelError: it is damaged.
+    """
+    folder = library.load(name)
+    config = read_config(folder)
+    hub, model_id = library.origin(folder) or (None, None)
+    return {
+        "name": short_name(model_id) if model_id else name,
+        "id": model_id,
+        "hub": hub,
+        "revision": folder.name if model_id else None,
+        "folder": str(folder),
+        "architecture": str(config.architecture),
+        "sample_rate": config.codec.output_rate,
+        "patch_seconds": config.patch_samples / config.codec.output_rate,
+        "max_length": config.max_length,
+        "dtype": config.dtype,
+        "parameters": _count_parameters(folder),
+        "voices": _VOICES[config.architecture],
+        "files": {file: (folder / file).stat().st_size for file in _files_of(folder)},
+    }
+
+
+def describe_in_words(card: dict[str, Any]) -> list[list[str]]:
+    """Arrange it in two columns, for people."""
+    from rich.filesize import decimal
+
+    rows = [["model", card["name"]]]
+    if card["id"]:
+        rows += [["from", f"{card['id']} on {HUB_TITLES[card['hub']]}"], ["revision", card["revision"]]]
+    rows += [
+        ["folder", card["folder"]],
+        ["architecture", card["architecture"]],
+        ["sound", f"{card['sample_rate']} Hz, {1000 * card['patch_seconds']:.0f} ms at a time"],
+        ["longest", f"{card['max_length']} positions of text, clips and speech together"],
+        ["weights", _weights_in_words(card)],
+    ]
+    rows += _listed("voices", card["voices"])
+    return rows + _listed("files", [f"{name}  {decimal(size)}" for name, size in card["files"].items()])
+
+
+def _listed(label: str, lines: list[str]) -> list[list[str]]:
+    return [[label if number == 0 else "", line] for number, line in enumerate(lines)]
+
+
+def _weights_in_words(card: dict[str, Any]) -> str:
+    if not card["parameters"]:
+        return f"run in {card['dtype']}"
+    parts = [f"{count / 1e6:,.0f} M in {dtype}" for dtype, count in card["parameters"].items()]
+    return f"{' and '.join(parts)}, run in {card['dtype']}"
+
+
+def _count_parameters(folder: Path) -> dict[str, int]:
+    """Count the numbers of each type. Only safetensors tell without being loaded."""
+    path = folder / WEIGHTS[0]
+    return dict(read_index(path).numbers.most_common()) if path.is_file() else {}
+
+
+def _files_of(folder: Path) -> list[str]:
+    chosen, _ = needed_files({path.name for path in folder.iterdir()})
+    return chosen

@@ -1,0 +1,113 @@
+"""What is said while a model comes: its size first, then a bar that never runs backwards."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.filesize import decimal
+
+from voxcli.cli.asking import confirm
+from voxcli.cli.console import Words, logs_in_words
+from voxcli.cli.settings import model_library
+from voxcli.cli.signals import Terminated
+from voxcli.errors import RemoteError
+from voxcli.models.catalog import HUB_TITLES, HubName
+from voxcli.models.hubs import open_hub
+
+if TYPE_CHECKING:
+    from voxcli.models import ModelLibrary
+    from voxcli.models.hub import Hub
+    from voxcli.models.pull import Pull
+    from voxcli.models.transfer import Arrived
+
+_STEPS = 10
+
+
+def pull_model(name: str, source: HubName, revision: str | None, *, yes: bool, words: Words) -> Path:
+    """Bring a model here after asking, and return its folder."""
+    from voxcli.models.pull import free_bytes, plan_pull
+
+    library = model_library()
+    library.repository(name, source)  # a wrong name is better known before a hub is asked
+    hub = _open_hub(source)
+    try:
+        plan = plan_pull(library, name, hub, revision)
+    except RemoteError as error:
+        return _without_hub(library, name, revision, error, words)
+    missing = plan.size - plan.present
+    if missing:
+        plan.check_room()
+        begun = f" of {decimal(plan.size)}, the rest is here" if plan.present else ""
+        room = f"{decimal(free_bytes(plan.repository.folder))} free"
+        words.note(f"{plan.listing.model_id} from {HUB_TITLES[source]} to {plan.repository.folder.parent} ({room})")
+        question = f"Download {decimal(missing)}{begun}?"
+        confirm(words, question, yes=yes, command=_command(name, source, revision))
+    try:
+        with logs_in_words(words, verbose=False), _showing(plan, words) as arrived:
+            folder = plan.run(arrived)
+    except (KeyboardInterrupt, Terminated):
+        words.note("What has come is kept: the same command goes on from there.")
+        raise
+    usable = f"{name}@{revision}" if revision and "@" not in name else name
+    words.note(f'{name} is {"here" if missing else "here already"}. Try it: voxcli say --model {usable} "Hello"')
+    return folder
+
+
+def _open_hub(source: HubName) -> "Hub":
+    if source == "huggingface":
+        return open_hub(source)  # its library reads its own variables: HF_ENDPOINT, HF_TOKEN and more
+    endpoint, token = map(os.environ.get, ("MODELSCOPE_ENDPOINT", "MODELSCOPE_API_TOKEN"))
+    return open_hub(source, endpoint=endpoint, token=token)
+
+
+def _command(name: str, source: HubName, revision: str | None) -> str:
+    parts = ["voxcli models pull", name]
+    parts += ["--from modelscope"] if source == "modelscope" else []
+    parts += [f"--revision {revision}"] if revision else []
+    return " ".join([*parts, "--yes"])
+
+
+def _without_hub(library: "ModelLibrary", name: str, revision: str | None, error: RemoteError, words: Words) -> Path:
+    """Be content with what is here, if it is whole."""
+    found = library.find(f"{name}@{revision}" if revision else name)
+    if not found:
+        raise error
+    words.warning(f"Whether there is a newer {name} is not known. {error}")
+    words.note(f"{name} is here already.")
+    return found
+
+
+@contextmanager
+def _showing(plan: "Pull", words: Words) -> "Iterator[Arrived]":
+    """Show how far it is: a bar on a terminal, elsewhere a line now and then. What is here counts from the start."""
+    if words.quiet or plan.present == plan.size:
+        yield lambda file, count: None
+    elif words.console.is_terminal:
+        with _bar(plan, words) as arrived:
+            yield arrived
+    else:
+        yield _lines(plan, words)
+
+
+@contextmanager
+def _bar(plan: "Pull", words: Words) -> "Iterator[Arrived]":
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+
+    columns = [TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn(), TransferSpeedColumn()]
+    with Progress(*columns, TimeRemainingColumn(), console=words.console, transient=True) as progress:
+        task = progress.add_task("", total=plan.size, completed=plan.present)
+        yield lambda file, count: progress.update(task, description=file.name, advance=count)
+
+
+def _lines(plan: "Pull", words: Words) -> "Arrived":
+    here, total = plan.present, plan.size
+
+    def arrived(file: object, count: int) -> None:
+        nonlocal here
+        step, here = here * _STEPS // total, here + count
+        if here * _STEPS // total > step:
+            words.note(f"{decimal(here)} of {decimal(total)} ({here * 100 // total}%)")
+
+    return arrived

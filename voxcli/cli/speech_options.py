@@ -1,0 +1,90 @@
+"""The options that say who speaks and how, what becomes of it, and what is said about it."""
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import typer
+
+from voxcli.cli import options
+
+if TYPE_CHECKING:
+    from voxcli.sinks import Target
+    from voxcli.speech import Voice
+
+
+@dataclass(frozen=True, slots=True)
+class VoiceOptions:
+    """Who speaks."""
+
+    voice: options.VoiceName = None
+    ref_audio: options.ReferenceClip = None
+    prompt_audio: options.PromptClip = None
+    prompt_text: options.PromptText = None
+    instruct: options.Style = None
+    denoise: options.Denoise = False
+
+    def find(self, context: typer.Context) -> "Voice":
+        """Return who shall speak. A voice of the user's own comes before one that the engine knows by that name.
+
+        A clip on the command line counts more than the name of a voice in the settings.
+        """
+        from voxcli.cli.files import read_clip
+        from voxcli.cli.settings import find_user_places
+        from voxcli.speech import Prompt, Voice
+        from voxcli.voices.library import VoiceLibrary
+
+        prompt, words = self.prompt_audio, self.prompt_text
+        if bool(prompt) != bool(words and words.strip()):
+            raise typer.BadParameter("--prompt-audio and --prompt-text go together.", param_hint="--prompt-text")
+        clip_given = bool(self.ref_audio or prompt)
+        if clip_given and on_command_line(context, "voice"):
+            raise typer.BadParameter("Give the name of a voice or a clip, not both.", param_hint="--voice")
+        if self.voice and not clip_given:
+            own = VoiceLibrary(find_user_places().voices).find(self.voice) or Voice(name=self.voice)
+            return replace(own, style=self.instruct or own.style)
+        return Voice(
+            style=self.instruct,
+            reference=read_clip(self.ref_audio) if self.ref_audio else None,
+            prompt=Prompt(read_clip(prompt), words) if prompt and words else None,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryOptions:
+    """How it is spoken."""
+
+    language: options.Language = None
+    speed: options.Speed = 1.0
+    volume: options.Volume = 1.0
+    normalize: options.Normalize = False
+
+
+@dataclass(frozen=True, slots=True)
+class OutputOptions:
+    """Where it goes."""
+
+    output: options.Outputs = None
+    format: options.Format = None
+    force: options.Force = False
+    play: options.Play = None
+    audio_device: options.AudioDevice = None
+
+    def targets(self) -> "list[Target]":
+        from voxcli.cli.targets import choose_targets
+
+        return choose_targets(self.output or [], self.format, self.force, self.play, self.audio_device)
+
+
+@dataclass(frozen=True, slots=True)
+class MannersOptions:
+    """What is said about it."""
+
+    quiet: options.Quiet = False
+    verbose: options.Verbose = False
+    json: options.Events = False
+
+
+def on_command_line(context: typer.Context, option: str) -> bool:
+    """Tell whether it was given there, and not in the environment or the settings."""
+    source = context.get_parameter_source(option)
+    return source is not None and source.name == "COMMANDLINE"

@@ -1,0 +1,48 @@
+"""What is known of one voice of the library, for people and for programs."""
+
+from pathlib import Path
+from typing import Any
+
+from voxcli.cli.cloning import measure
+from voxcli.errors import RequestError
+from voxcli.speech import Clip, Voice
+
+
+def describe(name: str, voice: Voice, folder: Path) -> dict[str, Any]:
+    """Return the card of a voice as a document. Keys end in their unit."""
+    return {
+        "name": name,
+        "style": voice.style,
+        "reference": _describe_clip(voice.reference) if voice.reference else None,
+        "prompt": _describe_clip(voice.prompt.clip) if voice.prompt else None,
+        "transcript": voice.prompt.transcript if voice.prompt else None,
+        "folder": str(folder),
+    }
+
+
+def to_rows(card: dict[str, Any]) -> list[list[str]]:
+    """Return what `describe` made as a table."""
+    rows = [["NAME", card["name"]]]
+    for kind in ("reference", "prompt"):
+        if clip := card[kind]:
+            length = f"{clip['seconds']:.1f} s, {clip['sample_rate']} Hz, " if clip["seconds"] is not None else ""
+            rows.append([kind.upper(), f"{length}{clip['bytes'] / 1000:.0f} kB"])
+            rows += [["", remark] for remark in clip["remarks"]]
+    if card["transcript"]:
+        rows.append(["WORDS", card["transcript"]])
+    if card["style"]:
+        rows.append(["STYLE", card["style"]])
+    return [*rows, ["FOLDER", card["folder"]]]
+
+
+def _describe_clip(clip: Clip) -> dict[str, Any]:
+    try:
+        report = measure(clip, clip.name)
+    except RequestError as error:
+        return {"bytes": len(clip.data), "seconds": None, "sample_rate": None, "remarks": [str(error)]}
+    return {
+        "bytes": len(clip.data),
+        "seconds": round(report.seconds, 3),
+        "sample_rate": report.sample_rate,
+        "remarks": list(report.remarks),
+    }
