@@ -5,11 +5,14 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from tests.clips import spoken_wav
+from tests.hub import Hub, serving
 from tests.pulse import PulseServer
 
 ROOT = Path(__file__).parent.parent
@@ -74,10 +77,20 @@ def test_the_second_command_is_what_runs_these_tests() -> None:
     assert (ROOT / ".ci" / "run").read_text("utf-8").splitlines()[-1] == RUNS_THESE_TESTS
 
 
+@pytest.fixture(scope="module")
+def hub(checkpoints: Callable[[str], Path]) -> Iterator[Hub]:
+    """What stands in for Hugging Face: a random VoxCPM1.5 of a few megabytes."""
+    files = {path.name: path.read_bytes() for path in checkpoints("voxcpm-1.5").iterdir()}
+    with serving(Hub("openbmb/VoxCPM1.5", files)) as hub:
+        yield hub
+
+
 @pytest.mark.parametrize("block", console_blocks()[2:], ids=lambda block: block[0].line[:40])
-def test_a_block_runs_as_printed(block: list[Command], tmp_path: Path, pulse: PulseServer) -> None:
+def test_a_block_runs_as_printed(block: list[Command], tmp_path: Path, pulse: PulseServer, hub: Hub) -> None:
     programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     environment = pulse.environment | {"PATH": programs, "VOXCLI_HOME": str(tmp_path / "home"), "PYTHONUTF8": "1"}
+    environment |= {"HF_HOME": str(tmp_path / "hub"), "HF_ENDPOINT": hub.url, "VOXCLI_THREADS": "1"}
+    (tmp_path / "ref.wav").write_bytes(spoken_wav())
     for command in block:
         run(command, tmp_path, environment)
 

@@ -1,0 +1,77 @@
+"""The same cases, spoken by us: through the Python API and through the command line."""
+
+import os
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from tests.parity.answers import Samples
+from tests.parity.cases import Case
+from tests.parity.prepare import Prepared
+from voxcli.engines.local import LocalEngine
+from voxcli.engines.settings import LocalSettings
+from voxcli.speech import Clip, Prompt, Sampling, SynthesisRequest, Voice
+
+
+def request_of(case: Case, files: Prepared) -> SynthesisRequest:
+    prompt = _clip(files.prompt)
+    voice = Voice(
+        style=case.style,
+        reference=_clip(files.reference),
+        prompt=Prompt(prompt, case.transcript) if prompt else None,
+    )
+    sampling = Sampling(
+        steps=case.steps,
+        guidance=case.guidance,
+        seed=case.seed,
+        min_patches=case.min_patches,
+        max_patches=case.max_patches,
+    )
+    return SynthesisRequest(text=case.text, voice=voice, sampling=sampling)
+
+
+def _clip(path: Path | None) -> Clip | None:
+    return Clip(path.read_bytes(), path.name) if path else None
+
+
+def spoken_by_engine(case: Case, files: Prepared) -> Samples:
+    settings = LocalSettings(device="cpu", dtype="float32", lora=files.lora, threads=2)
+    with (
+        closing(LocalEngine(files.checkpoint, settings)) as engine,
+        closing(engine.stream(request_of(case, files))) as chunks,
+    ):
+        return np.concatenate([chunk.samples for chunk in chunks])
+
+
+def spoken_by_command(case: Case, files: Prepared, folder: Path) -> Samples:
+    """Return what stands in the WAV file of 16 bits that `voxcli say` writes into `folder`."""
+    wav = folder / f"{case.name}.wav"
+    options: dict[str, object] = {
+        "--model": files.checkpoint,
+        "--dtype": "float32",
+        "--device": "cpu",
+        "--threads": 2,
+        "--seed": case.seed,
+        "--steps": case.steps,
+        "--cfg": case.guidance,
+        "--min-len": case.min_patches,
+        "--max-len": case.max_patches,
+        "--instruct": case.style,
+        "--prompt-audio": files.prompt,
+        "--prompt-text": case.transcript if files.prompt else None,
+        "--ref-audio": files.reference,
+        "--lora": files.lora,
+        "-o": wav,
+    }
+    given = [str(word) for name, value in options.items() if value is not None for word in (name, value)]
+    command = [sys.executable, "-m", "voxcli", "say", "--no-split", *given, "--", case.text]
+    environment = os.environ | {"VOXCLI_HOME": str(folder), "PYTHONUTF8": "1"}
+    done = subprocess.run(command, env=environment, capture_output=True, check=False)
+    if done.returncode != 0:
+        raise RuntimeError(f"{case.name}: voxcli ended with {done.returncode}: {done.stderr.decode()[-2000:]}")
+    samples: Samples = soundfile.read(wav, dtype="float32")[0]
+    return samples
