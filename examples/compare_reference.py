@@ -6,6 +6,7 @@ mean something. The package runs in an environment of its own, which is made on 
 
 import argparse
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -23,6 +24,7 @@ from tests.parity.package import package_python
 from voxcli.engines import open_engine
 from voxcli.engines.settings import LocalSettings
 from voxcli.speech import Sampling, SynthesisRequest
+from voxcli.voxcpm.threads import wait_asleep
 
 TEXT = "今天天气真不错，我们出去走走吧，好不好？"
 SEED = 7
@@ -48,6 +50,7 @@ class Figures:
 
 
 def main() -> None:
+    wait_asleep(os.environ)
     options = parse()
     with tempfile.TemporaryDirectory(dir=options.folder) as name, ExitStack() as stack:
         checkpoint = Path(name) / options.model
@@ -62,7 +65,7 @@ def main() -> None:
         if not options.alone:
             python = options.python or package_python()
             contestants["package, bfloat16"] = stack.enter_context(package(python, checkpoint, options))
-        for label, dtype, quantize in (("voxcli, bfloat16", "bfloat16", None), ("voxcli, int8", "bfloat16", "int8")):
+        for label, dtype, quantize in (("voxcli, bfloat16", "bfloat16", None), ("voxcli, int8", "auto", "int8")):
             contestants[label] = stack.enter_context(ours(checkpoint, dtype, quantize, options))
         runs: dict[str, list[list[float]]] = {label: [] for label in contestants}
         for number in range(options.runs + 1):  # the first warms up

@@ -1,5 +1,6 @@
 """The options that choose a model, how it runs on this machine and how it samples."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -133,7 +134,9 @@ class EngineOptions:
         """Make it ready. The caller closes what it gets."""
         from voxcli.cli.settings import model_library
         from voxcli.engines import open_engine
+        from voxcli.voxcpm.threads import wait_asleep
 
+        wait_asleep(os.environ)  # which counts only before torch is loaded
         return open_engine(self.model, models=model_library(), settings=self._settings())
 
     def _settings(self) -> "LocalSettings":

@@ -10,13 +10,13 @@ from torch import Tensor
 from voxcli.audio.chunk import AudioChunk, Samples
 from voxcli.audio.decode import decode
 from voxcli.audio.resample import resampled_whole
-from voxcli.engines.settings import LocalSettings
+from voxcli.engines.settings import AUTO, LocalSettings
 from voxcli.errors import NotFound, RequestError
 from voxcli.speech import Clip, Speech, SynthesisRequest
 from voxcli.voxcpm.config import Architecture
 from voxcli.voxcpm.generate import Utterance
 from voxcli.voxcpm.loading import load_model
-from voxcli.voxcpm.placement import choose_placement
+from voxcli.voxcpm.placement import Precision, choose_placement
 from voxcli.voxcpm.resampling import sinc_resampled
 
 _CLIPS_KEPT = 16
@@ -42,7 +42,9 @@ class LocalEngine:
             ModelError: it is damaged, or something else.
             DeviceError: the device is not there, or too small.
         """
-        placement = choose_placement(settings.device, settings.dtype)
+        # Eight bits multiply faster, and more exactly, where all between the products is float32.
+        dtype = Precision.FLOAT32 if settings.quantize and settings.dtype == AUTO else settings.dtype
+        placement = choose_placement(settings.device, dtype)
         self._model = load_model(
             folder, placement, quantize=settings.quantize, threads=settings.threads, lora=settings.lora
         )

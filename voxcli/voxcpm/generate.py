@@ -2,7 +2,9 @@
 
 import logging
 import threading
-from collections.abc import Generator
+import time
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
@@ -17,6 +19,7 @@ from voxcli.voxcpm.audio_vae import AudioVAE, DecoderState
 from voxcli.voxcpm.backbone import Backbone, Solver, StreamState
 from voxcli.voxcpm.config import ModelConfig
 from voxcli.voxcpm.sequence import Sequence, build_sequence, length_of
+from voxcli.voxcpm.threads import ThreadGovernor, count_cores
 from voxcli.voxcpm.tokenizer import Tokenizer, on_one_line
 
 _log = logging.getLogger(__name__)
@@ -49,12 +52,22 @@ class Utterance:
 class Model:
     """A loaded model. Its streams take turns, one patch at a time, so several threads may listen at once."""
 
-    def __init__(self, config: ModelConfig, tokenizer: Tokenizer, backbone: Backbone, codec: AudioVAE) -> None:
+    def __init__(
+        self,
+        config: ModelConfig,
+        tokenizer: Tokenizer,
+        backbone: Backbone,
+        codec: AudioVAE,
+        threads: int | None = None,
+    ) -> None:
+        """threads: of the CPU; None takes as many as are of use, which changes with what else runs."""
         self.config = config
         self._tokenizer = tokenizer
         self._backbone = backbone
         self._codec = codec
-        self._turn = threading.Lock()
+        self._lock = threading.Lock()
+        self._threads = threads
+        self._governor = ThreadGovernor(count_cores())
 
     @property
     def sample_rate(self) -> int:
@@ -86,10 +99,19 @@ class Model:
         config = self.config
         missing = -len(samples) % (config.patch_size * config.codec.input_hop)
         audio = functional.pad(torch.from_numpy(samples), (missing, 0) if pad_left else (0, missing))
-        with self._turn:
+        with self._turn():
             latents = self._codec.encode(audio.to(self._backbone.device).unsqueeze(0))[0]
         patches = latents.view(config.latent_dim, -1, config.patch_size).permute(1, 2, 0)
         return patches.to(self._backbone.dtype)
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """Have the device to oneself, for one piece of work."""
+        with self._lock:
+            if self._backbone.device.type == "cpu":
+                # A setting of the thread that works, and streams come from several.
+                torch.set_num_threads(self._threads or self._governor.threads)
+            yield
 
     def _patches(self, utterance: Utterance) -> Generator[Tensor]:
         """Yield patches, (1, P, D), up to the one at which the model stops."""
@@ -123,7 +145,7 @@ class Model:
 
     @torch.inference_mode()
     def _begin(self, sequence: Sequence, utterance: Utterance) -> tuple[StreamState, Solver]:
-        with self._turn:
+        with self._turn():
             solver = self._backbone.new_solver(utterance.steps, utterance.guidance)
             return self._backbone.prefill(sequence), solver
 
@@ -132,16 +154,19 @@ class Model:
         """Return a patch, and whether it shall be the last."""
         # Drawn as the reference draws it, latents first.
         shape = (1, self.config.latent_dim, self.config.patch_size)
-        with self._turn:
+        with self._turn():
             noise = torch.randn(
                 shape, generator=generator, device=self._backbone.device, dtype=self._backbone.dtype
             ).transpose(1, 2)
+            started = time.perf_counter()
             stop = self._backbone.wants_to_stop(state)
-            return self._backbone.next_patch(state, noise, solver), bool(stop.item())
+            patch = self._backbone.next_patch(state, noise, solver)
+            self._governor.measured(time.perf_counter() - started)
+            return patch, bool(stop.item())
 
     @torch.inference_mode()
     def _advance(self, state: StreamState, patch: Tensor) -> None:
-        with self._turn:
+        with self._turn():
             self._backbone.advance(state, patch)
 
     def _decoded(self, patches: Generator[Tensor], utterance: Utterance) -> Generator[Samples]:
@@ -157,7 +182,7 @@ class Model:
     @torch.inference_mode()
     def _decode(self, patches: Tensor, state: DecoderState) -> Samples:
         latents = patches.float().flatten(0, 1).T.unsqueeze(0)
-        with self._turn:
+        with self._turn():
             samples: Samples = self._codec.decode(latents, state)[0].cpu().numpy()
         return samples
 

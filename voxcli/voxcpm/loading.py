@@ -11,6 +11,7 @@ from voxcli.errors import RequestError
 from voxcli.voxcpm.checkpoint import count_weights, load_backbone, load_codec
 from voxcli.voxcpm.config import read_config
 from voxcli.voxcpm.generate import Model
+from voxcli.voxcpm.linear import cpu_has_bf16
 from voxcli.voxcpm.memory import check_memory
 from voxcli.voxcpm.placement import Placement
 from voxcli.voxcpm.quantize import check_int8
@@ -47,10 +48,10 @@ def load_model(
     int8 = _choose_int8(placement, quantize)
     check_memory(placement.device, count_weights(folder) * (1 if quantize else placement.dtype.itemsize))
     # The codec first: it is in memory three times while its weights are folded and laid out.
-    codec = load_codec(folder, config.codec, placement.device, _codec_dtype(placement))
+    codec = load_codec(folder, config.codec, placement.device, _codec_dtype(placement, quantize))
     backbone = load_backbone(folder, config, placement, lora=lora, int8=int8)
     _log.debug("%s on %s, loaded in %.2f s", folder.name, placement, time.perf_counter() - started)
-    return Model(config, tokenizer, backbone, codec)
+    return Model(config, tokenizer, backbone, codec, threads)
 
 
 def _choose_int8(placement: Placement, quantize: str | None) -> Callable[[str], bool]:
@@ -63,7 +64,7 @@ def _choose_int8(placement: Placement, quantize: str | None) -> Callable[[str], 
     return lambda name: ".layers." in name
 
 
-def _codec_dtype(placement: Placement) -> torch.dtype:
+def _codec_dtype(placement: Placement, quantize: str | None) -> torch.dtype:
     """Choose the factors of the codec's large products. Sums, and sound between them, are float32 everywhere."""
-    fast = placement.device.type == "cpu" and placement.dtype == torch.bfloat16
-    return torch.bfloat16 if fast else torch.float32
+    approximate = quantize is not None or placement.dtype == torch.bfloat16
+    return torch.bfloat16 if approximate and placement.device.type == "cpu" and cpu_has_bf16() else torch.float32

@@ -6,6 +6,7 @@ from enum import StrEnum
 import torch
 
 from voxcli.errors import DeviceError, RequestError
+from voxcli.voxcpm.linear import cpu_has_bf16
 
 AUTO = "auto"
 
@@ -74,9 +75,4 @@ def _choose_dtype(device: torch.device, name: str) -> torch.dtype:
     if device.type == "cuda":
         return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
     # On an Apple GPU 16 bits spoil the voice (OpenBMB/VoxCPM issue 256).
-    return torch.bfloat16 if device.type == "cpu" and cpu_has_bfloat16() else torch.float32
-
-
-def cpu_has_bfloat16() -> bool:
-    """Tell whether this CPU multiplies matrices of bfloat16 faster than of float32."""
-    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported()) if torch.backends.mkldnn.is_available() else False
+    return torch.bfloat16 if device.type == "cpu" and cpu_has_bf16() else torch.float32
