@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 _SPINS = "1000"
 """Some 70 µs on a current Xeon, where the default is 20 ms: enough between two products that follow each other."""
 
-_SLOW = 1.5
+_SLOW = 2.0
 """So many times what is normal is reason to try fewer threads."""
 
 _FIRST_TRIAL, _LAST_TRIAL = 2, 64
