@@ -23,6 +23,7 @@ from tests.checkpoints import write_checkpoint
 from tests.parity.package import package_python
 from voxcli.engines import open_engine
 from voxcli.engines.settings import LocalSettings
+from voxcli.errors import DeviceError
 from voxcli.speech import Sampling, SynthesisRequest
 from voxcli.voxcpm.threads import wait_asleep
 
@@ -66,7 +67,10 @@ def main() -> None:
             python = options.python or package_python()
             contestants["package, bfloat16"] = stack.enter_context(package(python, checkpoint, options))
         for label, dtype, quantize in (("voxcli, bfloat16", "bfloat16", None), ("voxcli, int8", "auto", "int8")):
-            contestants[label] = stack.enter_context(ours(checkpoint, dtype, quantize, options))
+            try:
+                contestants[label] = stack.enter_context(ours(checkpoint, dtype, quantize, options))
+            except DeviceError as error:
+                print(f"{label}: {error}")
         runs: dict[str, list[list[float]]] = {label: [] for label in contestants}
         for number in range(options.runs + 1):  # the first warms up
             for label, speak in contestants.items():

@@ -52,6 +52,12 @@ def test_measure_startup_prints_ratios(tmp_path: Path) -> None:
     assert len(re.findall(r"\d+\.\d\d times", printed)) == 3
 
 
+def test_compare_reference_prints_ratios(tmp_path: Path) -> None:
+    options = ["--size", "tiny", "--alone", "--runs", "1", "--patches", "3", "--steps", "2"]
+    printed = run("compare_reference.py", tmp_path, *options)
+    assert "voxcli, bfloat16" in printed
+
+
 def test_no_example_is_forgotten() -> None:
     tested = Path(__file__).read_text("utf-8")
     assert [path.name for path in EXAMPLES.glob("*.py") if f'"{path.name}"' not in tested] == []
