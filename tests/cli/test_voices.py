@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 
 from tests.clips import WORDS, spoken_wav
 from tests.program import Run, said
@@ -124,6 +125,12 @@ def test_what_is_no_voice_is_not_imported(run: Run, library: VoiceLibrary, tmp_p
     assert library.names() == ["Anna", "王小明"]
 
 
+def likeness(one: np.ndarray, other: np.ndarray) -> float:
+    """Return the correlation of two sounds; 1 if they are the same."""
+    count = min(len(one), len(other))
+    return float(np.corrcoef(one[:count], other[:count])[0, 1])
+
+
 def test_the_default_voice_speaks_when_none_is_named(run: Run, settings: Path, tmp_path: Path) -> None:
     settings.write_text("# mine\nspeed = 2 # quick\n")
     done = run("voices", "default")
@@ -135,8 +142,9 @@ def test_the_default_voice_speaks_when_none_is_named(run: Run, settings: Path, t
     files = {"plain": [], "named": ["--voice", "en-us+f3"], "other": ["--voice", "en-us"]}
     for name, arguments in files.items():
         assert run("say", "hello", "--model", "espeak", "-o", f"{name}.wav", *arguments).returncode == 0
-    plain, named, other = ((tmp_path / f"{name}.wav").read_bytes() for name in files)
-    assert plain == named != other
+    plain, named, other = (soundfile.read(tmp_path / f"{name}.wav")[0] for name in files)
+    assert likeness(plain, named) > 0.95  # eSpeak NG breathes a little differently each time
+    assert likeness(plain, other) < 0.8
     assert run("voices", "default", "--unset").returncode == 0
     assert settings.read_text() == "# mine\nspeed = 2 # quick\n"
 

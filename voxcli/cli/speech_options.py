@@ -28,7 +28,6 @@ class VoiceOptions:
 
         A clip on the command line counts more than the name of a voice in the settings.
         """
-        from voxcli.cli.files import read_clip
         from voxcli.cli.settings import find_user_places
         from voxcli.speech import Prompt, Voice
         from voxcli.voices.library import VoiceLibrary
@@ -42,6 +41,10 @@ class VoiceOptions:
         if self.voice and not clip_given:
             own = VoiceLibrary(find_user_places().voices).find(self.voice) or Voice(name=self.voice)
             return replace(own, style=self.instruct or own.style)
+        if not clip_given:
+            return Voice(style=self.instruct)
+        from voxcli.cli.files import read_clip  # loads the decoders, which are slow to load
+
         return Voice(
             style=self.instruct,
             reference=read_clip(self.ref_audio) if self.ref_audio else None,
