@@ -5,6 +5,7 @@ import json
 import sys
 import types
 from importlib import import_module
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ def provide_torchaudio() -> None:
         torchaudio = import_module("torchaudio")
     except ImportError:
         torchaudio = sys.modules["torchaudio"] = types.ModuleType("torchaudio")
+        torchaudio.__spec__ = ModuleSpec("torchaudio", None)  # transformers looks for it
 
     def load(path: str) -> tuple[torch.Tensor, int]:
         samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
