@@ -1,0 +1,1 @@
+"""One given engine behind HTTP, in three dialects."""
