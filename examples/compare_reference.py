@@ -30,8 +30,8 @@ from voxcli.voxcpm.threads import wait_asleep
 TEXT = "今天天气真不错，我们出去走走吧，好不好？"
 SEED = 7
 
-Speak = Callable[[], list[float]]
-"""Says the text once, and returns when each chunk came, in seconds from the start."""
+Speak = Callable[[], list[tuple[float, float]]]
+"""Says the text once. For each chunk: when it came, in seconds from the start, and how much sound there is by then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +43,16 @@ class Figures:
     factor: float
 
     @classmethod
-    def of(cls, runs: list[list[float]], patch_seconds: float) -> "Figures":
-        first = statistics.median(run[0] for run in runs)
-        patch = statistics.median((run[-1] - run[0]) / (len(run) - 1) for run in runs)
-        factor = statistics.median(run[-1] / (len(run) * patch_seconds) for run in runs)
-        return cls(first, patch, factor)
+    def of(cls, runs: list[list[tuple[float, float]]], patch_seconds: float) -> "Figures":
+        def per_patch(run: list[tuple[float, float]]) -> float:
+            # From the chunk that ends the first patch, which may have come in pieces.
+            begun = next(number for number, (_, sound) in enumerate(run) if sound > 0.99 * patch_seconds)
+            (came, before), (ended, sound) = run[begun], run[-1]
+            return (ended - came) / ((sound - before) / patch_seconds)
+
+        first = statistics.median(run[0][0] for run in runs)
+        factor = statistics.median(run[-1][0] / run[-1][1] for run in runs)
+        return cls(first, statistics.median(map(per_patch, runs)), factor)
 
 
 def main() -> None:
@@ -71,7 +76,7 @@ def main() -> None:
                 contestants[label] = stack.enter_context(ours(checkpoint, dtype, quantize, options))
             except DeviceError as error:
                 print(f"{label}: {error}")
-        runs: dict[str, list[list[float]]] = {label: [] for label in contestants}
+        runs: dict[str, list[list[tuple[float, float]]]] = {label: [] for label in contestants}
         for number in range(options.runs + 1):  # the first warms up
             for label, speak in contestants.items():
                 run = speak()
@@ -101,9 +106,12 @@ def ours(checkpoint: Path, dtype: str, quantize: str | None, options: argparse.N
     )
     engine = open_engine(str(checkpoint), settings=settings)
 
-    def speak() -> list[float]:
-        started = time.perf_counter()
-        return [time.perf_counter() - started for _ in engine.stream(SynthesisRequest(text=TEXT, sampling=sampling))]
+    def speak() -> list[tuple[float, float]]:
+        started, sound, run = time.perf_counter(), 0.0, []
+        for chunk in engine.stream(SynthesisRequest(text=TEXT, sampling=sampling)):
+            sound += chunk.seconds
+            run.append((time.perf_counter() - started, sound))
+        return run
 
     yield speak
     engine.close()
@@ -126,7 +134,11 @@ for _ in sys.stdin:
     torch.manual_seed(seed)
     started = time.perf_counter()
     chunks = speaker.generate_streaming(text, inference_timesteps=steps, min_len=patches, max_len=patches)
-    answers.write(json.dumps([time.perf_counter() - started for _ in chunks]) + "\\n")
+    run, samples = [], 0
+    for chunk in chunks:
+        samples += len(chunk)
+        run.append((time.perf_counter() - started, samples / speaker.tts_model.sample_rate))
+    answers.write(json.dumps(run) + "\\n")
     answers.flush()
 """
 
@@ -143,12 +155,11 @@ def package(python: Path, checkpoint: Path, options: argparse.Namespace) -> Iter
         assert process.stdout is not None
         asked, answered = process.stdin, process.stdout
 
-        def speak() -> list[float]:
+        def speak() -> list[tuple[float, float]]:
             asked.write("speak\n")
             asked.flush()
             if line := answered.readline():
-                times: list[float] = json.loads(line)
-                return times
+                return [(came, sound) for came, sound in json.loads(line)]
             words.seek(0)
             raise SystemExit("The package failed:\n" + words.read().decode()[-4000:])
 

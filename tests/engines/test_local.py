@@ -150,3 +150,15 @@ def test_a_folder_that_is_no_model_is_refused(tmp_path: Path) -> None:
         open_engine(str(tmp_path))
     with pytest.raises(NotFound, match="no model 'nonsense'"):
         open_engine("nonsense")
+
+
+def test_the_next_run_need_not_encode_a_clip_again(checkpoints: Callable[[str], Path], tmp_path: Path) -> None:
+    voice = Voice(prompt=Prompt(clip(), "words"))
+    sounds, files = [], set()
+    for _ in range(2):
+        settings = LocalSettings(dtype="float32", threads=1, clips=tmp_path)
+        with closing(LocalEngine(checkpoints("voxcpm-1.5"), settings)) as engine:
+            sounds.append(spoken(engine, voice=voice))
+        files |= {path.stat().st_ino for path in tmp_path.iterdir()}
+    assert len(files) == 1
+    np.testing.assert_array_equal(*sounds)

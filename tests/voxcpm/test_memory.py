@@ -1,10 +1,14 @@
 """A model that does not fit is refused before it is read."""
 
+import os
+import platform
+from pathlib import Path
+
 import pytest
 import torch
 
 from voxcli.errors import DeviceError
-from voxcli.voxcpm.memory import check_memory
+from voxcli.voxcpm.memory import check_memory, release_free_memory
 
 CPU = torch.device("cpu")
 
@@ -16,3 +20,18 @@ def test_what_fits_is_let_through() -> None:
 def test_what_does_not_is_refused_with_what_is_needed_and_what_there_is() -> None:
     with pytest.raises(DeviceError, match=r"needs 1024\.2 GiB on cpu, and \d+\.\d GiB are free"):
         check_memory(CPU, 1 << 40)
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc keeps it")
+def test_freed_memory_is_given_back() -> None:
+    blocks = [torch.ones(25_000) for _ in range(2000)]  # 100 KB each, which malloc does not map by itself
+    kept = blocks[-1]
+    del blocks[:]
+    held = resident_bytes()
+    release_free_memory()
+    assert held - resident_bytes() > 100e6
+    assert kept.sum() == 25_000
+
+
+def resident_bytes() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")

@@ -1,8 +1,6 @@
 """The engine that runs a VoxCPM model on this machine."""
 
-import hashlib
 import secrets
-from collections import OrderedDict
 from pathlib import Path
 
 from torch import Tensor
@@ -13,14 +11,13 @@ from voxcli.audio.resample import resampled_whole
 from voxcli.engines.settings import AUTO, LocalSettings
 from voxcli.errors import NotFound, RequestError
 from voxcli.speech import Clip, Speech, SynthesisRequest
+from voxcli.voxcpm.checkpoint import describe_codec
+from voxcli.voxcpm.clip_cache import ClipCache
 from voxcli.voxcpm.config import Architecture
 from voxcli.voxcpm.generate import Utterance
 from voxcli.voxcpm.loading import load_model
 from voxcli.voxcpm.placement import Precision, choose_placement
 from voxcli.voxcpm.resampling import sinc_resampled
-
-_CLIPS_KEPT = 16
-"""Encoded clips, for the next sentence in the same voice. A minute of sound is 400 KB."""
 
 _LANGUAGES = {
     Architecture.V1: "zh en",
@@ -49,7 +46,7 @@ class LocalEngine:
             folder, placement, quantize=settings.quantize, threads=settings.threads, lora=settings.lora
         )
         self._name = folder.name
-        self._clips: OrderedDict[tuple[bytes, bool, bool], Tensor] = OrderedDict()
+        self._clips = ClipCache(settings.clips, f"{describe_codec(folder)} {placement} {settings.quantize}")
 
     @property
     def sample_rate(self) -> int:
@@ -113,18 +110,18 @@ class LocalEngine:
             raise RequestError(f"{self._name} does not speak {request.language!r}. It speaks: {', '.join(known)}.")
 
     def _encoded(self, clip: Clip, request: SynthesisRequest, *, pad_left: bool) -> Tensor:
-        """Encode a clip, or remember how it was encoded for the sentence before."""
-        key = (hashlib.sha256(clip.data).digest(), request.denoise, pad_left)
-        if key not in self._clips:
+        """Encode a clip, or remember how it was encoded before."""
+
+        def encode() -> Tensor:
             sound = decode(clip.data, name=clip.name)
             if request.denoise:
                 from voxcli.audio.denoise import denoised  # may load a network of its own
 
                 sound = denoised(sound)
-            self._clips[key] = self._model.encode_clip(self._at_input_rate(sound), pad_left=pad_left)
-            if len(self._clips) > _CLIPS_KEPT:
-                self._clips.popitem(last=False)
-        return self._clips[key]
+            return self._model.encode_clip(self._at_input_rate(sound), pad_left=pad_left)
+
+        key = bytes((request.denoise, pad_left)) + clip.data
+        return self._clips.encoded(key, encode).to(self._model.device)
 
     def _at_input_rate(self, sound: AudioChunk) -> Samples:
         """Resample as the reference does, which has another way for each version."""

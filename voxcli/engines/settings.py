@@ -20,3 +20,5 @@ class LocalSettings:
     """Of the CPU; None takes what the machine can spare."""
     lora: Path | None = None
     """A folder with a fine-tuned difference to the model."""
+    clips: Path | None = None
+    """Where encoded clips are kept from run to run; None keeps them in memory only."""

@@ -15,6 +15,7 @@ from voxcli.voxcpm.backbone import Backbone
 from voxcli.voxcpm.config import CodecConfig, ModelConfig
 from voxcli.voxcpm.linear import Linear
 from voxcli.voxcpm.lora import NO_LORA, Lora, read_lora
+from voxcli.voxcpm.memory import release_free_memory
 from voxcli.voxcpm.placement import Placement
 from voxcli.voxcpm.transformer import JoinedLinear
 from voxcli.voxcpm.weights import find_weights, open_weights, read_shapes
@@ -71,6 +72,7 @@ def load_backbone(
         for name in modules:
             if isinstance(linear := backbone.get_submodule(name), Linear):
                 linear.pack(int8=int8(name))
+        release_free_memory()
     backbone.prepare()
     return backbone.requires_grad_(False)
 
@@ -85,13 +87,23 @@ def load_codec(folder: Path, config: CodecConfig, device: torch.device, matmul_d
     with torch.device("meta"):
         codec = AudioVAE(config)
     with open_weights(path) as weights:
-        tensors = fold_weight_norm({n: t.float() for n, t in weights.items() if not n.startswith(_UNUSED_IN_CODEC)})
+        # Always copied: what stays in the file keeps all of it that was read in memory.
+        used = {name: tensor for name, tensor in weights.items() if not name.startswith(_UNUSED_IN_CODEC)}
+        tensors = fold_weight_norm({name: tensor.to(torch.float32, copy=True) for name, tensor in used.items()})
+        used.clear()
     wanted = {name: tensor.shape for name, tensor in codec.state_dict().items()}
     _check_fit(path, wanted, {name: tensor.shape for name, tensor in tensors.items()})
     for name in wanted:
         _assign(path, codec, name, tensors[name].to(device))
     codec.prepare(matmul_dtype)
     return codec.requires_grad_(False)
+
+
+def describe_codec(folder: Path) -> str:
+    """Say which codec a checkpoint has, in words that change when its file does."""
+    path = _find(folder, CODEC_FILES).resolve()
+    status = path.stat()
+    return f"{path} {status.st_size} {status.st_mtime_ns}"
 
 
 def count_weights(folder: Path) -> int:
@@ -164,7 +176,7 @@ def _listing(names: set[str]) -> str:
 
 
 def _joined(weights: Mapping[str, Tensor], parts: Shapes, lora: Lora, placement: Placement) -> Tensor:
-    # Always copied, even if it is one: what stays in the file keeps all of it that was read in memory.
+    # Always copied, even if it is one, for the same reason as the codec's.
     return torch.cat([lora.merged(name, weights[name]).to(placement.device, placement.dtype) for name in parts])
 
 

@@ -27,6 +27,8 @@ _log = logging.getLogger(__name__)
 PATCHES_PER_ID, MORE_PATCHES = 6.0, 10
 """More speech than this for a text is a runaway; the bound of the `voxcpm` package."""
 
+_SPLIT = "Split the text, or use a shorter clip."
+
 Samples: TypeAlias = NDArray[np.float32]
 """Mono samples in [-1, 1], shape (n,)."""
 
@@ -74,8 +76,12 @@ class Model:
         """Hz, of what it speaks."""
         return self.config.codec.output_rate
 
+    @property
+    def device(self) -> torch.device:
+        return self._backbone.device
+
     def stream(self, utterance: Utterance) -> Generator[Samples]:
-        """Yield the samples of each patch as soon as it exists.
+        """Yield the samples of each patch as soon as it exists; of the first one, the first frame by itself.
 
         Raises:
             RequestError: the text is empty, or too long; or, after all the sound that fits, its speech is.
@@ -121,7 +127,7 @@ class Model:
         sequence = build_sequence(ids, utterance.prompt, utterance.reference)
         room = self._room_after(sequence)
         bound = int(PATCHES_PER_ID * count) + MORE_PATCHES
-        limit = min(bound, bound if utterance.max_patches is None else utterance.max_patches)
+        limit = bound if utterance.max_patches is None else min(bound, utterance.max_patches)
         noise = torch.Generator(self._backbone.device).manual_seed(utterance.seed)
         state, solver = self._begin(sequence, utterance)
         for number in range(min(limit, room)):
@@ -176,8 +182,12 @@ class Model:
         if utterance.prompt is not None:
             clips = [clip for clip in (utterance.reference, utterance.prompt) if clip is not None]
             self._decode(torch.cat(clips)[-context:], state)
-        for patch in patches:
-            yield self._decode(patch, state)
+        for number, patch in enumerate(patches):
+            # Somebody waits for the first: its first frame alone is decoded in half the time.
+            cut = 1 if number == 0 else patch.size(1)
+            for frames in (patch[:, :cut], patch[:, cut:]):
+                if frames.size(1):
+                    yield self._decode(frames, state)
 
     @torch.inference_mode()
     def _decode(self, patches: Tensor, state: DecoderState) -> Samples:
@@ -185,6 +195,3 @@ class Model:
         with self._turn():
             samples: Samples = self._codec.decode(latents, state)[0].cpu().numpy()
         return samples
-
-
-_SPLIT = "Split the text, or use a shorter clip."

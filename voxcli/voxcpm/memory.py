@@ -1,5 +1,7 @@
 """How much memory there is for a model, so that one that does not fit is refused before it is read."""
 
+import ctypes
+import sys
 from pathlib import Path
 
 import torch
@@ -26,6 +28,12 @@ def check_memory(device: torch.device, needed: int) -> None:
             f"The model needs {_gib(needed + _FOR_THE_WORK)} on {device}, and {_gib(free)} are free. "
             "Close other programs, take a smaller model, or say --quantize int8 or --device cpu."
         )
+
+
+def release_free_memory() -> None:
+    """Give the system back what was freed. glibc keeps it, in pieces that the next matrices do not fit into."""
+    if sys.platform == "linux" and (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)):
+        trim(0)
 
 
 def _free_bytes(device: torch.device) -> int | None:
