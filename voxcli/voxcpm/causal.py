@@ -5,6 +5,7 @@ history is (B, samples, C), belongs to the caller and is updated in place: sound
 same.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 
 import torch
@@ -14,12 +15,12 @@ from torch.nn import functional
 from voxcli.voxcpm.product import Product
 
 
-class Layer(nn.Module):
+class Layer(nn.Module, ABC):
     """A layer that is loaded with the weights of a checkpoint, then prepared, then called with sound."""
 
+    @abstractmethod
     def prepare(self, matmul_dtype: torch.dtype) -> None:
         """Lay the weights out for running on the device where they are. The layout of the checkpoint is let go."""
-        raise NotImplementedError
 
 
 class Streaming(Layer):
