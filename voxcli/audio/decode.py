@@ -9,7 +9,8 @@ import numpy as np
 from av.container import InputContainer
 
 from voxcli.audio.chunk import AudioChunk, Samples
-from voxcli.audio.plain import mixed, read_plain
+from voxcli.audio.frame import samples_of
+from voxcli.audio.plain import read_plain
 from voxcli.errors import RequestError
 
 MAX_BYTES = 64 * 2**20
@@ -76,7 +77,7 @@ def _decode(data: bytes, name: str, max_seconds: float) -> AudioChunk:
                     f"{name} changes its sample rate from {rate} to {frame.sample_rate} Hz on the way. "
                     "Save it once more, as WAV."
                 )
-            pieces.append(_mixed(frame))
+            pieces.append(samples_of(frame))
             count += frame.samples
             if count > max_seconds * rate:
                 break
@@ -134,18 +135,6 @@ def _check_rate(rate: int, name: str) -> None:
             f"{name} says it has {rate} samples per second, which no recording of speech has. "
             "Save it once more, as WAV at 48000 Hz."
         )
-
-
-def _mixed(frame: av.AudioFrame) -> Samples:
-    """Return the mean of the channels."""
-    raw = frame.to_ndarray()
-    full_scale = 1.0 if raw.dtype.kind == "f" else 2.0 ** (8 * raw.itemsize - 1)
-    middle = full_scale if raw.dtype.kind == "u" else 0.0
-    with np.errstate(invalid="ignore"):  # signalling NaNs
-        samples = (raw.astype(np.float64) - middle) / full_scale
-    if not frame.format.is_planar:
-        samples = samples.reshape(-1, frame.layout.nb_channels).T
-    return mixed(samples)
 
 
 def _suspicion(data: bytes) -> str:

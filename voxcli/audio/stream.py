@@ -42,6 +42,6 @@ def transformed(
             yield AudioChunk(rest, sample_rate or rate)
 
 
-def closing_source(chunks: Iterator[AudioChunk]) -> AbstractContextManager[object]:
-    """Close `chunks` on leaving, if it can be closed: whoever closes a stream's end cancels its start."""
+def closing_source(chunks: Iterator[object]) -> AbstractContextManager[object]:
+    """Close a stream on leaving, if it can be closed: whoever closes a stream's end cancels its start."""
     return closing(chunks) if isinstance(chunks, Generator) else nullcontext()
