@@ -1,0 +1,167 @@
+"""VoxCPM's own API as both ends read it."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from voxcli.audio.format import AudioFormat
+from voxcli.errors import RequestError
+from voxcli.protocols.dialect import HttpCall, Order, Wishes
+from voxcli.protocols.voxcpm import (
+    extensions_used,
+    to_call,
+    to_order,
+)
+from voxcli.speech import Clip, Prompt, Sampling, SynthesisRequest, Voice
+
+texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
+clips = st.builds(Clip, st.binary(max_size=20), texts)
+samplings = st.builds(
+    Sampling,
+    steps=st.integers(1, 100),
+    guidance=st.floats(0, 10),
+    seed=st.none() | st.integers(0, 2**63 - 1),
+    min_patches=st.integers(0, 2**31),
+    max_patches=st.none() | st.integers(1, 2**31) | st.just(4096),
+    retries=st.integers(0, 3),
+)
+requests = st.builds(
+    SynthesisRequest,
+    text=texts.filter(str.strip),
+    voice=st.builds(
+        Voice,
+        name=st.none() | texts,
+        style=st.none() | texts,
+        reference=st.none() | clips,
+        prompt=st.none() | st.builds(Prompt, clips, texts),
+    ),
+    sampling=samplings,
+    language=st.none() | texts,
+    speed=st.floats(0.25, 4),
+    normalize=st.booleans(),
+    denoise=st.booleans(),
+)
+wishes_of_clients = st.builds(
+    Wishes,
+    format=st.none() | st.sampled_from(AudioFormat),
+    stream=st.booleans(),
+    model=st.sampled_from([None] * 5 + ["tts-1"]),
+    mode=st.sampled_from([None] * 5 + [3]),
+)
+
+PLAIN = SynthesisRequest(text="你好")
+CLIP = Clip(b"RIFF", "me.wav")
+
+
+def as_named(name: str) -> Voice:
+    return Voice(name=name)
+
+
+def fields_of(call: HttpCall) -> dict[str, Any]:
+    return {**(call.form or {}), **call.files}
+
+
+def order_of(call: HttpCall) -> Order:
+    return to_order(fields_of(call), as_named, stream=call.path == "/api/tts/stream")
+
+
+@given(requests, wishes_of_clients)
+def test_a_server_reads_what_a_client_has_said(request: SynthesisRequest, wishes: Wishes) -> None:
+    try:
+        call = to_call(request, wishes)
+    except RequestError:
+        return
+    order = order_of(call)
+    assert order.request == request
+    assert order.form.format is (wishes.format or AudioFormat.WAV)
+    assert order.form.whole is not wishes.stream
+
+
+@given(samplings, st.booleans())
+def test_all_that_can_be_sampled_can_be_said_but_the_limit_that_means_none(sampling: Sampling, stream: bool) -> None:
+    request = replace(PLAIN, sampling=sampling)
+    if sampling.max_patches == 4096:
+        with pytest.raises(RequestError, match="--max-len"):
+            to_call(request, Wishes(stream=stream))
+    else:
+        assert order_of(to_call(request, Wishes(stream=stream))).request == request
+
+
+@given(requests, wishes_of_clients)
+def test_what_only_our_servers_understand_is_named(request: SynthesisRequest, wishes: Wishes) -> None:
+    """A server of VoxCPM, which knows its own fields only, reads the same unless an option is named."""
+    try:
+        call = to_call(request, wishes)
+    except RequestError:
+        return
+    stream = ("text", "cfg_value", "inference_timesteps", "min_len", "max_len", "normalize", "denoise")
+    stream = (*stream, "prompt_audio", "prompt_text", "voice_id")
+    whole = (*stream[:-1], "retry_badcase", "retry_badcase_max_times", "retry_badcase_ratio_threshold")
+    known = {name: value for name, value in fields_of(call).items() if name in (stream if wishes.stream else whole)}
+    order = to_order(known, as_named, stream=wishes.stream)
+    understood = order.request == request and order.form.format is (wishes.format or AudioFormat.WAV)
+    assert understood == (not extensions_used(request, wishes))
+
+
+def test_the_extensions_are_named_by_their_options() -> None:
+    voice = Voice(name="lena", style="calm")
+    request = SynthesisRequest(text="x", voice=voice, sampling=Sampling(seed=0, retries=1), language="zh", speed=2)
+    assert extensions_used(request, Wishes(format=AudioFormat.MP3)) == [
+        *("--seed", "--retry-badcase (without --no-stream)", "--instruct", "--language", "--speed", "--format"),
+    ]
+    assert extensions_used(replace(PLAIN, voice=voice), Wishes(stream=False)) == [
+        *("--instruct", "--voice (with --no-stream)"),
+    ]
+    assert extensions_used(PLAIN, Wishes(format=AudioFormat.WAV)) == []
+
+
+def test_every_parameter_of_the_stream_is_sent_in_full() -> None:
+    call = to_call(PLAIN, Wishes())
+    assert (call.method, call.path, call.files) == ("POST", "/api/tts/stream", {})
+    assert call.form == {
+        "text": "你好",
+        "cfg_value": "2.0",
+        "inference_timesteps": "10",
+        "min_len": "2",
+        "max_len": "4096",
+        "normalize": "false",
+        "denoise": "false",
+    }
+
+
+def test_a_whole_answer_may_be_made_anew_where_it_goes_wrong() -> None:
+    def retries(count: int) -> tuple[str, str]:
+        form = to_call(replace(PLAIN, sampling=Sampling(retries=count)), Wishes(stream=False)).form or {}
+        assert form["retry_badcase_ratio_threshold"] == "6.0"
+        return form["retry_badcase"], form["retry_badcase_max_times"]
+
+    # The server counts the first attempt, and with none at all it would make no sound.
+    assert [retries(count) for count in (0, 1, 3)] == [("false", "3"), ("true", "2"), ("true", "4")]
+
+
+@pytest.mark.parametrize(
+    ("request_", "wishes", "option"),
+    [
+        (PLAIN, Wishes(model="x"), "--model"),
+        (PLAIN, Wishes(mode=2), "--streaming-mode"),
+        (PLAIN, Wishes(extra={"seed": "5"}), "--extra"),
+        (replace(PLAIN, voice=Voice(name="a", reference=CLIP)), Wishes(), "--voice"),
+        (replace(PLAIN, voice=Voice(name="")), Wishes(), "--voice"),
+        (replace(PLAIN, voice=Voice(style=" ")), Wishes(), "--instruct"),
+        (replace(PLAIN, voice=Voice(prompt=Prompt(CLIP, " "))), Wishes(), "--prompt-text"),
+        (replace(PLAIN, language=""), Wishes(), "--language"),
+    ],
+)
+def test_what_cannot_be_said_is_refused_by_the_name_of_its_option(
+    request_: SynthesisRequest, wishes: Wishes, option: str
+) -> None:
+    with pytest.raises(RequestError, match=option):
+        to_call(request_, wishes)
+
+
+def test_other_fields_go_along() -> None:
+    call = to_call(PLAIN, Wishes(extra={"retry_badcase_ratio_threshold": "4"}))
+    assert (call.form or {})["retry_badcase_ratio_threshold"] == "4"

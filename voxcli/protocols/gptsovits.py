@@ -1,0 +1,263 @@
+"""GPT-SoVITS's API, `/tts` of its api_v2.py: a call to a server, and an order from a client.
+
+Source: github.com/RVC-Boss/GPT-SoVITS, api_v2.py of 2026. It is slow to say what is wrong with a request: it may stop
+in the middle, hang, or leave words out. So what would do that is refused here.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+from voxcli.audio.format import AudioFormat
+from voxcli.errors import RequestError
+from voxcli.protocols.content_types import read_content_type
+from voxcli.protocols.dialect import AnswerForm, FieldError, HttpCall, Order, Problem, Wishes
+from voxcli.protocols.form_fields import Malformed, malformed_body
+from voxcli.protocols.gptsovits_cuts import is_spoken
+from voxcli.protocols.gptsovits_failure import is_failure, without_failure
+from voxcli.protocols.gptsovits_fields import DEFAULTS, MEDIA_TYPES, RAW_RATE, REQUIRED, UNSUPPORTED, to_order
+from voxcli.protocols.gptsovits_languages import to_code
+from voxcli.protocols.openai_errors import error_message as message_of
+from voxcli.speech import Sampling, SynthesisRequest
+
+__all__ = [
+    "answer_form",
+    "answer_headers",
+    "error_body",
+    "error_message",
+    "fallback",
+    "is_failure",
+    "problem_of",
+    "to_call",
+    "to_order",
+    "v1_call",
+    "without_failure",
+]
+
+PATH, V1_PATH = "/tts", "/"
+_FASTEST_MODE = 3
+_SMALLEST_CHUNKS = (2, 3)
+"""The modes that send parts of a sentence. Servers from before November 2025 do not know them."""
+
+_HAVE_OPTIONS = frozenset(("text", "text_lang", "speed_factor", "seed", "media_type", "streaming_mode"))
+_LEAST = {"batch_size": 1, "overlap_length": 1, "min_chunk_length": 1, "top_k": 1, "fragment_interval": 0}
+_GREATEST_SEED = 2**32 - 1
+_V1_NAMES = {
+    "ref_audio_path": "refer_wav_path",
+    "prompt_text": "prompt_text",
+    "prompt_lang": "prompt_language",
+    "text": "text",
+    "text_lang": "text_language",
+    "top_k": "top_k",
+    "top_p": "top_p",
+    "temperature": "temperature",
+    "speed_factor": "speed",
+    "sample_steps": "sample_steps",
+    "super_sampling": "if_sr",
+}
+
+
+def to_call(request: SynthesisRequest, wishes: Wishes) -> HttpCall:
+    """Put a request into the words of api_v2.py, every field in full: its defaults have changed.
+
+    The server cuts nothing: who calls has done so. The default number of steps is the server's own. Everything that
+    no option says comes as `wishes.extra`: `ref_audio_path` is a file on the server that speaks `prompt_text` in
+    `prompt_lang`; without it the name of the voice takes its place.
+
+    Raises:
+        RequestError: the protocol cannot say it; with the name of the option.
+    """
+    fields = _fields(request, wishes)
+    if not fields["ref_audio_path"]:
+        raise RequestError(
+            "GPT-SoVITS speaks in the voice of a recording on the server. Name the file there with --ref-audio PATH."
+        )
+    return HttpCall(method="POST", path=PATH, json=fields)
+
+
+def fallback(call: HttpCall, status: int, body: bytes) -> HttpCall | None:
+    """Return a call that older servers understand, if that is why they have refused this one."""
+    given = call.json or {}
+    if status != 422 or given.get("streaming_mode") not in _SMALLEST_CHUNKS or b"streaming_mode" not in body:
+        return None
+    return replace(call, json={**given, "streaming_mode": True})
+
+
+def v1_call(request: SynthesisRequest, wishes: Wishes) -> HttpCall:
+    """Put a request into the words of api.py, the first version, whose form of answer its operator chooses.
+
+    Without a recording it speaks as its operator has set it up.
+
+    Raises:
+        RequestError: the protocol cannot say it; with the name of the option.
+    """
+    checks = (
+        (request.sampling.seed is not None, "a seed", "--seed"),
+        (wishes.mode is not None, "streaming modes", "--streaming-mode"),
+        (wishes.format is not None, "a choice of formats", "--format"),
+        ("cut_punc" in wishes.extra, "cutting by marks here", "--extra cut_punc"),
+    )
+    for is_there, what, option in checks:
+        if is_there:
+            raise RequestError(f"The first version of GPT-SoVITS's API has no {what}. Leave out {option}.")
+    fields = _fields(request, replace(wishes, stream=False))
+    if unknown := [name for name in wishes.extra if name not in _V1_NAMES]:
+        raise RequestError(f"The first version of GPT-SoVITS's API has no {unknown[0]!r}. Leave it out of --extra.")
+    if not fields["ref_audio_path"]:
+        fields = {name: value for name, value in fields.items() if name not in ("prompt_text", "prompt_lang")}
+    return HttpCall(
+        method="POST",
+        path=V1_PATH,
+        json={theirs: fields[ours] for ours, theirs in _V1_NAMES.items() if fields.get(ours, "") != ""},
+    )
+
+
+def _fields(request: SynthesisRequest, wishes: Wishes) -> dict[str, Any]:
+    """Return all fields of `/tts`."""
+    if unsaid := next(_unsaid(request, wishes), None):
+        raise RequestError(f"GPT-SoVITS's protocol has no word for {unsaid[0]}. Leave out {unsaid[1]}.")
+    _check_recordings(request, wishes)
+    if not is_spoken(request.text):
+        raise RequestError("There is no word in the text: GPT-SoVITS fails over it.")
+    language = to_code(request.language)
+    mode = _mode(wishes)
+    steps, seed = request.sampling.steps, request.sampling.seed
+    fields = {
+        **DEFAULTS,
+        "text": request.text,
+        "text_lang": language,
+        "ref_audio_path": request.voice.name or "",
+        "prompt_lang": language,
+        "text_split_method": "cut0",
+        "split_bucket": False,
+        "speed_factor": request.speed,
+        "seed": -1 if seed is None else seed,
+        "media_type": _media_type(wishes.format),
+        "streaming_mode": mode,
+        "parallel_infer": mode not in _SMALLEST_CHUNKS,
+        "sample_steps": DEFAULTS["sample_steps"] if steps == Sampling().steps else steps,
+        **{name: _typed(name, value) for name, value in wishes.extra.items()},
+    }
+    _check_extra(fields, wishes.extra)
+    return fields
+
+
+def _unsaid(request: SynthesisRequest, wishes: Wishes) -> Iterator[tuple[str, str]]:
+    """Yield what has no word here, and its option."""
+    sampling, usual = request.sampling, Sampling()
+    checks = (
+        (request.voice.style is not None, "a description", "--instruct"),
+        (request.normalize, "spelling out", "--normalize"),
+        (request.denoise, "taking out noise", "--denoise"),
+        (sampling.guidance != usual.guidance, "guidance", "--cfg"),
+        (sampling.min_patches != usual.min_patches, "a least length", "--min-len"),
+        (sampling.max_patches != usual.max_patches, "a greatest length", "--max-len"),
+        (sampling.retries != usual.retries, "retries", "--retry-badcase"),
+        ((sampling.seed or 0) > _GREATEST_SEED, f"a seed above {_GREATEST_SEED}", "--seed"),
+        (sampling.steps == DEFAULTS["sample_steps"], f"{sampling.steps} steps: they are its default", "--steps"),
+        (wishes.model is not None, "a model: its server has loaded one", "--model"),
+    )
+    return ((what, option) for is_there, what, option in checks if is_there)
+
+
+def _check_recordings(request: SynthesisRequest, wishes: Wishes) -> None:
+    if request.voice.name is not None and "ref_audio_path" in wishes.extra:
+        raise RequestError("Give the name of a voice or a recording on the server, not both: --voice or --ref-audio.")
+    if request.voice.reference or request.voice.prompt:
+        raise RequestError(
+            "GPT-SoVITS's protocol cannot send a recording: the server reads it from its own disk. "
+            "Name the file there with --ref-audio PATH."
+        )
+
+
+def _mode(wishes: Wishes) -> int:
+    if wishes.mode is None:
+        return _FASTEST_MODE if wishes.stream else 0
+    if wishes.mode not in range(4):
+        raise RequestError(f"GPT-SoVITS has no streaming mode {wishes.mode}. Choose --streaming-mode 0, 1, 2 or 3.")
+    if wishes.mode and not wishes.stream:
+        raise RequestError("A streaming mode from 1 to 3 streams. Leave out --streaming-mode or --no-stream.")
+    return wishes.mode
+
+
+def _media_type(format: AudioFormat | None) -> str:
+    for media_type, known in MEDIA_TYPES.items():
+        if known is (format or AudioFormat.WAV):
+            return media_type
+    listing = ", ".join(known.value for known in MEDIA_TYPES.values())
+    raise RequestError(f"GPT-SoVITS does not send {format}. Choose another --format: {listing}.")
+
+
+def _typed(name: str, value: str) -> Any:
+    """Return what a user has typed as the kind of value that a field has."""
+    if isinstance(DEFAULTS.get(name, ""), str):
+        return value.lower() if name == "prompt_lang" else value
+    try:
+        return json.loads(value)
+    except (ValueError, RecursionError):
+        raise RequestError(f"--extra {name} should look like {json.dumps(DEFAULTS[name])}, not {value!r}.") from None
+
+
+def _check_extra(fields: Mapping[str, Any], extra: Mapping[str, str]) -> None:
+    """Refuse what has an option, and what the server would hang or leave words out over."""
+    if said_twice := [name for name in extra if name in _HAVE_OPTIONS]:
+        raise RequestError(f"--extra cannot set {said_twice[0]!r}: there is an option for it.")
+    for name, least in _LEAST.items():
+        if not isinstance(fields[name], int | float) or fields[name] < least:
+            raise RequestError(f"--extra {name} must be a number from {least} on: otherwise GPT-SoVITS may hang.")
+    if fields["batch_size"] > 1 and fields["streaming_mode"] in _SMALLEST_CHUNKS:
+        raise RequestError(
+            "In the streaming modes 2 and 3 GPT-SoVITS leaves words out of all but the first sentence of a batch. "
+            "Leave out --extra batch_size, or choose --streaming-mode 1."
+        )
+
+
+def answer_form(headers: Mapping[str, str], call: HttpCall) -> AnswerForm:
+    """Tell in which form the sound comes, by the headers of an answer and by what was asked for.
+
+    Args:
+        headers: by lower-case names.
+    """
+    asked = call.json or {}
+    told, rate = read_content_type(headers.get("content-type", ""))
+    format = told or MEDIA_TYPES[asked.get("media_type", DEFAULTS["media_type"])]
+    return AnswerForm(
+        format=format,
+        sample_rate=rate or (RAW_RATE if format is AudioFormat.PCM else None),
+        whole=not asked.get("streaming_mode"),
+    )
+
+
+def error_message(status: int, body: bytes) -> str:
+    """Return one sentence out of an error answer, whatever shape it has."""
+    try:
+        said = json.loads(body)
+    except (ValueError, RecursionError):
+        said = None
+    reason = said.get("Exception") if isinstance(said, dict) else None
+    return message_of(status, json.dumps(reason).encode() if isinstance(reason, str) and reason.strip() else body)
+
+
+def answer_headers(order: Order, sample_rate: int) -> dict[str, str]:
+    """Return what goes before the sound: no rate, for clients compare the whole header.
+
+    Args:
+        sample_rate: Hz, at which it leaves.
+    """
+    return {"content-type": next(f"audio/{name}" for name, known in MEDIA_TYPES.items() if known is order.form.format)}
+
+
+def problem_of(error: FieldError) -> Problem:
+    """Return a wrong field with the status that goes with it: 422 where it is malformed, as FastAPI has it."""
+    status = 422 if isinstance(error, Malformed) else 400
+    return Problem(status=status, message=str(error), code=error.code, field=error.field)
+
+
+def error_body(problem: Problem) -> dict[str, Any]:
+    """Return a problem as api_v2.py shapes it."""
+    if problem.status == 422:
+        return malformed_body(problem)
+    if problem.code in (REQUIRED, UNSUPPORTED) or problem.status in (401, 403, 404, 405):
+        return {"message": problem.message}
+    return {"message": "tts failed", "Exception": problem.message}
