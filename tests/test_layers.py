@@ -24,8 +24,12 @@ RUNGS = {
     "narration": 3,
     "voxcpm": 3,
     "espeak": 3,
+    "protocols": 3,
     "sinks": 3,
     "engines": 4,
+    "microphone": 4,
+    "bench": 5,
+    "server": 5,
     "cli": 6,
 }
 """Every part of the package has one. A part imports itself and lower rungs."""
@@ -33,6 +37,7 @@ RUNGS = {
 DOORS = {
     "audio/denoise.py",
     "audio/encode.py",
+    "audio/incoming/__init__.py",
     "engines/__init__.py",
     "engines/builtin.py",
     "engines/local.py",

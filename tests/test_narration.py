@@ -1,5 +1,7 @@
 """Sentences and pauses."""
 
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 
@@ -18,13 +20,13 @@ def beep(text: str) -> Speech:
         yield AudioChunk(np.ones(RATE // 10, np.float32), RATE)
 
 
-def narrated(*parts: str | Pause) -> str:
+def narrated(*parts: str | Pause, gap_seconds: float | None = None) -> str:
     """Draw what is heard: a letter per tenth of a second, "-" for sound and "." for silence."""
-    narrator = Narrator(beep)
-    samples = [chunk.samples for part in parts for chunk in narrator.stream(part)]
+    samples = [chunk.samples for chunk in Narrator(beep, gap_seconds=gap_seconds).stream(parts)]
     if not samples:
         return ""
-    return "".join("-" if sample else "." for sample in np.concatenate(samples)[:: RATE // 10])
+    # In the middle of each tenth, where nothing fades.
+    return "".join("-" if sample else "." for sample in np.concatenate(samples)[RATE // 20 :: RATE // 10])
 
 
 @pytest.mark.parametrize(
@@ -43,10 +45,43 @@ def test_pauses_are_silence_in_their_place(parts: list[str | Pause], heard: str)
     assert narrated(*parts) == heard
 
 
-def test_silence_leaves_before_the_next_sentence_is_asked_for() -> None:
-    narrator = Narrator(beep)
-    list(narrator.stream("a"))
-    assert sum(chunk.seconds for chunk in narrator.stream(Pause(0.5))) == 0.5
+@pytest.mark.parametrize(
+    ("parts", "heard"),
+    [
+        (["a", "b", "c"], "-..-..-"),
+        (["a", Pause(0.1), "b"], "-.-"),
+        (["a,", "b"], "---"),
+        (["a，”", "b"], "----"),
+        (["a:", "b"], "--..-"),
+        (["a", Pause(0.4)], "-...."),
+    ],
+)
+def test_between_sentences_is_a_gap_and_none_within(parts: list[str | Pause], heard: str) -> None:
+    assert narrated(*parts, gap_seconds=0.2) == heard
+
+
+@pytest.mark.parametrize(("gap", "between"), [(None, [Pause(0.5)]), (0.5, [])])
+def test_silence_leaves_before_the_next_sentence_is_asked_for(gap: float | None, between: list[Pause]) -> None:
+    asked = []
+
+    def noted(text: str) -> Speech:
+        asked.append(text)
+        yield from beep(text)
+
+    speech = Narrator(noted, gap_seconds=gap).stream(["a", *between, "b"])
+    assert next(speech).seconds == 0.1
+    assert next(speech).seconds == 0.5
+    assert asked == ["a"]
+    assert next(speech).seconds == 0.1
+    assert asked == ["a", "b"]
+
+
+def test_a_sentence_is_spoken_before_the_next_is_written() -> None:
+    def written() -> Iterator[str]:
+        yield "a"
+        pytest.fail("nobody has heard the first yet")
+
+    assert next(Narrator(beep, gap_seconds=1.0, even=True).stream(written())).seconds == 0.1
 
 
 def test_closing_closes_the_engine() -> None:
@@ -59,10 +94,27 @@ def test_closing_closes_the_engine() -> None:
         finally:
             closed.append(text)
 
-    speech = Narrator(endless).stream("a")
+    speech = Narrator(endless).stream(["a"])
     next(speech)
     speech.close()
     assert closed == ["a"]
+
+
+def test_sentences_are_joined_without_clicks_and_made_equally_loud_where_that_is_wanted() -> None:
+    def uneven(text: str) -> Speech:
+        time = np.arange(3 * RATE) / RATE
+        height = 0.5 if text == "first" else 0.25
+        yield AudioChunk((height * np.cos(2 * np.pi * 100 * time)).astype(np.float32), RATE)
+
+    as_made, even = (
+        np.concatenate([chunk.samples for chunk in Narrator(uneven, even=even).stream(["first", "second", Pause(0.1)])])
+        for even in (False, True)
+    )
+    assert len(as_made) == len(even) == 6.1 * RATE
+    np.testing.assert_array_equal(even[: 3 * RATE], as_made[: 3 * RATE])
+    assert np.abs(np.diff(as_made)).max() > 0.2
+    assert np.abs(np.diff(even)).max() < 0.05
+    assert np.abs(even[5 * RATE : 6 * RATE]).max() == pytest.approx(0.25 * 10 ** (5 / 20), abs=0.01)
 
 
 class Moody:
@@ -108,6 +160,24 @@ def test_the_voice_that_came_first_is_kept() -> None:
 def test_until_enough_is_heard_more_is_added() -> None:
     voices = said_by(Moody(), "a", "b", "c", "d", "e")
     assert [prompt_of(voice) for voice in voices[1:]] == [("a", 1.0), ("a b", 2.0), ("a b c", 3.0), ("a b c", 3.0)]
+
+
+def test_the_voice_that_was_drawn_is_known_after_one_sentence() -> None:
+    engine = Moody()
+    steady = SteadyVoice(engine)
+    speech = steady.stream(SynthesisRequest(text="four"))
+    next(speech)
+    assert steady.drawn is None
+    list(speech)
+    assert steady.drawn
+    assert prompt_of(steady.drawn) == ("four", 4.0)
+
+
+@pytest.mark.parametrize(("engine", "voice"), [(Moody(), Voice(reference=Clip(b"x"))), (Steady(), Voice())])
+def test_a_voice_that_was_not_drawn_is_none(engine: Moody, voice: Voice) -> None:
+    steady = SteadyVoice(engine)
+    list(steady.stream(SynthesisRequest(text="four", voice=voice)))
+    assert steady.drawn is None
 
 
 def test_who_has_a_voice_keeps_it() -> None:

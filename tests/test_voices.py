@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from voxcli.errors import DeviceError, ModelError, NotFound, RequestError
 from voxcli.speech import Clip, Prompt, Voice
-from voxcli.voices import VoiceLibrary
+from voxcli.voices import Notes, VoiceLibrary
 from voxcli.voices.names import check_name, folded, name_from
 
 ANNA = Voice(
@@ -84,6 +84,16 @@ def test_a_name_can_change_its_case_only(tmp_path: Path) -> None:
     library.save("anna", ANNA)
     library.rename("anna", "Anna")
     assert library.names() == ["Anna"]
+
+
+def test_the_notes_on_a_voice_stay_with_it_until_it_is_replaced(tmp_path: Path) -> None:
+    library, notes = VoiceLibrary(tmp_path), Notes(consent="Anna said yes: 好的", created="2025-12-31", voxcli="0.1.0")
+    library.save("anna", ANNA, notes)
+    before = library.load("anna")
+    library.rename("anna", "bob")
+    assert library.load_noted("bob") == (before, notes)
+    library.save("bob", Voice(style="new"), overwrite=True)
+    assert library.load_noted("bob") == (Voice(style="new"), Notes())
 
 
 def test_a_voice_is_not_renamed_onto_another(tmp_path: Path) -> None:
@@ -189,6 +199,7 @@ def test_a_description_cannot_reach_out_of_its_folder(tmp_path: Path) -> None:
         '{"version": 1, "reference": "reference.wav"}',
         '{"version": 1, "reference": 3}',
         '{"version": 1, "style": ["calm"]}',
+        '{"version": 1, "consent": true}',
         '{"version": 1, "style": "\\ud800"}',
         '{"version": "1"}',
     ],
@@ -215,13 +226,20 @@ def test_a_voice_without_marks_in_the_names_of_its_clips_is_read(tmp_path: Path)
     folder.mkdir()
     (folder / "reference.wav").write_bytes(b"x")
     (folder / "voice.json").write_text('{"version": 1, "name": null, "style": null, "reference": "reference.wav"}')
-    assert VoiceLibrary(tmp_path).load("anna") == Voice(reference=Clip(b"x", "reference.wav"))
+    assert VoiceLibrary(tmp_path).load_noted("anna") == (Voice(reference=Clip(b"x", "reference.wav")), Notes())
 
 
-@pytest.mark.parametrize("voice", [Voice(style="\udc80"), Voice(prompt=Prompt(Clip(b"x"), "\udc80"))])
-def test_half_a_character_is_refused(tmp_path: Path, voice: Voice) -> None:
+@pytest.mark.parametrize(
+    ("voice", "notes"),
+    [
+        (Voice(style="\udc80"), Notes()),
+        (Voice(prompt=Prompt(Clip(b"x"), "\udc80")), Notes()),
+        (Voice(), Notes(consent="\udc80")),
+    ],
+)
+def test_half_a_character_is_refused(tmp_path: Path, voice: Voice, notes: Notes) -> None:
     with pytest.raises(RequestError, match="Unicode"):
-        VoiceLibrary(tmp_path).save("anna", voice)
+        VoiceLibrary(tmp_path).save("anna", voice, notes)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from voxcli.audio.decode import MAX_BYTES
 from voxcli.errors import RequestError
 from voxcli.speech import Clip, Prompt, Voice
-from voxcli.voices import VoiceLibrary
+from voxcli.voices import Notes, VoiceLibrary
 from voxcli.voices.archive import pack, unpack
 
+NOTES = Notes(consent="Anna said yes.", created="2025-12-31", voxcli="0.1.0")
 ANNA = Voice(style="calm", prompt=Prompt(Clip(b"RIFF and more", "prompt.wav"), "你好"))
 
 texts = st.text(st.characters(codec="utf-8"))
@@ -51,20 +52,22 @@ def description(**fields: object) -> bytes:
     return json.dumps({"version": 1, **fields}).encode()
 
 
-@given(name=names, voice=voices)
-def test_what_is_packed_is_unpacked_and_the_same_gives_the_same_bytes(name: str, voice: Voice) -> None:
-    packed = pack(name, voice)
-    assert unpack(packed) == (name, voice)
+notes_on_them = st.builds(Notes, **dict.fromkeys(["consent", "created", "voxcli"], st.none() | texts))
+
+
+@given(name=names, voice=voices, notes=notes_on_them)
+def test_what_is_packed_is_unpacked_and_the_same_gives_the_same_bytes(name: str, voice: Voice, notes: Notes) -> None:
+    packed = pack(name, voice, notes)
+    assert unpack(packed) == (name, voice, notes)
     assert pack(*unpack(packed)) == packed
 
 
 def test_a_library_gives_what_another_one_took(tmp_path: Path) -> None:
     here, there = VoiceLibrary(tmp_path / "here"), VoiceLibrary(tmp_path / "there")
-    here.save("Anna", ANNA)
-    name, voice = unpack(pack("Anna", here.load("Anna")))
-    there.save(name, voice)
-    assert there.load("anna") == here.load("anna")
-    assert pack("Anna", there.load("anna")) == pack("Anna", here.load("anna"))
+    here.save("Anna", ANNA, NOTES)
+    there.save(*unpack(pack("Anna", *here.load_noted("Anna"))))
+    assert there.load_noted("anna") == here.load_noted("anna") == (ANNA, NOTES)
+    assert pack("Anna", *there.load_noted("anna")) == pack("Anna", ANNA, NOTES)
 
 
 def test_an_archive_unpacked_by_hand_is_a_voice_of_the_library(tmp_path: Path) -> None:
@@ -79,8 +82,8 @@ def test_an_archive_packed_by_hand_is_welcome() -> None:
         "anna/prompt.wav": b"RIFF" * 100,
         "anna/voice.json": description(prompt="prompt.wav", transcript="x"),
     }
-    name, voice = unpack(archive_of(files, zipfile.ZIP_DEFLATED))
-    assert name == "anna"
+    name, voice, notes = unpack(archive_of(files, zipfile.ZIP_DEFLATED))
+    assert (name, notes) == ("anna", Notes())
     assert voice == Voice(prompt=Prompt(Clip(b"RIFF" * 100, "prompt.wav"), "x"))
 
 
@@ -156,7 +159,9 @@ def test_a_newer_version_asks_for_an_upgrade() -> None:
         unpack(archive_of({"anna/voice.json": json.dumps({"version": 2}).encode()}))
 
 
-@pytest.mark.parametrize("content", [b"", b"[]", b"\xff", b"[" * 100_000, description(style=1), bytes(2 << 20)])
+@pytest.mark.parametrize(
+    "content", [b"", b"[]", b"\xff", b"[" * 100_000, description(style=1), description(consent=["x"]), bytes(2 << 20)]
+)
 def test_a_damaged_description_is_refused(content: bytes) -> None:
     with pytest.raises(RequestError):
         unpack(archive_of({"anna/voice.json": content}))
@@ -168,7 +173,7 @@ def test_a_damaged_archive_is_refused_or_gives_a_voice(data: st.DataObject) -> N
     for place in data.draw(st.lists(st.integers(0, len(packed) - 1), min_size=1, max_size=4)):
         packed[place] = data.draw(st.integers(0, 255))
     try:
-        name, voice = unpack(bytes(packed))
+        name, voice, _ = unpack(bytes(packed))
     except RequestError:
         return
     assert name

@@ -6,6 +6,7 @@
     ├── ModelError      damaged, or failed while running
     ├── RemoteError     cannot reach the server
     │   ├── RemoteRefused   the server said no
+    │   ├── RemoteTimeout   the server did not answer in time
     │   └── RemoteCut       the server stopped before the end
     └── DeviceError     loudspeaker, disk, accelerator
 
@@ -42,6 +43,10 @@ class RemoteRefused(RemoteError):
     def __init__(self, message: str, status: int) -> None:
         super().__init__(message)
         self.status = status
+
+
+class RemoteTimeout(RemoteError):
+    """A server did not answer in time."""
 
 
 class RemoteCut(RemoteError):

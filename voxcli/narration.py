@@ -1,44 +1,75 @@
 """A text spoken part by part: sentences by an engine in one voice, pauses as real silence."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import closing
 from dataclasses import replace
 
-from voxcli.audio.chunk import AudioChunk, silence
+from voxcli.audio.chunk import AudioChunk, Samples, check_rate
 from voxcli.audio.encode import encoded
 from voxcli.audio.format import AudioFormat
+from voxcli.audio.seams import Seams
 from voxcli.speech import Clip, Engine, Prompt, Speech, SynthesisRequest, Voice
-from voxcli.text.marks import Pause
+from voxcli.text.characters import CLAUSE_MARKS, CLOSERS
+from voxcli.text.marks import Part, Pause
 
 _ENOUGH_SECONDS = 3.0
 """Of speech, to know a voice again."""
+
+_GOING_ON = tuple(set(CLAUSE_MARKS) - set(":："))
+"""What is at the end of a piece if its sentence was too long for one. After a colon a gap does no harm."""
 
 
 class Narrator:
     """Speaks the parts of one text, one after another."""
 
-    def __init__(self, speak: Callable[[str], Speech]) -> None:
-        """speak: what an engine makes of one sentence."""
+    def __init__(self, speak: Callable[[str], Speech], *, gap_seconds: float | None = None, even: bool = False) -> None:
+        """
+        Args:
+            speak: what an engine makes of one sentence.
+            gap_seconds: of silence between two sentences; None leaves it to the engine.
+            even: sentences differ in loudness, and may begin and end with a click: mend that.
+        """
         self._speak = speak
-        self._sample_rate: int | None = None
+        self._gap_seconds = gap_seconds
+        self._even = even
+        self._seams: Seams | None = None
+        self._sample_rate = 0
         self._owed_seconds = 0.0  # of silence, until the engine's first chunk tells the sample rate
+        self._goes_on = False
 
-    def stream(self, part: str | Pause) -> Speech:
-        if isinstance(part, Pause):
-            self._owed_seconds += part.seconds
-            if self._sample_rate:
-                yield self._owed_silence(self._sample_rate)
-            return
-        with closing(self._speak(part)) as chunks:
-            for chunk in chunks:
-                self._sample_rate = chunk.sample_rate
-                if self._owed_seconds:
-                    yield self._owed_silence(chunk.sample_rate)
-                yield chunk
+    def stream(self, parts: Iterable[Part]) -> Speech:
+        """Speak all parts, each as soon as it is there. Of the quiet at the end of one, some may wait for the next."""
+        for part in parts:
+            yield from self._paused(part.seconds) if isinstance(part, Pause) else self._spoken(part)
+        if self._seams:
+            yield from self._chunks(self._seams.finish())
 
-    def _owed_silence(self, sample_rate: int) -> AudioChunk:
-        seconds, self._owed_seconds = self._owed_seconds, 0.0
-        return silence(seconds, sample_rate)
+    def _paused(self, seconds: float) -> Speech:
+        if self._seams:
+            yield from self._chunks(self._seams.pause(seconds))
+        else:
+            self._owed_seconds += seconds
+
+    def _spoken(self, text: str) -> Speech:
+        # The silence first: while it is played, the engine can begin.
+        if self._seams:
+            yield from self._chunks(self._seams.begin(goes_on=self._goes_on))
+        self._goes_on = text.rstrip(CLOSERS).endswith(_GOING_ON)
+        with closing(self._speak(text)) as sound:
+            for chunk in sound:
+                if not self._seams:
+                    self._sample_rate = chunk.sample_rate
+                    self._seams = Seams(chunk.sample_rate, gap_seconds=self._gap_seconds, even=self._even)
+                    yield from self._chunks(self._seams.pause(self._owed_seconds))
+                    self._seams.begin(goes_on=False)
+                check_rate(chunk, self._sample_rate)
+                yield from self._chunks(self._seams.feed(chunk.samples))
+        if self._seams:
+            yield from self._chunks(self._seams.end())
+
+    def _chunks(self, samples: Samples) -> Speech:
+        if len(samples):
+            yield AudioChunk(samples, self._sample_rate)
 
 
 class SteadyVoice:
@@ -51,7 +82,8 @@ class SteadyVoice:
         self._engine = engine
         self._heard: list[AudioChunk] = []
         self._said: list[str] = []
-        self._anchor: Voice | None = None
+        self.drawn: Voice | None = None
+        """The voice that the engine drew, once it has spoken."""
 
     def stream(self, request: SynthesisRequest) -> Speech:
         """Speak as the engine does, after the first sentence in the voice of that one."""
@@ -59,7 +91,7 @@ class SteadyVoice:
         if not self._engine.draws_voices or voice.name or voice.reference or voice.prompt:
             return self._engine.stream(request)
         # A voice is carried on at its own pace; only what is heard outside is faster or slower.
-        chunks = self._spoken(replace(request, speed=1.0, voice=self._anchor or voice))
+        chunks = self._spoken(replace(request, speed=1.0, voice=self.drawn or voice))
         if request.speed == 1:
             return chunks
         from voxcli.audio.tempo import retimed  # loads libav, which only other speeds need
@@ -75,7 +107,7 @@ class SteadyVoice:
                 yield chunk
         if not known:
             self._said.append(request.text)
-            self._anchor = self._new_anchor()
+            self.drawn = self._new_anchor()
 
     def _new_anchor(self) -> Voice:
         clip = Clip(b"".join(encoded(iter(self._heard), AudioFormat.WAV)), "the voice so far.wav")

@@ -12,10 +12,11 @@ from tests.program import STRICT, Done, Run
 
 @pytest.fixture
 def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """No settings, no voices, no loudspeaker."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("VOXCLI_", "PULSE_"))}
+    """No settings, no voices, no models, no loudspeaker."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("VOXCLI_", "PULSE_", "HF_"))}
     home = tmp_path_factory.mktemp("home")
-    return kept | {"VOXCLI_HOME": str(home), "PYTHONWARNINGS": STRICT, "PYTHONUTF8": "1"}
+    own = {"VOXCLI_HOME": str(home), "HF_HOME": str(home / "hf")}
+    return kept | own | {"PYTHONWARNINGS": STRICT, "PYTHONUTF8": "1"}
 
 
 @pytest.fixture

@@ -1,7 +1,10 @@
 """`voxcli clone`: a recording becomes a voice."""
 
 import json
+import subprocess
 import sys
+from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +27,9 @@ from voxcli.voices import VoiceLibrary
 
 @pytest.fixture
 def library(environment: dict[str, str]) -> VoiceLibrary:
-    return VoiceLibrary(Path(environment["VOXCLI_HOME"]) / "voices")
+    home = Path(environment["VOXCLI_HOME"])
+    environment["HF_HUB_CACHE"] = str(home / "hub")  # which models are here makes a difference
+    return VoiceLibrary(home / "voices")
 
 
 @pytest.fixture
@@ -185,6 +190,83 @@ def test_what_makes_no_sense_is_refused_before_anything_is_kept(
     assert not library.folder.exists()
 
 
+def test_silence_at_the_ends_of_a_recording_is_not_kept(run: Run, library: VoiceLibrary, tmp_path: Path) -> None:
+    samples, rate = soundfile.read(BytesIO(spoken_wav()), dtype="int16")
+    silence = np.zeros(2 * rate, np.int16)
+    whole = np.concatenate([silence, samples, silence])
+    soundfile.write(tmp_path / "long.flac", whole, rate)
+    done = run("clone", "--prompt", "long.flac")
+    assert done.returncode == 0, said(done)
+    assert "long.flac: 3.9 s of silence at its ends are left out" in said(done)
+    assert "warning" not in said(done)
+    clip = library.load("long").reference
+    assert clip
+    assert clip.name == "reference.wav"
+    kept, kept_rate = soundfile.read(BytesIO(clip.data), dtype="int16")
+    assert kept_rate == rate
+    assert whole.tobytes().find(kept.tobytes()) % 2 == 0  # a piece of it, sample by sample
+    assert np.trim_zeros(samples).tobytes() in kept.tobytes()
+    (tmp_path / "short.wav").write_bytes(clip.data)
+    assert run("clone", "--prompt", "short.wav").returncode == 0
+    assert library.load("short").reference == clip
+
+
+V1, V2 = "voxcpm-1.5", "voxcpm-2"
+
+
+@pytest.mark.parametrize("ways", [["--model"], ["--device", "cpu", "say this", "-o", "x.wav", "--model"]])
+def test_for_a_model_that_needs_the_words_nothing_is_kept_without_them(
+    run: Run, library: VoiceLibrary, ref: Path, checkpoints: Callable[[str], Path], ways: list[str]
+) -> None:
+    done = run("clone", "--prompt", "ref.wav", *ways, checkpoints(V1))
+    assert done.returncode == 4, said(done)
+    for way in (V1, "--prompt-text TEXT", "--prompt-text-file FILE", "ref.txt beside it", "--no-prompt-text"):
+        assert way in said(done)
+    assert not library.folder.exists()
+    assert not ref.with_name("x.wav").exists()
+
+
+def test_the_model_of_the_settings_counts_too_and_torch_is_not_needed_to_know_it(
+    library: VoiceLibrary, ref: Path, environment: dict[str, str], checkpoints: Callable[[str], Path]
+) -> None:
+    (ref.parent / "voxcli.toml").write_text(f"model = '{checkpoints(V1)}'\n")
+    program = "import sys; sys.modules['torch'] = None; from voxcli.cli.app import run; sys.exit(run(sys.argv[1:]))"
+    command = [sys.executable, "-c", program, "clone", "--prompt", "ref.wav"]
+    done = subprocess.run(command, env=environment, cwd=ref.parent, capture_output=True, check=False)
+    assert done.returncode == 4, said(done)
+    assert "needs the words" in said(done)
+    done = subprocess.run([*command, "--model", "espeak"], env=environment, cwd=ref.parent, check=False)
+    assert done.returncode == 0
+    assert library.names() == ["ref"]
+
+
+@pytest.mark.parametrize(
+    ("family", "arguments"), [(V2, []), (V1, ["--prompt-text", "words"]), (V1, ["--no-prompt-text"])]
+)
+def test_for_a_model_that_can_do_without_or_that_gets_the_words_it_is_kept(
+    run: Run, library: VoiceLibrary, ref: Path, checkpoints: Callable[[str], Path], family: str, arguments: list[str]
+) -> None:
+    done = run("clone", "--prompt", "ref.wav", "--model", checkpoints(family), *arguments)
+    assert done.returncode == 0, said(done)
+    assert library.names() == ["ref"]
+
+
+def test_a_model_that_is_not_there_is_no_model_to_keep_a_voice_for(run: Run, library: VoiceLibrary, ref: Path) -> None:
+    done = run("clone", "--prompt", "ref.wav", "--model", V1)
+    assert done.returncode == 3
+    assert f"voxcli models pull {V1}" in said(done)
+    assert library.names() == []
+
+
+def test_a_voice_kept_without_words_is_refused_by_a_model_that_needs_them(
+    run: Run, library: VoiceLibrary, ref: Path, checkpoints: Callable[[str], Path]
+) -> None:
+    library.save("anna", Voice(reference=Clip(ref.read_bytes(), "ref.wav")))
+    done = run("say", "hello", "--voice", "anna", "--model", checkpoints(V1), "-o", "x.wav")
+    assert done.returncode == 4
+    assert "--prompt-text" in said(done)
+
+
 def test_words_that_cannot_be_read_are_refused(ref: Path) -> None:
     for given, reason in (
         (RecordingOptions(ref, transcript=" "), "--prompt-text is empty"),
@@ -205,4 +287,4 @@ def test_settings_for_speaking_do_not_stand_in_the_way(run: Run, library: VoiceL
 def test_it_takes_whatever_say_takes_but_for_the_voice() -> None:
     command: Any = typer.main.get_command(app)
     own, says = ({param.name for param in command.commands[name].params} for name in ("clone", "say"))
-    assert says - own <= {"voice", "ref_audio", "prompt_audio", "prompt_text"}
+    assert says - own <= {"voice", "ref_audio", "ref_text", "ref_lang", "prompt_audio", "prompt_text"}

@@ -12,6 +12,7 @@ import pytest
 import soundfile
 
 from tests.program import Run, said
+from tests.pulse import PulseServer
 from tests.sound import read_by_three
 
 Checkpoints = Callable[[str], Path]
@@ -32,11 +33,44 @@ def test_each_sentence_after_the_first_is_carried_on(run: Run, tmp_path: Path, c
     assert np.abs(both[len(one) :] - other[: len(both) - len(one)]).max() > 0.01
 
 
-def test_events_tell_of_each_patch(run: Run, checkpoints: Checkpoints) -> None:
+def test_the_second_sentence_is_begun_while_the_first_is_heard(
+    environment: dict[str, str], checkpoints: Checkpoints, pulse: PulseServer
+) -> None:
+    patches, seconds = 25, 2.0  # of a sentence
+    length = ["--min-len", str(patches), "--max-len", str(patches)]
+    model = ["--model", str(checkpoints("voxcpm-0.5b")), *QUICK, "--seed", "7", *length]
+    command = [sys.executable, "-m", "voxcli", "say", "你好。再见。", "--play", "--json", *model]
+    with (
+        pulse.recording("speaker44") as recording,
+        subprocess.Popen(command, env=environment | pulse.client("speaker44"), stdout=subprocess.PIPE) as process,
+    ):
+        assert process.stdout
+        made = 0.0
+        while made <= seconds:
+            made = json.loads(process.stdout.readline()).get("audio_seconds", 0.0)
+        assert recording.sounding_seconds < seconds
+        events = [json.loads(line) for line in process.stdout]
+    assert events[-1]["audio_seconds"] == 2 * seconds
+    assert recording.sounding_seconds > 1.5 * seconds
+
+
+def test_sentences_go_over_into_silence_without_a_click(run: Run, tmp_path: Path, checkpoints: Checkpoints) -> None:
+    arguments = ["--model", checkpoints("voxcpm-0.5b"), *SHORT]
+    for name, text in (("both", "你好。再见。"), ("one", "你好。")):
+        done = run("say", text, *arguments, "--gap", "0.5", "-o", f"{name}.wav")
+        assert done.returncode == 0, said(done)
+    (both, rate), (one, _) = (soundfile.read(tmp_path / f"{name}.wav") for name in ("both", "one"))
+    np.testing.assert_array_equal(both[: len(one)], one)
+    assert abs(one[-1]) > 0.01
+    assert abs(both[len(one)] - one[-1]) < 0.01
+    assert np.count_nonzero(both[len(one) : len(one) + rate // 2]) <= 0.005 * rate
+
+
+def test_events_tell_of_each_chunk(run: Run, checkpoints: Checkpoints) -> None:
     done = run("say", "你好", "--model", checkpoints("voxcpm-0.5b"), *SHORT, "-o", "x.wav", "--json")
     events = [json.loads(line) for line in done.stdout.splitlines()]
     assert [event["event"] for event in events][:3] == ["loading", "first_audio", "chunk"]
-    assert (events[-1]["event"], events[-1]["chunks"], events[-1]["audio_seconds"]) == ("done", 3, 0.24)
+    assert (events[-1]["event"], events[-1]["chunks"], events[-1]["audio_seconds"]) == ("done", 4, 0.24)
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -51,7 +85,7 @@ def test_a_signal_stops_it_within_a_patch_and_keeps_what_was_said(
         chunks = 0
         for line in process.stdout:
             chunks += json.loads(line)["event"] == "chunk"
-            if chunks == 3:
+            if chunks == 4:  # three patches, of which the first comes in two
                 process.send_signal(number)
         assert process.wait(timeout=30) == code
     by_wave, by_soundfile, by_av = read_by_three(path)

@@ -3,27 +3,31 @@
 import json
 import sys
 import zipfile
+from datetime import date
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 
+import voxcli
 from tests.clips import WORDS, spoken_wav
 from tests.program import Run, said
 from tests.pulse import PulseServer
 from tests.screen import run_on_terminal
 from tests.sound import seconds_of
 from voxcli.speech import Clip, Prompt, Voice
-from voxcli.voices import VoiceLibrary
+from voxcli.voices import Notes, VoiceLibrary
 from voxcli.voices.archive import pack
+
+NOTES = Notes(consent="Anna said yes.", created="2025-12-31", voxcli="0.0.9")
 
 
 @pytest.fixture
 def library(environment: dict[str, str]) -> VoiceLibrary:
     """With two voices."""
     library = VoiceLibrary(Path(environment["VOXCLI_HOME"]) / "voices")
-    library.save("Anna", Voice(style="calm", prompt=Prompt(Clip(spoken_wav(), "a.wav"), WORDS)))
+    library.save("Anna", Voice(style="calm", prompt=Prompt(Clip(spoken_wav(), "a.wav"), WORDS)), NOTES)
     library.save("王小明", Voice(reference=Clip(b"damaged", "b.wav")))
     return library
 
@@ -35,11 +39,11 @@ def settings(environment: dict[str, str]) -> Path:
 
 def test_a_voice_is_shown_with_all_that_is_known_of_it(run: Run, library: VoiceLibrary) -> None:
     text = run("voices", "show", "anna").stdout.decode()
-    for part in ("Anna", "22050 Hz", WORDS, "calm", str(library.folder / "Anna")):
+    for part in ("Anna", "22050 Hz", WORDS, "calm", "Anna said yes.", "2025-12-31", str(library.folder / "Anna")):
         assert part in text
     card = json.loads(run("voices", "show", "王小明", "--json").stdout)
     assert card["name"] == "王小明"
-    assert card["prompt"] is None
+    assert card["prompt"] is card["consent"] is None
     assert card["reference"]["bytes"] == 7
     assert "cannot be read" in card["reference"]["remarks"][0]
     done = run("voices", "show", "ana")
@@ -55,10 +59,14 @@ def test_a_voice_is_added_from_a_recording_or_from_a_description(
     assert done.returncode == 0, said(done)
     prompt = Prompt(Clip(spoken_wav(), "prompt.wav"), WORDS)
     assert library.load("bob") == Voice(style="slow", prompt=prompt)
-    assert run("voices", "add", "old", "--instruct", "an old man").returncode == 0
-    assert library.load("old") == Voice(style="an old man")
+    assert run("voices", "add", "old", "--instruct", "an old man", "--consent", " he\nagreed ").returncode == 0
+    voice, notes = library.load_noted("old")
+    assert voice == Voice(style="an old man")
+    assert notes == Notes(consent="he agreed", created=notes.created, voxcli=voxcli.__version__)
+    assert notes.created
+    assert date.fromisoformat(notes.created) <= date.today()
     assert run("voices", "add", "bob", "--prompt", "ref.wav").returncode == 4
-    for arguments in ([], ["--prompt-text", "words", "--instruct", "slow"]):
+    for arguments in ([], ["--prompt-text", "words", "--instruct", "slow"], ["--instruct", "old", "--consent", " "]):
         assert run("voices", "add", "nobody", *arguments).returncode == 2
     assert library.find("nobody") is None
 
@@ -86,13 +94,13 @@ def test_on_a_terminal_it_asks_before_it_removes(
 def test_what_is_exported_here_is_imported_there(run: Run, library: VoiceLibrary, tmp_path: Path) -> None:
     anna, there = library.load("anna"), VoiceLibrary(tmp_path / "there" / "voices")
     assert run("voices", "export", "anna").returncode == 0
-    assert (tmp_path / "Anna.voxvoice").read_bytes() == pack("Anna", anna)
+    assert (tmp_path / "Anna.voxvoice").read_bytes() == pack("Anna", anna, NOTES)
     elsewhere = {"VOXCLI_HOME": str(tmp_path / "there")}
     done = run("voices", "import", "Anna.voxvoice", env=elsewhere)
     assert "--voice Anna" in said(done)
-    assert there.load("anna") == anna
+    assert there.load_noted("anna") == (anna, NOTES)
     packed = run("voices", "export", "ANNA", "-o", "-")
-    assert packed.stdout == pack("Anna", anna)
+    assert packed.stdout == pack("Anna", anna, NOTES)
     assert run("voices", "import", "-", "--name", "克莱", env=elsewhere, stdin=packed.stdout).returncode == 0
     assert there.names() == ["Anna", "克莱"]
     done = run("voices", "import", "Anna.voxvoice", env=elsewhere)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from voxcli.audio.chunk import AudioChunk
 
-_FRAME_SECONDS = 0.02
+FRAME_SECONDS = 0.02
 """Shorter than any pause, longer than a period of the deepest voice."""
 _FLOOR_DBFS = -96.0
 """Where 16 bits end; digital silence is given this level."""
@@ -51,9 +51,14 @@ class Report:
         return self.speech_dbfs - self.noise_dbfs
 
     @property
+    def silent(self) -> bool:
+        """Whether there is nobody in it who could be imitated."""
+        return self.speech_dbfs <= _SILENT_DBFS
+
+    @property
     def remarks(self) -> tuple[str, ...]:
         """What is wrong, each with what to do about it; empty when all is well."""
-        if self.speech_dbfs <= _SILENT_DBFS:
+        if self.silent:
             return ("It is silent. Check the microphone and record again.",)
         return (*_length_remarks(self), *_level_remarks(self))
 
@@ -62,7 +67,7 @@ def inspect(chunk: AudioChunk) -> Report:
     """Measure a clip. Takes any samples, even none; half a minute takes some 50 ms."""
     samples = np.clip(np.asarray(chunk.samples, np.float64), -1.0, 1.0)
     loudness = np.abs(samples)
-    levels = _frame_levels(samples, max(1, round(_FRAME_SECONDS * chunk.sample_rate)))
+    levels = frame_levels(samples, max(1, round(FRAME_SECONDS * chunk.sample_rate)))
     (sounding,) = np.nonzero(levels > _FLOOR_DBFS)
     recorded = levels[sounding[0] : sounding[-1] + 1] if len(sounding) else np.array([_FLOOR_DBFS])
     # Percentiles and not extremes, so that neither a click nor a lost packet sets the scale.
@@ -76,16 +81,22 @@ def inspect(chunk: AudioChunk) -> Report:
         speech_dbfs=_dbfs(float(np.mean(10 ** (levels[speaking] / 10)))) if spoken else _FLOOR_DBFS,
         noise_dbfs=float(noise),
         clipped_fraction=float(np.mean(loudness >= _CLIPPED_FROM)) if len(samples) else 0.0,
-        leading_silence_seconds=int(speaking[0]) * _FRAME_SECONDS if spoken else chunk.seconds,
-        trailing_silence_seconds=int(len(levels) - 1 - speaking[-1]) * _FRAME_SECONDS if spoken else 0.0,
+        leading_silence_seconds=int(speaking[0]) * FRAME_SECONDS if spoken else chunk.seconds,
+        trailing_silence_seconds=int(len(levels) - 1 - speaking[-1]) * FRAME_SECONDS if spoken else 0.0,
     )
 
 
-def _frame_levels(samples: NDArray[np.float64], frame: int) -> NDArray[np.float64]:
-    """Return the level of each frame in dBFS, a constant offset taken off; the last is filled up if it is short."""
+def frame_levels(samples: NDArray[np.floating], frame: int) -> NDArray[np.float64]:
+    """Return the level of each frame in dBFS, a constant offset taken off; the last is filled up if it is short.
+
+    Args:
+        samples: (n,), within [-1, 1].
+        frame: its length in samples.
+    """
     if len(samples) == 0:
         return np.zeros(0)
-    frames = np.pad(samples, (0, -len(samples) % frame), "edge").reshape(-1, frame)
+    whole = np.pad(np.asarray(samples, np.float64), (0, -len(samples) % frame), "edge")
+    frames = whole.reshape(-1, frame)
     return np.asarray(10 * np.log10(np.maximum(frames.var(axis=1), 10 ** (_FLOOR_DBFS / 10))))
 
 

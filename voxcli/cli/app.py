@@ -10,7 +10,7 @@ import typer
 from typer.exceptions import TyperException
 
 import voxcli
-from voxcli.cli import clone, config, devices, doctor, models, say, voices
+from voxcli.cli import clone, config, devices, doctor, keys, models, say, voices
 from voxcli.cli.console import Words, printable
 from voxcli.cli.exits import MEANINGS, ExitCode, exit_code
 from voxcli.cli.groups import grouped
@@ -37,6 +37,7 @@ app.add_typer(models.app)
 app.command("devices")(devices.devices)
 app.command("doctor")(doctor.doctor)
 app.add_typer(config.app)
+app.add_typer(keys.app)
 
 
 def _version(wanted: bool) -> None:

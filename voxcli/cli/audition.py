@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from voxcli.audio.chunk import silence
 from voxcli.audio.pcm import amplified
 from voxcli.cli.engine_options import EngineOptions
-from voxcli.cli.speech_options import DeliveryOptions
+from voxcli.cli.speech_options import ReadingOptions
 from voxcli.sinks import Target, ToSpeaker, open_sink
 from voxcli.sinks.base import Sink
 from voxcli.speech import Engine, Sampling, SynthesisRequest, Voice
@@ -27,18 +27,12 @@ class Audition:
     text: str | None
     engine: EngineOptions
     sampling: Sampling
-    delivery: DeliveryOptions
+    delivery: ReadingOptions
     targets: list[Target]
 
     def request(self, voice: Voice) -> SynthesisRequest:
-        return SynthesisRequest(
-            text=self.text or default_line(voice, self.delivery.language),
-            voice=voice,
-            sampling=self.sampling,
-            language=self.delivery.language,
-            speed=self.delivery.speed,
-            normalize=self.delivery.normalize,
-        )
+        text = self.text or default_line(voice, self.delivery.language)
+        return self.delivery.request(text, voice, self.sampling)
 
 
 def default_line(voice: Voice, language: str | None) -> str:

@@ -4,7 +4,8 @@ import sys
 from contextlib import nullcontext
 from dataclasses import fields
 from json import dumps
-from typing import Annotated, Any, TextIO
+from pathlib import Path
+from typing import Annotated, TextIO
 
 import typer
 
@@ -19,7 +20,12 @@ EXAMPLES = """Examples:
 
 voxcli clone --prompt ref.wav
 
-voxcli clone --prompt ref.wav --prompt-text "What is said in it." --name anna "Hello from my new voice" --play"""
+voxcli clone --prompt ref.wav --prompt-text "What is said in it." --name anna "Hello from my new voice" --play
+
+voxcli clone --record 10 --consent "It is me." --name me"""
+
+_ABOUT_THE_VOICE = {"name", "force", "model", *(field.name for field in fields(RecordingOptions))}
+_ABOUT_BOTH = {field.name for field in fields(MannersOptions)}
 
 
 @grouped
@@ -43,23 +49,25 @@ def clone(
     """Keep the voice of a recording under a name, and say a text with it if there is one.
 
     Without --name, the voice is called like the file. --force replaces a voice or a file that is there already.
+    Silence at both ends of the recording is left out.
     """
     from voxcli.cli.cloning import keep
     from voxcli.cli.report import open_report
-    from voxcli.voices.names import name_from
 
-    if source.recording is None:
-        raise typer.BadParameter("Name a recording, as in: voxcli clone --prompt ref.wav", param_hint="--prompt")
-    name = name or name_from(source.recording.stem)
-    if name is None:
-        raise typer.BadParameter(f"No voice can be called like {source.recording}. Choose one.", param_hint="--name")
+    if source.recording is None and source.record_seconds is None:
+        raise typer.BadParameter(
+            "Name a recording, as in: voxcli clone --prompt ref.wav. Or make one with --record 10.",
+            param_hint="--prompt",
+        )
+    name = name or _name_after(source.recording)
     speaking = bool(text or file)
     if not speaking:
-        _check_nothing_is_for_speaking(context, delivery, engine, sampling, out)
+        _refuse_what_is_for_speaking(context)
+    delivery.check_gap(context, no_split=no_split)
     words = Words(quiet=manners.quiet or manners.json)
     events = _events_stream(out, speaking) if manners.json else None
     with open_report(words, events) if events else nullcontext():
-        kept = keep(name, source, words, overwrite=out.force)
+        kept = keep(name, source, words, overwrite=out.force, for_model=_needing_words(engine))
     if events:
         _tell(events, kept)
     if speaking:
@@ -67,13 +75,35 @@ def clone(
         say.say(context, who, delivery, engine, sampling, out, manners, text, file, markdown, no_split)
 
 
-def _check_nothing_is_for_speaking(context: typer.Context, *groups: Any) -> None:
-    """Refuse what would have no effect."""
-    of_groups = (field.name for group in groups for field in fields(group))
-    for name in (*of_groups, "markdown", "no_split", "denoise"):
-        if name != "force" and on_command_line(context, name):
-            flag = "--" + name.replace("_", "-")
-            raise typer.BadParameter("This is about speaking, and there is nothing to say. Add it.", param_hint=flag)
+def _name_after(recording: Path | None) -> str:
+    from voxcli.voices.names import name_from
+
+    if recording is None:
+        raise typer.BadParameter("Say what the voice is to be called.", param_hint="--name")
+    if (name := name_from(recording.stem)) is None:
+        raise typer.BadParameter(f"No voice can be called like {recording}. Choose one.", param_hint="--name")
+    return name
+
+
+def _refuse_what_is_for_speaking(context: typer.Context) -> None:
+    for option in context.command.params:
+        name = option.name or ""
+        if name not in _ABOUT_THE_VOICE | _ABOUT_BOTH and on_command_line(context, name):
+            raise typer.BadParameter(
+                "This is about speaking, and there is nothing to say. Add it.", param_hint=option.opts[0]
+            )
+
+
+def _needing_words(engine: EngineOptions) -> str | None:
+    """Name the model that is to speak, if it imitates no clip without its words."""
+    from voxcli.cli.settings import model_library
+    from voxcli.engines import BUILTIN_MODEL
+    from voxcli.voxcpm.config import Architecture, read_config
+
+    model = engine.name()
+    if engine.remote or model == BUILTIN_MODEL:
+        return None
+    return model if read_config(model_library().load(model)).architecture is Architecture.V1 else None
 
 
 def _events_stream(out: OutputOptions, speaking: bool) -> TextIO:

@@ -1,52 +1,63 @@
-"""From a recording to a voice in the library: read, judged, joined with its words, kept."""
+"""From a recording to a voice in the library: read or made, judged, joined with its words, kept."""
 
 import shlex
+from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import typer
 
+import voxcli
 from voxcli.audio.chunk import AudioChunk
-from voxcli.audio.decode import decode
+from voxcli.audio.decode import MAX_BYTES, decode
 from voxcli.audio.inspect import inspect
-from voxcli.cli.asking import ask, can_ask
+from voxcli.audio.pcm import to_int16
+from voxcli.audio.trim import trimmed
+from voxcli.audio.wav import growing_header
 from voxcli.cli.console import Words
-from voxcli.cli.files import read_at_most, read_clip
+from voxcli.cli.files import read_clip
 from voxcli.cli.recording_options import RecordingOptions
-from voxcli.cli.settings import find_user_places
-from voxcli.cli.source import TextDecoder
+from voxcli.cli.settings import voice_library
+from voxcli.cli.transcript import find_transcript, ways_to_give_it
 from voxcli.errors import RequestError
 from voxcli.speech import Clip, Prompt, Voice
-from voxcli.voices import VoiceLibrary
-
-if TYPE_CHECKING:
-    from voxcli.audio.inspect import Report
-
-_TRANSCRIPT_BYTES = 1 << 16
-"""Far more than anybody says in the longest clip."""
-_SILENT_DBFS = -60.0
-"""Nobody speaks this softly; there is no voice to imitate."""
-
-
-def user_library() -> VoiceLibrary:
-    return VoiceLibrary(find_user_places().voices)
+from voxcli.voices import Notes
+from voxcli.voices.names import check_name
 
 
 def how_to_use(name: str) -> str:
     return f'The voice {name} is kept. Use it with: voxcli say "..." --voice {shlex.quote(name)}'
 
 
-def keep(name: str, given: RecordingOptions, words: Words, *, overwrite: bool) -> str:
+def keep(name: str, given: RecordingOptions, words: Words, *, overwrite: bool, for_model: str | None = None) -> str:
     """Keep a voice, and return its name as it is written in the library.
 
+    Args:
+        for_model: a model that imitates no clip without its words.
+
     Raises:
-        RequestError: the clip or the name cannot be used; nothing was kept.
+        RequestError: the clip, its words or the name cannot be used; nothing was kept.
+        DeviceError: the microphone fails.
     """
-    library = user_library()
-    if not overwrite:
-        library.check_free(name)
-    voice = build_voice(given, words)
-    kept = library.save(name, voice, overwrite=overwrite)
+    if overwrite:
+        check_name(name)
+    else:
+        voice_library().check_free(name)
+    consent = _one_line(given.consent)
+    voice = build_voice(given, words, for_model)
+    return keep_voice(name, voice, words, overwrite=overwrite, consent=consent)
+
+
+def keep_voice(name: str, voice: Voice, words: Words, *, overwrite: bool, consent: str | None = None) -> str:
+    """Save a voice, say how it is used, and return its name as it is written in the library.
+
+    Args:
+        consent: who allowed it.
+
+    Raises:
+        RequestError: the name cannot be used.
+    """
+    notes = Notes(consent=consent, created=date.today().isoformat(), voxcli=voxcli.__version__)
+    kept = voice_library().save(name, voice, notes, overwrite=overwrite)
     words.note(how_to_use(kept))
     if voice.reference and not voice.prompt:
         words.note(
@@ -57,77 +68,99 @@ def keep(name: str, given: RecordingOptions, words: Words, *, overwrite: bool) -
     return kept
 
 
-def judge(clip: Clip, label: str, words: Words) -> None:
-    """Warn of what is wrong with a clip.
+def build_voice(given: RecordingOptions, words: Words, for_model: str | None = None) -> Voice:
+    """Read or make a recording, judge it and join it with its words.
 
     Raises:
-        RequestError: nobody can be imitated after it.
+        RequestError: there is no voice in it, or the words cannot be read, or are missing.
+        DeviceError: the microphone fails.
     """
-    report = measure(clip, label)
-    if report.speech_dbfs <= _SILENT_DBFS:
-        raise RequestError(f"{label} is silent: there is no voice in it. Check the microphone and record again.")
-    for remark in report.remarks:
-        words.warning(f"{label}: {remark}")
-
-
-def measure(clip: Clip, label: str) -> "Report":
-    """Decode a clip and measure it.
-
-    Raises:
-        RequestError: it cannot be decoded, or is too long.
-    """
-    sound: AudioChunk = decode(clip.data, name=label)
-    return inspect(sound)
-
-
-def build_voice(given: RecordingOptions, words: Words) -> Voice:
-    """Read a recording, judge it and join it with its words.
-
-    Raises:
-        RequestError: there is no voice in it, or the words cannot be read.
-    """
+    _check_recording(given)
     style = (given.instruct or "").strip() or None
-    if given.recording is None:
-        if given.transcript or given.transcript_file:
-            raise typer.BadParameter("There are words but no clip that says them.", param_hint="--prompt")
-        if style is None:
-            raise typer.BadParameter("Give a recording, a description (--instruct), or both.", param_hint="--prompt")
+    if given.recording:
+        clip = _read_recording(given.recording, words)
+        transcript = _find_transcript(given, words, for_model)
+    elif given.record_seconds:
+        # First the words, which then stand on the screen to be read aloud.
+        transcript = _find_transcript(given, words, for_model)
+        clip = _make_recording(given.record_seconds, given.microphone, words)
+    else:
         return Voice(style=style)
-    clip = read_clip(given.recording)
-    judge(clip, str(given.recording), words)
-    transcript = _find_transcript(given, given.recording, words)
     if transcript:
         return Voice(style=style, prompt=Prompt(clip, transcript))
     return Voice(style=style, reference=clip)
 
 
-def _find_transcript(given: RecordingOptions, clip: Path, words: Words) -> str | None:
-    """Take the words from the option, from its file, from the file beside the clip, or ask for them."""
-    ways = (given.transcript is not None, given.transcript_file is not None, given.no_transcript)
-    if sum(ways) > 1:
-        raise typer.BadParameter("Say in one way only what the words are.", param_hint="--prompt-text")
-    if given.transcript is not None:
-        return _not_empty(given.transcript, "--prompt-text")
-    if given.transcript_file is not None:
-        return _not_empty(_read_transcript(given.transcript_file), str(given.transcript_file))
-    if given.no_transcript:
+def judge(sound: AudioChunk, label: str, words: Words) -> None:
+    """Warn of what is wrong with a recording.
+
+    Raises:
+        RequestError: nobody can be imitated after it.
+    """
+    report = inspect(sound)
+    if report.silent:
+        raise RequestError(f"{label} is silent: there is no voice in it. Check the microphone and record again.")
+    for remark in report.remarks:
+        words.warning(f"{label}: {remark}")
+
+
+def _check_recording(given: RecordingOptions) -> None:
+    """Refuse what does not go together, or would have no effect."""
+    if given.recording and given.record_seconds:
+        raise typer.BadParameter("Give a recording or make one, not both.", param_hint="--record")
+    if given.microphone and not given.record_seconds:
+        raise typer.BadParameter("Say how long to record, as in: --record 10", param_hint="--microphone")
+    if given.recording or given.record_seconds:
+        return
+    if given.transcript or given.transcript_file:
+        raise typer.BadParameter("There are words but no clip that says them.", param_hint="--prompt")
+    if not (given.instruct or "").strip():
+        raise typer.BadParameter(
+            "Give a recording, or make one (--record), or a description (--instruct).", param_hint="--prompt"
+        )
+
+
+def _read_recording(path: Path, words: Words) -> Clip:
+    """Return the file as it is, or what is left of it without the silence at its ends."""
+    clip, label = read_clip(path), str(path)
+    sound = decode(clip.data, name=label)
+    piece = trimmed(sound)
+    judge(piece, label, words)
+    if piece is sound:
+        return clip
+    shorter = _to_clip(piece, path.stem)
+    if len(shorter.data) > MAX_BYTES:  # five minutes at 192 kHz, once compressed
+        return clip
+    words.note(f"{label}: {sound.seconds - piece.seconds:.1f} s of silence at its ends are left out.")
+    return shorter
+
+
+def _make_recording(seconds: float, microphone: str | None, words: Words) -> Clip:
+    from voxcli.cli.recording import record
+
+    sound = trimmed(record(seconds, microphone, words))
+    judge(sound, "The recording", words)
+    return _to_clip(sound, "recording")
+
+
+def _to_clip(sound: AudioChunk, name: str) -> Clip:
+    data = to_int16(sound.samples)
+    return Clip(growing_header(sound.sample_rate, len(data)) + data, f"{name}.wav")
+
+
+def _find_transcript(given: RecordingOptions, words: Words, for_model: str | None) -> str | None:
+    transcript = find_transcript(given, words)
+    if transcript is None and for_model and not given.no_transcript:
+        raise RequestError(
+            f"{for_model} needs the words of a clip to imitate it. Give them {ways_to_give_it(given.recording)}. "
+            "VoxCPM2 needs no words: to keep the voice without them, use --no-prompt-text."
+        )
+    return transcript
+
+
+def _one_line(consent: str | None) -> str | None:
+    if consent is None:
         return None
-    beside = clip.with_suffix(".txt")
-    if beside != clip and beside.is_file() and (found := _read_transcript(beside)):
-        words.note(f"The words are taken from {beside}: {found} (--no-prompt-text leaves them out)")
-        return found
-    if can_ask():
-        return ask(words, f"What is said in {clip}? Enter if you do not know:") or None
-    return None
-
-
-def _read_transcript(path: Path) -> str:
-    data = read_at_most(path, _TRANSCRIPT_BYTES, "The words of a clip are a few lines.")
-    decoder = TextDecoder(str(path))
-    return " ".join((decoder.decode(data) + decoder.decode(b"")).split())
-
-
-def _not_empty(transcript: str, label: str) -> str:
-    if not transcript.strip():
-        raise RequestError(f"{label} is empty: there are no words in it. Use --no-prompt-text if you do not know them.")
-    return transcript.strip()
+    if not (line := " ".join(consent.split())):
+        raise typer.BadParameter("Say who allowed it, or leave this out.", param_hint="--consent")
+    return line

@@ -17,11 +17,10 @@ def models(incomplete: str) -> list[str]:
 
 
 def voices(incomplete: str) -> list[str]:
-    from voxcli.cli.settings import find_user_places
+    from voxcli.cli.settings import voice_library
     from voxcli.espeak.library import load_espeak
-    from voxcli.voices import VoiceLibrary
 
-    own = VoiceLibrary(find_user_places().voices).names()
+    own = voice_library().names()
     return _starting_with([*own, *sorted(load_espeak().voices)], incomplete)
 
 
@@ -38,6 +37,18 @@ def devices(incomplete: str) -> list[str]:
 
 def dtypes(incomplete: str) -> list[str]:
     return _starting_with(["auto", "float32", "bfloat16", "float16"], incomplete)
+
+
+def protocols(incomplete: str) -> list[str]:
+    from voxcli.cli.remote_options import AUTO, PROTOCOLS
+
+    return _starting_with([AUTO, *PROTOCOLS], incomplete)
+
+
+def remotes(incomplete: str) -> list[str]:
+    from voxcli.cli.settings import read_remotes, settings_files
+
+    return _starting_with(read_remotes(settings_files()), incomplete)
 
 
 def formats(incomplete: str) -> list[str]:

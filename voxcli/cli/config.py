@@ -32,6 +32,24 @@ def show(context: typer.Context, json: options.Json = False) -> None:
     write_lines([f"  {file}{'' if file.exists() else '  (not there)'}" for file in files])
 
 
+@app.command("profiles")
+def profiles(context: typer.Context, json: options.Json = False) -> None:
+    """Show the servers that have a name in the settings files, what is set for each, and which file says so."""
+    from dataclasses import asdict
+
+    from voxcli.cli.profiles import read_profiles
+
+    known = sorted(read_profiles(context, settings_files()).values(), key=lambda profile: profile.name)
+    if json:
+        write_json([asdict(profile) for profile in known])
+        return
+    rows = [["NAME", "ADDRESS", "SETTINGS", "FROM"]]
+    for profile in known:
+        settings = ", ".join(f"{name.replace('_', '-')} {_shown(value)}" for name, value in profile.settings.items())
+        rows.append([profile.name, profile.url, settings or "-", profile.origin])
+    write_table(rows)
+
+
 def _shown(value: Any) -> str:
     if value is None:
         return "-"

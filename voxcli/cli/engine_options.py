@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from voxcli.cli import complete, options
+from voxcli.cli.remote_options import RemoteOptions, only_here
 
 if TYPE_CHECKING:
     from voxcli.engines.settings import LocalSettings
@@ -60,7 +61,11 @@ Retries = Annotated[
 Device = Annotated[
     str,
     options.setting(
-        "--device", help="auto, cpu, cuda, cuda:N or mps.", autocompletion=complete.devices, rich_help_panel=_RUNNING
+        "--device",
+        help="auto, cpu, cuda, cuda:N or mps.",
+        autocompletion=complete.devices,
+        callback=only_here,
+        rich_help_panel=_RUNNING,
     ),
 ]
 Dtype = Annotated[
@@ -69,22 +74,40 @@ Dtype = Annotated[
         "--dtype",
         help="auto, float32, bfloat16 or float16.",
         autocompletion=complete.dtypes,
+        callback=only_here,
         rich_help_panel=_RUNNING,
     ),
 ]
 Quantize = Annotated[
     str | None,
-    options.setting("--quantize", metavar="int8", help="Faster, a little less exact.", rich_help_panel=_RUNNING),
+    options.setting(
+        "--quantize",
+        metavar="int8",
+        help="Faster, a little less exact.",
+        callback=only_here,
+        rich_help_panel=_RUNNING,
+    ),
 ]
 Threads = Annotated[
     int | None,
     options.setting(
-        "--threads", min=1, max=1024, help="Of the CPU. Default: what it can spare.", rich_help_panel=_RUNNING
+        "--threads",
+        min=1,
+        max=1024,
+        help="Of the CPU. Default: what it can spare.",
+        callback=only_here,
+        rich_help_panel=_RUNNING,
     ),
 ]
 LoraFolder = Annotated[
     Path | None,
-    typer.Option("--lora", metavar="FOLDER", help="A fine-tuned voice for this model.", rich_help_panel=_RUNNING),
+    typer.Option(
+        "--lora",
+        metavar="FOLDER",
+        help="A fine-tuned voice for this model.",
+        callback=only_here,
+        rich_help_panel=_RUNNING,
+    ),
 ]
 
 
@@ -113,8 +136,8 @@ class SamplingOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class EngineOptions:
-    """Which model speaks, and how it runs."""
+class EngineOptions(RemoteOptions):
+    """Which model speaks, here or on a server, and how it runs."""
 
     model: options.Model = None
     device: Device = "auto"
@@ -124,11 +147,11 @@ class EngineOptions:
     lora: LoraFolder = None
 
     def name(self) -> str:
-        """Name the model that will speak, for words."""
+        """Name the model or the server that will speak, for words."""
         from voxcli.cli.settings import model_library
         from voxcli.engines import best_model
 
-        return self.model or best_model(model_library())
+        return self.remote or self.model or best_model(model_library())
 
     def open(self) -> "Engine":
         """Make it ready. The caller closes what it gets."""
@@ -136,10 +159,13 @@ class EngineOptions:
         from voxcli.engines import open_engine
         from voxcli.voxcpm.threads import wait_asleep
 
+        if self.remote:
+            return open_engine(remote=self.server(self.model))
         wait_asleep(os.environ)  # which counts only before torch is loaded
         return open_engine(self.model, models=model_library(), settings=self._settings())
 
     def _settings(self) -> "LocalSettings":
+        from voxcli.cli.settings import find_user_places
         from voxcli.engines.settings import LocalSettings
 
         return LocalSettings(
@@ -148,4 +174,5 @@ class EngineOptions:
             quantize=self.quantize,
             threads=self.threads,
             lora=self.lora,
+            clips=find_user_places().cache / "clips",
         )

@@ -5,9 +5,11 @@ from pathlib import Path
 
 import typer
 
-from voxcli.cli.cloning import how_to_use, judge, user_library
+from voxcli.audio.decode import decode
+from voxcli.cli.cloning import how_to_use, judge
 from voxcli.cli.console import Words
 from voxcli.cli.files import STDIO, create_file, read_at_most, replace_file, write_stdout
+from voxcli.cli.settings import voice_library
 from voxcli.errors import DeviceError, RequestError
 from voxcli.sinks.file import is_device
 from voxcli.voices.archive import MAX_ARCHIVE_BYTES, SUFFIX, pack, unpack
@@ -24,9 +26,9 @@ def export_voice(name: str, output: str | None, words: Words, *, overwrite: bool
         raise typer.BadParameter(
             "A voice is not written to a terminal. Name a file, or send it on.", param_hint="--output"
         )
-    library = user_library()
+    library = voice_library()
     known = library.spelling(name)
-    packed = pack(known, library.load(known))
+    packed = pack(known, *library.load_noted(known))
     if output == STDIO:
         write_stdout(packed)
         return
@@ -52,12 +54,13 @@ def import_voice(file: Path, name: str | None, words: Words, *, overwrite: bool)
         RequestError: it is not one, cannot be used, or its name is taken; nothing was kept.
     """
     label = "Standard input" if str(file) == STDIO else str(file)
-    found, voice = unpack(read_at_most(file, MAX_ARCHIVE_BYTES, "It cannot be a voice."), label=label)
+    found, voice, notes = unpack(read_at_most(file, MAX_ARCHIVE_BYTES, "It cannot be a voice."), label=label)
     name = name or found
-    library = user_library()
+    library = voice_library()
     if not overwrite:
         library.check_free(name)
     for clip in (voice.reference, voice.prompt and voice.prompt.clip):
         if clip:
-            judge(clip, f"{clip.name} of {name}", words)
-    words.note(how_to_use(library.save(name, voice, overwrite=overwrite)))
+            label = f"{clip.name} of {name}"
+            judge(decode(clip.data, name=label), label, words)
+    words.note(how_to_use(library.save(name, voice, notes, overwrite=overwrite)))

@@ -8,7 +8,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from voxcli.audio.decode import MAX_BYTES
 from voxcli.errors import ListenerGone, RequestError
 from voxcli.speech import Clip
 
@@ -37,6 +36,8 @@ def read_clip(path: Path) -> Clip:
     Raises:
         RequestError: it cannot be read, or is too large.
     """
+    from voxcli.audio.decode import MAX_BYTES  # the decoders are slow to load, and other files need none
+
     return Clip(read_at_most(path, MAX_BYTES, "Cut out the part that counts, or save it as MP3."), path.name)
 
 

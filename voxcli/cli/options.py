@@ -109,6 +109,17 @@ Normalize = Annotated[
         "--normalize", help="Spell out numbers, dates and units before they are read.", rich_help_panel=_SPEAKING
     ),
 ]
+Gap = Annotated[
+    float | None,
+    setting(
+        "--gap",
+        min=0.0,
+        max=10.0,
+        metavar="SECONDS",
+        help="Silence between sentences. Default: as the voice leaves it.",
+        rich_help_panel=_SPEAKING,
+    ),
+]
 NoSplit = Annotated[
     bool,
     typer.Option(
@@ -181,6 +192,32 @@ Recording = Annotated[
         rich_help_panel=_VOICE,
     ),
 ]
+RecordSeconds = Annotated[
+    float | None,
+    typer.Option(
+        "--record",
+        metavar="SECONDS",
+        min=3,
+        max=60,
+        help="Record it now, for so long: 3 to 60 s.",
+        rich_help_panel=_VOICE,
+    ),
+]
+Microphone = Annotated[
+    str | None,
+    typer.Option(
+        "--microphone",
+        metavar="NAME",
+        help="What to record with, by name or number. Default: the system's choice.",
+        rich_help_panel=_VOICE,
+    ),
+]
+Consent = Annotated[
+    str | None,
+    typer.Option(
+        "--consent", metavar="TEXT", help="Who allowed it, in a line that stays with the voice.", rich_help_panel=_VOICE
+    ),
+]
 RecordedWords = Annotated[
     str | None,
     typer.Option(
@@ -198,6 +235,14 @@ RecordedWordsFile = Annotated[
 NoRecordedWords = Annotated[
     bool,
     typer.Option("--no-prompt-text", help="Keep it without words, and do not ask.", rich_help_panel=_VOICE),
+]
+LastVoice = Annotated[
+    bool,
+    typer.Option(
+        "--last",
+        help="Instead of a recording: the voice that a model drew last, when none was named.",
+        rich_help_panel=_VOICE,
+    ),
 ]
 NewName = Annotated[
     str | None,

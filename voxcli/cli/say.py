@@ -44,13 +44,16 @@ def say(
     \[pause 0.5s] in the text is half a second of silence.
     """
     from voxcli.cli.report import open_report
+    from voxcli.cli.server_clips import named_on_server
     from voxcli.cli.speaking import Job, speak
 
+    delivery.check_gap(context, no_split=no_split)
     targets = out.targets()
     words = Words(quiet=manners.quiet or manners.json)
     events = events_stream(targets) if manners.json else None
     with logs_in_words(words, verbose=manners.verbose), open_report(words, events) as report:
         source, looks_like_markdown = _choose_text(text, file)
+        who, engine = named_on_server(context, who, engine)
         job = Job(
             text=source,
             markdown=looks_like_markdown and not no_split if markdown is None else markdown,

@@ -14,8 +14,10 @@ from voxcli.errors import did_you_mean
 if TYPE_CHECKING:
     from voxcli.models import ModelLibrary
     from voxcli.paths import Places
+    from voxcli.voices import VoiceLibrary
 
 DEFAULT_ORIGIN = "default"
+_REMOTE, _DEFAULT_REMOTE = "remote", "default"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,13 @@ def model_library() -> "ModelLibrary":
 
     places = find_user_places()
     return ModelLibrary(places.hub, places.models)
+
+
+def voice_library() -> "VoiceLibrary":
+    """Find this user's voices."""
+    from voxcli.voices import VoiceLibrary
+
+    return VoiceLibrary(find_user_places().voices)
 
 
 def settings_files() -> list[Path]:
@@ -70,15 +79,46 @@ def read_settings(context: typer.Context, files: Sequence[Path]) -> dict[str, Se
     settings: dict[str, Setting] = {}
     for file in files:
         for key, value in _read_toml(file).items():
-            name = key.replace("-", "_")
-            if name not in options:
-                known = sorted(options)
-                raise typer.BadParameter(
-                    f"{file} sets {key!r}, which is no setting.{did_you_mean(name, known)} "
-                    f"There are: {', '.join(known)}."
-                )
-            settings[name] = Setting(_checked(context, file, key, value, options[name]), str(file))
+            if key == _REMOTE:
+                if (remote := _split_remote(file, value)[0]) is not None:
+                    settings[key] = Setting(remote, str(file))
+                continue
+            name, checked = check_setting(context, str(file), key, value, options)
+            settings[name] = Setting(checked, str(file))
     return settings
+
+
+def read_remotes(files: Sequence[Path]) -> dict[str, Setting]:
+    """Read the tables that describe servers, by name; of several with one name, the last wins.
+
+    Raises:
+        typer.BadParameter: with the file and what is wrong.
+    """
+    remotes: dict[str, Setting] = {}
+    for file in files:
+        tables = _split_remote(file, _read_toml(file).get(_REMOTE, {}))[1]
+        remotes |= {name: Setting(table, str(file)) for name, table in tables.items()}
+    return remotes
+
+
+def check_setting(
+    context: typer.Context, place: str, key: str, value: Any, options: Mapping[str, Any]
+) -> tuple[str, Any]:
+    """Return the name of an option, and the value that something sets it to.
+
+    Args:
+        place: where that is written, for words.
+
+    Raises:
+        typer.BadParameter: there is no such option, or it does not take the value.
+    """
+    name = key.replace("-", "_")
+    if name not in options:
+        known = sorted(options)
+        raise typer.BadParameter(
+            f"{place} sets {key!r}, which is no setting.{did_you_mean(name, known)} There are: {', '.join(known)}."
+        )
+    return name, _checked(context, place, key, value, options[name])
 
 
 def effective_settings(
@@ -128,11 +168,28 @@ def _read_toml(file: Path) -> dict[str, Any]:
         raise typer.BadParameter(f"{file} cannot be read as settings: {error}") from error
 
 
-def _checked(context: typer.Context, file: Path, key: str, value: Any, option: Any) -> Any:
+def _split_remote(file: Path, value: Any) -> tuple[str | None, dict[str, Any]]:
+    """Return which server speaks if none is named, and the tables that describe servers.
+
+    The first stands by itself, as `remote = "box"`, or beside the tables, as `default = "box"` in [remote].
+    """
+    whole = value if isinstance(value, dict) else {_DEFAULT_REMOTE: value}
+    tables = {name: table for name, table in whole.items() if isinstance(table, dict)}
+    others = {name: other for name, other in whole.items() if name not in tables}
+    default = others.pop(_DEFAULT_REMOTE, None)
+    if others or not isinstance(default, str | None):
+        raise typer.BadParameter(
+            f"{file} sets 'remote' wrongly: it takes the address or the name of a server, "
+            "or tables such as [remote.box] with a url."
+        )
+    return default, tables
+
+
+def _checked(context: typer.Context, place: str, key: str, value: Any, option: Any) -> Any:
     """Let the option itself judge the value, so that a wrong one is blamed on its file."""
     if not isinstance(value, str | int | float):
-        raise typer.BadParameter(f"{file} sets {key!r} wrongly: it takes one value.")
+        raise typer.BadParameter(f"{place} sets {key!r} wrongly: it takes one value.")
     try:
         return option.process_value(context, value)
     except typer.BadParameter as error:
-        raise typer.BadParameter(f"{file} sets {key!r} wrongly: {error.message}") from error
+        raise typer.BadParameter(f"{place} sets {key!r} wrongly: {error.message}") from error

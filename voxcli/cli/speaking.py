@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from voxcli.audio.pcm import amplified
 from voxcli.cli.console import Words
 from voxcli.cli.engine_options import EngineOptions
+from voxcli.cli.last_voice import HOW_TO_KEEP, remember
 from voxcli.cli.report import Report
 from voxcli.cli.source import Source, Whole
 from voxcli.cli.speech_options import DeliveryOptions
@@ -45,15 +46,12 @@ class Job:
     targets: list[Target]
 
     def request(self, text: str) -> SynthesisRequest:
-        return SynthesisRequest(
-            text=text,
-            voice=self.voice,
-            sampling=self.sampling,
-            language=self.delivery.language,
-            speed=self.delivery.speed,
-            normalize=self.delivery.normalize,
-            denoise=self.denoise,
-        )
+        return self.delivery.request(text, self.voice, self.sampling, denoise=self.denoise)
+
+    @property
+    def gap_seconds(self) -> float | None:
+        """Between sentences; what is said in one go stays as it is."""
+        return self.delivery.gap if self.split else None
 
     def parts(self, before_waiting: Callable[[], None]) -> Iterator[Part]:
         """Yield what is spoken one after another, as soon as it is there."""
@@ -78,6 +76,7 @@ def speak(job: Job, words: Words, report: Report, check: Callable[[], None]) -> 
     started, stopwatch = time.perf_counter(), Stopwatch()
     # The sink first: a file that may not be written is better known before a model is loaded.
     with open_sink(job.targets) as sink, closing(job.engine.open()) as engine:
+        _log.debug("ready after %.0f ms", 1000 * (time.perf_counter() - started))
         voice = SteadyVoice(engine)
 
         def before_waiting() -> None:
@@ -87,15 +86,18 @@ def speak(job: Job, words: Words, report: Report, check: Callable[[], None]) -> 
         def speak_sentence(text: str) -> Speech:
             return stopwatch.timed(voice.stream(job.request(text)))
 
-        _log.debug("ready after %.0f ms", 1000 * (time.perf_counter() - started))
-        narrator = Narrator(speak_sentence)
-        for part in job.parts(before_waiting):
-            with closing(amplified(narrator.stream(part), job.delivery.volume)) as chunks:
+        narrator = Narrator(speak_sentence, gap_seconds=job.gap_seconds, even=engine.draws_voices)
+        try:
+            with closing(amplified(narrator.stream(job.parts(before_waiting)), job.delivery.volume)) as chunks:
                 for chunk in chunks:
                     sink.write(chunk)
                     report.chunk(chunk, stopwatch.timings)
                     check()
+        finally:  # also when somebody has heard enough
+            remembered = voice.drawn is not None and remember(voice.drawn)
     if not stopwatch.timings.chunks:
         raise RequestError("There is nothing to say: the text has no words.")
     outputs = [str(target.path) for target in job.targets if isinstance(target, ToFile)]
     report.done(stopwatch.timings, sink.underruns, outputs)
+    if remembered and words.console.is_terminal:
+        words.note(HOW_TO_KEEP)

@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from voxcli.cli import options
+from voxcli.cli import options, remote_options
 
 if TYPE_CHECKING:
     from voxcli.sinks import Target
-    from voxcli.speech import Voice
+    from voxcli.speech import Sampling, SynthesisRequest, Voice
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +18,8 @@ class VoiceOptions:
 
     voice: options.VoiceName = None
     ref_audio: options.ReferenceClip = None
+    ref_text: remote_options.RefText = None
+    ref_lang: remote_options.RefLanguage = None
     prompt_audio: options.PromptClip = None
     prompt_text: options.PromptText = None
     instruct: options.Style = None
@@ -28,9 +30,8 @@ class VoiceOptions:
 
         A clip on the command line counts more than the name of a voice in the settings.
         """
-        from voxcli.cli.settings import find_user_places
+        from voxcli.cli.settings import voice_library
         from voxcli.speech import Prompt, Voice
-        from voxcli.voices.library import VoiceLibrary
 
         prompt, words = self.prompt_audio, self.prompt_text
         if bool(prompt) != bool(words and words.strip()):
@@ -39,7 +40,7 @@ class VoiceOptions:
         if clip_given and on_command_line(context, "voice"):
             raise typer.BadParameter("Give the name of a voice or a clip, not both.", param_hint="--voice")
         if self.voice and not clip_given:
-            own = VoiceLibrary(find_user_places().voices).find(self.voice) or Voice(name=self.voice)
+            own = voice_library().find(self.voice) or Voice(name=self.voice)
             return replace(own, style=self.instruct or own.style)
         if not clip_given:
             return Voice(style=self.instruct)
@@ -53,13 +54,39 @@ class VoiceOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class DeliveryOptions:
+class ReadingOptions:
     """How it is spoken."""
 
     language: options.Language = None
     speed: options.Speed = 1.0
     volume: options.Volume = 1.0
     normalize: options.Normalize = False
+
+    def request(self, text: str, voice: "Voice", sampling: "Sampling", *, denoise: bool = False) -> "SynthesisRequest":
+        """Return what an engine is asked for when a text is spoken in this way."""
+        from voxcli.speech import SynthesisRequest
+
+        return SynthesisRequest(
+            text=text,
+            voice=voice,
+            sampling=sampling,
+            language=self.language,
+            speed=self.speed,
+            normalize=self.normalize,
+            denoise=denoise,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryOptions(ReadingOptions):
+    """How a text of many sentences is spoken."""
+
+    gap: options.Gap = None
+
+    def check_gap(self, context: typer.Context, *, no_split: bool) -> None:
+        """Refuse a gap that has no place. A gap in the settings is meant for texts that have one."""
+        if no_split and on_command_line(context, "gap"):
+            raise typer.BadParameter("With --no-split there are no sentences to put a gap between.", param_hint="--gap")
 
 
 @dataclass(frozen=True, slots=True)

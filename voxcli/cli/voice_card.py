@@ -1,14 +1,17 @@
 """What is known of one voice of the library, for people and for programs."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from voxcli.cli.cloning import measure
+from voxcli.audio.decode import decode
+from voxcli.audio.inspect import inspect
 from voxcli.errors import RequestError
 from voxcli.speech import Clip, Voice
+from voxcli.voices import Notes
 
 
-def describe(name: str, voice: Voice, folder: Path) -> dict[str, Any]:
+def describe(name: str, voice: Voice, notes: Notes, folder: Path) -> dict[str, Any]:
     """Return the card of a voice as a document. Keys end in their unit."""
     return {
         "name": name,
@@ -16,6 +19,7 @@ def describe(name: str, voice: Voice, folder: Path) -> dict[str, Any]:
         "reference": _describe_clip(voice.reference) if voice.reference else None,
         "prompt": _describe_clip(voice.prompt.clip) if voice.prompt else None,
         "transcript": voice.prompt.transcript if voice.prompt else None,
+        **asdict(notes),
         "folder": str(folder),
     }
 
@@ -32,12 +36,16 @@ def to_rows(card: dict[str, Any]) -> list[list[str]]:
         rows.append(["WORDS", card["transcript"]])
     if card["style"]:
         rows.append(["STYLE", card["style"]])
+    if card["consent"]:
+        rows.append(["CONSENT", card["consent"]])
+    if made := " ".join(filter(None, (card["created"], card["voxcli"] and f"by voxcli {card['voxcli']}"))):
+        rows.append(["MADE", made])
     return [*rows, ["FOLDER", card["folder"]]]
 
 
 def _describe_clip(clip: Clip) -> dict[str, Any]:
     try:
-        report = measure(clip, clip.name)
+        report = inspect(decode(clip.data, name=clip.name))
     except RequestError as error:
         return {"bytes": len(clip.data), "seconds": None, "sample_rate": None, "remarks": [str(error)]}
     return {

@@ -1,7 +1,7 @@
 """`voxcli voices`: who can speak, and the library of your own voices."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
@@ -10,10 +10,9 @@ from voxcli.cli.console import Words, write_json, write_lines, write_table
 from voxcli.cli.engine_options import EngineOptions, SamplingOptions
 from voxcli.cli.groups import grouped
 from voxcli.cli.recording_options import RecordingOptions
-from voxcli.cli.speech_options import DeliveryOptions, OutputOptions
-
-if TYPE_CHECKING:
-    from voxcli.voices import VoiceLibrary
+from voxcli.cli.remote_options import ServerOptions
+from voxcli.cli.settings import voice_library
+from voxcli.cli.speech_options import OutputOptions, ReadingOptions
 
 app = typer.Typer(name="voices", help="Show who can speak, and keep voices of your own.", invoke_without_command=True)
 
@@ -27,18 +26,28 @@ OptionalNames = Annotated[list[str] | None, typer.Argument(metavar="[NAME...]", 
 def voices(context: typer.Context, json: options.Json = False) -> None:
     """Show who can speak: your own voices first, then those of the built-in model."""
     if context.invoked_subcommand is None:
-        list_voices(context, json)
+        _list_voices_here(context, json)
 
 
 @app.command("list")
-def list_voices(context: typer.Context, json: options.Json = False) -> None:
-    """Show who can speak: your own voices first, then those of the built-in model."""
+@grouped
+def list_voices(context: typer.Context, server: ServerOptions, json: options.Json = False) -> None:
+    """Show who can speak: your own voices first, then those of the built-in model; or those of a server."""
+    if not server.remote:
+        _list_voices_here(context, json)
+        return
+    from voxcli.cli.remote_voices import list_on  # loads an HTTP library
+
+    list_on(server, json=json)
+
+
+def _list_voices_here(context: typer.Context, json: bool) -> None:
     from voxcli.cli.default_voice import find_default
     from voxcli.engines import BUILTIN_MODEL
     from voxcli.espeak.library import load_espeak
     from voxcli.voices.names import folded
 
-    own: list[dict[str, Any]] = [{"name": name, "kind": "own"} for name in _library().names()]
+    own: list[dict[str, Any]] = [{"name": name, "kind": "own"} for name in voice_library().names()]
     builtin = sorted(load_espeak().voices.values(), key=lambda voice: voice.name)
     entries = own + [
         {"name": voice.name, "kind": BUILTIN_MODEL, "language": voice.language, "title": voice.title}
@@ -63,9 +72,9 @@ def show(name: Name, json: options.Json = False) -> None:
     """Show one of your voices: what it says, how long its clip is, and what may be wrong with it."""
     from voxcli.cli.voice_card import describe, to_rows
 
-    library = _library()
+    library = voice_library()
     known = library.spelling(name)
-    card = describe(known, library.load(known), library.folder / known)
+    card = describe(known, *library.load_noted(known), library.folder / known)
     if json:
         write_json(card)
     else:
@@ -74,11 +83,24 @@ def show(name: Name, json: options.Json = False) -> None:
 
 @app.command("add")
 @grouped
-def add(name: Name, source: RecordingOptions, force: options.Replace = False, quiet: options.Quiet = False) -> None:
+def add(
+    name: Name,
+    source: RecordingOptions,
+    last: options.LastVoice = False,
+    force: options.Replace = False,
+    quiet: options.Quiet = False,
+) -> None:
     """Keep the voice of a recording under a name. `voxcli clone` does the same, and lets it speak at once."""
-    from voxcli.cli.cloning import keep
+    from voxcli.cli.cloning import keep, keep_voice
+    from voxcli.cli.last_voice import recall
 
-    keep(name, source, Words(quiet=quiet), overwrite=force)
+    if last and source != RecordingOptions():
+        raise typer.BadParameter("Keep the last voice or another one, not both.", param_hint="--last")
+    words = Words(quiet=quiet)
+    if last:
+        keep_voice(name, recall(), words, overwrite=force)
+    else:
+        keep(name, source, words, overwrite=force)
 
 
 @app.command("rename")
@@ -87,7 +109,7 @@ def rename(context: typer.Context, old: Name, new: Annotated[str, typer.Argument
     from voxcli.cli.default_voice import follow
 
     words = Words()
-    old, new = _library().rename(old, new)
+    old, new = voice_library().rename(old, new)
     words.note(f"{old} is called {new} now.")
     follow(context, old, new, words)
 
@@ -100,7 +122,7 @@ def remove(context: typer.Context, names: Names, yes: options.Yes = False) -> No
     from voxcli.cli.asking import confirm
     from voxcli.cli.default_voice import follow
 
-    library, words = _library(), Words()
+    library, words = voice_library(), Words()
     known = list(dict.fromkeys(library.spelling(name) for name in names))
     command = join(["voxcli", "voices", "rm", "--yes", *known])
     confirm(words, f"Delete {', '.join(known)} with all clips?", yes=yes, command=command)
@@ -164,7 +186,7 @@ def default(
 @grouped
 def audition(
     context: typer.Context,
-    delivery: DeliveryOptions,
+    delivery: ReadingOptions,
     engine: EngineOptions,
     sampling: SamplingOptions,
     out: OutputOptions,
@@ -179,7 +201,7 @@ def audition(
     from voxcli.errors import NotFound
     from voxcli.speech import Voice
 
-    library, words = _library(), Words(quiet=quiet)
+    library, words = voice_library(), Words(quiet=quiet)
     wanted = names or library.names()
     if not wanted:
         raise NotFound("You have no voices of your own yet. Make one with: voxcli clone --prompt ref.wav")
@@ -194,13 +216,6 @@ def audition(
     hold(given, words.note, context.obj.raise_if_struck)
 
 
-def _library() -> "VoiceLibrary":
-    from voxcli.cli.settings import find_user_places
-    from voxcli.voices import VoiceLibrary
-
-    return VoiceLibrary(find_user_places().voices)
-
-
 def _spelling(name: str) -> str:
     """Return how a voice is written, one of your own or of the built-in model.
 
@@ -211,7 +226,7 @@ def _spelling(name: str) -> str:
     from voxcli.espeak.languages import find_voice
     from voxcli.espeak.library import load_espeak
 
-    library = _library()
+    library = voice_library()
     if known := library.find_spelling(name):
         return known
     try:

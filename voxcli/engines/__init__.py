@@ -2,11 +2,15 @@
 
 import importlib.util
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from voxcli.engines.settings import LocalSettings
 from voxcli.errors import NotFound, RequestError, did_you_mean
 from voxcli.models import ModelLibrary
 from voxcli.speech import Engine
+
+if TYPE_CHECKING:
+    from voxcli.engines.remote.settings import RemoteSettings
 
 BUILTIN_MODEL = "espeak"
 
@@ -29,7 +33,11 @@ def can_run_models() -> bool:
 
 
 def open_engine(
-    model: str | None = None, *, models: ModelLibrary | None = None, settings: LocalSettings | None = None
+    model: str | None = None,
+    *,
+    models: ModelLibrary | None = None,
+    settings: LocalSettings | None = None,
+    remote: "RemoteSettings | None" = None,
 ) -> Engine:
     """Make a model ready to speak. The caller closes what it gets.
 
@@ -37,12 +45,18 @@ def open_engine(
         model: one of `model_names`, the id of a model on a hub, or the folder of a checkpoint; None takes the best.
         models: where models are; without it only the built-in one and folders are known.
         settings: how a model runs.
+        remote: a server that speaks instead; then nothing else counts.
 
     Raises:
         NotFound: no such model here, with the command that brings it.
         ModelError: it is damaged.
         DeviceError: it cannot run on that device.
+        RemoteError: the server cannot be reached, or is none that speaks.
     """
+    if remote:
+        from voxcli.engines.remote.engine import RemoteEngine
+
+        return RemoteEngine(remote)
     name = model or (best_model(models) if models else BUILTIN_MODEL)
     if name == BUILTIN_MODEL:
         return _open_builtin(settings)

@@ -100,8 +100,10 @@ class LocalEngine:
             )
         if architecture is Architecture.V1 and voice.reference:
             raise RequestError(
-                f"{self._name} needs the words of a clip to imitate it: give the clip with --prompt-audio, and what it "
-                "says with --prompt-text. VoxCPM2 needs no words."
+                f"{self._name} needs the words of a clip to imitate it. For a clip on the command line: --prompt-audio "
+                "CLIP --prompt-text TEXT. For a voice that is kept, keep it again: voxcli clone --force --name NAME "
+                "--prompt ref.wav with --prompt-text TEXT, with --prompt-text-file FILE, or with the words in ref.txt "
+                "beside it. VoxCPM2 needs no words."
             )
         if architecture is Architecture.V1 and voice.style:
             raise RequestError(f"{self._name} cannot follow a description. VoxCPM2 can.")

@@ -1,6 +1,7 @@
 """Which loudspeakers there are, and PortAudio, which knows them."""
 
 import ctypes
+import importlib
 import logging
 import os
 import sys
@@ -11,8 +12,12 @@ from functools import cache
 from types import ModuleType
 
 from voxcli.errors import DeviceError, did_you_mean
+from voxcli.sinks.deadline import DeviceCalls
 
 _log = logging.getLogger(__name__)
+
+_LOAD_SECONDS = 5.0
+"""A sound server that has not answered by then will not answer."""
 
 _LIBRARY_FIX = {
     "linux": "Install it: sudo apt install libportaudio2 (Debian, Ubuntu), sudo dnf install portaudio (Fedora).",
@@ -104,15 +109,41 @@ def _matching(wanted: str | None, devices: Sequence[OutputDevice]) -> list[Outpu
 def load_sounddevice() -> ModuleType:
     """Import PortAudio's binding, which fails where the library is not installed, and looks for devices.
 
-    Here and nowhere else, so that only those who play sound pay for it or see it fail.
+    Here and nowhere else, so that only those who play or record sound pay for it or see it fail.
+
+    Raises:
+        DeviceError: the library is missing, or the sound server does not answer.
     """
+    if "sounddevice" not in sys.modules:
+        with _stderr_kept():
+            if not DeviceCalls("sound server").returns(_import_sounddevice, _LOAD_SECONDS):
+                raise DeviceError("The sound server does not respond. Restart it, or write a file with -o FILE.")
+    return sys.modules["sounddevice"]
+
+
+def _import_sounddevice() -> None:
     try:
-        import sounddevice
+        importlib.import_module("sounddevice")
     except OSError as error:
         fix = _LIBRARY_FIX.get(sys.platform, "Install it.")
-        raise DeviceError(f"The PortAudio library is missing, without which nothing can be played. {fix}") from error
-    module: ModuleType = sounddevice
-    return module
+        raise DeviceError(
+            f"The PortAudio library is missing, without which nothing can be played or recorded. {fix}"
+        ) from error
+
+
+@contextmanager
+def _stderr_kept() -> Generator[None]:
+    """Bring standard error back. PortAudio's binding sends it away while it is loaded, for good if that hangs."""
+    try:
+        kept = os.dup(2)
+    except OSError:  # it is closed
+        yield
+        return
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 @contextmanager

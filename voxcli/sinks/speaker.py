@@ -1,10 +1,8 @@
 """The loudspeaker."""
 
-import atexit
-import logging
 import threading
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from types import TracebackType
 from typing import Any, Self, cast
 
@@ -14,10 +12,9 @@ from numpy.typing import NDArray
 from voxcli.audio.chunk import AudioChunk, Samples
 from voxcli.audio.resample import Resampler
 from voxcli.errors import DeviceError
+from voxcli.sinks.deadline import DeviceCalls
 from voxcli.sinks.devices import OutputDevice, find_device, load_sounddevice, muted_native_stderr
 from voxcli.sinks.playback import Playback
-
-_log = logging.getLogger(__name__)
 
 _TAIL_SECONDS = 0.05
 """Silence after the end, on top of the latency: through PulseAudio, stopping cuts what is still on its way."""
@@ -56,7 +53,7 @@ class Speaker:
         self._playback = Playback()
         self._resampler: Resampler | None = None
         self._started = False
-        self._hanging = False
+        self._calls_to_it = DeviceCalls("loudspeaker")
         self._stopped = threading.Event()
         self._calls = 0
         self._callback_error: BaseException | None = None
@@ -166,11 +163,14 @@ class Speaker:
     def _start_if_ready(self) -> None:
         if self._started or not self._playback.ready:
             return
+        self._call(self._start)
+        self._started = True
+
+    def _start(self) -> None:
         try:
-            self._call(self._stream.start)
+            self._stream.start()
         except self._sounddevice.PortAudioError as error:
             raise self._failure(f"cannot be started ({error})") from error
-        self._started = True
 
     def _drain(self) -> None:
         self._flush()
@@ -214,39 +214,13 @@ class Speaker:
 
     def _release(self) -> None:
         """Silence the device at once and close it."""
-        # PulseAudio's client aborts the process on a call while another has not come back.
-        if not self._hanging:
-            self._returns(self._close, _RELEASE_SECONDS)
+        self._calls_to_it.returns(self._close, _RELEASE_SECONDS)
 
     def _close(self) -> None:
-        self._stream.abort()
-        self._stream.close()
+        with suppress(self._sounddevice.PortAudioError):  # it is gone already
+            self._stream.abort()
+            self._stream.close()
 
     def _call(self, call: Callable[[], None]) -> None:
-        if not self._returns(call, _STALL_SECONDS):
+        if not self._calls_to_it.returns(call, _STALL_SECONDS):
             raise self._failure("does not respond")
-
-    def _returns(self, call: Callable[[], None], seconds: float) -> bool:
-        """Tell whether a call comes back in time. What it raises is raised here.
-
-        On a thread of its own: while a sound server hangs, calls to it hang in C, where no Ctrl-C reaches them.
-        """
-        errors: list[Exception] = []
-
-        def work() -> None:
-            try:
-                call()
-            except (DeviceError, self._sounddevice.PortAudioError) as error:
-                errors.append(error)
-
-        thread = threading.Thread(target=work, name="loudspeaker", daemon=True)
-        thread.start()
-        thread.join(seconds)
-        if errors:
-            raise errors[0]
-        if thread.is_alive():
-            self._hanging = True
-            _log.warning("The loudspeaker does not respond, and is left open.")
-            # When Python ends, sounddevice would wait for the same device.
-            atexit.unregister(self._sounddevice._exit_handler)
-        return not self._hanging

@@ -1,5 +1,6 @@
 """Named voices on disk, and as single files to pass on."""
 
+from voxcli.voices.description import Notes
 from voxcli.voices.library import VoiceLibrary
 
-__all__ = ["VoiceLibrary"]
+__all__ = ["Notes", "VoiceLibrary"]

@@ -11,7 +11,7 @@ from io import BytesIO
 from voxcli.audio.decode import MAX_BYTES
 from voxcli.errors import RequestError
 from voxcli.speech import Voice
-from voxcli.voices.description import DESCRIPTION, NewerVersion, from_files, to_files
+from voxcli.voices.description import DESCRIPTION, NO_NOTES, NewerVersion, Notes, from_files, to_files
 from voxcli.voices.names import check_name
 
 SUFFIX = ".voxvoice"
@@ -26,12 +26,12 @@ _END, _END_BYTES, _LOCATOR, _LOCATOR_BYTES = b"PK\5\6", 22, b"PK\6\7", 20
 """How a ZIP archive ends, and what stands before that where sizes take 64 bits (APPNOTE.TXT, 4.3.15 and 4.3.16)."""
 
 
-def pack(name: str, voice: Voice) -> bytes:
-    """Return a voice and its name as one file."""
+def pack(name: str, voice: Voice, notes: Notes = NO_NOTES) -> bytes:
+    """Return a voice, its name and the notes on it as one file."""
     name = check_name(name)
     packed = BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
-        for file, data in to_files(voice).items():
+        for file, data in to_files(voice, notes).items():
             entry = zipfile.ZipInfo(f"{name}/{file}", date_time=(1980, 1, 1, 0, 0, 0))
             entry.create_system = 3  # Unix, wherever this runs
             entry.external_attr = (stat.S_IFREG | 0o644) << 16
@@ -39,8 +39,8 @@ def pack(name: str, voice: Voice) -> bytes:
     return packed.getvalue()
 
 
-def unpack(data: bytes, *, label: str = "the file") -> tuple[str, Voice]:
-    """Return the name and the voice in a file from `pack`.
+def unpack(data: bytes, *, label: str = "the file") -> tuple[str, Voice, Notes]:
+    """Return the name, the voice and the notes in a file from `pack`.
 
     Args:
         label: what messages call the file.
@@ -69,7 +69,7 @@ def _check_directory(data: bytes, label: str) -> None:
         raise RequestError(f"{label} is no exported voice: it holds far too many files.")
 
 
-def _read_archive(archive: zipfile.ZipFile, label: str) -> tuple[str, Voice]:
+def _read_archive(archive: zipfile.ZipFile, label: str) -> tuple[str, Voice, Notes]:
     entries = {entry.filename: entry for entry in archive.infolist()}
     description = next((name for name in entries if name.endswith(f"/{DESCRIPTION}")), None)
     if description is None:
@@ -84,10 +84,10 @@ def _read_archive(archive: zipfile.ZipFile, label: str) -> tuple[str, Voice]:
             raise ValueError(f"{file} is missing")
         return _read_entry(archive, entries[folder + file], MAX_BYTES)
 
-    voice = from_files(_read_entry(archive, entries[description], _DESCRIPTION_BYTES), read_clip)
+    voice, notes = from_files(_read_entry(archive, entries[description], _DESCRIPTION_BYTES), read_clip)
     if set(entries) - used - {folder} or len(entries) < len(archive.infolist()):
         raise RequestError(f"{label} is no exported voice: there is more in it than a voice.")
-    return name, voice
+    return name, voice, notes
 
 
 def _read_entry(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, most: int) -> bytes:

@@ -1,8 +1,9 @@
-"""A voice as files: its clips, and a description that names them."""
+"""A voice as files: its clips, and a description that names them and holds the notes."""
 
 import json
 import re
 from collections.abc import Callable
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from voxcli.errors import RequestError
@@ -17,11 +18,26 @@ _CLIP_FILE = re.compile(r"(?:reference|prompt)(?:-[0-9a-f]+)?(\.[a-z0-9]{1,8})?"
 _SUFFIX = re.compile(r"\.[a-z0-9]{1,8}$")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notes:
+    """What is known about a voice and needed by nobody who speaks with it."""
+
+    consent: str | None = None
+    """Who allowed it, in words."""
+    created: str | None = None
+    """The day, as in 2025-12-31."""
+    voxcli: str | None = None
+    """The version that made it."""
+
+
+NO_NOTES = Notes()
+
+
 class NewerVersion(ValueError):
     """A description was written by a newer voxcli."""
 
 
-def to_files(voice: Voice, mark: str = "") -> dict[str, bytes]:
+def to_files(voice: Voice, notes: Notes = NO_NOTES, mark: str = "") -> dict[str, bytes]:
     """Return the files of a voice by their names, the description last.
 
     Args:
@@ -46,15 +62,16 @@ def to_files(voice: Voice, mark: str = "") -> dict[str, bytes]:
             raise RequestError("The words of the prompt are missing.")
         description["prompt"] = add_clip("prompt", voice.prompt.clip)
         description["transcript"] = voice.prompt.transcript
+    description |= {key: note for key, note in asdict(notes).items() if note is not None}
     try:
         files[DESCRIPTION] = json.dumps(description, ensure_ascii=False, indent=1).encode()
     except UnicodeEncodeError as error:
-        raise RequestError("The words or the style are not valid Unicode: they hold half of a character.") from error
+        raise RequestError("A text of this voice is not valid Unicode: it holds half of a character.") from error
     return files
 
 
-def from_files(description: bytes, read: Callable[[str], bytes]) -> Voice:
-    """Build the voice that a description stands for.
+def from_files(description: bytes, read: Callable[[str], bytes]) -> tuple[Voice, Notes]:
+    """Build the voice that a description stands for, and the notes on it.
 
     Args:
         read: returns the content of a clip by its name, which never leads to another folder.
@@ -83,12 +100,13 @@ def from_files(description: bytes, read: Callable[[str], bytes]) -> Voice:
     reference, prompt, transcript = read_clip("reference"), read_clip("prompt"), _text(known, "transcript")
     if prompt and not (transcript and transcript.strip()):
         raise ValueError("the words of the prompt are missing")
-    return Voice(
+    voice = Voice(
         name=_text(known, "name"),
         style=_text(known, "style"),
         reference=reference,
         prompt=Prompt(prompt, transcript) if prompt and transcript else None,
     )
+    return voice, Notes(**{note.name: _text(known, note.name) for note in fields(Notes)})
 
 
 def _check_version(version: object) -> None:

@@ -15,7 +15,15 @@ from pathlib import Path
 
 from voxcli.errors import DeviceError, ModelError, NotFound, RequestError, did_you_mean
 from voxcli.speech import Voice
-from voxcli.voices.description import CLIP_ROLES, DESCRIPTION, NewerVersion, from_files, to_files
+from voxcli.voices.description import (
+    CLIP_ROLES,
+    DESCRIPTION,
+    NO_NOTES,
+    NewerVersion,
+    Notes,
+    from_files,
+    to_files,
+)
 from voxcli.voices.lock import locked
 from voxcli.voices.names import check_name, folded, is_name
 
@@ -59,18 +67,8 @@ class VoiceLibrary:
         Raises:
             ModelError: the voice is there, but damaged.
         """
-        while known := self.find_spelling(name):
-            path = self.folder / known / DESCRIPTION
-            try:
-                if (description := _read_if_there(path)) is not None:
-                    return self._read(known, description)
-            except FileNotFoundError as error:
-                # A clip is gone. If the voice has changed meanwhile, look again: no description is written twice.
-                if description == _read_if_there(path):
-                    raise self._damaged(known, error) from error
-            except OSError as error:
-                raise DeviceError(f"The voice {known!r} cannot be read: {error}.") from error
-        return None
+        found = self._find(name)
+        return found[0] if found else None
 
     def load(self, name: str) -> Voice:
         """Read a voice that must be there.
@@ -79,8 +77,12 @@ class VoiceLibrary:
             NotFound: with the list of those that are.
             ModelError: it is damaged.
         """
-        if voice := self.find(name):
-            return voice
+        return self.load_noted(name)[0]
+
+    def load_noted(self, name: str) -> tuple[Voice, Notes]:
+        """Read a voice that must be there, and the notes on it. Raises as `load` does."""
+        if found := self._find(name):
+            return found
         raise self._not_found(name)
 
     def check_free(self, name: str) -> None:
@@ -94,14 +96,14 @@ class VoiceLibrary:
                 f"There is a voice {taken!r} already. Use --force to replace it, or choose another name."
             )
 
-    def save(self, name: str, voice: Voice, *, overwrite: bool = False) -> str:
+    def save(self, name: str, voice: Voice, notes: Notes = NO_NOTES, *, overwrite: bool = False) -> str:
         """Keep a voice with copies of its clips, and return its name as it is written here.
 
         Raises:
             RequestError: the name cannot be a folder, or is taken.
         """
         name = check_name(name)
-        files = to_files(voice, secrets.token_hex(4))
+        files = to_files(voice, notes, secrets.token_hex(4))
         with self._changing(f"The voice {name!r} cannot be kept in {self.folder}"):
             if not overwrite:
                 self.check_free(name)
@@ -143,7 +145,21 @@ class VoiceLibrary:
                 (self.folder / known).rename(staged / known)
         return known
 
-    def _read(self, name: str, description: bytes) -> Voice:
+    def _find(self, name: str) -> tuple[Voice, Notes] | None:
+        while known := self.find_spelling(name):
+            path = self.folder / known / DESCRIPTION
+            try:
+                if (description := _read_if_there(path)) is not None:
+                    return self._read(known, description)
+            except FileNotFoundError as error:
+                # A clip is gone. If the voice has changed meanwhile, look again: no description is written twice.
+                if description == _read_if_there(path):
+                    raise self._damaged(known, error) from error
+            except OSError as error:
+                raise DeviceError(f"The voice {known!r} cannot be read: {error}.") from error
+        return None
+
+    def _read(self, name: str, description: bytes) -> tuple[Voice, Notes]:
         try:
             return from_files(description, lambda clip: (self.folder / name / clip).read_bytes())
         except NewerVersion:

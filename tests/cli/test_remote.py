@@ -1,0 +1,338 @@
+"""A server speaks in place of this machine: the options, the profiles and the exit codes."""
+
+import json
+import threading
+import wave
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+import pytest
+
+from tests.clips import spoken_wav
+from tests.program import Run, said
+from tests.remote.replay import Answer, Asked, Replay, Reply, missing, posts, replaying, streamed, whole
+from tests.remote.replay import said as document
+from tests.remote.sounds import GPT_SOVITS, VOXCLI, VOXCPM, tone, wav
+from voxcli.cli import app
+from voxcli.cli.remote_options import PROTOCOLS
+from voxcli.protocols.dialect import Dialect
+
+SOUND = tone()
+
+
+@pytest.fixture
+def settings(environment: dict[str, str]) -> Path:
+    return Path(environment["VOXCLI_HOME"]) / "voxcli.toml"
+
+
+Here: TypeAlias = Callable[..., tuple[int, str]]
+"""Runs `voxcli` within this process; returns the exit code and what was said."""
+
+
+@pytest.fixture
+def here(
+    environment: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Here:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("VOXCLI_HOME", environment["VOXCLI_HOME"])
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def run_here(*arguments: str) -> tuple[int, str]:
+        code = app.run(arguments)
+        return code, " ".join(capsys.readouterr().err.replace("│", " ").split())
+
+    return run_here
+
+
+def sound(asked: Asked) -> Answer:
+    return streamed([wav(SOUND)])
+
+
+def spoken(path: Path) -> list[int]:
+    with wave.open(str(path)) as file:
+        return list(np.frombuffer(file.readframes(file.getnframes()), "<i2"))
+
+
+def test_every_dialect_can_be_named() -> None:
+    assert tuple(Dialect) == PROTOCOLS
+
+
+def test_a_server_speaks_in_the_dialect_it_has(run: Run, tmp_path: Path) -> None:
+    with replaying(posts(sound, VOXCPM)) as server:
+        done = run("say", "Hello.", "-o", "x.wav", "--remote", server.url)
+        assert done.returncode == 0, said(done)
+        (asked,) = server.of("POST")
+    assert asked.path == "/api/tts/stream"
+    assert spoken(tmp_path / "x.wav") == SOUND.tolist()
+    assert "built-in voice" not in said(done)
+
+
+def test_a_dialect_may_be_named(run: Run) -> None:
+    with replaying(sound) as server:
+        arguments = ("--protocol", "openai", "--voice", "alloy", "--model", "tts-9", "--extra", "mood=good")
+        done = run("say", "Hello", "-o", "x.mp3", "--remote", f"{server.url}/v1", *arguments)
+        assert done.returncode == 0, said(done)
+        (asked,) = server.asked
+    assert asked.path == "/v1/audio/speech"
+    assert (asked.json["voice"], asked.json["model"], asked.json["mood"]) == ("alloy", "tts-9", "good")
+
+
+@pytest.mark.parametrize("protocol", ["gpt-sovits", "auto"])
+def test_gpt_sovits_reads_its_recording_from_its_own_disk(run: Run, protocol: str) -> None:
+    with replaying(posts(sound, GPT_SOVITS)) as server:
+        there = ("--ref-audio", "/on/the/server/ref.wav", "--ref-text", "原文。", "--ref-lang", "zh")
+        arguments = ("--remote", server.url, "--protocol", protocol, "--streaming-mode", "2", *there)
+        done = run("say", "你好。", "-o", "x.wav", *arguments, env={"VOXCLI_VOICE": "anna"})
+        assert done.returncode == 0, said(done)
+        (asked,) = server.of("POST")
+    assert asked.json["ref_audio_path"] == "/on/the/server/ref.wav"
+    assert (asked.json["prompt_text"], asked.json["prompt_lang"]) == ("原文。", "zh")
+    assert asked.json["streaming_mode"] == 2
+
+
+def test_elsewhere_a_recording_is_read_here(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "ref.wav").write_bytes(wav(tone(3.0)))
+    with replaying(posts(sound, VOXCLI)) as server:
+        done = run("say", "Hello.", "-o", "x.wav", "--remote", server.url, "--ref-audio", "ref.wav")
+        assert done.returncode == 0, said(done)
+        (asked,) = server.of("POST")
+        assert asked.fields["reference_audio"].encode("latin-1") == wav(tone(3.0))
+        done = run("say", "Hello.", "-o", "x.wav", "--remote", server.url, "--ref-audio", "x", "--ref-text", "y")
+        assert (done.returncode, len(server.of("POST"))) == (2, 1)
+        assert "--prompt-text" in said(done)
+
+
+def test_the_same_voice_goes_on_where_the_server_draws_one(run: Run) -> None:
+    reply = posts(lambda asked: streamed([wav(tone(4.0))], x_draws_voices="true"), VOXCLI)
+    with replaying(reply) as server:
+        assert run("say", "One. Two.", "-o", "x.wav", "--remote", server.url).returncode == 0
+        first, second = server.of("POST")
+    assert "prompt_text" not in first.fields
+    assert second.fields["prompt_text"] == "One."
+
+
+def test_a_server_without_voices_to_draw_is_not_given_one(run: Run) -> None:
+    reply = posts(lambda asked: streamed([wav(tone(4.0))], x_draws_voices="false"), VOXCLI)
+    with replaying(reply) as server:
+        assert run("say", "One. Two.", "-o", "x.wav", "--remote", server.url).returncode == 0
+        assert ["prompt_text" in asked.fields for asked in server.of("POST")] == [False, False]
+
+
+def test_a_profile_brings_its_settings(run: Run, settings: Path) -> None:
+    with replaying(sound) as server:
+        settings.write_text(
+            'model = "voxcpm-2"\nspeed = 3.0\nvoice = "anna"\n'
+            f'[remote.box]\nurl = "{server.url}"\nprotocol = "openai"\nvoice = "nova"\nmodel = "tts-7"\nspeed = 2\n'
+        )
+        assert run("say", "Hello", "-o", "x.wav", "--remote", "box").returncode == 0
+        done = run("say", "Hello", "-o", "y.wav", "--remote", "box", "--voice", "echo", env={"VOXCLI_SPEED": "1.5"})
+        assert done.returncode == 0, said(done)
+        first, second = (asked.json for asked in server.asked)
+    assert (first["voice"], first["model"], first["speed"]) == ("nova", "tts-7", 2.0)
+    assert (second["voice"], second["model"], second["speed"]) == ("echo", "tts-7", 1.5)
+
+
+def test_a_model_in_the_settings_is_for_this_machine(run: Run, settings: Path) -> None:
+    with replaying(sound) as server:
+        settings.write_text('model = "voxcpm-2"\nthreads = 2\n')
+        done = run("say", "Hello", "-o", "x.wav", "--remote", server.url, "--protocol", "openai")
+        assert done.returncode == 0, said(done)
+        assert server.asked[0].json["model"] == "tts-1"
+
+
+def test_the_server_that_speaks_by_default_is_a_setting(run: Run, settings: Path, tmp_path: Path) -> None:
+    with replaying(posts(sound, VOXCLI)) as server:
+        for text in (
+            f'model = "voxcpm-2"\nremote = "{server.url}"',
+            f'[remote]\ndefault = "box"\n[remote.box]\nurl = "{server.url}"',
+        ):
+            settings.write_text(text)
+            assert run("say", "Hello", "-o", "x.wav", "--force").returncode == 0
+        assert len(server.of("POST")) == 2
+        assert run("say", "Hello", "-o", "here.wav", "--remote", "").returncode == 0
+        assert len(server.of("POST")) == 2
+    assert spoken(tmp_path / "x.wav") == SOUND.tolist() != spoken(tmp_path / "here.wav")
+
+
+def test_profiles_are_listed(run: Run, settings: Path, tmp_path: Path) -> None:
+    settings.write_text('[remote.box]\nurl = "box:7861"\nvoice = "anna"\n[remote.old]\nurl = "http://old/"\n')
+    (tmp_path / "voxcli.toml").write_text('[remote.old]\nurl = "https://new/v1"\n')
+    listed = json.loads(run("config", "profiles", "--json").stdout)
+    assert listed == [
+        {"name": "box", "url": "http://box:7861", "settings": {"voice": "anna"}, "origin": str(settings)},
+        {"name": "old", "url": "https://new/v1", "settings": {}, "origin": "voxcli.toml"},
+    ]
+    assert ["box", "http://box:7861", "voice", "anna"] in [
+        line.split()[:4] for line in run("config", "profiles").stdout.decode().splitlines()
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ('[remote.box]\nvoice = "x"', ["voxcli.toml", "remote.box", "url"]),
+        ('[remote.box]\nurl = "ftp://box"', ["voxcli.toml", "remote.box", "ftp"]),
+        ('[remote.box]\nurl = "box:1"\nvoise = "x"', ["remote.box", "'voise'", "Did you mean 'voice'"]),
+        ('[remote.box]\nurl = "box:1"\nremote = "y"', ["remote.box", "'remote'"]),
+        ('[remote.box]\nurl = "box:1"\nspeed = 99', ["remote.box", "'speed'"]),
+        ("remote = 7", ["voxcli.toml", "remote"]),
+        ("[remote]\nother = 7", ["voxcli.toml", "remote"]),
+        ('[remote.bux]\nurl = "box:1"', ["no profile 'box'", "Did you mean 'bux'", "[remote.box]"]),
+        ("", ["no profile 'box'", "http://box:7861"]),
+    ],
+)
+def test_a_wrong_profile_is_named(here: Here, tmp_path: Path, content: str, words: list[str]) -> None:
+    (tmp_path / "voxcli.toml").write_text(content)
+    code, answer = here("say", "hello", "-o", "x.wav", "--remote", "box")
+    assert code == (3 if "no profile 'box'" in words else 2)
+    for word in words:
+        assert word in answer
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        ["--device", "cpu"],
+        ["--dtype", "float32"],
+        ["--quantize", "int8"],
+        ["--threads", "2"],
+        ["--lora", "folder"],
+    ],
+)
+def test_what_is_about_this_machine_is_refused_with_a_server(here: Here, option: list[str]) -> None:
+    code, answer = here("say", "hello", "-o", "x.wav", *option, "--remote", "http://127.0.0.1:9")
+    assert code == 2
+    assert option[0] in answer
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        ["--protocol", "openai"],
+        ["--timeout", "5"],
+        ["--api-key-file", "x"],
+        ["--streaming-mode", "1"],
+        ["--no-stream"],
+        ["--extra", "a=b"],
+        ["--ref-text", "x"],
+    ],
+)
+def test_what_is_about_a_server_is_refused_without_one(here: Here, option: list[str]) -> None:
+    code, answer = here("say", "hello", "-o", "x.wav", *option)
+    assert code == 2
+    assert option[0] in answer
+
+
+@pytest.mark.parametrize(
+    ("option", "words"),
+    [
+        (["--protocol", "opnai"], "Did you mean 'openai'"),
+        (["--extra", "a"], "KEY=VALUE"),
+        (["--extra", "a=1", "--extra", "a=2"], "twice"),
+        (["--no-stream", "--streaming-mode", "2"], "--streaming-mode"),
+        (["--remote", "http://user:secret@box"], "voxcli keys set"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(here: Here, option: list[str], words: str) -> None:
+    code, answer = here("say", "hello", "-o", "x.wav", "--remote", "http://127.0.0.1:9", *option)
+    assert code in (2, 4)
+    assert words in answer
+    assert "secret" not in answer
+
+
+def test_what_a_dialect_cannot_say_is_refused_by_its_option(here: Here) -> None:
+    with replaying(sound) as server:
+        arguments = ("--remote", server.url, "--protocol", "openai", "--seed", "7")
+        code, answer = here("say", "hello", "-o", "x.wav", *arguments)
+        assert (code, server.asked) == (4, [])
+        assert "--seed" in answer
+
+
+def broken(asked: Asked) -> Answer:
+    return streamed([wav(tone(1.0))[:20000]], end=False)
+
+
+@pytest.mark.parametrize(
+    ("reply", "code", "words"),
+    [
+        (lambda asked: document({"error": {"message": "who are you"}}, 401), 8, "voxcli keys set"),
+        (lambda asked: document({"error": {"message": "not you"}}, 403), 8, "voxcli keys set"),
+        (lambda asked: document({"error": {"message": "bad voice"}}, 400), 6, "bad voice"),
+        (lambda asked: whole(b"<html><title>Log in</title>", "text/html"), 6, "Log in"),
+    ],
+)
+def test_each_trouble_has_its_exit_code(run: Run, reply: Reply, code: int, words: str) -> None:
+    with replaying(reply) as server:
+        done = run("say", "hello", "-o", "x.wav", "--remote", server.url, "--protocol", "openai")
+        assert done.returncode == code, said(done)
+        assert words in said(done)
+
+
+def test_a_silent_server_is_given_up(run: Run) -> None:
+    left = threading.Event()
+
+    def reply(asked: Asked) -> Answer:
+        left.wait(20)
+        return missing()
+
+    with replaying(reply) as server:
+        arguments = ("--remote", server.url, "--protocol", "openai", "--timeout", "0.2")
+        done = run("say", "hello", "-o", "x.wav", *arguments)
+        left.set()
+        assert (done.returncode, len(server.asked)) == (7, 1)
+        assert "--timeout" in said(done)
+
+
+def test_what_came_before_a_cut_is_kept(run: Run, tmp_path: Path) -> None:
+    with replaying(broken) as server:
+        done = run("say", "hello", "-o", "x.wav", "--remote", server.url, "--protocol", "openai")
+        assert len(server.asked) == 1
+    assert done.returncode == 6
+    assert "0.4 s of sound came before" in said(done)
+    assert spoken(tmp_path / "x.wav") == tone(1.0)[: (20000 - 44) // 2].tolist()
+
+
+def test_a_server_that_is_not_there_is_told_at_once_and_tried_again(run: Run) -> None:
+    replay = Replay(lambda asked: missing())
+    replay.close()
+    done = run("say", "hello", "-o", "x.wav", "--remote", replay.url)
+    assert done.returncode == 6
+    assert said(done).count("Trying again") == 3
+    assert f"error: {replay.url} cannot be reached" in said(done)
+
+
+def test_clone_and_say_on_a_server(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "ref.wav").write_bytes(spoken_wav())
+    with replaying(posts(sound, VOXCPM)) as server:
+        recording = ("--prompt", "ref.wav", "--prompt-text", "What is said.")
+        done = run("clone", *recording, "你好", "-o", "x.wav", "--remote", server.url)
+        assert done.returncode == 0, said(done)
+        (asked,) = server.of("POST")
+    assert asked.fields["prompt_text"] == "What is said."
+    assert asked.fields["prompt_audio"].startswith("RIFF")
+
+
+def test_the_voices_of_a_server_are_listed(run: Run) -> None:
+    listing = {"voices": [{"id": "anna", "description": "calm", "text": "x"}, {"id": "默认", "description": ""}]}
+
+    def reply(asked: Asked) -> Answer:
+        return document(listing) if asked.path == "/api/voices" else posts(sound, VOXCPM)(asked)
+
+    with replaying(reply) as server:
+        done = run("voices", "list", "--remote", server.url)
+        assert [line.split() for line in done.stdout.decode().splitlines()] == [
+            ["VOICE", "ABOUT"],
+            ["anna", "calm"],
+            ["默认"],
+        ]
+        listed = json.loads(run("voices", "list", "--remote", server.url, "--json").stdout)
+        assert listed == [{"name": "anna", "title": "calm"}, {"name": "默认", "title": ""}]
+
+
+def test_a_server_that_does_not_list_its_voices_is_named(run: Run) -> None:
+    with replaying(posts(sound, GPT_SOVITS)) as server:
+        done = run("voices", "list", "--remote", server.url)
+        assert done.returncode == 3
+        assert server.url in said(done)

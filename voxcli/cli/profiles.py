@@ -1,0 +1,84 @@
+"""Servers with a name: the tables [remote.NAME] of the settings files, each with its address and its own settings."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import typer
+
+from voxcli.cli.settings import Setting, check_setting, read_remotes, settable_options, settings_files
+from voxcli.errors import NotFound, RequestError, did_you_mean
+
+_URL = "url"
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """A server, and what is set when it speaks."""
+
+    name: str
+    url: str
+    settings: Mapping[str, Any]
+    origin: str
+    """The file that describes it."""
+
+
+def read_profiles(context: typer.Context, files: Sequence[Path]) -> dict[str, Profile]:
+    """Read the profiles of settings files, of which the later win.
+
+    Args:
+        context: of any command.
+
+    Raises:
+        typer.BadParameter: with the file, the profile and what is wrong.
+    """
+    options = settable_options(context.find_root().command)
+    own = {name: option for name, option in options.items() if name != "remote"}
+    return {name: _read(context, name, table, own) for name, table in read_remotes(files).items()}
+
+
+def find_server(context: typer.Context, name: str) -> tuple[str, Mapping[str, Any]]:
+    """Return the address of a server that a user names by its profile or by the address itself, and what is set there.
+
+    Raises:
+        NotFound: it is neither, with the profiles there are.
+        RequestError: it is no address.
+    """
+    from voxcli.engines.remote.address import normalized_url
+
+    profiles = read_profiles(context, settings_files())
+    if profile := profiles.get(name):
+        return profile.url, profile.settings
+    if not _looks_like_url(name):
+        raise _no_profile(name, profiles)
+    return normalized_url(name), {}
+
+
+def _looks_like_url(name: str) -> bool:
+    """Tell an address from the name of a profile."""
+    return any(mark in name for mark in ".:/") or name.lower() == "localhost"
+
+
+def _no_profile(name: str, profiles: Mapping[str, Profile]) -> NotFound:
+    known = f"There are: {', '.join(sorted(profiles))}." if profiles else "There is none yet."
+    return NotFound(
+        f"There is no profile {name!r}.{did_you_mean(name, profiles)} {known} "
+        f"Name an address such as http://{name}:7861, or write it into {settings_files()[0]} under [remote.{name}]."
+    )
+
+
+def _read(context: typer.Context, name: str, table: Setting, options: Mapping[str, Any]) -> Profile:
+    from voxcli.engines.remote.address import normalized_url
+
+    place, values = f"{table.origin}, [remote.{name}],", dict(table.value)
+    url = values.pop(_URL, None)
+    if not isinstance(url, str):
+        raise typer.BadParameter(f"{place} names no url.")
+    try:
+        url = normalized_url(url)
+    except RequestError as error:
+        raise typer.BadParameter(f"{place} names a wrong url: {error}") from error
+    root = cast(typer.Context, context.find_root())
+    settings = dict(check_setting(root, place, key, value, options) for key, value in values.items())
+    return Profile(name, url, settings, table.origin)

@@ -1,0 +1,60 @@
+"""A recording made now, with the microphone, while the user sees how loud it is and how long it goes on."""
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import numpy as np
+
+from voxcli.audio.chunk import AudioChunk
+from voxcli.cli.console import Words
+from voxcli.microphone import Microphone
+
+_SOFTEST_DBFS = -60.0
+"""Where the bar of the level begins."""
+
+
+def record(seconds: float, device: str | None, words: Words) -> AudioChunk:
+    """Record with the microphone of this name or number, or with the system's.
+
+    Raises:
+        DeviceError: there is none, or it stops.
+    """
+    with Microphone(device) as microphone:
+        words.note(f"recording {seconds:g} s: speak now")
+        chunks = []
+        with _showing(seconds, words) as show:
+            for chunk in microphone.record(seconds):
+                chunks.append(chunk.samples)
+                show(chunk)
+    words.note("recorded")
+    if microphone.gaps:
+        words.warning("This machine was too busy to hear all of it: the recording has gaps.")
+    return AudioChunk(np.concatenate(chunks), microphone.sample_rate)
+
+
+@contextmanager
+def _showing(seconds: float, words: Words) -> Iterator[Callable[[AudioChunk], None]]:
+    """Show on a terminal what is left, and the level as a bar."""
+    if words.quiet or not words.console.is_terminal:
+        yield lambda chunk: None
+        return
+    from rich.progress import BarColumn, Progress, TextColumn
+
+    left = seconds
+    columns = [TextColumn("{task.description}", markup=False), BarColumn()]
+    with Progress(*columns, console=words.console, transient=True) as progress:
+        task = progress.add_task("", total=-_SOFTEST_DBFS)
+
+        def show(chunk: AudioChunk) -> None:
+            nonlocal left
+            left -= chunk.seconds
+            progress.update(task, description=f"{math.ceil(left)} s left", completed=_level(chunk) - _SOFTEST_DBFS)
+
+        yield show
+
+
+def _level(chunk: AudioChunk) -> float:
+    """Return the level in dBFS, not below where the bar begins."""
+    power = float(np.mean(np.square(chunk.samples)))
+    return max(10 * math.log10(power), _SOFTEST_DBFS) if power else _SOFTEST_DBFS
