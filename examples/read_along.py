@@ -32,7 +32,6 @@ with open_sink(targets) as sink, closing(open_engine()) as engine:
     def speak(text: str) -> Speech:
         return engine.stream(SynthesisRequest(text=text))
 
-    narrator = Narrator(speak)
-    for part in read_parts(slow_writer(), markdown=True):
-        for chunk in narrator.stream(part):
+    with closing(Narrator(speak).stream(read_parts(slow_writer(), markdown=True))) as chunks:
+        for chunk in chunks:
             sink.write(chunk)

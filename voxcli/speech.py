@@ -3,7 +3,7 @@
 import math
 from collections.abc import Generator
 from dataclasses import dataclass, field
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, runtime_checkable
 
 from voxcli.audio.chunk import AudioChunk
 from voxcli.errors import RequestError
@@ -126,3 +126,22 @@ class Engine(Protocol):
         ...
 
     def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class GpuMemory:
+    """What this process takes of a graphics card."""
+
+    name: str
+    """Of the card."""
+    allocated_bytes: int
+    reserved_bytes: int
+
+
+@runtime_checkable
+class MayUseGpu(Protocol):
+    """An engine that may run on a graphics card."""
+
+    def gpu_memory(self) -> GpuMemory | None:
+        """Return what it takes there; None if it runs elsewhere."""
+        ...

@@ -10,12 +10,13 @@ from voxcli.audio.decode import decode
 from voxcli.audio.resample import resampled_whole
 from voxcli.engines.settings import AUTO, LocalSettings
 from voxcli.errors import NotFound, RequestError
-from voxcli.speech import Clip, Speech, SynthesisRequest
+from voxcli.speech import Clip, GpuMemory, Speech, SynthesisRequest
 from voxcli.voxcpm.checkpoint import describe_codec
 from voxcli.voxcpm.clip_cache import ClipCache
 from voxcli.voxcpm.config import Architecture
 from voxcli.voxcpm.generate import Utterance
 from voxcli.voxcpm.loading import load_model
+from voxcli.voxcpm.memory import gpu_memory
 from voxcli.voxcpm.placement import Precision, choose_placement
 from voxcli.voxcpm.resampling import sinc_resampled
 
@@ -60,6 +61,9 @@ class LocalEngine:
 
             chunks = retimed(chunks, request.speed)
         yield from chunks
+
+    def gpu_memory(self) -> GpuMemory | None:
+        return gpu_memory(self._model.device)
 
     def close(self) -> None:
         """Give the memory back. Streams that still run keep it until they end."""

@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 
 from voxcli.errors import DeviceError
+from voxcli.speech import GpuMemory
 
 _MEMINFO = Path("/proc/meminfo")
 _CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
@@ -34,6 +35,15 @@ def release_free_memory() -> None:
     """Give the system back what was freed. glibc keeps it, in pieces that the next matrices do not fit into."""
     if sys.platform == "linux" and (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)):
         trim(0)
+
+
+def gpu_memory(device: torch.device) -> GpuMemory | None:
+    """Return what this process takes of a CUDA device; None for any other."""
+    if device.type != "cuda":
+        return None
+    return GpuMemory(
+        torch.cuda.get_device_name(device), torch.cuda.memory_allocated(device), torch.cuda.memory_reserved(device)
+    )
 
 
 def _free_bytes(device: torch.device) -> int | None:
