@@ -58,6 +58,12 @@ def test_compare_reference_prints_ratios(tmp_path: Path) -> None:
     assert "voxcli, bfloat16" in printed
 
 
+def test_measure_server_prints_what_is_added(tmp_path: Path) -> None:
+    printed = run("measure_server.py", tmp_path, "--rounds", "1", "--chunks", "5", "--listeners", "3")
+    assert len(re.findall(r"first chunk +\d+\.\d\d ms", printed)) == 3
+    assert "3 listeners at once" in printed
+
+
 def test_no_example_is_forgotten() -> None:
     tested = Path(__file__).read_text("utf-8")
     assert [path.name for path in EXAMPLES.glob("*.py") if f'"{path.name}"' not in tested] == []

@@ -2,10 +2,12 @@
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -91,8 +93,25 @@ def test_a_block_runs_as_printed(block: list[Command], tmp_path: Path, pulse: Pu
     environment = pulse.environment | {"PATH": programs, "VOXCLI_HOME": str(tmp_path / "home"), "PYTHONUTF8": "1"}
     environment |= {"HF_HOME": str(tmp_path / "hub"), "HF_ENDPOINT": hub.url, "VOXCLI_THREADS": "1"}
     (tmp_path / "ref.wav").write_bytes(spoken_wav())
-    for command in block:
-        run(command, tmp_path, environment)
+    with ExitStack() as servers:
+        for command in block:
+            if command.line.endswith(" &"):
+                servers.enter_context(in_the_background(command.line.removesuffix(" &"), tmp_path, environment))
+            else:
+                run(command, tmp_path, environment)
+
+
+@contextmanager
+def in_the_background(line: str, folder: Path, environment: dict[str, str]) -> Iterator[None]:
+    """Run a server until it is not needed any more."""
+    with subprocess.Popen(shlex.split(line), cwd=folder, env=environment, stderr=subprocess.PIPE) as server:
+        assert server.stderr
+        words = b""
+        while b"is ready" not in words:
+            words += server.stderr.readline()
+            assert server.poll() is None, words.decode()
+        yield
+        server.terminate()
 
 
 def test_it_stays_short() -> None:

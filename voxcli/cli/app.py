@@ -10,7 +10,7 @@ import typer
 from typer.exceptions import TyperException
 
 import voxcli
-from voxcli.cli import clone, config, devices, doctor, keys, models, say, voices
+from voxcli.cli import bench, clone, config, devices, doctor, keys, models, say, serve, voices
 from voxcli.cli.console import Words, printable
 from voxcli.cli.exits import MEANINGS, ExitCode, exit_code
 from voxcli.cli.groups import grouped
@@ -34,6 +34,8 @@ app.command("say", epilog=f"{say.EXAMPLES}\n\n{_EPILOG}")(grouped(say.say))
 app.command("clone", epilog=f"{clone.EXAMPLES}\n\n{_EPILOG}")(clone.clone)
 app.add_typer(voices.app)
 app.add_typer(models.app)
+app.command("serve", epilog=f"{serve.EXAMPLES}\n\n{_EPILOG}")(serve.serve)
+app.command("bench", epilog=f"{bench.EPILOG}\n\n{_EPILOG}")(grouped(bench.bench))
 app.command("devices")(devices.devices)
 app.command("doctor")(doctor.doctor)
 app.add_typer(config.app)

@@ -35,7 +35,7 @@ class ExitCode(IntEnum):
 
 MEANINGS = {
     ExitCode.OK: "done",
-    ExitCode.INTERNAL: "a fault of voxcli itself",
+    ExitCode.INTERNAL: "a fault of voxcli itself, or what `bench --fail-if` looks for",
     ExitCode.USAGE: "wrong options, or a wrong settings file",
     ExitCode.NOT_FOUND: "no such model, voice or language, or it is damaged",
     ExitCode.BAD_INPUT: "the text, a clip or a file name cannot be used",

@@ -42,7 +42,7 @@ class LocalEngine:
         """
         # Eight bits multiply faster, and more exactly, where all between the products is float32.
         dtype = Precision.FLOAT32 if settings.quantize and settings.dtype == AUTO else settings.dtype
-        placement = choose_placement(settings.device, dtype)
+        placement = self.placement = choose_placement(settings.device, dtype)
         self._model = load_model(
             folder, placement, quantize=settings.quantize, threads=settings.threads, lora=settings.lora
         )

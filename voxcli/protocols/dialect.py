@@ -77,6 +77,8 @@ class Order:
     form: AnswerForm
     model: str | None = None
     """As the client calls it."""
+    gap_seconds: float | None = None
+    """Of silence between the lines of the text, which are spoken one by one; None speaks all of it in one go."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +103,9 @@ class FieldError(RequestError):
         self.field = field
         self.code = code
 
+
+DRAWS_VOICES = "x-draws-voices"
+"""A header of voxcli's own servers: whether a request for no voice in particular is spoken by another one each time."""
 
 FindVoice: TypeAlias = Callable[[str], Voice | None]
 """Finds a voice by its name: one of the server's library, or one that its engine knows (then only `name` is set)."""

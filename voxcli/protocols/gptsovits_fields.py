@@ -1,9 +1,8 @@
 """The fields of GPT-SoVITS's `/tts`, as a server reads them: in the order and the words of api_v2.py.
 
-Fields that shape the speech of its own models only, such as `top_k`, are checked and then of no effect. So is
-`fragment_interval`: models here pause by themselves. What the text is cut into stands on lines of its own, which
-engines that speak sentence by sentence keep apart. Nothing is ever opened: a path names a voice of the server, by its
-last part.
+Fields that shape the speech of its own models only, such as `top_k`, are checked and then of no effect. What the text
+is cut into stands on lines of its own, which are spoken one by one with `fragment_interval` between them. Nothing is
+ever opened: a path names a voice of the server, by its last part.
 """
 
 import re
@@ -78,9 +77,10 @@ def to_order(fields: Mapping[str, Any], find_voice: FindVoice, *, max_characters
     """
     given = _read_fields(fields, max_characters)
     _check(given)
+    pieces = _read_pieces(given)
     return Order(
         request=SynthesisRequest(
-            text="\n".join(_read_pieces(given)),
+            text="\n".join(pieces),
             voice=_read_voice(given, find_voice),
             sampling=_read_sampling(given),
             language=from_code(given["text_lang"].lower()),
@@ -91,6 +91,7 @@ def to_order(fields: Mapping[str, Any], find_voice: FindVoice, *, max_characters
             sample_rate=RAW_RATE if given["media_type"] == "raw" else None,
             whole=given["streaming_mode"] == 0,
         ),
+        gap_seconds=given["fragment_interval"] if len(pieces) > 1 else None,
     )
 
 

@@ -46,5 +46,5 @@ class DeviceCalls:
             _log.warning("The %s does not respond, and is left open.", self._device)
             if binding := sys.modules.get("sounddevice"):
                 # When Python ends, it would wait for the same device.
-                atexit.unregister(getattr(binding, "_exit_handler", None))
+                atexit.unregister(binding._exit_handler)
         return not self.hanging

@@ -16,13 +16,20 @@ _WRITTEN = (b"{", b"[", b"<")
 """JSON and pages begin so."""
 
 
-def heard(pieces: Iterator[bytes], form: AnswerForm, sender: str, explain: Callable[[bytes], str]) -> Speech:
+def heard(
+    pieces: Iterator[bytes],
+    form: AnswerForm,
+    sender: str,
+    explain: Callable[[bytes], str],
+    on_bytes: Callable[[bytes], None] = lambda data: None,
+) -> Speech:
     """Decode a body as it comes. If it breaks off, all that came is heard first.
 
     Args:
         pieces: the body, cut anywhere.
         sender: for words.
         explain: finds the sentence in a page or in JSON.
+        on_bytes: is given every piece of the file in the body before it is decoded.
 
     Raises:
         RemoteError: it is no sound, or none that can be read.
@@ -32,7 +39,8 @@ def heard(pieces: Iterator[bytes], form: AnswerForm, sender: str, explain: Calla
     raw_of_no_rate = form.format is AudioFormat.PCM and form.sample_rate is None
     decoder = new_decoder(None if raw_of_no_rate else form.format, form.sample_rate)
     try:
-        yield from _decoded(_unwrapped(pieces, sender) if form.framing is Framing.SSE else pieces, decoder)
+        file = _unwrapped(pieces, sender) if form.framing is Framing.SSE else pieces
+        yield from _decoded(_watched(file, on_bytes), decoder)
     except NotSound as error:
         written = error.beginning.lstrip().startswith(_WRITTEN)
         raise RemoteError(f"{sender} sends no sound. {explain(error.beginning) if written else error}") from error
@@ -51,6 +59,12 @@ def _decoded(pieces: Iterator[bytes], decoder: Decoder) -> Speech:
             yield from decoder.finish()
         raise
     yield from decoder.finish()
+
+
+def _watched(pieces: Iterator[bytes], on_bytes: Callable[[bytes], None]) -> Iterator[bytes]:
+    for data in pieces:
+        on_bytes(data)
+        yield data
 
 
 def _unwrapped(pieces: Iterator[bytes], sender: str) -> Iterator[bytes]:

@@ -5,7 +5,7 @@ import logging
 import math
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from itertools import chain
 
@@ -19,13 +19,10 @@ from voxcli.engines.remote.transport import Transport, Trouble, beginning_of, lo
 from voxcli.engines.remote.voices import RemoteVoice, list_voices
 from voxcli.engines.remote.ways import WORDS, Ways
 from voxcli.errors import NotFound, RemoteCut, RemoteError
-from voxcli.protocols.dialect import Dialect
+from voxcli.protocols.dialect import DRAWS_VOICES, Dialect
 from voxcli.protocols.gptsovits import without_failure
 from voxcli.speech import Speech, SynthesisRequest
 from voxcli.voices.lock import locked
-
-DRAWS_VOICES = "x-draws-voices"
-"""The header in which our own servers say whether their model does. A built-in voice does not."""
 
 _MANY = 64
 """Streams that a server may be asked for at once. It says itself how many are too many."""
@@ -67,10 +64,14 @@ class RemoteEngine:
         self.draws_voices = dialect is Dialect.VOXCPM
 
     def stream(self, request: SynthesisRequest) -> Speech:
-        ways = Ways(self.server, request, self._settings.wishes)
+        yield from self.stream_watched(request, lambda data: None)
+
+    def stream_watched(self, request: SynthesisRequest, on_bytes: Callable[[bytes], None]) -> Speech:
+        """Stream, and tell of encoded sound as soon as it is there, before it is decoded."""
+        ways = Ways(self.server, request, self._settings.wishes, as_asked=self._settings.as_asked)
         self._check_voice(request)
         with self._turn():
-            first, rest = self._transport.persistently(lambda: self._begun(ways))
+            first, rest = self._transport.persistently(lambda: self._begun(ways, on_bytes))
             with closing(rest):
                 yield from self._told(first, rest)
 
@@ -99,10 +100,10 @@ class RemoteEngine:
     def close(self) -> None:
         self._transport.close()
 
-    def _begun(self, ways: Ways) -> tuple[AudioChunk, Speech]:
+    def _begun(self, ways: Ways, on_bytes: Callable[[bytes], None]) -> tuple[AudioChunk, Speech]:
         """Return the first chunk, and what brings the others."""
         while True:
-            sound = self._answer(ways)
+            sound = self._answer(ways, on_bytes)
             if self.server.dialect is Dialect.GPT_SOVITS:
                 sound = without_failure(sound)
             try:
@@ -116,7 +117,7 @@ class RemoteEngine:
                     raise Trouble(RemoteError(str(error))) from error
                 _log.debug("%s Asking for the whole instead", error)
 
-    def _answer(self, ways: Ways) -> Speech:
+    def _answer(self, ways: Ways, on_bytes: Callable[[bytes], None]) -> Speech:
         """Ask once. The connection is closed when the generator is."""
         call, words = ways.call, WORDS[self.server.dialect]
         with self._transport.answered(self._base, call) as response:
@@ -132,7 +133,11 @@ class RemoteEngine:
                 self.draws_voices = headers[DRAWS_VOICES] == "true"
             form = words.answer_form(headers, call)
             yield from heard(
-                response.iter_bytes(), form, self._settings.url, lambda body: words.error_message(status, body)
+                response.iter_bytes(),
+                form,
+                self._settings.url,
+                lambda body: words.error_message(status, body),
+                on_bytes,
             )
 
     def _told(self, first: AudioChunk, rest: Speech) -> Speech:

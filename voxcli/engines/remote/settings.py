@@ -26,5 +26,7 @@ class RemoteSettings:
     read_seconds: float = READ_SECONDS
     """The longest silence from the server."""
     waits_seconds: tuple[float, ...] = WAITS_SECONDS
+    as_asked: bool = False
+    """Fail where a server does not stream, rather than ask it for the whole: for whoever measures streams."""
     cache: Path | None = None
     """The folder for what is known of servers; None remembers nothing."""

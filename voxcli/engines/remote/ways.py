@@ -29,13 +29,16 @@ WORDS: dict[Dialect, Words] = {Dialect.VOXCPM: voxcpm, Dialect.OPENAI: openai, D
 class Ways:
     """The ways to ask one server for one speech, the best first. Each is tried until something speaks against it."""
 
-    def __init__(self, server: Server, request: SynthesisRequest, wishes: Wishes) -> None:
+    def __init__(self, server: Server, request: SynthesisRequest, wishes: Wishes, *, as_asked: bool = False) -> None:
         """Choose the first.
+
+        Args:
+            as_asked: never ask for the whole in the place of a stream.
 
         Raises:
             RequestError: this server cannot be asked for that; with the name of the option.
         """
-        self._server, self._request, self._wishes = server, request, wishes
+        self._server, self._request, self._wishes, self._as_asked = server, request, wishes, as_asked
         self.call = self._to_call(wishes)
 
     def after_refusal(self, status: int, body: bytes) -> bool:
@@ -56,7 +59,7 @@ class Ways:
         return self._server.dialect is not Dialect.OPENAI and self._ask_for_the_whole()
 
     def _ask_for_the_whole(self) -> bool:
-        if not self._wishes.stream:
+        if self._as_asked or not self._wishes.stream:
             return False
         self._wishes = replace(self._wishes, stream=False, mode=None)
         try:

@@ -1,0 +1,231 @@
+"""`voxcli bench`, as a user runs it."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.bench.wire import not_found, wav, wired
+from tests.program import Run, said
+from tests.screen import CTRL_C, run_on_terminal
+from tests.server.running import serving
+from tests.server.tone import ToneEngine
+from voxcli.bench.metrics import METRICS
+from voxcli.cli import app
+
+QUICK = ("--runs", "2", "--warmup", "0")
+
+
+def test_help_defines_every_number(run: Run) -> None:
+    shown = " ".join(run("bench", "--help").stdout.decode().replace("│", " ").split())
+    for metric in METRICS:
+        assert f"{metric.title}" in shown
+        assert metric.meaning in shown
+
+
+def test_the_built_in_voice_is_measured_streaming_and_whole(run: Run) -> None:
+    done = run("bench", *QUICK)
+    shown = done.stdout.decode()
+    assert done.returncode == 0
+    assert "One by one, medians" in shown
+    assert shown.splitlines()[-1].startswith("Streaming brings the first byte after")
+    for text in ("short", "medium", "long"):
+        assert shown.count(text) >= 2
+
+
+def test_every_file_tells_the_same(run: Run, tmp_path: Path) -> None:
+    done = run(
+        "bench", "short", "Something of one's own.", "--lang", "en", *QUICK, "--seed", "7",
+        "--json", "r.json", "--markdown", "r.md", "--csv", "r.csv",
+    )  # fmt: skip
+    assert done.returncode == 0, said(done)
+    document = json.loads((tmp_path / "r.json").read_text("utf-8"))
+    runs = document["record"]["runs"]
+    assert len(runs) == 2 * 2 * 2
+    assert {found["seed"] for found in runs} == {7, 8}
+    assert document["report"]["verdict"] in (tmp_path / "r.md").read_text("utf-8").replace("\\", "")
+    assert document["report"]["verdict"] in " ".join(done.stdout.decode().split())
+    with (tmp_path / "r.csv").open(encoding="utf-8") as file:
+        assert [row["total_seconds"] for row in csv.DictReader(file)] == [str(found["total_seconds"]) for found in runs]
+
+
+def test_json_on_standard_output_stands_there_alone(run: Run) -> None:
+    done = run("bench", "short", *QUICK, "--json", "-")
+    assert json.loads(done.stdout)["record"]["texts"][0]["name"] == "short"
+    assert "Streaming" in said(done)
+
+
+def test_a_random_model_is_measured_too(run: Run, checkpoints: Callable[[str], Path]) -> None:
+    length = ("--min-len", "5", "--max-len", "10")
+    done = run("bench", "short", *QUICK, "--model", checkpoints("voxcpm-1.5"), "--threads", "1", *length, "--json", "-")
+    assert done.returncode == 0, said(done)
+    document = json.loads(done.stdout)
+    [subject] = document["record"]["subjects"]
+    assert subject["name"] == "voxcpm-1.5"
+    assert subject["load_seconds"] > 0
+    stream, whole = document["report"]["groups"]
+    assert stream["metrics"]["first_byte_seconds"]["median"] < whole["metrics"]["first_byte_seconds"]["median"]
+    assert stream["metrics"]["audio_seconds"] == whole["metrics"]["audio_seconds"]  # the same seeds
+
+
+def test_under_load(run: Run) -> None:
+    done = run("bench", "short", "--concurrency", "1,3", "--rate", "50", "--requests", "4", "--json", "-")
+    document = json.loads(done.stdout)
+    groups = document["report"]["groups"]
+    assert [(group["level"]["concurrency"], group["level"]["rate"]) for group in groups] == [
+        (1, None), (3, None), (None, 50.0),
+    ]  # fmt: skip
+    assert [group["good"] for group in groups] == [4, 4, 4]
+    assert document["report"]["verdict"].startswith("Up to 3 at once")
+
+
+def test_what_was_kept_can_be_compared_with_and_fails_when_it_got_worse(run: Run, tmp_path: Path) -> None:
+    assert run("bench", "short", "--save", "base").returncode == 0
+    same = run("bench", "short", "--runs", "5", "--compare", "base", "--fail-if", "ttfb>100000%")
+    assert same.returncode == 0
+    assert "Compared with base" in same.stdout.decode()
+    worse = run("bench", "short", *QUICK, "--fail-if", "failed>0", "--fail-if", "ttfb>0.001ms")
+    assert worse.returncode == 1
+    assert "ttfb>0.001ms: espeak, short, stream:" in said(worse)
+    unknown = run("bench", "short", "--compare", "bas")
+    assert unknown.returncode == 3
+    assert "Did you mean 'base'?" in said(unknown)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--mode", "steam"),
+        ("--lang", "fr"),
+        ("--concurrency", "1,x"),
+        ("--concurrency", "0"),
+        ("--rate", "-1"),
+        ("--requests", "3"),
+        ("--no-stream",),
+        ("--plot", "r.txt"),
+        ("--json", "-", "--csv", "-"),
+        ("--save", "../x"),
+        ("--fail-if", "nonsense"),
+        ("--fail-if", "ttfb_p99>1s"),
+        ("short", "short"),
+        ("@missing.txt",),
+    ],
+)
+def test_what_makes_no_sense_is_refused_before_anything_is_measured(
+    arguments: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("VOXCLI_HOME", str(tmp_path))
+    assert app.run(["bench", *arguments]) in (2, 4)
+    assert capsys.readouterr().out == ""
+
+
+def test_a_cold_start_is_that_of_a_fresh_process(run: Run) -> None:
+    done = run("bench", "short", *QUICK, "--mode", "stream", "--cold", "1", "--json", "-")
+    [cold] = json.loads(done.stdout)["record"]["cold"]
+    assert cold["start_seconds"] > 0.02
+    assert cold["first_chunk_seconds"] > 0
+
+
+def test_two_servers_stand_side_by_side(run: Run) -> None:
+    with serving(ToneEngine(chunks=10, chunk_seconds=0.2)) as a, serving(ToneEngine(chunks=10, chunk_seconds=0.2)) as b:
+        done = run("bench", "short", "--lang", "en", *QUICK, "--remote", a, "--remote", b, "--json", "-")
+    assert done.returncode == 0, said(done)
+    record = json.loads(done.stdout)["record"]
+    assert [subject["url"] for subject in record["subjects"]] == [a, b]
+    names = [a.removeprefix("http://"), b.removeprefix("http://")]
+    assert [found["subject"] for found in record["runs"]] == [names[number] for number in (0, 0, 1, 1, 0, 1, 1, 0)]
+    assert {found["failure"] for found in record["runs"]} == {None}
+    for number in (0, 1):
+        assert len({found["seed"] for found in record["runs"] if found["number"] == number}) == 1
+
+
+@pytest.mark.parametrize("where", ["environment", "settings", "profile"])
+def test_the_server_that_speaks_by_default_is_measured_by_default(run: Run, tmp_path: Path, where: str) -> None:
+    with serving(ToneEngine(chunks=10, chunk_seconds=0.2)) as url:
+        settings = {"settings": f'remote = "{url}"', "profile": f'remote.default = "box"\n[remote.box]\nurl = "{url}"'}
+        (tmp_path / "voxcli.toml").write_text(settings.get(where, ""), "utf-8")
+        environment = {"VOXCLI_REMOTE": url} if where == "environment" else {}
+        asked = run("bench", "short", "--lang", "en", *QUICK, "--json", "-", env=environment)
+        not_asked = run("bench", "short", *QUICK, "--json", "-", "--remote", "", env=environment)
+    assert [subject["url"] for subject in json.loads(asked.stdout)["record"]["subjects"]] == [url]
+    assert [subject["name"] for subject in json.loads(not_asked.stdout)["record"]["subjects"]] == ["espeak"]
+
+
+def test_the_form_of_earlier_reports_from_any_server_with_the_native_protocol(run: Run, tmp_path: Path) -> None:
+    """Three texts, two modes, five runs of each, as JSON and Markdown; the server knows nothing of seeds."""
+    sound = wav(12.0)
+
+    def speak(connection: object) -> None:
+        connection.head(length=len(sound))  # type: ignore[attr-defined]
+        connection.send(sound)  # type: ignore[attr-defined]
+
+    with wired({"/api/tts": speak, "/api/tts/stream": speak}) as url:
+        done = run(
+            "bench", "short", "medium", "long", "--remote", url, "--protocol", "voxcpm", "--warmup", "0",
+            "--json", "r.json", "--markdown", "r.md",
+        )  # fmt: skip
+    assert done.returncode == 0, said(done)
+    document = json.loads((tmp_path / "r.json").read_text("utf-8"))
+    assert len(document["record"]["runs"]) == 30
+    assert [one["text"] for one in document["report"]["improvements"]] == ["short", "medium", "long", None]
+    assert document["record"]["subjects"][0]["seeded"] is False
+    assert "takes no seeds" in (tmp_path / "r.md").read_text("utf-8")
+
+
+def test_a_server_that_does_not_stream_is_not_credited_with_it(run: Run) -> None:
+    sound = wav(3.0)
+
+    def speak(connection: object) -> None:
+        connection.head(length=len(sound))  # type: ignore[attr-defined]
+        connection.send(sound)  # type: ignore[attr-defined]
+
+    with wired({"/api/tts": speak, "/api/tts/stream": not_found}) as url:
+        done = run("bench", "short", *QUICK, "--remote", url, "--protocol", "voxcpm", "--json", "-")
+    assert done.returncode == 0
+    stream, whole = json.loads(done.stdout)["report"]["groups"]
+    assert (stream["good"], stream["failed"], stream["metrics"]) == (0, 2, {})
+    assert (whole["good"], whole["failed"]) == (2, 0)
+    assert "2 of 4 runs failed" in said(done)
+
+
+def test_when_nothing_can_be_measured_it_fails(run: Run) -> None:
+    with wired({}) as url:
+        done = run("bench", "short", *QUICK, "--remote", url, "--protocol", "voxcpm")
+    assert done.returncode == 6
+    assert "Nothing could be measured" in said(done)
+
+
+def test_who_is_not_there_is_said_at_once(run: Run) -> None:
+    assert run("bench", "short", "--remote", "http://127.0.0.1:9", "--protocol", "voxcpm").returncode == 6
+
+
+def test_ctrl_c_shows_and_keeps_what_is_done(tmp_path: Path, environment: dict[str, str]) -> None:
+    command = [sys.executable, "-m", "voxcli", "bench", "long", "--runs", "100000", "--json", str(tmp_path / "r.json")]
+    code, shown = run_on_terminal(command, environment, {b"long, whole": CTRL_C})
+    assert code == 130
+    assert "It was stopped early" in shown
+    document = json.loads((tmp_path / "r.json").read_text("utf-8"))
+    assert document["record"]["partial"] is True
+    assert document["record"]["runs"]
+
+
+def test_a_signal_under_load_ends_it_as_well(tmp_path: Path, environment: dict[str, str]) -> None:
+    with (
+        serving(ToneEngine(chunks=1000, pace=1.0)) as url,
+        subprocess.Popen(
+            [sys.executable, "-m", "voxcli", "bench", "short", "--remote", url, "--concurrency", "2", "--warmup", "0"],
+            env=environment, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        ) as process,
+    ):  # fmt: skip
+        assert process.stderr
+        assert b"making ready" in process.stderr.readline()
+        time.sleep(0.5)
+        os.kill(process.pid, signal.SIGINT)
+        assert process.wait(10) == 130

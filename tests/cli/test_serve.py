@@ -1,0 +1,215 @@
+"""`voxcli serve` as a user runs it."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.program import Run, said, started
+from tests.server.raw import SPEECH, asked
+from tests.server.tone import until
+
+FIELDS = {"model": "tts-1", "voice": "alloy", "input": "Hello.", "response_format": "wav"}
+LONG = "This sentence is said again and again, until everybody has heard it. " * 50
+
+
+class Served:
+    """A server that answers, and what it has said so far."""
+
+    def __init__(self, process: "subprocess.Popen[bytes]") -> None:
+        self.process = process
+        self.words = ""
+        self._listening = threading.Event()
+        self._reader = threading.Thread(target=self._read)
+        self._reader.start()
+        assert self._listening.wait(30), self.words
+        found = re.search(r"http://\S+:\d+", self.words)
+        assert found, self.words
+        self.url = found[0]
+
+    def end(self) -> tuple[int, str]:
+        """Wait for its end. Return its exit code and all its words."""
+        code = self.process.wait(20)
+        self._reader.join()
+        return code, self.words
+
+    def _read(self) -> None:
+        assert self.process.stderr
+        for line in self.process.stderr:
+            self.words += line.decode()
+            if b"listening" in line:
+                self._listening.set()
+        self._listening.set()
+
+
+@contextmanager
+def served(environment: dict[str, str], *arguments: str) -> Iterator[Served]:
+    command = [sys.executable, "-m", "voxcli", "serve", "--port", "0", *arguments]
+    with started(command, environment) as process:
+        server = Served(process)
+        yield server
+
+
+def test_it_says_where_it_is_and_whom_it_lets_in(environment: dict[str, str]) -> None:
+    with served(environment) as server:
+        until(lambda: "ready" in server.words)
+        assert httpx.post(server.url + SPEECH, json=FIELDS).content[:4] == b"RIFF"
+        server.process.send_signal(signal.SIGINT)
+        code, words = server.end()
+    assert code == 0
+    assert "/docs" in words
+    assert "no key is needed" in words
+    assert "espeak is ready" in words
+    assert "Traceback" not in words
+
+
+def test_it_can_be_quiet(environment: dict[str, str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    command = [sys.executable, "-m", "voxcli", "serve", "--quiet", "--port", str(port)]
+    with started(command, environment) as process:
+
+        def answers() -> bool:
+            try:
+                return httpx.get(f"http://127.0.0.1:{port}/livez").status_code == 200
+            except httpx.ConnectError:
+                return False
+
+        until(answers, 30)
+        process.terminate()
+        assert process.wait(20) == 0
+        assert process.stderr
+        assert process.stderr.read() == b""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_lets_streams_come_to_their_end_and_no_new_ones_in(
+    environment: dict[str, str], number: signal.Signals
+) -> None:
+    with served(environment) as server:
+        until(lambda: "ready" in server.words)
+        # The pipe from engine to client is full long before the end of this text.
+        with asked(server.url, input=LONG, response_format="wav", window=65536) as client:
+            client.read(10_000)
+            server.process.send_signal(number)
+            until(lambda: "stopping" in server.words)
+            until(lambda: httpx.get(server.url + "/readyz").status_code == 503)
+            refused = httpx.post(server.url + SPEECH, json=FIELDS)
+            assert (refused.status_code, refused.json()["error"]["code"]) == (503, "draining")
+            assert int(refused.headers["retry-after"]) >= 1
+            assert server.process.poll() is None
+            answer = client.read(10**9)
+        assert answer.endswith(b"0\r\n\r\n")
+        code, words = server.end()
+    assert code == 0
+    assert "Traceback" not in words
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_the_second_signal_ends_it_at_once(environment: dict[str, str], number: signal.Signals, code: int) -> None:
+    with served(environment) as server, asked(server.url, input=LONG, response_format="wav", window=4096) as client:
+        client.read(1000)
+        server.process.send_signal(number)
+        until(lambda: "stopping" in server.words)
+        server.process.send_signal(number)
+        assert server.end()[0] == code
+
+
+def test_it_keeps_to_itself_unless_there_are_keys_or_one_insists(run: Run, tmp_path: Path) -> None:
+    done = run("serve", "--host", "0.0.0.0", "--port", "0")
+    assert done.returncode == 2
+    assert "--api-key-file" in said(done)
+    assert "--insecure" in said(done)
+    (tmp_path / "keys").write_text("# nobody\n\n")
+    done = run("serve", "--host", "0.0.0.0", "--port", "0", "--api-key-file", "keys")
+    assert done.returncode == 2
+    assert "holds no key" in said(done)
+
+
+def test_keys_open_it(environment: dict[str, str], tmp_path: Path) -> None:
+    keys = tmp_path / "keys"
+    keys.write_text("# two friends\nopen-sesame\n\nanother\n")
+    keys.chmod(0o644)
+    with served(environment, "--host", "0.0.0.0", "--api-key-file", str(keys)) as server:
+        url = server.url.replace("0.0.0.0", "127.0.0.1")
+        assert httpx.get(url + "/v1/models").status_code == 401
+        for key in ("open-sesame", "another"):
+            assert httpx.get(url + "/v1/models", headers={"authorization": f"Bearer {key}"}).status_code == 200
+        server.process.terminate()
+        code, words = server.end()
+    assert code == 0
+    assert "2 keys open it" in words
+    assert "chmod 600" in words
+    assert "sesame" not in words
+
+
+def test_a_port_that_is_taken_is_not_fought_for(run: Run) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        done = run("serve", "--port", str(taken.getsockname()[1]))
+    assert done.returncode == 5
+    assert "--port" in said(done)
+
+
+def test_a_model_that_is_not_there_is_missed_at_once_even_if_it_is_to_be_loaded_later(run: Run) -> None:
+    done = run("serve", "--port", "0", "--model", "voxcpm-1.5", "--lazy")
+    assert done.returncode == 3
+    assert "voxcli models pull" in said(done)
+
+
+def test_without_its_libraries_it_says_how_to_get_them(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(
+        "import sys\n"
+        "class Missing:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name == 'fastapi':\n"
+        "            raise ModuleNotFoundError(name=name)\n"
+        "sys.meta_path.insert(0, Missing())\n"
+    )
+    done = run("serve", env={"PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])})
+    assert done.returncode == 3
+    assert 'pip install "voxcli[serve]"' in said(done)
+
+
+def test_a_model_is_loaded_when_it_is_first_needed(environment: dict[str, str]) -> None:
+    with served(environment, "--lazy", "--idle-seconds", "0.1") as server:
+        assert httpx.get(server.url + "/readyz").json() == {"status": "asleep"}
+        assert httpx.post(server.url + SPEECH, json=FIELDS).status_code == 200
+        until(lambda: httpx.get(server.url + "/readyz").json() == {"status": "asleep"})
+        server.process.terminate()
+        assert server.end()[0] == 0
+
+
+def test_it_tells_everything_but_what_is_said(environment: dict[str, str]) -> None:
+    with served(environment, "--verbose") as server:
+        for text in ("Zaphod.", "\u6771\u4eac\u306b\u3044\u304f"):  # the built-in voice warns of these characters
+            assert httpx.post(server.url + SPEECH, json=FIELDS | {"input": text}).status_code == 200
+        assert httpx.get(server.url + "/tts", params={"text": "Zaphod."}).status_code == 400
+        server.process.terminate()
+        code, words = server.end()
+    assert code == 0
+    assert "POST /v1/audio/speech: 200" in words
+    assert "GET /tts: 400" in words
+    assert "Zaphod" not in words
+    assert "\u6771" not in words
+
+
+def test_a_gateway_passes_on_what_another_server_says(environment: dict[str, str]) -> None:
+    with served(environment) as behind, served(environment, "--remote", behind.url) as gateway:
+        until(lambda: "ready" in gateway.words)
+        through = httpx.post(gateway.url + SPEECH, json=FIELDS, timeout=20)
+        direct = httpx.post(behind.url + SPEECH, json=FIELDS, timeout=20)
+        assert through.status_code == direct.status_code == 200
+        assert len(through.content) == pytest.approx(len(direct.content), rel=0.1)  # eSpeak breathes as it likes
+        assert behind.url not in httpx.get(gateway.url + "/v1/models").text
+        for server in (gateway, behind):
+            server.process.terminate()
+            assert server.end()[0] == 0

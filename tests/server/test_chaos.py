@@ -1,0 +1,197 @@
+"""Clients that leave, dawdle and come in crowds, and an engine that fails: nothing is lost, and nobody is stuck."""
+
+import gc
+import os
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+import pytest
+
+from tests.server.raw import SPEECH, asked
+from tests.server.running import Running, running
+from tests.server.tone import ToneEngine, until
+
+FIELDS = {"model": "tts-1", "voice": "alloy", "input": "Hello.", "response_format": "pcm"}
+FORMATS = ["mp3", "opus", "aac", "flac", "wav", "pcm"]
+
+
+def is_calm(server: Running) -> bool:
+    return not server.service.admission.used and not server.service.models.users
+
+
+@pytest.fixture(scope="module")
+def endless() -> Iterator[tuple[ToneEngine, Running]]:
+    """A server with one slot, whose engine speaks five times as fast as one listens, without an end."""
+    engine = ToneEngine(chunks=10**9, pace=0.2, slots=1)
+    with running(engine) as server:
+        yield engine, server
+
+
+@pytest.mark.parametrize("path", [SPEECH, "/api/tts/stream"])
+@pytest.mark.parametrize("format", FORMATS)
+def test_whenever_a_client_is_killed_its_slot_is_free_within_a_chunk(
+    endless: tuple[ToneEngine, Running], path: str, format: str
+) -> None:
+    engine, server = endless
+    named = {"response_format": format} if path == SPEECH else {"format": format}
+    for count in (1, 300, 2000):
+        with asked(server.url, path=path, **named) as client:
+            client.read(count)
+            killed = time.monotonic()
+            client.kill()
+        assert engine.idle.wait(10)
+        until(lambda: is_calm(server))
+        # One chunk takes 16 ms; the rest is for a machine with other things to do.
+        assert time.monotonic() - killed < 1.0
+    assert not engine.moved
+    assert engine.most_running == 1
+
+
+def test_killed_streams_are_mostly_gone_within_a_tenth_of_a_second(endless: tuple[ToneEngine, Running]) -> None:
+    engine, server = endless
+    took = []
+    for _ in range(9):
+        with asked(server.url, response_format="pcm") as client:
+            client.read(3000)
+            killed = time.monotonic()
+            client.kill()
+        assert engine.idle.wait(10)
+        took.append(time.monotonic() - killed)
+    assert sorted(took)[len(took) // 2] < 0.1
+
+
+def test_a_client_that_reads_too_slowly_to_ever_hear_it_is_given_up() -> None:
+    engine = ToneEngine(chunks=10**9, slots=1)
+    stop = threading.Event()
+    with running(engine, send_seconds=0.5) as server, asked(server.url, response_format="wav", window=4096) as client:
+
+        def dawdle() -> None:
+            """Read a kilobyte each second."""
+            while not stop.wait(0.1) and client.connection.recv(100):
+                pass
+
+        reader = threading.Thread(target=dawdle)
+        reader.start()
+        try:
+            assert engine.idle.wait(20), "it still speaks"
+            until(lambda: is_calm(server))
+        finally:
+            stop.set()
+            reader.join()
+
+
+def test_a_client_that_reads_slowly_but_steadily_gets_everything() -> None:
+    engine = ToneEngine(chunks=60, slots=1)
+    with running(engine) as server, asked(server.url, response_format="pcm", window=4096) as client:
+        count = 0
+        while data := client.connection.recv(4096):
+            count += len(data)
+            time.sleep(0.001)
+    assert count > 2 * 24000 * 60 * 0.08
+
+
+def test_a_crowd_is_served_or_sent_away_with_a_time_to_come_again() -> None:
+    engine = ToneEngine(chunks=3, slots=2, pace=0.1)
+    anybody = httpx.Limits(max_connections=None)
+    with (
+        running(engine, queue=8) as server,
+        httpx.Client(base_url=server.url, limits=anybody, timeout=60) as client,
+        ThreadPoolExecutor(100) as pool,
+    ):
+        together = threading.Barrier(100)
+
+        def come(_: int) -> httpx.Response:
+            together.wait()
+            return client.post(SPEECH, json=FIELDS)
+
+        answers = list(pool.map(come, range(100)))
+        until(lambda: is_calm(server))
+    counted = Counter(answer.status_code for answer in answers)
+    assert set(counted) == {200, 429}
+    assert counted[200] >= 10
+    assert engine.most_running <= 2
+    assert len({answer.content for answer in answers if answer.status_code == 200}) == 1
+    for answer in answers:
+        if answer.status_code == 429:
+            assert 1 <= int(answer.headers["retry-after"]) <= 120
+
+
+def test_one_who_wants_much_does_not_keep_others_waiting() -> None:
+    engine = ToneEngine(chunks=1, slots=1, hold_at=0)
+    keys = frozenset({"greedy", "modest"})
+    with running(engine, queue=8, keys=keys) as server, ThreadPoolExecutor(10) as pool:
+        admission = server.service.admission
+
+        def come(key: str, text: str) -> int:
+            headers = {"authorization": f"Bearer {key}"}
+            return httpx.post(
+                server.url + SPEECH, json=FIELDS | {"input": text}, headers=headers, timeout=60
+            ).status_code
+
+        first = pool.submit(come, "greedy", "g0")
+        until(lambda: admission.used == 1)
+        many = []
+        for number in range(1, 7):
+            many.append(pool.submit(come, "greedy", f"g{number}"))
+            until(lambda number=number: admission.depth == number)  # type: ignore[misc]
+        one = pool.submit(come, "modest", "m")
+        until(lambda: admission.depth == 7)
+        engine.go.set()
+        assert [future.result() for future in (first, one, *many)] == [200] * 8
+    assert [request.text for request in engine.requests].index("m") <= 2
+
+
+def test_engines_that_fail_early_and_late_leave_nothing_behind() -> None:
+    for fail_at in (0, 1, 4):
+        engine = ToneEngine(slots=1, fail_at=fail_at)
+        with running(engine) as server:
+            for _ in range(5):
+                if fail_at == 0:
+                    assert httpx.post(server.url + SPEECH, json=FIELDS).status_code == 500
+                else:
+                    with pytest.raises(httpx.RemoteProtocolError):
+                        httpx.post(server.url + SPEECH, json=FIELDS)
+            until(lambda: is_calm(server))
+        assert not engine.moved
+
+
+@pytest.mark.parametrize("count", [1000])
+def test_many_requests_leave_no_threads_and_no_files_behind(count: int) -> None:
+    engine = ToneEngine(chunks=2, chunk_seconds=0.04, slots=4)
+    with running(engine) as server, httpx.Client(base_url=server.url) as client:
+
+        def come(number: int) -> None:
+            fields = FIELDS | {"response_format": FORMATS[number % len(FORMATS)]}
+            if number % 10 == 9:
+                with asked(server.url, **fields) as leaving:
+                    leaving.read(1)
+                    leaving.kill()
+            elif number % 10 == 8:
+                client.post("/api/tts", data={"text": "Hello."}).raise_for_status()
+            else:
+                client.post(SPEECH, json=fields).raise_for_status()
+
+        for number in range(40):  # until all that is set up once is set up
+            come(number)
+        until(lambda: is_calm(server))
+        gc.collect()
+        before = held()
+        for number in range(count):
+            come(number)
+        until(lambda: is_calm(server))
+        gc.collect()
+        threads, files, memory = (after - start for after, start in zip(held(), before, strict=True))
+    assert threads <= 1
+    assert files <= 2
+    assert memory < 30e6
+
+
+def held() -> tuple[int, int, int]:
+    """Count threads, open files, and bytes of memory."""
+    with open("/proc/self/statm") as file:  # noqa: PTH123
+        pages = int(file.read().split()[1])
+    return threading.active_count(), len(os.listdir("/proc/self/fd")), pages * os.sysconf("SC_PAGE_SIZE")  # noqa: PTH208

@@ -1,0 +1,1 @@
+"""How soon and how fast engines speak, measured so that the numbers can be trusted."""

@@ -1,0 +1,85 @@
+"""Whether a run counts: an answer that is none must not be averaged in."""
+
+import unicodedata
+from dataclasses import dataclass
+from enum import StrEnum
+
+from voxcli.bench.sample import Sample
+from voxcli.errors import RemoteCut, RemoteError, RemoteRefused, RemoteTimeout, VoxError
+from voxcli.speech import Sampling, SynthesisRequest
+
+_SYLLABIC = ("CJK", "HIRAGANA", "KATAKANA", "HANGUL")
+"""How the names of characters begin that are a syllable each, or more."""
+
+_SHORTEST_SYLLABLE, _SHORTEST_LETTER = 0.07, 0.02
+"""Seconds. Auctioneers reach these; a speech below has words missing."""
+_LONGEST_SYLLABLE, _LONGEST_LETTER, _LONGEST_START = 1.0, 0.4, 5.0
+"""Seconds. Nobody speaks more slowly; a speech above has words that are not in the text."""
+
+
+class Fault(StrEnum):
+    """Why a run failed."""
+
+    REFUSED = "refused"
+    CUT = "cut off"
+    TIMEOUT = "timed out"
+    UNREACHABLE = "no sound from the server"
+    BROKEN = "failed"
+    EMPTY = "nothing came"
+    SILENT = "silence"
+    TOO_SHORT = "too little audio"
+    TOO_LONG = "too much audio"
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a run does not count."""
+
+    fault: Fault
+    message: str
+
+
+_FAULTS: tuple[tuple[type[VoxError], Fault], ...] = (
+    (RemoteRefused, Fault.REFUSED),
+    (RemoteCut, Fault.CUT),
+    (RemoteTimeout, Fault.TIMEOUT),
+    (RemoteError, Fault.UNREACHABLE),
+    (VoxError, Fault.BROKEN),
+)
+
+
+def find_failure(sample: Sample, request: SynthesisRequest) -> Failure | None:
+    """Find out why a run must not count; None if it may."""
+    if sample.error:
+        fault = next(fault for kind, fault in _FAULTS if isinstance(sample.error, kind))
+        return Failure(fault, str(sample.error))
+    if not sample.audio_seconds:
+        return Failure(Fault.EMPTY, "The answer holds no samples.")
+    if sample.first_sound_seconds is None:
+        return Failure(Fault.SILENT, f"{sample.audio_seconds:.2f} s came, with nothing above -50 dBFS.")
+    return _find_wrong_length(sample.audio_seconds, request)
+
+
+def _find_wrong_length(seconds: float, request: SynthesisRequest) -> Failure | None:
+    """Who sets a length cannot expect another one."""
+    least, most = plausible_seconds(request.text, request.speed)
+    if seconds < least and request.sampling.max_patches == Sampling().max_patches:
+        return Failure(Fault.TOO_SHORT, f"{seconds:.2f} s came; the text takes at least {least:.2f} s.")
+    if seconds > most and request.sampling.min_patches == Sampling().min_patches:
+        return Failure(Fault.TOO_LONG, f"{seconds:.2f} s came; the text takes at most {most:.2f} s.")
+    return None
+
+
+def plausible_seconds(text: str, speed: float = 1.0) -> tuple[float, float]:
+    """Return how long it takes at least and at most to say a text. Generous on both sides."""
+    spoken = [character for character in text if character.isalnum()]
+    syllables = sum(map(_is_syllabic, spoken))
+    digits = sum(map(str.isdigit, spoken))
+    letters = len(spoken) - syllables - digits
+    least = (syllables + digits) * _SHORTEST_SYLLABLE + letters * _SHORTEST_LETTER
+    most = (syllables + digits) * _LONGEST_SYLLABLE + letters * _LONGEST_LETTER + _LONGEST_START
+    return least / speed, most / speed
+
+
+def _is_syllabic(character: str) -> bool:
+    return unicodedata.name(character, "").startswith(_SYLLABIC)

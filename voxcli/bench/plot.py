@@ -1,0 +1,170 @@
+"""A bench as a picture: how long it takes until the first byte, and whether a player would starve."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties, findfont
+from matplotlib.ft2font import FT2Font
+
+from voxcli.bench.drawing import FAINT, INK, Color, add_legend, look_of, mixed, name_seconds, name_way, tidy
+from voxcli.bench.metrics import FIRST_BYTE
+from voxcli.bench.plan import Mode
+from voxcli.bench.player import find_gaps
+from voxcli.bench.plot_load import draw_latency, draw_starving
+from voxcli.bench.record import Group, Record, Report, Run
+from voxcli.bench.statistics import Summary
+from voxcli.bench.summary import Kind, by_kind
+from voxcli.bench.units import seconds
+
+_STARVING = "#e03131"
+_SIZE_INCHES, _DPI = (12.4, 5.2), 160
+_TITLE_COLUMNS = 128
+
+
+def write_plot(record: Record, report: Report, path: Path) -> None:
+    """Draw what was measured.
+
+    Raises:
+        OSError: the file cannot be written.
+        ValueError: its suffix names no picture.
+    """
+    figure = Figure(figsize=_SIZE_INCHES, dpi=_DPI, layout="constrained", facecolor="white")
+    left, right = figure.subplots(1, 2, width_ratios=(1, 1.15))
+    names = _printable_names(record)
+    if any(group.level for group in report.groups):
+        draw_latency(left, report.groups)
+        draw_starving(right, report.groups)
+    else:
+        _draw_first_bytes(left, report.groups, names)
+        _draw_supply(right, record, names)
+    for axes in (left, right):
+        tidy(axes)
+    figure.suptitle(_wrapped(report.verdict), x=0.012, ha="left", fontsize=11.5, color=INK, fontweight="bold")
+    figure.supxlabel(_footer(record), x=0.012, ha="left", fontsize=7.5, color=FAINT)
+    figure.savefig(path)
+
+
+def _draw_first_bytes(axes: Axes, groups: Sequence[Group], names: dict[str, str]) -> None:
+    """One bar per way of asking, side by side for each text, with all of its spread."""
+    shown = [group for group in groups if FIRST_BYTE.field in group.metrics and group.text]
+    texts = list(dict.fromkeys(group.text for group in shown if group.text))
+    ways = list(dict.fromkeys((group.subject, group.mode) for group in shown))
+    several = len({subject for subject, _ in ways}) > 1
+    width = 0.8 / max(1, len(ways))
+    highest = max((group.metrics[FIRST_BYTE.field].max for group in shown), default=1.0)
+    for number, way in enumerate(ways):
+        for group in shown:
+            if (group.subject, group.mode) == way:
+                place = texts.index(group.text or "") + (number - (len(ways) - 1) / 2) * width
+                _draw_bar(axes, place, width, group.metrics[FIRST_BYTE.field], look_of(ways, way), highest)
+        axes.bar([0], [0], color=look_of(ways, way), label=name_way(way, several=several))
+    axes.set_xticks(range(len(texts)), [names[text] for text in texts])
+    axes.set_xlim(-0.7, max(len(texts), 2) - 0.3)
+    axes.set_ylim(0, highest * (1.12 + 0.07 * len(ways)))
+    name_seconds(axes, highest)
+    axes.set_ylabel("median; lines from the fastest to the slowest")
+    axes.set_title("Until the first byte of sound")
+    add_legend(axes, loc="upper left")
+
+
+def _draw_bar(axes: Axes, place: float, width: float, summary: Summary, color: Color, highest: float) -> None:
+    axes.bar(place, summary.median, width * 0.9, color=color)
+    axes.vlines(place, summary.min, summary.max, color=INK, linewidth=1, alpha=0.7)
+    axes.text(
+        place, summary.max + 0.012 * highest, seconds(summary.median), ha="center", va="bottom", fontsize=8, color=INK
+    )
+
+
+def _draw_supply(axes: Axes, record: Record, names: dict[str, str]) -> None:
+    """Sound that is there against time. A player is a straight line; where it rises above, it starves."""
+    runs = {kind: _typical(found) for kind, found in by_kind(record).items()}
+    chosen = {kind: run for kind, run in runs.items() if run and run.arrivals}
+    texts = list(dict.fromkeys(kind.text for kind in chosen if kind.text))
+    several = len(record.subjects) > 1
+    end = max((run.total_seconds for run in chosen.values()), default=1.0)
+    top = max((run.audio_seconds for run in chosen.values()), default=1.0)
+    for kind, run in chosen.items():
+        color = _shade(kind, texts, record, several=several)
+        when = [0.0, *(arrival[0] for arrival in run.arrivals), run.total_seconds]
+        audio = [0.0, *(arrival[1] for arrival in run.arrivals), run.audio_seconds]
+        streams = kind.mode is Mode.STREAM
+        label = ", ".join([*([kind.subject] if several else []), names[kind.text or ""]]) if streams else None
+        axes.step(
+            when,
+            audio,
+            where="post",
+            color=color,
+            linewidth=1.8 if streams else 1.3,
+            linestyle="-" if streams else (0, (4, 2.5)),
+            label=label,
+        )
+        if streams:
+            _draw_player(axes, run, color, record.settings.prebuffer_seconds)
+    axes.set_xlim(0, end * 1.06)
+    axes.set_ylim(0, top * 1.06)
+    axes.set_xlabel("seconds since asking")
+    axes.set_ylabel("seconds of sound")
+    axes.set_title("Sound that is there, and what a player has played of it")
+    if any(kind.mode is Mode.WHOLE for kind in chosen):
+        axes.plot([], [], color=FAINT, linewidth=1.3, linestyle=(0, (4, 2.5)), label="whole answer")
+    if any(kind.mode is Mode.STREAM for kind in chosen):
+        axes.plot([], [], color=FAINT, linewidth=1.1, linestyle=":", label="a player")
+    if any(run.starved_seconds for kind, run in chosen.items() if kind.mode is Mode.STREAM):
+        axes.plot([], [], color=_STARVING, linewidth=3, label="it has run dry")
+    add_legend(axes, loc="best")
+
+
+def _draw_player(axes: Axes, run: Run, color: Color, prebuffer_seconds: float) -> None:
+    """Draw what has been played, and mark where playing stands still."""
+    gaps = find_gaps(run.arrivals, prebuffer_seconds)
+    begin = next((when for when, audio in run.arrivals if audio >= prebuffer_seconds), run.arrivals[-1][0])
+    late = begin + sum(gap.end - gap.start for gap in gaps)
+    corners = [(begin, 0.0), *((when, gap.played) for gap in gaps for when in (gap.start, gap.end))]
+    corners.append((late + run.audio_seconds, run.audio_seconds))
+    axes.plot(*zip(*corners, strict=True), color=color, linewidth=1.1, alpha=0.8, linestyle=":")
+    for gap in gaps:
+        axes.plot([gap.start, gap.end], [gap.played, gap.played], color=_STARVING, linewidth=3, solid_capstyle="butt")
+
+
+def _typical(runs: Sequence[Run]) -> Run | None:
+    """Return the good run whose total is in the middle."""
+    good = sorted((run for run in runs if not run.failure), key=lambda run: run.total_seconds)
+    return good[len(good) // 2] if good else None
+
+
+def _shade(kind: Kind, texts: Sequence[str], record: Record, *, several: bool) -> Color:
+    """Return a color by text; if there are several subjects, by subject, paler for the earlier texts."""
+    text = texts.index(kind.text or "")
+    if not several:
+        return mixed(text, 0.0)
+    subject = next(number for number, one in enumerate(record.subjects) if one.name == kind.subject)
+    return mixed(subject, 0.5 * (len(texts) - 1 - text) / len(texts))
+
+
+def _printable_names(record: Record) -> dict[str, str]:
+    """Number the texts whose names the font cannot show."""
+    known = set(FT2Font(findfont(FontProperties())).get_charmap())
+    return {
+        text.name: text.name if all(ord(character) in known for character in text.name) else f"text {number + 1}"
+        for number, text in enumerate(record.texts)
+    }
+
+
+def _footer(record: Record) -> str:
+    machine = record.machine
+    models = ", ".join(subject.model or subject.name for subject in record.subjects)
+    runs = sum(not run.warmup for run in record.runs)
+    stopped = ", stopped early" if record.partial else ""
+    where = f"{machine.gpu or machine.cpu}, {machine.cores} cores"
+    return f"voxcli {machine.voxcli} · {models} · {where} · {runs} runs{stopped} · {record.created}"
+
+
+def _wrapped(sentence: str) -> str:
+    lines = [""]
+    for word in sentence.split():
+        if len(lines[-1]) + len(word) > _TITLE_COLUMNS:
+            lines.append("")
+        lines[-1] = f"{lines[-1]} {word}".strip()
+    return "\n".join(lines)

@@ -1,0 +1,153 @@
+"""`voxcli bench`: how soon and how fast it speaks, measured so that it can be trusted."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from voxcli.bench.metrics import METRICS, Metric
+from voxcli.cli import bench_options, options
+from voxcli.cli.bench_options import LoadOptions, MeasuringOptions, ResultOptions
+from voxcli.cli.bench_servers import Servers, SubjectOptions
+from voxcli.cli.console import Words, logs_in_words
+from voxcli.cli.engine_options import SamplingOptions
+from voxcli.cli.exits import ExitCode
+from voxcli.cli.speech_options import ReadingOptions, VoiceOptions
+from voxcli.errors import ModelError, RemoteError
+
+if TYPE_CHECKING:
+    from voxcli.bench.record import Record, Settings
+    from voxcli.cli.bench_measuring import Job
+
+_EXAMPLES = """Examples:
+
+voxcli bench short medium long
+
+voxcli bench short medium long --remote http://box:7861 --runs 5 --json r.json --markdown r.md --plot r.png
+
+voxcli bench short --remote A --remote B
+
+voxcli bench medium --concurrency 1,4,16
+
+voxcli bench short --compare base --fail-if "ttfb_p50>10%\""""
+
+
+def _definition(metric: Metric) -> str:
+    also = f", in conditions {metric.short}" if metric.short != metric.title else ""
+    return f"{metric.title}{also}: {metric.meaning}."
+
+
+EPILOG = "\n\n".join([_EXAMPLES, "The numbers:", *map(_definition, METRICS)])
+
+
+def bench(
+    context: typer.Context,
+    measuring: MeasuringOptions,
+    load: LoadOptions,
+    results: ResultOptions,
+    who: VoiceOptions,
+    engine: SubjectOptions,
+    sampling: SamplingOptions,
+    servers: Servers = None,
+    texts: bench_options.Texts = None,
+    speed: options.Speed = 1.0,
+    normalize: options.Normalize = False,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
+) -> None:
+    """Measure how soon and how fast a model speaks: streaming against waiting for the whole answer.
+
+    Each text is one request, made as `voxcli say --no-split` makes it. Alternatives take turns, nothing is played, and
+    runs that bring no sound, or not that of the text, are counted and shown but never averaged in.
+    """
+    from voxcli.bench.texts import choose_texts
+    from voxcli.cli.bench_cold import shared_arguments
+    from voxcli.cli.bench_measuring import Job
+    from voxcli.cli.bench_subjects import choose_subjects
+
+    words = Words(quiet=quiet)
+    results.check(measuring.runs)
+    levels = load.levels()
+    voice, reading = who.find(context), ReadingOptions(speed=speed, normalize=normalize)
+    with logs_in_words(words, verbose=verbose):
+        job = Job(
+            texts=choose_texts(texts or [], measuring.language(), _read_text),
+            subjects=choose_subjects(context, engine, servers or []),
+            settings=_settings(measuring, load, sampling, reading, who),
+            levels=levels,
+            new_request=lambda text, drawn: reading.request(text, voice, drawn, denoise=who.denoise),
+            sampling=sampling.sampling(),
+            cold_starts=measuring.cold,
+            cold_arguments=shared_arguments(context),
+        )
+        _measure_and_report(job, results, words, context.obj.raise_if_struck)
+
+
+def _settings(
+    measuring: MeasuringOptions,
+    load: LoadOptions,
+    sampling: SamplingOptions,
+    reading: ReadingOptions,
+    who: VoiceOptions,
+) -> "Settings":
+    from voxcli.bench.record import Settings
+
+    levels = load.levels()
+    return Settings(
+        modes=measuring.modes(load=bool(levels)),
+        runs=measuring.runs,
+        warmup=measuring.warmup,
+        requests=load.requests,
+        concurrency=tuple(level.concurrency for level in levels if level.concurrency),
+        rates=tuple(level.rate for level in levels if level.rate),
+        prebuffer_seconds=measuring.prebuffer,
+        steps=sampling.steps,
+        guidance=sampling.cfg,
+        seed=sampling.seed or 0,
+        speed=reading.speed,
+        voice=who.voice or next((clip.name for clip in (who.ref_audio, who.prompt_audio) if clip), None),
+    )
+
+
+def _read_text(name: str) -> str:
+    """Read a file that the user named."""
+    from voxcli.cli.source import TextDecoder, read_file
+
+    decoder = TextDecoder(name)
+    return decoder.decode(read_file(Path(name))) + decoder.decode(b"")
+
+
+def _measure_and_report(job: "Job", results: ResultOptions, words: Words, check: Callable[[], None]) -> None:
+    from voxcli.bench.gate import find_breaches
+    from voxcli.bench.verdict import build_report
+    from voxcli.cli.bench_files import check_name, compare_with, load_record, write_results
+    from voxcli.cli.bench_measuring import measure
+    from voxcli.cli.bench_view import show_report
+
+    if results.save:
+        check_name(results.save)
+    base = load_record(results.compare) if results.compare else None
+    record, stopped = measure(job, words, check)
+    if stopped and not record.runs and not record.cold:
+        raise stopped
+    report = build_report(record)
+    compared = compare_with(results.compare, base, record) if results.compare and base else None
+    show_report(record, report, compared, words, on_stdout=not results.takes_stdout)
+    for name in write_results(record, report, results, compared):
+        words.note(f"written: {name}")
+    if stopped:
+        raise stopped
+    breaches = find_breaches(results.conditions(), record, base)
+    for breach in breaches:
+        words.error(breach)
+    if breaches:
+        raise typer.Exit(ExitCode.INTERNAL)
+    _fail_if_nothing_went_well(record)
+
+
+def _fail_if_nothing_went_well(record: "Record") -> None:
+    failures = [run.failure for run in record.runs if run.failure and not run.warmup]
+    if failures and all(run.failure for run in record.runs if not run.warmup):
+        message = f"Nothing could be measured. {failures[0].message}"
+        raise RemoteError(message) if any(subject.url for subject in record.subjects) else ModelError(message)

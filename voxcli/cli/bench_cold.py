@@ -1,0 +1,89 @@
+"""Cold starts: a fresh process of `voxcli say`, watched from outside."""
+
+import json
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from typing import Any
+
+import typer
+
+from voxcli.bench.record import Cold
+from voxcli.cli.engine_options import EngineOptions, SamplingOptions
+from voxcli.cli.speech_options import VoiceOptions
+from voxcli.errors import ModelError
+
+_SAY = (sys.executable, "-m", "voxcli", "say")
+_QUIETLY = ("--no-split", "--no-play", "-o", "-", "--format", "pcm", "--json", "--quiet")
+_READ_BYTES = 65536
+_OWN = ("speed", "normalize")
+
+
+def shared_arguments(context: typer.Context) -> list[str]:
+    """Return what was typed for `voxcli bench` that `voxcli say` understands in the same way, but for the server.
+
+    What the environment and the settings say reaches a new process by itself.
+    """
+    groups = (VoiceOptions, EngineOptions, SamplingOptions)
+    shared = {field.name for group in groups for field in fields(group)}.union(_OWN) - {"remote"}
+    words: list[str] = []
+    for param in context.command.params:
+        source = context.get_parameter_source(param.name or "")
+        if param.name in shared and source is not None and source.name == "COMMANDLINE":
+            words += _as_words(param, context.params[param.name])
+    return words
+
+
+def _as_words(param: Any, value: Any) -> list[str]:
+    if isinstance(value, bool):
+        return [param.opts[0] if value else param.secondary_opts[0]]
+    values = value if isinstance(value, list | tuple) else [value]
+    return [word for one in values for word in (param.opts[0], str(one))]
+
+
+def start_cold(subject: str, arguments: Sequence[str], text: str) -> Cold:
+    """Say a text in a new process, and measure from its start to the first byte that it writes.
+
+    Raises:
+        ModelError: it fails, with what it says.
+    """
+    started = time.perf_counter()
+    with subprocess.Popen(
+        [*_SAY, *_QUIETLY, *arguments, "--", text],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        bufsize=0,
+    ) as process:
+        events: dict[str, tuple[float, Mapping[str, Any]]] = {}
+        reader = threading.Thread(target=_read_events, args=(process, events), name="events", daemon=True)
+        reader.start()
+        assert process.stdout
+        first = process.stdout.read(1)
+        sounded = time.perf_counter()
+        while process.stdout.read(_READ_BYTES):
+            pass
+        reader.join()
+    if not first or "loading" not in events or "done" not in events:
+        said = events.get("error", (0.0, {}))[1].get("message", f"exit code {process.returncode}")
+        raise ModelError(f"A fresh process could not speak: {said}")
+    turned = events["loading"][0]
+    first_chunk = float(events["done"][1]["first_chunk_seconds"])
+    return Cold(
+        subject=subject,
+        start_seconds=round(turned - started, 6),
+        load_seconds=round(max(0.0, sounded - turned - first_chunk), 6),
+        first_chunk_seconds=round(first_chunk, 6),
+    )
+
+
+def _read_events(process: "subprocess.Popen[bytes]", events: dict[str, tuple[float, Mapping[str, Any]]]) -> None:
+    """Note when each kind of event came first."""
+    assert process.stderr
+    for line in process.stderr:
+        if line.startswith(b"{"):
+            event = json.loads(line)
+            events.setdefault(event["event"], (time.perf_counter(), event))

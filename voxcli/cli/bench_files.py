@@ -1,0 +1,127 @@
+"""Where benches are kept, and the files in which they are handed on."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from voxcli.bench.compare import SHOWN, Change, find_changes, find_differences, find_pairs
+from voxcli.bench.markdown import to_markdown
+from voxcli.bench.record import Record, Report, from_json, to_json
+from voxcli.bench.spreadsheet import to_csv
+from voxcli.cli.bench_options import STDOUT, ResultOptions
+from voxcli.cli.console import write_lines
+from voxcli.cli.files import replace_file
+from voxcli.cli.settings import find_user_places
+from voxcli.errors import DeviceError, NotFound, RequestError, did_you_mean
+
+_SUFFIX = ".json"
+_KNOWN_MARKS = "-_."
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Another bench, and what has changed since."""
+
+    name: str
+    base: Record
+    changes: tuple[Change, ...]
+    differences: tuple[str, ...]
+    """Of machine and settings."""
+
+
+def benches_folder() -> Path:
+    """Return where benches are kept by name."""
+    return find_user_places().voices.with_name("benches")
+
+
+def check_name(name: str) -> str:
+    """Refuse what is no name of a file.
+
+    Raises:
+        RequestError: it is none.
+    """
+    if not name or name.startswith((".", "-")) or not all(mark.isalnum() or mark in _KNOWN_MARKS for mark in name):
+        raise RequestError(f"{name!r} cannot be the name of a bench: use letters, digits, - and _.")
+    return name
+
+
+def load_record(name: str) -> Record:
+    """Read a bench by its name, or by the path of its JSON file.
+
+    Raises:
+        NotFound: there is none.
+        RequestError: it is something else.
+    """
+    if Path(name).suffix == _SUFFIX:
+        path = Path(name)
+    else:
+        path = benches_folder() / f"{check_name(name)}{_SUFFIX}"
+        if not path.exists():
+            kept = sorted(found.stem for found in benches_folder().glob(f"*{_SUFFIX}"))
+            there = f"There are: {', '.join(kept)}." if kept else "None is kept yet: voxcli bench --save NAME."
+            raise NotFound(f"There is no bench {name!r}.{did_you_mean(name, kept)} {there}")
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise NotFound(f"Cannot read {path}: {error.strerror or error}.") from error
+    return from_json(data, str(path))
+
+
+def compare_with(name: str, base: Record, record: Record) -> Comparison:
+    """Find out what has changed."""
+    changes = find_changes(find_pairs(base, record), SHOWN)
+    return Comparison(name, base, tuple(changes), tuple(find_differences(base, record)))
+
+
+def write_results(record: Record, report: Report, results: ResultOptions, compared: Comparison | None) -> list[str]:
+    """Write all files that were asked for, and return their names.
+
+    Raises:
+        DeviceError: one cannot be written.
+    """
+    written = to_json(record, report)
+    if results.json_file:
+        _write(results.json_file, written)
+    if results.markdown_file:
+        _write(results.markdown_file, _markdown(record, report, compared))
+    if results.csv_file:
+        _write(results.csv_file, to_csv(record))
+    if results.plot_file:
+        _plot(record, report, results.plot_file)
+    paths = [results.json_file, results.markdown_file, results.csv_file, results.plot_file]
+    if results.save:
+        kept = benches_folder() / f"{check_name(results.save)}{_SUFFIX}"
+        _write(kept, written)
+        paths.append(kept)
+    return _names(paths)
+
+
+def _names(paths: Sequence[Path | None]) -> list[str]:
+    return [str(path) for path in paths if path and path != STDOUT]
+
+
+def _markdown(record: Record, report: Report, compared: Comparison | None) -> str:
+    if compared is None:
+        return to_markdown(record, report)
+    return to_markdown(record, report, compared.changes, compared.differences, compared.name)
+
+
+def _plot(record: Record, report: Report, path: Path) -> None:
+    from voxcli.bench.plot import write_plot  # loads matplotlib, which few need
+
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_plot(record, report, path)
+    except OSError as error:
+        raise DeviceError(f"Cannot write {path}: {error.strerror or error}.") from error
+
+
+def _write(path: Path, text: str) -> None:
+    if path == STDOUT:
+        write_lines(text.splitlines())
+        return
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        replace_file(path, text.encode())
+    except OSError as error:
+        raise DeviceError(f"Cannot write {path}: {error.strerror or error}.") from error

@@ -1,0 +1,172 @@
+"""The loop behind `voxcli bench`: everything that was planned is measured, until it is done or somebody stops it."""
+
+import shlex
+import sys
+import time
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from voxcli.bench.bench import Bench, Circumstances
+from voxcli.bench.fingerprint import find_machine
+from voxcli.bench.load import under_load
+from voxcli.bench.plan import Ask, Level, Plan
+from voxcli.bench.record import Cold, Record, Run, Settings
+from voxcli.bench.texts import Text
+from voxcli.cli.bench_cold import start_cold
+from voxcli.cli.bench_subjects import Open, opened, short_name
+from voxcli.cli.bench_view import Meter, shown_progress
+from voxcli.cli.console import Words
+from voxcli.cli.engine_options import EngineOptions
+from voxcli.cli.signals import Terminated
+from voxcli.speech import Sampling, SynthesisRequest
+
+_AT_LEAST = 20
+"""Characters that the shortest text counts for: also the beginning takes time."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """Everything that the command line asked for."""
+
+    texts: Sequence[Text]
+    subjects: Sequence[EngineOptions]
+    settings: Settings
+    levels: Sequence[Level]
+    new_request: Callable[[str, Sampling], SynthesisRequest]
+    """Makes a request of the words of a text."""
+    sampling: Sampling
+    """Its seed is that of the first run, if the user wants one."""
+    cold_starts: int
+    cold_arguments: Sequence[str]
+    """Of `voxcli say`, but for the server."""
+
+
+@dataclass(slots=True)
+class Measured:
+    """What came of it so far."""
+
+    subjects: Sequence[Open]
+    runs: list[Run]
+    cold: list[Cold]
+    seedless: set[str]
+    stopped: BaseException | None = None
+
+
+def measure(job: Job, words: Words, check: Callable[[], None]) -> tuple[Record, BaseException | None]:
+    """Measure, and return the record with what stopped it early, if anything did.
+
+    Args:
+        check: raises if the work shall stop.
+
+    Raises:
+        VoxError: somebody cannot be made ready, or cannot be asked for that.
+    """
+    created, started = datetime.now().astimezone(), time.perf_counter()
+    machine = find_machine()
+    measured = _measure_all(job, words, check)
+    subjects = [replace(one.subject, seeded=one.subject.name not in measured.seedless) for one in measured.subjects]
+    record = Record(
+        created=created.isoformat(timespec="seconds"),
+        command=shlex.join(["voxcli", *sys.argv[1:]]),
+        partial=measured.stopped is not None,
+        took_seconds=round(time.perf_counter() - started, 3),
+        settings=job.settings,
+        machine=machine,
+        texts=tuple(job.texts),
+        subjects=tuple(subjects),
+        runs=tuple(measured.runs),
+        cold=tuple(measured.cold),
+    )
+    return record, measured.stopped
+
+
+def _measure_all(job: Job, words: Words, check: Callable[[], None]) -> Measured:
+    cold: list[Cold] = []
+    try:
+        # First, while nothing is loaded here that would take memory away.
+        cold += _start_cold(job, words)
+        words.note("making ready: " + ", ".join(options.name() for options in job.subjects))
+        with opened(job.subjects, job.settings.modes) as subjects:
+            return _measure_warm(job, subjects, cold, words, check)
+    except (KeyboardInterrupt, Terminated) as stopped:
+        return Measured([], [], cold, set(), stopped)
+
+
+def _start_cold(job: Job, words: Words) -> Iterator[Cold]:
+    for options in job.subjects:
+        server = ["--remote", options.remote or ""]
+        for number in range(job.cold_starts):
+            words.note(f"cold start {number + 1} of {job.cold_starts}: {options.name()}")
+            yield start_cold(short_name(options), [*job.cold_arguments, *server], job.texts[0].text)
+
+
+def _measure_warm(
+    job: Job, subjects: Sequence[Open], cold: list[Cold], words: Words, check: Callable[[], None]
+) -> Measured:
+    by_name = {text.name: text.text for text in job.texts}
+    bench = Bench(
+        {one.subject.name: one.engines for one in subjects},
+        Circumstances(
+            new_request=lambda name, seed: job.new_request(by_name[name], replace(job.sampling, seed=seed)),
+            clock=time.perf_counter,
+            seed=job.sampling.seed,
+            prebuffer_seconds=job.settings.prebuffer_seconds,
+        ),
+    )
+    plan = Plan(
+        [one.subject.name for one in subjects],
+        [text.name for text in job.texts],
+        job.settings.modes,
+        job.settings.runs,
+        job.settings.warmup,
+    )
+    measured = Measured(subjects, [], cold, bench.seedless)
+    try:
+        with closing(_made(job, plan, bench, words, check)) as runs:
+            for run in runs:
+                measured.runs.append(run)
+    except (KeyboardInterrupt, Terminated) as stopped:
+        measured.stopped = stopped
+    return measured
+
+
+def _made(job: Job, plan: Plan, bench: Bench, words: Words, check: Callable[[], None]) -> Generator[Run]:
+    return (_under_load if job.levels else _one_by_one)(job, plan, bench, words, check)
+
+
+def _one_by_one(job: Job, plan: Plan, bench: Bench, words: Words, check: Callable[[], None]) -> Generator[Run]:
+    asks = plan.one_by_one()
+    sizes = {text.name: max(_AT_LEAST, len(text.text)) for text in job.texts}
+    with shown_progress(words, sum(sizes[ask.text] for ask in asks)) as meter:
+        for ask in asks:
+            meter.begin(_describe(ask, plan))
+            yield bench.run(ask, _glancing(meter, check))
+            meter.advance(sizes[ask.text])
+            check()
+
+
+def _under_load(job: Job, plan: Plan, bench: Bench, words: Words, check: Callable[[], None]) -> Generator[Run]:
+    tests = plan.under_load(job.levels, job.settings.requests)
+    with shown_progress(words, sum(len(test.warmup) + len(test.asks) for test in tests)) as meter:
+        for test in tests:
+            meter.begin(_describe(test.asks[0], plan))
+            with closing(under_load(test, bench.run, _glancing(meter, check), job.settings.seed)) as runs:
+                for run in runs:
+                    yield run
+                    meter.advance(1)
+
+
+def _glancing(meter: Meter, check: Callable[[], None]) -> Callable[[], None]:
+    def glance() -> None:
+        check()
+        meter.glance()
+
+    return glance
+
+
+def _describe(ask: Ask, plan: Plan) -> str:
+    who = [ask.subject] if len(plan.subjects) > 1 else []
+    what = str(ask.level) if ask.level else ask.text
+    return ", ".join([*who, what, str(ask.mode), *(["warm-up"] if ask.warmup else [])])

@@ -1,0 +1,242 @@
+"""The options of `voxcli bench`: what is measured, how often, how much at once, and what becomes of the numbers."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
+import typer
+
+if TYPE_CHECKING:
+    from voxcli.bench.gate import Condition
+    from voxcli.bench.plan import Level, Mode
+
+T = TypeVar("T")
+
+_MEASURING = "What is measured"
+_LOAD = "How much at once"
+_RESULTS = "What becomes of the numbers"
+STDOUT = Path("-")
+
+Texts = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="TEXT...",
+        help="short, medium, long, @FILE, or any text. Default: all three.",
+        show_default=False,
+    ),
+]
+Lang = Annotated[str, typer.Option("--lang", help="Of short, medium and long: zh or en.", rich_help_panel=_MEASURING)]
+Modes = Annotated[
+    str | None,
+    typer.Option(
+        "--mode",
+        metavar="stream,whole",
+        help="Sound as it is made, all of it at once, or one against the other. Default: both; under load, stream.",
+        rich_help_panel=_MEASURING,
+    ),
+]
+Runs = Annotated[int, typer.Option("--runs", min=1, help="Of each text and mode.", rich_help_panel=_MEASURING)]
+Warmup = Annotated[
+    int, typer.Option("--warmup", min=0, help="Runs of each before, which do not count.", rich_help_panel=_MEASURING)
+]
+ColdStarts = Annotated[
+    int,
+    typer.Option(
+        "--cold",
+        min=0,
+        metavar="TIMES",
+        help="Start voxcli anew so often, and measure from there to the first byte of sound.",
+        rich_help_panel=_MEASURING,
+    ),
+]
+Prebuffer = Annotated[
+    float,
+    typer.Option(
+        "--prebuffer",
+        min=0.0,
+        metavar="SECONDS",
+        help="Of sound that a player waits for before it begins.",
+        rich_help_panel=_MEASURING,
+    ),
+]
+Concurrency = Annotated[
+    str | None,
+    typer.Option(
+        "--concurrency",
+        metavar="1,4,16",
+        help="Keep so many requests going at any time, one level after another.",
+        rich_help_panel=_LOAD,
+    ),
+]
+Rate = Annotated[
+    str | None,
+    typer.Option(
+        "--rate",
+        metavar="0.5,2",
+        help="Let so many requests come per second, at random moments, whether or not others are done.",
+        rich_help_panel=_LOAD,
+    ),
+]
+Requests = Annotated[
+    int | None,
+    typer.Option(
+        "--requests", min=1, help="At each level. Default: --runs for every stream at once.", rich_help_panel=_LOAD
+    ),
+]
+JsonFile = Annotated[
+    Path | None,
+    typer.Option("--json", metavar="FILE", help="All of it, with every run; - is stdout.", rich_help_panel=_RESULTS),
+]
+MarkdownFile = Annotated[
+    Path | None,
+    typer.Option("--markdown", metavar="FILE", help="For an issue; - is stdout.", rich_help_panel=_RESULTS),
+]
+CsvFile = Annotated[
+    Path | None,
+    typer.Option("--csv", metavar="FILE", help="Every run, for a spreadsheet; - is stdout.", rich_help_panel=_RESULTS),
+]
+PlotFile = Annotated[
+    Path | None, typer.Option("--plot", metavar="FILE", help="A picture, such as r.png.", rich_help_panel=_RESULTS)
+]
+Save = Annotated[
+    str | None,
+    typer.Option("--save", metavar="NAME", help="Keep it under this name.", rich_help_panel=_RESULTS),
+]
+Compare = Annotated[
+    str | None,
+    typer.Option(
+        "--compare",
+        metavar="NAME",
+        help="Show what has changed since one that was kept, or since a JSON file.",
+        rich_help_panel=_RESULTS,
+    ),
+]
+FailIf = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--fail-if",
+        metavar="CONDITION",
+        help="Exit with 1 if this is so: 'ttfb_p50>10%' against --compare, 'rtf_mean>0.5', 'failed>0'. "
+        "May be repeated.",
+        rich_help_panel=_RESULTS,
+    ),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class MeasuringOptions:
+    """What is measured, and how often."""
+
+    lang: Lang = "zh"
+    mode: Modes = None
+    runs: Runs = 5
+    warmup: Warmup = 1
+    cold: ColdStarts = 0
+    prebuffer: Prebuffer = 0.0
+
+    def language(self) -> str:
+        from voxcli.bench.texts import LANGUAGES
+
+        if self.lang not in LANGUAGES:
+            raise typer.BadParameter(f"It is {' or '.join(LANGUAGES)}.", param_hint="--lang")
+        return self.lang
+
+    def modes(self, *, load: bool) -> "tuple[Mode, ...]":
+        """Return how answers shall come."""
+        from voxcli.bench.plan import Mode
+
+        if self.mode is None:
+            return (Mode.STREAM,) if load else (Mode.STREAM, Mode.WHOLE)
+        modes = _parse_list(self.mode, Mode, "--mode", "It is stream, whole, or both with a comma between.")
+        return tuple(modes)
+
+
+@dataclass(frozen=True, slots=True)
+class LoadOptions:
+    """How much is asked for at once."""
+
+    concurrency: Concurrency = None
+    rate: Rate = None
+    requests: Requests = None
+
+    def levels(self) -> "list[Level]":
+        """Return the levels of load, the lowest first; none if requests are made one by one."""
+        from voxcli.bench.plan import Level
+
+        at_once = _parse_list(self.concurrency, _parse_count, "--concurrency", "It is numbers such as 1,4,16.")
+        rates = _parse_list(self.rate, _parse_rate, "--rate", "It is requests per second, such as 0.5,2.")
+        if self.requests and not (at_once or rates):
+            raise typer.BadParameter("It goes with --concurrency or --rate; else say --runs.", param_hint="--requests")
+        return [Level(concurrency=count) for count in sorted(at_once)] + [Level(rate=rate) for rate in sorted(rates)]
+
+
+@dataclass(frozen=True, slots=True)
+class ResultOptions:
+    """What becomes of the numbers."""
+
+    json_file: JsonFile = None
+    markdown_file: MarkdownFile = None
+    csv_file: CsvFile = None
+    plot_file: PlotFile = None
+    save: Save = None
+    compare: Compare = None
+    fail_if: FailIf = None
+
+    def conditions(self) -> "list[Condition]":
+        from voxcli.bench.gate import parse_condition
+
+        return [parse_condition(text) for text in self.fail_if or []]
+
+    @property
+    def takes_stdout(self) -> bool:
+        """Whether a file is written there, so that nothing else may be."""
+        return STDOUT in (self.json_file, self.markdown_file, self.csv_file)
+
+    def check(self, runs: int) -> None:
+        """Refuse what would fail only when all is measured.
+
+        Args:
+            runs: of each text and mode.
+        """
+        import importlib.util
+
+        from voxcli.bench.gate import check_conditions
+
+        check_conditions(self.conditions(), runs, compares=self.compare is not None)
+        if (self.json_file, self.markdown_file, self.csv_file, self.plot_file).count(STDOUT) > 1:
+            raise typer.BadParameter("Only one of them can be on standard output.", param_hint="--json")
+        if self.plot_file == STDOUT:
+            raise typer.BadParameter("A picture needs a file, such as r.png.", param_hint="--plot")
+        if self.plot_file and importlib.util.find_spec("matplotlib") is None:
+            raise typer.BadParameter(
+                'It needs matplotlib, which is not installed. Run: pip install "voxcli[plot]"', param_hint="--plot"
+            )
+        if self.plot_file and self.plot_file.suffix.lower() not in _PICTURES:
+            raise typer.BadParameter(f"End it in one of {', '.join(_PICTURES)}.", param_hint="--plot")
+
+
+_PICTURES = (".png", ".svg", ".pdf")
+
+
+def _parse_list(text: str | None, parse: Callable[[str], T], option: str, advice: str) -> list[T]:
+    """Read what is separated by commas; what is there twice counts once."""
+    try:
+        return list(dict.fromkeys(parse(word.strip()) for word in text.split(","))) if text is not None else []
+    except ValueError:
+        raise typer.BadParameter(advice, param_hint=option) from None
+
+
+def _parse_count(text: str) -> int:
+    if not 1 <= int(text) <= _MOST_AT_ONCE:
+        raise ValueError
+    return int(text)
+
+
+def _parse_rate(text: str) -> float:
+    if not 0 < float(text) <= _MOST_PER_SECOND:
+        raise ValueError
+    return float(text)
+
+
+_MOST_AT_ONCE, _MOST_PER_SECOND = 1024, 1000.0

@@ -1,0 +1,172 @@
+"""Who is measured by `voxcli bench`: engines made ready, and what is known of them."""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+import typer
+
+from voxcli.bench.plan import Mode
+from voxcli.bench.record import Subject
+from voxcli.bench.whole import InOnePiece
+from voxcli.cli.engine_options import EngineOptions
+from voxcli.cli.profiles import find_server
+from voxcli.cli.settings import model_library
+from voxcli.engines import BUILTIN_MODEL
+from voxcli.engines.remote.address import root_of
+from voxcli.engines.remote.engine import RemoteEngine
+from voxcli.engines.remote.settings import RemoteSettings
+from voxcli.engines.remote.transport import Transport
+from voxcli.errors import RemoteError
+from voxcli.protocols.dialect import Dialect, HttpCall
+from voxcli.speech import Engine
+
+_SELF_DESCRIPTIONS = ("/health", "/api/gpu/status")
+"""What a server with VoxCPM's own protocol tells of itself."""
+_SNAPSHOTS = "snapshots"
+"""In a hub's cache, what lies below is named by its commit."""
+
+
+@runtime_checkable
+class Placed(Protocol):
+    """An engine that knows where it runs, as in "cuda:0 in bfloat16"."""
+
+    @property
+    def placement(self) -> object: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """Somebody who is ready to speak, in each mode."""
+
+    subject: Subject
+    engines: Mapping[Mode, Engine]
+
+
+def choose_subjects(context: typer.Context, engine: EngineOptions, servers: Sequence[str]) -> list[EngineOptions]:
+    """Return the options of everybody who is to be measured.
+
+    Several servers have each the settings of its own profile that say how it is reached; how it speaks is the same
+    for all.
+    """
+    if engine.no_stream:
+        raise typer.BadParameter("Here it is called --mode whole.", param_hint="--no-stream")
+    if len(servers) <= 1:
+        return [engine]
+    return [_with_server(context, engine, name) for name in servers]
+
+
+def _with_server(context: typer.Context, engine: EngineOptions, name: str) -> EngineOptions:
+    if not name:
+        return replace(engine, remote=None)
+    url, of_profile = find_server(context, name)
+    known = {field.name for field in fields(EngineOptions)}
+    typed = {known_name for known_name in known if _was_typed(context, known_name)}
+    own = {key: value for key, value in of_profile.items() if key in known - typed}
+    return replace(engine, remote=url, **own)
+
+
+def _was_typed(context: typer.Context, option: str) -> bool:
+    source = context.get_parameter_source(option)
+    return source is not None and source.name == "COMMANDLINE"
+
+
+@contextmanager
+def opened(chosen: Sequence[EngineOptions], modes: Sequence[Mode]) -> Iterator[list[Open]]:
+    """Make everybody ready, and close them in the end."""
+    with ExitStack() as stack:
+        found: list[Open] = []
+        for options in chosen:
+            open_one = _open_server if options.remote else _open_here
+            found.append(open_one(options, _new_name(short_name(options), found), modes, stack))
+        yield found
+
+
+def short_name(options: EngineOptions) -> str:
+    """Name a folder by its last part, and a server without what is the same for all."""
+    name = options.name()
+    if options.remote:
+        return name.partition("://")[2]
+    return Path(name).resolve().name if Path(name).is_dir() else name
+
+
+def _new_name(name: str, found: Sequence[Open]) -> str:
+    others = sum(one.subject.name.partition(" (")[0] == name for one in found)
+    return f"{name} ({others + 1})" if others else name
+
+
+def _open_here(options: EngineOptions, name: str, modes: Sequence[Mode], stack: ExitStack) -> Open:
+    started = time.perf_counter()
+    engine = stack.enter_context(closing(options.open()))
+    took = time.perf_counter() - started
+    device, dtype = _find_placement(engine, options)
+    subject = Subject(
+        name=name,
+        model=short_name(options),
+        revision=_find_revision(options.name()),
+        device=device,
+        dtype=dtype,
+        quantize=options.quantize,
+        load_seconds=round(took, 6),
+    )
+    ways: dict[Mode, Engine] = {Mode.STREAM: engine, Mode.WHOLE: InOnePiece(engine)}
+    return Open(subject, {mode: ways[mode] for mode in modes})
+
+
+def _find_placement(engine: Engine, options: EngineOptions) -> tuple[str | None, str | None]:
+    if isinstance(engine, Placed):
+        device, _, dtype = str(engine.placement).partition(" in ")
+        return device, dtype
+    return (None, None) if options.name() == BUILTIN_MODEL else (options.device, options.dtype)
+
+
+def _find_revision(model: str) -> str | None:
+    if model == BUILTIN_MODEL:
+        return None
+    folder = model_library().find(model)
+    return folder.name if folder and folder.parent.name == _SNAPSHOTS else None
+
+
+def _open_server(options: EngineOptions, name: str, modes: Sequence[Mode], stack: ExitStack) -> Open:
+    started = time.perf_counter()
+    settings = options.server(options.model)
+    streaming = stack.enter_context(closing(RemoteEngine(_for_mode(settings, Mode.STREAM))))
+    took = time.perf_counter() - started
+    dialect = streaming.server.dialect
+    whole: Engine = InOnePiece(streaming)  # OpenAI's protocol has no other way to ask for the whole
+    if dialect is not Dialect.OPENAI:
+        whole = stack.enter_context(closing(RemoteEngine(_for_mode(settings, Mode.WHOLE))))
+    ways: dict[Mode, Engine] = {Mode.STREAM: streaming, Mode.WHOLE: whole}
+    subject = Subject(
+        name=name,
+        model=options.model,
+        url=settings.url,
+        dialect=dialect,
+        load_seconds=round(took, 6),
+        server=_ask_server(settings) if dialect is Dialect.VOXCPM else {},
+    )
+    return Open(subject, {mode: ways[mode] for mode in modes})
+
+
+def _for_mode(settings: RemoteSettings, mode: Mode) -> RemoteSettings:
+    """Ask in the one way that is measured, and once: what a second try brings would count for the first."""
+    stream = mode is Mode.STREAM
+    wishes = replace(settings.wishes, stream=stream, mode=settings.wishes.mode if stream else None)
+    return replace(settings, wishes=wishes, waits_seconds=(), as_asked=True)
+
+
+def _ask_server(settings: RemoteSettings) -> dict[str, Any]:
+    """Let a server describe itself; what it does not tell is left out."""
+    found = {}
+    with closing(Transport(settings)) as transport:
+        for path in _SELF_DESCRIPTIONS:
+            try:
+                status, document = transport.ask(root_of(settings.url), HttpCall(method="GET", path=path))
+            except RemoteError:
+                continue
+            if status == 200 and isinstance(document, dict):
+                found[path] = document
+    return found

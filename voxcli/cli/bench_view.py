@@ -1,0 +1,127 @@
+"""What `voxcli bench` shows: progress while it measures, tables and a verdict in the end."""
+
+import io
+import shutil
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table as RichTable
+from rich.text import Text
+
+from voxcli.bench.record import Record, Report
+from voxcli.bench.tables import Table, all_tables, changes, setup_rows
+from voxcli.cli.bench_files import Comparison
+from voxcli.cli.console import Words, printable, write_lines
+
+_WIDE = 160
+"""Columns, where nothing tells how many there are."""
+_REDRAW_SECONDS = 1.0
+"""Drawing takes a few milliseconds, which a measurement should not see too often."""
+
+
+class Meter:
+    """Shows how far it has come, and how long it will take. Nothing is drawn by a thread of its own."""
+
+    def __init__(self, progress: Progress, total: int) -> None:
+        self._progress = progress
+        self._task = progress.add_task("", total=total)
+        self._drawn = 0.0
+
+    def begin(self, what: str) -> None:
+        """Say what is done now."""
+        self._progress.update(self._task, description=printable(what))
+        self.glance()
+
+    def advance(self, by: int) -> None:
+        self._progress.advance(self._task, by)
+        self.glance()
+
+    def glance(self) -> None:
+        """Draw, if that was not just done."""
+        now = time.monotonic()
+        if now - self._drawn >= _REDRAW_SECONDS:
+            self._drawn = now
+            self._progress.refresh()
+
+
+@contextmanager
+def shown_progress(words: Words, total: int) -> Iterator[Meter]:
+    """Show progress on standard error, if somebody can see it there."""
+    progress = Progress(
+        TextColumn("{task.description}", style="dim", markup=False),
+        BarColumn(bar_width=30),
+        TextColumn("{task.percentage:.0f} %", style="dim"),
+        TextColumn("·", style="dim"),
+        TimeRemainingColumn(compact=True),
+        TextColumn("left", style="dim"),
+        console=words.console,
+        auto_refresh=False,
+        transient=True,
+        disable=words.quiet or not words.console.is_terminal,
+    )
+    with progress:
+        yield Meter(progress, total)
+
+
+def show_report(record: Record, report: Report, compared: Comparison | None, words: Words, *, on_stdout: bool) -> None:
+    """Show tables, what makes them less sure, and the verdict: on standard output, unless something else is there."""
+    console = _new_console(words, on_stdout=on_stdout)
+    _print_setup(console, record)
+    several = len(record.subjects) > 1
+    for table in all_tables(record, report):
+        _print_table(console, table)
+    if compared:
+        _print_table(console, changes(compared.changes, several, f"Compared with {compared.name}"))
+        _print_remarks(console, [f"also different: {difference}" for difference in compared.differences])
+    _print_remarks(console, report.remarks)
+    console.print(Text(printable(report.verdict), "bold"))
+    file = console.file
+    if on_stdout and isinstance(file, io.StringIO):
+        write_lines([line.rstrip() for line in file.getvalue().splitlines()])
+
+
+def _new_console(words: Words, *, on_stdout: bool) -> Console:
+    if not on_stdout:
+        return words.console
+    is_terminal = sys.stdout.isatty()
+    return Console(
+        file=io.StringIO(),
+        force_terminal=is_terminal,
+        width=shutil.get_terminal_size((_WIDE, 24)).columns if is_terminal else _WIDE,
+        markup=False,
+        highlight=False,
+        emoji=False,
+    )
+
+
+def _print_setup(console: Console, record: Record) -> None:
+    shown = ("voxcli", "CPU", "GPU", *(subject.name for subject in record.subjects))
+    for name, value in setup_rows(record):
+        if name in shown:
+            console.print(Text(printable(f"{name}: {value}" if name != "voxcli" else f"voxcli {value}"), "dim"))
+    console.print()
+
+
+def _print_table(console: Console, table: Table) -> None:
+    drawn = RichTable(box=None, padding=(0, 2, 0, 0), header_style="dim", pad_edge=False)
+    for number, column in enumerate(table.columns):
+        drawn.add_column(column, justify="left" if number < table.names else "right", overflow="fold")
+    before = None
+    for row in table.rows:
+        first = row[0] if row[0] != before or table.names < 2 else ""
+        before = row[0]
+        drawn.add_row(*(Text(printable(cell)) for cell in (first, *row[1:])))
+    console.print(Text(printable(table.title), "bold"))
+    console.print(drawn)
+    console.print()
+
+
+def _print_remarks(console: Console, remarks: Sequence[str]) -> None:
+    for remark in remarks:
+        console.print(Text.assemble(("! ", "yellow"), printable(remark)))
+    if remarks:
+        console.print()

@@ -1,0 +1,175 @@
+"""Who is served at once, who waits, in which order, and who is sent away."""
+
+import asyncio
+import math
+from collections import OrderedDict, deque
+
+from voxcli.protocols.dialect import Problem
+from voxcli.server.errors import Refusal
+
+_SOONEST, _LATEST = 1, 120
+"""Seconds. OpenAI's clients do not come again if they are told to wait longer."""
+_FIRST_GUESS = 3.0
+"""Seconds that a request takes, before any has been measured."""
+_WEIGHT = 0.2
+"""Of the newest measurement in the mean."""
+_RESTART = 10
+"""Seconds until another server may have taken the place of one that ends."""
+
+
+class _Waiter:
+    def __init__(self, client: str) -> None:
+        self.client = client
+        self.turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+
+class Admission:
+    """Slots, and a queue before them in which clients take turns however much each of them wants.
+
+    It lives on the event loop. A client is whoever fairness is for: a key, or an address.
+    """
+
+    def __init__(self, slots: int, queue: int) -> None:
+        self.used = 0
+        """Slots."""
+        self.draining = False
+        self._slots = slots
+        self._queue = queue
+        self._waiting: OrderedDict[str, deque[_Waiter]] = OrderedDict()
+        """By client; the first waiter of the first client is next."""
+        self._mean_seconds = _FIRST_GUESS
+        self._calm = asyncio.Event()
+        self._calm.set()
+
+    @property
+    def slots(self) -> int:
+        return self._slots
+
+    @slots.setter
+    def slots(self, slots: int) -> None:
+        self._slots = slots
+        self._admit()
+
+    @property
+    def depth(self) -> int:
+        """How many wait."""
+        return sum(len(waiters) for waiters in self._waiting.values())
+
+    async def enter(self, client: str, seconds: float) -> None:
+        """Wait for a slot, which is to be left again. Whoever is cancelled gives up his place.
+
+        Raises:
+            Refusal: the queue is full, nothing has become free for so many seconds, or the server is about to end.
+        """
+        if self.draining:
+            raise _ending()
+        if self.used < self._slots and not self._waiting:
+            self._take()
+            return
+        waiter = self._queued(client)
+        try:
+            async with asyncio.timeout(seconds):
+                await waiter.turn
+        except TimeoutError:
+            self._forget(waiter)
+            raise self._busy(f"No slot has become free for {seconds:g} seconds.") from None
+        except BaseException:
+            self._forget(waiter)
+            raise
+
+    def leave(self, seconds: float) -> None:
+        """Give a slot back.
+
+        seconds: how long it was used.
+        """
+        self._mean_seconds += _WEIGHT * (seconds - self._mean_seconds)
+        self._give_back()
+
+    def drain(self) -> None:
+        """Let nobody in any more. Whoever waits is sent away."""
+        self.draining = True
+        for waiter in [waiter for waiters in self._waiting.values() for waiter in waiters]:
+            self._refuse(waiter, _ending())
+
+    async def calm(self) -> None:
+        """Wait until no slot is used."""
+        await self._calm.wait()
+
+    def retry_after(self) -> int:
+        """Estimate in how many seconds somebody who came now would be served."""
+        turns = (self.depth + 1) / max(self._slots, 1)
+        return min(max(math.ceil(turns * self._mean_seconds), _SOONEST), _LATEST)
+
+    def _take(self) -> None:
+        self.used += 1
+        self._calm.clear()
+
+    def _give_back(self) -> None:
+        self.used -= 1
+        self._admit()
+        if not self.used:
+            self._calm.set()
+
+    def _admit(self) -> None:
+        """Give what is free to those who wait, one client after another."""
+        while self.used < self._slots and self._waiting:
+            client, waiters = self._waiting.popitem(last=False)
+            waiter = waiters.popleft()
+            if waiters:
+                self._waiting[client] = waiters
+            if not waiter.turn.done():
+                self._take()
+                waiter.turn.set_result(None)
+
+    def _queued(self, client: str) -> _Waiter:
+        if self.depth >= self._queue:
+            self._make_room(client)
+        waiter = _Waiter(client)
+        self._waiting.setdefault(client, deque()).append(waiter)
+        return waiter
+
+    def _make_room(self, client: str) -> None:
+        """Send away the newest waiter of a client who has more of them than this one will have.
+
+        Raises:
+            Refusal: nobody has: 429 if this client is in the queue already, else 503.
+        """
+        own = len(self._waiting.get(client, ()))
+        greediest = max(self._waiting.values(), key=len, default=deque())
+        if len(greediest) > own + 1:
+            self._refuse(greediest[-1], self._too_many())
+        elif own:
+            raise self._too_many()
+        else:
+            raise self._busy("All slots and all places in the queue are taken.")
+
+    def _refuse(self, waiter: _Waiter, refusal: Refusal) -> None:
+        self._remove(waiter)
+        if not waiter.turn.done():
+            waiter.turn.set_exception(refusal)
+
+    def _forget(self, waiter: _Waiter) -> None:
+        """Do without somebody who waits no longer, even if his turn has come at this very moment."""
+        self._remove(waiter)
+        if waiter.turn.done() and not waiter.turn.cancelled() and not waiter.turn.exception():
+            self._give_back()
+
+    def _remove(self, waiter: _Waiter) -> None:
+        waiters = self._waiting.get(waiter.client, deque())
+        if waiter in waiters:
+            waiters.remove(waiter)
+            if not waiters:
+                del self._waiting[waiter.client]
+
+    def _too_many(self) -> Refusal:
+        message = f"Too many of your requests are waiting. Try again in {self.retry_after()} s."
+        return Refusal(Problem(status=429, message=message, code="rate_limit_exceeded", retry_after=self.retry_after()))
+
+    def _busy(self, message: str) -> Refusal:
+        message = f"{message} Try again in {self.retry_after()} s."
+        return Refusal(Problem(status=503, message=message, code="busy", retry_after=self.retry_after()))
+
+
+def _ending() -> Refusal:
+    message = "The server is about to end, and takes no new requests."
+    return Refusal(Problem(status=503, message=message, code="draining", retry_after=_RESTART))

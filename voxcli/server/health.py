@@ -1,0 +1,96 @@
+"""Whether the server lives, whether it can speak, and its numbers."""
+
+import asyncio
+
+from fastapi import APIRouter
+from fastapi.responses import JSONResponse, Response
+
+from voxcli.errors import RequestError, VoxError
+from voxcli.server.errors import error_responses
+from voxcli.server.service import Service
+
+_STUCK = 15.0
+"""Seconds without a step, while something is to be spoken, that a model which works does not take."""
+_TRIAL_SECONDS = 10.0
+
+_PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
+
+
+class Readiness:
+    """Finds out whether a request would be served: by the last step of the engine, or by having it say something."""
+
+    def __init__(self, service: Service, *, stuck_seconds: float = _STUCK) -> None:
+        self._service = service
+        self._stuck_seconds = stuck_seconds
+        self._trial: asyncio.Task[bool] | None = None
+
+    async def state(self) -> tuple[bool, str]:
+        """Return whether it is ready, and one word that says why."""
+        service = self._service
+        if service.admission.draining:
+            return False, "draining"
+        if service.models.loading:
+            return False, "loading"
+        if service.models.failed:
+            return False, "failed"
+        if not service.models.loaded:
+            return True, "asleep"  # the next request wakes it, and none would come if this said no
+        if service.probe and service.pulse.silent_seconds() > self._stuck_seconds:
+            return False, "stuck"
+        if service.pulse.is_fresh() or service.admission.used:
+            return True, "ready"
+        works = await self._tried()
+        return works, "ready" if works else "failed"
+
+    async def _tried(self) -> bool:
+        """Have the engine speak, once for all who ask meanwhile."""
+        if self._trial is None or self._trial.done():
+            self._trial = asyncio.create_task(self._try())
+        done, _ = await asyncio.wait({self._trial}, timeout=_TRIAL_SECONDS)
+        return bool(done) and self._trial.result()
+
+    async def _try(self) -> bool:
+        try:
+            await self._service.try_out()
+        except RequestError:
+            return True  # it answers, and wants to be asked for something else
+        except VoxError:
+            return False
+        return True
+
+
+def router(service: Service) -> APIRouter:
+    """Build the routes. `/livez` needs no key."""
+    routes = APIRouter(tags=["health"], responses=error_responses(_ERROR))
+    readiness = Readiness(service)
+
+    @routes.get("/livez", summary="Whether the server lives")
+    async def livez() -> dict[str, str]:
+        return {"status": "alive"}
+
+    @routes.get(
+        "/readyz",
+        summary="Whether a request would be served",
+        description="True if the model has made a step lately, or does so when it is asked to, or sleeps until it is "
+        "needed. False while it is loaded, when it is stuck or has failed, and when the server is about to end.",
+        responses={503: {"description": "Not now.", "content": {"application/json": {"schema": _NOT_READY}}}},
+    )
+    async def readyz() -> JSONResponse:
+        ready, why = await readiness.state()
+        return JSONResponse({"status": why}, 200 if ready else 503)
+
+    @routes.get(
+        "/metrics",
+        summary="Its numbers, for Prometheus",
+        response_class=Response,
+        responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
+    )
+    async def metrics() -> Response:
+        return Response(service.metrics.text(), media_type=_PROMETHEUS)
+
+    return routes
+
+
+_ERROR = {"type": "object", "properties": {"detail": {"type": "string"}}, "required": ["detail"]}
+_STATUS = {"type": "object", "properties": {"status": {"type": "string"}}, "required": ["status"]}
+_NOT_READY = {"anyOf": [_STATUS, _ERROR]}

@@ -1,0 +1,132 @@
+"""The server on a socket: opened, run, drained and closed."""
+
+import asyncio
+import errno
+import logging
+import socket
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import uvicorn
+from starlette.types import ASGIApp
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from voxcli.errors import DeviceError
+from voxcli.server.respond import CONNECTION
+from voxcli.server.service import Service
+from voxcli.server.settings import ServerSettings
+
+_log = logging.getLogger(__name__)
+
+_EVERYWHERE = "::"
+"""With IPv4, where the system can do both on one socket."""
+_LAST_SECONDS = 2
+"""For what is under way when nothing speaks any more."""
+_CLOSING_SECONDS = 10
+"""For a model to be unloaded."""
+
+
+def open_socket(settings: ServerSettings) -> socket.socket:
+    """Take the port, which from now on keeps callers waiting.
+
+    Raises:
+        DeviceError: it is taken, or not ours to take.
+    """
+    host, port = settings.host, settings.port
+    try:
+        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        both = host == _EVERYWHERE and socket.has_dualstack_ipv6()
+        return socket.create_server(address, family=family, dualstack_ipv6=both)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise DeviceError(f"Port {port} is taken by another program. Choose another one with --port.") from error
+        reason = error.strerror or error
+        raise DeviceError(
+            f"Nothing can listen at {host}, port {port}: {reason}. Choose others with --host and --port."
+        ) from error
+
+
+class Host:
+    """Runs one application on one socket until it is told to stop, and then sees its streams out."""
+
+    def __init__(self, app: ASGIApp, service: Service, sock: socket.socket) -> None:
+        self._service = service
+        self._sock = sock
+        self._stopping = asyncio.Event()
+        self._server = _Server(
+            uvicorn.Config(
+                app,
+                http=_Connection,
+                ws="none",
+                lifespan="off",
+                loop="asyncio",
+                log_config=None,
+                log_level="error",
+                access_log=False,
+                server_header=False,
+                timeout_graceful_shutdown=_LAST_SECONDS,
+            )
+        )
+
+    def stop(self) -> None:
+        """Take no new requests, and end when those that run are done, or after the deadline."""
+        self._stopping.set()
+
+    async def run(self, on_listening: Callable[[], None], on_ready: Callable[[], None] = lambda: None) -> bool:
+        """Serve. Return whether all streams came to their end.
+
+        Args:
+            on_listening: called when it answers, though the model may not be there yet.
+            on_ready: called when it is.
+
+        Raises:
+            VoxError: the model cannot be loaded.
+        """
+        serving = asyncio.create_task(self._server.serve(sockets=[self._sock]))
+        starting = asyncio.create_task(self._service.start())
+        stopping = asyncio.create_task(self._stopping.wait())
+        try:
+            await self._server.up.wait()
+            on_listening()
+            await asyncio.wait({starting, stopping, serving}, return_when=asyncio.FIRST_COMPLETED)
+            if starting.done():
+                starting.result()
+                on_ready()
+            await asyncio.wait({stopping, serving}, return_when=asyncio.FIRST_COMPLETED)
+            return await self._service.drain()
+        finally:
+            for task in (starting, stopping):
+                task.cancel()
+            self._server.should_exit = True
+            await serving
+            try:
+                async with asyncio.timeout(_CLOSING_SECONDS):
+                    await self._service.close()
+            except TimeoutError:
+                _log.warning("the model does not come to its end, and goes with the process")
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its own signal handlers: whoever runs it knows what a signal means."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.up = asyncio.Event()
+
+    def capture_signals(self) -> AbstractContextManager[None]:  # type: ignore[override]
+        return nullcontext()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.up.set()
+
+
+class _Connection(H11Protocol):
+    """Sends every piece at once, and gives its transport to the application, which may have to break it off."""
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        # asyncio does so only where it has chosen the protocol itself. Without, a piece waits 40 ms for the last one.
+        transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.app_state = {**self.app_state, CONNECTION: transport}

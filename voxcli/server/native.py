@@ -1,0 +1,145 @@
+"""VoxCPM's own API at `/api`, with `/health`, for the clients of its servers."""
+
+from dataclasses import replace
+from typing import Any
+
+from fastapi import APIRouter
+from fastapi.exceptions import RequestValidationError
+from fastapi.requests import Request
+from fastapi.responses import Response
+from starlette.datastructures import UploadFile
+
+import voxcli
+from voxcli.protocols import voxcpm
+from voxcli.protocols.dialect import FieldError, Order, Problem
+from voxcli.protocols.voxcpm_voices import DEFAULT_VOICE, voice_entry
+from voxcli.server.errors import audio_responses, dialect_route, error_responses, problem_of
+from voxcli.server.native_schema import (
+    ERROR_SCHEMA,
+    SPEECH_BODY,
+    SPEECH_TYPES,
+    GpuStatus,
+    Health,
+    NativeVoice,
+    NativeVoices,
+    NoGpu,
+    Offloaded,
+)
+from voxcli.server.service import Service
+from voxcli.server.uploads import read_clip
+from voxcli.speech import Sampling, Voice
+from voxcli.voices import VoiceLibrary
+from voxcli.voices.description import DESCRIPTION, from_files
+
+_CLIPS = ("prompt_audio", "reference_audio")
+_UNPROCESSABLE = 422
+_MOST_FIELDS = 64
+_DEFAULT = "The model chooses."
+
+
+def router(service: Service) -> APIRouter:
+    """Return the routes of VoxCPM's own dialect."""
+    routes = APIRouter(
+        route_class=dialect_route(voxcpm.error_body, _problem_of),
+        responses=error_responses(ERROR_SCHEMA),
+        tags=["VoxCPM"],
+    )
+    _add_speech(routes, service, voxcpm.STREAM_PATH, stream=True)
+    _add_speech(routes, service, voxcpm.WHOLE_PATH, stream=False)
+    _add_state(routes, service)
+    return routes
+
+
+def _problem_of(error: Exception) -> Problem:
+    if isinstance(error, FieldError):
+        return voxcpm.problem_of(error)
+    problem = problem_of(error)
+    return replace(problem, status=_UNPROCESSABLE) if isinstance(error, RequestValidationError) else problem
+
+
+def _add_speech(routes: APIRouter, service: Service, path: str, *, stream: bool) -> None:
+    @routes.post(
+        path,
+        name="stream_speech" if stream else "make_speech",
+        summary="Say a text while it is made" if stream else "Say a text, and send it when it is whole",
+        response_class=Response,
+        responses=audio_responses(SPEECH_TYPES, ERROR_SCHEMA, [404, _UNPROCESSABLE]),
+        openapi_extra=SPEECH_BODY,
+    )
+    async def speak(request: Request) -> Response:
+        fields = await _read_form(request, service)
+        order = await service.threads.call(lambda: _read_order(fields, service, stream=stream))
+        return await service.speak(request, order, voxcpm.answer_headers)
+
+
+async def _read_form(request: Request, service: Service) -> dict[str, Any]:
+    """Read the fields, and the clips among them. Nothing of it stays on the disk."""
+    async with request.form(max_files=len(_CLIPS), max_fields=_MOST_FIELDS) as form:
+        fields: dict[str, Any] = dict(form)
+        for name in _CLIPS:
+            if isinstance(upload := fields.get(name), UploadFile):
+                fields[name] = await read_clip(upload, service.settings, service.threads, field=name)
+    return fields
+
+
+def _read_order(fields: dict[str, Any], service: Service, *, stream: bool) -> Order:
+    return voxcpm.to_order(
+        fields,
+        service.find_voice,
+        stream=stream,
+        default_steps=voxcpm.DEFAULT_STEPS if service.models.samples else Sampling().steps,
+        max_characters=service.settings.max_characters,
+    )
+
+
+def _add_state(routes: APIRouter, service: Service) -> None:
+    models = service.models
+
+    @routes.get("/api/voices", summary="The voices that can be named")
+    async def list_voices() -> NativeVoices:
+        return NativeVoices(voices=await service.threads.call(lambda: _list_voices(service.voices)))
+
+    @routes.get("/health", summary="Whether the server lives, and whether its model is loaded")
+    async def health() -> Health:
+        return Health(
+            status="unhealthy" if models.failed else "healthy",
+            model_loaded=models.loaded,
+            version=voxcli.__version__,
+            model=models.name,
+        )
+
+    @routes.get("/api/gpu/status", summary="The memory of the graphics card that the model runs on")
+    async def gpu_status() -> GpuStatus | NoGpu:
+        gpu = models.gpu_memory()
+        if gpu is None:
+            return NoGpu()
+        return GpuStatus(
+            model_loaded=models.loaded,
+            memory_allocated_gb=_gibibytes(gpu.allocated_bytes),
+            memory_reserved_gb=_gibibytes(gpu.reserved_bytes),
+            device_name=gpu.name,
+        )
+
+    @routes.post("/api/gpu/offload", summary="Unload the model until it is needed again")
+    async def offload() -> Offloaded:
+        return Offloaded(model_loaded=not await models.offload())
+
+
+def _gibibytes(count: int) -> float:
+    return round(count / 2**30, 2)
+
+
+def _list_voices(library: VoiceLibrary) -> list[NativeVoice]:
+    """List the library, and before it what every server has. Voices that are damaged are left out."""
+    names = library.names()
+    default = [] if DEFAULT_VOICE in names else [NativeVoice(id=DEFAULT_VOICE, description=_DEFAULT, text="")]
+    found = ((name, _read_voice(library, name)) for name in names)
+    return [*default, *(NativeVoice(**voice_entry(name, voice)) for name, voice in found if voice)]
+
+
+def _read_voice(library: VoiceLibrary, name: str) -> Voice | None:
+    """Read what is known about a voice, but not its clips; None if it is gone or damaged."""
+    try:
+        return from_files((library.folder / name / DESCRIPTION).read_bytes(), lambda clip: b"")[0]
+    except (OSError, ValueError):
+        return None

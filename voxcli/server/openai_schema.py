@@ -1,0 +1,187 @@
+"""What `/openapi.json` says about the routes of OpenAI's dialect."""
+
+from typing import Annotated, Any, Literal, TypeAlias
+
+from fastapi import Body
+from pydantic import BaseModel, WithJsonSchema
+
+from voxcli.audio.format import AudioFormat
+from voxcli.protocols.content_types import content_type_of
+from voxcli.protocols.openai import (
+    DEFAULT_MODEL,
+    DEFAULT_VOICE,
+    EVENTS,
+    HIGHEST_RATE,
+    LOWEST_RATE,
+    MOST_CHARACTERS,
+    SERVED_FORMAT,
+)
+from voxcli.server.errors import audio_responses
+from voxcli.speech import FASTEST, MOST_STEPS, SLOWEST
+
+_NAME_OF_VOICE = {"type": "string", "description": "One of GET /v1/audio/voices."}
+_VOICE_OBJECT = {"type": "object", "properties": {"id": _NAME_OF_VOICE}, "required": ["id"]}
+_OPTIONAL: dict[str, dict[str, Any]] = {
+    "model": {"type": "string", "maxLength": 256, "default": DEFAULT_MODEL},
+    "voice": {"anyOf": [_NAME_OF_VOICE, _VOICE_OBJECT], "default": DEFAULT_VOICE},
+    "instructions": {"type": "string", "maxLength": MOST_CHARACTERS, "description": "How to say it."},
+    "response_format": {"enum": [*AudioFormat], "default": SERVED_FORMAT},
+    "speed": {"type": "number", "minimum": SLOWEST, "maximum": FASTEST, "default": 1.0},
+    "stream_format": {"enum": ["audio", "sse"], "default": "audio"},
+    "seed": {
+        "type": "integer",
+        "minimum": 0,
+        "maximum": 2**63 - 1,
+        "description": "Not OpenAI's, nor are those that follow.",
+    },
+    "language": {"type": "string", "maxLength": 64, "examples": ["zh", "en"]},
+    "normalize": {"type": "boolean", "description": "Spell out numbers, dates and units."},
+    "steps": {"type": "integer", "minimum": 1, "maximum": MOST_STEPS, "description": "In place of the model's."},
+    "sample_rate": {"type": "integer", "minimum": LOWEST_RATE, "maximum": HIGHEST_RATE, "description": "Hz"},
+}
+
+SpeechFields: TypeAlias = Annotated[
+    dict[str, Any],
+    Body(),
+    WithJsonSchema(
+        {
+            "title": "CreateSpeech",
+            "type": "object",
+            "required": ["input"],
+            "properties": {
+                "input": {"type": "string", "minLength": 1, "description": "What is to be said."},
+                **{name: {"anyOf": [schema, {"type": "null"}]} for name, schema in _OPTIONAL.items()},
+            },
+            "additionalProperties": True,
+            "examples": [{"model": "tts-1", "input": "Hello.", "voice": "alloy"}],
+        }
+    ),
+]
+
+_NULLABLE = {"type": ["string", "null"]}
+ERROR_SCHEMA: dict[str, Any] = {
+    "title": "ErrorResponse",
+    "type": "object",
+    "required": ["error"],
+    "properties": {
+        "error": {
+            "type": "object",
+            "required": ["message", "type", "param", "code"],
+            "properties": {
+                "message": {"type": "string"},
+                "type": {"enum": ["invalid_request_error", "rate_limit_error", "server_error"]},
+                "param": _NULLABLE,
+                "code": _NULLABLE,
+            },
+        }
+    },
+}
+
+
+_EVENT = {
+    "type": "object",
+    "required": ["type"],
+    "properties": {
+        "type": {"enum": ["speech.audio.delta", "speech.audio.done", "error"]},
+        "audio": {"type": "string", "contentEncoding": "base64"},
+        "usage": {"type": "object"},
+        "error": ERROR_SCHEMA["properties"]["error"],
+    },
+}
+
+
+def speech_responses(*, strict_models: bool) -> dict[int | str, dict[str, Any]]:
+    """Declare what the route that speaks may answer."""
+    content_types = [content_type_of(format, 0).partition(";")[0] for format in AudioFormat]
+    responses = audio_responses(content_types, ERROR_SCHEMA, [404] if strict_models else [])
+    data = {"type": "string", "contentMediaType": "application/json", "contentSchema": _EVENT}
+    event = {"type": "object", "required": ["data"], "properties": {"data": data}}
+    responses[200]["content"][EVENTS] = {"itemSchema": event}  # of OpenAPI 3.2; older readers pass over it
+    return responses
+
+
+class Model(BaseModel):
+    id: str
+    object: Literal["model"] = "model"
+    created: int
+    owned_by: str
+
+
+class ModelList(BaseModel):
+    object: Literal["list"] = "list"
+    data: list[Model]
+
+
+class Named(BaseModel):
+    id: str
+
+
+class ModelNames(BaseModel):
+    """As Open WebUI asks for them."""
+
+    models: list[Named]
+
+
+class VoiceName(Named):
+    name: str
+
+
+class VoiceNames(BaseModel):
+    voices: list[VoiceName] | list[str]
+
+
+class Status(BaseModel):
+    status: Literal["ok"] = "ok"
+
+
+class CustomVoice(BaseModel):
+    """A voice of the library, in the words of VoxCPM's server."""
+
+    id: str
+    name: str
+    text: str
+    """The words of its clip; empty if nobody knows them."""
+    created_at: int
+
+
+class CustomVoices(BaseModel):
+    voices: list[CustomVoice]
+
+
+class TypedCustomVoice(CustomVoice):
+    type: Literal["custom"] = "custom"
+
+
+class PresetVoice(BaseModel):
+    id: str
+    type: Literal["preset"] = "preset"
+    name: str
+
+
+class VoiceCreated(BaseModel):
+    success: Literal[True] = True
+    voice_id: str
+    name: str
+    message: str
+
+
+class VoiceGone(BaseModel):
+    success: Literal[True] = True
+    message: str
+
+
+class AudioVoice(BaseModel):
+    """A voice of the library, in OpenAI's words."""
+
+    object: Literal["audio.voice"] = "audio.voice"
+    id: str
+    name: str
+    created_at: int
+    type: Literal["audio_sample", "prompt"]
+    prompt: str | None = None
+
+
+class AudioVoiceDeleted(BaseModel):
+    object: Literal["audio.voice.deleted"] = "audio.voice.deleted"
+    id: str
+    deleted: Literal[True] = True

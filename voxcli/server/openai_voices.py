@@ -1,0 +1,192 @@
+"""Voices that clients make and remove: OpenAI's `/v1/audio/voices`, and `/v1/voices` of VoxCPM's server.
+
+Both keep them in the library, where every dialect finds them. The id of a voice is its name.
+"""
+
+from datetime import UTC, date, datetime
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, File, Form
+from fastapi.datastructures import UploadFile
+
+import voxcli
+from voxcli.errors import RequestError
+from voxcli.protocols.dialect import FieldError, Problem
+from voxcli.protocols.openai import MOST_CHARACTERS, VOICES
+from voxcli.server.errors import Refusal, error_responses
+from voxcli.server.openai_schema import (
+    ERROR_SCHEMA,
+    AudioVoice,
+    AudioVoiceDeleted,
+    CustomVoice,
+    CustomVoices,
+    PresetVoice,
+    TypedCustomVoice,
+    VoiceCreated,
+    VoiceGone,
+    VoiceName,
+    VoiceNames,
+)
+from voxcli.server.service import Service
+from voxcli.server.uploads import read_clip
+from voxcli.speech import Clip, Prompt, Voice
+from voxcli.voices import Notes, VoiceLibrary
+from voxcli.voices.description import DESCRIPTION, from_files
+
+_MOST_VOICES = 1000
+"""More would fill the disk."""
+
+_NOT_FOUND = error_responses(ERROR_SCHEMA, [404])
+_Name = Annotated[str, Form(pattern="^[a-z0-9_-]{1,64}$")]
+_WORDS = Form(max_length=MOST_CHARACTERS)
+_Words = Annotated[str, _WORDS]
+_MaybeWords = Annotated[str | None, _WORDS]
+_Given = Annotated[UploadFile, File()]
+_MaybeGiven = Annotated[UploadFile | None, File()]
+
+
+def add_routes(routes: APIRouter, service: Service) -> None:
+    """Add the routes of both to those below `/v1`."""
+    _add_audio_voices(routes, service)
+    _add_voices(routes, service)
+    _add_custom_voices(routes, service)
+
+
+def _add_audio_voices(routes: APIRouter, service: Service) -> None:
+    @routes.post("/audio/voices", response_model_exclude_none=True)
+    async def create_audio_voice(
+        name: _Name,
+        type: Annotated[Literal["audio_sample", "prompt"], Form()] = "audio_sample",
+        audio_sample: _MaybeGiven = None,
+        text: _MaybeWords = None,
+        prompt: _MaybeWords = None,
+        consent: _MaybeWords = None,
+    ) -> AudioVoice:
+        """Keep a voice: a clip that is imitated, with `text` (not OpenAI's) if its words are known; or a description.
+
+        `consent` is noted down. It need not be known here.
+        """
+        if type == "prompt":
+            voice = Voice(style=_not_blank(prompt, "prompt"))
+        else:
+            if audio_sample is None:
+                raise FieldError("The clip is missing.", "audio_sample", "missing_required_parameter")
+            clip = await read_clip(audio_sample, service.settings, service.threads, field="audio_sample")
+            voice = _imitated(clip, text)
+        notes = await _keep(service, name, voice, consent)
+        return AudioVoice(id=name, name=name, created_at=_created_at(notes), type=type, prompt=voice.style)
+
+    @routes.delete("/audio/voices/{voice_id}", responses=_NOT_FOUND)
+    async def delete_audio_voice(voice_id: str) -> AudioVoiceDeleted:
+        await _remove(service, voice_id)
+        return AudioVoiceDeleted(id=voice_id)
+
+
+def _add_voices(routes: APIRouter, service: Service) -> None:
+    @routes.get("/voices")
+    async def list_voices() -> VoiceNames:
+        """List OpenAI's voices, for which the model chooses one, and those of the library."""
+        own = await service.threads.call(service.voices.names)
+        presets = [VoiceName(id=name, name=name.title()) for name in VOICES]
+        return VoiceNames(voices=[*presets, *(VoiceName(id=name, name=name) for name in own if name not in VOICES)])
+
+    @routes.post("/voices/create")
+    async def create_voice(audio: _Given, name: _Name, text: _Words) -> VoiceCreated:
+        """Keep a voice: a clip that is carried on, and the words it says."""
+        words = _not_blank(text, "text")
+        clip = await read_clip(audio, service.settings, service.threads, field="audio")
+        await _keep(service, name, _imitated(clip, words))
+        message = f"Speak with it as voice={name!r} of /v1/audio/speech."
+        return VoiceCreated(voice_id=name, name=name, message=message)
+
+
+def _add_custom_voices(routes: APIRouter, service: Service) -> None:
+    @routes.get("/voices/custom")
+    async def list_custom_voices() -> CustomVoices:
+        """List the voices of the library, with their words."""
+        library = service.voices
+        described = await service.threads.call(lambda: [_describe(library, name) for name in library.names()])
+        return CustomVoices(voices=[voice for voice in described if voice])
+
+    @routes.get("/voices/{voice_id}", responses=_NOT_FOUND)
+    async def find_voice(voice_id: str) -> TypedCustomVoice | PresetVoice:
+        own = await service.threads.call(service.voices.names)
+        if voice_id in own and (found := await service.threads.call(lambda: _describe(service.voices, voice_id))):
+            return TypedCustomVoice(**found.model_dump())
+        if voice_id in VOICES:
+            return PresetVoice(id=voice_id, name=voice_id.title())
+        raise _no_voice(voice_id)
+
+    @routes.delete("/voices/{voice_id}", responses=_NOT_FOUND)
+    async def delete_voice(voice_id: str) -> VoiceGone:
+        if voice_id in VOICES and voice_id not in await service.threads.call(service.voices.names):
+            raise FieldError(f"{voice_id!r} is one of OpenAI's voices, and not to be removed.", "voice_id")
+        await _remove(service, voice_id)
+        return VoiceGone(message=f"Voice {voice_id!r} deleted")
+
+
+def _imitated(clip: Clip, text: str | None) -> Voice:
+    """Return the voice of a clip. With its words every model can carry on from it."""
+    words = (text or "").strip()
+    return Voice(prompt=Prompt(clip, words)) if words else Voice(reference=clip)
+
+
+def _not_blank(text: str | None, field: str) -> str:
+    words = (text or "").strip()
+    if not words:
+        raise FieldError(f"{field!r} is missing.", field, "missing_required_parameter")
+    return words
+
+
+async def _keep(service: Service, name: str, voice: Voice, consent: str | None = None) -> Notes:
+    """Keep a new voice, and return what is noted of it.
+
+    Raises:
+        FieldError: it cannot be called so.
+    """
+    notes = Notes(consent=consent or None, created=date.today().isoformat(), voxcli=voxcli.__version__)
+    await service.threads.call(lambda: _save(service.voices, name, voice, notes))
+    return notes
+
+
+def _save(library: VoiceLibrary, name: str, voice: Voice, notes: Notes) -> None:
+    if library.find_spelling(name):
+        message = f"There is a voice {name!r} already. Delete it first, or choose another name."
+        raise FieldError(message, "name", "voice_exists")
+    if len(library.names()) >= _MOST_VOICES:
+        raise FieldError(f"There are {_MOST_VOICES} voices already. Delete one first.", "name", "too_many_voices")
+    try:
+        library.save(name, voice, notes)
+    except RequestError as error:
+        raise FieldError(str(error), "name") from error
+
+
+async def _remove(service: Service, name: str) -> None:
+    if name not in await service.threads.call(service.voices.names):
+        raise _no_voice(name)
+    await service.threads.call(lambda: service.voices.remove(name))
+
+
+def _describe(library: VoiceLibrary, name: str) -> CustomVoice | None:
+    """Read what is known about a voice of the library, but not its clips; None if it is gone or damaged."""
+    try:
+        voice, notes = from_files((library.folder / name / DESCRIPTION).read_bytes(), lambda clip: b"")
+    except (OSError, ValueError):
+        return None
+    words = voice.prompt.transcript if voice.prompt else ""
+    return CustomVoice(id=name, name=name, text=words, created_at=_created_at(notes))
+
+
+def _created_at(notes: Notes) -> int:
+    """Return the beginning of the day that is noted, in Unix seconds; 0 if none is."""
+    try:
+        day = date.fromisoformat(notes.created or "")
+    except ValueError:
+        return 0
+    return int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp())
+
+
+def _no_voice(name: str) -> Refusal:
+    shown = f"{name[:64]!r}"
+    message = f"There is no voice {shown}. GET /v1/audio/voices lists those there are."
+    return Refusal(Problem(status=404, message=message, code="voice_not_found", field="voice_id"))

@@ -1,0 +1,120 @@
+"""Speech into the bytes of an answer: engine, sample rate, format and framing in a row, all on one thread."""
+
+import io
+import wave
+from collections.abc import Generator
+from contextlib import closing
+from dataclasses import replace
+
+from voxcli.audio.chunk import silence
+from voxcli.audio.encode import encoded
+from voxcli.audio.format import AudioFormat
+from voxcli.audio.pcm import to_int16
+from voxcli.audio.resample import resampled
+from voxcli.narration import SteadyVoice
+from voxcli.protocols.dialect import DRAWS_VOICES, Framing, Order
+from voxcli.protocols.openai_events import delta_event, done_event
+from voxcli.server.pulse import Pulse
+from voxcli.speech import Engine, Speech
+from voxcli.text.sentences import split_sentences
+from voxcli.timing import Stopwatch, Timings
+
+_LONG = 300
+"""Characters. Beyond, models that draw their voice lose it, so sentences are spoken one by one."""
+
+
+class Rendering:
+    """One order on its way out, and what is learnt meanwhile. To be iterated once, on one thread."""
+
+    def __init__(self, engine: Engine, order: Order, pulse: Pulse) -> None:
+        self.sample_rate = 0
+        """Hz, of what leaves. Known before the first piece."""
+        self._stopwatch = Stopwatch()
+        self._engine = engine
+        self._order = order
+        self._pulse = pulse
+
+    def headers(self) -> dict[str, str]:
+        """Return what our own client wants to know of the engine."""
+        return {DRAWS_VOICES: "true" if self._engine.draws_voices else "false"}
+
+    @property
+    def timings(self) -> Timings:
+        return self._stopwatch.timings
+
+    def pieces(self) -> Generator[bytes]:
+        """Yield the body of the answer, never an empty piece; nothing at all if there is no sound."""
+        form = self._order.form
+        if form.whole:
+            return self._whole()
+        if form.framing is Framing.BLOCKS:
+            return self._blocks()
+        if form.framing is Framing.SSE:
+            return self._events()
+        return encoded(self._chunks(), form.format)
+
+    def _chunks(self) -> Speech:
+        """Yield the speech at the rate at which it leaves."""
+        wanted = self._order.form.sample_rate
+        chunks = self._pulse.watched(self._stopwatch.timed(_spoken(self._engine, self._order)))
+        with closing(resampled(chunks, wanted) if wanted else chunks) as leaving:
+            for chunk in leaving:
+                if len(chunk.samples):
+                    self.sample_rate = chunk.sample_rate
+                    yield chunk
+
+    def _blocks(self) -> Generator[bytes]:
+        with closing(self._chunks()) as chunks:
+            for chunk in chunks:
+                yield wav_file(to_int16(chunk.samples), chunk.sample_rate)
+
+    def _events(self) -> Generator[bytes]:
+        with closing(encoded(self._chunks(), self._order.form.format)) as data:
+            for piece in data:
+                yield delta_event(piece)
+        if self.sample_rate:
+            yield done_event(self._order.request.text, self.timings.audio)
+
+    def _whole(self) -> Generator[bytes]:
+        """Yield everything at once, with the length in its header where the format has one."""
+        if self._order.form.format is AudioFormat.WAV:
+            with closing(self._chunks()) as chunks:
+                data = b"".join(to_int16(chunk.samples) for chunk in chunks)
+            if data:
+                yield wav_file(data, self.sample_rate)
+            return
+        with closing(encoded(self._chunks(), self._order.form.format)) as pieces:
+            data = b"".join(pieces)
+        if data:
+            yield data
+
+
+def wav_file(data: bytes, sample_rate: int) -> bytes:
+    """Return 16-bit mono samples behind a header of 44 bytes that tells their true number."""
+    file = io.BytesIO()
+    with wave.open(file, "wb") as writer:
+        writer.setnchannels(1)
+        writer.setsampwidth(2)
+        writer.setframerate(sample_rate)
+        writer.writeframes(data)
+    return file.getvalue()
+
+
+def _spoken(engine: Engine, order: Order) -> Speech:
+    request, gap_seconds = order.request, order.gap_seconds
+    if gap_seconds is not None:
+        texts = request.text.split("\n")
+    elif len(request.text) > _LONG and engine.draws_voices:
+        texts = list(split_sentences(request.text))
+    else:
+        texts = [request.text]
+    voice, sample_rate = SteadyVoice(engine), 0
+    for text in texts:
+        if sample_rate and gap_seconds:
+            yield silence(gap_seconds, sample_rate)
+        # One text as it is: nothing follows that would have to sound like it.
+        sound = voice if len(texts) > 1 else engine
+        with closing(sound.stream(replace(request, text=text))) as chunks:
+            for chunk in chunks:
+                sample_rate = chunk.sample_rate
+                yield chunk
