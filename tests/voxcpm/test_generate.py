@@ -114,18 +114,30 @@ def test_clips_are_padded_to_whole_patches_on_the_side_asked_for(models: Models,
     sound = clip(model, 2.5 * patch / model.config.codec.input_rate)
     filled = np.pad(sound, (patch * 3 - len(sound), 0))
     left = model.encode_clip(sound, pad_left=True)
-    assert left.shape == (3, model.config.patch_size, model.config.latent_dim)
-    torch.testing.assert_close(left, model.encode_clip(filled, pad_left=False))
+    assert left.patches.shape == (3, model.config.patch_size, model.config.latent_dim)
+    torch.testing.assert_close(left.patches, model.encode_clip(filled, pad_left=False).patches)
 
 
 def test_a_continuation_is_heard_from_its_prompt_on(models: Models, family: str) -> None:
     model = models(family)
     prompt = model.encode_clip(clip(model, 1.0), pad_left=True)
     said = utterance(transcript="是的", prompt=prompt)
-    patches = torch.cat([prompt[-model.config.context_patches :], *model._patches(said)])
+    patches = torch.cat([prompt.patches[-model.config.context_patches :], *model._patches(said)])
     whole = model._decode(patches, model._codec.new_decoder_state(1))
     context = model.config.context_patches * model.config.patch_samples
     np.testing.assert_allclose(samples_of(model, said), whole[context:], atol=1e-5)
+
+
+def test_a_reference_that_was_read_before_gives_the_same_sound(models: Models) -> None:
+    model = models("voxcpm-2")
+    reference = model.encode_clip(clip(model, 0.9), pad_left=False)
+    first = samples_of(model, utterance(reference=reference))
+    between = samples_of(model, utterance(text="Something else", reference=reference))
+    again = samples_of(model, utterance(reference=reference))
+    anew = samples_of(model, utterance(reference=model.encode_clip(clip(model, 0.9), pad_left=False)))
+    np.testing.assert_array_equal(first, again)
+    np.testing.assert_allclose(first, anew, atol=1e-5)
+    assert np.abs(first - between).max() > 0.01
 
 
 def test_a_runaway_is_stopped_and_said(models: Models, caplog: pytest.LogCaptureFixture) -> None:

@@ -3,15 +3,13 @@
 import secrets
 from pathlib import Path
 
-from torch import Tensor
-
 from voxcli.audio.chunk import AudioChunk, Samples
 from voxcli.audio.decode import decode
 from voxcli.audio.resample import resampled_whole
 from voxcli.engines.settings import AUTO, LocalSettings
 from voxcli.errors import NotFound, RequestError
 from voxcli.speech import Clip, GpuMemory, Speech, SynthesisRequest
-from voxcli.voxcpm.checkpoint import describe_codec
+from voxcli.voxcpm.checkpoint import describe_weights
 from voxcli.voxcpm.clip_cache import ClipCache
 from voxcli.voxcpm.config import Architecture
 from voxcli.voxcpm.generate import Utterance
@@ -19,6 +17,7 @@ from voxcli.voxcpm.loading import load_model
 from voxcli.voxcpm.memory import gpu_memory
 from voxcli.voxcpm.placement import Precision, choose_placement
 from voxcli.voxcpm.resampling import sinc_resampled
+from voxcli.voxcpm.sequence import AudioSegment
 
 _LANGUAGES = {
     Architecture.V1: "zh en",
@@ -47,7 +46,10 @@ class LocalEngine:
             folder, placement, quantize=settings.quantize, threads=settings.threads, lora=settings.lora
         )
         self._name = folder.name
-        self._clips = ClipCache(settings.clips, f"{describe_codec(folder)} {placement} {settings.quantize}")
+        # What a fine-tuned model makes of a clip counts until it is tuned again, which no name tells.
+        kept = None if settings.lora else settings.clips
+        origin = f"{describe_weights(folder)} {placement} {settings.quantize}"
+        self._clips = ClipCache(kept, origin, placement.device)
 
     @property
     def sample_rate(self) -> int:
@@ -115,10 +117,10 @@ class LocalEngine:
         if request.language and request.language.lower().partition("-")[0] not in known:
             raise RequestError(f"{self._name} does not speak {request.language!r}. It speaks: {', '.join(known)}.")
 
-    def _encoded(self, clip: Clip, request: SynthesisRequest, *, pad_left: bool) -> Tensor:
+    def _encoded(self, clip: Clip, request: SynthesisRequest, *, pad_left: bool) -> AudioSegment:
         """Encode a clip, or remember how it was encoded before."""
 
-        def encode() -> Tensor:
+        def encode() -> AudioSegment:
             sound = decode(clip.data, name=clip.name)
             if request.denoise:
                 from voxcli.audio.denoise import denoised  # may load a network of its own
@@ -127,7 +129,7 @@ class LocalEngine:
             return self._model.encode_clip(self._at_input_rate(sound), pad_left=pad_left)
 
         key = bytes((request.denoise, pad_left)) + clip.data
-        return self._clips.encoded(key, encode).to(self._model.device)
+        return self._clips.encoded(key, encode)
 
     def _at_input_rate(self, sound: AudioChunk) -> Samples:
         """Resample as the reference does, which has another way for each version."""

@@ -94,10 +94,19 @@ class Backbone(nn.Module):
         grid = new_time_grid(steps, self.device, self.dtype)
         return Solver(grid, self.feat_decoder.embed_times(grid.times), guidance)
 
-    def prefill(self, sequence: Sequence) -> StreamState:
-        """Read a sequence, and stand before its first new patch."""
+    def hear(self, patches: Tensor) -> AudioSegment:
+        """Take in speech, (N, P, D), that is to be read in one sequence or in many."""
+        return AudioSegment(patches, self._encode(patches))
+
+    def prefill(self, sequence: Sequence, begun: StreamState | None = None) -> StreamState:
+        """Read a sequence, and stand before its first new patch.
+
+        Args:
+            begun: where another sequence has led to, which this one goes on from. It stays as it is.
+        """
         embedded = [self._embed(segment) for segment in sequence]
-        base_cache, residual_cache = self._new_cache(self.base_lm), self._new_cache(self.residual_lm)
+        base_cache = begun.base_cache.copy() if begun else self._new_cache(self.base_lm)
+        residual_cache = begun.residual_cache.copy() if begun else self._new_cache(self.residual_lm)
         heard = self.base_lm(torch.cat(embedded, 0).unsqueeze(0), base_cache)[0]
         heard_by_segment = heard.split([len(segment) for segment in sequence])
         spoken, audio = [], []
@@ -139,7 +148,7 @@ class Backbone(nn.Module):
             ids = torch.tensor(segment.ids, device=self.device)
             embedded: Tensor = self.embed_tokens(ids)
             return embedded * self.config.embedding_scale
-        return self._encode(segment.patches)
+        return segment.heard
 
     def _encode(self, patches: Tensor) -> Tensor:
         encoded: Tensor = self.enc_to_lm_proj(self.feat_encoder(patches))

@@ -99,11 +99,10 @@ def load_codec(folder: Path, config: CodecConfig, device: torch.device, matmul_d
     return codec.requires_grad_(False)
 
 
-def describe_codec(folder: Path) -> str:
-    """Say which codec a checkpoint has, in words that change when its file does."""
-    path = _find(folder, CODEC_FILES).resolve()
-    status = path.stat()
-    return f"{path} {status.st_size} {status.st_mtime_ns}"
+def describe_weights(folder: Path) -> str:
+    """Say which weights a checkpoint has, in words that change when its files do."""
+    paths = [_find(folder, names).resolve() for names in (MODEL_FILES, CODEC_FILES)]
+    return " ".join(f"{path} {(status := path.stat()).st_size} {status.st_mtime_ns}" for path in paths)
 
 
 def count_weights(folder: Path) -> int:

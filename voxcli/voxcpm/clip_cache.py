@@ -9,9 +9,12 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
+
+from voxcli.voxcpm.sequence import AudioSegment
 
 _log = logging.getLogger(__name__)
 
@@ -20,57 +23,61 @@ _KEPT_ON_DISK = 200
 """A minute of sound is 400 KB at most."""
 
 _SUFFIX = ".safetensors"
-_NAME = "patches"
+_PATCHES, _HEARD = "patches", "heard"
 
 
 class ClipCache:
-    """Patches by what they were made of. What cannot be written or read is made again, without a word."""
+    """Encoded clips by what they were made of. What cannot be written or read is made again, without a word."""
 
-    def __init__(self, folder: Path | None, origin: str) -> None:
-        """folder: on disk, or None. origin: which codec encodes, and how; what another one made is never taken."""
+    def __init__(self, folder: Path | None, origin: str, device: torch.device) -> None:
+        """
+        Args:
+            folder: on disk, or None.
+            origin: which model encodes, and how; what another one made is never taken.
+            device: where clips are wanted.
+        """
+        self._device = device
         self._folder = folder
         self._origin = origin.encode()
-        self._newest_last: OrderedDict[str, Tensor] = OrderedDict()
+        self._newest_last: OrderedDict[str, AudioSegment] = OrderedDict()
 
-    def encoded(self, key: bytes, encode: Callable[[], Tensor]) -> Tensor:
-        """Return the patches of a clip, (N, P, D), which `encode` makes if they are not there.
+    def encoded(self, key: bytes, encode: Callable[[], AudioSegment]) -> AudioSegment:
+        """Return a clip, which `encode` makes if it is not there.
 
         key: what else but the origin makes a difference.
         """
         name = hashlib.sha256(self._origin + b"\0" + key).hexdigest()
-        patches = self._newest_last.pop(name, None)
-        if patches is None:
-            patches = self._read(name)
-        if patches is None:
-            patches = encode()
-            self._write(name, patches)
-        self._newest_last[name] = patches
+        clip = self._newest_last.pop(name, None) or self._read(name)
+        if clip is None:
+            clip = encode()
+            self._write(name, clip)
+        self._newest_last[name] = clip
         if len(self._newest_last) > _KEPT_IN_MEMORY:
             self._newest_last.popitem(last=False)
-        return patches
+        return clip
 
     def clear(self) -> None:
         """Forget what is in memory."""
         self._newest_last.clear()
 
-    def _read(self, name: str) -> Tensor | None:
+    def _read(self, name: str) -> AudioSegment | None:
         if self._folder is None:
             return None
         path = self._folder / (name + _SUFFIX)
         try:
-            patches = load(path.read_bytes())[_NAME]
+            tensors = load(path.read_bytes())
             os.utime(path)  # it is of use: the last that will be deleted
+            return AudioSegment(tensors[_PATCHES].to(self._device), tensors[_HEARD].to(self._device))
         except (OSError, SafetensorError, KeyError):
             return None
-        return patches
 
-    def _write(self, name: str, patches: Tensor) -> None:
+    def _write(self, name: str, clip: AudioSegment) -> None:
         if self._folder is None:
             return
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             with tempfile.NamedTemporaryFile(dir=self._folder, delete=False) as file:
-                file.write(save({_NAME: patches.cpu().contiguous()}))
+                file.write(save({_PATCHES: _flat(clip.patches), _HEARD: _flat(clip.heard)}))
             Path(file.name).replace(self._folder / (name + _SUFFIX))
             self._prune(self._folder)
         except OSError as error:
@@ -82,3 +89,7 @@ class ClipCache:
         for path in by_age[_KEPT_ON_DISK:]:
             with suppress(OSError):
                 path.unlink()
+
+
+def _flat(tensor: Tensor) -> Tensor:
+    return tensor.cpu().contiguous()

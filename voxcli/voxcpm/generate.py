@@ -7,6 +7,7 @@ from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TypeAlias
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
@@ -18,7 +19,7 @@ from voxcli.errors import RequestError
 from voxcli.voxcpm.audio_vae import AudioVAE, DecoderState
 from voxcli.voxcpm.backbone import Backbone, Solver, StreamState
 from voxcli.voxcpm.config import ModelConfig
-from voxcli.voxcpm.sequence import Sequence, build_sequence, length_of
+from voxcli.voxcpm.sequence import AudioSegment, Sequence, build_sequence, length_of, split_shared
 from voxcli.voxcpm.threads import ThreadGovernor, count_cores
 from voxcli.voxcpm.tokenizer import Tokenizer, on_one_line
 
@@ -40,10 +41,10 @@ class Utterance:
     text: str
     transcript: str = ""
     """The words of the prompt."""
-    prompt: Tensor | None = None
-    """The patches to carry on from, (N, P, D)."""
-    reference: Tensor | None = None
-    """The patches whose voice to imitate, (N, P, D)."""
+    prompt: AudioSegment | None = None
+    """To carry on from."""
+    reference: AudioSegment | None = None
+    """Whose voice to imitate."""
     steps: int
     guidance: float
     seed: int
@@ -70,6 +71,7 @@ class Model:
         self._lock = threading.Lock()
         self._threads = threads
         self._governor = ThreadGovernor(count_cores())
+        self._begun: WeakKeyDictionary[AudioSegment, StreamState] = WeakKeyDictionary()
 
     @property
     def sample_rate(self) -> int:
@@ -100,15 +102,15 @@ class Model:
         yield from self._decoded((patch for patch in patches), utterance)
 
     @torch.inference_mode()
-    def encode_clip(self, samples: Samples, *, pad_left: bool) -> Tensor:
-        """Encode samples at the codec's input rate as patches, (N, P, D), filled up with silence on one side."""
+    def encode_clip(self, samples: Samples, *, pad_left: bool) -> AudioSegment:
+        """Encode samples at the codec's input rate, filled up with silence on one side to whole patches."""
         config = self.config
         missing = -len(samples) % (config.patch_size * config.codec.input_hop)
         audio = functional.pad(torch.from_numpy(samples), (missing, 0) if pad_left else (0, missing))
         with self._turn():
             latents = self._codec.encode(audio.to(self._backbone.device).unsqueeze(0))[0]
-        patches = latents.view(config.latent_dim, -1, config.patch_size).permute(1, 2, 0)
-        return patches.to(self._backbone.dtype)
+            patches = latents.view(config.latent_dim, -1, config.patch_size).permute(1, 2, 0)
+            return self._backbone.hear(patches.to(self._backbone.dtype))
 
     @contextmanager
     def _turn(self) -> Iterator[None]:
@@ -153,7 +155,16 @@ class Model:
     def _begin(self, sequence: Sequence, utterance: Utterance) -> tuple[StreamState, Solver]:
         with self._turn():
             solver = self._backbone.new_solver(utterance.steps, utterance.guidance)
-            return self._backbone.prefill(sequence), solver
+            shared, rest = split_shared(sequence)
+            return self._backbone.prefill(rest, self._prefilled(shared, utterance.reference)), solver
+
+    def _prefilled(self, shared: Sequence, reference: AudioSegment | None) -> StreamState | None:
+        """Read what is the same for all texts in the voice of a reference, or remember it."""
+        if reference is None:
+            return None
+        if reference not in self._begun:
+            self._begun[reference] = self._backbone.prefill(shared)
+        return self._begun[reference]
 
     @torch.inference_mode()
     def _next_patch(self, state: StreamState, solver: Solver, generator: torch.Generator) -> tuple[Tensor, bool]:
@@ -180,7 +191,7 @@ class Model:
         state = self._codec.new_decoder_state(1)
         context = self.config.context_patches
         if utterance.prompt is not None:
-            clips = [clip for clip in (utterance.reference, utterance.prompt) if clip is not None]
+            clips = [clip.patches for clip in (utterance.reference, utterance.prompt) if clip is not None]
             self._decode(torch.cat(clips)[-context:], state)
         for number, patch in enumerate(patches):
             # Somebody waits for the first: its first frame alone is decoded in half the time.

@@ -1,5 +1,7 @@
 """Keys and values of one stream, for one stack. It grows as the stream does and ends at the model's last position."""
 
+from copy import copy
+
 import torch
 from torch import Tensor
 
@@ -19,6 +21,12 @@ class KVCache:
         self._shape = (2, config.layers, 1, config.kv_heads)
         self._head_dim = config.head_dim
         self._kept = torch.empty(*self._shape, 0, config.head_dim, device=device, dtype=dtype)
+
+    def copy(self) -> "KVCache":
+        """Return one that goes on by itself."""
+        copied = copy(self)
+        copied._kept = self._kept.clone()
+        return copied
 
     def reserve(self, count: int) -> None:
         """Make room for `count` more positions."""

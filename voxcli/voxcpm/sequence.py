@@ -20,11 +20,14 @@ class TextSegment:
         return len(self.ids)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class AudioSegment:
-    """Positions that are patches of latents, (N, P, D)."""
+    """Positions that are speech."""
 
     patches: Tensor
+    """(N, P, D), of latents."""
+    heard: Tensor
+    """(N, hidden): what the local encoder makes of each patch."""
 
     def __len__(self) -> int:
         return len(self.patches)
@@ -34,20 +37,26 @@ Segment: TypeAlias = TextSegment | AudioSegment
 Sequence: TypeAlias = tuple[Segment, ...]
 
 
-def build_sequence(ids: list[int], prompt: Tensor | None, reference: Tensor | None) -> Sequence:
+def split_shared(sequence: Sequence) -> tuple[Sequence, Sequence]:
+    """Part what is the same for every text in one voice, which is the reference, from the rest."""
+    begun = 3 if sequence[0] == TextSegment((REFERENCE_START,)) else 0
+    return sequence[:begun], sequence[begun:]
+
+
+def build_sequence(ids: list[int], prompt: AudioSegment | None, reference: AudioSegment | None) -> Sequence:
     """Join what is given.
 
     Args:
         ids: of the text; for a continuation those of the prompt's transcript and the text, read as one.
-        prompt: the patches to carry on from, (N, P, D).
-        reference: the patches whose voice to imitate, (N, P, D).
+        prompt: the speech to carry on from.
+        reference: the speech whose voice to imitate.
     """
     segments: list[Segment] = []
     if reference is not None:
-        segments += [TextSegment((REFERENCE_START,)), AudioSegment(reference), TextSegment((REFERENCE_END,))]
+        segments += [TextSegment((REFERENCE_START,)), reference, TextSegment((REFERENCE_END,))]
     segments.append(TextSegment((*ids, AUDIO_START)))
     if prompt is not None:
-        segments.append(AudioSegment(prompt))
+        segments.append(prompt)
     return tuple(segments)
 
 
