@@ -128,6 +128,13 @@ class Engine(Protocol):
     def close(self) -> None: ...
 
 
+@runtime_checkable
+class WantsSentences(Protocol):
+    """An engine that may do badly with more than a few sentences at once."""
+
+    wants_sentences: bool
+
+
 @dataclass(frozen=True, slots=True)
 class GpuMemory:
     """What this process takes of a graphics card."""

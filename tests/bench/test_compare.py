@@ -44,6 +44,15 @@ def test_what_differs_beyond_chance_is_said_with_where_the_ratio_lies() -> None:
     assert only_change(bench(0.15), bench(0.1)).words == "33 % less"
 
 
+def test_what_seems_to_differ_but_may_not_is_not_called_the_same() -> None:
+    clock = Clock()
+    wild = [Scripted(clock, [even(first, 0.1, 4) for first in firsts]) for firsts in ((0.1, 0.4), (0.3, 0.1, 0.4))]
+    base, new = (measure(clock, {"model": engine}, modes=[Mode.STREAM], runs=6) for engine in wild)
+    change = only_change(base, new)
+    assert change.ratio == pytest.approx(1.2)
+    assert change.words == "may be chance"
+
+
 def test_from_few_runs_nothing_is_concluded() -> None:
     assert only_change(bench(0.1, runs=3), bench(0.2, runs=3)).words == "too few runs to tell"
 
@@ -60,6 +69,8 @@ def test_what_else_differs_is_said() -> None:
         base, machine=replace(base.machine, torch="2.8.0", load=3.0), settings=replace(base.settings, steps=5)
     )
     assert list(find_differences(base, new)) == ["torch: 2.7.0 → 2.8.0", "steps: 10 → 5"]
+    small = replace(base, subjects=(replace(base.subjects[0], quantize="int8"),))
+    assert list(find_differences(base, small)) == ["quantize: none → int8"]
 
 
 def test_several_of_one_bench_are_compared_with_the_first() -> None:

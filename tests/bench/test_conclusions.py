@@ -7,7 +7,8 @@ import pytest
 from tests.bench.scripted import WORDS, Clock, Scripted, even, measure, tone
 from voxcli.bench.judge import Fault
 from voxcli.bench.plan import Mode
-from voxcli.bench.record import Group, Record
+from voxcli.bench.record import Cold, Group, Record
+from voxcli.bench.tables import all_tables
 from voxcli.bench.texts import Text
 from voxcli.bench.verdict import build_report
 from voxcli.errors import RemoteRefused, RequestError
@@ -42,7 +43,8 @@ def test_the_improvement_overall_is_the_mean_of_all_texts() -> None:
     record = measure(clock, {"model": Scripted(clock, [even(0.1, 0.1, 4)])}, texts=texts)
     short, long, overall = build_report(record).improvements
     assert (short.text, long.text, overall.text) == ("short", "long", None)
-    assert overall.percent == pytest.approx((short.percent + long.percent) / 2)
+    assert overall.seconds == pytest.approx((short.seconds + long.seconds) / 2)
+    assert overall.percent == pytest.approx(100 * overall.seconds / overall.whole_seconds)
 
 
 def test_the_same_run_of_every_alternative_has_the_same_seed() -> None:
@@ -152,3 +154,9 @@ def test_what_was_stopped_early_says_so() -> None:
     record = measure(clock, {"model": Scripted(clock, [[(0.1, tone(1))]])})
     half = replace(record, partial=True, runs=record.runs[:2])
     assert build_report(half).remarks == ("It was stopped early: 2 runs were done.",)
+    cold = Cold(subject="model", start_seconds=0.2, load_seconds=1.5, first_chunk_seconds=0.1)
+    colds = replace(half, runs=(), subjects=(), cold=(cold, cold))
+    report = build_report(colds)
+    assert report.verdict == "Only cold starts were measured."
+    [table] = all_tables(colds, report)
+    assert [row[0] for row in table.rows] == ["1", "2"]

@@ -12,7 +12,9 @@ import pytest
 from tests.bench.scripted import WORDS, Clock, Scripted, even, measure, record_of
 from tests.server.tone import ToneEngine, until
 from voxcli.bench.bench import Bench, Circumstances
+from voxcli.bench.judge import Failure, Fault
 from voxcli.bench.load import under_load
+from voxcli.bench.markdown import to_markdown
 from voxcli.bench.plan import Level, LoadTest, Mode, Plan
 from voxcli.bench.record import Record, Run
 from voxcli.bench.texts import Text
@@ -123,6 +125,26 @@ def test_sound_per_second_counts_all_streams_together() -> None:
     assert group.audio_per_second == pytest.approx(100 * 2.0 / (99 + 0.8))
     assert group.requests_per_second == pytest.approx(100 / (99 + 0.8))
     assert group.metrics["first_byte_seconds"].p99 == pytest.approx(0.5)
+
+
+def test_who_waits_here_for_a_turn_is_said() -> None:
+    record = loaded((4, lambda n: 0.0))
+    one = replace(record, subjects=(replace(record.subjects[0], slots=1),))
+    assert not any("at a time" in remark for remark in build_report(record).remarks)
+    assert any("model takes 1 at a time" in remark for remark in build_report(one).remarks)
+
+
+def test_streams_that_fail_are_not_said_to_run_dry() -> None:
+    record = loaded((2, lambda n: 0.0))
+    failed = [replace(run, failure=Failure(Fault.REFUSED, "busy") if run.number < 50 else None) for run in record.runs]
+    verdict = build_report(replace(record, runs=tuple(failed))).verdict
+    assert verdict.startswith("With 2 at once already 50 % of the streams run dry or fail;")
+
+
+def test_every_number_under_load_stands_in_markdown() -> None:
+    record = loaded((1, lambda n: 0.0), (4, lambda n: 0.0))
+    written = to_markdown(record, build_report(record))
+    assert written.count("| 4 at once | stream | 500 ms | 500 ms | 500 ± 0 ms |") == 3  # first byte, chunk, sound
 
 
 def test_a_level_that_nobody_bears_is_said() -> None:

@@ -27,6 +27,7 @@ def test_a_mean_and_its_spread_share_a_unit() -> None:
 def test_bytes_and_ratios() -> None:
     assert in_words(14156, Unit.BYTES) == "14 kB"
     assert in_words(0.43849, Unit.NONE) == "0.438"
+    assert [in_words(value, Unit.NONE) for value in (533, 1204, 99.96)] == ["533", "1204", "100"]
 
 
 def test_what_is_not_all_never_looks_like_it() -> None:

@@ -216,6 +216,16 @@ def test_ctrl_c_shows_and_keeps_what_is_done(tmp_path: Path, environment: dict[s
     assert document["record"]["runs"]
 
 
+def test_ctrl_c_among_cold_starts_keeps_those_that_are_done(tmp_path: Path, environment: dict[str, str]) -> None:
+    kept = tmp_path / "r.json"
+    command = [sys.executable, "-m", "voxcli", "bench", "short", "--cold", "100", "--json", str(kept)]
+    code, shown = run_on_terminal(command, environment, {b"cold start 2": CTRL_C})
+    assert code == 130
+    assert "Only cold starts were measured." in shown
+    assert "Traceback" not in shown
+    assert len(json.loads(kept.read_text("utf-8"))["record"]["cold"]) == 1
+
+
 def test_a_signal_under_load_ends_it_as_well(tmp_path: Path, environment: dict[str, str]) -> None:
     with (
         serving(ToneEngine(chunks=1000, pace=1.0)) as url,

@@ -15,8 +15,9 @@ from tests.program import Run, said
 from tests.remote.replay import Answer, Asked, Replay, Reply, missing, posts, replaying, streamed, whole
 from tests.remote.replay import said as document
 from tests.remote.sounds import GPT_SOVITS, VOXCLI, VOXCPM, tone, wav
+from voxcli.audio.format import AudioFormat
 from voxcli.cli import app
-from voxcli.cli.remote_options import PROTOCOLS
+from voxcli.cli.remote_options import PROTOCOLS, WIRE_FORMATS
 from voxcli.protocols.dialect import Dialect
 
 SOUND = tone()
@@ -57,6 +58,23 @@ def spoken(path: Path) -> list[int]:
 
 def test_every_dialect_can_be_named() -> None:
     assert tuple(Dialect) == PROTOCOLS
+
+
+def test_every_format_can_be_asked_for() -> None:
+    assert sorted(AudioFormat) == sorted(WIRE_FORMATS)
+
+
+def test_the_format_on_the_wire_is_asked_for_where_the_dialect_has_a_choice(here: Here) -> None:
+    arguments = ("say", "Hello", "-o", "x.wav", "--force", "--wire-format", "flac", "--remote")
+    with replaying(posts(sound, VOXCLI)) as server:
+        assert here(*arguments, server.url)[0] == 0
+        assert here(*arguments, server.url, "--protocol", "openai")[0] == 0
+        assert [asked.fields["format"] for asked in server.of("POST")[:1]] == ["flac"]
+        assert server.of("POST")[1].json["response_format"] == "flac"
+    with replaying(posts(sound, VOXCPM)) as server:
+        code, answer = here(*arguments, server.url)
+        assert (code, server.of("POST")) == (4, [])
+        assert "--wire-format" in answer
 
 
 def test_a_server_speaks_in_the_dialect_it_has(run: Run, tmp_path: Path) -> None:
@@ -214,6 +232,7 @@ def test_what_is_about_this_machine_is_refused_with_a_server(here: Here, option:
         ["--timeout", "5"],
         ["--api-key-file", "x"],
         ["--streaming-mode", "1"],
+        ["--wire-format", "mp3"],
         ["--no-stream"],
         ["--extra", "a=b"],
         ["--ref-text", "x"],

@@ -15,6 +15,8 @@ import httpx
 import pytest
 
 from tests.program import Run, said, started
+from tests.remote.replay import posts, replaying, streamed
+from tests.remote.sounds import GPT_SOVITS, VOXCPM, tone, wav
 from tests.server.raw import SPEECH, asked
 from tests.server.tone import until
 
@@ -213,3 +215,34 @@ def test_a_gateway_passes_on_what_another_server_says(environment: dict[str, str
         for server in (gateway, behind):
             server.process.terminate()
             assert server.end()[0] == 0
+
+
+def test_a_gateway_to_gpt_sovits_speaks_like_a_recording_over_there(environment: dict[str, str]) -> None:
+    recording = ("--ref-audio", "/on/it/ref.wav", "--ref-text", "Its words.", "--ref-lang", "en")
+    with replaying(posts(lambda asked: streamed([wav(tone())]), GPT_SOVITS)) as behind:
+        with served(environment, "--remote", behind.url, *recording) as gateway:
+            until(lambda: "ready" in gateway.words)
+            httpx.post(gateway.url + SPEECH, json=FIELDS, timeout=20).raise_for_status()
+            httpx.post(gateway.url + "/api/tts", data={"text": "Hello."}, timeout=20).raise_for_status()
+        first, second = (asked.json for asked in behind.of("POST"))
+        assert "--ref-audio" not in gateway.words
+    for fields in (first, second):
+        assert fields["ref_audio_path"] == "/on/it/ref.wav"
+        assert (fields["prompt_text"], fields["prompt_lang"]) == ("Its words.", "en")
+
+
+def test_a_gateway_to_gpt_sovits_asks_for_a_recording(environment: dict[str, str]) -> None:
+    with replaying(posts(lambda asked: streamed([wav(tone())]), GPT_SOVITS)) as behind:
+        with served(environment, "--remote", behind.url) as gateway:
+            until(lambda: "--ref-audio" in gateway.words)
+            assert httpx.post(gateway.url + SPEECH, json=FIELDS, timeout=20).status_code == 400
+        assert not behind.of("POST")
+
+
+@pytest.mark.parametrize("option", ["--ref-audio", "--ref-text", "--ref-lang"])
+def test_no_other_engine_reads_recordings_of_its_own(run: Run, option: str) -> None:
+    with replaying(posts(lambda asked: streamed([wav(tone())]), VOXCPM)) as behind:
+        for engine in (("--remote", behind.url), ("--model", "espeak")):
+            done = run("serve", "--port", "0", *engine, option, "x")
+            assert done.returncode == 2
+            assert option in said(done)

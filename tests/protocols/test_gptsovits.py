@@ -252,7 +252,7 @@ def test_the_first_version_may_speak_as_its_operator_has_set_it_up() -> None:
     [
         (replace(PLAIN, sampling=Sampling(seed=1)), Wishes(), "--seed"),
         (PLAIN, Wishes(mode=0), "--streaming-mode"),
-        (PLAIN, Wishes(format=AudioFormat.WAV), "--format"),
+        (PLAIN, Wishes(format=AudioFormat.WAV), "--wire-format"),
         (PLAIN, Wishes(extra={"text_split_method": "cut5"}), "text_split_method"),
     ],
 )

@@ -110,7 +110,7 @@ def test_the_extensions_are_named_by_their_options() -> None:
     voice = Voice(name="lena", style="calm")
     request = SynthesisRequest(text="x", voice=voice, sampling=Sampling(seed=0, retries=1), language="zh", speed=2)
     assert extensions_used(request, Wishes(format=AudioFormat.MP3)) == [
-        *("--seed", "--retry-badcase (without --no-stream)", "--instruct", "--language", "--speed", "--format"),
+        *("--seed", "--retry-badcase (without --no-stream)", "--instruct", "--language", "--speed", "--wire-format"),
     ]
     assert extensions_used(replace(PLAIN, voice=voice), Wishes(stream=False)) == [
         *("--instruct", "--voice (with --no-stream)"),

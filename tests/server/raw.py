@@ -7,6 +7,11 @@ from contextlib import contextmanager
 from urllib.parse import urlencode, urlsplit
 
 SPEECH = "/v1/audio/speech"
+TTS = "/tts"
+_USUAL: dict[str, dict[str, object]] = {
+    SPEECH: {"model": "tts-1", "voice": "alloy", "input": "Hello."},
+    TTS: {"text": "Hello.", "text_lang": "en", "ref_audio_path": "default", "prompt_lang": "en", "streaming_mode": 1},
+}
 
 
 class RawClient:
@@ -33,12 +38,12 @@ class RawClient:
 
 @contextmanager
 def asked(url: str, *, path: str = SPEECH, window: int | None = None, **fields: object) -> Iterator[RawClient]:
-    """Send fields: to OpenAI's path as JSON, to others as a form.
+    """Send fields: to VoxCPM's paths as a form, to others as JSON.
 
     window: how many bytes the system takes in before they are read.
     """
-    if path == SPEECH:
-        kind, body = "application/json", json.dumps({"model": "tts-1", "voice": "alloy", "input": "Hello."} | fields)
+    if path in _USUAL:
+        kind, body = "application/json", json.dumps(_USUAL[path] | fields)
     else:
         kind, body = "application/x-www-form-urlencoded", urlencode({"text": "Hello."} | fields)
     head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: {kind}\r\n"

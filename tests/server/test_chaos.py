@@ -11,9 +11,10 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
-from tests.server.raw import SPEECH, asked
+from tests.server.raw import SPEECH, TTS, asked
 from tests.server.running import Running, running
 from tests.server.tone import ToneEngine, until
+from voxcli.protocols.gptsovits_fields import MEDIA_TYPES
 
 FIELDS = {"model": "tts-1", "voice": "alloy", "input": "Hello.", "response_format": "pcm"}
 FORMATS = ["mp3", "opus", "aac", "flac", "wav", "pcm"]
@@ -31,15 +32,21 @@ def endless() -> Iterator[tuple[ToneEngine, Running]]:
         yield engine, server
 
 
-@pytest.mark.parametrize("path", [SPEECH, "/api/tts/stream"])
-@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize(
+    ("path", "field", "format"),
+    [
+        *((SPEECH, "response_format", format) for format in FORMATS),
+        (SPEECH, "stream_format", "sse"),
+        *(("/api/tts/stream", "format", format) for format in ("", *FORMATS)),
+        *((TTS, "media_type", format) for format in MEDIA_TYPES),
+    ],
+)
 def test_whenever_a_client_is_killed_its_slot_is_free_within_a_chunk(
-    endless: tuple[ToneEngine, Running], path: str, format: str
+    endless: tuple[ToneEngine, Running], path: str, field: str, format: str
 ) -> None:
     engine, server = endless
-    named = {"response_format": format} if path == SPEECH else {"format": format}
     for count in (1, 300, 2000):
-        with asked(server.url, path=path, **named) as client:
+        with asked(server.url, path=path, **{field: format}) as client:
             client.read(count)
             killed = time.monotonic()
             client.kill()

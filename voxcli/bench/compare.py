@@ -7,7 +7,7 @@ import numpy as np
 
 from voxcli.bench.metrics import FIRST_BYTE, FIRST_SOUND, REAL_TIME_FACTOR, TOTAL, Metric
 from voxcli.bench.plan import Level, Mode
-from voxcli.bench.record import Machine, Record, Run, Settings
+from voxcli.bench.record import Machine, Record, Run, Settings, Subject
 from voxcli.bench.statistics import STATISTICS, least_runs, ratio_interval
 from voxcli.bench.summary import Kind, by_kind, good_values
 
@@ -16,10 +16,13 @@ SHOWN = (FIRST_BYTE, FIRST_SOUND, TOTAL, REAL_TIME_FACTOR)
 
 _NEGLIGIBLE = 0.01
 """Of a number. However certain it is, nobody notices."""
+_SMALL = 0.1
+"""Of a number. What seems to differ by more may do so by chance, but that is not known."""
 _SEED = 0
 """Of the drawing: the same records give the same interval."""
 _FLEETING = {"load", "commit"}
 """What differs between two benches of one machine that are meant to be compared."""
+_OF_SUBJECTS = ("model", "revision", "device", "dtype", "quantize")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +60,10 @@ class Change:
         """Say what it means."""
         if self.ratio is None or self.low is None:
             return "too few runs to tell" if self.base > 0 else "nothing to compare with"
-        if not self.is_certain or abs(self.ratio - 1) < _NEGLIGIBLE:
+        if abs(self.ratio - 1) < (_NEGLIGIBLE if self.is_certain else _SMALL):
             return "no difference"
+        if not self.is_certain:
+            return "may be chance"
         return f"{abs(100 * (self.ratio - 1)):.0f} % {'more' if self.ratio > 1 else 'less'}"
 
 
@@ -81,11 +86,11 @@ def _identity(record: Record, kind: Kind, one_each: bool) -> tuple[str | None, M
 def side_by_side(record: Record) -> list[Pair]:
     """Match what several subjects of one bench were asked: all others against the first."""
     kinds = by_kind(record)
-    first = record.subjects[0].name
+    first = record.subjects[0].name if record.subjects else None
     return [
         Pair(kind, kinds[alike], runs)
         for kind, runs in kinds.items()
-        if kind.subject != first and (alike := Kind(first, kind.mode, kind.text, kind.level)) in kinds
+        if first and kind.subject != first and (alike := Kind(first, kind.mode, kind.text, kind.level)) in kinds
     ]
 
 
@@ -112,9 +117,15 @@ def find_differences(base: Record, new: Record) -> Iterator[str]:
             then, now = getattr(mine, field.name), getattr(other, field.name)
             if then != now and field.name not in _FLEETING:
                 yield f"{field.name.removesuffix('_seconds')}: {_shown(then)} → {_shown(now)}"
-    models = [", ".join(subject.model or subject.name for subject in record.subjects) for record in (base, new)]
-    if models[0] != models[1]:
-        yield f"model: {models[0]} → {models[1]}"
+    for name in _OF_SUBJECTS:
+        then, now = (", ".join(_told(subject, name) for subject in record.subjects) for record in (base, new))
+        if then != now:
+            yield f"{name}: {then} → {now}"
+
+
+def _told(subject: Subject, name: str) -> str:
+    """A server that chooses the model is known by its own name."""
+    return _shown(getattr(subject, name) or (subject.name if name == "model" else None))
 
 
 def _shown(value: object) -> str:

@@ -35,7 +35,8 @@ def to_markdown(
     blocks += _folded(
         "What the numbers mean", "\n".join(f"* **{one.title}**: {_plain(one.meaning)}." for one in METRICS)
     )
-    blocks += _folded("All numbers", "\n\n".join(_all_numbers(report, several)))
+    if numbers := list(_all_numbers(report, several)):
+        blocks += _folded("All numbers", "\n\n".join(numbers))
     blocks += _folded("What was said", _table(_texts(record)))
     blocks += _folded("Every run", _table(_every_run(record, several)))
     return "\n\n".join(blocks) + "\n"
@@ -62,10 +63,10 @@ def _fenced(text: str) -> str:
 
 def _all_numbers(report: Report, several: bool) -> Iterator[str]:
     """Yield a table for each metric that no other table has in full."""
-    alone = [group for group in report.groups if group.level is None]
+    alone = all(group.level is None for group in report.groups)
     for metric in METRICS:
-        table = details(metric, alone, several)
-        if table.rows and metric is not FIRST_BYTE:
+        table = details(metric, report.groups, several)
+        if table.rows and not (alone and metric is FIRST_BYTE):
             yield f"**{_plain(table.title)}**\n\n{_table(table)}"
 
 

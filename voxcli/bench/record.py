@@ -86,6 +86,8 @@ class Subject:
     """How long it took to make it ready; of a server, to find out what it is."""
     seeded: bool = True
     """Whether it takes seeds."""
+    slots: int | None = None
+    """How many streams it runs at once; others wait in this process. Null leaves it to the server."""
     server: Mapping[str, Any] = field(default_factory=dict)
     """What a server says of itself, by the path that was asked."""
 

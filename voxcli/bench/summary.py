@@ -105,17 +105,12 @@ def _improvement(subject: str, text: str | None, whole: float, stream: float) ->
 
 
 def _overall(subject: str, found: Sequence[Improvement]) -> Improvement:
-    def mean(name: str) -> float:
-        return float(sum(getattr(one, name) for one in found) / len(found))
+    whole, stream = (sum(seconds) / len(found) for seconds in zip(*map(_both, found), strict=True))
+    return _improvement(subject, None, whole, stream)
 
-    return Improvement(
-        subject=subject,
-        text=None,
-        whole_seconds=mean("whole_seconds"),
-        stream_seconds=mean("stream_seconds"),
-        seconds=mean("seconds"),
-        percent=mean("percent"),
-    )
+
+def _both(one: Improvement) -> tuple[float, float]:
+    return one.whole_seconds, one.stream_seconds
 
 
 def find_remarks(record: Record, groups: Sequence[Group]) -> Iterator[str]:
@@ -135,6 +130,9 @@ def find_remarks(record: Record, groups: Sequence[Group]) -> Iterator[str]:
     for subject in record.subjects:
         if not subject.seeded:
             yield f"{subject.name} takes no seeds: what it says differs from run to run, and so does its length."
+        at_once = max(record.settings.concurrency, default=0)
+        if subject.slots and (at_once > subject.slots or record.settings.rates):
+            yield f"{subject.name} takes {subject.slots} at a time: the others wait, and that is in their numbers."
 
 
 def _failures(runs: Sequence[Run]) -> Iterator[str]:

@@ -7,7 +7,7 @@ from voxcli.bench.compare import SHOWN, Change, find_changes, side_by_side
 from voxcli.bench.metrics import AUDIO, FIRST_BYTE, FIRST_SOUND, REAL_TIME_FACTOR, STARVED, TOTAL, Metric
 from voxcli.bench.record import Cold, Group, Improvement, Record, Report, Subject
 from voxcli.bench.statistics import Summary
-from voxcli.bench.units import in_words, percent, seconds, spread_in_words
+from voxcli.bench.units import in_words, percent, ratio, seconds, spread_in_words
 from voxcli.bench.verdict import never_starved
 
 NONE = "–"
@@ -37,7 +37,7 @@ def all_tables(record: Record, report: Report) -> Iterator[Table]:
         against_first(record),
         details(FIRST_BYTE, alone, several),
         load_results(load, several),
-        cold_starts(record.cold, several),
+        cold_starts(record.cold, record.texts[0].name),
     )
     yield from (table for table in tables if table.rows)
 
@@ -71,7 +71,7 @@ def details(metric: Metric, groups: Sequence[Group], several: bool) -> Table:
         )
         for group, summary in found
     ]
-    names = _names(several)
+    names = _names(several, under_load=any(group.level for group, _ in found))
     columns = (*names, "min", "median", "mean ± sd", *tails, "max")
     return _table(f"{metric.title[0].upper()}{metric.title[1:]}", columns, rows, len(names))
 
@@ -106,7 +106,7 @@ def load_results(groups: Sequence[Group], several: bool) -> Table:
             *_latencies(group.metrics.get(FIRST_BYTE.field), tails),
             _median(group, TOTAL),
             percent(never_starved(group)),
-            NONE if group.audio_per_second is None else f"{group.audio_per_second:.3g} s/s",
+            NONE if group.audio_per_second is None else f"{ratio(group.audio_per_second)} s/s",
             _runs(group),
         )
         for group in groups
@@ -120,12 +120,13 @@ def _latencies(summary: Summary | None, tails: Sequence[str]) -> list[str]:
     return [seconds(getattr(summary, name, None)) for name in ("median", *tails, "max")]
 
 
-def cold_starts(found: Sequence[Cold], several: bool) -> Table:
+def cold_starts(found: Sequence[Cold], text: str) -> Table:
     """Show what a first sound costs where nothing is loaded yet."""
+    several = len({one.subject for one in found}) > 1
     rows = [
         (
             *((one.subject,) if several else ()),
-            str(number + 1),
+            str(sum(before.subject == one.subject for before in found[: number + 1])),
             seconds(one.start_seconds),
             seconds(one.load_seconds),
             seconds(one.first_chunk_seconds),
@@ -135,12 +136,12 @@ def cold_starts(found: Sequence[Cold], several: bool) -> Table:
     ]
     names = (*(("subject",) if several else ()), "process")
     columns = (*names, "start", "load", "first chunk", "first byte in all")
-    return _table("Cold: a fresh process of voxcli say", columns, rows, len(names))
+    return _table(f"Cold: a fresh process of voxcli say, {text}", columns, rows, len(names))
 
 
 def against_first(record: Record) -> Table:
     """Show how all others do beside the first of several."""
-    first = record.subjects[0].name
+    first = record.subjects[0].name if record.subjects else NONE
     return changes(find_changes(side_by_side(record), SHOWN), True, f"Against {first}", ("the first", "this"))
 
 
@@ -211,12 +212,12 @@ def _table(title: str, columns: tuple[str, ...], rows: Sequence[tuple[str, ...]]
     return Table(title, columns, tuple(rows), names)
 
 
-def _names(several: bool) -> tuple[str, ...]:
-    return ("text", *(("subject",) if several else ()), "mode")
+def _names(several: bool, *, under_load: bool = False) -> tuple[str, ...]:
+    return ("load" if under_load else "text", *(("subject",) if several else ()), "mode")
 
 
 def _name(group: Group, several: bool) -> tuple[str, ...]:
-    return (group.text or NONE, *((group.subject,) if several else ()), str(group.mode))
+    return (group.text or str(group.level), *((group.subject,) if several else ()), str(group.mode))
 
 
 def _median(group: Group, metric: Metric) -> str:

@@ -22,6 +22,11 @@ def seconds(value: float | None) -> str:
     return in_words(value, Unit.SECONDS)
 
 
+def ratio(value: float) -> str:
+    """Write three digits, and all of those before the point."""
+    return f"{value:.3g}" if abs(value) < 999.5 else f"{value:.0f}"
+
+
 def percent(share: float) -> str:
     """Write a share of 1. It is never rounded up: what is not all must not look like it."""
     return f"{math.floor(1000 * share + 1e-9) / 10:g} %"
@@ -43,7 +48,7 @@ def _number(value: float, unit: Unit, scale: float) -> str:
         return f"{1000 * value:.{digits}f}"
     if unit is Unit.SECONDS:
         return f"{value:.2f}" if abs(scale) < 10 else f"{value:.1f}"
-    return f"{value:.3g}"
+    return ratio(value)
 
 
 def _is_small(scale: float) -> bool:

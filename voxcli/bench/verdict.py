@@ -7,7 +7,7 @@ from voxcli.bench.metrics import FIRST_BYTE, REAL_TIME_FACTOR, Metric
 from voxcli.bench.plan import Mode
 from voxcli.bench.record import Group, Improvement, Record, Report
 from voxcli.bench.summary import by_kind, find_improvements, find_remarks, summarize_group
-from voxcli.bench.units import percent, seconds
+from voxcli.bench.units import percent, ratio, seconds
 
 NEVER_STARVED = 0.99
 """Of all streams: what a level of load must reach to be one that is borne."""
@@ -49,7 +49,7 @@ def _verdict(record: Record, groups: Sequence[Group], improvements: Sequence[Imp
     failed = sum(group.failed for group in groups)
     runs = failed + sum(group.good for group in groups)
     if not runs:
-        return "Nothing was measured."
+        return "Only cold starts were measured." if record.cold else "Nothing was measured."
     if failed == runs:
         return f"Nothing could be measured: all {runs} runs failed."
     good = [group for group in groups if group.good]
@@ -124,8 +124,8 @@ def _speed(factor: float) -> str:
     if factor <= 0:
         return "speech is made at once"
     if factor <= 1:
-        return f"speech is made {1 / factor:.3g} times as fast as it is spoken"
-    return f"speech takes {factor:.3g} times as long to make as to say"
+        return f"speech is made {ratio(1 / factor)} times as fast as it is spoken"
+    return f"speech takes {ratio(factor)} times as long to make as to say"
 
 
 def _starving(streams: Sequence[Group]) -> str:
@@ -143,12 +143,13 @@ def _load_clause(groups: Sequence[Group], subject: str) -> str:
     first = shown.metrics.get(FIRST_BYTE.field)
     numbers = (
         f"the first byte comes after {seconds(first.median if first else None)} and "
-        f"{shown.audio_per_second or 0:.3g} s of audio are made per second"
+        f"{ratio(shown.audio_per_second or 0)} s of audio are made per second"
     )
     if not streams:
         return f"with {shown.level} {numbers}"
     if borne is None:
-        return f"with {shown.level} already {percent(1 - never_starved(shown))} of the streams run dry; {numbers}"
+        end = "run dry or fail" if shown.failed else "run dry"
+        return f"with {shown.level} already {percent(1 - never_starved(shown))} of the streams {end}; {numbers}"
     more = "" if _is_highest(borne, streams) else ", and no more than that"
     return f"up to {borne.level}{more}, at least 99 % of the streams never run dry; then {numbers}"
 

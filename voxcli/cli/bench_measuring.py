@@ -7,6 +7,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import product
 
 from voxcli.bench.bench import Bench, Circumstances
 from voxcli.bench.fingerprint import find_machine
@@ -95,11 +96,10 @@ def _measure_all(job: Job, words: Words, check: Callable[[], None]) -> Measured:
 
 
 def _start_cold(job: Job, words: Words) -> Iterator[Cold]:
-    for options in job.subjects:
+    for number, options in product(range(job.cold_starts), job.subjects):
         server = ["--remote", options.remote or ""]
-        for number in range(job.cold_starts):
-            words.note(f"cold start {number + 1} of {job.cold_starts}: {options.name()}")
-            yield start_cold(short_name(options), [*job.cold_arguments, *server], job.texts[0].text)
+        words.note(f"cold start {number + 1} of {job.cold_starts}: {options.name()}")
+        yield start_cold(short_name(options), [*job.cold_arguments, *server], job.texts[0].text)
 
 
 def _measure_warm(

@@ -118,7 +118,7 @@ FailIf = Annotated[
         "--fail-if",
         metavar="CONDITION",
         help="Exit with 1 if this is so: 'ttfb_p50>10%' against --compare, 'rtf_mean>0.5', 'failed>0'. "
-        "May be repeated.",
+        "A change that may be chance is none. May be repeated.",
         rich_help_panel=_RESULTS,
     ),
 ]

@@ -110,6 +110,7 @@ def _open_here(options: EngineOptions, name: str, modes: Sequence[Mode], stack: 
         device=device,
         dtype=dtype,
         quantize=options.quantize,
+        slots=engine.slots,
         load_seconds=round(took, 6),
     )
     ways: dict[Mode, Engine] = {Mode.STREAM: engine, Mode.WHOLE: InOnePiece(engine)}
@@ -145,6 +146,7 @@ def _open_server(options: EngineOptions, name: str, modes: Sequence[Mode], stack
         model=options.model,
         url=settings.url,
         dialect=dialect,
+        slots=1 if streaming.slots == 1 else None,
         load_seconds=round(took, 6),
         server=_ask_server(settings) if dialect is Dialect.VOXCPM else {},
     )

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 _PANEL = "On another machine"
 AUTO = "auto"
 PROTOCOLS = ("voxcpm", "openai", "gpt-sovits")
+WIRE_FORMATS = ("wav", "flac", "mp3", "opus", "aac", "pcm")
 """Their names in full, so that --help need not load what lies behind them."""
 _KEY_VARIABLE = "VOXCLI_API_KEY"
 
@@ -61,6 +62,15 @@ def _check_protocol(context: typer.Context, param: typer.CallbackParam, value: s
     if value not in known:
         raise typer.BadParameter(
             f"There is no protocol {value!r}.{did_you_mean(value, known)} There are: {', '.join(known)}."
+        )
+    only_there(context, param, value)
+    return value
+
+
+def _check_wire_format(context: typer.Context, param: typer.CallbackParam, value: str | None) -> str | None:
+    if value is not None and value not in WIRE_FORMATS:
+        raise typer.BadParameter(
+            f"There is no format {value!r}.{did_you_mean(value, WIRE_FORMATS)} There are: {', '.join(WIRE_FORMATS)}."
         )
     only_there(context, param, value)
     return value
@@ -117,6 +127,17 @@ StreamingMode = Annotated[
         max=3,
         help="Of GPT-SoVITS: 0 sends it whole, 3 the soonest.",
         callback=only_there,
+        rich_help_panel=_PANEL,
+    ),
+]
+WireFormat = Annotated[
+    str | None,
+    options.setting(
+        "--wire-format",
+        metavar="FORMAT",
+        help="How sound travels: wav, flac, mp3, opus, aac or pcm. Default: what arrives soonest.",
+        autocompletion=complete.formats,
+        callback=_check_wire_format,
         rich_help_panel=_PANEL,
     ),
 ]
@@ -188,6 +209,7 @@ class RemoteOptions(ServerOptions):
     """Which server speaks, and how it is asked."""
 
     streaming_mode: StreamingMode = None
+    wire_format: WireFormat = None
     no_stream: NoStream = False
     extra: Extra = None
 
@@ -213,12 +235,14 @@ class RemoteOptions(ServerOptions):
         Args:
             model: as the server calls it.
         """
+        from voxcli.audio.format import AudioFormat
         from voxcli.protocols.dialect import Wishes
 
         if self.no_stream and self.streaming_mode:
             raise typer.BadParameter("It contradicts --streaming-mode.", param_hint="--no-stream")
         wishes = Wishes(
             model=model,
+            format=AudioFormat(self.wire_format) if self.wire_format else None,
             stream=not self.no_stream,
             mode=self.streaming_mode,
             extra=_parse_extra(self.extra or []),

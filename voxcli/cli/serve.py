@@ -14,7 +14,7 @@ from voxcli.cli import options
 from voxcli.cli.console import Words, logs_in_words
 from voxcli.cli.engine_options import EngineOptions
 from voxcli.cli.groups import grouped
-from voxcli.cli.remote_options import only_there
+from voxcli.cli.remote_options import RefLanguage, RefText, only_there
 from voxcli.errors import NotFound
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ voxcli serve
 
 voxcli serve --model voxcpm-1.5 --host 0.0.0.0 --api-key-file keys
 
-voxcli serve --remote http://other:9880"""
+voxcli serve --remote http://other:9880 --ref-audio /on/the/server/ref.wav --ref-text "Its words." --ref-lang en"""
 
 _DOOR = "Who may come in"
 _LOAD = "How much at once"
@@ -41,6 +41,16 @@ RemoteKeyFile = Annotated[
         show_envvar=False,
         metavar="FILE",
         help="The file with the key of --remote. Default: as kept by `voxcli keys`.",
+        callback=only_there,
+        rich_help_panel="On another machine",
+    ),
+]
+RefAudio = Annotated[
+    str | None,
+    typer.Option(
+        "--ref-audio",
+        metavar="PATH",
+        help="A recording on a server of GPT-SoVITS, which it speaks like.",
         callback=only_there,
         rich_help_panel="On another machine",
     ),
@@ -104,6 +114,9 @@ class ServedOptions(EngineOptions):
     """Which model is served. Here --api-key-file is about who may come in."""
 
     api_key_file: RemoteKeyFile = None
+    ref_audio: RefAudio = None
+    ref_text: RefText = None
+    ref_lang: RefLanguage = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,9 +166,11 @@ def serve(
             param_hint="--host",
         )
     _check_installed()
+    from voxcli.cli.server_clips import speaking_like
     from voxcli.cli.serving import run
 
     with logs_in_words(words, verbose=verbose):
+        engine = speaking_like(engine, engine.ref_audio, engine.ref_text, engine.ref_lang)
         run(_settings(door, load, keys), engine, words)
 
 

@@ -1,11 +1,14 @@
 """Recordings that a server reads from its own disk, as GPT-SoVITS does: they are named here, and not read."""
 
 from dataclasses import replace
+from typing import TypeVar
 
 import typer
 
 from voxcli.cli.engine_options import EngineOptions
 from voxcli.cli.speech_options import VoiceOptions, on_command_line
+
+Options = TypeVar("Options", bound=EngineOptions)
 
 
 def named_on_server(
@@ -15,11 +18,9 @@ def named_on_server(
 
     It is asked what it is only if that makes a difference.
     """
-    fields = {"ref_audio_path": who.ref_audio and str(who.ref_audio), "prompt_text": who.ref_text}
-    fields["prompt_lang"] = who.ref_lang
-    given = {name: value for name, value in fields.items() if value}
+    given = _fields(str(who.ref_audio) if who.ref_audio else None, who.ref_text, who.ref_lang)
     if not given or not engine.reads_clips():
-        _refuse_words(who)
+        _refuse_words(who.ref_text, who.ref_lang)
         return who, engine
     # A voice from the settings is for others: here a recording is named.
     voice = who.voice if on_command_line(context, "voice") or not who.ref_audio else None
@@ -27,9 +28,30 @@ def named_on_server(
     return who, engine.with_fields(given)
 
 
-def _refuse_words(who: VoiceOptions) -> None:
+def speaking_like(engine: Options, path: str | None, text: str | None, language: str | None) -> Options:
+    """Let a server that reads recordings itself speak like one of them, whoever asks it through us.
+
+    Args:
+        path: on the server.
+        text: the words of the recording, in `language`.
+    """
+    given = _fields(path, text, language)
+    if not given:
+        return engine
+    if not engine.reads_clips():
+        _refuse_words(text, language)
+        raise typer.BadParameter("Only servers that speak GPT-SoVITS read recordings.", param_hint="--ref-audio")
+    return engine.with_fields(given)
+
+
+def _fields(path: str | None, text: str | None, language: str | None) -> dict[str, str]:
+    fields = {"ref_audio_path": path, "prompt_text": text, "prompt_lang": language}
+    return {name: value for name, value in fields.items() if value}
+
+
+def _refuse_words(text: str | None, language: str | None) -> None:
     """Refuse what only such servers understand."""
-    for option, value in (("--ref-text", who.ref_text), ("--ref-lang", who.ref_lang)):
+    for option, value in (("--ref-text", text), ("--ref-lang", language)):
         if value:
             raise typer.BadParameter(
                 "This is for servers that speak GPT-SoVITS. Otherwise a recording and its words go together as "

@@ -104,6 +104,9 @@ def _say_what(service: Service, words: Words) -> None:
         words.note(f"{service.models.name} is ready, for {streams} at once")
     else:
         words.note(f"{service.models.name} will be loaded when it is needed")
+    engine = service.models.engine
+    if isinstance(engine, RemoteEngine) and engine.wants_recording:
+        words.warning("It speaks like a recording on that server, and none is named. Name it with --ref-audio PATH.")
 
 
 @dataclass

@@ -95,7 +95,7 @@ def v1_call(request: SynthesisRequest, wishes: Wishes) -> HttpCall:
     checks = (
         (request.sampling.seed is not None, "a seed", "--seed"),
         (wishes.mode is not None, "streaming modes", "--streaming-mode"),
-        (wishes.format is not None, "a choice of formats", "--format"),
+        (wishes.format is not None, "a choice of formats", "--wire-format"),
         ("cut_punc" in wishes.extra, "cutting by marks here", "--extra cut_punc"),
     )
     for is_there, what, option in checks:
@@ -186,7 +186,7 @@ def _media_type(format: AudioFormat | None) -> str:
         if known is (format or AudioFormat.WAV):
             return media_type
     listing = ", ".join(known.value for known in MEDIA_TYPES.values())
-    raise RequestError(f"GPT-SoVITS does not send {format}. Choose another --format: {listing}.")
+    raise RequestError(f"GPT-SoVITS does not send {format}. Choose another --wire-format: {listing}.")
 
 
 def _typed(name: str, value: str) -> Any:

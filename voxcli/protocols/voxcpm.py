@@ -131,7 +131,7 @@ def _extensions(request: SynthesisRequest, wishes: Wishes) -> Iterator[str]:
         (voice.name is not None and not wishes.stream, "--voice (with --no-stream)"),
         (request.language is not None, "--language"),
         (request.speed != 1.0, "--speed"),
-        (wishes.format not in (None, AudioFormat.WAV), "--format"),
+        (wishes.format not in (None, AudioFormat.WAV), "--wire-format"),
     )
     return (option for used, option in checks if used)
 

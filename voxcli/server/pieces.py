@@ -15,12 +15,12 @@ from voxcli.narration import SteadyVoice
 from voxcli.protocols.dialect import DRAWS_VOICES, Framing, Order
 from voxcli.protocols.openai_events import delta_event, done_event
 from voxcli.server.pulse import Pulse
-from voxcli.speech import Engine, Speech
+from voxcli.speech import Engine, Speech, WantsSentences
 from voxcli.text.sentences import split_sentences
 from voxcli.timing import Stopwatch, Timings
 
 _LONG = 300
-"""Characters. Beyond, models that draw their voice lose it, so sentences are spoken one by one."""
+"""Characters. Beyond, models that draw their voice lose it, and others lose words."""
 
 
 class Rendering:
@@ -104,7 +104,7 @@ def _spoken(engine: Engine, order: Order) -> Speech:
     request, gap_seconds = order.request, order.gap_seconds
     if gap_seconds is not None:
         texts = request.text.split("\n")
-    elif len(request.text) > _LONG and engine.draws_voices:
+    elif len(request.text) > _LONG and _wants_sentences(engine):
         texts = list(split_sentences(request.text))
     else:
         texts = [request.text]
@@ -118,3 +118,7 @@ def _spoken(engine: Engine, order: Order) -> Speech:
             for chunk in chunks:
                 sample_rate = chunk.sample_rate
                 yield chunk
+
+
+def _wants_sentences(engine: Engine) -> bool:
+    return engine.draws_voices or (isinstance(engine, WantsSentences) and engine.wants_sentences)

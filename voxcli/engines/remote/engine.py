@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
+from http import HTTPStatus
 from itertools import chain
 
 from voxcli.audio.chunk import AudioChunk
@@ -62,6 +63,10 @@ class RemoteEngine:
         self._listed_at = -math.inf
         self.slots = _MANY if self.server.is_voxcli or dialect is Dialect.OPENAI else 1
         self.draws_voices = dialect is Dialect.VOXCPM
+        self.wants_sentences = dialect is Dialect.GPT_SOVITS
+        named = "ref_audio_path" in settings.wishes.extra
+        self.wants_recording = dialect is Dialect.GPT_SOVITS and self.server.version > 1 and not named
+        """Whether it says nothing for those who name no voice."""
 
     def stream(self, request: SynthesisRequest) -> Speech:
         yield from self.stream_watched(request, lambda data: None)
@@ -122,7 +127,7 @@ class RemoteEngine:
         call, words = ways.call, WORDS[self.server.dialect]
         with self._transport.answered(self._base, call) as response:
             status, headers = response.status_code, lower_case(response)
-            if not response.is_success:
+            if status != HTTPStatus.OK:
                 body = beginning_of(response)
                 if ways.after_refusal(status, body):
                     raise _AnotherWay
