@@ -41,6 +41,7 @@ DOORS = {
     "engines/__init__.py",
     "engines/builtin.py",
     "engines/local.py",
+    "engines/spelling.py",
     "models/hubs.py",
     "narration.py",
     "sinks/__init__.py",

@@ -249,6 +249,7 @@ def test_for_a_model_that_can_do_without_or_that_gets_the_words_it_is_kept(
     done = run("clone", "--prompt", "ref.wav", "--model", checkpoints(family), *arguments)
     assert done.returncode == 0, said(done)
     assert library.names() == ["ref"]
+    assert library.load_noted("ref")[1].model == family
 
 
 def test_a_model_that_is_not_there_is_no_model_to_keep_a_voice_for(run: Run, library: VoiceLibrary, ref: Path) -> None:

@@ -42,7 +42,9 @@ def test_the_voice_of_one_sentence_is_kept_and_speaks_again(
     done = run("voices", "add", "--last", "moon")
     assert done.returncode == 0, said(done)
     assert "--voice moon" in said(done)
-    prompt = library.load("moon").prompt
+    voice, notes = library.load_noted("moon")
+    assert notes.model == "voxcpm-0.5b"
+    prompt = voice.prompt
     assert prompt
     assert prompt.transcript == "你好。"
     np.testing.assert_array_equal(decode(prompt.clip.data).samples, soundfile.read(tmp_path / "x.wav")[0])

@@ -117,9 +117,14 @@ def test_elsewhere_a_recording_is_read_here(run: Run, tmp_path: Path) -> None:
         assert done.returncode == 0, said(done)
         (asked,) = server.of("POST")
         assert asked.fields["reference_audio"].encode("latin-1") == wav(tone(3.0))
-        done = run("say", "Hello.", "-o", "x.wav", "--remote", server.url, "--ref-audio", "x", "--ref-text", "y")
-        assert (done.returncode, len(server.of("POST"))) == (2, 1)
-        assert "--prompt-text" in said(done)
+        words = ("--ref-audio", "ref.wav", "--ref-text", "Its words.")
+        done = run("say", "Hello.", "-o", "y.wav", "--remote", server.url, *words)
+        assert done.returncode == 0, said(done)
+        asked = server.of("POST")[-1]
+        assert asked.fields["prompt_audio"].encode("latin-1") == wav(tone(3.0))
+        assert asked.fields["prompt_text"] == "Its words."
+        done = run("say", "Hello.", "-o", "z.wav", "--remote", server.url, "--ref-audio", "ref.wav", "--ref-lang", "en")
+        assert (done.returncode, len(server.of("POST"))) == (2, 2)
 
 
 def test_the_same_voice_goes_on_where_the_server_draws_one(run: Run) -> None:

@@ -1,6 +1,8 @@
 """`voxcli say` with a VoxCPM model, as a whole."""
 
 import json
+import math
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,6 +13,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from tests.clips import spoken_wav
 from tests.program import Run, said
 from tests.pulse import PulseServer
 from tests.sound import read_by_three
@@ -101,6 +104,7 @@ def test_a_signal_stops_it_within_a_patch_and_keeps_what_was_said(
         (["--cfg", "nan"], 2, "--cfg"),
         (["--seed", "-1"], 2, "--seed"),
         (["--max-len", "0"], 2, "--max-len"),
+        (["--denoise"], 2, "no recording"),
         (["--device", "tpu"], 4, "no device 'tpu'"),
         (["--device", "cuda:77"], 5, "no cuda:77 here"),
         (["--dtype", "int4"], 4, "no dtype 'int4'"),
@@ -145,3 +149,69 @@ def test_without_torch_it_says_what_to_install(
     )
     assert done.returncode == 3
     assert 'pip install "voxcli[local]"' in said(done)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux keeps a process to a limit")
+def test_a_model_that_memory_does_not_suffice_for_is_not_called_damaged(
+    tmp_path: Path, environment: dict[str, str], checkpoints: Checkpoints
+) -> None:
+    import resource
+
+    limit, rows = 48 * 2**30, 500_000_000
+    folder = Path(shutil.copytree(checkpoints("voxcpm-1.5"), tmp_path / "model"))
+    hold_rows(folder, rows)
+    command = [sys.executable, "-m", "voxcli", "say", "hi", "--model", "model", "--device", "cpu", "-o", "x.wav"]
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        cwd=tmp_path,
+        env=environment,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (limit, limit)),
+        check=False,
+    )
+    assert done.returncode == 5, said(done)
+    assert "not enough memory on cpu" in said(done)
+    assert "The weights of the model are 59.6 GiB" in said(done)
+
+
+def hold_rows(folder: Path, rows: int) -> None:
+    """Give a checkpoint so many ids. Its file becomes long and stays empty."""
+    config = json.loads((folder / "config.json").read_text())
+    width = config["lm_config"]["hidden_size"]
+    config["lm_config"]["vocab_size"] = rows
+    (folder / "config.json").write_text(json.dumps(config))
+    with (folder / "model.safetensors").open("r+b") as file:
+        header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+        end = 0
+        for name, tensor in header.items():
+            if name == "__metadata__":
+                continue
+            if name.endswith("embed_tokens.weight"):
+                tensor["shape"] = [rows, width]
+            start, end = end, end + math.prod(tensor["shape"]) * (2 if tensor["dtype"] == "BF16" else 4)
+            tensor["data_offsets"] = [start, end]
+        text = json.dumps(header).encode()
+        file.seek(0)
+        file.write(len(text).to_bytes(8, "little") + text)
+        file.truncate(8 + len(text) + end)
+
+
+def test_a_recording_may_be_named_by_all_its_names(run: Run, tmp_path: Path, checkpoints: Checkpoints) -> None:
+    (tmp_path / "ref.wav").write_bytes(spoken_wav())
+    names = [("--prompt-audio", "--prompt-text"), ("--prompt", "--prompt-text"), ("--reference-audio", "--ref-text")]
+    sounds = []
+    for number, (clip, words) in enumerate(names):
+        who = [clip, "ref.wav", words, "What it says."]
+        done = run("say", "Hello", "--model", checkpoints("voxcpm-1.5"), *SHORT, *who, "-o", f"{number}.wav")
+        assert done.returncode == 0, said(done)
+        sounds.append((tmp_path / f"{number}.wav").read_bytes())
+    assert sounds[0] == sounds[1] == sounds[2]
+
+
+def test_spelling_out_without_its_grammars_says_what_to_install(environment: dict[str, str]) -> None:
+    program = WITHOUT_TORCH.replace("torch", "wetext")
+    command = [sys.executable, "-c", program, "say", "42", "--model", "espeak", "--normalize", "-o", "-", "-q"]
+    done = subprocess.run(command, env=environment, capture_output=True, check=False)
+    assert done.returncode == 3
+    assert b"--normalize needs wetext" in done.stderr
+    assert b'pip install "voxcli[local]"' in done.stderr

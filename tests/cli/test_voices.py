@@ -20,7 +20,7 @@ from voxcli.speech import Clip, Prompt, Voice
 from voxcli.voices import Notes, VoiceLibrary
 from voxcli.voices.archive import pack
 
-NOTES = Notes(consent="Anna said yes.", created="2025-12-31", voxcli="0.0.9")
+NOTES = Notes(consent="Anna said yes.", created="2025-12-31", voxcli="0.0.9", model="voxcpm-2")
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def settings(environment: dict[str, str]) -> Path:
 
 def test_a_voice_is_shown_with_all_that_is_known_of_it(run: Run, library: VoiceLibrary) -> None:
     text = run("voices", "show", "anna").stdout.decode()
-    for part in ("Anna", "22050 Hz", WORDS, "calm", "Anna said yes.", "2025-12-31", str(library.folder / "Anna")):
+    for part in ("Anna", "22050 Hz", WORDS, "calm", "Anna said yes.", "2025-12-31", "voxcpm-2", str(library.folder)):
         assert part in text
     card = json.loads(run("voices", "show", "王小明", "--json").stdout)
     assert card["name"] == "王小明"

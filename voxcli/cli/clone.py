@@ -67,7 +67,8 @@ def clone(
     words = Words(quiet=manners.quiet or manners.json)
     events = _events_stream(out, speaking) if manners.json else None
     with open_report(words, events) if events else nullcontext():
-        kept = keep(name, source, words, overwrite=out.force, for_model=_needing_words(engine))
+        model = _model_here(engine)
+        kept = keep(name, source, words, overwrite=out.force, model=model, needs_words=_needs_words(model))
     if events:
         _tell(events, kept)
     if speaking:
@@ -94,16 +95,19 @@ def _refuse_what_is_for_speaking(context: typer.Context) -> None:
             )
 
 
-def _needing_words(engine: EngineOptions) -> str | None:
-    """Name the model that is to speak, if it imitates no clip without its words."""
-    from voxcli.cli.settings import model_library
+def _model_here(engine: EngineOptions) -> str | None:
+    """Name the model that is to speak, if it runs here and imitates anybody."""
     from voxcli.engines import BUILTIN_MODEL
+
+    return None if engine.remote or (model := engine.name()) == BUILTIN_MODEL else model
+
+
+def _needs_words(model: str | None) -> bool:
+    """Tell whether a model imitates no clip without its words."""
+    from voxcli.cli.settings import model_library
     from voxcli.voxcpm.config import Architecture, read_config
 
-    model = engine.name()
-    if engine.remote or model == BUILTIN_MODEL:
-        return None
-    return model if read_config(model_library().load(model)).architecture is Architecture.V1 else None
+    return model is not None and read_config(model_library().load(model)).architecture is Architecture.V1
 
 
 def _events_stream(out: OutputOptions, speaking: bool) -> TextIO:

@@ -21,6 +21,7 @@ from voxcli.cli.transcript import find_transcript, ways_to_give_it
 from voxcli.errors import RequestError
 from voxcli.speech import Clip, Prompt, Voice
 from voxcli.voices import Notes
+from voxcli.voices.description import note_of_model
 from voxcli.voices.names import check_name
 
 
@@ -28,11 +29,20 @@ def how_to_use(name: str) -> str:
     return f'The voice {name} is kept. Use it with: voxcli say "..." --voice {shlex.quote(name)}'
 
 
-def keep(name: str, given: RecordingOptions, words: Words, *, overwrite: bool, for_model: str | None = None) -> str:
+def keep(
+    name: str,
+    given: RecordingOptions,
+    words: Words,
+    *,
+    overwrite: bool,
+    model: str | None = None,
+    needs_words: bool = False,
+) -> str:
     """Keep a voice, and return its name as it is written in the library.
 
     Args:
-        for_model: a model that imitates no clip without its words.
+        model: that is to speak with it.
+        needs_words: that model imitates no clip without its words.
 
     Raises:
         RequestError: the clip, its words or the name cannot be used; nothing was kept.
@@ -43,20 +53,24 @@ def keep(name: str, given: RecordingOptions, words: Words, *, overwrite: bool, f
     else:
         voice_library().check_free(name)
     consent = _one_line(given.consent)
-    voice = build_voice(given, words, for_model)
-    return keep_voice(name, voice, words, overwrite=overwrite, consent=consent)
+    voice = build_voice(given, words, model if needs_words else None)
+    return keep_voice(name, voice, words, overwrite=overwrite, consent=consent, model=model)
 
 
-def keep_voice(name: str, voice: Voice, words: Words, *, overwrite: bool, consent: str | None = None) -> str:
+def keep_voice(
+    name: str, voice: Voice, words: Words, *, overwrite: bool, consent: str | None = None, model: str | None = None
+) -> str:
     """Save a voice, say how it is used, and return its name as it is written in the library.
 
     Args:
         consent: who allowed it.
+        model: which it is made for, or was drawn by.
 
     Raises:
         RequestError: the name cannot be used.
     """
-    notes = Notes(consent=consent, created=date.today().isoformat(), voxcli=voxcli.__version__)
+    noted = model and note_of_model(model)
+    notes = Notes(consent=consent, created=date.today().isoformat(), voxcli=voxcli.__version__, model=noted)
     kept = voice_library().save(name, voice, notes, overwrite=overwrite)
     words.note(how_to_use(kept))
     if voice.reference and not voice.prompt:

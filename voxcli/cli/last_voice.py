@@ -1,11 +1,15 @@
 """The voice that a model drew last, remembered until the next one, so that it can be kept."""
 
 import logging
+from typing import TYPE_CHECKING
 
 from voxcli.cli.files import replace_file
 from voxcli.cli.settings import find_user_places
 from voxcli.errors import NotFound, RequestError
 from voxcli.speech import Voice
+
+if TYPE_CHECKING:
+    from voxcli.voices import Notes
 
 HOW_TO_KEEP = "To keep this voice: voxcli voices add NAME --last"
 
@@ -17,24 +21,28 @@ _MOST_BYTES = 6_000_000
 _log = logging.getLogger(__name__)
 
 
-def remember(voice: Voice) -> bool:
-    """Put a voice in the place of the one before. Tell whether that worked; nobody has asked for it yet."""
+def remember(voice: Voice, model: str | None) -> bool:
+    """Put a voice in the place of the one before. Tell whether that worked; nobody has asked for it yet.
+
+    model: that drew it, if it is one of this machine.
+    """
     if voice.prompt and len(voice.prompt.clip.data) > _MOST_BYTES:
         return False
     from voxcli.voices.archive import pack  # loads the decoders, which are slow to load
+    from voxcli.voices.description import Notes, note_of_model
 
     path = find_user_places().cache / _FILE
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        replace_file(path, pack(_NAME, voice))
+        replace_file(path, pack(_NAME, voice, Notes(model=model and note_of_model(model))))
     except OSError as error:
         _log.debug("the voice is not remembered: %s", error)
         return False
     return True
 
 
-def recall() -> Voice:
-    """Return the voice that was remembered.
+def recall() -> "tuple[Voice, Notes]":
+    """Return the voice that was remembered, and what is known about it.
 
     Raises:
         NotFound: there is none.
@@ -43,7 +51,7 @@ def recall() -> Voice:
 
     path = find_user_places().cache / _FILE
     try:
-        return unpack(path.read_bytes(), label=str(path))[1]
+        return unpack(path.read_bytes(), label=str(path))[1:]
     except (OSError, RequestError) as error:
         _log.debug("no voice is remembered: %s", error)
         raise NotFound(

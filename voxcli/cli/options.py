@@ -81,6 +81,7 @@ ReferenceClip = Annotated[
     Path | None,
     typer.Option(
         "--ref-audio",
+        "--reference-audio",
         metavar="CLIP",
         help="Speak with the voice of this recording.",
         rich_help_panel=_SPEAKING,
@@ -88,7 +89,9 @@ ReferenceClip = Annotated[
 ]
 PromptClip = Annotated[
     Path | None,
-    typer.Option("--prompt-audio", metavar="CLIP", help="Carry on from this recording.", rich_help_panel=_SPEAKING),
+    typer.Option(
+        "--prompt-audio", "--prompt", metavar="CLIP", help="Carry on from this recording.", rich_help_panel=_SPEAKING
+    ),
 ]
 PromptText = Annotated[
     str | None,

@@ -20,6 +20,9 @@ def named_on_server(
     """
     given = _fields(str(who.ref_audio) if who.ref_audio else None, who.ref_text, who.ref_lang)
     if not given or not engine.reads_clips():
+        if who.ref_audio and who.ref_text and not who.prompt_audio:
+            # With its words, a recording is one to carry on from.
+            who = replace(who, prompt_audio=who.ref_audio, prompt_text=who.ref_text, ref_audio=None, ref_text=None)
         _refuse_words(who.ref_text, who.ref_lang)
         return who, engine
     # A voice from the settings is for others: here a recording is named.

@@ -94,7 +94,7 @@ def speak(job: Job, words: Words, report: Report, check: Callable[[], None]) -> 
                     report.chunk(chunk, stopwatch.timings)
                     check()
         finally:  # also when somebody has heard enough
-            remembered = voice.drawn is not None and remember(voice.drawn)
+            remembered = voice.drawn is not None and remember(voice.drawn, None if job.engine.remote else model)
     if not stopwatch.timings.chunks:
         raise RequestError("There is nothing to say: the text has no words.")
     outputs = [str(target.path) for target in job.targets if isinstance(target, ToFile)]

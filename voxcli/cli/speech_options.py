@@ -43,6 +43,8 @@ class VoiceOptions:
             own = voice_library().find(self.voice) or Voice(name=self.voice)
             return replace(own, style=self.instruct or own.style)
         if not clip_given:
+            if self.denoise:
+                raise typer.BadParameter("There is no recording to take the noise out of.", param_hint="--denoise")
             return Voice(style=self.instruct)
         from voxcli.cli.files import read_clip  # loads the decoders, which are slow to load
 

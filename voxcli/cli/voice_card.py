@@ -38,6 +38,8 @@ def to_rows(card: dict[str, Any]) -> list[list[str]]:
         rows.append(["STYLE", card["style"]])
     if card["consent"]:
         rows.append(["CONSENT", card["consent"]])
+    if card["model"]:
+        rows.append(["MODEL", card["model"]])
     if made := " ".join(filter(None, (card["created"], card["voxcli"] and f"by voxcli {card['voxcli']}"))):
         rows.append(["MADE", made])
     return [*rows, ["FOLDER", card["folder"]]]

@@ -98,7 +98,8 @@ def add(
         raise typer.BadParameter("Keep the last voice or another one, not both.", param_hint="--last")
     words = Words(quiet=quiet)
     if last:
-        keep_voice(name, recall(), words, overwrite=force)
+        voice, notes = recall()
+        keep_voice(name, voice, words, overwrite=force, model=notes.model)
     else:
         keep(name, source, words, overwrite=force)
 

@@ -8,6 +8,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 
 from voxcli.audio.chunk import AudioChunk, Samples
+from voxcli.engines.spelling import spelled_out
 from voxcli.errors import RequestError, VoxError
 from voxcli.espeak.languages import find_language, find_voice
 from voxcli.espeak.library import NORMAL_RATE, Espeak, load_espeak
@@ -59,9 +60,7 @@ class BuiltinEngine:
         if replace(request.sampling, seed=None) != Sampling():
             raise RequestError(_CANNOT_SAMPLE)
         if request.normalize:
-            from voxcli.text.normalize import normalized  # loads grammars, which only few ask for
-
-            request = replace(request, text=normalized(request.text))
+            request = replace(request, text=spelled_out(request.text))
         own_speed = max(request.speed, _SLOWEST_OF_ITS_OWN)
         chunks = self._spoken(request, round(NORMAL_RATE * own_speed))
         if own_speed != request.speed:

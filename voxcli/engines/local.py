@@ -7,6 +7,7 @@ from voxcli.audio.chunk import AudioChunk, Samples
 from voxcli.audio.decode import decode
 from voxcli.audio.resample import resampled_whole
 from voxcli.engines.settings import AUTO, LocalSettings
+from voxcli.engines.spelling import spelled_out
 from voxcli.errors import NotFound, RequestError
 from voxcli.speech import Clip, GpuMemory, Speech, SynthesisRequest
 from voxcli.voxcpm.checkpoint import describe_weights
@@ -83,9 +84,7 @@ class LocalEngine:
         self._check(request)
         text = f"({voice.style}){request.text}" if voice.style else request.text
         if request.normalize:
-            from voxcli.text.normalize import normalized  # loads grammars, which only few ask for
-
-            text = normalized(text)
+            text = spelled_out(text)
         return Utterance(
             text=text,
             transcript=voice.prompt.transcript if voice.prompt else "",

@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
+from pathlib import Path
 from typing import Any
 
 from voxcli.errors import RequestError
@@ -28,9 +29,16 @@ class Notes:
     """The day, as in 2025-12-31."""
     voxcli: str | None = None
     """The version that made it."""
+    model: str | None = None
+    """Which it was made for, or drawn by."""
 
 
 NO_NOTES = Notes()
+
+
+def note_of_model(name: str) -> str:
+    """Return what is noted of a model: of a folder only its name, for a voice may go elsewhere."""
+    return Path(name).resolve().name if Path(name).is_dir() else name
 
 
 class NewerVersion(ValueError):

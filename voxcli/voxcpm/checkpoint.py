@@ -110,6 +110,11 @@ def count_weights(folder: Path) -> int:
     return sum(shape.numel() for shape in read_shapes(_find(folder, MODEL_FILES)).values())
 
 
+def size_of_weights(folder: Path) -> int:
+    """Count the bytes of the file that the network is in."""
+    return _find(folder, MODEL_FILES).stat().st_size
+
+
 def _find(folder: Path, names: tuple[str, ...]) -> Path:
     path = find_weights(folder, *names)
     if path is None:

@@ -19,6 +19,7 @@ from voxcli.errors import RequestError
 from voxcli.voxcpm.audio_vae import AudioVAE, DecoderState
 from voxcli.voxcpm.backbone import Backbone, Solver, StreamState
 from voxcli.voxcpm.config import ModelConfig
+from voxcli.voxcpm.memory import shortage_told
 from voxcli.voxcpm.sequence import AudioSegment, Sequence, build_sequence, length_of, split_shared
 from voxcli.voxcpm.threads import ThreadGovernor, count_cores
 from voxcli.voxcpm.tokenizer import Tokenizer, on_one_line
@@ -115,7 +116,7 @@ class Model:
     @contextmanager
     def _turn(self) -> Iterator[None]:
         """Have the device to oneself, for one piece of work."""
-        with self._lock:
+        with self._lock, shortage_told(self._backbone.device):
             if self._backbone.device.type == "cpu":
                 # A setting of the thread that works, and streams come from several.
                 torch.set_num_threads(self._threads or self._governor.threads)

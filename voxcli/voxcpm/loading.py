@@ -8,11 +8,11 @@ from pathlib import Path
 import torch
 
 from voxcli.errors import RequestError
-from voxcli.voxcpm.checkpoint import count_weights, load_backbone, load_codec
+from voxcli.voxcpm.checkpoint import count_weights, load_backbone, load_codec, size_of_weights
 from voxcli.voxcpm.config import read_config
 from voxcli.voxcpm.generate import Model
 from voxcli.voxcpm.linear import cpu_has_bf16
-from voxcli.voxcpm.memory import check_memory
+from voxcli.voxcpm.memory import check_memory, shortage_told
 from voxcli.voxcpm.placement import Placement
 from voxcli.voxcpm.quantize import check_int8
 from voxcli.voxcpm.tokenizer import Tokenizer
@@ -46,10 +46,11 @@ def load_model(
     config = read_config(folder)
     tokenizer = Tokenizer(folder, config.vocabulary)
     int8 = _choose_int8(placement, quantize)
-    check_memory(placement.device, count_weights(folder) * (1 if quantize else placement.dtype.itemsize))
-    # The codec first: it is in memory three times while its weights are folded and laid out.
-    codec = load_codec(folder, config.codec, placement.device, _codec_dtype(placement, quantize))
-    backbone = load_backbone(folder, config, placement, lora=lora, int8=int8)
+    with shortage_told(placement.device, size_of_weights(folder)):
+        check_memory(placement.device, count_weights(folder) * (1 if quantize else placement.dtype.itemsize))
+        # The codec first: it is in memory three times while its weights are folded and laid out.
+        codec = load_codec(folder, config.codec, placement.device, _codec_dtype(placement, quantize))
+        backbone = load_backbone(folder, config, placement, lora=lora, int8=int8)
     _log.debug("%s on %s, loaded in %.2f s", folder.name, placement, time.perf_counter() - started)
     return Model(config, tokenizer, backbone, codec, threads)
 

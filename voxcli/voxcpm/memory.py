@@ -1,7 +1,9 @@
-"""How much memory there is for a model, so that one that does not fit is refused before it is read."""
+"""How much memory there is for a model: one that does not fit is refused before it is read, or told so on the way."""
 
 import ctypes
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -16,6 +18,10 @@ _CGROUP_USE = Path("/sys/fs/cgroup/memory.current")
 _FOR_THE_WORK = 256 * 2**20
 """Bytes for activations and what a stream remembers."""
 
+_ADVICE = "Close other programs, take a smaller model, or say --quantize int8 or --device cpu."
+_OUT_OF_MEMORY = ("out of memory", "allocate memory")
+"""How torch, and the system through it, put it where they have no class of their own for it."""
+
 
 def check_memory(device: torch.device, needed: int) -> None:
     """Refuse a model of so many bytes where they are not free.
@@ -26,9 +32,34 @@ def check_memory(device: torch.device, needed: int) -> None:
     free = _free_bytes(device)
     if free is not None and needed + _FOR_THE_WORK > free:
         raise DeviceError(
-            f"The model needs {_gib(needed + _FOR_THE_WORK)} on {device}, and {_gib(free)} are free. "
-            "Close other programs, take a smaller model, or say --quantize int8 or --device cpu."
+            f"The model needs {_gib(needed + _FOR_THE_WORK)} on {device}, and {_gib(free)} are free. {_ADVICE}"
         )
+
+
+@contextmanager
+def shortage_told(device: torch.device, weights: int | None = None) -> Iterator[None]:
+    """Put it in words if memory runs out nevertheless: others take some too, and a process may be held to a limit.
+
+    Args:
+        weights: bytes of a model that is being loaded.
+
+    Raises:
+        DeviceError: with what was needed.
+    """
+    try:
+        yield
+    except (MemoryError, RuntimeError, OSError) as error:
+        if not is_shortage(error):
+            raise
+        wanted = f"The weights of the model are {_gib(weights)}. " if weights else ""
+        raise DeviceError(
+            f"There is not enough memory on {device}: {str(error).partition(chr(10))[0]}. {wanted}{_ADVICE}"
+        ) from error
+
+
+def is_shortage(error: BaseException) -> bool:
+    """Tell whether memory has run out."""
+    return isinstance(error, MemoryError) or any(words in str(error).lower() for words in _OUT_OF_MEMORY)
 
 
 def release_free_memory() -> None:

@@ -11,6 +11,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from voxcli.errors import ModelError
+from voxcli.voxcpm.memory import is_shortage
 
 
 def find_weights(folder: Path, *names: str) -> Path | None:
@@ -44,6 +45,8 @@ def open_weights(path: Path) -> Iterator[Mapping[str, Tensor]]:
         else:
             yield _unpickled(path)
     except (SafetensorError, pickle.UnpicklingError, zipfile.BadZipFile, EOFError, OSError, RuntimeError) as error:
+        if is_shortage(error):
+            raise
         raise ModelError(f"{path} is damaged: {_first_line(error)}. Pull the model again.") from error
 
 
