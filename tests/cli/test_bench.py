@@ -111,6 +111,8 @@ def test_what_was_kept_can_be_compared_with_and_fails_when_it_got_worse(run: Run
         ("--no-stream",),
         ("--plot", "r.txt"),
         ("--json", "-", "--csv", "-"),
+        ("--json", "missing/r.json"),
+        ("--csv", "."),
         ("--save", "../x"),
         ("--fail-if", "nonsense"),
         ("--fail-if", "ttfb_p99>1s"),

@@ -134,6 +134,14 @@ class Settings:
     speed: float
     voice: str | None
     """Its name, or that of its clip."""
+    style: str | None = None
+    """In words."""
+    min_patches: int = 2
+    max_patches: int | None = None
+    retries: int = 0
+    """Of speech far too long for its text."""
+    normalize: bool = False
+    """Whether numbers are spelled out first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

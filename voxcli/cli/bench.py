@@ -107,6 +107,11 @@ def _settings(
         seed=sampling.seed or 0,
         speed=reading.speed,
         voice=who.voice or next((clip.name for clip in (who.ref_audio, who.prompt_audio) if clip), None),
+        style=who.instruct,
+        min_patches=sampling.min_len,
+        max_patches=sampling.max_len,
+        retries=sampling.retry_badcase,
+        normalize=reading.normalize,
     )
 
 

@@ -204,6 +204,14 @@ class ResultOptions:
         from voxcli.bench.gate import check_conditions
 
         check_conditions(self.conditions(), runs, compares=self.compare is not None)
+        for option, path in (
+            ("--json", self.json_file),
+            ("--markdown", self.markdown_file),
+            ("--csv", self.csv_file),
+            ("--plot", self.plot_file),
+        ):
+            if path and path != STDOUT and (path.is_dir() or not path.parent.is_dir()):
+                raise typer.BadParameter(f"{path} cannot be written: no file can be there.", param_hint=option)
         if (self.json_file, self.markdown_file, self.csv_file, self.plot_file).count(STDOUT) > 1:
             raise typer.BadParameter("Only one of them can be on standard output.", param_hint="--json")
         if self.plot_file == STDOUT:
