@@ -12,6 +12,9 @@ Done: TypeAlias = subprocess.CompletedProcess[bytes]
 Run: TypeAlias = Callable[..., Done]
 """Runs `voxcli` with arguments in an empty folder. `stdin` is bytes, `env` adds to the environment."""
 
+Here: TypeAlias = Callable[..., tuple[int, str]]
+"""Runs `voxcli` within this process; returns the exit code and what was said."""
+
 
 def said(done: Done) -> str:
     """Return what stands on standard error, without the frames and line breaks of a terminal."""

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.program import STRICT, Done, Run
+from tests.program import STRICT, Done, Here, Run
+from voxcli.cli import app
 
 
 @pytest.fixture
@@ -33,3 +34,18 @@ def run(tmp_path: Path, environment: dict[str, str]) -> Run:
         )
 
     return run_voxcli
+
+
+@pytest.fixture
+def here(
+    environment: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Here:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("VOXCLI_HOME", environment["VOXCLI_HOME"])
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def run_here(*arguments: str) -> tuple[int, str]:
+        code = app.run(arguments)
+        return code, " ".join(capsys.readouterr().err.replace("│", " ").split())
+
+    return run_here

@@ -1,59 +1,19 @@
-"""A server speaks in place of this machine: the options, the profiles and the exit codes."""
+"""A server speaks in place of this machine: the options and the exit codes."""
 
 import json
 import threading
-import wave
-from collections.abc import Callable
 from pathlib import Path
-from typing import TypeAlias
 
-import numpy as np
 import pytest
 
 from tests.clips import spoken_wav
-from tests.program import Run, said
+from tests.program import Here, Run, said
 from tests.remote.replay import Answer, Asked, Replay, Reply, missing, posts, replaying, streamed, whole
 from tests.remote.replay import said as document
-from tests.remote.sounds import GPT_SOVITS, VOXCLI, VOXCPM, tone, wav
+from tests.remote.sounds import GPT_SOVITS, SOUND, VOXCLI, VOXCPM, sound, spoken, tone, wav
 from voxcli.audio.format import AudioFormat
-from voxcli.cli import app
 from voxcli.cli.remote_options import PROTOCOLS, WIRE_FORMATS
 from voxcli.protocols.dialect import Dialect
-
-SOUND = tone()
-
-
-@pytest.fixture
-def settings(environment: dict[str, str]) -> Path:
-    return Path(environment["VOXCLI_HOME"]) / "voxcli.toml"
-
-
-Here: TypeAlias = Callable[..., tuple[int, str]]
-"""Runs `voxcli` within this process; returns the exit code and what was said."""
-
-
-@pytest.fixture
-def here(
-    environment: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Here:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("VOXCLI_HOME", environment["VOXCLI_HOME"])
-    monkeypatch.setenv("COLUMNS", "200")
-
-    def run_here(*arguments: str) -> tuple[int, str]:
-        code = app.run(arguments)
-        return code, " ".join(capsys.readouterr().err.replace("│", " ").split())
-
-    return run_here
-
-
-def sound(asked: Asked) -> Answer:
-    return streamed([wav(SOUND)])
-
-
-def spoken(path: Path) -> list[int]:
-    with wave.open(str(path)) as file:
-        return list(np.frombuffer(file.readframes(file.getnframes()), "<i2"))
 
 
 def test_every_dialect_can_be_named() -> None:
@@ -141,77 +101,6 @@ def test_a_server_without_voices_to_draw_is_not_given_one(run: Run) -> None:
     with replaying(reply) as server:
         assert run("say", "One. Two.", "-o", "x.wav", "--remote", server.url).returncode == 0
         assert ["prompt_text" in asked.fields for asked in server.of("POST")] == [False, False]
-
-
-def test_a_profile_brings_its_settings(run: Run, settings: Path) -> None:
-    with replaying(sound) as server:
-        settings.write_text(
-            'model = "voxcpm-2"\nspeed = 3.0\nvoice = "anna"\n'
-            f'[remote.box]\nurl = "{server.url}"\nprotocol = "openai"\nvoice = "nova"\nmodel = "tts-7"\nspeed = 2\n'
-        )
-        assert run("say", "Hello", "-o", "x.wav", "--remote", "box").returncode == 0
-        done = run("say", "Hello", "-o", "y.wav", "--remote", "box", "--voice", "echo", env={"VOXCLI_SPEED": "1.5"})
-        assert done.returncode == 0, said(done)
-        first, second = (asked.json for asked in server.asked)
-    assert (first["voice"], first["model"], first["speed"]) == ("nova", "tts-7", 2.0)
-    assert (second["voice"], second["model"], second["speed"]) == ("echo", "tts-7", 1.5)
-
-
-def test_a_model_in_the_settings_is_for_this_machine(run: Run, settings: Path) -> None:
-    with replaying(sound) as server:
-        settings.write_text('model = "voxcpm-2"\nthreads = 2\n')
-        done = run("say", "Hello", "-o", "x.wav", "--remote", server.url, "--protocol", "openai")
-        assert done.returncode == 0, said(done)
-        assert server.asked[0].json["model"] == "tts-1"
-
-
-def test_the_server_that_speaks_by_default_is_a_setting(run: Run, settings: Path, tmp_path: Path) -> None:
-    with replaying(posts(sound, VOXCLI)) as server:
-        for text in (
-            f'model = "voxcpm-2"\nremote = "{server.url}"',
-            f'[remote]\ndefault = "box"\n[remote.box]\nurl = "{server.url}"',
-        ):
-            settings.write_text(text)
-            assert run("say", "Hello", "-o", "x.wav", "--force").returncode == 0
-        assert len(server.of("POST")) == 2
-        assert run("say", "Hello", "-o", "here.wav", "--remote", "").returncode == 0
-        assert len(server.of("POST")) == 2
-    assert spoken(tmp_path / "x.wav") == SOUND.tolist() != spoken(tmp_path / "here.wav")
-
-
-def test_profiles_are_listed(run: Run, settings: Path, tmp_path: Path) -> None:
-    settings.write_text('[remote.box]\nurl = "box:7861"\nvoice = "anna"\n[remote.old]\nurl = "http://old/"\n')
-    (tmp_path / "voxcli.toml").write_text('[remote.old]\nurl = "https://new/v1"\n')
-    listed = json.loads(run("config", "profiles", "--json").stdout)
-    assert listed == [
-        {"name": "box", "url": "http://box:7861", "settings": {"voice": "anna"}, "origin": str(settings)},
-        {"name": "old", "url": "https://new/v1", "settings": {}, "origin": "voxcli.toml"},
-    ]
-    assert ["box", "http://box:7861", "voice", "anna"] in [
-        line.split()[:4] for line in run("config", "profiles").stdout.decode().splitlines()
-    ]
-
-
-@pytest.mark.parametrize(
-    ("content", "words"),
-    [
-        ('[remote.box]\nvoice = "x"', ["voxcli.toml", "remote.box", "url"]),
-        ('[remote.box]\nurl = "ftp://box"', ["voxcli.toml", "remote.box", "ftp"]),
-        ('[remote.box]\nurl = "box:1"\nvoise = "x"', ["remote.box", "'voise'", "Did you mean 'voice'"]),
-        ('[remote.box]\nurl = "box:1"\nremote = "y"', ["remote.box", "'remote'"]),
-        ('[remote.box]\nurl = "box:1"\nspeed = 99', ["remote.box", "'speed'"]),
-        ("remote = 7", ["voxcli.toml", "remote"]),
-        ("[remote]\nother = 7", ["voxcli.toml", "remote"]),
-        ('[remote.bux]\nurl = "box:1"', ["no profile 'box'", "Did you mean 'bux'", "[remote.box]"]),
-        ("", ["no profile 'box'", "http://box:7861"]),
-    ],
-)
-def test_a_wrong_profile_is_named(here: Here, tmp_path: Path, content: str, words: list[str]) -> None:
-    (tmp_path / "voxcli.toml").write_text(content)
-    code, answer = here("say", "hello", "-o", "x.wav", "--remote", "box")
-    assert code == (3 if "no profile 'box'" in words else 2)
-    for word in words:
-        assert word in answer
 
 
 @pytest.mark.parametrize(

@@ -3,9 +3,11 @@
 import io
 import wave
 from contextlib import closing
+from pathlib import Path
 
 import numpy as np
 
+from tests.remote.replay import Answer, Asked, streamed
 from voxcli.audio.chunk import Samples
 from voxcli.engines.remote.engine import RemoteEngine
 from voxcli.engines.remote.settings import RemoteSettings
@@ -46,3 +48,15 @@ def heard(engine: RemoteEngine, request: SynthesisRequest = HELLO) -> "np.ndarra
     with closing(engine), closing(engine.stream(request)) as chunks:
         pieces: list[Samples] = [chunk.samples for chunk in chunks]
     return np.round(np.concatenate(pieces) * 32768).astype(np.int16)
+
+
+SOUND = tone()
+
+
+def sound(asked: Asked) -> Answer:
+    return streamed([wav(SOUND)])
+
+
+def spoken(path: Path) -> list[int]:
+    with wave.open(str(path)) as file:
+        return list(np.frombuffer(file.readframes(file.getnframes()), "<i2"))

@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import fields
 from typing import Any
 
@@ -62,16 +63,14 @@ def start_cold(subject: str, arguments: Sequence[str], text: str) -> Cold:
         reader = threading.Thread(target=_read_events, args=(process, events), name="events", daemon=True)
         reader.start()
         assert process.stdout
-        try:
+        with ExitStack() as undo:
+            undo.callback(reader.join)
+            undo.callback(process.kill)  # does nothing to one that has ended
             first = process.stdout.read(1)
             sounded = time.perf_counter()
             while process.stdout.read(_READ_BYTES):
                 pass
-        except BaseException:
-            process.kill()
-            raise
-        finally:
-            reader.join()
+            process.wait()
     if not first or "loading" not in events or "done" not in events:
         said = events.get("error", (0.0, {}))[1].get("message", f"exit code {process.returncode}")
         raise ModelError(f"A fresh process could not speak: {said}")

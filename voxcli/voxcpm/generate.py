@@ -3,7 +3,7 @@
 import logging
 import threading
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TypeAlias
@@ -100,7 +100,7 @@ class Model:
             if len(patches) < PATCHES_PER_ID * ids:
                 break
             _log.warning("Seed %d said far too much: %d patches for %d ids", attempted.seed, len(patches), ids)
-        yield from self._decoded((patch for patch in patches), utterance)
+        yield from self._decoded(patches, utterance)
 
     @torch.inference_mode()
     def encode_clip(self, samples: Samples, *, pad_left: bool) -> AudioSegment:
@@ -187,7 +187,7 @@ class Model:
         with self._turn():
             self._backbone.advance(state, patch)
 
-    def _decoded(self, patches: Generator[Tensor], utterance: Utterance) -> Generator[Samples]:
+    def _decoded(self, patches: Iterable[Tensor], utterance: Utterance) -> Generator[Samples]:
         """Yield the samples of each patch. What a prompt ends with is heard first, and not yielded."""
         state = self._codec.new_decoder_state(1)
         context = self.config.context_patches

@@ -51,11 +51,10 @@ class RemoteEngine:
         self._settings = settings
         self._memory = Memory(settings.cache / "servers.json") if settings.cache else None
         self._transport = Transport(settings)
-        try:
+        with ExitStack() as undo:
+            undo.callback(self._transport.close)
             self.server = self._identified()
-        except BaseException:
-            self._transport.close()
-            raise
+            undo.pop_all()
         dialect = self.server.dialect
         self._base = versioned(settings.url) if dialect is Dialect.OPENAI else root_of(settings.url)
         self._lock = threading.Lock()

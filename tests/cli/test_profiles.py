@@ -1,0 +1,86 @@
+"""Servers with their settings, as a settings file names them."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.program import Here, Run, said
+from tests.remote.replay import posts, replaying
+from tests.remote.sounds import SOUND, VOXCLI, sound, spoken
+
+
+@pytest.fixture
+def settings(environment: dict[str, str]) -> Path:
+    return Path(environment["VOXCLI_HOME"]) / "voxcli.toml"
+
+
+def test_a_profile_brings_its_settings(run: Run, settings: Path) -> None:
+    with replaying(sound) as server:
+        settings.write_text(
+            'model = "voxcpm-2"\nspeed = 3.0\nvoice = "anna"\n'
+            f'[remote.box]\nurl = "{server.url}"\nprotocol = "openai"\nvoice = "nova"\nmodel = "tts-7"\nspeed = 2\n'
+        )
+        assert run("say", "Hello", "-o", "x.wav", "--remote", "box").returncode == 0
+        done = run("say", "Hello", "-o", "y.wav", "--remote", "box", "--voice", "echo", env={"VOXCLI_SPEED": "1.5"})
+        assert done.returncode == 0, said(done)
+        first, second = (asked.json for asked in server.asked)
+    assert (first["voice"], first["model"], first["speed"]) == ("nova", "tts-7", 2.0)
+    assert (second["voice"], second["model"], second["speed"]) == ("echo", "tts-7", 1.5)
+
+
+def test_a_model_in_the_settings_is_for_this_machine(run: Run, settings: Path) -> None:
+    with replaying(sound) as server:
+        settings.write_text('model = "voxcpm-2"\nthreads = 2\n')
+        done = run("say", "Hello", "-o", "x.wav", "--remote", server.url, "--protocol", "openai")
+        assert done.returncode == 0, said(done)
+        assert server.asked[0].json["model"] == "tts-1"
+
+
+def test_the_server_that_speaks_by_default_is_a_setting(run: Run, settings: Path, tmp_path: Path) -> None:
+    with replaying(posts(sound, VOXCLI)) as server:
+        for text in (
+            f'model = "voxcpm-2"\nremote = "{server.url}"',
+            f'[remote]\ndefault = "box"\n[remote.box]\nurl = "{server.url}"',
+        ):
+            settings.write_text(text)
+            assert run("say", "Hello", "-o", "x.wav", "--force").returncode == 0
+        assert len(server.of("POST")) == 2
+        assert run("say", "Hello", "-o", "here.wav", "--remote", "").returncode == 0
+        assert len(server.of("POST")) == 2
+    assert spoken(tmp_path / "x.wav") == SOUND.tolist() != spoken(tmp_path / "here.wav")
+
+
+def test_profiles_are_listed(run: Run, settings: Path, tmp_path: Path) -> None:
+    settings.write_text('[remote.box]\nurl = "box:7861"\nvoice = "anna"\n[remote.old]\nurl = "http://old/"\n')
+    (tmp_path / "voxcli.toml").write_text('[remote.old]\nurl = "https://new/v1"\n')
+    listed = json.loads(run("config", "profiles", "--json").stdout)
+    assert listed == [
+        {"name": "box", "url": "http://box:7861", "settings": {"voice": "anna"}, "origin": str(settings)},
+        {"name": "old", "url": "https://new/v1", "settings": {}, "origin": "voxcli.toml"},
+    ]
+    assert ["box", "http://box:7861", "voice", "anna"] in [
+        line.split()[:4] for line in run("config", "profiles").stdout.decode().splitlines()
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ('[remote.box]\nvoice = "x"', ["voxcli.toml", "remote.box", "url"]),
+        ('[remote.box]\nurl = "ftp://box"', ["voxcli.toml", "remote.box", "ftp"]),
+        ('[remote.box]\nurl = "box:1"\nvoise = "x"', ["remote.box", "'voise'", "Did you mean 'voice'"]),
+        ('[remote.box]\nurl = "box:1"\nremote = "y"', ["remote.box", "'remote'"]),
+        ('[remote.box]\nurl = "box:1"\nspeed = 99', ["remote.box", "'speed'"]),
+        ("remote = 7", ["voxcli.toml", "remote"]),
+        ("[remote]\nother = 7", ["voxcli.toml", "remote"]),
+        ('[remote.bux]\nurl = "box:1"', ["no profile 'box'", "Did you mean 'bux'", "[remote.box]"]),
+        ("", ["no profile 'box'", "http://box:7861"]),
+    ],
+)
+def test_a_wrong_profile_is_named(here: Here, tmp_path: Path, content: str, words: list[str]) -> None:
+    (tmp_path / "voxcli.toml").write_text(content)
+    code, answer = here("say", "hello", "-o", "x.wav", "--remote", "box")
+    assert code == (3 if "no profile 'box'" in words else 2)
+    for word in words:
+        assert word in answer
