@@ -138,6 +138,14 @@ class Steady(Moody):
     draws_voices = False
 
 
+class Reticent(Moody):
+    """A server that tells only with its first sound that it has one voice for all."""
+
+    def stream(self, request: SynthesisRequest) -> Speech:
+        self.draws_voices = False
+        yield from super().stream(request)
+
+
 def said_by(engine: Moody, *texts: str, voice: Voice | None = None, speed: float = 1.0) -> list[Voice]:
     steady = SteadyVoice(engine)
     for text in texts:
@@ -193,3 +201,12 @@ def test_a_voice_is_carried_on_at_its_own_pace() -> None:
     heard = [sum(chunk.seconds for chunk in steady.stream(request)) for request in requests]
     assert heard == [pytest.approx(2.0, abs=0.1), pytest.approx(2.5, abs=0.1)]
     assert prompt_of(engine.requests[1].voice) == ("four", 4.0)
+
+
+def test_who_turns_out_to_draw_no_voices_has_none_to_keep() -> None:
+    engine = Reticent()
+    steady = SteadyVoice(engine)
+    for text in ("One.", "Two."):
+        list(steady.stream(SynthesisRequest(text=text)))
+    assert steady.drawn is None
+    assert [request.voice for request in engine.requests] == [Voice(), Voice()]

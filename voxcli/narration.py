@@ -105,7 +105,8 @@ class SteadyVoice:
                 if not known:
                     self._heard.append(chunk)
                 yield chunk
-        if not known:
+        # Of a server this is known only once it has spoken.
+        if not known and self._engine.draws_voices:
             self._said.append(request.text)
             self.drawn = self._new_anchor()
 
