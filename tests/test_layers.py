@@ -47,6 +47,7 @@ DOORS = {
     "sinks/__init__.py",
     "sinks/devices.py",
     "text/parts.py",
+    "voxcpm/fused.py",
 }
 """Outside the command line, only these import inside functions: they load what a user asked for and nothing else."""
 

@@ -1,0 +1,209 @@
+"""The law of every kernel: it is its twin of torch's own operations. Without a GPU, Triton's interpreter runs them."""
+
+import inspect
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from voxcli.voxcpm import fused
+from voxcli.voxcpm.config import RopeConfig
+from voxcli.voxcpm.transformer import rotary_table
+
+ON_GPU = torch.cuda.is_available()
+DEVICE = torch.device("cuda" if ON_GPU else "cpu")
+# The interpreter cuts bfloat16 off where it should be rounded, and cannot multiply matrices of it.
+HALVES = [torch.float16, torch.bfloat16] if ON_GPU else [torch.float16]
+DTYPES = [torch.float32, *HALVES]
+NAN = float("nan")
+
+
+def choose_interpreter(patch: pytest.MonkeyPatch) -> None:
+    """Triton reads this when kernels are defined, and some of its own are when the first one runs."""
+    if not ON_GPU:
+        patch.setenv("TRITON_INTERPRET", "1")
+
+
+with pytest.MonkeyPatch.context() as patch:
+    choose_interpreter(patch)
+    pytest.importorskip("triton", reason="Triton is not installed: it is not made for this system")
+    from voxcli.voxcpm import triton_attention, triton_past, triton_rows
+
+KERNELS = vars(triton_attention) | vars(triton_past) | vars(triton_rows)
+PLAIN = {name: value.__wrapped__ for name, value in vars(fused).items() if hasattr(value, "__wrapped__")}
+OPERATIONS = {name: plain for name, plain in PLAIN.items() if name in KERNELS}
+
+
+@pytest.fixture(autouse=True)
+def _interpreter(monkeypatch: pytest.MonkeyPatch) -> None:
+    choose_interpreter(monkeypatch)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_comes_zeroed() -> Iterator[None]:
+    """Fill memory that is asked for with NaN."""
+    torch.use_deterministic_algorithms(True)
+    yield
+    torch.use_deterministic_algorithms(False)
+
+
+def drawn(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(sum(shape))).to(dtype)
+
+
+def by_kernel(operation: Callable[..., Any], *given: Any) -> Any:
+    """Run its kernel, with copies of what is given where kernels run."""
+    there = [value.to(DEVICE, copy=True) if isinstance(value, Tensor) else value for value in given]
+    return KERNELS[operation.__name__](*there)
+
+
+def check_close(got: Tensor, expected: Tensor, *, exactly: bool = False) -> None:
+    """exactly: but for few numbers, which fall to the other side when they are rounded."""
+    got = got.cpu()
+    if exactly and got.dtype in HALVES:
+        assert (got != expected).float().mean() < 0.02
+    step = torch.finfo(got.dtype).eps
+    torch.testing.assert_close(got, expected, rtol=10 * step, atol=10 * step)
+
+
+def table(width: int, positions: int) -> Tensor:
+    factors = tuple(1 + 0.3 * pair for pair in range(width // 2))
+    return rotary_table(RopeConfig(10000.0, factors, 1.19, positions), width, positions)
+
+
+def test_every_kernel_is_called_as_its_twin_is() -> None:
+    assert len(OPERATIONS) == 9
+    for name, plain in OPERATIONS.items():
+        assert inspect.signature(KERNELS[name]) == inspect.signature(plain)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("width", [7, 100, 1024])
+def test_rms_norm(dtype: torch.dtype, width: int) -> None:
+    x, weight = drawn(2, 3, width, dtype=dtype), drawn(width, dtype=dtype)
+    check_close(by_kernel(fused.rms_norm, x, weight, 1e-5), fused.rms_norm(x, weight, 1e-5), exactly=True)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("scale", [1.0, 0.25])
+def test_added_norm(dtype: torch.dtype, scale: float) -> None:
+    given = drawn(2, 3, 100, dtype=dtype), drawn(2, 5, 100, dtype=dtype)[:, :3], scale, drawn(100, dtype=dtype), 1e-5
+    for got, expected in zip(by_kernel(fused.added_norm, *given), fused.added_norm(*given), strict=True):
+        check_close(got, expected, exactly=True)
+
+
+@pytest.mark.filterwarnings("ignore:overflow encountered in exp")  # What is divided by infinity is zero, as it should.
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("width", [5, 1030])
+def test_gated(dtype: torch.dtype, width: int) -> None:
+    gate_up = 3 * drawn(2, 3, 2 * width, dtype=dtype)
+    gate_up[0, 0, :2] = torch.tensor([-500, 500])
+    check_close(by_kernel(fused.gated, gate_up), fused.gated(gate_up), exactly=True)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("count", "heads", "width"), [(1, 4, 16), (5, 2, 128), (9, 4, 64), (11, 6, 20), (16, 2, 64)])
+def test_attend_all(dtype: torch.dtype, count: int, heads: int, width: int) -> None:
+    qkv, rotary = drawn(2, count, heads + 4, width, dtype=dtype), table(width, 20)
+    for given in ((qkv, rotary[:, :count], heads), (qkv, None, heads)):
+        check_close(by_kernel(fused.attend_all, *given), fused.attend_all(*given))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("rotary", [table(64, 80), None], ids=["rotary", "no rotary"])
+def test_keep_newest(dtype: torch.dtype, rotary: Tensor | None) -> None:
+    qkv, lengths = drawn(3, 1, 8, 64, dtype=dtype), torch.tensor([0, 64, 79, 99])
+    keys = torch.full((4, 2, 80, 64), NAN, dtype=dtype)
+    values = torch.full((4, 80, 2, 64), NAN, dtype=dtype).transpose(1, 2)
+    there = keys.to(DEVICE, copy=True), values.to(DEVICE, copy=True)
+    turning = None if rotary is None else rotary.to(DEVICE)
+    queries = KERNELS["keep_newest"](qkv.to(DEVICE), turning, lengths.to(DEVICE), *there, 4)
+    check_close(queries, fused.keep_newest(qkv, rotary, lengths, keys, values, 4), exactly=True)
+    for got, expected in zip(there, (keys, values), strict=True):
+        torch.testing.assert_close(got.cpu(), expected, equal_nan=True)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(
+    ("heads", "kv_heads", "width", "lengths"),
+    [
+        (8, 2, 64, [500]),
+        (4, 2, 16, [0, 63, 64]),
+        (6, 2, 128, [1]),
+        (3, 1, 20, [2100]),
+        (32, 16, 16, [0, 1, 2, 3, 4, 5, 6, 70]),
+    ],
+    ids=["many parts", "some parts", "one position", "parts of several blocks", "no parts"],
+)
+def test_attend_past(dtype: torch.dtype, heads: int, kv_heads: int, width: int, lengths: list[int]) -> None:
+    rows, longest = len(lengths), max(lengths) + 70
+    keys, values = drawn(2, rows + 1, kv_heads, longest, width, dtype=dtype)
+    values = values.transpose(1, 2).contiguous().transpose(1, 2)
+    queries, newest = drawn(rows, heads, width, dtype=dtype), torch.tensor([*lengths, 7])
+    expected = fused.attend_past(queries, keys, values, newest)
+    for kept in (keys, values):
+        kept[rows:] = NAN
+        for row, length in enumerate(lengths):
+            kept[row, :, length + 1 :] = NAN
+    check_close(by_kernel(fused.attend_past, queries, keys, values, newest), expected)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_euler_step(dtype: torch.dtype) -> None:
+    x, both, span = drawn(3, 4, 15, dtype=dtype), drawn(6, 4, 15, dtype=dtype), drawn(3, dtype=dtype)
+    given = x, both, span, torch.tensor([1.0, 2.0, 3.3])
+    check_close(by_kernel(fused.euler_step, *given), fused.euler_step(*given), exactly=True)
+
+
+def test_snake() -> None:
+    x, alpha = 10 * drawn(2, 70, 24), 5 * drawn(24)
+    x[0, 0] = 1000
+    given = x, alpha, (alpha + 1e-9).reciprocal()
+    torch.testing.assert_close(by_kernel(fused.snake, *given).cpu(), fused.snake(*given), rtol=1e-5, atol=2e-4)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_rows_to_fp8(dtype: torch.dtype) -> None:
+    x = drawn(5, 100, dtype=dtype) * torch.logspace(-3, 3, 5, dtype=dtype)[:, None]
+    x[2] = 0
+    (levels, scales), (expected, expected_scales) = by_kernel(fused.rows_to_fp8, x), fused.rows_to_fp8(x)
+    assert torch.equal(scales.cpu(), expected_scales)
+    if ON_GPU:  # The interpreter loses what is carried over from the mantissa.
+        assert torch.equal(levels.cpu().view(torch.uint8), expected.view(torch.uint8))
+
+
+def test_in_8_bits_numbers_that_fit_are_kept() -> None:
+    bits = torch.arange(256, dtype=torch.int32).to(torch.uint8)
+    fitting = bits.view(torch.float8_e4m3fn).float()[(bits & 127) != 127].expand(3, -1) * torch.tensor(
+        [[0.125], [1], [4]]
+    )
+    levels, scales = by_kernel(fused.rows_to_fp8, fitting)
+    assert torch.equal(levels.cpu().float() * scales.cpu(), fitting)
+
+
+@pytest.mark.cuda
+@pytest.mark.skipif(not ON_GPU, reason="there is no CUDA device")
+def test_a_graph_of_kernels_goes_on_from_where_the_streams_are() -> None:
+    rotary = table(64, 200).to(DEVICE)
+    qkv, lengths = drawn(2, 1, 8, 64).to(DEVICE), torch.tensor([3, 70], device=DEVICE)
+    kept = drawn(2, 2, 2, 200, 64).to(DEVICE)
+
+    def step() -> Tensor:
+        return fused.attend_past(fused.keep_newest(qkv, rotary, lengths, *kept, 4), *kept, lengths)
+
+    expected = []
+    before = kept.clone()
+    for _ in range(3):
+        expected.append(step())
+        lengths += 1
+    lengths -= 3
+    kept.copy_(before)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        heard = step()
+    for one in expected:
+        graph.replay()
+        assert torch.equal(heard, one)
+        lengths += 1
