@@ -3,8 +3,14 @@
 from typing import Any
 
 import numpy as np
+import torch
+from torch import Tensor
 
-from voxcli.voxcpm.generate import Model, Samples, Utterance
+from voxcli.voxcpm.backbone import Batch
+from voxcli.voxcpm.generate import Model, Utterance
+from voxcli.voxcpm.sequence import build_sequence
+from voxcli.voxcpm.stream import Samples
+from voxcli.voxcpm.tokenizer import on_one_line
 
 TEXT = "你好世界 hello there"
 
@@ -17,3 +23,36 @@ def utterance(**changes: Any) -> Utterance:
 
 def samples_of(model: Model, said: Utterance | None = None) -> Samples:
     return np.concatenate(list(model.stream(said or utterance())))
+
+
+def patches_of(model: Model, said: Utterance) -> Tensor:
+    """Make the patches of an utterance by hand, alone and without a runner: (max_patches, P, D)."""
+    backbone, config = model._backbone, model.config
+    ids = model._tokenizer.ids(said.transcript + on_one_line(said.text))
+    noise = torch.Generator().manual_seed(said.seed)
+    made: list[Tensor] = []
+    with torch.inference_mode():
+        state = backbone.prefill(build_sequence(ids, said.prompt, said.reference))
+        solver = backbone.new_solver(said.steps, said.guidance)
+        for _ in range(said.max_patches or 0):
+            batch = Batch.of([state])
+            if made:
+                backbone.advance(batch, made[-1])
+                batch.part([state])
+            drawn = torch.randn((1, config.latent_dim, config.patch_size), generator=noise).transpose(1, 2)
+            made.append(backbone.next_patches(batch, drawn, solver))
+    return torch.cat(made)
+
+
+def decoded(model: Model, patches: Tensor) -> Samples:
+    """Decode patches in one go."""
+    latents = patches.float().flatten(0, 1).T.unsqueeze(0)
+    samples: Samples = model._codec.decode(latents, model._codec.new_decoder_state(1))[0].numpy()
+    return samples
+
+
+def clip(model: Model, seconds: float, seed: int = 1) -> Samples:
+    """Noise, at the rate that the model hears."""
+    count = round(seconds * model.config.codec.input_rate)
+    noise: Samples = np.random.default_rng(seed).normal(0, 0.1, count).astype(np.float32)
+    return noise

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from voxcli.voxcpm.flow import TimeGrid, guided, new_time_grid, solve_euler
+from voxcli.voxcpm.flow import TimeGrid, new_time_grid, solve_euler
+from voxcli.voxcpm.fused import euler_step
 
 CPU = torch.device("cpu")
 
@@ -31,12 +32,35 @@ def test_at_first_nothing_moves_so_ten_steps_are_nine_evaluations(steps: int) ->
     assert len(grid_of(steps).times) == steps - max(1, math.floor((steps + 1) * 0.04))
 
 
+def guided(positive: Tensor, negative: Tensor, guidance: float) -> Tensor:
+    """Return where a step leads from the origin, the other way round."""
+    rows = len(positive)
+    led = euler_step(
+        torch.zeros_like(positive), torch.cat((positive, negative)), torch.ones(rows), torch.full((rows,), guidance)
+    )
+    return -led
+
+
 def test_a_steady_flow_is_followed_exactly() -> None:
     grid = grid_of(10)
-    noise = torch.randn(1, 4, 16)
-    direction = torch.randn(1, 4, 16)
-    arrived = solve_euler(lambda x, number: (direction, direction), noise, grid, 1.0)
+    noise, direction = torch.randn(2, 4, 16), torch.randn(2, 4, 16)
+    spans = grid.spans.unsqueeze(1).expand(-1, 2)
+    arrived = solve_euler(lambda x, number: torch.cat((direction, direction)), noise, spans, torch.ones(2))
     torch.testing.assert_close(arrived, noise - grid.times[0] * direction, atol=1e-5, rtol=1e-5)
+
+
+def test_a_row_that_needs_fewer_evaluations_stands_still_in_the_last_ones() -> None:
+    few, many = grid_of(4).spans, grid_of(10).spans
+    noise = torch.randn(2, 4, 16)
+
+    def field(x: Tensor, number: int) -> Tensor:
+        return torch.cat((x.sin() * (number + 1), x.cos()))
+
+    spans = torch.stack((torch.cat((few, torch.zeros(len(many) - len(few)))), many), 1)
+    together = solve_euler(field, noise, spans, torch.tensor([2.0, 1.5]))
+    for row, (own, guidance) in enumerate(((few, 2.0), (many, 1.5))):
+        alone = solve_euler(field, noise[row : row + 1], own.unsqueeze(1), torch.tensor([guidance]))
+        torch.testing.assert_close(together[row : row + 1], alone)
 
 
 def test_with_a_guidance_of_one_the_guides_alone_lead() -> None:

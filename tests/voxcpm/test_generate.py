@@ -1,26 +1,17 @@
 """The laws of a model that speaks."""
 
-import gc
 import itertools
-import threading
-import weakref
 from collections.abc import Callable
 
 import numpy as np
 import pytest
 import torch
 
-from tests.voxcpm.speech import samples_of, utterance
+from tests.voxcpm.speech import clip, decoded, patches_of, samples_of, utterance
 from voxcli.errors import RequestError
-from voxcli.voxcpm.generate import Model, Samples
-from voxcli.voxcpm.kv_cache import KVCache
+from voxcli.voxcpm.generate import Model
 
 Models = Callable[[str], Model]
-
-
-def clip(model: Model, seconds: float, seed: int = 1) -> Samples:
-    count = round(seconds * model.config.codec.input_rate)
-    return np.random.default_rng(seed).normal(0, 0.1, count).astype(np.float32)
 
 
 def test_the_same_seed_is_the_same_sound_and_another_is_not(models: Models, family: str) -> None:
@@ -39,56 +30,8 @@ def test_each_chunk_is_one_patch_but_the_first_frame_comes_alone(models: Models,
 
 
 def test_chunks_joined_are_one_long_decode(models: Models, family: str) -> None:
-    model = models(family)
-    patches = torch.cat(list(model._patches(utterance())))
-    whole = model._decode(patches, model._codec.new_decoder_state(1))
-    np.testing.assert_allclose(samples_of(model), whole, atol=1e-5)
-
-
-def test_two_streams_in_turns_are_two_alone(models: Models, family: str) -> None:
-    model = models(family)
-    one, two = utterance(seed=1), utterance(seed=2, text="再见", steps=6)
-    alone = [samples_of(model, said) for said in (one, two)]
-    turns = list(itertools.zip_longest(model.stream(one), model.stream(two)))
-    for column, expected in zip(zip(*turns, strict=True), alone, strict=True):
-        np.testing.assert_array_equal(np.concatenate([chunk for chunk in column if chunk is not None]), expected)
-
-
-def test_streams_on_several_threads_are_streams_alone(models: Models) -> None:
-    model = models("voxcpm-2")
-    spoken: dict[int, Samples] = {}
-
-    def speak(seed: int) -> None:
-        spoken[seed] = samples_of(model, utterance(seed=seed))
-
-    threads = [threading.Thread(target=speak, args=(seed,)) for seed in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    for seed in range(4):
-        np.testing.assert_array_equal(spoken[seed], samples_of(model, utterance(seed=seed)))
-
-
-def test_closing_a_stream_frees_what_it_remembers(models: Models) -> None:
-    stream = models("voxcpm-1.5").stream(utterance(max_patches=50, min_patches=50))
-    next(stream)
-    caches = [weakref.ref(thing) for thing in gc.get_objects() if type(thing) is KVCache]
-    assert any(cache() for cache in caches)
-    stream.close()
-    gc.collect()
-    assert not any(cache() for cache in caches)
-
-
-def test_the_first_chunk_needs_no_more_than_one_patch(models: Models) -> None:
-    model = models("voxcpm-1.5")
-    made = 0
-    for length in (4, 40):
-        stream = model.stream(utterance(min_patches=length, max_patches=length))
-        first = next(stream)
-        stream.close()
-        made += len(first)
-    assert made == 2 * model.config.codec.output_hop
+    model, said = models(family), utterance(min_patches=4)
+    np.testing.assert_allclose(samples_of(model, said), decoded(model, patches_of(model, said)), atol=1e-5)
 
 
 def test_a_prompt_and_a_reference_change_the_voice(models: Models) -> None:
@@ -121,11 +64,10 @@ def test_clips_are_padded_to_whole_patches_on_the_side_asked_for(models: Models,
 def test_a_continuation_is_heard_from_its_prompt_on(models: Models, family: str) -> None:
     model = models(family)
     prompt = model.encode_clip(clip(model, 1.0), pad_left=True)
-    said = utterance(transcript="是的", prompt=prompt)
-    patches = torch.cat([prompt.patches[-model.config.context_patches :], *model._patches(said)])
-    whole = model._decode(patches, model._codec.new_decoder_state(1))
-    context = model.config.context_patches * model.config.patch_samples
-    np.testing.assert_allclose(samples_of(model, said), whole[context:], atol=1e-5)
+    said = utterance(transcript="是的", prompt=prompt, min_patches=4)
+    context = model.config.context_patches
+    whole = decoded(model, torch.cat((prompt.patches[-context:], patches_of(model, said))))
+    np.testing.assert_allclose(samples_of(model, said), whole[context * model.config.patch_samples :], atol=1e-5)
 
 
 def test_a_reference_that_was_read_before_gives_the_same_sound(models: Models) -> None:

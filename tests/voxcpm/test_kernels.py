@@ -2,14 +2,21 @@
 
 import inspect
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
-from voxcli.voxcpm import fused
+from tests.voxcpm.speech import samples_of, utterance
+from voxcli.voxcpm import causal, flow, fused, kv_cache, transformer
 from voxcli.voxcpm.config import RopeConfig
+from voxcli.voxcpm.generate import Model
+from voxcli.voxcpm.graph_runner import GraphRunner
+from voxcli.voxcpm.loading import load_model
+from voxcli.voxcpm.placement import Placement
 from voxcli.voxcpm.transformer import rotary_table
 
 ON_GPU = torch.cuda.is_available()
@@ -207,3 +214,22 @@ def test_a_graph_of_kernels_goes_on_from_where_the_streams_are() -> None:
         graph.replay()
         assert torch.equal(heard, one)
         lengths += 1
+
+
+def test_a_whole_model_by_kernels_is_the_plain_one(
+    checkpoints: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, said = checkpoints("voxcpm-2"), utterance(steps=2, min_patches=2, max_patches=2)
+    here = load_model(folder, Placement(torch.device("cpu"), torch.float32), threads=1)
+    expected = samples_of(here, said)
+    if ON_GPU:
+        with_kernels = load_model(folder, Placement(DEVICE, torch.float32), slots=1)
+    else:
+        for module in (transformer, kv_cache, flow, causal):
+            for name in OPERATIONS.keys() & vars(module).keys():
+                monkeypatch.setattr(module, name, KERNELS[name])
+        runner = GraphRunner(here._backbone, here._codec, 1, lazy=True)
+        with_kernels = Model(here.config, here._tokenizer, here._backbone, here._codec, runner, 1)
+    np.testing.assert_allclose(samples_of(with_kernels, said), expected, atol=1e-4)
+    with_kernels.close()
+    here.close()

@@ -11,8 +11,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from voxcli.voxcpm.config import RopeConfig, StackConfig
+from voxcli.voxcpm.fused import rotated, unmasked
 from voxcli.voxcpm.kv_cache import KVCache
-from voxcli.voxcpm.transformer import Stack, rotary_table, rotated
+from voxcli.voxcpm.transformer import Stack, rotary_table
 
 ROPE = RopeConfig(theta=10000.0, factors=tuple(1 + 0.3 * pair for pair in range(8)), scale=1.19, max_positions=512)
 CONFIG = StackConfig(
@@ -82,10 +83,8 @@ def test_without_rotary_embedding_the_order_of_the_past_is_not_heard() -> None:
 
 def test_attention_is_what_torch_calls_grouped_query_attention() -> None:
     queries, keys, values = torch.randn(2, 6, 5, 16), torch.randn(2, 2, 7, 16), torch.randn(2, 2, 7, 16)
-    from voxcli.voxcpm.transformer import _unmasked
-
     expected = functional.scaled_dot_product_attention(queries, keys, values, enable_gqa=True)
-    torch.testing.assert_close(_unmasked(queries, keys, values), expected)
+    torch.testing.assert_close(unmasked(queries, keys, values), expected)
 
 
 @settings(deadline=None, max_examples=20)

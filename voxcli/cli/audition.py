@@ -53,7 +53,7 @@ def hold(audition: Audition, announce: Callable[[str], None], check: Callable[[]
     others = [target for target in audition.targets if not isinstance(target, ToSpeaker)]
     with ExitStack() as stack:
         kept = [stack.enter_context(open_sink(others))] if others else []
-        engine = stack.enter_context(closing(audition.engine.open()))
+        engine = stack.enter_context(closing(audition.engine.open(slots=1)))
         for name, voice in audition.voices:
             announce(name)
             # A loudspeaker of its own for each, which has played to the end before the next name is announced.

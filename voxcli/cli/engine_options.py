@@ -82,8 +82,8 @@ Quantize = Annotated[
     str | None,
     options.setting(
         "--quantize",
-        metavar="int8",
-        help="Faster, a little less exact.",
+        metavar="int8|fp8",
+        help="Faster, less exact: int8 on a CPU, fp8 on an NVIDIA GPU.",
         callback=only_here,
         rich_help_panel=_RUNNING,
     ),
@@ -95,6 +95,15 @@ Threads = Annotated[
         min=1,
         max=1024,
         help="Of the CPU. Default: what it can spare.",
+        callback=only_here,
+        rich_help_panel=_RUNNING,
+    ),
+]
+LazyGraphs = Annotated[
+    bool,
+    options.setting(
+        "--lazy-graphs/--no-lazy-graphs",
+        help="On an NVIDIA GPU: ready sooner, first sounds later.",
         callback=only_here,
         rich_help_panel=_RUNNING,
     ),
@@ -144,6 +153,7 @@ class EngineOptions(RemoteOptions):
     dtype: Dtype = "auto"
     quantize: Quantize = None
     threads: Threads = None
+    lazy_graphs: LazyGraphs = False
     lora: LoraFolder = None
 
     def name(self) -> str:
@@ -153,8 +163,8 @@ class EngineOptions(RemoteOptions):
 
         return self.remote or self.model or best_model(model_library())
 
-    def open(self) -> "Engine":
-        """Make it ready. The caller closes what it gets."""
+    def open(self, slots: int | None = None) -> "Engine":
+        """Make it ready for so many streams at once, else as many as it can. The caller closes what it gets."""
         from voxcli.cli.settings import model_library
         from voxcli.engines import open_engine
         from voxcli.voxcpm.threads import wait_asleep
@@ -162,9 +172,9 @@ class EngineOptions(RemoteOptions):
         if self.remote:
             return open_engine(remote=self.server(self.model))
         wait_asleep(os.environ)  # which counts only before torch is loaded
-        return open_engine(self.model, models=model_library(), settings=self._settings())
+        return open_engine(self.model, models=model_library(), settings=self._settings(slots))
 
-    def _settings(self) -> "LocalSettings":
+    def _settings(self, slots: int | None) -> "LocalSettings":
         from voxcli.cli.settings import find_user_places
         from voxcli.engines.settings import LocalSettings
 
@@ -173,6 +183,8 @@ class EngineOptions(RemoteOptions):
             dtype=self.dtype,
             quantize=self.quantize,
             threads=self.threads,
+            slots=slots,
+            lazy_graphs=self.lazy_graphs,
             lora=self.lora,
             clips=find_user_places().cache / "clips",
         )

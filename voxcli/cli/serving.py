@@ -65,7 +65,7 @@ def new_service(settings: ServerSettings, engine: EngineOptions) -> Service:
         models = ModelLife(name, engine.open, settings, samples=False)
         return Service(settings, voices, models, knows_voice=_knows_builtin_voice)
     model_library().load(name)
-    return Service(settings, voices, ModelLife(Path(name).name, engine.open, settings))
+    return Service(settings, voices, ModelLife(Path(name).name, partial(engine.open, settings.slots), settings))
 
 
 def _knows_builtin_voice(name: str) -> bool:

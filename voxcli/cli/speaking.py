@@ -75,7 +75,7 @@ def speak(job: Job, words: Words, report: Report, check: Callable[[], None]) -> 
     report.loading(model)
     started, stopwatch = time.perf_counter(), Stopwatch()
     # The sink first: a file that may not be written is better known before a model is loaded.
-    with open_sink(job.targets) as sink, closing(job.engine.open()) as engine:
+    with open_sink(job.targets) as sink, closing(job.engine.open(slots=1)) as engine:
         _log.debug("ready after %.0f ms", 1000 * (time.perf_counter() - started))
         voice = SteadyVoice(engine)
 

@@ -17,6 +17,7 @@ from voxcli.voxcpm.generate import Utterance
 from voxcli.voxcpm.loading import load_model
 from voxcli.voxcpm.memory import gpu_memory
 from voxcli.voxcpm.placement import Precision, choose_placement
+from voxcli.voxcpm.quantize import INT8
 from voxcli.voxcpm.resampling import sinc_resampled
 from voxcli.voxcpm.sequence import AudioSegment
 
@@ -28,9 +29,8 @@ _LANGUAGES = {
 
 
 class LocalEngine:
-    """A VoxCPM model as an `Engine`. Its streams take turns, one patch at a time."""
+    """A VoxCPM model as an `Engine`. Its streams make each step together."""
 
-    slots = 4
     draws_voices = True
 
     def __init__(self, folder: Path, settings: LocalSettings) -> None:
@@ -40,12 +40,19 @@ class LocalEngine:
             ModelError: it is damaged, or something else.
             DeviceError: the device is not there, or too small.
         """
-        # Eight bits multiply faster, and more exactly, where all between the products is float32.
-        dtype = Precision.FLOAT32 if settings.quantize and settings.dtype == AUTO else settings.dtype
+        # On a CPU eight bits multiply faster, and more exactly, where all between the products is float32.
+        dtype = Precision.FLOAT32 if settings.quantize == INT8 and settings.dtype == AUTO else settings.dtype
         placement = self.placement = choose_placement(settings.device, dtype)
         self._model = load_model(
-            folder, placement, quantize=settings.quantize, threads=settings.threads, lora=settings.lora
+            folder,
+            placement,
+            quantize=settings.quantize,
+            threads=settings.threads,
+            lora=settings.lora,
+            slots=settings.slots,
+            lazy_graphs=settings.lazy_graphs,
         )
+        self.slots = self._model.slots
         self._name = folder.name
         # What a fine-tuned model makes of a clip counts until it is tuned again, which no name tells.
         kept = None if settings.lora else settings.clips
@@ -71,6 +78,7 @@ class LocalEngine:
     def close(self) -> None:
         """Give the memory back. Streams that still run keep it until they end."""
         self._clips.clear()
+        self._model.close()
         del self._model
 
     def _spoken(self, utterance: Utterance, retries: int) -> Speech:

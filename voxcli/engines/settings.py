@@ -15,9 +15,13 @@ class LocalSettings:
     dtype: str = AUTO
     """auto, float32, bfloat16 or float16."""
     quantize: str | None = None
-    """int8 keeps the large matrices in 8 bits."""
+    """int8, on a CPU, or fp8, on an NVIDIA GPU: most of the large matrices in 8 bits."""
     threads: int | None = None
     """Of the CPU; None takes what the machine can spare."""
+    slots: int | None = None
+    """Streams at once; None takes what there is memory for."""
+    lazy_graphs: bool = False
+    """Record CUDA graphs when they are first used: ready sooner, and the first sounds come later."""
     lora: Path | None = None
     """A folder with a fine-tuned difference to the model."""
     clips: Path | None = None

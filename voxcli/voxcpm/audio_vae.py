@@ -76,11 +76,15 @@ class AudioVAE(nn.Module):
     @torch.no_grad()
     def encode(self, samples: Tensor) -> Tensor:
         """Turn samples at the input rate, (B, n), into latents, (B, D, frames). Silence fills up the last frame."""
+        return torch.cat(list(self.encoded(samples)), dim=2)
+
+    def encoded(self, samples: Tensor) -> Iterator[Tensor]:
+        """Yield what `encode` returns a second at a time. The work is done as it is asked for."""
         hop = self.config.input_hop
         filled = functional.pad(samples.float(), (0, -samples.size(1) % hop)).unsqueeze(2)
         histories = new_histories(self.encoder, samples.size(0), self._device)
-        pieces = torch.split(filled, _FRAMES_AT_ONCE * hop, dim=1)
-        return torch.cat([self.encoder(piece, iter(histories)) for piece in pieces], dim=1).transpose(1, 2)
+        for piece in torch.split(filled, _FRAMES_AT_ONCE * hop, dim=1):
+            yield self.encoder(piece, iter(histories)).transpose(1, 2)
 
     def new_decoder_state(self, batch: int) -> DecoderState:
         """Return the state of streams that have not begun."""

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from voxcli.voxcpm.config import Architecture, ModelConfig
-from voxcli.voxcpm.flow import TimeGrid, new_time_grid, solve_euler
-from voxcli.voxcpm.kv_cache import KVCache
+from voxcli.voxcpm.flow import new_time_grid, solve_euler
+from voxcli.voxcpm.kv_cache import JoinedCaches, KVCache, Memory
 from voxcli.voxcpm.linear import Linear
 from voxcli.voxcpm.local_dit import Condition, LocalDiT
 from voxcli.voxcpm.local_encoder import LocalEncoder
@@ -38,14 +38,51 @@ class StreamState:
         return self.base_cache.length
 
 
+@dataclass(slots=True, eq=False)
+class Batch:
+    """Where streams stand that make one step together: as `StreamState`, with B rows."""
+
+    base_memory: Memory
+    residual_memory: Memory
+    base: Tensor
+    residual: Tensor
+    previous: Tensor
+
+    @classmethod
+    def of(cls, states: list[StreamState]) -> "Batch":
+        return cls(
+            JoinedCaches(state.base_cache for state in states),
+            JoinedCaches(state.residual_cache for state in states),
+            torch.cat([state.base for state in states]),
+            torch.cat([state.residual for state in states]),
+            torch.cat([state.previous for state in states]),
+        )
+
+    def part(self, states: list[StreamState]) -> None:
+        """Let each stream know where it stands now. Their caches do so already."""
+        for row, state in enumerate(states):
+            mine = slice(row, row + 1)
+            state.base, state.residual, state.previous = self.base[mine], self.residual[mine], self.previous[mine]
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Solver:
-    """How the flow is solved: a grid of times, and what the local DiT makes of them."""
+    """How the flow of B rows is solved: when it is evaluated, how far that carries, how much the guides count."""
 
-    grid: TimeGrid
     times: Tensor
-    """(evaluations, hidden)."""
-    guidance: float
+    """(evaluations, B, hidden): what the local DiT makes of the points of time."""
+    spans: Tensor
+    """(evaluations, B)."""
+    guidance: Tensor
+    """(B,), in float32."""
+
+    @classmethod
+    def of(cls, solvers: list["Solver"]) -> "Solver":
+        """Join rows. Those that need fewer evaluations than others stand still at the end."""
+        longest = max(len(solver.spans) for solver in solvers)
+        times = [_padded(solver.times, longest) for solver in solvers]
+        spans = [_padded(solver.spans, longest) for solver in solvers]
+        return cls(torch.cat(times, 1), torch.cat(spans, 1), torch.cat([solver.guidance for solver in solvers]))
 
 
 class Backbone(nn.Module):
@@ -56,7 +93,8 @@ class Backbone(nn.Module):
         self.config = config
         self._v2 = config.architecture is Architecture.V2
         hidden, dit = config.base_lm.hidden, config.local_dit.hidden
-        self.embed_tokens = nn.Embedding(config.vocabulary, hidden)
+        # Of a tensor, for else it draws numbers, for which torch loads a compiler where there is no memory to fill.
+        self.embed_tokens: nn.Embedding = nn.Embedding.from_pretrained(torch.empty(config.vocabulary, hidden))
         self.base_lm = Stack(config.base_lm)
         self.residual_lm = Stack(config.residual_lm)
         self.feat_encoder = LocalEncoder(config.local_encoder, config.latent_dim)
@@ -69,6 +107,7 @@ class Backbone(nn.Module):
             self.fusion_concat_proj = Linear(2 * hidden, hidden)
         self.stop_proj = Linear(hidden, hidden)
         self.stop_head = Linear(hidden, 2, bias=False)
+        self._grids: dict[int, tuple[Tensor, Tensor]] = {}
 
     @property
     def device(self) -> torch.device:
@@ -91,8 +130,10 @@ class Backbone(nn.Module):
             stack.prepare(self.device, positions)
 
     def new_solver(self, steps: int, guidance: float) -> Solver:
-        grid = new_time_grid(steps, self.device, self.dtype)
-        return Solver(grid, self.feat_decoder.embed_times(grid.times), guidance)
+        if steps not in self._grids:
+            grid = new_time_grid(steps, self.device, self.dtype)
+            self._grids[steps] = self.feat_decoder.embed_times(grid.times).unsqueeze(1), grid.spans.unsqueeze(1)
+        return Solver(*self._grids[steps], torch.full((1,), guidance, dtype=torch.float32, device=self.device))
 
     def hear(self, patches: Tensor) -> AudioSegment:
         """Take in speech, (N, P, D), that is to be read in one sequence or in many."""
@@ -104,75 +145,96 @@ class Backbone(nn.Module):
         Args:
             begun: where another sequence has led to, which this one goes on from. It stays as it is.
         """
-        embedded = [self._embed(segment) for segment in sequence]
         base_cache = begun.base_cache.copy() if begun else self._new_cache(self.base_lm)
         residual_cache = begun.residual_cache.copy() if begun else self._new_cache(self.residual_lm)
-        heard = self.base_lm(torch.cat(embedded, 0).unsqueeze(0), base_cache)[0]
-        heard_by_segment = heard.split([len(segment) for segment in sequence])
-        spoken, audio = [], []
-        for segment, said, embedding in zip(sequence, heard_by_segment, embedded, strict=True):
-            is_audio = isinstance(segment, AudioSegment)
-            spoken.append(self.fsq_layer(said) if is_audio else said)
-            audio.append(embedding if is_audio else torch.zeros_like(embedding))
-        base = torch.cat(spoken, 0)
-        residual = self.residual_lm(self._fused(base, torch.cat(audio, 0)).unsqueeze(0), residual_cache)[0]
-        return StreamState(base_cache, residual_cache, base[-1:], residual[-1:], self._last_patch(sequence[-1]))
+        base, residual = self.read(*self.embed(sequence), base_cache, residual_cache)
+        return StreamState(base_cache, residual_cache, base[-1:], residual[-1:], self.last_patch(sequence))
 
-    def wants_to_stop(self, state: StreamState) -> Tensor:
-        """Tell whether the next patch shall be the last, as a tensor of one truth."""
-        logits: Tensor = self.stop_head(functional.silu(self.stop_proj(state.base)))
+    def embed(self, sequence: Sequence) -> tuple[Tensor, Tensor | None]:
+        """Return what the language models read, (T, hidden), and where it is speech, (T, 1); None if it is nowhere."""
+        embedded = torch.cat([self._embed(segment) for segment in sequence])
+        spoken = [isinstance(segment, AudioSegment) for segment in sequence]
+        if not any(spoken):
+            return embedded, None
+        lengths = torch.tensor([len(segment) for segment in sequence])
+        return embedded, self._sent(torch.tensor(spoken).repeat_interleave(lengths).unsqueeze(1))
+
+    def read(
+        self, embedded: Tensor, is_speech: Tensor | None, base_memory: Memory, residual_memory: Memory
+    ) -> tuple[Tensor, Tensor]:
+        """Have both language models read what `embed` returns, and return what each says at every position."""
+        base = self.base_lm(embedded.unsqueeze(0), base_memory)[0]
+        speech = torch.zeros_like(embedded)
+        if is_speech is not None:
+            base = torch.where(is_speech, self.fsq_layer(base), base)
+            speech = torch.where(is_speech, embedded, speech)
+        return base, self.residual_lm(self._fused(base, speech).unsqueeze(0), residual_memory)[0]
+
+    def last_patch(self, sequence: Sequence) -> Tensor:
+        """Return the patch that the first new one follows, (1, P, D): silence if it is not speech."""
+        if isinstance(sequence[-1], AudioSegment):
+            return sequence[-1].patches[-1:]
+        shape = (1, self.config.patch_size, self.config.latent_dim)
+        return torch.zeros(shape, device=self.device, dtype=self.dtype)
+
+    def wants_to_stop(self, base: Tensor) -> Tensor:
+        """Tell from what the text language model said, (B, hidden), whether the next patch shall be the last, (B,)."""
+        logits: Tensor = self.stop_head(functional.silu(self.stop_proj(base)))
         return logits.argmax(-1) == 1
 
-    def next_patch(self, state: StreamState, noise: Tensor, solver: Solver) -> Tensor:
-        """Make the next patch, (1, P, D), from noise of that shape. The state stays as it is."""
-        guides = self._guides(state)
-        previous = self.feat_decoder.embed_previous(state.previous)
-        # The second row does not know the guides.
-        condition = Condition(torch.cat((guides, torch.zeros_like(guides))), previous.expand(2, -1, -1))
+    def next_patches(self, batch: Batch, noise: Tensor, solver: Solver) -> Tensor:
+        """Make the next patch of each row, (B, P, D), from noise of that shape. The batch stays as it is."""
+        guides = self._guides(batch)
+        previous = self.feat_decoder.embed_previous(batch.previous)
+        # The second half of the rows does not know the guides.
+        condition = Condition(torch.cat((guides, torch.zeros_like(guides))), previous.repeat(2, 1, 1))
+        times = solver.times.repeat(1, 2, 1).unsqueeze(2)
 
-        def velocity(x: Tensor, number: int) -> tuple[Tensor, Tensor]:
-            both = self.feat_decoder(x.expand(2, -1, -1), condition, solver.times[number])
-            return both[:1], both[1:]
+        def velocity(x: Tensor, number: int) -> Tensor:
+            towards: Tensor = self.feat_decoder(x, condition, times[number])
+            return towards
 
-        return solve_euler(velocity, noise, solver.grid, solver.guidance)
+        return solve_euler(velocity, noise, solver.spans, solver.guidance)
 
-    def advance(self, state: StreamState, patch: Tensor) -> None:
-        """Hear a patch, (1, P, D), that was made, and go on to the next position."""
-        heard = self._encode(patch)
-        state.base = self.fsq_layer(self.base_lm(heard.unsqueeze(0), state.base_cache)[0])
-        state.residual = self.residual_lm(self._fused(state.base, heard).unsqueeze(0), state.residual_cache)[0]
-        state.previous = patch
+    def advance(self, batch: Batch, patches: Tensor) -> None:
+        """Hear the patches that were made, (B, P, D), and go on to the next position."""
+        heard = self._encode(patches).unsqueeze(1)
+        base = self.fsq_layer(self.base_lm(heard, batch.base_memory))
+        residual = self.residual_lm(self._fused(base, heard), batch.residual_memory)
+        batch.base, batch.residual, batch.previous = base[:, 0], residual[:, 0], patches
 
     def _embed(self, segment: Segment) -> Tensor:
         if isinstance(segment, TextSegment):
-            ids = torch.tensor(segment.ids, device=self.device)
+            ids = self._sent(torch.tensor(segment.ids))
             embedded: Tensor = self.embed_tokens(ids)
             return embedded * self.config.embedding_scale
         return segment.heard
+
+    def _sent(self, tensor: Tensor) -> Tensor:
+        """Send something to the device, without waiting for what that is doing."""
+        return (
+            tensor.pin_memory().to(self.device, non_blocking=True)
+            if self.device.type == "cuda"
+            else tensor.to(self.device)
+        )
 
     def _encode(self, patches: Tensor) -> Tensor:
         encoded: Tensor = self.enc_to_lm_proj(self.feat_encoder(patches))
         return encoded
 
-    def _fused(self, base: Tensor, audio: Tensor) -> Tensor:
-        """Join what the text language model says with what was heard, (T, hidden) each."""
+    def _fused(self, base: Tensor, speech: Tensor) -> Tensor:
+        """Join what the text language model says with what was heard, (..., hidden) each."""
         if not self._v2:
-            return base + audio
-        fused: Tensor = self.fusion_concat_proj(torch.cat((base, audio), -1))
+            return base + speech
+        fused: Tensor = self.fusion_concat_proj(torch.cat((base, speech), -1))
         return fused
 
-    def _guides(self, state: StreamState) -> Tensor:
-        base, residual = self.lm_to_dit_proj(state.base), self.res_to_dit_proj(state.residual)
+    def _guides(self, batch: Batch) -> Tensor:
+        base, residual = self.lm_to_dit_proj(batch.base), self.res_to_dit_proj(batch.residual)
         return torch.stack((base, residual), 1) if self._v2 else (base + residual).unsqueeze(1)
 
     def _new_cache(self, stack: Stack) -> KVCache:
         return KVCache(stack.config, self.config.max_length, self.device, self.dtype)
-
-    def _last_patch(self, segment: Segment) -> Tensor:
-        if isinstance(segment, AudioSegment):
-            return segment.patches[-1:]
-        shape = (1, self.config.patch_size, self.config.latent_dim)
-        return torch.zeros(shape, device=self.device, dtype=self.dtype)
 
 
 class _ScalarQuantizer(nn.Module):
@@ -185,7 +247,12 @@ class _ScalarQuantizer(nn.Module):
         self._scale = scale
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map (T, width) to the same shape."""
+        """Map (..., width) to the same shape."""
         rounded = torch.round(torch.tanh(self.in_proj(x)) * self._scale) / self._scale
         widened: Tensor = self.out_proj(rounded)
         return widened
+
+
+def _padded(evaluations: Tensor, count: int) -> Tensor:
+    missing = count - len(evaluations)
+    return torch.cat((evaluations, evaluations.new_zeros(missing, *evaluations.shape[1:]))) if missing else evaluations

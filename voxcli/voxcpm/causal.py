@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from voxcli.voxcpm.fused import snake
 from voxcli.voxcpm.product import Product
 
 
@@ -74,7 +75,7 @@ class Snake(Layer):
         del self.alpha
 
     def forward(self, x: Tensor) -> Tensor:
-        return torch.addcmul(x, (x * self._alpha).sin_().square_(), self._inverse)
+        return snake(x, self._alpha, self._inverse)
 
 
 class Pointwise(Layer):

@@ -2,7 +2,7 @@
 
 import logging
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from itertools import groupby
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from voxcli.voxcpm.linear import Linear
 from voxcli.voxcpm.lora import NO_LORA, Lora, read_lora
 from voxcli.voxcpm.memory import release_free_memory
 from voxcli.voxcpm.placement import Placement
+from voxcli.voxcpm.quantize import FormatOf
 from voxcli.voxcpm.transformer import JoinedLinear
 from voxcli.voxcpm.weights import find_weights, open_weights, read_shapes
 
@@ -44,13 +45,13 @@ def load_backbone(
     placement: Placement,
     *,
     lora: Path | None = None,
-    int8: Callable[[str], bool] = lambda name: False,
+    format_of: FormatOf = lambda name: None,
 ) -> Backbone:
     """Load the network without its codec, every matrix in the form that is multiplied fastest.
 
     Args:
         lora: a folder whose differences are merged.
-        int8: tells by a matrix's name, such as base_lm.layers.0.mlp.down_proj, whether it is held in 8 bits.
+        format_of: tells which matrices are held otherwise than they are loaded.
 
     Raises:
         ModelError: a file is missing or damaged, or a weight is missing, too many, of another shape or not a number.
@@ -71,7 +72,7 @@ def load_backbone(
         # Block by block, so that only one is in memory twice.
         for name in modules:
             if isinstance(linear := backbone.get_submodule(name), Linear):
-                linear.pack(int8=int8(name))
+                linear.pack(format_of(name))
         release_free_memory()
     backbone.prepare()
     return backbone.requires_grad_(False)

@@ -2,15 +2,17 @@
 
 from collections.abc import Callable
 from functools import cache
+from typing import TypeAlias
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from voxcli.voxcpm.quantize import Int8Matrix
-
 _ROWS = 128
 """What oneDNN is told to lay weights out for. One layout serves them all: told 1, it is slow from 40 rows on."""
+
+MatrixFormat: TypeAlias = Callable[[Tensor, Tensor | None], Callable[[Tensor], Tensor]]
+"""From a weight, (outputs, inputs), and a bias, (outputs,), to x ↦ x·Wᵀ + b. It is used once they are loaded."""
 
 
 class Linear(nn.Linear):
@@ -22,19 +24,17 @@ class Linear(nn.Linear):
         """Map (..., inputs) to (..., outputs) of the same dtype."""
         return self._product(input) if self._product else functional.linear(input, self.weight, self.bias)
 
-    def pack(self, *, int8: bool = False) -> None:
+    def pack(self, form: MatrixFormat | None = None) -> None:
         """Bring the weight into its fastest form, and let go of what was loaded.
 
         Args:
-            int8: in 8 bits, on a CPU that `check_int8` does not refuse.
+            form: another to hold it in, which may be less exact.
         """
-        weight, bias = self.weight.detach(), None if self.bias is None else self.bias.detach()
-        if int8:
-            self._product = Int8Matrix(weight, bias)
-        elif can_pack(weight.device, weight.dtype):
-            self._product = PackedMatrix(weight, bias)
-        else:
-            return
+        if form is None:
+            if not can_pack(self.weight.device, self.weight.dtype):
+                return
+            form = PackedMatrix
+        self._product = form(self.weight.detach(), None if self.bias is None else self.bias.detach())
         del self.weight
 
 

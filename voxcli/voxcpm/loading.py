@@ -2,24 +2,24 @@
 
 import logging
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import torch
 
-from voxcli.errors import RequestError
 from voxcli.voxcpm.checkpoint import count_weights, load_backbone, load_codec, size_of_weights
 from voxcli.voxcpm.config import read_config
 from voxcli.voxcpm.generate import Model
+from voxcli.voxcpm.graph_runner import GraphRunner
 from voxcli.voxcpm.linear import cpu_has_bf16
-from voxcli.voxcpm.memory import check_memory, shortage_told
+from voxcli.voxcpm.memory import check_memory, count_slots, shortage_told
 from voxcli.voxcpm.placement import Placement
-from voxcli.voxcpm.quantize import check_int8
+from voxcli.voxcpm.plain_runner import PlainRunner
+from voxcli.voxcpm.quantize import choose_formats
+from voxcli.voxcpm.scheduler import Runner
+from voxcli.voxcpm.slots import bytes_per_slot
 from voxcli.voxcpm.tokenizer import Tokenizer
 
 _log = logging.getLogger(__name__)
-
-INT8 = "int8"
 
 
 def load_model(
@@ -29,13 +29,19 @@ def load_model(
     quantize: str | None = None,
     threads: int | None = None,
     lora: Path | None = None,
+    slots: int | None = None,
+    graphs: bool = True,
+    lazy_graphs: bool = False,
 ) -> Model:
     """Load a checkpoint and bring it into the form in which it runs fastest.
 
     Args:
-        quantize: "int8" or None.
+        quantize: one of the ways that `choose_formats` knows, or None.
         threads: of the CPU; None takes what it can spare.
         lora: a folder with a fine-tuned difference.
+        slots: streams at once; None takes what there is memory for.
+        graphs: whether a CUDA device runs by graphs, which is the same sound sooner.
+        lazy_graphs: record them when they are first used, not now.
 
     Raises:
         ModelError: a file is missing, damaged, or belongs to something else.
@@ -45,24 +51,20 @@ def load_model(
     started = time.perf_counter()
     config = read_config(folder)
     tokenizer = Tokenizer(folder, config.vocabulary)
-    int8 = _choose_int8(placement, quantize)
+    format_of = choose_formats(placement.device, quantize)
     with shortage_told(placement.device, size_of_weights(folder)):
         check_memory(placement.device, count_weights(folder) * (1 if quantize else placement.dtype.itemsize))
         # The codec first: it is in memory three times while its weights are folded and laid out.
         codec = load_codec(folder, config.codec, placement.device, _codec_dtype(placement, quantize))
-        backbone = load_backbone(folder, config, placement, lora=lora, int8=int8)
-    _log.debug("%s on %s, loaded in %.2f s", folder.name, placement, time.perf_counter() - started)
-    return Model(config, tokenizer, backbone, codec, threads)
-
-
-def _choose_int8(placement: Placement, quantize: str | None) -> Callable[[str], bool]:
-    """Tell of each matrix, by name, whether it is held in 8 bits: those of the transformer blocks, which are most."""
-    if quantize is None:
-        return lambda name: False
-    if quantize != INT8:
-        raise RequestError(f"There is no way to quantize called {quantize!r}. Say int8, or leave out --quantize.")
-    check_int8(placement.device)
-    return lambda name: ".layers." in name
+        backbone = load_backbone(folder, config, placement, lora=lora, format_of=format_of)
+        slots = count_slots(placement.device, bytes_per_slot(config, codec, placement.dtype), slots)
+        runner: Runner = (
+            GraphRunner(backbone, codec, slots, lazy=lazy_graphs)
+            if graphs and placement.device.type == "cuda"
+            else PlainRunner(backbone, codec, threads)
+        )
+    _log.debug("%s on %s, %d slots, loaded in %.2f s", folder.name, placement, slots, time.perf_counter() - started)
+    return Model(config, tokenizer, backbone, codec, runner, slots)
 
 
 def _codec_dtype(placement: Placement, quantize: str | None) -> torch.dtype:

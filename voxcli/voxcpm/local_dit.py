@@ -20,9 +20,9 @@ class Condition:
     """What stays the same while one patch is made."""
 
     guides: Tensor
-    """(B, tokens, hidden): what the language models want; zeros in the rows that shall not know."""
+    """(2B, tokens, hidden): what the language models want; zeros in the second half, which shall not know."""
     previous: Tensor
-    """(B, P, hidden): the patch before, embedded."""
+    """(2B, P, hidden): the patch before, embedded."""
 
 
 class LocalDiT(nn.Module):
@@ -51,16 +51,15 @@ class LocalDiT(nn.Module):
         embedded: Tensor = self.cond_proj(patch)
         return embedded
 
-    def forward(self, x: Tensor, condition: Condition, time: Tensor) -> Tensor:
-        """Return dx/dt of noisy patches.
+    def forward(self, x: Tensor, condition: Condition, times: Tensor) -> Tensor:
+        """Return dx/dt of noisy patches, (2B, P, D): of each once with the guides, and once without.
 
         Args:
             x: (B, P, D).
-            time: (hidden,), one of `embed_times`.
+            times: (2B, 1, hidden), each one of `embed_times`.
         """
-        guides = condition.guides
-        told = (guides, time.expand(len(guides), 1, -1)) if self._time_is_a_token else (guides + time,)
-        tokens = torch.cat((*told, condition.previous, self.in_proj(x)), 1)
+        told = (condition.guides, times) if self._time_is_a_token else (condition.guides + times,)
+        tokens = torch.cat((*told, condition.previous, self.in_proj(x).repeat(2, 1, 1)), 1)
         hidden = self.decoder(tokens)[:, -x.size(1) :]
         velocity: Tensor = self.out_proj(hidden)
         return velocity

@@ -18,7 +18,12 @@ _CGROUP_USE = Path("/sys/fs/cgroup/memory.current")
 _FOR_THE_WORK = 256 * 2**20
 """Bytes for activations and what a stream remembers."""
 
-_ADVICE = "Close other programs, take a smaller model, or say --quantize int8 or --device cpu."
+_SLOTS_ELSEWHERE = 4
+_SLOTS_AT_MOST = 64
+_SHARE_FOR_SLOTS = 0.8
+"""Of the memory that is left beside the model; the rest is for graphs and for what streams work on."""
+
+_ADVICE = "Close other programs, take a smaller model, or say --quantize int8 (on a GPU fp8) or --device cpu."
 _OUT_OF_MEMORY = ("out of memory", "allocate memory")
 """How torch, and the system through it, put it where they have no class of their own for it."""
 
@@ -34,6 +39,28 @@ def check_memory(device: torch.device, needed: int) -> None:
         raise DeviceError(
             f"The model needs {_gib(needed + _FOR_THE_WORK)} on {device}, and {_gib(free)} are free. {_ADVICE}"
         )
+
+
+def count_slots(device: torch.device, each: int, wished: int | None) -> int:
+    """Tell how many streams may run at once.
+
+    Args:
+        each: bytes that one takes of a GPU from the beginning. On a CPU a stream takes what it needs as it goes on.
+        wished: how many somebody wants; None leaves it to the memory.
+
+    Raises:
+        DeviceError: there is not enough memory for that many.
+    """
+    if device.type != "cuda":
+        return wished or _SLOTS_ELSEWHERE
+    free = _free_bytes(device) or 0
+    fitting = int(_SHARE_FOR_SLOTS * (free - _FOR_THE_WORK)) // each
+    if fitting < (wished or 1):
+        raise DeviceError(
+            f"{wished or 1} streams need {_gib((wished or 1) * each)} on {device} beside the model, "
+            f"and {_gib(free)} are free. Ask for fewer slots, or take a smaller model."
+        )
+    return wished or min(fitting, _SLOTS_AT_MOST)
 
 
 @contextmanager

@@ -1,0 +1,57 @@
+"""What is held in 8 bits is what the device can multiply, and what can bear it."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from voxcli.errors import RequestError
+from voxcli.voxcpm.checkpoint import load_backbone
+from voxcli.voxcpm.config import read_config
+from voxcli.voxcpm.fp8 import EmulatedFp8Matrix
+from voxcli.voxcpm.linear import Linear
+from voxcli.voxcpm.placement import Placement
+from voxcli.voxcpm.quantize import KEPT_BY_FP8, choose_formats, in_blocks
+
+CPU = torch.device("cpu")
+
+
+@pytest.mark.parametrize(
+    ("device", "wish", "words"),
+    [
+        ("cuda:1", "int8", r"cuda:1.*--quantize fp8"),
+        ("mps", "int8", r"mps.*Leave out"),
+        ("cpu", "fp8", r"cpu.*--quantize int8"),
+        ("mps", "fp8", r"mps.*Leave out"),
+        ("cpu", "int3", r"'int3'.*int8.*fp8"),
+    ],
+)
+def test_what_a_device_cannot_do_is_refused_with_what_it_can(device: str, wish: str, words: str) -> None:
+    with pytest.raises(RequestError, match=words):
+        choose_formats(torch.device(device), wish)
+
+
+def test_without_a_wish_all_stays_as_it_is_loaded() -> None:
+    assert choose_formats(CPU, None)("base_lm.layers.1.mlp.down_proj") is None
+
+
+def test_what_feels_it_most_is_kept_from_it(checkpoints: Callable[[str], Path], family: str) -> None:
+    folder = checkpoints(family)
+    backbone = load_backbone(
+        folder,
+        read_config(folder),
+        Placement(CPU, torch.float32),
+        format_of=in_blocks(EmulatedFp8Matrix, but=KEPT_BY_FP8),
+    )
+    held, left = set(), set()
+    for name, module in backbone.named_modules():
+        if isinstance(module, Linear):
+            (held if isinstance(module._product, EmulatedFp8Matrix) else left).add(name)
+    assert held == {
+        f"{stack}.layers.{block}.mlp.{matrix}"
+        for stack in ("base_lm", "residual_lm", "feat_encoder.encoder", "feat_decoder.decoder")
+        for block in range(1, len(backbone.get_submodule(stack).layers))
+        for matrix in ("gate_up_proj", "down_proj")
+    }
+    assert {"base_lm.layers.0.mlp.down_proj", "feat_decoder.out_proj", "stop_head"} <= left

@@ -1,0 +1,239 @@
+"""The laws of streams that are made together: each is what it is alone, however others come and go."""
+
+import gc
+import threading
+import time
+import weakref
+from collections.abc import Callable, Collection, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager, nullcontext
+from itertools import zip_longest
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.voxcpm.speech import samples_of, utterance
+from voxcli.errors import DeviceError
+from voxcli.voxcpm.generate import Model, Utterance
+from voxcli.voxcpm.kv_cache import KVCache
+from voxcli.voxcpm.scheduler import Runner, Scheduler
+from voxcli.voxcpm.sequence import TextSegment
+from voxcli.voxcpm.stream import Samples, Stream
+
+Models = Callable[[str], Model]
+
+
+def test_two_streams_in_turns_are_two_alone(models: Models, family: str) -> None:
+    model = models(family)
+    one, two = utterance(seed=1), utterance(seed=2, text="再见", steps=6)
+    alone = [samples_of(model, said) for said in (one, two)]
+    turns = list(zip_longest(model.stream(one), model.stream(two)))
+    for column, expected in zip(zip(*turns, strict=True), alone, strict=True):
+        spoken = np.concatenate([chunk for chunk in column if chunk is not None])
+        np.testing.assert_allclose(spoken, expected, atol=1e-4)
+
+
+wishes = st.builds(
+    utterance,
+    text=st.sampled_from(["好", "你好世界 hello there", "再见 " * 20]),
+    seed=st.integers(0, 99),
+    steps=st.integers(1, 6),
+    guidance=st.floats(1, 3),
+    min_patches=st.just(50),
+    max_patches=st.integers(1, 5),
+)
+
+
+@settings(max_examples=8, deadline=None)
+@given(said=st.lists(wishes, min_size=2, max_size=7), data=st.data())
+def test_a_stream_in_a_batch_is_what_it_is_alone(models: Models, said: list[Utterance], data: st.DataObject) -> None:
+    """Whenever it joins, whatever the others wish, and whoever of them leaves early."""
+    model = models("voxcpm-2")
+    left = data.draw(st.lists(st.none() | st.integers(1, 3), min_size=len(said), max_size=len(said)))
+
+    def listen(number: int) -> list[Samples]:
+        with closing(model.stream(said[number])) as stream:
+            return [chunk for chunk, _ in zip(stream, range(left[number] or 99), strict=False)]
+
+    with ThreadPoolExecutor(len(said)) as threads:
+        spoken = list(threads.map(listen, range(len(said))))
+    for number, chunks in enumerate(spoken):
+        heard = np.concatenate(chunks)
+        np.testing.assert_allclose(heard, samples_of(model, said[number])[: len(heard)], atol=1e-4)
+
+
+def test_a_stream_that_nobody_hears_any_more_is_forgotten(models: Models) -> None:
+    def caches() -> "weakref.WeakSet[KVCache]":
+        return weakref.WeakSet(thing for thing in gc.get_objects() if type(thing) is KVCache)
+
+    before = caches()
+    stream = models("voxcpm-1.5").stream(utterance(max_patches=50, min_patches=50))
+    next(stream)
+    its_own = caches() - before
+    assert len(its_own) == 2
+    stream.close()
+    until(lambda: not its_own)
+
+
+def until(condition: Callable[[], bool]) -> None:
+    ends = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < ends, "it did not come to that"
+        time.sleep(0.001)
+
+
+class Counting:
+    """A runner whose sound is the number of the patch, and which writes down what it is asked for."""
+
+    device = torch.device("cpu")
+    owes_sound = False
+
+    def __init__(self, *, runs_ahead: bool = False, positions_between: int = 1000) -> None:
+        self.runs_ahead = runs_ahead
+        self.positions_between = positions_between
+        self.begun: list[Stream] = []
+        self.left: list[Stream] = []
+        self.steps: list[list[Stream]] = []
+        self.may_step = threading.Semaphore(0)
+        self.held = False
+
+    def on_its_thread(self) -> "nullcontext[None]":
+        return nullcontext()
+
+    def begin(self, stream: Stream) -> None:
+        if stream.seed < 0:
+            raise DeviceError("no room for it")
+        self.begun.append(stream)
+
+    def step(self, streams: Collection[Stream]) -> None:
+        if not streams:
+            return
+        if self.held:
+            self.may_step.acquire()
+        self.steps.append(list(streams))
+        if any(stream.seed == 13 for stream in streams):
+            raise DeviceError("it broke")
+        for stream in streams:
+            stream.put(np.array([stream.made], np.float32))
+            stream.count_patch(wants_to_stop=False)
+            if stream.over:
+                stream.finish()
+
+    def wait(self) -> None:
+        pass
+
+    def leave(self, stream: Stream) -> None:
+        self.left.append(stream)
+
+
+def wish(length: int = 5, *, limit: int = 3, seed: int = 0) -> Stream:
+    sequence = (TextSegment(tuple(range(length))),)
+    return Stream(sequence=sequence, reference=None, steps=1, guidance=1, seed=seed, min_patches=9, limit=limit)
+
+
+@contextmanager
+def scheduled(runner: Runner, slots: int = 2) -> Iterator[Scheduler]:
+    scheduler = Scheduler(runner, slots)
+    yield scheduler
+    scheduler.abandon()
+
+
+def test_no_more_streams_speak_at_once_than_there_are_slots() -> None:
+    runner = Counting()
+    with scheduled(runner, slots=3) as scheduler, ThreadPoolExecutor(10) as threads:
+        spoken = list(threads.map(lambda _: list(scheduler.speak(wish(limit=4))), range(10)))
+    assert all(len(chunks) == 4 for chunks in spoken)
+    assert len(runner.begun) == len(runner.left) == 10
+    assert max(map(len, runner.steps)) <= 3
+
+
+def test_who_listens_slowly_does_not_hold_up_the_others_and_gets_no_more_than_is_asked_for() -> None:
+    runner = Counting()
+    with scheduled(runner) as scheduler:
+        slow = scheduler.speak(wish(limit=50))
+        next(slow)
+        assert len(list(scheduler.speak(wish(limit=20)))) == 20
+        assert sum(len(step) for step in runner.steps) <= 22
+        assert len(list(slow)) == 49
+
+
+def test_a_runner_that_runs_ahead_waits_for_nobody() -> None:
+    runner = Counting(runs_ahead=True)
+    with scheduled(runner) as scheduler:
+        stream = scheduler.speak(wish(limit=50))
+        next(stream)
+        until(lambda: len(runner.left) == 1)
+        assert len(list(stream)) == 49
+
+
+def test_who_has_least_to_read_goes_first_but_nobody_waits_for_ever() -> None:
+    runner = Counting()
+    with scheduled(runner, slots=1) as scheduler, ThreadPoolExecutor(20) as threads:
+        first = scheduler.speak(wish())
+        next(first)
+        lengths = [500, *range(30, 42)]
+        waiting = [threads.submit(lambda length=length: list(scheduler.speak(wish(length)))) for length in lengths]
+        until(lambda: len(scheduler._waiting) == len(lengths))
+        first.close()
+        for stream in waiting:
+            stream.result()
+    order = [len(stream.sequence[0]) for stream in runner.begun[1:]]
+    assert order == [*range(30, 38), 500, *range(38, 42)]
+
+
+def test_those_who_speak_do_not_wait_until_a_crowd_has_been_let_in() -> None:
+    runner = Counting(positions_between=100)
+    with scheduled(runner, slots=8) as scheduler, ThreadPoolExecutor(8) as threads:
+        runner.held = True
+        speaking = threads.submit(lambda: list(scheduler.speak(wish(limit=9))))
+        until(lambda: len(runner.begun) == 1)
+        crowd = [threads.submit(lambda: list(scheduler.speak(wish(60)))) for _ in range(6)]
+        until(lambda: len(scheduler._waiting) == 6)
+        runner.held = False
+        runner.may_step.release()
+        for stream in (speaking, *crowd):
+            stream.result()
+    grown = [len(step) for step in runner.steps[:4]]
+    assert grown[0] == 1
+    assert grown[1] <= 3
+
+
+def test_what_goes_wrong_is_heard_by_those_it_concerns_only() -> None:
+    runner = Counting()
+    with scheduled(runner) as scheduler:
+        healthy = scheduler.speak(wish(limit=4))
+        next(healthy)
+        for seed, words in ((-1, "no room"), (13, "it broke")):
+            with pytest.raises(DeviceError, match=words):
+                next(scheduler.speak(wish(seed=seed)))
+        assert len(list(healthy)) == 3
+        until(lambda: len(runner.left) == 2)
+
+
+def test_work_is_done_between_two_steps_and_its_error_is_ours() -> None:
+    def fail() -> None:
+        raise ValueError("of my own")
+
+    with scheduled(Counting()) as scheduler:
+        stream = scheduler.speak(wish())
+        next(stream)
+        assert scheduler.call(lambda: threading.current_thread().name) == "voxcpm"
+        with pytest.raises(ValueError, match="of my own"):
+            scheduler.call(fail)
+        assert len(list(stream)) == 2
+
+
+def test_a_closed_model_lets_nobody_in_but_those_who_speak_may_finish() -> None:
+    scheduler = Scheduler(Counting(), 2)
+    stream = scheduler.speak(wish())
+    next(stream)
+    scheduler.close()
+    with pytest.raises(DeviceError, match="closed"):
+        next(scheduler.speak(wish()))
+    assert len(list(stream)) == 2
+    assert scheduler._thread is not None
+    scheduler._thread.join(20)
+    assert not scheduler._thread.is_alive()
