@@ -52,18 +52,21 @@ def test_measure_startup_prints_ratios(tmp_path: Path) -> None:
     assert len(re.findall(r"\d+\.\d\d times", printed)) == 3
 
 
-def test_compare_reference_prints_ratios(tmp_path: Path) -> None:
-    options = ["--size", "tiny", "--alone", "--runs", "1", "--patches", "3", "--steps", "2"]
-    printed = run("compare_reference.py", tmp_path, *options)
-    assert "voxcli, bfloat16" in printed
-
-
 def test_measure_server_prints_what_is_added(tmp_path: Path) -> None:
     printed = run("measure_server.py", tmp_path, "--rounds", "1", "--chunks", "5", "--listeners", "3")
     assert len(re.findall(r"first chunk +\d+\.\d\d ms", printed)) == 3
     assert "3 listeners at once" in printed
 
 
+def test_measure_quantized_prints_distances(tmp_path: Path) -> None:
+    options = ["--size", "tiny", "--patches", "2", "--texts", "1", "--threads", "1"]
+    printed = run("measure_quantized.py", tmp_path, *options)
+    means = {row[1]: float(row[2]) for row in re.finditer(r"^(bfloat16|float32|fp8)\D+ (\d\.\d{4})", printed, re.M)}
+    assert means["bfloat16"] == 0
+    assert 0 < means["float32"] < 0.1
+    assert 0 < means["fp8"] < 0.1
+
+
 def test_no_example_is_forgotten() -> None:
-    tested = Path(__file__).read_text("utf-8")
+    tested = "".join(path.read_text("utf-8") for path in Path(__file__).parent.glob("test_*.py"))
     assert [path.name for path in EXAMPLES.glob("*.py") if f'"{path.name}"' not in tested] == []

@@ -1,0 +1,171 @@
+"""Measure how far a model in 8 bits is from the same model in bfloat16: its latents, and how flat its spectrum is.
+
+Both make every patch from the same noise and after the same patches, those of the model in bfloat16; then each is left
+to itself. float32 stands beside them, for bfloat16 rounds too. Distances are relative, |a - b| / |b|. Where nothing
+multiplies in fp8, the same rounded numbers are multiplied in float32. Random weights, which are taken without
+--checkpoint, tell one way of rounding from another, but little of how a trained voice takes it.
+"""
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from tests.checkpoints import write_checkpoint
+from voxcli.errors import VoxError
+from voxcli.voxcpm.backbone import Backbone, Batch, Solver
+from voxcli.voxcpm.checkpoint import load_backbone, load_codec
+from voxcli.voxcpm.config import read_config
+from voxcli.voxcpm.fp8 import EmulatedFp8Matrix, Fp8Matrix, check_fp8
+from voxcli.voxcpm.int8 import Int8Matrix, check_int8
+from voxcli.voxcpm.placement import Placement, choose_placement
+from voxcli.voxcpm.quantize import FP8, INT8, KEPT_BY_FP8, FormatOf, in_blocks
+from voxcli.voxcpm.sequence import Sequence, build_sequence
+from voxcli.voxcpm.tokenizer import Tokenizer
+
+TEXTS = (
+    "今天天气很好，我们说说中国的人工智能。",
+    "Hello world, and the rest of it.",
+    "清晨的公司里，大家在说话，也有人不说。",
+    "The answer is 42, and then 10, and then a long string of other words.",
+)
+SEED, STEPS, GUIDANCE = 7, 10, 2.0
+FRAME, SILENCE = 1024, 1e-4
+"""Samples, and the power below which they are silent, as a share of the loudest frame's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Speaker:
+    """A form of the model."""
+
+    label: str
+    dtype: torch.dtype
+    """Of the activations, as the engine chooses it."""
+    format_of: FormatOf
+
+
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """What it made of the texts: patches, (texts, N, P, D), in float32."""
+
+    label: str
+    led: Tensor
+    """After the patches of the model in bfloat16."""
+    free: Tensor
+    """After its own."""
+
+
+@torch.inference_mode()
+def main() -> None:
+    options = parse()
+    torch.set_num_threads(options.threads or torch.get_num_threads())
+    device = choose_placement(options.device).device
+    speakers = [
+        Speaker("bfloat16", torch.bfloat16, lambda name: None),
+        Speaker("float32", torch.float32, lambda name: None),
+        *quantized(device, options.quantize, options.keep),
+    ]
+    with tempfile.TemporaryDirectory(dir=options.folder) as name:
+        folder = options.checkpoint or Path(name) / options.model
+        if not options.checkpoint:
+            write_checkpoint(folder, options.model, 1, size=options.size)
+        config = read_config(folder)
+        tokenizer = Tokenizer(folder, config.vocabulary)
+        sequences = [build_sequence(tokenizer.ids(text), None, None) for text in TEXTS[: options.texts]]
+        spoken: list[Spoken] = []
+        for speaker in speakers:  # one at a time: together they may not fit
+            backbone = load_backbone(folder, config, Placement(device, speaker.dtype), format_of=speaker.format_of)
+            free = spoken_by(backbone, sequences, options.patches)
+            led = spoken_by(backbone, sequences, options.patches, spoken[0].free) if spoken else free
+            spoken.append(Spoken(speaker.label, led, free))
+            del backbone
+        codec = load_codec(folder, config.codec, device, torch.float32)
+        sounds = [
+            codec.decode(one.free.flatten(1, 2).mT.to(device), codec.new_decoder_state(len(sequences))).cpu()
+            for one in spoken
+        ]
+    name = options.checkpoint or f"{options.model}, {options.size} size, random weights"
+    print(f"{name}; {device}; {len(sequences)} texts, {options.patches} patches each, {STEPS} steps")
+    report(spoken, [flatness(sound) for sound in sounds])
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", default="voxcpm-1.5", choices=["voxcpm-0.5b", "voxcpm-1.5", "voxcpm-2"])
+    parser.add_argument("--checkpoint", type=Path, help="a model's folder, instead of random weights")
+    parser.add_argument("--quantize", nargs="+", default=[INT8, FP8], choices=[INT8, FP8])
+    parser.add_argument("--keep", metavar="REGEX", help="matrices that stay as they are; of none, ^$")
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--patches", type=int, default=16)
+    parser.add_argument("--texts", type=int, default=len(TEXTS), choices=range(1, len(TEXTS) + 1))
+    parser.add_argument("--threads", type=int, help="of the CPU; fewer where it is busy")
+    parser.add_argument("--folder", type=Path, help="where the checkpoint lies meanwhile")
+    parser.add_argument("--size", default="full", choices=["full", "tiny"], help="tiny is for trying this script out")
+    return parser.parse_args()
+
+
+def quantized(device: torch.device, wishes: list[str], keep: str | None) -> Iterator[Speaker]:
+    for wish in wishes:
+        try:
+            if wish == INT8:
+                check_int8(device)
+                yield Speaker("int8", torch.float32, in_blocks(Int8Matrix, but=keep))
+            else:
+                check_fp8(device)
+                yield Speaker("fp8", torch.bfloat16, in_blocks(Fp8Matrix, but=keep or KEPT_BY_FP8))
+        except VoxError as error:
+            print(error)
+            if wish == FP8:
+                print("So it is emulated.")
+                yield Speaker("fp8, emulated", torch.bfloat16, in_blocks(EmulatedFp8Matrix, but=keep or KEPT_BY_FP8))
+
+
+def spoken_by(backbone: Backbone, sequences: list[Sequence], count: int, led: Tensor | None = None) -> Tensor:
+    """Make so many patches of each text, all texts at once: after what it is led by, or after its own."""
+    solver = Solver.of([backbone.new_solver(STEPS, GUIDANCE)] * len(sequences))
+    batch = Batch.of([backbone.prefill(sequence) for sequence in sequences])
+    drawn = torch.Generator().manual_seed(SEED)
+    made: list[Tensor] = []
+    for number in range(count):
+        noise = torch.randn(batch.previous.shape, generator=drawn).bfloat16()
+        patches = backbone.next_patches(batch, noise.to(batch.previous), solver)
+        made.append(patches.float().cpu())
+        backbone.advance(batch, patches if led is None else led[:, number].to(patches))
+    return torch.stack(made, 1)
+
+
+def report(spoken: list[Spoken], flatnesses: list[float]) -> None:
+    base, exact = spoken[0], spoken[1]
+    print(f"{'':16}{'from bfloat16':>20}{'from float32':>20}{'left to itself':>22}{'flatness':>10}")
+    print(f"{'':16}{'mean       worst':>20}{'mean       worst':>20}{'1st half  2nd half':>22}")
+    for one, flat in zip(spoken, flatnesses, strict=True):
+        led = [distances(one.led, other.led) for other in (base, exact)]
+        halves = distances(one.free, base.free).chunk(2, dim=1)
+        columns = [figure for distance in led for figure in (distance.mean(), distance.max())]
+        columns += [half.mean() for half in halves]
+        print(f"{one.label:16}" + "".join(f"{float(column):10.4f}" for column in columns) + f"{flat:12.3f}")
+
+
+def distances(some: Tensor, others: Tensor) -> Tensor:
+    """Relative, of each patch: (texts, N)."""
+    distance: Tensor = (some - others).flatten(2).norm(dim=2) / others.flatten(2).norm(dim=2)
+    return distance
+
+
+def flatness(sound: Tensor) -> float:
+    """Of the spectrum of sounds, (texts, samples): 0 for a tone, and .56 for white noise."""
+    frames = sound.unfold(1, FRAME, FRAME // 2).flatten(0, 1)
+    power = torch.fft.rfft(frames * torch.hann_window(FRAME)).abs().square()[:, 1:].double()
+    power = power[power.sum(1) > SILENCE * power.sum(1).max()].clamp_(min=1e-30)
+    return float((power.log().mean(1).exp() / power.mean(1)).mean())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,184 @@
+"""How many bytes a step must read and how many operations it takes, from the config: what no program can go below."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+import torch
+
+from voxcli.voxcpm.config import Architecture, CodecConfig, ModelConfig, StackConfig
+from voxcli.voxcpm.flow import new_time_grid
+from voxcli.voxcpm.quantize import FP8, INT8, KEPT_BY_FP8
+
+
+@dataclass(frozen=True, slots=True)
+class Widths:
+    """Bytes per number of what is read."""
+
+    whole: float
+    """Of all that is not said below."""
+    codec: float
+    quantized: float
+    """Matrices of the transformer blocks, if they are held in 8 bits."""
+    kept: str = ""
+    """A regular expression for the names of those that are not."""
+
+    @classmethod
+    def of(cls, device: str, dtype: str, quantize: str | None) -> "Widths":
+        whole = 4 if dtype == "float32" else 2
+        # On a CPU the codec multiplies in bfloat16 where the rest does, elsewhere always in float32.
+        codec = 2 if device == "cpu" and (quantize or dtype == "bfloat16") else 4
+        kept = {None: r"\.layers\.", INT8: "", FP8: KEPT_BY_FP8}[quantize]
+        return cls(whole, codec, 1, kept)
+
+    def of_matrix(self, name: str) -> float:
+        return self.whole if self.kept and re.search(self.kept, name) else self.quantized
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What one part of a step reads for all streams together, and does for each."""
+
+    read: float  # bytes
+    done: float = 0.0  # operations per stream
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """A step, part by part."""
+
+    parts: dict[str, Part]
+    memory: float
+    """Bytes of keys and values that each stream reads."""
+    prefill: float
+    """Operations for the text before the first patch, per stream."""
+
+    def bytes_read(self, streams: int) -> float:
+        return sum(part.read for part in self.parts.values()) + streams * self.memory
+
+    def operations(self, streams: int) -> float:
+        return streams * sum(part.done for part in self.parts.values())
+
+    def seconds(self, streams: int, bandwidth: float, rate: float) -> float:
+        """Return the least time for a step: reading or arithmetic, whichever takes longer.
+
+        Args:
+            bandwidth: bytes a second.
+            rate: operations a second.
+        """
+        return max(self.bytes_read(streams) / bandwidth, self.operations(streams) / rate)
+
+    def before_first(self) -> "Work":
+        """Return what comes before the first chunk: the text is read, and nothing was heard yet."""
+        parts = {name: part for name, part in self.parts.items() if name != _ENCODER}
+        parts[_BASE] = replace(parts[_BASE], done=self.prefill)
+        parts[_RESIDUAL] = replace(parts[_RESIDUAL], done=0.0)
+        return Work(parts, 0.0, 0.0)
+
+
+_BASE, _RESIDUAL, _ENCODER = "base LM", "residual LM", "local encoder"
+
+
+def evaluations_of(steps: int) -> int:
+    """Return how often the flow is evaluated: at the first steps it stands still."""
+    return len(new_time_grid(steps, torch.device("cpu"), torch.float32).times)
+
+
+def work_of(config: ModelConfig, widths: Widths, *, evaluations: int, positions: int, text: int) -> Work:
+    """Count the work of a step with guidance.
+
+    Args:
+        positions: filled, of which keys and values are read.
+        text: positions of the text.
+    """
+    base, residual = config.base_lm, config.residual_lm
+    dit, encoder = config.local_dit, config.local_encoder
+    base_size, residual_size = stack_size(base), stack_size(residual)
+    dit_rows = 2 * evaluations * _dit_tokens(config)
+    dit_ends = 3 * config.latent_dim * dit.hidden
+    encoder_rows = 1 + config.patch_size
+    encoder_ends = config.latent_dim * encoder.hidden + encoder.hidden * base.hidden
+    joints, codec, codec_done = _joints_size(config), codec_size(config.codec), codec_operations(config)
+    parts = {
+        _BASE: Part(stack_bytes(base, widths), 2 * base_size),
+        _RESIDUAL: Part(stack_bytes(residual, widths), 2 * residual_size),
+        _ENCODER: Part(
+            stack_bytes(encoder, widths) + widths.whole * encoder_ends,
+            2 * encoder_rows * (stack_size(encoder) + encoder_ends),
+        ),
+        f"{evaluations} × local DiT": Part(
+            evaluations * (stack_bytes(dit, widths) + widths.whole * dit_ends),
+            2 * dit_rows * (stack_size(dit) + dit_ends),
+        ),
+        "projections": Part(widths.whole * joints, 2 * joints),
+        "codec": Part(widths.codec * codec, codec_done),
+    }
+    kept = 2 * (base.layers * base.kv_heads * base.head_dim + residual.layers * residual.kv_heads * residual.head_dim)
+    return Work(parts, widths.whole * positions * kept, 2 * text * (base_size + residual_size))
+
+
+def times_size(config: ModelConfig) -> int:
+    """Count the weights that embed a time. They need not be read in a step: the times are always the same."""
+    return 2 * config.local_dit.hidden**2
+
+
+def stack_size(stack: StackConfig) -> int:
+    """Count the weights of a transformer stack."""
+    return stack.layers * (_attention_size(stack) + _mlp_size(stack) + 2 * stack.hidden) + stack.hidden
+
+
+def stack_bytes(stack: StackConfig, widths: Widths) -> float:
+    """Count what reading them takes."""
+    matrices = sum(
+        widths.of_matrix(f".layers.{layer}.self_attn.") * _attention_size(stack)
+        + widths.of_matrix(f".layers.{layer}.mlp.") * _mlp_size(stack)
+        for layer in range(stack.layers)
+    )
+    return matrices + widths.whole * (2 * stack.layers + 1) * stack.hidden
+
+
+def _attention_size(stack: StackConfig) -> int:
+    return stack.hidden * stack.head_dim * 2 * (stack.heads + stack.kv_heads)
+
+
+def _mlp_size(stack: StackConfig) -> int:
+    return 3 * stack.hidden * stack.ffn
+
+
+def _dit_tokens(config: ModelConfig) -> int:
+    """Count the guides, the patch before and the one in the making."""
+    guides = 3 if config.architecture is Architecture.V2 else 1
+    return guides + 2 * config.patch_size
+
+
+def _joints_size(config: ModelConfig) -> int:
+    hidden = config.base_lm.hidden
+    fusion = 2 * hidden * hidden if config.architecture is Architecture.V2 else 0
+    return 2 * hidden * config.fsq_dim + 2 * hidden * config.local_dit.hidden + fusion + hidden * hidden + 2 * hidden
+
+
+def codec_size(codec: CodecConfig) -> int:
+    """Count the weights of the decoder."""
+    return sum(weights for weights, _ in _codec_layers(codec))
+
+
+def codec_operations(config: ModelConfig) -> int:
+    """Count the operations for a patch."""
+    return sum(2 * weights * config.patch_size * often for weights, often in _codec_layers(config.codec))
+
+
+def _codec_layers(codec: CodecConfig) -> Iterator[tuple[int, int]]:
+    """Yield of each convolution of the decoder its weights, and how often they are applied per frame."""
+    width = codec.decoder_dim
+    if codec.depthwise:
+        yield 7 * codec.latent_dim + codec.latent_dim * width, 1
+    else:
+        yield 7 * codec.latent_dim * width, 1
+    often = 1
+    widths = [width >> number for number in range(len(codec.decoder_rates) + 1)]
+    for (inputs, outputs), rate in zip(pairwise(widths), codec.decoder_rates, strict=True):
+        yield 2 * rate * inputs * outputs, often
+        often *= rate
+        yield 3 * (7 * outputs * (1 if codec.depthwise else outputs) + outputs * outputs), often
+    yield 7 * widths[-1], often
