@@ -4,7 +4,7 @@ import itertools
 import logging
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from voxcli.text.marks import Pause
@@ -58,6 +58,7 @@ MORSELS = ["One. ", "two ", "三。", "[pause 1s]", "[laugh]", "\n\n", "**", "`x
 TEXTS = st.lists(st.sampled_from(MORSELS)).map("".join)
 
 
+@example("三。\n\n，", [4], True)
 @given(TEXTS, st.lists(st.integers(0, 200)), st.booleans())
 def test_cutting_the_input_changes_nothing_that_is_heard(text: str, cuts: list[int], markdown: bool) -> None:
     places = [0, *sorted(cut % (len(text) + 1) for cut in cuts), len(text)]

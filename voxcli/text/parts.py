@@ -50,8 +50,10 @@ class PartReader:
                 if isinstance(part, Pause):
                     parts.append(part)
                 elif is_speakable(part):
+                    # Marks alone in a paragraph may have come too late for the sentence before, so they never count.
+                    spoken = " ".join(paragraph for paragraph in part.split("\n\n") if is_speakable(paragraph))
                     # A voice may take a blank line for a longer pause than the sentence's own.
-                    parts.append(" ".join(part.split()))
+                    parts.append(" ".join(spoken.split()))
             for tag in unknown:
                 self._warn_of_tag(tag)
         return parts

@@ -114,7 +114,7 @@ def asked(job: dict[str, Any]) -> dict[str, Any]:
 
 def memory_of(torch: Any, device: str) -> dict[str, int]:
     """Return bytes."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    peak = resident_bytes()
     if not device.startswith("cuda"):
         return {"resident": peak}
     return {
@@ -122,6 +122,16 @@ def memory_of(torch: Any, device: str) -> dict[str, int]:
         "allocated": torch.cuda.max_memory_allocated(),
         "reserved": torch.cuda.max_memory_reserved(),
     }
+
+
+def resident_bytes() -> int:
+    """Return the most memory of the host that this process had."""
+    try:
+        # What `resource` tells on Linux has in it what the process had that started this one.
+        lines = Path("/proc/self/status").read_text().splitlines()
+        return next(1024 * int(line.split()[1]) for line in lines if line.startswith("VmHWM:"))
+    except OSError:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 if __name__ == "__main__":
