@@ -85,11 +85,12 @@ def test_a_signal_stops_it_within_a_patch_and_keeps_what_was_said(
     command = [sys.executable, "-m", "voxcli", "say", "你好 hello there " * 30, "--no-split", *arguments]
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
         assert process.stdout
-        chunks = 0
+        chunks, sent = 0, False
         for line in process.stdout:
             chunks += json.loads(line)["event"] == "chunk"
-            if chunks == 4:  # three patches, of which the first comes in two
+            if chunks == 4 and not sent:  # three patches, of which the first comes in two
                 process.send_signal(number)
+                sent = True
         assert process.wait(timeout=30) == code
     by_wave, by_soundfile, by_av = read_by_three(path)
     assert by_wave == by_soundfile == by_av

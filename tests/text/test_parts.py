@@ -59,6 +59,7 @@ TEXTS = st.lists(st.sampled_from(MORSELS)).map("".join)
 
 
 @example("三。\n\n，", [4], True)
+@example("三。三。`x`\n\n，- a\n", [9], True)
 @given(TEXTS, st.lists(st.integers(0, 200)), st.booleans())
 def test_cutting_the_input_changes_nothing_that_is_heard(text: str, cuts: list[int], markdown: bool) -> None:
     places = [0, *sorted(cut % (len(text) + 1) for cut in cuts), len(text)]

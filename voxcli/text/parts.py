@@ -26,10 +26,12 @@ class PartReader:
         """Take text; return what can be spoken already."""
         if not self._markdown:
             return self._parts(self._splitter.feed(text))
-        sentences = self._splitter.feed(self._markdown.feed(text))
-        if self._markdown.at_block_end:
-            # What follows may be a long block of code, during which the writer makes no pause.
-            sentences += [*self._splitter.feed("\n\n"), *self._splitter.flush()]
+        sentences = []
+        for line in text.splitlines(keepends=True):
+            sentences += self._splitter.feed(self._markdown.feed(line))
+            if self._markdown.at_block_end:
+                # What follows may be a long block of code, during which the writer makes no pause.
+                sentences += [*self._splitter.feed("\n\n"), *self._splitter.flush()]
         return self._parts(sentences)
 
     def flush(self) -> list[Part]:
@@ -50,10 +52,8 @@ class PartReader:
                 if isinstance(part, Pause):
                     parts.append(part)
                 elif is_speakable(part):
-                    # Marks alone in a paragraph may have come too late for the sentence before, so they never count.
-                    spoken = " ".join(paragraph for paragraph in part.split("\n\n") if is_speakable(paragraph))
                     # A voice may take a blank line for a longer pause than the sentence's own.
-                    parts.append(" ".join(spoken.split()))
+                    parts.append(" ".join(part.split()))
             for tag in unknown:
                 self._warn_of_tag(tag)
         return parts
