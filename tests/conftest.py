@@ -1,1 +1,13 @@
-pytest_plugins = ["tests.pulse", "tests.tiny"]
+import os
+
+from hypothesis import HealthCheck, settings
+
+from voxcli.voxcpm.threads import wait_asleep
+
+pytest_plugins = ["tests.alone", "tests.pulse", "tests.tiny"]
+
+# A machine with other things to do is no failure.
+settings.register_profile("voxcli", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("voxcli")
+
+wait_asleep(os.environ)  # before torch is loaded, as the program does: what runs beside it is not to slow it down

@@ -1,19 +1,41 @@
 """The program itself, as a user starts it."""
 
 import subprocess
-from collections.abc import Callable, Iterator, Sequence
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TypeAlias
 
 STRICT = "error,ignore::DeprecationWarning:sounddevice"
 """For PYTHONWARNINGS. sounddevice 0.5.6 sets the shape of arrays, of which NumPy 2.5 disapproves."""
 
+STRICTLY = {"PYTHONWARNINGS": STRICT, "PYTHONUTF8": "1"}
+"""For the environment."""
+
+PATIENCE_SECONDS = 60.0
+
 Done: TypeAlias = subprocess.CompletedProcess[bytes]
 Run: TypeAlias = Callable[..., Done]
 """Runs `voxcli` with arguments in an empty folder. `stdin` is bytes, `env` adds to the environment."""
 
+RunIn: TypeAlias = Callable[[Path, Mapping[str, str], Sequence[str], bytes], Done]
+"""Runs `voxcli` in a folder with an environment, arguments and what is on its standard input."""
+
 Here: TypeAlias = Callable[..., tuple[int, str]]
 """Runs `voxcli` within this process; returns the exit code and what was said."""
+
+
+def run_afresh(folder: Path, environment: Mapping[str, str], arguments: Sequence[str], stdin: bytes = b"") -> Done:
+    return subprocess.run(
+        [sys.executable, "-m", "voxcli", *arguments],
+        input=stdin,
+        capture_output=True,
+        cwd=folder,
+        env=environment,
+        timeout=PATIENCE_SECONDS,
+        check=False,
+    )
 
 
 def said(done: Done) -> str:

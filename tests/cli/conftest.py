@@ -1,13 +1,13 @@
 """A user who has set nothing, in an empty folder."""
 
 import os
-import subprocess
-import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.program import STRICT, Done, Here, Run
+from tests.forks import forking
+from tests.program import STRICTLY, Done, Here, Run, RunIn, run_afresh
 from voxcli.cli import app
 
 
@@ -17,21 +17,20 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("VOXCLI_", "PULSE_", "HF_"))}
     home = tmp_path_factory.mktemp("home")
     own = {"VOXCLI_HOME": str(home), "HF_HOME": str(home / "hf")}
-    return kept | own | {"PYTHONWARNINGS": STRICT, "PYTHONUTF8": "1"}
+    return kept | own | STRICTLY
+
+
+@pytest.fixture(scope="session")
+def run_in() -> Iterator[RunIn]:
+    with forking() as run_in:
+        yield run_in
 
 
 @pytest.fixture
-def run(tmp_path: Path, environment: dict[str, str]) -> Run:
+def run(tmp_path: Path, environment: dict[str, str], run_in: RunIn) -> Run:
     def run_voxcli(*arguments: str | os.PathLike[str], stdin: bytes = b"", env: dict[str, str] | None = None) -> Done:
-        return subprocess.run(
-            [sys.executable, "-m", "voxcli", *arguments],
-            input=stdin,
-            capture_output=True,
-            cwd=tmp_path,
-            env=environment | (env or {}),
-            timeout=60,
-            check=False,
-        )
+        start = run_afresh if env and "PYTHONPATH" in env else run_in  # Python reads that when it starts
+        return start(tmp_path, environment | (env or {}), [*map(os.fspath, arguments)], stdin)
 
     return run_voxcli
 

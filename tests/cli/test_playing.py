@@ -90,7 +90,7 @@ def test_the_first_sentence_sounds_before_the_second_is_written(
 
 
 def test_two_at_once_do_not_crash(environment: dict[str, str], loudspeaker: dict[str, str]) -> None:
-    say = [sys.executable, "-m", "voxcli", "say", TEXT]
+    say = [sys.executable, "-m", "voxcli", "say", "Once upon a time there was a voice."]
     with started(say, environment | loudspeaker) as one, started(say, environment | loudspeaker) as other:
         assert [one.wait(timeout=60), other.wait(timeout=60)] == [0, 0]
 

@@ -1,6 +1,7 @@
 """`voxcli clone --record`, with what a real sound server plays as the microphone."""
 
 import os
+import re
 import signal
 import sys
 from collections.abc import Iterator
@@ -139,7 +140,8 @@ def test_a_sound_server_that_dies_is_an_error(
         own_pulse.close()
         _, words = process.communicate(timeout=20)
     assert process.returncode == 5
-    assert b"The microphone default, ALSA went away" in words
+    # On a busy machine ALSA's plugin sometimes hangs when its server dies, rather than tell.
+    assert re.search(rb"The microphone default, ALSA (went away|does not respond)", words)
     assert library.names() == []
 
 

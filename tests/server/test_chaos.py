@@ -58,6 +58,7 @@ def test_whenever_a_client_is_killed_its_slot_is_free_within_a_chunk(
     assert engine.most_running == 1
 
 
+@pytest.mark.alone
 def test_killed_streams_are_mostly_gone_within_a_tenth_of_a_second(endless: tuple[ToneEngine, Running]) -> None:
     engine, server = endless
     took = []

@@ -156,6 +156,7 @@ def test_it_answers_while_the_model_is_at_work(path: str) -> None:
         client.read(1)
 
 
+@pytest.mark.alone
 def test_it_answers_soon_while_streams_are_encoded_as_fast_as_can_be() -> None:
     stop = threading.Event()
     took: list[float] = []
@@ -199,6 +200,7 @@ def test_it_answers_while_the_model_is_loaded() -> None:
         client.read(1)
 
 
+@pytest.mark.alone
 def test_what_is_measured_is_what_a_client_sees() -> None:
     engine = ToneEngine(chunks=10, pace=0.5)
     with serving(engine) as url:

@@ -213,9 +213,9 @@ def test_a_chinese_sentence_beside_a_japanese_one_is_read() -> None:
 )
 def test_time_grows_with_the_text_and_not_faster(text: str) -> None:
     def seconds(count: int) -> float:
-        start = time.perf_counter()
+        start = time.process_time()
         normalized((text * count)[:count])
-        return time.perf_counter() - start
+        return time.process_time() - start
 
     seconds(100)
     assert min(seconds(4000) for _ in range(2)) < 30 * min(seconds(500) for _ in range(2)) + 0.05
