@@ -86,7 +86,7 @@ def test_the_first_sentence_sounds_before_the_second_is_written(
             _, words = process.communicate(timeout=30)
         assert process.returncode == 0
     assert b"0 underruns" in words  # the wait was the writer's
-    assert recording.sounding_seconds > 2.5  # two short sentences and the wait between them
+    assert recording.sounding_seconds > 2  # two short sentences, and some of the wait between them
 
 
 def test_two_at_once_do_not_crash(environment: dict[str, str], loudspeaker: dict[str, str]) -> None:

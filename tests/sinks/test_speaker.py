@@ -12,6 +12,8 @@ import soxr
 from tests.pulse import SINKS, PulseServer
 from tests.sinks.listening import STEP, assert_heard, noise, place_of, play, playing, writes
 
+pytestmark = pytest.mark.alone
+
 
 @pytest.mark.parametrize("sink", list(SINKS))
 @pytest.mark.parametrize("rate", [16000, 24000, 44100, 48000])
