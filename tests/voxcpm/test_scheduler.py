@@ -92,13 +92,19 @@ class Counting:
     owes_sound = False
 
     def __init__(self, *, runs_ahead: bool = False, positions_between: int = 1000) -> None:
-        self.runs_ahead = runs_ahead
+        self.asked = 0
+        self._runs_ahead = runs_ahead
         self.positions_between = positions_between
         self.begun: list[Stream] = []
         self.left: list[Stream] = []
         self.steps: list[list[Stream]] = []
         self.may_step = threading.Semaphore(0)
         self.held = False
+
+    @property
+    def runs_ahead(self) -> bool:
+        self.asked += 1
+        return self._runs_ahead
 
     def on_its_thread(self) -> "nullcontext[None]":
         return nullcontext()
@@ -227,12 +233,15 @@ def test_work_is_done_between_two_steps_and_its_error_is_ours() -> None:
 
 
 def test_a_closed_model_lets_nobody_in_but_those_who_speak_may_finish() -> None:
-    scheduler = Scheduler(Counting(), 2)
+    runner = Counting()
+    scheduler = Scheduler(runner, 2)
     stream = scheduler.speak(wish())
     next(stream)
     scheduler.close()
     with pytest.raises(DeviceError, match="closed"):
         next(scheduler.speak(wish()))
+    time.sleep(0.05)
+    assert runner.asked < 50, "it does not wait asleep"
     assert len(list(stream)) == 2
     assert scheduler._thread is not None
     scheduler._thread.join(20)

@@ -132,7 +132,7 @@ class Scheduler:
         """Do what there is to do, up to one step. Return whether there may be more."""
         with self._changed:
             self._changed.wait_for(self._has_work)
-            if self._closed and not (self._calls or self._waiting or self._speaking or self._runner.owes_sound):
+            if self._is_over():
                 return False
             calls, self._calls = self._calls, []
             self._waiting = [stream for stream in self._waiting if not stream.abandoned]
@@ -144,9 +144,12 @@ class Scheduler:
         self._step()
         return True
 
+    def _is_over(self) -> bool:
+        return self._closed and not (self._calls or self._waiting or self._speaking or self._runner.owes_sound)
+
     def _has_work(self) -> bool:
         return bool(
-            self._closed
+            self._is_over()
             or self._calls
             or self._runner.owes_sound
             or any(stream.abandoned for stream in (*self._waiting, *self._speaking))
