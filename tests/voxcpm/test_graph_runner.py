@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from functools import cache
 from itertools import islice
 from pathlib import Path
@@ -14,11 +14,13 @@ import torch
 from tests.checkpoints import write_checkpoint
 from tests.voxcpm.recorded import RecordedLane
 from tests.voxcpm.speech import clip, samples_of, utterance
+from voxcli.errors import RequestError
 from voxcli.voxcpm.generate import Model
 from voxcli.voxcpm.graph_runner import GraphRunner
 from voxcli.voxcpm.graphs import Lane
 from voxcli.voxcpm.loading import load_model
 from voxcli.voxcpm.placement import Placement
+from voxcli.voxcpm.stream import Samples
 
 Models = Callable[[str], Model]
 
@@ -105,12 +107,21 @@ def test_a_sequence_longer_than_the_longest_graph_is_read_plainly(device: torch.
         np.testing.assert_allclose(samples_of(other, said), samples_of(model, said), atol=1e-4)
 
 
+def until_full(stream: Iterator[Samples]) -> Iterator[Samples]:
+    """Yield what is said before the model has no position left."""
+    with suppress(RequestError):
+        yield from stream
+
+
 def test_speech_may_fill_the_last_position(models: Models) -> None:
     model = models("voxcpm-0.5b")
     beside = utterance(min_patches=20, max_patches=20)
     longest = model.config.max_length
-    said = utterance(text="好" * (longest - 9), min_patches=99, max_patches=7, steps=2)
-    with at_its_place(model, 2) as other, ThreadPoolExecutor(2) as threads:
-        spoken = list(threads.map(lambda its: samples_of(other, its), (said, beside)))
-    for its, heard in zip((said, beside), spoken, strict=True):
-        np.testing.assert_allclose(heard, samples_of(model, its), atol=1e-4)
+    one = len(model._tokenizer.ids("好"))
+    full, nearly = ("好" * (longest - left - one) for left in (0, 6))
+    with at_its_place(model, 2) as other, ThreadPoolExecutor(3) as threads:
+        said = [utterance(text=text, min_patches=99, max_patches=7, steps=2) for text in (full, nearly)] + [beside]
+        spoken = list(threads.map(lambda its: list(until_full(other.stream(its))), said))
+    assert [len(heard) for heard in spoken] == [1, 7, 20]
+    for its, heard in zip(said, map(np.concatenate, spoken), strict=True):
+        np.testing.assert_allclose(heard, np.concatenate(list(until_full(model.stream(its)))), atol=1e-4)

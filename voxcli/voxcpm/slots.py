@@ -76,7 +76,7 @@ class Slots:
         state, solver = place.state, place.solver
         self._base_cache.seat(row, state.base_cache)
         self._residual_cache.seat(row, state.residual_cache)
-        self.lengths[row] = state.length
+        self.lengths[row] = min(state.length, self._last)
         self._base[row], self._residual[row] = state.base[0], state.residual[0]
         self._previous[row] = state.previous[0]
         self._times[: len(solver.times), row] = solver.times[:, 0]
