@@ -43,6 +43,7 @@ def at_rate(path: Path, rate: int) -> Samples:
     return soxr.resample(samples, own_rate, rate)
 
 
+@pytest.mark.alone
 def test_what_is_heard_is_what_is_in_the_file(
     run: Run, tmp_path: Path, pulse: PulseServer, loudspeaker: dict[str, str]
 ) -> None:
@@ -73,6 +74,7 @@ def test_a_device_can_be_named(run: Run, pulse: PulseServer, loudspeaker: dict[s
     assert devices[0]["name"] in said(done)
 
 
+@pytest.mark.alone
 def test_the_first_sentence_sounds_before_the_second_is_written(
     environment: dict[str, str], pulse: PulseServer, loudspeaker: dict[str, str]
 ) -> None:

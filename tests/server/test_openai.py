@@ -101,7 +101,8 @@ def test_sound_arrives_while_the_engine_still_works(format: Any, stream_format: 
     engine = ToneEngine(hold_at=3)
     with (
         serving(engine) as url,
-        client_of(url).audio.speech.with_streaming_response.create(
+        client_of(url) as client,
+        client.audio.speech.with_streaming_response.create(
             model="tts-1", voice="alloy", input="Hello.", response_format=format, stream_format=stream_format
         ) as answer,
         going_on(engine),
@@ -172,9 +173,9 @@ def test_the_model_chooses_the_steps(client: OpenAI, engine: ToneEngine, model: 
 
 def test_an_engine_without_steps_is_asked_for_none() -> None:
     engine = ToneEngine()
-    with running(engine) as server:
+    with running(engine) as server, client_of(server.url) as client:
         server.service.models.samples = False
-        client_of(server.url).audio.speech.create(model="tts-1", voice="alloy", input="Hello.")
+        client.audio.speech.create(model="tts-1", voice="alloy", input="Hello.")
 
     assert engine.requests == [SynthesisRequest(text="Hello.")]
 
@@ -198,8 +199,8 @@ def test_the_library_comes_before_openais_voices(tmp_path: Path) -> None:
     own = Voice(prompt=Prompt(Clip(spoken_wav(), "prompt.wav"), "It was a bright cold day."))
     VoiceLibrary(tmp_path).save("alloy", own)
     engine = ToneEngine()
-    with serving(engine, voices=tmp_path, knows_voice=lambda name: name == "en-gb") as url:
-        speech = client_of(url).audio.speech
+    with serving(engine, voices=tmp_path, knows_voice=lambda name: name == "en-gb") as url, client_of(url) as client:
+        speech = client.audio.speech
         for voice in ("alloy", {"id": "alloy"}, "echo", "en-gb"):
             speech.create(model="x", voice=voice, input="Hello.")  # type: ignore[arg-type]
 

@@ -101,16 +101,24 @@ def test_a_path_that_is_not_there_and_a_wrong_method_have_the_envelope_too(serve
 
 def test_what_the_engine_refuses_is_a_bad_request() -> None:
     refusal = RequestError("The built-in voice cannot follow a description.")
-    with serving(ToneEngine(fail_at=0, error=refusal)) as url, pytest.raises(openai.BadRequestError) as caught:
-        client_of(url).audio.speech.create(model="x", voice="alloy", input="Hello.", instructions="Calm.")
+    with (
+        serving(ToneEngine(fail_at=0, error=refusal)) as url,
+        client_of(url) as client,
+        pytest.raises(openai.BadRequestError) as caught,
+    ):
+        client.audio.speech.create(model="x", voice="alloy", input="Hello.", instructions="Calm.")
 
     assert str(refusal) in caught.value.message
 
 
 def test_a_failure_before_the_first_sound_is_a_status_and_not_tried_again() -> None:
     engine = ToneEngine(fail_at=0)
-    with serving(engine) as url, pytest.raises(openai.InternalServerError) as caught:
-        client_of(url, max_retries=2).audio.speech.create(model="x", voice="alloy", input="Hello.")
+    with (
+        serving(engine) as url,
+        client_of(url, max_retries=2) as client,
+        pytest.raises(openai.InternalServerError) as caught,
+    ):
+        client.audio.speech.create(model="x", voice="alloy", input="Hello.")
 
     assert (caught.value.status_code, caught.value.type) == (500, "server_error")
     assert "tone" not in caught.value.message
@@ -120,15 +128,16 @@ def test_a_failure_before_the_first_sound_is_a_status_and_not_tried_again() -> N
 def test_a_failure_after_it_breaks_the_connection() -> None:
     with (
         serving(ToneEngine(fail_at=3)) as url,
+        client_of(url) as client,
         pytest.raises(openai.APIConnectionError),
     ):
-        client_of(url).audio.speech.create(model="x", voice="alloy", input="Hello.", response_format="wav")
+        client.audio.speech.create(model="x", voice="alloy", input="Hello.", response_format="wav")
 
 
 def test_a_failure_after_it_is_an_event_among_events() -> None:
     reader = EventReader()
-    with serving(ToneEngine(fail_at=3)) as url:
-        speech = client_of(url).audio.speech.with_streaming_response
+    with serving(ToneEngine(fail_at=3)) as url, client_of(url) as client:
+        speech = client.audio.speech.with_streaming_response
         with speech.create(
             model="x", voice="alloy", input="Hello.", response_format="wav", stream_format="sse"
         ) as answer:
@@ -189,11 +198,12 @@ def test_a_server_whose_queue_is_full_says_when_to_come_again() -> None:
 
 def test_a_key_is_asked_for_where_one_is_set() -> None:
     with serving(ToneEngine(), keys=frozenset({"secret"})) as url:
-        with pytest.raises(openai.AuthenticationError) as caught:
-            client_of(url, api_key="wrong").audio.speech.create(model="x", voice="alloy", input="Hello.")
+        with client_of(url, api_key="wrong") as client, pytest.raises(openai.AuthenticationError) as caught:
+            client.audio.speech.create(model="x", voice="alloy", input="Hello.")
         assert (caught.value.code, caught.value.type) == ("invalid_api_key", "invalid_request_error")
         assert caught.value.response.headers["www-authenticate"] == "Bearer"
         for path in ("/audio/voices", "/audio/models", "/models", "/voices"):
             assert httpx.get(f"{url}/v1{path}").status_code == 401
 
-        assert client_of(url, api_key="secret").audio.speech.create(model="x", voice="alloy", input="Hello.").read()
+        with client_of(url, api_key="secret") as client:
+            assert client.audio.speech.create(model="x", voice="alloy", input="Hello.").read()

@@ -178,7 +178,7 @@ def test_chunks_without_samples_are_no_sound() -> None:
 
 
 def test_a_client_that_leaves_before_the_first_sound_gives_its_slot_back() -> None:
-    engine = ToneEngine(slots=1, hold_at=0)
+    engine = ToneEngine(slots=1, hold_at=0, chunks=50, pace=1.0)
     with running(engine) as server:
         with asked(server.url) as client:
             until(lambda: engine.running == 1)
@@ -186,8 +186,7 @@ def test_a_client_that_leaves_before_the_first_sound_gives_its_slot_back() -> No
         engine.go.set()
         assert engine.idle.wait(10)
         until(lambda: not server.service.admission.used)
-        assert engine.made <= 1
-        assert speech(server.url).status_code == 200
+        assert engine.made < 25, "it went on for seconds"
 
 
 def test_a_client_that_leaves_the_queue_is_never_served() -> None:
