@@ -88,6 +88,6 @@ def _read_events(process: "subprocess.Popen[bytes]", events: dict[str, tuple[flo
     """Note when each kind of event came first."""
     assert process.stderr
     for line in process.stderr:
-        if line.startswith(b"{"):
+        if line.startswith(b"{") and line.endswith(b"\n"):  # whoever is killed may be in the middle of one
             event = json.loads(line)
             events.setdefault(event["event"], (time.perf_counter(), event))
