@@ -21,7 +21,7 @@ class PlainRunner:
     """A `Runner` that works when somebody waits for it, and hands over all sound at once.
 
     The codec of one patch beside the network of the next, on a thread of its own, made both slower on two cores: by 6
-    to 14 % with one thread or two for the codec, by a quarter and more with one for each.
+    to 15 % with one thread or two for the codec, by a quarter and more with one for each.
     """
 
     runs_ahead = False
