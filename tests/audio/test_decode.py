@@ -18,8 +18,8 @@ from voxcli.audio.chunk import AudioChunk
 from voxcli.audio.decode import decode
 from voxcli.audio.encode import new_encoder
 from voxcli.audio.format import AudioFormat
-from voxcli.audio.plain import read_plain
-from voxcli.audio.wav import streaming_header
+from voxcli.audio.headers import streaming_header
+from voxcli.audio.soundfile_decoder import read_plain
 from voxcli.errors import RequestError
 
 RATE = 48000

@@ -13,10 +13,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from voxcli.audio.chunk import AudioChunk, Samples
-from voxcli.audio.denoise import denoised
+from voxcli.audio.denoise import denoised, without_noise
 from voxcli.audio.loudness import levelled, loudness
 from voxcli.audio.resample import resampled_whole
-from voxcli.audio.wiener import without_noise
 from voxcli.engines import open_engine
 from voxcli.errors import ModelError
 from voxcli.speech import SynthesisRequest

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.clips import spoken_wav
 from voxcli.audio.chunk import Samples
 from voxcli.audio.decode import decode
-from voxcli.audio.evenness import Evenness
+from voxcli.audio.joins import Evenness
 
 TEXTS = (
     "It was a bright cold day in April, and all the clocks were striking thirteen.",

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from voxcli.audio.chunk import Samples
-from voxcli.audio.gaps import Gaps
+from voxcli.audio.joins import Gaps
 
 RATE = 8000
 

@@ -9,9 +9,8 @@ from hypothesis import strategies as st
 
 from tests.clips import spoken_wav
 from voxcli.audio.chunk import AudioChunk, Samples
+from voxcli.audio.clip_quality import FRAME_SECONDS, frame_levels, inspect, trimmed
 from voxcli.audio.decode import decode
-from voxcli.audio.inspect import FRAME_SECONDS, frame_levels, inspect
-from voxcli.audio.trim import trimmed
 
 RATE = 8000
 FRAME = round(FRAME_SECONDS * RATE)

@@ -10,7 +10,7 @@ from av.container import InputContainer
 
 from voxcli.audio.chunk import AudioChunk, Samples
 from voxcli.audio.frame import samples_of
-from voxcli.audio.plain import read_plain
+from voxcli.audio.soundfile_decoder import read_plain
 from voxcli.errors import RequestError
 
 MAX_BYTES = 64 * 2**20

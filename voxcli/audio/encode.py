@@ -5,9 +5,9 @@ from typing import Protocol
 
 from voxcli.audio.chunk import AudioChunk, check_rate
 from voxcli.audio.format import AudioFormat
+from voxcli.audio.headers import streaming_header
 from voxcli.audio.pcm import to_int16
 from voxcli.audio.stream import closing_source
-from voxcli.audio.wav import streaming_header
 
 
 class Encoder(Protocol):
@@ -33,7 +33,7 @@ def new_encoder(format: AudioFormat, sample_rate: int) -> Encoder:
         return _PlainEncoder(sample_rate, b"")
     if format is AudioFormat.WAV:
         return _PlainEncoder(sample_rate, streaming_header(sample_rate))
-    from voxcli.audio.compress import LibavEncoder  # takes longer to load than the rest of a short run
+    from voxcli.audio.libav_encoder import LibavEncoder  # takes longer to load than the rest of a short run
 
     return LibavEncoder(format, sample_rate)
 

@@ -4,7 +4,7 @@ import av
 import numpy as np
 
 from voxcli.audio.chunk import Samples
-from voxcli.audio.plain import mixed
+from voxcli.audio.soundfile_decoder import mixed
 
 
 def samples_of(frame: av.AudioFrame) -> Samples:

@@ -11,8 +11,8 @@ from modelscope.utils.constant import Tasks
 
 from voxcli.audio.chunk import AudioChunk
 from voxcli.audio.decode import decode
+from voxcli.audio.headers import growing_header
 from voxcli.audio.pcm import to_int16
-from voxcli.audio.wav import growing_header
 from voxcli.errors import ModelError
 
 _MODEL = "iic/speech_zipenhancer_ans_multiloss_16k_base"

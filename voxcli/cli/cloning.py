@@ -8,11 +8,10 @@ import typer
 
 import voxcli
 from voxcli.audio.chunk import AudioChunk
+from voxcli.audio.clip_quality import inspect, trimmed
 from voxcli.audio.decode import MAX_BYTES, decode
-from voxcli.audio.inspect import inspect
+from voxcli.audio.headers import growing_header
 from voxcli.audio.pcm import to_int16
-from voxcli.audio.trim import trimmed
-from voxcli.audio.wav import growing_header
 from voxcli.cli.console import Words
 from voxcli.cli.files import read_clip
 from voxcli.cli.recording_options import RecordingOptions

@@ -4,8 +4,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from voxcli.audio.clip_quality import inspect
 from voxcli.audio.decode import decode
-from voxcli.audio.inspect import inspect
 from voxcli.errors import RequestError
 from voxcli.speech import Clip, Voice
 from voxcli.voices import Notes

@@ -6,10 +6,9 @@ from typing import Protocol
 
 from voxcli.audio.chunk import AudioChunk, check_rate
 from voxcli.audio.encode import Encoder, new_encoder
-from voxcli.audio.flac import START_BYTES, flac_start
 from voxcli.audio.format import AudioFormat
+from voxcli.audio.headers import START_BYTES, flac_start, growing_header
 from voxcli.audio.pcm import to_int16
-from voxcli.audio.wav import growing_header
 
 
 class Writer(Protocol):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from voxcli.audio.wav import growing_header, streaming_header
+from voxcli.audio.headers import growing_header, streaming_header
 
 COUNTS = [0, 1, 2, 1000, 48001]
 FOUR_GIB = 2**32

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from voxcli.audio.chunk import AudioChunk, Samples, silence
-from voxcli.audio.inspect import Report, inspect
+from voxcli.audio.clip_quality import Report, inspect
 
 RATE = 24000
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from voxcli.audio.chunk import Samples
-from voxcli.audio.seams import Seams
+from voxcli.audio.joins import Seams
 
 RATE = 16000
 LARGEST_STEP = 0.04
