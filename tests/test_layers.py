@@ -40,7 +40,7 @@ RUNGS = {
 DOORS = {
     "audio/denoise.py",
     "audio/encode.py",
-    "audio/incoming/__init__.py",
+    "audio/stream_decoding/__init__.py",
     "engines/__init__.py",
     "engines/builtin.py",
     "engines/local.py",

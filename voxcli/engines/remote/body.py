@@ -6,7 +6,7 @@ from contextlib import suppress
 import httpx
 
 from voxcli.audio.format import AudioFormat
-from voxcli.audio.incoming import Decoder, NotSound, new_decoder
+from voxcli.audio.stream_decoding import Decoder, NotSound, new_decoder
 from voxcli.errors import RemoteCut, RemoteError, RequestError
 from voxcli.protocols.dialect import AnswerForm, Framing
 from voxcli.protocols.openai_events import EventFailure, EventReader

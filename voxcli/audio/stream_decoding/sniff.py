@@ -3,8 +3,8 @@
 import codecs
 
 from voxcli.audio.format import AudioFormat
-from voxcli.audio.incoming.inbox import Inbox, Waiting
-from voxcli.audio.incoming.mpeg_headers import adts_length, id3_length, mp3_length
+from voxcli.audio.stream_decoding.byte_buffer import Inbox, Waiting
+from voxcli.audio.stream_decoding.mpeg_headers import adts_length, id3_length, mp3_length
 
 _START = 12
 """Bytes after which everything has shown itself."""

@@ -6,8 +6,8 @@ Source: RFC 9639, §8 for what stands in front and §9.1 for the headers of fram
 import re
 
 from voxcli.audio.chunk import AudioChunk
-from voxcli.audio.incoming.inbox import Inbox, Sounding, Waiting
-from voxcli.audio.incoming.packets import PacketDecoder
+from voxcli.audio.stream_decoding.byte_buffer import Inbox, Sounding, Waiting
+from voxcli.audio.stream_decoding.packet_decoder import PacketDecoder
 from voxcli.errors import RequestError
 
 _FILE_MARK = b"fLaC"

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from voxcli.audio.chunk import AudioChunk
-from voxcli.audio.incoming.inbox import Inbox, Sounding, Waiting
-from voxcli.audio.incoming.packets import PacketDecoder
+from voxcli.audio.stream_decoding.byte_buffer import Inbox, Sounding, Waiting
+from voxcli.audio.stream_decoding.packet_decoder import PacketDecoder
 from voxcli.errors import RequestError
 
 _MARK = b"OggS"

@@ -8,10 +8,10 @@ import numpy as np
 
 from voxcli.audio.chunk import AudioChunk
 from voxcli.audio.format import AudioFormat
-from voxcli.audio.incoming.inbox import Inbox, Sounding
-from voxcli.audio.incoming.raw import raw_chunks
-from voxcli.audio.incoming.sniff import NotSound, recognised
-from voxcli.audio.incoming.wav import wav_chunks
+from voxcli.audio.stream_decoding.byte_buffer import Inbox, Sounding
+from voxcli.audio.stream_decoding.pcm import raw_chunks
+from voxcli.audio.stream_decoding.sniff import NotSound, recognised
+from voxcli.audio.stream_decoding.wav import wav_chunks
 from voxcli.errors import RequestError
 
 __all__ = ["Decoder", "NotSound", "decoded", "new_decoder"]
@@ -97,7 +97,7 @@ def _sound(inbox: Inbox, hint: AudioFormat | None, sample_rate: int | None) -> S
         assert sample_rate is not None
         yield from raw_chunks(inbox, sample_rate)
         return
-    from voxcli.audio.incoming import flac, mpeg, ogg  # FFmpeg takes longer to load than samples to arrive
+    from voxcli.audio.stream_decoding import flac, mpeg, ogg  # FFmpeg takes longer to load than samples to arrive
 
     chunks = {
         AudioFormat.FLAC: flac.flac_chunks,

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from voxcli.audio.chunk import AudioChunk, Samples
 from voxcli.audio.encode import encoded, new_encoder
 from voxcli.audio.format import AudioFormat
-from voxcli.audio.incoming import NotSound, decoded, new_decoder
 from voxcli.audio.pcm import to_int16
+from voxcli.audio.stream_decoding import NotSound, decoded, new_decoder
 from voxcli.errors import RequestError
 
 RATES = [8000, 16000, 22050, 24000, 44100, 48000]

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from voxcli.audio.chunk import AudioChunk
-from voxcli.audio.incoming.inbox import Inbox, Sounding, Waiting
-from voxcli.audio.incoming.mpeg_headers import adts_length, id3_length, mp3_length, mp3_samples
-from voxcli.audio.incoming.packets import PacketDecoder
+from voxcli.audio.stream_decoding.byte_buffer import Inbox, Sounding, Waiting
+from voxcli.audio.stream_decoding.mpeg_headers import adts_length, id3_length, mp3_length, mp3_samples
+from voxcli.audio.stream_decoding.packet_decoder import PacketDecoder
 
 _LengthOf: TypeAlias = Callable[[bytes], int]
 """Tells the length of a frame by its start, or 0 if it is none."""

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxcli.audio.chunk import AudioChunk, Samples
-from voxcli.audio.incoming.inbox import Inbox, Sounding
+from voxcli.audio.stream_decoding.byte_buffer import Inbox, Sounding
 
 _ENDLESS = 1 << 62
 

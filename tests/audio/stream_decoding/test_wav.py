@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from voxcli.audio.chunk import AudioChunk, Samples
 from voxcli.audio.decode import decode
 from voxcli.audio.format import AudioFormat
-from voxcli.audio.incoming import NotSound, decoded
 from voxcli.audio.pcm import from_int16, to_int16
+from voxcli.audio.stream_decoding import NotSound, decoded
 from voxcli.errors import RequestError
 
 RATE = 32000

@@ -6,9 +6,9 @@ Data Types and Data Techniques" (1994) for the extensible form.
 
 import struct
 
-from voxcli.audio.incoming.inbox import Inbox, Sounding, Waiting
-from voxcli.audio.incoming.raw import Coding, pcm_chunks
-from voxcli.audio.incoming.sniff import is_text
+from voxcli.audio.stream_decoding.byte_buffer import Inbox, Sounding, Waiting
+from voxcli.audio.stream_decoding.pcm import Coding, pcm_chunks
+from voxcli.audio.stream_decoding.sniff import is_text
 from voxcli.errors import RequestError
 
 _PCM, _FLOAT, _EXTENSIBLE = 1, 3, 0xFFFE
