@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from voxcli.audio.chunk import AudioChunk
-from voxcli.bench.bench import Bench, Circumstances
-from voxcli.bench.plan import Mode, Plan
+from voxcli.bench.measure.plan import Mode, Plan
+from voxcli.bench.measure.runner import Bench, Circumstances
+from voxcli.bench.measure.sample import InOnePiece
+from voxcli.bench.measure.texts import Text
 from voxcli.bench.record import Machine, Record, Settings, Subject
-from voxcli.bench.texts import Text
-from voxcli.bench.whole import InOnePiece
 from voxcli.errors import VoxError
 from voxcli.speech import Sampling, Speech, SynthesisRequest
 

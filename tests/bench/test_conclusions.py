@@ -5,11 +5,11 @@ from dataclasses import replace
 import pytest
 
 from tests.bench.scripted import WORDS, Clock, Scripted, even, measure, tone
-from voxcli.bench.judge import Fault
-from voxcli.bench.plan import Mode
+from voxcli.bench.measure.plan import Mode
+from voxcli.bench.measure.texts import Text
+from voxcli.bench.measure.validity import Fault
 from voxcli.bench.record import Cold, Group, Record
 from voxcli.bench.tables import all_tables
-from voxcli.bench.texts import Text
 from voxcli.bench.verdict import build_report
 from voxcli.errors import RemoteRefused, RequestError
 from voxcli.speech import Speech, SynthesisRequest

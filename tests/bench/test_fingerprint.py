@@ -5,7 +5,7 @@ import os
 import platform
 
 import voxcli
-from voxcli.bench.fingerprint import find_machine
+from voxcli.bench.measure.machine import find_machine
 
 
 def test_it_tells_what_others_tell_too() -> None:

@@ -4,8 +4,8 @@ import pytest
 
 from tests.bench.scripted import WORDS, Clock, Scripted, quiet, tone
 from voxcli.audio.chunk import AudioChunk
-from voxcli.bench.judge import Failure, Fault, find_failure, plausible_seconds
-from voxcli.bench.sample import take_sample
+from voxcli.bench.measure.sample import take_sample
+from voxcli.bench.measure.validity import Failure, Fault, find_failure, plausible_seconds
 from voxcli.errors import ModelError, RemoteCut, RemoteError, RemoteRefused, RemoteTimeout, VoxError
 from voxcli.speech import Sampling, SynthesisRequest
 

@@ -9,10 +9,10 @@ from pathlib import Path
 from tests.bench.scripted import WORDS, Clock, Scripted, Step, even, measure
 from voxcli.bench.compare import SHOWN, find_changes, find_differences, find_pairs
 from voxcli.bench.markdown import to_markdown
-from voxcli.bench.plan import Mode
+from voxcli.bench.measure.plan import Mode
+from voxcli.bench.measure.texts import Text
 from voxcli.bench.record import Cold, Record
 from voxcli.bench.spreadsheet import COLUMNS, to_csv
-from voxcli.bench.texts import Text
 from voxcli.bench.verdict import build_report
 from voxcli.errors import RemoteRefused, VoxError
 

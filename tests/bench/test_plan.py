@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from voxcli.bench.plan import Level, Mode, Plan, poisson_times
+from voxcli.bench.measure.plan import Level, Mode, Plan, poisson_times
 
 PLAN = Plan(["a", "b"], ["short", "long"], [Mode.STREAM, Mode.WHOLE], runs=4, warmup=1)
 

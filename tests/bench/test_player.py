@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.bench.scripted import Clock, tone
-from voxcli.bench.player import find_gaps, starved_seconds
+from voxcli.bench.measure.player import find_gaps, starved_seconds
 from voxcli.speech import Speech
 from voxcli.timing import Stopwatch
 

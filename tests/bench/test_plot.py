@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from tests.bench.scripted import WORDS, Clock, Scripted, even, measure
-from voxcli.bench.plan import Level, Mode
+from voxcli.bench.measure.plan import Level, Mode
+from voxcli.bench.measure.texts import Text
 from voxcli.bench.record import Record
-from voxcli.bench.texts import Text
 from voxcli.bench.verdict import build_report
 from voxcli.errors import RemoteCut
 

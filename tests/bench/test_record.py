@@ -9,9 +9,9 @@ import pytest
 
 from tests.bench.scripted import WORDS, Clock, Scripted, even, measure
 from voxcli.bench import record as record_module
-from voxcli.bench.plan import Level
+from voxcli.bench.measure.plan import Level
+from voxcli.bench.measure.texts import Text
 from voxcli.bench.record import Cold, Record, from_json, schema, to_json
-from voxcli.bench.texts import Text
 from voxcli.bench.verdict import build_report
 from voxcli.errors import RemoteCut, RequestError
 

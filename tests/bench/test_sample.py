@@ -5,8 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.bench.scripted import RATE, WORDS, Clock, Scripted, Step, even, quiet, tone
-from voxcli.bench.sample import Sample, take_sample
-from voxcli.bench.whole import InOnePiece
+from voxcli.bench.measure.sample import InOnePiece, Sample, take_sample
 from voxcli.errors import NotFound, RemoteCut, RequestError, VoxError
 from voxcli.speech import Speech, SynthesisRequest
 

@@ -8,10 +8,10 @@ import pytest
 
 from tests.bench.scripted import WORDS
 from tests.bench.wire import Answer, Connection, not_found, wav, wired
-from voxcli.bench.bench import Bench, Circumstances
-from voxcli.bench.judge import Fault
-from voxcli.bench.plan import Ask, Mode
-from voxcli.bench.player import is_starved
+from voxcli.bench.measure.plan import Ask, Mode
+from voxcli.bench.measure.player import is_starved
+from voxcli.bench.measure.runner import Bench, Circumstances
+from voxcli.bench.measure.validity import Fault
 from voxcli.bench.record import Run
 from voxcli.engines.remote.engine import RemoteEngine
 from voxcli.engines.remote.settings import RemoteSettings

@@ -10,7 +10,7 @@ import soundfile
 from voxcli.audio.chunk import AudioChunk
 from voxcli.audio.encode import encoded
 from voxcli.audio.format import AudioFormat
-from voxcli.bench.sound_bytes import SoundBytes, sound_offset
+from voxcli.bench.measure.first_byte import SoundBytes, sound_offset
 
 CHUNK = AudioChunk((0.3 * np.sin(np.arange(8000) / 9)).astype(np.float32), 16000)
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from voxcli.bench.metrics import Unit
+from voxcli.bench.measure.metrics import Unit
 from voxcli.bench.statistics import summarize
 from voxcli.bench.units import in_words, percent, seconds, spread_in_words
 

@@ -17,7 +17,7 @@ from tests.program import Run, said
 from tests.screen import CTRL_C, run_on_terminal
 from tests.server.running import serving
 from tests.server.tone import ToneEngine
-from voxcli.bench.metrics import METRICS
+from voxcli.bench.measure.metrics import METRICS
 from voxcli.cli import app
 
 QUICK = ("--runs", "2", "--warmup", "0")

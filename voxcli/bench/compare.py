@@ -5,8 +5,8 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from voxcli.bench.metrics import FIRST_BYTE, FIRST_SOUND, REAL_TIME_FACTOR, TOTAL, Metric
-from voxcli.bench.plan import Level, Mode
+from voxcli.bench.measure.metrics import FIRST_BYTE, FIRST_SOUND, REAL_TIME_FACTOR, TOTAL, Metric
+from voxcli.bench.measure.plan import Level, Mode
 from voxcli.bench.record import Machine, Record, Run, Settings, Subject
 from voxcli.bench.statistics import STATISTICS, least_runs, ratio_interval
 from voxcli.bench.summary import Kind, by_kind, good_values

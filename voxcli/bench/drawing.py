@@ -6,7 +6,7 @@ from typing import Literal, TypeAlias
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 
-from voxcli.bench.plan import Mode
+from voxcli.bench.measure.plan import Mode
 
 INK, FAINT, GRID = "#1f2933", "#66727f", "#e4e7eb"
 COLORS = ("#0b7285", "#e8590c", "#5f3dc4", "#2b8a3e", "#c2255c", "#1864ab", "#a17800", "#495057")

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from voxcli.bench.compare import Change, find_changes, find_pairs
-from voxcli.bench.metrics import METRICS, Metric, Unit
+from voxcli.bench.measure.metrics import METRICS, Metric, Unit
 from voxcli.bench.record import Group, Record
 from voxcli.bench.statistics import STATISTICS, least_runs
 from voxcli.bench.summary import Kind, by_kind, good_values, summarize_group

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from voxcli.bench.compare import Change
-from voxcli.bench.metrics import FIRST_BYTE, METRICS
+from voxcli.bench.measure.metrics import FIRST_BYTE, METRICS
 from voxcli.bench.record import Record, Report, Run
 from voxcli.bench.tables import NONE, Table, all_tables, changes, details, setup_rows
 from voxcli.bench.units import in_words, seconds

@@ -9,9 +9,9 @@ from matplotlib.font_manager import FontProperties, findfont
 from matplotlib.ft2font import FT2Font
 
 from voxcli.bench.drawing import FAINT, INK, Color, add_legend, look_of, mixed, name_seconds, name_way, tidy
-from voxcli.bench.metrics import FIRST_BYTE
-from voxcli.bench.plan import Mode
-from voxcli.bench.player import find_gaps
+from voxcli.bench.measure.metrics import FIRST_BYTE
+from voxcli.bench.measure.plan import Mode
+from voxcli.bench.measure.player import find_gaps
 from voxcli.bench.plot_load import draw_latency, draw_starving
 from voxcli.bench.record import Group, Record, Report, Run
 from voxcli.bench.statistics import Summary

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from matplotlib.axes import Axes
 
 from voxcli.bench.drawing import Color, add_legend, mixed, name_seconds, name_way, write_note
-from voxcli.bench.metrics import FIRST_BYTE
-from voxcli.bench.plan import Mode
+from voxcli.bench.measure.metrics import FIRST_BYTE
+from voxcli.bench.measure.plan import Mode
 from voxcli.bench.record import Group
 from voxcli.bench.units import percent, seconds
 from voxcli.bench.verdict import never_starved

@@ -8,10 +8,10 @@ from typing import Any
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from voxcli.bench.judge import Failure
-from voxcli.bench.plan import Level, Mode
+from voxcli.bench.measure.plan import Level, Mode
+from voxcli.bench.measure.texts import Text
+from voxcli.bench.measure.validity import Failure
 from voxcli.bench.statistics import Summary
-from voxcli.bench.texts import Text
 from voxcli.errors import RequestError
 
 VERSION = 1

@@ -4,9 +4,9 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from voxcli.bench.metrics import FIRST_BYTE, METRICS, REAL_TIME_FACTOR
-from voxcli.bench.plan import Level, Mode
-from voxcli.bench.player import is_starved
+from voxcli.bench.measure.metrics import FIRST_BYTE, METRICS, REAL_TIME_FACTOR
+from voxcli.bench.measure.plan import Level, Mode
+from voxcli.bench.measure.player import is_starved
 from voxcli.bench.record import Group, Improvement, Record, Run
 from voxcli.bench.statistics import count_outliers, summarize
 from voxcli.bench.units import percent

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from voxcli.bench.compare import SHOWN, Change, find_changes, side_by_side
-from voxcli.bench.metrics import AUDIO, FIRST_BYTE, FIRST_SOUND, REAL_TIME_FACTOR, STARVED, TOTAL, Metric
+from voxcli.bench.measure.metrics import AUDIO, FIRST_BYTE, FIRST_SOUND, REAL_TIME_FACTOR, STARVED, TOTAL, Metric
 from voxcli.bench.record import Cold, Group, Improvement, Record, Report, Subject
 from voxcli.bench.statistics import Summary
 from voxcli.bench.units import in_words, percent, ratio, seconds, spread_in_words

@@ -2,7 +2,7 @@
 
 import math
 
-from voxcli.bench.metrics import Unit
+from voxcli.bench.measure.metrics import Unit
 from voxcli.bench.statistics import Summary
 
 

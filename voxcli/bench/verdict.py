@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from voxcli.bench.compare import Change, find_changes, side_by_side
-from voxcli.bench.metrics import FIRST_BYTE, REAL_TIME_FACTOR, Metric
-from voxcli.bench.plan import Mode
+from voxcli.bench.measure.metrics import FIRST_BYTE, REAL_TIME_FACTOR, Metric
+from voxcli.bench.measure.plan import Mode
 from voxcli.bench.record import Group, Improvement, Record, Report
 from voxcli.bench.summary import by_kind, find_improvements, find_remarks, summarize_group
 from voxcli.bench.units import percent, ratio, seconds

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from voxcli.bench.metrics import METRICS, Metric
+from voxcli.bench.measure.metrics import METRICS, Metric
 from voxcli.cli import bench_options, options
 from voxcli.cli.bench_options import LoadOptions, MeasuringOptions, ResultOptions
 from voxcli.cli.bench_servers import Servers, SubjectOptions
@@ -61,7 +61,7 @@ def bench(
     Each text is one request, made as `voxcli say --no-split` makes it. Alternatives take turns, nothing is played, and
     runs that bring no sound, or not that of the text, are counted and shown but never averaged in.
     """
-    from voxcli.bench.texts import choose_texts
+    from voxcli.bench.measure.texts import choose_texts
     from voxcli.cli.bench_cold import shared_arguments
     from voxcli.cli.bench_measuring import Job
     from voxcli.cli.bench_subjects import choose_subjects

@@ -9,12 +9,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import product
 
-from voxcli.bench.bench import Bench, Circumstances
-from voxcli.bench.fingerprint import find_machine
-from voxcli.bench.load import under_load
-from voxcli.bench.plan import Ask, Level, Plan
+from voxcli.bench.measure.load import under_load
+from voxcli.bench.measure.machine import find_machine
+from voxcli.bench.measure.plan import Ask, Level, Plan
+from voxcli.bench.measure.runner import Bench, Circumstances
+from voxcli.bench.measure.texts import Text
 from voxcli.bench.record import Cold, Record, Run, Settings
-from voxcli.bench.texts import Text
 from voxcli.cli.bench_cold import start_cold
 from voxcli.cli.bench_subjects import Open, opened, short_name
 from voxcli.cli.bench_view import Meter, shown_progress

@@ -9,7 +9,7 @@ import typer
 
 if TYPE_CHECKING:
     from voxcli.bench.gate import Condition
-    from voxcli.bench.plan import Level, Mode
+    from voxcli.bench.measure.plan import Level, Mode
 
 T = TypeVar("T")
 
@@ -136,7 +136,7 @@ class MeasuringOptions:
     prebuffer: Prebuffer = 0.0
 
     def language(self) -> str:
-        from voxcli.bench.texts import LANGUAGES
+        from voxcli.bench.measure.texts import LANGUAGES
 
         if self.lang not in LANGUAGES:
             raise typer.BadParameter(f"It is {' or '.join(LANGUAGES)}.", param_hint="--lang")
@@ -144,7 +144,7 @@ class MeasuringOptions:
 
     def modes(self, *, load: bool) -> "tuple[Mode, ...]":
         """Return how answers shall come."""
-        from voxcli.bench.plan import Mode
+        from voxcli.bench.measure.plan import Mode
 
         if self.mode is None:
             return (Mode.STREAM,) if load else (Mode.STREAM, Mode.WHOLE)
@@ -162,7 +162,7 @@ class LoadOptions:
 
     def levels(self) -> "list[Level]":
         """Return the levels of load, the lowest first; none if requests are made one by one."""
-        from voxcli.bench.plan import Level
+        from voxcli.bench.measure.plan import Level
 
         at_once = _parse_list(self.concurrency, _parse_count, "--concurrency", "It is numbers such as 1,4,16.")
         rates = _parse_list(self.rate, _parse_rate, "--rate", "It is requests per second, such as 0.5,2.")

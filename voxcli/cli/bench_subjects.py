@@ -9,9 +9,9 @@ from typing import Any, Protocol, runtime_checkable
 
 import typer
 
-from voxcli.bench.plan import Mode
+from voxcli.bench.measure.plan import Mode
+from voxcli.bench.measure.sample import InOnePiece
 from voxcli.bench.record import Subject
-from voxcli.bench.whole import InOnePiece
 from voxcli.cli.engine_options import EngineOptions
 from voxcli.cli.profiles import find_server
 from voxcli.cli.settings import model_library

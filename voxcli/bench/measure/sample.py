@@ -5,8 +5,11 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
-from voxcli.bench.player import starved_seconds
-from voxcli.bench.sound_bytes import SoundBytes
+import numpy as np
+
+from voxcli.audio.chunk import AudioChunk
+from voxcli.bench.measure.first_byte import SoundBytes
+from voxcli.bench.measure.player import starved_seconds
 from voxcli.errors import NotFound, RequestError, VoxError
 from voxcli.speech import Engine, Speech, SynthesisRequest
 from voxcli.timing import Stopwatch
@@ -101,3 +104,21 @@ def _asked(engine: Engine, request: SynthesisRequest, watch: SoundBytes) -> Spee
         yield from engine.stream_watched(request, watch.note)
     else:
         yield from engine.stream(request)
+
+
+class InOnePiece:
+    """Another engine as an `Engine` that streams nothing. It is closed by whoever opened it."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.slots = engine.slots
+        self.draws_voices = engine.draws_voices
+        self._engine = engine
+
+    def stream(self, request: SynthesisRequest) -> Speech:
+        with closing(self._engine.stream(request)) as chunks:
+            made = list(chunks)
+        if made:
+            yield AudioChunk(np.concatenate([chunk.samples for chunk in made]), made[0].sample_rate)
+
+    def close(self) -> None:
+        """Nothing of its own to give back."""

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from typing import TypeAlias
 
-from voxcli.bench.plan import Ask, LoadTest, poisson_times
+from voxcli.bench.measure.plan import Ask, LoadTest, poisson_times
 from voxcli.bench.record import Run
 
 Measure: TypeAlias = Callable[[Ask, Callable[[], None]], Run]

@@ -4,7 +4,7 @@ import unicodedata
 from dataclasses import dataclass
 from enum import StrEnum
 
-from voxcli.bench.sample import Sample
+from voxcli.bench.measure.sample import Sample
 from voxcli.errors import RemoteCut, RemoteError, RemoteRefused, RemoteTimeout, VoxError
 from voxcli.speech import Sampling, SynthesisRequest
 

@@ -4,10 +4,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from voxcli.bench.judge import find_failure
-from voxcli.bench.plan import Ask, Mode
+from voxcli.bench.measure.plan import Ask, Mode
+from voxcli.bench.measure.sample import Sample, take_sample
+from voxcli.bench.measure.validity import find_failure
 from voxcli.bench.record import Run
-from voxcli.bench.sample import Sample, take_sample
 from voxcli.errors import RequestError
 from voxcli.speech import Engine, SynthesisRequest
 

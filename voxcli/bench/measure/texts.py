@@ -35,7 +35,9 @@ def choose_texts(words: Sequence[str], language: str, read_file: Callable[[str],
     Raises:
         RequestError: one is empty, or named twice.
     """
-    known: dict[str, str] = json.loads(files("voxcli.bench").joinpath("texts.json").read_text("utf-8"))[language]
+    known: dict[str, str] = json.loads(files("voxcli.bench.measure").joinpath("texts.json").read_text("utf-8"))[
+        language
+    ]
     texts: list[Text] = []
     for word in words or LENGTHS:
         text = _find_text(word, known, read_file)

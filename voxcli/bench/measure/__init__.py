@@ -1,0 +1,1 @@
+"""Measurements: texts, runs, load, and what counts as a valid run."""
