@@ -10,7 +10,7 @@ from voxcli.bench.measure.plan import Mode, Plan
 from voxcli.bench.measure.runner import Bench, Circumstances
 from voxcli.bench.measure.sample import InOnePiece
 from voxcli.bench.measure.texts import Text
-from voxcli.bench.record import Machine, Record, Settings, Subject
+from voxcli.bench.report.record import Machine, Record, Settings, Subject
 from voxcli.errors import VoxError
 from voxcli.speech import Sampling, Speech, SynthesisRequest
 

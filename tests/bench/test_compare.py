@@ -5,12 +5,12 @@ from dataclasses import replace
 import pytest
 
 from tests.bench.scripted import WORDS, Clock, Scripted, even, measure
-from voxcli.bench.compare import Change, find_changes, find_differences, find_pairs, side_by_side
-from voxcli.bench.gate import check_conditions, find_breaches, parse_condition
 from voxcli.bench.measure.metrics import FIRST_BYTE
 from voxcli.bench.measure.plan import Mode
 from voxcli.bench.measure.texts import Text
-from voxcli.bench.record import Record
+from voxcli.bench.report.compare import Change, find_changes, find_differences, find_pairs, side_by_side
+from voxcli.bench.report.gate import check_conditions, find_breaches, parse_condition
+from voxcli.bench.report.record import Record
 from voxcli.errors import RemoteCut, RequestError
 
 WOBBLE = (0.98, 1.0, 1.02, 0.99, 1.01, 1.0)

@@ -8,9 +8,9 @@ from tests.bench.scripted import WORDS, Clock, Scripted, even, measure, tone
 from voxcli.bench.measure.plan import Mode
 from voxcli.bench.measure.texts import Text
 from voxcli.bench.measure.validity import Fault
-from voxcli.bench.record import Cold, Group, Record
-from voxcli.bench.tables import all_tables
-from voxcli.bench.verdict import build_report
+from voxcli.bench.report.record import Cold, Group, Record
+from voxcli.bench.report.tables import all_tables
+from voxcli.bench.report.verdict import build_report
 from voxcli.errors import RemoteRefused, RequestError
 from voxcli.speech import Speech, SynthesisRequest
 

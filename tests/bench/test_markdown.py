@@ -7,13 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from tests.bench.scripted import WORDS, Clock, Scripted, Step, even, measure
-from voxcli.bench.compare import SHOWN, find_changes, find_differences, find_pairs
-from voxcli.bench.markdown import to_markdown
 from voxcli.bench.measure.plan import Mode
 from voxcli.bench.measure.texts import Text
-from voxcli.bench.record import Cold, Record
-from voxcli.bench.spreadsheet import COLUMNS, to_csv
-from voxcli.bench.verdict import build_report
+from voxcli.bench.report.compare import SHOWN, find_changes, find_differences, find_pairs
+from voxcli.bench.report.markdown import COLUMNS, to_csv, to_markdown
+from voxcli.bench.report.record import Cold, Record
+from voxcli.bench.report.verdict import build_report
 from voxcli.errors import RemoteRefused, VoxError
 
 GOLDEN = Path(__file__).with_name("golden.md")

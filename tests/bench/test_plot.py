@@ -10,13 +10,13 @@ import pytest
 from tests.bench.scripted import WORDS, Clock, Scripted, even, measure
 from voxcli.bench.measure.plan import Level, Mode
 from voxcli.bench.measure.texts import Text
-from voxcli.bench.record import Record
-from voxcli.bench.verdict import build_report
+from voxcli.bench.report.record import Record
+from voxcli.bench.report.verdict import build_report
 from voxcli.errors import RemoteCut
 
 pytest.importorskip("matplotlib", reason="the picture is an extra")
 
-from voxcli.bench.plot import write_plot
+from voxcli.bench.report.plot import write_plot
 
 
 def size_of(path: Path) -> tuple[int, int]:

@@ -8,11 +8,11 @@ import jsonschema_rs
 import pytest
 
 from tests.bench.scripted import WORDS, Clock, Scripted, even, measure
-from voxcli.bench import record as record_module
 from voxcli.bench.measure.plan import Level
 from voxcli.bench.measure.texts import Text
-from voxcli.bench.record import Cold, Record, from_json, schema, to_json
-from voxcli.bench.verdict import build_report
+from voxcli.bench.report import record as record_module
+from voxcli.bench.report.record import Cold, Record, from_json, schema, to_json
+from voxcli.bench.report.verdict import build_report
 from voxcli.errors import RemoteCut, RequestError
 
 SCHEMA = Path(record_module.__file__).with_name("record.schema.json")

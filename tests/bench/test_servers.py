@@ -12,7 +12,7 @@ from voxcli.bench.measure.plan import Ask, Mode
 from voxcli.bench.measure.player import is_starved
 from voxcli.bench.measure.runner import Bench, Circumstances
 from voxcli.bench.measure.validity import Fault
-from voxcli.bench.record import Run
+from voxcli.bench.report.record import Run
 from voxcli.engines.remote.engine import RemoteEngine
 from voxcli.engines.remote.settings import RemoteSettings
 from voxcli.protocols.dialect import Dialect, Wishes

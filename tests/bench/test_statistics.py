@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voxcli.bench.statistics import count_outliers, least_runs, ratio_interval, summarize
+from voxcli.bench.report.statistics import count_outliers, least_runs, ratio_interval, summarize
 
 NUMBERS = st.lists(st.floats(0.001, 1000), min_size=2, max_size=120)
 

@@ -3,8 +3,7 @@
 import pytest
 
 from voxcli.bench.measure.metrics import Unit
-from voxcli.bench.statistics import summarize
-from voxcli.bench.units import in_words, percent, seconds, spread_in_words
+from voxcli.bench.report.statistics import in_words, percent, seconds, spread_in_words, summarize
 
 
 @pytest.mark.parametrize(

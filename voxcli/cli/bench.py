@@ -17,7 +17,7 @@ from voxcli.cli.speech_options import ReadingOptions, VoiceOptions
 from voxcli.errors import ModelError, RemoteError
 
 if TYPE_CHECKING:
-    from voxcli.bench.record import Record, Settings
+    from voxcli.bench.report.record import Record, Settings
     from voxcli.cli.bench_measuring import Job
 
 _EXAMPLES = """Examples:
@@ -91,7 +91,7 @@ def _settings(
     reading: ReadingOptions,
     who: VoiceOptions,
 ) -> "Settings":
-    from voxcli.bench.record import Settings
+    from voxcli.bench.report.record import Settings
 
     levels = load.levels()
     return Settings(
@@ -124,8 +124,8 @@ def _read_text(name: str) -> str:
 
 
 def _measure_and_report(job: "Job", results: ResultOptions, words: Words, check: Callable[[], None]) -> None:
-    from voxcli.bench.gate import find_breaches
-    from voxcli.bench.verdict import build_report
+    from voxcli.bench.report.gate import find_breaches
+    from voxcli.bench.report.verdict import build_report
     from voxcli.cli.bench_files import check_name, compare_with, load_record, write_results
     from voxcli.cli.bench_measuring import measure
     from voxcli.cli.bench_view import show_report

@@ -12,7 +12,7 @@ from typing import Any
 
 import typer
 
-from voxcli.bench.record import Cold
+from voxcli.bench.report.record import Cold
 from voxcli.cli.engine_options import EngineOptions, SamplingOptions
 from voxcli.cli.speech_options import VoiceOptions
 from voxcli.errors import ModelError

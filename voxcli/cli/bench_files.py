@@ -4,10 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from voxcli.bench.compare import SHOWN, Change, find_changes, find_differences, find_pairs
-from voxcli.bench.markdown import to_markdown
-from voxcli.bench.record import Record, Report, from_json, to_json
-from voxcli.bench.spreadsheet import to_csv
+from voxcli.bench.report.compare import SHOWN, Change, find_changes, find_differences, find_pairs
+from voxcli.bench.report.markdown import to_csv, to_markdown
+from voxcli.bench.report.record import Record, Report, from_json, to_json
 from voxcli.cli.bench_options import STDOUT, ResultOptions
 from voxcli.cli.console import write_lines
 from voxcli.cli.files import replace_file
@@ -107,7 +106,7 @@ def _markdown(record: Record, report: Report, compared: Comparison | None) -> st
 
 
 def _plot(record: Record, report: Report, path: Path) -> None:
-    from voxcli.bench.plot import write_plot  # loads matplotlib, which few need
+    from voxcli.bench.report.plot import write_plot  # loads matplotlib, which few need
 
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

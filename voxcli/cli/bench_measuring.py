@@ -14,7 +14,7 @@ from voxcli.bench.measure.machine import find_machine
 from voxcli.bench.measure.plan import Ask, Level, Plan
 from voxcli.bench.measure.runner import Bench, Circumstances
 from voxcli.bench.measure.texts import Text
-from voxcli.bench.record import Cold, Record, Run, Settings
+from voxcli.bench.report.record import Cold, Record, Run, Settings
 from voxcli.cli.bench_cold import start_cold
 from voxcli.cli.bench_subjects import Open, opened, short_name
 from voxcli.cli.bench_view import Meter, shown_progress

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import typer
 
 if TYPE_CHECKING:
-    from voxcli.bench.gate import Condition
     from voxcli.bench.measure.plan import Level, Mode
+    from voxcli.bench.report.gate import Condition
 
 T = TypeVar("T")
 
@@ -184,7 +184,7 @@ class ResultOptions:
     fail_if: FailIf = None
 
     def conditions(self) -> "list[Condition]":
-        from voxcli.bench.gate import parse_condition
+        from voxcli.bench.report.gate import parse_condition
 
         return [parse_condition(text) for text in self.fail_if or []]
 
@@ -201,7 +201,7 @@ class ResultOptions:
         """
         import importlib.util
 
-        from voxcli.bench.gate import check_conditions
+        from voxcli.bench.report.gate import check_conditions
 
         check_conditions(self.conditions(), runs, compares=self.compare is not None)
         for option, path in (

@@ -11,7 +11,7 @@ import typer
 
 from voxcli.bench.measure.plan import Mode
 from voxcli.bench.measure.sample import InOnePiece
-from voxcli.bench.record import Subject
+from voxcli.bench.report.record import Subject
 from voxcli.cli.engine_options import EngineOptions
 from voxcli.cli.profiles import find_server
 from voxcli.cli.settings import model_library

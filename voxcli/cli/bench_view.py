@@ -12,8 +12,8 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from voxcli.bench.record import Record, Report
-from voxcli.bench.tables import Table, all_tables, changes, setup_rows
+from voxcli.bench.report.record import Record, Report
+from voxcli.bench.report.tables import Table, all_tables, changes, setup_rows
 from voxcli.cli.bench_files import Comparison
 from voxcli.cli.console import Words, printable, write_lines
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Generator, Sequence
 from typing import TypeAlias
 
 from voxcli.bench.measure.plan import Ask, LoadTest, poisson_times
-from voxcli.bench.record import Run
+from voxcli.bench.report.record import Run
 
 Measure: TypeAlias = Callable[[Ask, Callable[[], None]], Run]
 

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import voxcli
-from voxcli.bench.record import Machine
+from voxcli.bench.report.record import Machine
 
 _PATIENCE_SECONDS = 10.0
 _PACKAGE = Path(voxcli.__file__).parent

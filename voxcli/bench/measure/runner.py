@@ -7,7 +7,7 @@ from typing import Any
 from voxcli.bench.measure.plan import Ask, Mode
 from voxcli.bench.measure.sample import Sample, take_sample
 from voxcli.bench.measure.validity import find_failure
-from voxcli.bench.record import Run
+from voxcli.bench.report.record import Run
 from voxcli.errors import RequestError
 from voxcli.speech import Engine, SynthesisRequest
 

@@ -11,7 +11,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from voxcli.bench.measure.plan import Level, Mode
 from voxcli.bench.measure.texts import Text
 from voxcli.bench.measure.validity import Failure
-from voxcli.bench.statistics import Summary
+from voxcli.bench.report.statistics import Summary
 from voxcli.errors import RequestError
 
 VERSION = 1

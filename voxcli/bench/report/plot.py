@@ -8,15 +8,25 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont
 from matplotlib.ft2font import FT2Font
 
-from voxcli.bench.drawing import FAINT, INK, Color, add_legend, look_of, mixed, name_seconds, name_way, tidy
 from voxcli.bench.measure.metrics import FIRST_BYTE
 from voxcli.bench.measure.plan import Mode
 from voxcli.bench.measure.player import find_gaps
-from voxcli.bench.plot_load import draw_latency, draw_starving
-from voxcli.bench.record import Group, Record, Report, Run
-from voxcli.bench.statistics import Summary
-from voxcli.bench.summary import Kind, by_kind
-from voxcli.bench.units import seconds
+from voxcli.bench.report.plot_load import (
+    FAINT,
+    INK,
+    Color,
+    add_legend,
+    draw_latency,
+    draw_starving,
+    look_of,
+    mixed,
+    name_seconds,
+    name_way,
+    tidy,
+)
+from voxcli.bench.report.record import Group, Record, Report, Run
+from voxcli.bench.report.statistics import Summary, seconds
+from voxcli.bench.report.summary import Kind, by_kind
 
 _STARVING = "#e03131"
 _SIZE_INCHES, _DPI = (12.4, 5.2), 160

@@ -7,9 +7,9 @@ import numpy as np
 
 from voxcli.bench.measure.metrics import FIRST_BYTE, FIRST_SOUND, REAL_TIME_FACTOR, TOTAL, Metric
 from voxcli.bench.measure.plan import Level, Mode
-from voxcli.bench.record import Machine, Record, Run, Settings, Subject
-from voxcli.bench.statistics import STATISTICS, least_runs, ratio_interval
-from voxcli.bench.summary import Kind, by_kind, good_values
+from voxcli.bench.report.record import Machine, Record, Run, Settings, Subject
+from voxcli.bench.report.statistics import STATISTICS, least_runs, ratio_interval
+from voxcli.bench.report.summary import Kind, by_kind, good_values
 
 SHOWN = (FIRST_BYTE, FIRST_SOUND, TOTAL, REAL_TIME_FACTOR)
 """What is worth comparing when nobody says what."""

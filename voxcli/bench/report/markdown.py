@@ -1,13 +1,16 @@
 """A bench as Markdown that reads well in an issue."""
 
+import csv
+import io
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import fields
 
-from voxcli.bench.compare import Change
 from voxcli.bench.measure.metrics import FIRST_BYTE, METRICS
-from voxcli.bench.record import Record, Report, Run
-from voxcli.bench.tables import NONE, Table, all_tables, changes, details, setup_rows
-from voxcli.bench.units import in_words, seconds
+from voxcli.bench.report.compare import Change
+from voxcli.bench.report.record import Record, Report, Run
+from voxcli.bench.report.statistics import in_words, seconds
+from voxcli.bench.report.tables import NONE, Table, all_tables, changes, details, setup_rows
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~])")
 
@@ -97,3 +100,20 @@ def _run_row(run: Run, several: bool) -> tuple[str, ...]:
 def _plain(text: str) -> str:
     """Let no word of the user's or of a server's be read as Markdown."""
     return _SPECIAL.sub(r"\\\1", " ".join(text.split()))
+
+
+_LEFT_OUT = ("level", "arrivals", "failure")
+_PLAIN = [field.name for field in fields(Run) if field.name not in _LEFT_OUT]
+COLUMNS = (*_PLAIN, "concurrency", "rate", "fault", "message")
+
+
+def to_csv(record: Record) -> str:
+    """Write a row for each run, warm-ups too. What was not measured is empty."""
+    written = io.StringIO()
+    writer = csv.writer(written, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for run in record.runs:
+        level = (run.level.concurrency, run.level.rate) if run.level else (None, None)
+        failure = (run.failure.fault, run.failure.message) if run.failure else (None, None)
+        writer.writerow([*(getattr(run, name) for name in _PLAIN), *level, *failure])
+    return written.getvalue()

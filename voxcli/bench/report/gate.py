@@ -6,12 +6,11 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from voxcli.bench.compare import Change, find_changes, find_pairs
 from voxcli.bench.measure.metrics import METRICS, Metric, Unit
-from voxcli.bench.record import Group, Record
-from voxcli.bench.statistics import STATISTICS, least_runs
-from voxcli.bench.summary import Kind, by_kind, good_values, summarize_group
-from voxcli.bench.units import in_words
+from voxcli.bench.report.compare import Change, find_changes, find_pairs
+from voxcli.bench.report.record import Group, Record
+from voxcli.bench.report.statistics import STATISTICS, in_words, least_runs
+from voxcli.bench.report.summary import Kind, by_kind, good_values, summarize_group
 from voxcli.errors import RequestError, did_you_mean
 
 _GRAMMAR = re.compile(

@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 
-from voxcli.bench.compare import Change, find_changes, side_by_side
 from voxcli.bench.measure.metrics import FIRST_BYTE, REAL_TIME_FACTOR, Metric
 from voxcli.bench.measure.plan import Mode
-from voxcli.bench.record import Group, Improvement, Record, Report
-from voxcli.bench.summary import by_kind, find_improvements, find_remarks, summarize_group
-from voxcli.bench.units import percent, ratio, seconds
+from voxcli.bench.report.compare import Change, find_changes, side_by_side
+from voxcli.bench.report.record import Group, Improvement, Record, Report
+from voxcli.bench.report.statistics import percent, ratio, seconds
+from voxcli.bench.report.summary import by_kind, find_improvements, find_remarks, summarize_group
 
 NEVER_STARVED = 0.99
 """Of all streams: what a level of load must reach to be one that is borne."""

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from voxcli.bench.measure.metrics import FIRST_BYTE, METRICS, REAL_TIME_FACTOR
 from voxcli.bench.measure.plan import Level, Mode
 from voxcli.bench.measure.player import is_starved
-from voxcli.bench.record import Group, Improvement, Record, Run
-from voxcli.bench.statistics import count_outliers, summarize
-from voxcli.bench.units import percent
+from voxcli.bench.report.record import Group, Improvement, Record, Run
+from voxcli.bench.report.statistics import count_outliers, percent, summarize
 
 _NOISY = 0.1
 """Of the real-time factor: a machine that does the same work differs less from run to run."""

@@ -3,12 +3,11 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from voxcli.bench.compare import SHOWN, Change, find_changes, side_by_side
 from voxcli.bench.measure.metrics import AUDIO, FIRST_BYTE, FIRST_SOUND, REAL_TIME_FACTOR, STARVED, TOTAL, Metric
-from voxcli.bench.record import Cold, Group, Improvement, Record, Report, Subject
-from voxcli.bench.statistics import Summary
-from voxcli.bench.units import in_words, percent, ratio, seconds, spread_in_words
-from voxcli.bench.verdict import never_starved
+from voxcli.bench.report.compare import SHOWN, Change, find_changes, side_by_side
+from voxcli.bench.report.record import Cold, Group, Improvement, Record, Report, Subject
+from voxcli.bench.report.statistics import Summary, in_words, percent, ratio, seconds, spread_in_words
+from voxcli.bench.report.verdict import never_starved
 
 NONE = "–"
 _RESULTS = (FIRST_BYTE, FIRST_SOUND, TOTAL, AUDIO, REAL_TIME_FACTOR)

@@ -1,0 +1,1 @@
+"""Reports: summaries, comparisons, tables, plots and files of results."""
