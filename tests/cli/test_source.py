@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voxcli.cli.source import Arriving, TextDecoder
+from voxcli.cli.text_source import Arriving, TextDecoder
 from voxcli.errors import RequestError
 
 

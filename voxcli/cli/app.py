@@ -12,10 +12,9 @@ from typer.exceptions import TyperException
 import voxcli
 from voxcli.cli import bench, clone, config, devices, doctor, keys, models, say, serve, voices
 from voxcli.cli.console import Words, printable
-from voxcli.cli.exits import MEANINGS, ExitCode, exit_code
+from voxcli.cli.exits import MEANINGS, ExitCode, Terminated, TwoStrikes, exit_code
 from voxcli.cli.groups import grouped
 from voxcli.cli.settings import default_map, read_settings, settings_files
-from voxcli.cli.signals import Terminated, TwoStrikes
 from voxcli.errors import ListenerGone, VoxError
 
 _EPILOG = "Exit codes: " + " · ".join(f"{code:d} {meaning}" for code, meaning in MEANINGS.items())

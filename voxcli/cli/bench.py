@@ -117,7 +117,7 @@ def _settings(
 
 def _read_text(name: str) -> str:
     """Read a file that the user named."""
-    from voxcli.cli.source import TextDecoder, read_file
+    from voxcli.cli.text_source import TextDecoder, read_file
 
     decoder = TextDecoder(name)
     return decoder.decode(read_file(Path(name))) + decoder.decode(b"")

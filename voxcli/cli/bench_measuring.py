@@ -20,7 +20,7 @@ from voxcli.cli.bench_subjects import Open, opened, short_name
 from voxcli.cli.bench_view import Meter, shown_progress
 from voxcli.cli.console import Words
 from voxcli.cli.engine_options import EngineOptions
-from voxcli.cli.signals import Terminated
+from voxcli.cli.exits import Terminated
 from voxcli.speech import Sampling, SynthesisRequest
 
 _AT_LEAST = 20

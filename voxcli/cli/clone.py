@@ -52,7 +52,7 @@ def clone(
     Silence at both ends of the recording is left out.
     """
     from voxcli.cli.cloning import keep
-    from voxcli.cli.report import open_report
+    from voxcli.cli.run_report import open_report
 
     if source.recording is None and source.record_seconds is None:
         raise typer.BadParameter(

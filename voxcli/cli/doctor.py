@@ -39,7 +39,7 @@ def doctor(
 
 def _speak_test(audio_device: str | None) -> "Check":
     from voxcli.cli.checks import Check, Verdict
-    from voxcli.cli.report import latency_line
+    from voxcli.cli.run_report import latency_line
     from voxcli.engines import open_engine
     from voxcli.errors import VoxError
     from voxcli.sinks import ToSpeaker, open_sink

@@ -103,7 +103,7 @@ def remove(name: Installed, yes: options.Yes = False) -> None:
     """Remove a model from this machine, with all its revisions."""
     from rich.filesize import decimal
 
-    from voxcli.cli.asking import confirm
+    from voxcli.cli.console import confirm
 
     words, library = Words(), model_library()
     found = library.removable(name)

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 
 from rich.filesize import decimal
 
-from voxcli.cli.asking import confirm
-from voxcli.cli.console import Words, logs_in_words
+from voxcli.cli.console import Words, confirm, logs_in_words
+from voxcli.cli.exits import Terminated
 from voxcli.cli.settings import model_library
-from voxcli.cli.signals import Terminated
 from voxcli.errors import RemoteError
 from voxcli.models.catalog import HUB_TITLES, HubName
 from voxcli.models.hubs import open_hub

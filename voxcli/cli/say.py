@@ -12,7 +12,7 @@ from voxcli.cli.engine_options import EngineOptions, SamplingOptions
 from voxcli.cli.speech_options import DeliveryOptions, MannersOptions, OutputOptions, VoiceOptions
 
 if TYPE_CHECKING:
-    from voxcli.cli.source import Source
+    from voxcli.cli.text_source import Source
     from voxcli.sinks import Target
 
 STDIN = "-"
@@ -43,7 +43,7 @@ def say(
 
     \[pause 0.5s] in the text is half a second of silence.
     """
-    from voxcli.cli.report import open_report
+    from voxcli.cli.run_report import open_report
     from voxcli.cli.server_clips import named_on_server
     from voxcli.cli.speaking import Job, speak
 
@@ -77,7 +77,7 @@ def events_stream(targets: "list[Target]") -> TextIO:
 
 def _choose_text(words: list[str] | None, file: str | None) -> "tuple[Source, bool]":
     """Return the text, or its arrival, and whether it should be taken for Markdown."""
-    from voxcli.cli.source import Arriving, Whole, open_text_file
+    from voxcli.cli.text_source import Arriving, Whole, open_text_file
 
     if words and file:
         raise typer.BadParameter("Give the text or a file, not both.", param_hint="--file")

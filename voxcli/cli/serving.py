@@ -13,8 +13,8 @@ from types import FrameType
 
 from voxcli.cli.console import Words
 from voxcli.cli.engine_options import EngineOptions
+from voxcli.cli.exits import Terminated
 from voxcli.cli.settings import model_library
-from voxcli.cli.signals import Terminated
 from voxcli.engines import BUILTIN_MODEL
 from voxcli.engines.remote.engine import RemoteEngine
 from voxcli.errors import NotFound

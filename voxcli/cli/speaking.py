@@ -10,9 +10,9 @@ from voxcli.audio.pcm import amplified
 from voxcli.cli.console import Words
 from voxcli.cli.engine_options import EngineOptions
 from voxcli.cli.last_voice import HOW_TO_KEEP, remember
-from voxcli.cli.report import Report
-from voxcli.cli.source import Source, Whole
+from voxcli.cli.run_report import Report
 from voxcli.cli.speech_options import DeliveryOptions
+from voxcli.cli.text_source import Source, Whole
 from voxcli.engines import BUILTIN_MODEL, can_run_models
 from voxcli.errors import RequestError
 from voxcli.narration import Narrator, SteadyVoice

@@ -4,11 +4,10 @@ from pathlib import Path
 
 import typer
 
-from voxcli.cli.asking import ask, can_ask
-from voxcli.cli.console import Words
+from voxcli.cli.console import Words, ask, can_ask
 from voxcli.cli.files import read_at_most
 from voxcli.cli.recording_options import RecordingOptions
-from voxcli.cli.source import TextDecoder
+from voxcli.cli.text_source import TextDecoder
 from voxcli.errors import RequestError
 
 _MOST_BYTES = 1 << 16

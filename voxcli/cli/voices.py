@@ -120,7 +120,7 @@ def remove(context: typer.Context, names: Names, yes: options.Yes = False) -> No
     """Delete voices of your own."""
     from shlex import join
 
-    from voxcli.cli.asking import confirm
+    from voxcli.cli.console import confirm
     from voxcli.cli.default_voice import follow
 
     library, words = voice_library(), Words()

@@ -11,8 +11,7 @@ from rich.text import Text
 
 from voxcli.audio.chunk import AudioChunk
 from voxcli.cli.console import Words
-from voxcli.cli.exits import exit_code
-from voxcli.cli.signals import Terminated
+from voxcli.cli.exits import Terminated, exit_code
 from voxcli.errors import ListenerGone, VoxError
 from voxcli.timing import Timings
 
