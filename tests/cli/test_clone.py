@@ -17,7 +17,7 @@ from tests.clips import WORDS, spoken_wav
 from tests.program import Run, said
 from tests.screen import run_on_terminal
 from voxcli.cli.app import app
-from voxcli.cli.cloning import build_voice
+from voxcli.cli.commands.recording import build_voice
 from voxcli.cli.console import Words
 from voxcli.cli.recording_options import RecordingOptions
 from voxcli.errors import RequestError

@@ -6,7 +6,7 @@ from pathlib import Path
 import typer
 
 from voxcli.audio.decode import decode
-from voxcli.cli.cloning import how_to_use, judge
+from voxcli.cli.commands.recording import how_to_use, judge
 from voxcli.cli.console import Words
 from voxcli.cli.files import STDIO, create_file, read_at_most, replace_file, write_stdout
 from voxcli.cli.settings import voice_library

@@ -102,7 +102,7 @@ class OutputOptions:
     audio_device: options.AudioDevice = None
 
     def targets(self) -> "list[Target]":
-        from voxcli.cli.targets import choose_targets
+        from voxcli.cli.commands.targets import choose_targets
 
         return choose_targets(self.output or [], self.format, self.force, self.play, self.audio_device)
 

@@ -91,7 +91,7 @@ def add(
     quiet: options.Quiet = False,
 ) -> None:
     """Keep the voice of a recording under a name. `voxcli clone` does the same, and lets it speak at once."""
-    from voxcli.cli.cloning import keep, keep_voice
+    from voxcli.cli.commands.recording import keep, keep_voice
     from voxcli.cli.last_voice import recall
 
     if last and source != RecordingOptions():

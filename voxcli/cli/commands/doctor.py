@@ -11,7 +11,7 @@ from voxcli.cli.console import write_json, write_lines, write_table
 from voxcli.cli.exits import ExitCode
 
 if TYPE_CHECKING:
-    from voxcli.cli.checks import Check
+    from voxcli.cli.commands.checks import Check
 
 _LIVE_TEXT = "你好，voxcli is ready to speak."
 
@@ -22,7 +22,7 @@ def doctor(
     audio_device: options.AudioDevice = None,
 ) -> None:
     """Check what voxcli needs on this machine, and say how to mend what is missing."""
-    from voxcli.cli.checks import Verdict, run_checks
+    from voxcli.cli.commands.checks import Verdict, run_checks
 
     checks = list(run_checks())
     if live:
@@ -38,7 +38,7 @@ def doctor(
 
 
 def _speak_test(audio_device: str | None) -> "Check":
-    from voxcli.cli.checks import Check, Verdict
+    from voxcli.cli.commands.checks import Check, Verdict
     from voxcli.cli.run_report import latency_line
     from voxcli.engines import open_engine
     from voxcli.errors import VoxError

@@ -9,7 +9,8 @@ from typing import Annotated, TextIO
 
 import typer
 
-from voxcli.cli import options, say
+from voxcli.cli import options
+from voxcli.cli.commands import say
 from voxcli.cli.console import Words, write_lines
 from voxcli.cli.engine_options import EngineOptions, SamplingOptions
 from voxcli.cli.groups import grouped
@@ -51,7 +52,7 @@ def clone(
     Without --name, the voice is called like the file. --force replaces a voice or a file that is there already.
     Silence at both ends of the recording is left out.
     """
-    from voxcli.cli.cloning import keep
+    from voxcli.cli.commands.recording import keep
     from voxcli.cli.run_report import open_report
 
     if source.recording is None and source.record_seconds is None:

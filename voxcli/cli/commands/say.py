@@ -43,9 +43,9 @@ def say(
 
     \[pause 0.5s] in the text is half a second of silence.
     """
+    from voxcli.cli.commands.speak import Job, speak
     from voxcli.cli.run_report import open_report
     from voxcli.cli.server_clips import named_on_server
-    from voxcli.cli.speaking import Job, speak
 
     delivery.check_gap(context, no_split=no_split)
     targets = out.targets()
