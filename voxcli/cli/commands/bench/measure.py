@@ -15,9 +15,9 @@ from voxcli.bench.measure.plan import Ask, Level, Plan
 from voxcli.bench.measure.runner import Bench, Circumstances
 from voxcli.bench.measure.texts import Text
 from voxcli.bench.report.record import Cold, Record, Run, Settings
-from voxcli.cli.bench_cold import start_cold
-from voxcli.cli.bench_subjects import Open, opened, short_name
-from voxcli.cli.bench_view import Meter, shown_progress
+from voxcli.cli.commands.bench.cold_start import start_cold
+from voxcli.cli.commands.bench.subjects import Open, opened, short_name
+from voxcli.cli.commands.bench.view import Meter, shown_progress
 from voxcli.cli.console import Words
 from voxcli.cli.engine_options import EngineOptions
 from voxcli.cli.exits import Terminated

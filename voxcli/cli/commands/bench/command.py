@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 import typer
 
 from voxcli.bench.measure.metrics import METRICS, Metric
-from voxcli.cli import bench_options, options
-from voxcli.cli.bench_options import LoadOptions, MeasuringOptions, ResultOptions
-from voxcli.cli.bench_servers import Servers, SubjectOptions
+from voxcli.cli import options
+from voxcli.cli.commands.bench import options as bench_options
+from voxcli.cli.commands.bench.options import LoadOptions, MeasuringOptions, ResultOptions
+from voxcli.cli.commands.bench.server_options import Servers, SubjectOptions
 from voxcli.cli.console import Words, logs_in_words
 from voxcli.cli.engine_options import SamplingOptions
 from voxcli.cli.exits import ExitCode
@@ -18,7 +19,7 @@ from voxcli.errors import ModelError, RemoteError
 
 if TYPE_CHECKING:
     from voxcli.bench.report.record import Record, Settings
-    from voxcli.cli.bench_measuring import Job
+    from voxcli.cli.commands.bench.measure import Job
 
 _EXAMPLES = """Examples:
 
@@ -62,9 +63,9 @@ def bench(
     runs that bring no sound, or not that of the text, are counted and shown but never averaged in.
     """
     from voxcli.bench.measure.texts import choose_texts
-    from voxcli.cli.bench_cold import shared_arguments
-    from voxcli.cli.bench_measuring import Job
-    from voxcli.cli.bench_subjects import choose_subjects
+    from voxcli.cli.commands.bench.cold_start import shared_arguments
+    from voxcli.cli.commands.bench.measure import Job
+    from voxcli.cli.commands.bench.subjects import choose_subjects
 
     words = Words(quiet=quiet)
     results.check(measuring.runs)
@@ -126,9 +127,9 @@ def _read_text(name: str) -> str:
 def _measure_and_report(job: "Job", results: ResultOptions, words: Words, check: Callable[[], None]) -> None:
     from voxcli.bench.report.gate import find_breaches
     from voxcli.bench.report.verdict import build_report
-    from voxcli.cli.bench_files import check_name, compare_with, load_record, write_results
-    from voxcli.cli.bench_measuring import measure
-    from voxcli.cli.bench_view import show_report
+    from voxcli.cli.commands.bench.files import check_name, compare_with, load_record, write_results
+    from voxcli.cli.commands.bench.measure import measure
+    from voxcli.cli.commands.bench.view import show_report
 
     if results.save:
         check_name(results.save)

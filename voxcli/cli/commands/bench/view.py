@@ -14,7 +14,7 @@ from rich.text import Text
 
 from voxcli.bench.report.record import Record, Report
 from voxcli.bench.report.tables import Table, all_tables, changes, setup_rows
-from voxcli.cli.bench_files import Comparison
+from voxcli.cli.commands.bench.files import Comparison
 from voxcli.cli.console import Words, printable, write_lines
 
 _WIDE = 160

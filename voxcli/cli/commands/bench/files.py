@@ -7,7 +7,7 @@ from pathlib import Path
 from voxcli.bench.report.compare import SHOWN, Change, find_changes, find_differences, find_pairs
 from voxcli.bench.report.markdown import to_csv, to_markdown
 from voxcli.bench.report.record import Record, Report, from_json, to_json
-from voxcli.cli.bench_options import STDOUT, ResultOptions
+from voxcli.cli.commands.bench.options import STDOUT, ResultOptions
 from voxcli.cli.console import write_lines
 from voxcli.cli.files import replace_file
 from voxcli.cli.settings import find_user_places
