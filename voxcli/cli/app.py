@@ -10,9 +10,10 @@ import typer
 from typer.exceptions import TyperException
 
 import voxcli
-from voxcli.cli import models, serve, voices
+from voxcli.cli import serve, voices
 from voxcli.cli.commands import clone, config, devices, doctor, keys, say
 from voxcli.cli.commands.bench import command as bench
+from voxcli.cli.commands.models import command as models
 from voxcli.cli.console import Words, printable
 from voxcli.cli.exits import MEANINGS, ExitCode, Terminated, TwoStrikes, exit_code
 from voxcli.cli.groups import grouped

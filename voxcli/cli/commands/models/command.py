@@ -81,7 +81,7 @@ def pull(
     quiet: options.Quiet = False,
 ) -> None:
     """Bring a model here, and write where it is. A pull that was cut goes on where it ended."""
-    from voxcli.cli.pulling import pull_model
+    from voxcli.cli.commands.models.pull import pull_model
 
     write_lines([str(pull_model(name, source, revision, yes=yes, words=Words(quiet=quiet)))])
 
@@ -89,7 +89,7 @@ def pull(
 @app.command("show")
 def show(name: Installed, json: options.Json = False) -> None:
     """Show what a model on this machine is: also a folder with a checkpoint of your own."""
-    from voxcli.cli.model_card import describe, describe_in_words
+    from voxcli.cli.commands.models.card import describe, describe_in_words
 
     card = describe(model_library(), name)
     if json:
