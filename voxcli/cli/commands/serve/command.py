@@ -166,8 +166,8 @@ def serve(
             param_hint="--host",
         )
     _check_installed()
+    from voxcli.cli.commands.serve.run import run
     from voxcli.cli.server_clips import speaking_like
-    from voxcli.cli.serving import run
 
     with logs_in_words(words, verbose=verbose):
         engine = speaking_like(engine, engine.ref_audio, engine.ref_text, engine.ref_lang)
