@@ -10,11 +10,11 @@ import typer
 from typer.exceptions import TyperException
 
 import voxcli
-from voxcli.cli import voices
 from voxcli.cli.commands import clone, config, devices, doctor, keys, say
 from voxcli.cli.commands.bench import command as bench
 from voxcli.cli.commands.models import command as models
 from voxcli.cli.commands.serve import command as serve
+from voxcli.cli.commands.voices import command as voices
 from voxcli.cli.console import Words, printable
 from voxcli.cli.exits import MEANINGS, ExitCode, Terminated, TwoStrikes, exit_code
 from voxcli.cli.groups import grouped

@@ -7,9 +7,9 @@ from contextlib import closing
 from dataclasses import dataclass
 
 from voxcli.audio.pcm import amplified
+from voxcli.cli.commands.voices.remembered import HOW_TO_KEEP, remember
 from voxcli.cli.console import Words
 from voxcli.cli.engine_options import EngineOptions
-from voxcli.cli.last_voice import HOW_TO_KEEP, remember
 from voxcli.cli.run_report import Report
 from voxcli.cli.speech_options import DeliveryOptions
 from voxcli.cli.text_source import Source, Whole

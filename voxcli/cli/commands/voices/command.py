@@ -36,13 +36,13 @@ def list_voices(context: typer.Context, server: ServerOptions, json: options.Jso
     if not server.remote:
         _list_voices_here(context, json)
         return
-    from voxcli.cli.remote_voices import list_on  # loads an HTTP library
+    from voxcli.cli.commands.voices.remote import list_on  # loads an HTTP library
 
     list_on(server, json=json)
 
 
 def _list_voices_here(context: typer.Context, json: bool) -> None:
-    from voxcli.cli.default_voice import find_default
+    from voxcli.cli.commands.voices.remembered import find_default
     from voxcli.engines import BUILTIN_MODEL
     from voxcli.espeak.library import load_espeak
     from voxcli.voices.names import folded
@@ -70,7 +70,7 @@ def _list_voices_here(context: typer.Context, json: bool) -> None:
 @app.command("show")
 def show(name: Name, json: options.Json = False) -> None:
     """Show one of your voices: what it says, how long its clip is, and what may be wrong with it."""
-    from voxcli.cli.voice_card import describe, to_rows
+    from voxcli.cli.commands.voices.card import describe, to_rows
 
     library = voice_library()
     known = library.spelling(name)
@@ -92,7 +92,7 @@ def add(
 ) -> None:
     """Keep the voice of a recording under a name. `voxcli clone` does the same, and lets it speak at once."""
     from voxcli.cli.commands.recording import keep, keep_voice
-    from voxcli.cli.last_voice import recall
+    from voxcli.cli.commands.voices.remembered import recall
 
     if last and source != RecordingOptions():
         raise typer.BadParameter("Keep the last voice or another one, not both.", param_hint="--last")
@@ -107,7 +107,7 @@ def add(
 @app.command("rename")
 def rename(context: typer.Context, old: Name, new: Annotated[str, typer.Argument(metavar="NEW")]) -> None:
     """Give one of your voices another name."""
-    from voxcli.cli.default_voice import follow
+    from voxcli.cli.commands.voices.remembered import follow
 
     words = Words()
     old, new = voice_library().rename(old, new)
@@ -120,8 +120,8 @@ def remove(context: typer.Context, names: Names, yes: options.Yes = False) -> No
     """Delete voices of your own."""
     from shlex import join
 
+    from voxcli.cli.commands.voices.remembered import follow
     from voxcli.cli.console import confirm
-    from voxcli.cli.default_voice import follow
 
     library, words = voice_library(), Words()
     known = list(dict.fromkeys(library.spelling(name) for name in names))
@@ -144,7 +144,7 @@ def export(
     quiet: options.Quiet = False,
 ) -> None:
     """Write one of your voices to a file, to be taken in on another machine."""
-    from voxcli.cli.exchange import export_voice
+    from voxcli.cli.commands.voices.exchange import export_voice
 
     export_voice(name, output, Words(quiet=quiet), overwrite=force)
 
@@ -157,7 +157,7 @@ def import_(
     quiet: options.Quiet = False,
 ) -> None:
     """Take in a voice that was exported elsewhere."""
-    from voxcli.cli.exchange import import_voice
+    from voxcli.cli.commands.voices.exchange import import_voice
 
     import_voice(file, name, Words(quiet=quiet), overwrite=force)
 
@@ -169,7 +169,7 @@ def default(
     unset: Annotated[bool, typer.Option("--unset", help="Leave the choice to the model again.")] = False,
 ) -> None:
     """Show or choose who speaks when no voice is named."""
-    from voxcli.cli.default_voice import find_default, set_default
+    from voxcli.cli.commands.voices.remembered import find_default, set_default
 
     words = Words()
     if name and unset:
@@ -198,7 +198,7 @@ def audition(
     quiet: options.Quiet = False,
 ) -> None:
     """Hear voices one after another: those named, or all of your own."""
-    from voxcli.cli.audition import Audition, hold
+    from voxcli.cli.commands.voices.audition import Audition, hold
     from voxcli.errors import NotFound
     from voxcli.speech import Voice
 

@@ -1,0 +1,1 @@
+"""`voxcli voices`."""
