@@ -19,7 +19,7 @@ from tests.screen import run_on_terminal
 from voxcli.cli.app import app
 from voxcli.cli.commands.recording import build_voice
 from voxcli.cli.console import Words
-from voxcli.cli.recording_options import RecordingOptions
+from voxcli.cli.options.speech import RecordingOptions
 from voxcli.errors import RequestError
 from voxcli.speech import Clip, Prompt, Voice
 from voxcli.voices import VoiceLibrary

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from typer.testing import CliRunner
 
-from voxcli.cli.groups import grouped
+from voxcli.cli.options.groups import grouped
 
 
 @dataclass(frozen=True)

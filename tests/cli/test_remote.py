@@ -12,7 +12,7 @@ from tests.remote.replay import Answer, Asked, Replay, Reply, missing, posts, re
 from tests.remote.replay import said as document
 from tests.remote.sounds import GPT_SOVITS, SOUND, VOXCLI, VOXCPM, sound, spoken, tone, wav
 from voxcli.audio.format import AudioFormat
-from voxcli.cli.remote_options import PROTOCOLS, WIRE_FORMATS
+from voxcli.cli.options.server import PROTOCOLS, WIRE_FORMATS
 from voxcli.protocols.dialect import Dialect
 
 

@@ -17,7 +17,7 @@ from voxcli.cli.commands.serve import command as serve
 from voxcli.cli.commands.voices import command as voices
 from voxcli.cli.console import Words, printable
 from voxcli.cli.exits import MEANINGS, ExitCode, Terminated, TwoStrikes, exit_code
-from voxcli.cli.groups import grouped
+from voxcli.cli.options.groups import grouped
 from voxcli.cli.settings import default_map, read_settings, settings_files
 from voxcli.errors import ListenerGone, VoxError
 

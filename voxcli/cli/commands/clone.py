@@ -9,13 +9,19 @@ from typing import Annotated, TextIO
 
 import typer
 
-from voxcli.cli import options
 from voxcli.cli.commands import say
 from voxcli.cli.console import Words, write_lines
-from voxcli.cli.engine_options import EngineOptions, SamplingOptions
-from voxcli.cli.groups import grouped
-from voxcli.cli.recording_options import RecordingOptions
-from voxcli.cli.speech_options import DeliveryOptions, MannersOptions, OutputOptions, VoiceOptions, on_command_line
+from voxcli.cli.options import common as options
+from voxcli.cli.options.engine import EngineOptions, SamplingOptions
+from voxcli.cli.options.groups import grouped
+from voxcli.cli.options.speech import (
+    DeliveryOptions,
+    MannersOptions,
+    OutputOptions,
+    RecordingOptions,
+    VoiceOptions,
+    on_command_line,
+)
 
 EXAMPLES = """Examples:
 

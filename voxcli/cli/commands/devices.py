@@ -2,8 +2,8 @@
 
 from dataclasses import asdict
 
-from voxcli.cli import options
 from voxcli.cli.console import Words, write_json, write_table
+from voxcli.cli.options import common as options
 
 
 def devices(json: options.Json = False) -> None:

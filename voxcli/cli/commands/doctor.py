@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from voxcli.cli import options
 from voxcli.cli.console import write_json, write_lines, write_table
 from voxcli.cli.exits import ExitCode
+from voxcli.cli.options import common as options
 
 if TYPE_CHECKING:
     from voxcli.cli.commands.checks import Check

@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from voxcli.cli import options
 from voxcli.cli.console import Words, write_json, write_lines
+from voxcli.cli.options import common as options
 
 app = typer.Typer(name="keys", help="Keep the keys of servers.", no_args_is_help=True)
 

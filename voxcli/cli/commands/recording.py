@@ -14,7 +14,7 @@ from voxcli.audio.headers import growing_header
 from voxcli.audio.pcm import to_int16
 from voxcli.cli.console import Words, ask, can_ask
 from voxcli.cli.files import read_at_most, read_clip
-from voxcli.cli.recording_options import RecordingOptions
+from voxcli.cli.options.speech import RecordingOptions
 from voxcli.cli.settings import voice_library
 from voxcli.cli.text_source import TextDecoder
 from voxcli.errors import RequestError

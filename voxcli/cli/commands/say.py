@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, TextIO
 
 import typer
 
-from voxcli.cli import options
 from voxcli.cli.console import Words, logs_in_words
-from voxcli.cli.engine_options import EngineOptions, SamplingOptions
-from voxcli.cli.speech_options import DeliveryOptions, MannersOptions, OutputOptions, VoiceOptions
+from voxcli.cli.options import common as options
+from voxcli.cli.options.engine import EngineOptions, SamplingOptions
+from voxcli.cli.options.speech import DeliveryOptions, MannersOptions, OutputOptions, VoiceOptions
 
 if TYPE_CHECKING:
     from voxcli.cli.text_source import Source
@@ -44,8 +44,8 @@ def say(
     \[pause 0.5s] in the text is half a second of silence.
     """
     from voxcli.cli.commands.speak import Job, speak
+    from voxcli.cli.options.server_clips import named_on_server
     from voxcli.cli.run_report import open_report
-    from voxcli.cli.server_clips import named_on_server
 
     delivery.check_gap(context, no_split=no_split)
     targets = out.targets()

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from voxcli.audio.pcm import amplified
 from voxcli.cli.commands.voices.remembered import HOW_TO_KEEP, remember
 from voxcli.cli.console import Words
-from voxcli.cli.engine_options import EngineOptions
+from voxcli.cli.options.engine import EngineOptions
+from voxcli.cli.options.speech import DeliveryOptions
 from voxcli.cli.run_report import Report
-from voxcli.cli.speech_options import DeliveryOptions
 from voxcli.cli.text_source import Source, Whole
 from voxcli.engines import BUILTIN_MODEL, can_run_models
 from voxcli.errors import RequestError

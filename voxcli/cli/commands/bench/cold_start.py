@@ -13,8 +13,8 @@ from typing import Any
 import typer
 
 from voxcli.bench.report.record import Cold
-from voxcli.cli.engine_options import EngineOptions, SamplingOptions
-from voxcli.cli.speech_options import VoiceOptions
+from voxcli.cli.options.engine import EngineOptions, SamplingOptions
+from voxcli.cli.options.speech import VoiceOptions
 from voxcli.errors import ModelError
 
 _SAY = (sys.executable, "-m", "voxcli", "say")

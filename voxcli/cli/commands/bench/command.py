@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 import typer
 
 from voxcli.bench.measure.metrics import METRICS, Metric
-from voxcli.cli import options
 from voxcli.cli.commands.bench import options as bench_options
 from voxcli.cli.commands.bench.options import LoadOptions, MeasuringOptions, ResultOptions
 from voxcli.cli.commands.bench.server_options import Servers, SubjectOptions
 from voxcli.cli.console import Words, logs_in_words
-from voxcli.cli.engine_options import SamplingOptions
 from voxcli.cli.exits import ExitCode
-from voxcli.cli.speech_options import ReadingOptions, VoiceOptions
+from voxcli.cli.options import common as options
+from voxcli.cli.options.engine import SamplingOptions
+from voxcli.cli.options.speech import ReadingOptions, VoiceOptions
 from voxcli.errors import ModelError, RemoteError
 
 if TYPE_CHECKING:

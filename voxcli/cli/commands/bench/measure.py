@@ -19,8 +19,8 @@ from voxcli.cli.commands.bench.cold_start import start_cold
 from voxcli.cli.commands.bench.subjects import Open, opened, short_name
 from voxcli.cli.commands.bench.view import Meter, shown_progress
 from voxcli.cli.console import Words
-from voxcli.cli.engine_options import EngineOptions
 from voxcli.cli.exits import Terminated
+from voxcli.cli.options.engine import EngineOptions
 from voxcli.speech import Sampling, SynthesisRequest
 
 _AT_LEAST = 20

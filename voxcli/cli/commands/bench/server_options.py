@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from voxcli.cli import complete
-from voxcli.cli.engine_options import EngineOptions
+from voxcli.cli.options import completion as complete
+from voxcli.cli.options.engine import EngineOptions
 
 
 def _choose_servers(context: typer.Context, param: typer.CallbackParam, value: list[str] | None) -> list[str] | None:

@@ -12,7 +12,7 @@ import typer
 from voxcli.bench.measure.plan import Mode
 from voxcli.bench.measure.sample import InOnePiece
 from voxcli.bench.report.record import Subject
-from voxcli.cli.engine_options import EngineOptions
+from voxcli.cli.options.engine import EngineOptions
 from voxcli.cli.profiles import find_server
 from voxcli.cli.settings import model_library
 from voxcli.engines import BUILTIN_MODEL

@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from voxcli.cli import options
 from voxcli.cli.console import Words, write_json, write_lines, write_table
+from voxcli.cli.options import common as options
 from voxcli.cli.settings import find_setting, model_library
 
 if TYPE_CHECKING:

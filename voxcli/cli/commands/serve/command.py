@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from voxcli.cli import options
 from voxcli.cli.console import Words, logs_in_words
-from voxcli.cli.engine_options import EngineOptions
-from voxcli.cli.groups import grouped
-from voxcli.cli.remote_options import RefLanguage, RefText, only_there
+from voxcli.cli.options import common as options
+from voxcli.cli.options.engine import EngineOptions
+from voxcli.cli.options.groups import grouped
+from voxcli.cli.options.server import RefLanguage, RefText, only_there
 from voxcli.errors import NotFound
 
 if TYPE_CHECKING:
@@ -167,7 +167,7 @@ def serve(
         )
     _check_installed()
     from voxcli.cli.commands.serve.run import run
-    from voxcli.cli.server_clips import speaking_like
+    from voxcli.cli.options.server_clips import speaking_like
 
     with logs_in_words(words, verbose=verbose):
         engine = speaking_like(engine, engine.ref_audio, engine.ref_text, engine.ref_lang)

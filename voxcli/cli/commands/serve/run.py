@@ -12,8 +12,8 @@ from pathlib import Path
 from types import FrameType
 
 from voxcli.cli.console import Words
-from voxcli.cli.engine_options import EngineOptions
 from voxcli.cli.exits import Terminated
+from voxcli.cli.options.engine import EngineOptions
 from voxcli.cli.settings import model_library
 from voxcli.engines import BUILTIN_MODEL
 from voxcli.engines.remote.engine import RemoteEngine

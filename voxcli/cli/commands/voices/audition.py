@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from voxcli.audio.chunk import silence
 from voxcli.audio.pcm import amplified
-from voxcli.cli.engine_options import EngineOptions
-from voxcli.cli.speech_options import ReadingOptions
+from voxcli.cli.options.engine import EngineOptions
+from voxcli.cli.options.speech import ReadingOptions
 from voxcli.sinks import Target, ToSpeaker, open_sink
 from voxcli.sinks.base import Sink
 from voxcli.speech import Engine, Sampling, SynthesisRequest, Voice

@@ -5,14 +5,14 @@ from typing import Annotated, Any
 
 import typer
 
-from voxcli.cli import complete, options
 from voxcli.cli.console import Words, write_json, write_lines, write_table
-from voxcli.cli.engine_options import EngineOptions, SamplingOptions
-from voxcli.cli.groups import grouped
-from voxcli.cli.recording_options import RecordingOptions
-from voxcli.cli.remote_options import ServerOptions
+from voxcli.cli.options import common as options
+from voxcli.cli.options import completion as complete
+from voxcli.cli.options.engine import EngineOptions, SamplingOptions
+from voxcli.cli.options.groups import grouped
+from voxcli.cli.options.server import ServerOptions
+from voxcli.cli.options.speech import OutputOptions, ReadingOptions, RecordingOptions
 from voxcli.cli.settings import voice_library
-from voxcli.cli.speech_options import OutputOptions, ReadingOptions
 
 app = typer.Typer(name="voices", help="Show who can speak, and keep voices of your own.", invoke_without_command=True)
 

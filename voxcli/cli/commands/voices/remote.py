@@ -4,7 +4,7 @@ from contextlib import closing
 from dataclasses import asdict
 
 from voxcli.cli.console import write_json, write_table
-from voxcli.cli.remote_options import ServerOptions
+from voxcli.cli.options.server import ServerOptions
 from voxcli.engines.remote.engine import RemoteEngine
 from voxcli.errors import NotFound
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Self
 
 import typer
 
-from voxcli.cli import complete, options
+from voxcli.cli.options import common as options
+from voxcli.cli.options import completion as complete
 from voxcli.errors import did_you_mean
 
 if TYPE_CHECKING:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from voxcli.cli import complete, options
-from voxcli.cli.remote_options import RemoteOptions, only_here
+from voxcli.cli.options import common as options
+from voxcli.cli.options import completion as complete
+from voxcli.cli.options.server import RemoteOptions, only_here
 
 if TYPE_CHECKING:
     from voxcli.engines.settings import LocalSettings

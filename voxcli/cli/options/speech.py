@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from voxcli.cli import options, remote_options
+from voxcli.cli.options import common as options
+from voxcli.cli.options import server as remote_options
 
 if TYPE_CHECKING:
     from voxcli.sinks import Target
@@ -120,3 +121,17 @@ def on_command_line(context: typer.Context, option: str) -> bool:
     """Tell whether it was given there, and not in the environment or the settings."""
     source = context.get_parameter_source(option)
     return source is not None and source.name == "COMMANDLINE"
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingOptions:
+    """A recording or how to make it, the words in it, how they are spoken, and who allowed it."""
+
+    recording: options.Recording = None
+    record_seconds: options.RecordSeconds = None
+    microphone: options.Microphone = None
+    transcript: options.RecordedWords = None
+    transcript_file: options.RecordedWordsFile = None
+    no_transcript: options.NoRecordedWords = False
+    instruct: options.Style = None
+    consent: options.Consent = None

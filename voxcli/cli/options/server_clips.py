@@ -5,8 +5,8 @@ from typing import TypeVar
 
 import typer
 
-from voxcli.cli.engine_options import EngineOptions
-from voxcli.cli.speech_options import VoiceOptions, on_command_line
+from voxcli.cli.options.engine import EngineOptions
+from voxcli.cli.options.speech import VoiceOptions, on_command_line
 
 Options = TypeVar("Options", bound=EngineOptions)
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from voxcli.cli import complete
+from voxcli.cli.options import completion as complete
 
 _ENVIRONMENT_PREFIX = "VOXCLI_"
 

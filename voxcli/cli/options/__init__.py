@@ -1,0 +1,1 @@
+"""Options of the command line, and the settings that they turn into."""
