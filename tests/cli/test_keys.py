@@ -81,7 +81,7 @@ def test_the_strongest_source_of_a_key_wins(run: Run, tmp_path: Path) -> None:
 
 
 def test_a_key_opens_what_lies_below_its_address_and_nothing_beside_it() -> None:
-    from voxcli.cli.key_file import find_key
+    from voxcli.cli.settings.api_keys import find_key
 
     keys = {"http://box": "short", "http://box/deep": "long", "https://other:1": "x"}
     assert find_key(keys, "http://box") == "short"

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voxcli.cli.settings_edit import edit_settings, with_setting
+from voxcli.cli.settings.edit import edit_settings, with_setting
 from voxcli.errors import DeviceError, RequestError
 
 LINES = st.sampled_from(

@@ -18,7 +18,7 @@ from voxcli.cli.commands.voices import command as voices
 from voxcli.cli.console import Words, printable
 from voxcli.cli.exits import MEANINGS, ExitCode, Terminated, TwoStrikes, exit_code
 from voxcli.cli.options.groups import grouped
-from voxcli.cli.settings import default_map, read_settings, settings_files
+from voxcli.cli.settings.files import default_map, read_settings, settings_files
 from voxcli.errors import ListenerGone, VoxError
 
 _EPILOG = "Exit codes: " + " · ".join(f"{code:d} {meaning}" for code, meaning in MEANINGS.items())

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from voxcli.cli.settings import find_user_places, model_library
+from voxcli.cli.settings.files import find_user_places, model_library
 from voxcli.errors import VoxError
 
 _PACKAGES = ("numpy", "av", "soundfile", "soxr", "httpx", "pydantic", "rich", "typer", "platformdirs")

@@ -7,7 +7,7 @@ import typer
 
 from voxcli.cli.console import write_json, write_lines, write_table
 from voxcli.cli.options import common as options
-from voxcli.cli.settings import effective_settings, read_settings, settable_options, settings_files
+from voxcli.cli.settings.files import effective_settings, read_settings, settable_options, settings_files
 
 app = typer.Typer(name="config", help="Show the settings.", no_args_is_help=True)
 
@@ -37,7 +37,7 @@ def profiles(context: typer.Context, json: options.Json = False) -> None:
     """Show the servers that have a name in the settings files, what is set for each, and which file says so."""
     from dataclasses import asdict
 
-    from voxcli.cli.profiles import read_profiles
+    from voxcli.cli.settings.profiles import read_profiles
 
     known = sorted(read_profiles(context, settings_files()).values(), key=lambda profile: profile.name)
     if json:

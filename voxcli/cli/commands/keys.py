@@ -20,7 +20,7 @@ def set_key(context: typer.Context, server: Server) -> None:
 
     It is sent to this server and nobody else. It never stands on a command line, where other users could see it.
     """
-    from voxcli.cli.key_file import keys_path, read_keys, write_keys
+    from voxcli.cli.settings.api_keys import keys_path, read_keys, write_keys
 
     path, words = keys_path(), Words()
     url = _find_url(context, server)
@@ -33,7 +33,7 @@ def set_key(context: typer.Context, server: Server) -> None:
 @app.command("list")
 def list_keys(json: options.Json = False) -> None:
     """Show for which servers keys are kept. The keys themselves are never shown."""
-    from voxcli.cli.key_file import keys_path, read_keys
+    from voxcli.cli.settings.api_keys import keys_path, read_keys
 
     urls = sorted(read_keys(keys_path()))
     if json:
@@ -47,7 +47,7 @@ def list_keys(json: options.Json = False) -> None:
 @app.command("rm")
 def remove(context: typer.Context, server: Server) -> None:
     """Forget the key of a server."""
-    from voxcli.cli.key_file import keys_path, read_keys, write_keys
+    from voxcli.cli.settings.api_keys import keys_path, read_keys, write_keys
     from voxcli.errors import NotFound
 
     path, url = keys_path(), _find_url(context, server)
@@ -60,7 +60,7 @@ def remove(context: typer.Context, server: Server) -> None:
 
 def _find_url(context: typer.Context, server: str) -> str:
     """Return the address under which a server's key is kept: without /v1, which users write or leave out."""
-    from voxcli.cli.profiles import find_server
+    from voxcli.cli.settings.profiles import find_server
     from voxcli.engines.remote.address import root_of
 
     return root_of(find_server(context, server)[0])

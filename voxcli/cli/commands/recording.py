@@ -15,7 +15,7 @@ from voxcli.audio.pcm import to_int16
 from voxcli.cli.console import Words, ask, can_ask
 from voxcli.cli.files import read_at_most, read_clip
 from voxcli.cli.options.speech import RecordingOptions
-from voxcli.cli.settings import voice_library
+from voxcli.cli.settings.files import voice_library
 from voxcli.cli.text_source import TextDecoder
 from voxcli.errors import RequestError
 from voxcli.speech import Clip, Prompt, Voice

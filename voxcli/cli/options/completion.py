@@ -10,14 +10,14 @@ def _starting_with(names: Iterable[str], incomplete: str) -> list[str]:
 
 
 def models(incomplete: str) -> list[str]:
-    from voxcli.cli.settings import model_library
+    from voxcli.cli.settings.files import model_library
     from voxcli.engines import model_names
 
     return _starting_with(model_names(model_library()), incomplete)
 
 
 def voices(incomplete: str) -> list[str]:
-    from voxcli.cli.settings import voice_library
+    from voxcli.cli.settings.files import voice_library
     from voxcli.espeak.library import load_espeak
 
     own = voice_library().names()
@@ -46,7 +46,7 @@ def protocols(incomplete: str) -> list[str]:
 
 
 def remotes(incomplete: str) -> list[str]:
-    from voxcli.cli.settings import read_remotes, settings_files
+    from voxcli.cli.settings.files import read_remotes, settings_files
 
     return _starting_with(read_remotes(settings_files()), incomplete)
 

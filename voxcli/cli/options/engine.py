@@ -159,14 +159,14 @@ class EngineOptions(RemoteOptions):
 
     def name(self) -> str:
         """Name the model or the server that will speak, for words."""
-        from voxcli.cli.settings import model_library
+        from voxcli.cli.settings.files import model_library
         from voxcli.engines import best_model
 
         return self.remote or self.model or best_model(model_library())
 
     def open(self, slots: int | None = None) -> "Engine":
         """Make it ready for so many streams at once, else as many as it can. The caller closes what it gets."""
-        from voxcli.cli.settings import model_library
+        from voxcli.cli.settings.files import model_library
         from voxcli.engines import open_engine
         from voxcli.voxcpm.threads import wait_asleep
 
@@ -176,7 +176,7 @@ class EngineOptions(RemoteOptions):
         return open_engine(self.model, models=model_library(), settings=self._settings(slots))
 
     def _settings(self, slots: int | None) -> "LocalSettings":
-        from voxcli.cli.settings import find_user_places
+        from voxcli.cli.settings.files import find_user_places
         from voxcli.engines.settings import LocalSettings
 
         return LocalSettings(

@@ -48,7 +48,7 @@ def _find_server(context: typer.Context, param: typer.CallbackParam, value: str 
     This option is the first to be read, so all others see what it does. A model in the other settings is one of this
     machine.
     """
-    from voxcli.cli.profiles import find_server
+    from voxcli.cli.settings.profiles import find_server
 
     if not value or context.resilient_parsing:
         return None
@@ -180,7 +180,7 @@ class ServerOptions:
 
     def key(self) -> str | None:
         """Return the key that opens the server: from the file named here, the environment, or `voxcli keys`."""
-        from voxcli.cli.key_file import find_key, keys_path, read_key, read_keys
+        from voxcli.cli.settings.api_keys import find_key, keys_path, read_key, read_keys
 
         if self.api_key_file:
             return read_key(self.api_key_file)
@@ -190,7 +190,7 @@ class ServerOptions:
 
     def connection(self) -> "RemoteSettings":
         """Return what is known of the server that is named."""
-        from voxcli.cli.settings import find_user_places
+        from voxcli.cli.settings.files import find_user_places
         from voxcli.engines.remote.settings import RemoteSettings
         from voxcli.protocols.dialect import Dialect
 

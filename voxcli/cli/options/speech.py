@@ -31,7 +31,7 @@ class VoiceOptions:
 
         A clip on the command line counts more than the name of a voice in the settings.
         """
-        from voxcli.cli.settings import voice_library
+        from voxcli.cli.settings.files import voice_library
         from voxcli.speech import Prompt, Voice
 
         prompt, words = self.prompt_audio, self.prompt_text

@@ -10,7 +10,7 @@ from voxcli.bench.report.record import Record, Report, from_json, to_json
 from voxcli.cli.commands.bench.options import STDOUT, ResultOptions
 from voxcli.cli.console import write_lines
 from voxcli.cli.files import replace_file
-from voxcli.cli.settings import find_user_places
+from voxcli.cli.settings.files import find_user_places
 from voxcli.errors import DeviceError, NotFound, RequestError, did_you_mean
 
 _SUFFIX = ".json"

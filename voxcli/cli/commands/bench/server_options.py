@@ -20,7 +20,7 @@ def _find_first_server(context: typer.Context, param: typer.CallbackParam, value
 
     One alone brings the settings of its profile with it, as with any command.
     """
-    from voxcli.cli.profiles import find_server
+    from voxcli.cli.settings.profiles import find_server
 
     if context.resilient_parsing:
         return None

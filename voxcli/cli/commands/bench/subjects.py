@@ -13,8 +13,8 @@ from voxcli.bench.measure.plan import Mode
 from voxcli.bench.measure.sample import InOnePiece
 from voxcli.bench.report.record import Subject
 from voxcli.cli.options.engine import EngineOptions
-from voxcli.cli.profiles import find_server
-from voxcli.cli.settings import model_library
+from voxcli.cli.settings.files import model_library
+from voxcli.cli.settings.profiles import find_server
 from voxcli.engines import BUILTIN_MODEL
 from voxcli.engines.remote.address import root_of
 from voxcli.engines.remote.engine import RemoteEngine

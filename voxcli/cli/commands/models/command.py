@@ -6,7 +6,7 @@ import typer
 
 from voxcli.cli.console import Words, write_json, write_lines, write_table
 from voxcli.cli.options import common as options
-from voxcli.cli.settings import find_setting, model_library
+from voxcli.cli.settings.files import find_setting, model_library
 
 if TYPE_CHECKING:
     from voxcli.models import InstalledModel

@@ -10,7 +10,7 @@ from rich.filesize import decimal
 
 from voxcli.cli.console import Words, confirm, logs_in_words
 from voxcli.cli.exits import Terminated
-from voxcli.cli.settings import model_library
+from voxcli.cli.settings.files import model_library
 from voxcli.errors import RemoteError
 from voxcli.models.catalog import HUB_TITLES, HubName
 from voxcli.models.hubs import open_hub

@@ -175,7 +175,7 @@ def serve(
 
 
 def _settings(door: DoorOptions, load: LoadOptions, keys: frozenset[str]) -> "ServerSettings":
-    from voxcli.cli.settings import find_user_places
+    from voxcli.cli.settings.files import find_user_places
     from voxcli.server.settings import ServerSettings
 
     return ServerSettings(

@@ -14,7 +14,7 @@ from types import FrameType
 from voxcli.cli.console import Words
 from voxcli.cli.exits import Terminated
 from voxcli.cli.options.engine import EngineOptions
-from voxcli.cli.settings import model_library
+from voxcli.cli.settings.files import model_library
 from voxcli.engines import BUILTIN_MODEL
 from voxcli.engines.remote.engine import RemoteEngine
 from voxcli.errors import NotFound

@@ -12,7 +12,7 @@ from voxcli.cli.options.engine import EngineOptions, SamplingOptions
 from voxcli.cli.options.groups import grouped
 from voxcli.cli.options.server import ServerOptions
 from voxcli.cli.options.speech import OutputOptions, ReadingOptions, RecordingOptions
-from voxcli.cli.settings import voice_library
+from voxcli.cli.settings.files import voice_library
 
 app = typer.Typer(name="voices", help="Show who can speak, and keep voices of your own.", invoke_without_command=True)
 

@@ -9,7 +9,7 @@ from voxcli.audio.decode import decode
 from voxcli.cli.commands.recording import how_to_use, judge
 from voxcli.cli.console import Words
 from voxcli.cli.files import STDIO, create_file, read_at_most, replace_file, write_stdout
-from voxcli.cli.settings import voice_library
+from voxcli.cli.settings.files import voice_library
 from voxcli.errors import DeviceError, RequestError
 from voxcli.sinks.file import is_device
 from voxcli.voices.archive import MAX_ARCHIVE_BYTES, SUFFIX, pack, unpack

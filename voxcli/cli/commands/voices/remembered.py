@@ -7,8 +7,8 @@ import typer
 
 from voxcli.cli.console import Words
 from voxcli.cli.files import replace_file
-from voxcli.cli.settings import Setting, find_setting, find_user_places
-from voxcli.cli.settings_edit import edit_settings
+from voxcli.cli.settings.edit import edit_settings
+from voxcli.cli.settings.files import Setting, find_setting, find_user_places
 from voxcli.errors import NotFound, RequestError
 from voxcli.speech import Voice
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import typer
 
-from voxcli.cli.settings import find_user_places
+from voxcli.cli.settings.files import find_user_places
 from voxcli.errors import DeviceError
 
 _OWNER_ONLY = 0o600

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import typer
 
-from voxcli.cli.settings import Setting, check_setting, read_remotes, settable_options, settings_files
+from voxcli.cli.settings.files import Setting, check_setting, read_remotes, settable_options, settings_files
 from voxcli.errors import NotFound, RequestError, did_you_mean
 
 _URL = "url"

@@ -1,0 +1,1 @@
+"""Settings files, server profiles and API keys of the user."""
