@@ -48,7 +48,7 @@ DOORS = {
     "models/hubs.py",
     "narration.py",
     "sinks/__init__.py",
-    "sinks/devices.py",
+    "devices/portaudio.py",
     "text/parts.py",
     "voxcpm/fused.py",
 }

@@ -14,11 +14,11 @@ import pytest
 import soxr
 
 from tests.clips import spoken_wav
+from tests.devices.listening import place_of, play
+from tests.devices.test_portaudio import NO_CARDS
 from tests.program import Run, said, started
 from tests.pulse import PulseServer
 from tests.screen import run_on_terminal
-from tests.sinks.listening import place_of, play
-from tests.sinks.test_devices import NO_CARDS
 from voxcli.audio.chunk import AudioChunk, Samples
 from voxcli.audio.decode import decode
 from voxcli.speech import Voice

@@ -43,7 +43,7 @@ def _build_sink(target: Target) -> Sink:
     # Each kind loads its own library only: PortAudio, libav or none.
     match target:
         case ToSpeaker(device):
-            from voxcli.sinks.speaker import Speaker
+            from voxcli.devices.speaker import Speaker
 
             return Speaker(device=device)
         case ToFile(path, format, overwrite):

@@ -101,14 +101,14 @@ def _sound() -> Iterator[Check]:
 
 
 def _portaudio() -> str:
-    from voxcli.sinks.devices import load_sounddevice
+    from voxcli.devices.portaudio import load_sounddevice
 
     version: str = load_sounddevice().get_portaudio_version()[1]
     return version
 
 
 def _loudspeaker() -> str:
-    from voxcli.sinks.devices import find_device, list_devices
+    from voxcli.devices.portaudio import find_device, list_devices
 
     return f"{find_device(None).label}, one of {len(list_devices())}"
 

@@ -8,7 +8,7 @@ from voxcli.cli.options import common as options
 
 def devices(json: options.Json = False) -> None:
     """Show the loudspeakers that --audio-device can name."""
-    from voxcli.sinks.devices import list_devices
+    from voxcli.devices.portaudio import list_devices
 
     found = list_devices()
     if json:

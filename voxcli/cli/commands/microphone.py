@@ -8,7 +8,7 @@ import numpy as np
 
 from voxcli.audio.chunk import AudioChunk
 from voxcli.cli.console import Words
-from voxcli.microphone import Microphone
+from voxcli.devices.microphone import Microphone
 
 _SOFTEST_DBFS = -60.0
 """Where the bar of the level begins."""

@@ -58,7 +58,7 @@ def formats(incomplete: str) -> list[str]:
 
 
 def audio_devices(incomplete: str) -> list[str]:
-    from voxcli.sinks.devices import list_devices
+    from voxcli.devices.portaudio import list_devices
 
     try:
         return _starting_with([device.name for device in list_devices()], incomplete)

@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 
 from voxcli.audio.chunk import AudioChunk, Samples
+from voxcli.devices.speaker import Speaker
 from voxcli.errors import VoxError
-from voxcli.sinks.speaker import Speaker
 
 ERRORS: dict[str, type[BaseException]] = {"interrupt": KeyboardInterrupt, "bug": RuntimeError}
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from voxcli.audio.chunk import Samples
-from voxcli.sinks.playback import Playback
+from voxcli.devices.playback import Playback
 
 
 def ramp(count: int) -> Samples:

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from voxcli.audio.chunk import AudioChunk, Samples
 from voxcli.audio.resample import Resampler
+from voxcli.devices.deadline import DeviceCalls
+from voxcli.devices.playback import Playback
+from voxcli.devices.portaudio import OutputDevice, find_device, load_sounddevice, muted_native_stderr
 from voxcli.errors import DeviceError
-from voxcli.sinks.deadline import DeviceCalls
-from voxcli.sinks.devices import OutputDevice, find_device, load_sounddevice, muted_native_stderr
-from voxcli.sinks.playback import Playback
 
 _TAIL_SECONDS = 0.05
 """Silence after the end, on top of the latency: through PulseAudio, stopping cuts what is still on its way."""

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from functools import cache
 from types import ModuleType
 
+from voxcli.devices.deadline import DeviceCalls
 from voxcli.errors import DeviceError, did_you_mean
-from voxcli.sinks.deadline import DeviceCalls
 
 _log = logging.getLogger(__name__)
 

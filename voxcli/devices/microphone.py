@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxcli.audio.chunk import AudioChunk, Samples
+from voxcli.devices.deadline import DeviceCalls
+from voxcli.devices.portaudio import load_sounddevice, muted_native_stderr
 from voxcli.errors import DeviceError
-from voxcli.sinks.deadline import DeviceCalls
-from voxcli.sinks.devices import load_sounddevice, muted_native_stderr
 
 _STALL_SECONDS = 5.0
 """A device that brings nothing for so long will not bring anything. A headset by Bluetooth takes two or three."""

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import soxr
 
+from tests.devices.listening import STEP, assert_heard, noise, place_of, play, playing, writes
 from tests.pulse import SINKS, PulseServer
-from tests.sinks.listening import STEP, assert_heard, noise, place_of, play, playing, writes
 
 pytestmark = pytest.mark.alone
 

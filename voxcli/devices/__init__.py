@@ -1,0 +1,1 @@
+"""Audio devices: loudspeakers and microphones. The only importer of sounddevice."""
