@@ -42,7 +42,7 @@ DOORS = {
     "audio/encode.py",
     "audio/stream_decoding/__init__.py",
     "engines/__init__.py",
-    "engines/builtin.py",
+    "engines/espeak/engine.py",
     "engines/local.py",
     "engines/spelling.py",
     "models/hubs.py",

@@ -76,7 +76,7 @@ def _find_checkpoint(name: str, models: ModelLibrary | None) -> Path:
 def _open_builtin(settings: LocalSettings | None) -> Engine:
     if settings and settings.lora:
         raise RequestError("The built-in voice (eSpeak NG) cannot be fine-tuned. Name a VoxCPM model with --model.")
-    from voxcli.engines.builtin import BuiltinEngine
+    from voxcli.engines.espeak.engine import BuiltinEngine
 
     return BuiltinEngine()
 

@@ -81,7 +81,7 @@ def _package(name: str) -> Check:
 
 
 def _espeak() -> Check:
-    from voxcli.espeak.library import load_espeak
+    from voxcli.engines.espeak.library import load_espeak
 
     try:
         espeak = load_espeak()

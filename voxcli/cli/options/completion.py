@@ -18,15 +18,15 @@ def models(incomplete: str) -> list[str]:
 
 def voices(incomplete: str) -> list[str]:
     from voxcli.cli.settings.files import voice_library
-    from voxcli.espeak.library import load_espeak
+    from voxcli.engines.espeak.library import load_espeak
 
     own = voice_library().names()
     return _starting_with([*own, *sorted(load_espeak().voices)], incomplete)
 
 
 def languages(incomplete: str) -> list[str]:
-    from voxcli.espeak.languages import language_names
-    from voxcli.espeak.library import load_espeak
+    from voxcli.engines.espeak.languages import language_names
+    from voxcli.engines.espeak.library import load_espeak
 
     return _starting_with(language_names(load_espeak().voices), incomplete)
 

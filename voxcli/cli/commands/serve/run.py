@@ -37,7 +37,7 @@ def run(settings: ServerSettings, engine: EngineOptions, words: Words) -> None:
         VoxError: the model cannot be loaded.
         KeyboardInterrupt, Terminated: a stream did not come to its end in time.
     """
-    logging.getLogger("voxcli.engines.builtin").setLevel(logging.ERROR)  # it quotes what it reads
+    logging.getLogger("voxcli.engines.espeak.engine").setLevel(logging.ERROR)  # it quotes what it reads
     service = new_service(settings, engine)
     with open_socket(settings) as sock:
         port: int = sock.getsockname()[1]
@@ -69,8 +69,8 @@ def new_service(settings: ServerSettings, engine: EngineOptions) -> Service:
 
 
 def _knows_builtin_voice(name: str) -> bool:
-    from voxcli.espeak.languages import find_voice
-    from voxcli.espeak.library import load_espeak
+    from voxcli.engines.espeak.languages import find_voice
+    from voxcli.engines.espeak.library import load_espeak
 
     try:
         find_voice(name, load_espeak())

@@ -44,7 +44,7 @@ def list_voices(context: typer.Context, server: ServerOptions, json: options.Jso
 def _list_voices_here(context: typer.Context, json: bool) -> None:
     from voxcli.cli.commands.voices.remembered import find_default
     from voxcli.engines import BUILTIN_MODEL
-    from voxcli.espeak.library import load_espeak
+    from voxcli.engines.espeak.library import load_espeak
     from voxcli.voices.names import folded
 
     own: list[dict[str, Any]] = [{"name": name, "kind": "own"} for name in voice_library().names()]
@@ -223,9 +223,9 @@ def _spelling(name: str) -> str:
     Raises:
         NotFound: with the list of your own.
     """
+    from voxcli.engines.espeak.languages import find_voice
+    from voxcli.engines.espeak.library import load_espeak
     from voxcli.errors import NotFound
-    from voxcli.espeak.languages import find_voice
-    from voxcli.espeak.library import load_espeak
 
     library = voice_library()
     if known := library.find_spelling(name):

@@ -10,9 +10,9 @@ import pytest
 
 from voxcli.audio.chunk import AudioChunk
 from voxcli.engines import open_engine
-from voxcli.engines.builtin import BuiltinEngine
+from voxcli.engines.espeak.engine import BuiltinEngine
+from voxcli.engines.espeak.library import Espeak, load_espeak
 from voxcli.errors import NotFound, RequestError
-from voxcli.espeak.library import Espeak, load_espeak
 from voxcli.speech import Clip, Prompt, SynthesisRequest, Voice
 
 

@@ -2,9 +2,9 @@
 
 import pytest
 
+from voxcli.engines.espeak.languages import find_language, find_voice, language_names
+from voxcli.engines.espeak.library import load_espeak
 from voxcli.errors import NotFound
-from voxcli.espeak.languages import find_language, find_voice, language_names
-from voxcli.espeak.library import load_espeak
 
 ESPEAK = load_espeak()
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voxcli.espeak.scripts import has_kana, script_runs
+from voxcli.engines.espeak.languages import has_kana, script_runs
 
 CHARACTERS = "你好世界abcé0123 ,.!。，、！안녕하세요こんにちはカナー漢Яя😀\n'\u0301ｱＡ"
 MIXED = st.text(st.sampled_from(CHARACTERS), max_size=40)

@@ -8,11 +8,10 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 
 from voxcli.audio.chunk import AudioChunk, Samples
+from voxcli.engines.espeak.languages import Run, find_language, find_voice, has_kana, script_runs
+from voxcli.engines.espeak.library import NORMAL_RATE, Espeak, load_espeak
 from voxcli.engines.spelling import spelled_out
 from voxcli.errors import RequestError, VoxError
-from voxcli.espeak.languages import find_language, find_voice
-from voxcli.espeak.library import NORMAL_RATE, Espeak, load_espeak
-from voxcli.espeak.scripts import Run, has_kana, script_runs
 from voxcli.speech import Sampling, Speech, SynthesisRequest
 from voxcli.text.sentences import split_sentences
 

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from voxcli.audio.chunk import Samples
+from voxcli.engines.espeak.library import NORMAL_RATE, load_espeak
 from voxcli.errors import ModelError
-from voxcli.espeak.library import NORMAL_RATE, load_espeak
 
 ESPEAK = load_espeak()
 
