@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.engines.remote.replay import Answer, Asked, posts, replaying, streamed
+from tests.engines.remote.sounds import VOXCLI, tone, wav
 from tests.program import Run, said
-from tests.remote.replay import Answer, Asked, posts, replaying, streamed
-from tests.remote.sounds import VOXCLI, tone, wav
 from tests.screen import run_on_terminal
 
 

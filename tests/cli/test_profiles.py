@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.engines.remote.replay import posts, replaying
+from tests.engines.remote.sounds import SOUND, VOXCLI, sound, spoken
 from tests.program import Here, Run, said
-from tests.remote.replay import posts, replaying
-from tests.remote.sounds import SOUND, VOXCLI, sound, spoken
 
 
 @pytest.fixture

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from tests.clips import spoken_wav
+from tests.engines.remote.replay import Answer, Asked, Replay, Reply, missing, posts, replaying, streamed, whole
+from tests.engines.remote.replay import said as document
+from tests.engines.remote.sounds import GPT_SOVITS, SOUND, VOXCLI, VOXCPM, sound, spoken, tone, wav
 from tests.program import Here, Run, said
-from tests.remote.replay import Answer, Asked, Replay, Reply, missing, posts, replaying, streamed, whole
-from tests.remote.replay import said as document
-from tests.remote.sounds import GPT_SOVITS, SOUND, VOXCLI, VOXCPM, sound, spoken, tone, wav
 from voxcli.audio.format import AudioFormat
 from voxcli.cli.options.server import PROTOCOLS, WIRE_FORMATS
 from voxcli.protocols.dialect import Dialect

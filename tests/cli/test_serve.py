@@ -14,9 +14,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.engines.remote.replay import posts, replaying, streamed
+from tests.engines.remote.sounds import GPT_SOVITS, VOXCPM, tone, wav
 from tests.program import Run, said, started
-from tests.remote.replay import posts, replaying, streamed
-from tests.remote.sounds import GPT_SOVITS, VOXCPM, tone, wav
 from tests.server.raw import SPEECH, asked
 from tests.server.tone import until
 

@@ -61,7 +61,7 @@ def remove(context: typer.Context, server: Server) -> None:
 def _find_url(context: typer.Context, server: str) -> str:
     """Return the address under which a server's key is kept: without /v1, which users write or leave out."""
     from voxcli.cli.settings.profiles import find_server
-    from voxcli.engines.remote.address import root_of
+    from voxcli.engines.remote.settings import root_of
 
     return root_of(find_server(context, server)[0])
 

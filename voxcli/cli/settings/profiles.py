@@ -45,7 +45,7 @@ def find_server(context: typer.Context, name: str) -> tuple[str, Mapping[str, An
         NotFound: it is neither, with the profiles there are.
         RequestError: it is no address.
     """
-    from voxcli.engines.remote.address import normalized_url
+    from voxcli.engines.remote.settings import normalized_url
 
     profiles = read_profiles(context, settings_files())
     if profile := profiles.get(name):
@@ -69,7 +69,7 @@ def _no_profile(name: str, profiles: Mapping[str, Profile]) -> NotFound:
 
 
 def _read(context: typer.Context, name: str, table: Setting, options: Mapping[str, Any]) -> Profile:
-    from voxcli.engines.remote.address import normalized_url
+    from voxcli.engines.remote.settings import normalized_url
 
     place, values = f"{table.origin}, [remote.{name}],", dict(table.value)
     url = values.pop(_URL, None)

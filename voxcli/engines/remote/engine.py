@@ -11,14 +11,12 @@ from http import HTTPStatus
 from itertools import chain
 
 from voxcli.audio.chunk import AudioChunk
-from voxcli.engines.remote.address import root_of, versioned
-from voxcli.engines.remote.body import heard
-from voxcli.engines.remote.memory import Memory, Server
-from voxcli.engines.remote.probe import find_out, look_closer
-from voxcli.engines.remote.settings import RemoteSettings
-from voxcli.engines.remote.transport import Transport, Trouble, beginning_of, lower_case
+from voxcli.engines.remote.fallbacks import WORDS, Ways
+from voxcli.engines.remote.http import Transport, Trouble, beginning_of, lower_case
+from voxcli.engines.remote.probe import Memory, Server, find_out, look_closer
+from voxcli.engines.remote.response_audio import heard
+from voxcli.engines.remote.settings import RemoteSettings, root_of, versioned
 from voxcli.engines.remote.voices import RemoteVoice, list_voices
-from voxcli.engines.remote.ways import WORDS, Ways
 from voxcli.errors import NotFound, RemoteCut, RemoteError
 from voxcli.protocols.dialect import DRAWS_VOICES, Dialect
 from voxcli.protocols.gptsovits import without_failure

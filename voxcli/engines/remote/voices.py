@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from voxcli.engines.remote.transport import Transport
+from voxcli.engines.remote.http import Transport
 from voxcli.protocols.dialect import Dialect, HttpCall
 
 _PATHS = {

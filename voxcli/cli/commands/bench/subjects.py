@@ -16,10 +16,9 @@ from voxcli.cli.options.engine import EngineOptions
 from voxcli.cli.settings.files import model_library
 from voxcli.cli.settings.profiles import find_server
 from voxcli.engines import BUILTIN_MODEL
-from voxcli.engines.remote.address import root_of
 from voxcli.engines.remote.engine import RemoteEngine
-from voxcli.engines.remote.settings import RemoteSettings
-from voxcli.engines.remote.transport import Transport
+from voxcli.engines.remote.http import Transport
+from voxcli.engines.remote.settings import RemoteSettings, root_of
 from voxcli.errors import RemoteError
 from voxcli.protocols.dialect import Dialect, HttpCall
 from voxcli.speech import Engine

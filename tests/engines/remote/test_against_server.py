@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.remote.sounds import HELLO, remote, tone, wav
+from tests.engines.remote.sounds import HELLO, remote, tone, wav
 from tests.server.running import running, serving
 from tests.server.tone import ToneEngine, until
 from voxcli.audio.chunk import AudioChunk, Samples

@@ -10,8 +10,8 @@ from contextlib import closing
 import numpy as np
 import pytest
 
-from tests.remote.replay import Answer, Asked, Reply, head, posts, replaying, said, streamed, whole
-from tests.remote.sounds import HELLO, RATE, VOXCPM, heard, remote, tone, wav
+from tests.engines.remote.replay import Answer, Asked, Reply, head, posts, replaying, said, streamed, whole
+from tests.engines.remote.sounds import HELLO, RATE, VOXCPM, heard, remote, tone, wav
 from voxcli.audio.chunk import AudioChunk
 from voxcli.audio.encode import encoded
 from voxcli.audio.format import AudioFormat

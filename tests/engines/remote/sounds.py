@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.remote.replay import Answer, Asked, streamed
+from tests.engines.remote.replay import Answer, Asked, streamed
 from voxcli.audio.chunk import Samples
 from voxcli.engines.remote.engine import RemoteEngine
 from voxcli.engines.remote.settings import RemoteSettings

@@ -14,9 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.remote.replay import Answer, Asked, Replay, missing, posts, replaying, said, streamed, whole
-from tests.remote.sounds import HELLO, VOXCPM, heard, remote, tone, wav
-from voxcli.engines.remote.retry import LONGEST_SECONDS, Patience, asked_wait, is_temporary
+from tests.engines.remote.replay import Answer, Asked, Replay, missing, posts, replaying, said, streamed, whole
+from tests.engines.remote.sounds import HELLO, VOXCPM, heard, remote, tone, wav
+from voxcli.engines.remote.http import LONGEST_SECONDS, Patience, asked_wait, is_temporary
 from voxcli.engines.remote.settings import RemoteSettings
 from voxcli.errors import RemoteError, RemoteRefused, RemoteTimeout, RequestError
 from voxcli.protocols.dialect import Dialect

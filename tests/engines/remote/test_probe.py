@@ -10,11 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.remote.replay import Answer, Asked, missing, posts, replaying, said, streamed, whole
-from tests.remote.sounds import GPT_SOVITS, GPT_SOVITS_1, HELLO, VOXCLI, VOXCPM, remote, tone, wav
-from voxcli.engines.remote.address import has_version, normalized_url, root_of, versioned
-from voxcli.engines.remote.memory import KNOWN_SECONDS, Memory, Server
-from voxcli.engines.remote.probe import read_description
+from tests.engines.remote.replay import Answer, Asked, missing, posts, replaying, said, streamed, whole
+from tests.engines.remote.sounds import GPT_SOVITS, GPT_SOVITS_1, HELLO, VOXCLI, VOXCPM, remote, tone, wav
+from voxcli.engines.remote.probe import KNOWN_SECONDS, Memory, Server, read_description
+from voxcli.engines.remote.settings import has_version, normalized_url, root_of, versioned
 from voxcli.errors import RemoteError, RemoteRefused, RequestError
 from voxcli.protocols.dialect import Dialect
 

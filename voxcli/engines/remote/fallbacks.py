@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Protocol
 
-from voxcli.engines.remote.memory import Server
+from voxcli.engines.remote.probe import Server
 from voxcli.errors import RequestError
 from voxcli.protocols import gptsovits, openai, voxcpm
 from voxcli.protocols.dialect import AnswerForm, Dialect, HttpCall, Wishes

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.remote.replay import Answer, Asked, missing, posts, replaying, said, streamed, whole
-from tests.remote.sounds import GPT_SOVITS, GPT_SOVITS_1, HELLO, VOXCLI, VOXCPM, heard, remote, tone, wav
+from tests.engines.remote.replay import Answer, Asked, missing, posts, replaying, said, streamed, whole
+from tests.engines.remote.sounds import GPT_SOVITS, GPT_SOVITS_1, HELLO, VOXCLI, VOXCPM, heard, remote, tone, wav
 from voxcli.errors import NotFound, RemoteCut, RemoteError, RequestError
 from voxcli.protocols.dialect import Dialect, Wishes
 from voxcli.speech import Clip, Prompt, Sampling, SynthesisRequest, Voice
