@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from safetensors import safe_open
 
 from voxcli.errors import ModelError
-from voxcli.models.tensor_index import read_index
+from voxcli.models.checkpoint import read_index
 
 
 def test_it_tells_what_the_library_of_the_format_tells(checkpoint: Path) -> None:

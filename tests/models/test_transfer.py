@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from tests.hub import Hub, serving
 from voxcli.errors import RemoteCut, RemoteError
+from voxcli.models.download import fetch, open_client
 from voxcli.models.hub import RemoteFile
-from voxcli.models.transfer import fetch, open_client
 
 NAME = "file"
 DATA = bytes(range(256)) * 400

@@ -4,8 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from voxcli.models.catalog import HUB_TITLES, short_name
-from voxcli.models.checkpoint import WEIGHTS, needed_files
-from voxcli.models.tensor_index import read_index
+from voxcli.models.checkpoint import WEIGHTS, needed_files, read_index
 from voxcli.voxcpm.config import Architecture, read_config
 
 if TYPE_CHECKING:

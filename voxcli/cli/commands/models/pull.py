@@ -17,16 +17,15 @@ from voxcli.models.hubs import open_hub
 
 if TYPE_CHECKING:
     from voxcli.models import ModelLibrary
+    from voxcli.models.download import Arrived, Pull
     from voxcli.models.hub import Hub
-    from voxcli.models.pull import Pull
-    from voxcli.models.transfer import Arrived
 
 _STEPS = 10
 
 
 def pull_model(name: str, source: HubName, revision: str | None, *, yes: bool, words: Words) -> Path:
     """Bring a model here after asking, and return its folder."""
-    from voxcli.models.pull import free_bytes, plan_pull
+    from voxcli.models.download import free_bytes, plan_pull
 
     library = model_library()
     library.repository(name, source)  # a wrong name is better known before a hub is asked
