@@ -13,7 +13,7 @@ from voxcli.audio.format import AudioFormat
 from voxcli.errors import RequestError
 from voxcli.protocols.content_types import read_content_type
 from voxcli.protocols.dialect import AnswerForm, FieldError, HttpCall, Order, Problem, Wishes
-from voxcli.protocols.form_fields import Malformed, malformed_body
+from voxcli.protocols.fields import Malformed, malformed_body
 from voxcli.protocols.gptsovits_cuts import is_spoken
 from voxcli.protocols.gptsovits_failure import is_failure, without_failure
 from voxcli.protocols.gptsovits_fields import DEFAULTS, MEDIA_TYPES, RAW_RATE, REQUIRED, UNSUPPORTED, to_order

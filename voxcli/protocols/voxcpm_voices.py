@@ -6,7 +6,7 @@ from typing import Any
 
 from voxcli.errors import RequestError
 from voxcli.protocols.dialect import FieldError, FindVoice
-from voxcli.protocols.form_fields import read_text, read_upload
+from voxcli.protocols.fields import read_text, read_upload
 from voxcli.protocols.openai_fields import shown
 from voxcli.speech import Clip, Prompt, Voice
 
