@@ -12,13 +12,8 @@ from hypothesis import strategies as st
 from voxcli.audio.format import AudioFormat
 from voxcli.errors import RequestError
 from voxcli.protocols.dialect import HttpCall, Wishes
-from voxcli.protocols.gptsovits import (
-    fallback,
-    to_call,
-    to_order,
-    v1_call,
-)
-from voxcli.protocols.gptsovits_languages import CODES, from_code, to_code
+from voxcli.protocols.gptsovits.messages import fallback, to_call, to_order, v1_call
+from voxcli.protocols.gptsovits.text_cuts import CODES, from_code, to_code
 from voxcli.speech import Clip, Prompt, Sampling, SynthesisRequest, Voice
 
 CLIP = Clip(b"RIFF", "me.wav")

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voxcli.protocols.gptsovits_cuts import METHODS, cut, is_spoken
+from voxcli.protocols.gptsovits.text_cuts import METHODS, cut, is_spoken
 
 texts = st.text(st.sampled_from("ab3你好，。？！,.?!~:：—…；;、 \n-"), max_size=60)
 methods = st.sampled_from(list(METHODS))

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from voxcli.audio.chunk import AudioChunk
 from voxcli.errors import RemoteCut, RemoteError
-from voxcli.protocols.gptsovits import is_failure, without_failure
+from voxcli.protocols.gptsovits.messages import is_failure, without_failure
 from voxcli.speech import Speech
 
 

@@ -8,7 +8,8 @@ import pytest
 from voxcli.audio.format import AudioFormat
 from voxcli.errors import RequestError
 from voxcli.protocols.dialect import AnswerForm, FieldError, HttpCall, Order, Problem, Wishes
-from voxcli.protocols.gptsovits import (
+from voxcli.protocols.gptsovits.fields import DEFAULTS, stem_of
+from voxcli.protocols.gptsovits.messages import (
     answer_form,
     answer_headers,
     error_body,
@@ -17,7 +18,6 @@ from voxcli.protocols.gptsovits import (
     to_call,
     to_order,
 )
-from voxcli.protocols.gptsovits_fields import DEFAULTS, stem_of
 from voxcli.speech import Clip, Sampling, SynthesisRequest, Voice
 
 CLIP = Clip(b"RIFF", "me.wav")

@@ -14,7 +14,7 @@ import pytest
 from tests.server.raw import SPEECH, TTS, asked
 from tests.server.running import Running, running
 from tests.server.tone import ToneEngine, until
-from voxcli.protocols.gptsovits_fields import MEDIA_TYPES
+from voxcli.protocols.gptsovits.fields import MEDIA_TYPES
 
 FIELDS = {"model": "tts-1", "voice": "alloy", "input": "Hello.", "response_format": "pcm"}
 FORMATS = ["mp3", "opus", "aac", "flac", "wav", "pcm"]

@@ -17,7 +17,7 @@ from voxcli.audio.format import AudioFormat
 from voxcli.audio.pcm import to_int16
 from voxcli.errors import ModelError
 from voxcli.protocols.dialect import Wishes
-from voxcli.protocols.gptsovits import error_message, to_call
+from voxcli.protocols.gptsovits.messages import error_message, to_call
 from voxcli.speech import Clip, Prompt, Sampling, SynthesisRequest, Voice
 
 LENA = Voice(prompt=Prompt(Clip(spoken_wav(), "prompt.wav"), WORDS))

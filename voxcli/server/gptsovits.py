@@ -12,9 +12,9 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.requests import Request
 from fastapi.responses import JSONResponse, Response
 
-from voxcli.protocols import gptsovits
 from voxcli.protocols.dialect import FieldError, Order, Problem
-from voxcli.protocols.gptsovits_fields import DEFAULT_VOICE, VOICE_NOT_FOUND, find_voice_at
+from voxcli.protocols.gptsovits import messages as gptsovits
+from voxcli.protocols.gptsovits.fields import DEFAULT_VOICE, VOICE_NOT_FOUND, find_voice_at
 from voxcli.server.errors import Refusal, audio_responses, dialect_route, error_responses, problem_of
 from voxcli.server.gptsovits_schema import ERROR_SCHEMA, SPEECH_TYPES, TTS_QUERY, Speaker, Success, TtsFields
 from voxcli.server.service import Service

@@ -5,9 +5,8 @@ from typing import Annotated, Any, Literal, TypeAlias
 from fastapi import Body
 from pydantic import BaseModel, WithJsonSchema
 
-from voxcli.protocols.gptsovits_cuts import METHODS
-from voxcli.protocols.gptsovits_fields import DEFAULTS, MEDIA_TYPES
-from voxcli.protocols.gptsovits_languages import CODES
+from voxcli.protocols.gptsovits.fields import DEFAULTS, MEDIA_TYPES
+from voxcli.protocols.gptsovits.text_cuts import CODES, METHODS
 
 _REQUIRED = ("text", "text_lang", "ref_audio_path", "prompt_lang")
 _TYPES = {str: "string", bool: "boolean", int: "integer", float: "number"}

@@ -2,7 +2,8 @@
 
 from starlette.types import Scope
 
-from voxcli.protocols import gptsovits, openai, voxcpm
+from voxcli.protocols import openai, voxcpm
+from voxcli.protocols.gptsovits import messages as gptsovits
 from voxcli.server.errors import ErrorBody
 
 _OPENAI = "/v1/"

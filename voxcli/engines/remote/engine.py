@@ -19,7 +19,7 @@ from voxcli.engines.remote.settings import RemoteSettings, root_of, versioned
 from voxcli.engines.remote.voices import RemoteVoice, list_voices
 from voxcli.errors import NotFound, RemoteCut, RemoteError
 from voxcli.protocols.dialect import DRAWS_VOICES, Dialect
-from voxcli.protocols.gptsovits import without_failure
+from voxcli.protocols.gptsovits.messages import without_failure
 from voxcli.speech import Speech, SynthesisRequest
 from voxcli.voices.lock import locked
 

@@ -8,6 +8,8 @@ before a short first word, and that runs of marks become one.
 import re
 from collections.abc import Callable, Iterable
 
+from voxcli.errors import RequestError
+
 _ENDS = frozenset("，。？！,.?!~:：—…")
 _NO_WORDS = frozenset("!?…,.- ")
 _CUT5_MARKS = frozenset(",.;?!、，。？！：…")
@@ -140,3 +142,39 @@ def _shortened(piece: str) -> list[str]:
             parts.append("")
         parts[-1] += segment
     return parts
+
+
+CODES = (
+    *("auto", "auto_yue", "en", "zh", "ja", "yue", "ko"),
+    *("all_zh", "all_ja", "all_yue", "all_ko"),
+)
+"""What its models from v2 on understand."""
+_AUTO = "auto"
+_OTHER_NAMES = {"cmn": "zh"}
+
+
+def to_code(language: str | None) -> str:
+    """Return the code of a language, such as "zh" for "zh-CN". One that is a code already stays.
+
+    Raises:
+        RequestError: GPT-SoVITS does not speak it.
+    """
+    if language is None:
+        return _AUTO
+    written = language.strip().lower()
+    if written in CODES:
+        return written
+    primary = re.split("[-_]", written)[0]
+    code = _OTHER_NAMES.get(primary, primary)
+    if code not in CODES or code == _AUTO:
+        raise RequestError(
+            f"GPT-SoVITS does not speak {language!r}. Choose one of {', '.join(CODES)}, or leave out --language."
+        )
+    return code
+
+
+def from_code(code: str) -> str | None:
+    """Return the language behind one of `CODES`; None leaves it to the text."""
+    if code == _AUTO:
+        return None
+    return code.removeprefix("all_").removeprefix("auto_")

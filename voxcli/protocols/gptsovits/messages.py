@@ -14,10 +14,9 @@ from voxcli.errors import RequestError
 from voxcli.protocols.content_types import read_content_type
 from voxcli.protocols.dialect import AnswerForm, FieldError, HttpCall, Order, Problem, Wishes
 from voxcli.protocols.fields import Malformed, malformed_body
-from voxcli.protocols.gptsovits_cuts import is_spoken
-from voxcli.protocols.gptsovits_failure import is_failure, without_failure
-from voxcli.protocols.gptsovits_fields import DEFAULTS, MEDIA_TYPES, RAW_RATE, REQUIRED, UNSUPPORTED, to_order
-from voxcli.protocols.gptsovits_languages import to_code
+from voxcli.protocols.gptsovits.failure import is_failure, without_failure
+from voxcli.protocols.gptsovits.fields import DEFAULTS, MEDIA_TYPES, RAW_RATE, REQUIRED, UNSUPPORTED, to_order
+from voxcli.protocols.gptsovits.text_cuts import is_spoken, to_code
 from voxcli.protocols.openai_errors import error_message as message_of
 from voxcli.speech import Sampling, SynthesisRequest
 

@@ -12,8 +12,7 @@ from typing import Any
 from voxcli.audio.format import AudioFormat
 from voxcli.protocols.dialect import AnswerForm, FieldError, FindVoice, Order
 from voxcli.protocols.fields import Malformed, read_flag, read_number, read_text, read_whole
-from voxcli.protocols.gptsovits_cuts import METHODS, cut
-from voxcli.protocols.gptsovits_languages import CODES, from_code
+from voxcli.protocols.gptsovits.text_cuts import CODES, METHODS, cut, from_code
 from voxcli.speech import Sampling, SynthesisRequest, Voice
 
 VERSION = "v2Pro"

@@ -1,0 +1,1 @@
+"""GPT-SoVITS api_v2, for client and server."""
