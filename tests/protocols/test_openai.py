@@ -11,13 +11,7 @@ from hypothesis import strategies as st
 from voxcli.audio.format import AudioFormat
 from voxcli.errors import RequestError
 from voxcli.protocols.dialect import AnswerForm, Framing, HttpCall, Order, Wishes
-from voxcli.protocols.openai import (
-    VOICES,
-    answer_form,
-    answer_headers,
-    to_call,
-    to_order,
-)
+from voxcli.protocols.openai.messages import VOICES, answer_form, answer_headers, to_call, to_order
 from voxcli.speech import Clip, Prompt, Sampling, SynthesisRequest, Voice
 
 CLIP = Clip(b"RIFF", "me.wav")

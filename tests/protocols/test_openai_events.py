@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from voxcli.protocols.dialect import Problem
-from voxcli.protocols.openai import error_body, error_message
-from voxcli.protocols.openai_events import EventFailure, EventReader, delta_event, done_event, error_event
+from voxcli.protocols.openai.events import EventFailure, EventReader, delta_event, done_event, error_event
+from voxcli.protocols.openai.messages import error_body, error_message
 
 
 @pytest.mark.parametrize(

@@ -19,8 +19,8 @@ from tests.server.running import Running, running, serving
 from tests.server.tone import ToneEngine
 from voxcli.audio.chunk import AudioChunk, Samples
 from voxcli.audio.decode import decode
-from voxcli.protocols.openai import VOICES
-from voxcli.protocols.openai_events import EventReader
+from voxcli.protocols.openai.events import EventReader
+from voxcli.protocols.openai.messages import VOICES
 from voxcli.speech import Clip, Prompt, Sampling, SynthesisRequest, Voice
 from voxcli.voices import VoiceLibrary
 

@@ -13,7 +13,7 @@ from tests.server.openai_client import client_of, going_on, say
 from tests.server.running import Running, running, serving
 from tests.server.tone import ToneEngine, until
 from voxcli.errors import RequestError
-from voxcli.protocols.openai_events import EventFailure, EventReader
+from voxcli.protocols.openai.events import EventFailure, EventReader
 
 
 @pytest.fixture(scope="module")

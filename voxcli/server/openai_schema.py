@@ -7,7 +7,7 @@ from pydantic import BaseModel, WithJsonSchema
 
 from voxcli.audio.format import AudioFormat
 from voxcli.protocols.content_types import content_type_of
-from voxcli.protocols.openai import (
+from voxcli.protocols.openai.messages import (
     DEFAULT_MODEL,
     DEFAULT_VOICE,
     EVENTS,

@@ -12,7 +12,7 @@ from fastapi.datastructures import UploadFile
 import voxcli
 from voxcli.errors import RequestError
 from voxcli.protocols.dialect import FieldError, Problem
-from voxcli.protocols.openai import MOST_CHARACTERS, VOICES
+from voxcli.protocols.openai.messages import MOST_CHARACTERS, VOICES
 from voxcli.server.errors import Refusal, error_responses
 from voxcli.server.openai_schema import (
     ERROR_SCHEMA,

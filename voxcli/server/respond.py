@@ -13,7 +13,7 @@ from starlette.types import Receive, Scope, Send
 
 from voxcli.errors import ListenerGone, VoxError
 from voxcli.protocols.dialect import AnswerForm, Framing
-from voxcli.protocols.openai_events import error_event
+from voxcli.protocols.openai.events import error_event
 from voxcli.server.errors import note, problem_of
 from voxcli.server.metrics import Ending, Metrics, Record
 from voxcli.server.worker import Worker

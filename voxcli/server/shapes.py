@@ -2,8 +2,9 @@
 
 from starlette.types import Scope
 
-from voxcli.protocols import openai, voxcpm
+from voxcli.protocols import voxcpm
 from voxcli.protocols.gptsovits import messages as gptsovits
+from voxcli.protocols.openai import messages as openai
 from voxcli.server.errors import ErrorBody
 
 _OPENAI = "/v1/"

@@ -9,7 +9,7 @@ from voxcli.audio.format import AudioFormat
 from voxcli.audio.stream_decoding import Decoder, NotSound, new_decoder
 from voxcli.errors import RemoteCut, RemoteError, RequestError
 from voxcli.protocols.dialect import AnswerForm, Framing
-from voxcli.protocols.openai_events import EventFailure, EventReader
+from voxcli.protocols.openai.events import EventFailure, EventReader
 from voxcli.speech import Speech
 
 _WRITTEN = (b"{", b"[", b"<")

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from voxcli.protocols.dialect import Problem
-from voxcli.protocols.openai_errors import error_body, find_message
+from voxcli.protocols.openai.errors import error_body, find_message
 
 _DELTA, _DONE, _ERROR = "speech.audio.delta", "speech.audio.done", "error"
 _END = b"[DONE]"

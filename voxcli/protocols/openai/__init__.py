@@ -1,0 +1,1 @@
+"""OpenAI's speech API, for client and server."""
