@@ -10,11 +10,7 @@ from hypothesis import strategies as st
 from voxcli.audio.format import AudioFormat
 from voxcli.errors import RequestError
 from voxcli.protocols.dialect import HttpCall, Order, Wishes
-from voxcli.protocols.voxcpm import (
-    extensions_used,
-    to_call,
-    to_order,
-)
+from voxcli.protocols.voxcpm.messages import extensions_used, to_call, to_order
 from voxcli.speech import Clip, Prompt, Sampling, SynthesisRequest, Voice
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)

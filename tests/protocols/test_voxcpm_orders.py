@@ -10,7 +10,7 @@ import pytest
 from voxcli.audio.format import AudioFormat
 from voxcli.errors import RequestError
 from voxcli.protocols.dialect import AnswerForm, FieldError, Framing, Order, Problem, Wishes
-from voxcli.protocols.voxcpm import (
+from voxcli.protocols.voxcpm.messages import (
     answer_form,
     answer_headers,
     error_body,
@@ -19,7 +19,7 @@ from voxcli.protocols.voxcpm import (
     to_call,
     to_order,
 )
-from voxcli.protocols.voxcpm_voices import voice_entry, voice_names
+from voxcli.protocols.voxcpm.voices import voice_entry, voice_names
 from voxcli.speech import Clip, Prompt, Sampling, SynthesisRequest, Voice
 
 PLAIN = SynthesisRequest(text="你好")

@@ -10,9 +10,9 @@ from fastapi.responses import Response
 from starlette.datastructures import UploadFile
 
 import voxcli
-from voxcli.protocols import voxcpm
 from voxcli.protocols.dialect import FieldError, Order, Problem
-from voxcli.protocols.voxcpm_voices import DEFAULT_VOICE, voice_entry
+from voxcli.protocols.voxcpm import messages as voxcpm
+from voxcli.protocols.voxcpm.voices import DEFAULT_VOICE, voice_entry
 from voxcli.server.errors import audio_responses, dialect_route, error_responses, problem_of
 from voxcli.server.native_schema import (
     ERROR_SCHEMA,

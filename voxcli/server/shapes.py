@@ -2,9 +2,9 @@
 
 from starlette.types import Scope
 
-from voxcli.protocols import voxcpm
 from voxcli.protocols.gptsovits import messages as gptsovits
 from voxcli.protocols.openai import messages as openai
+from voxcli.protocols.voxcpm import messages as voxcpm
 from voxcli.server.errors import ErrorBody
 
 _OPENAI = "/v1/"

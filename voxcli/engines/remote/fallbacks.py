@@ -6,10 +6,10 @@ from typing import Protocol
 
 from voxcli.engines.remote.probe import Server
 from voxcli.errors import RequestError
-from voxcli.protocols import voxcpm
 from voxcli.protocols.dialect import AnswerForm, Dialect, HttpCall, Wishes
 from voxcli.protocols.gptsovits import messages as gptsovits
 from voxcli.protocols.openai import messages as openai
+from voxcli.protocols.voxcpm import messages as voxcpm
 from voxcli.speech import SynthesisRequest
 
 _NOT_THERE = (404, 405)

@@ -1,0 +1,1 @@
+"""VoxCPM's native API, for client and server."""
