@@ -13,8 +13,8 @@ from starlette.types import ASGIApp
 
 from tests.server.tone import ToneEngine
 from voxcli.server.app import create_app
-from voxcli.server.life import ModelLife
-from voxcli.server.listen import Host, open_socket
+from voxcli.server.host import Host, open_socket
+from voxcli.server.model_lifecycle import ModelLife
 from voxcli.server.service import PROBE, Service
 from voxcli.server.settings import ServerSettings
 from voxcli.speech import Engine, SynthesisRequest

@@ -13,7 +13,7 @@ from tests.server.running import running, serving
 from tests.server.tone import ToneEngine, until
 from voxcli.errors import ModelError, RequestError
 from voxcli.server.health import Readiness
-from voxcli.server.pulse import Pulse
+from voxcli.server.monitoring import Pulse
 from voxcli.speech import Speech, SynthesisRequest
 
 SPEECH = "/v1/audio/speech"

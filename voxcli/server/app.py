@@ -12,10 +12,8 @@ from starlette.types import ASGIApp
 
 import voxcli
 from voxcli.server import gptsovits, health, native, openai
-from voxcli.server.auth import OPEN_PATHS, HostCheck, KeyCheck, OriginCheck
 from voxcli.server.errors import answer, note, problem_of
-from voxcli.server.limits import BodyLimit
-from voxcli.server.request_id import REQUEST_ID, RequestIds
+from voxcli.server.middleware import OPEN_PATHS, REQUEST_ID, BodyLimit, HostCheck, KeyCheck, OriginCheck, RequestIds
 from voxcli.server.service import Service
 from voxcli.server.shapes import error_body_at
 

@@ -14,7 +14,7 @@ from voxcli.audio.resample import resampled
 from voxcli.narration import SteadyVoice
 from voxcli.protocols.dialect import DRAWS_VOICES, Framing, Order
 from voxcli.protocols.openai.events import delta_event, done_event
-from voxcli.server.pulse import Pulse
+from voxcli.server.monitoring import Pulse
 from voxcli.speech import Engine, Speech, WantsSentences
 from voxcli.text.sentences import split_sentences
 from voxcli.timing import Stopwatch, Timings

@@ -15,7 +15,7 @@ from voxcli.errors import ListenerGone, VoxError
 from voxcli.protocols.dialect import AnswerForm, Framing
 from voxcli.protocols.openai.events import error_event
 from voxcli.server.errors import note, problem_of
-from voxcli.server.metrics import Ending, Metrics, Record
+from voxcli.server.monitoring import Ending, Metrics, Record
 from voxcli.server.worker import Worker
 
 _log = logging.getLogger(__name__)

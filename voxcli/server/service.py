@@ -13,12 +13,11 @@ from starlette.requests import Request
 from voxcli.errors import ListenerGone, NotFound, RequestError
 from voxcli.protocols.dialect import Order, Problem
 from voxcli.server.admission import Admission
-from voxcli.server.auth import CLIENT
 from voxcli.server.errors import Refusal
-from voxcli.server.life import ModelLife
-from voxcli.server.metrics import Ending, Metrics, Record
+from voxcli.server.middleware import CLIENT
+from voxcli.server.model_lifecycle import ModelLife
+from voxcli.server.monitoring import Ending, Metrics, Pulse, Record
 from voxcli.server.pieces import Rendering
-from voxcli.server.pulse import Pulse
 from voxcli.server.respond import Listener, SpeechResponse, Stream
 from voxcli.server.settings import ServerSettings
 from voxcli.server.worker import Threads, Worker

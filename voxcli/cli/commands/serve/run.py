@@ -19,8 +19,8 @@ from voxcli.engines import BUILTIN_MODEL
 from voxcli.engines.remote.engine import RemoteEngine
 from voxcli.errors import NotFound
 from voxcli.server.app import create_app
-from voxcli.server.life import ModelLife
-from voxcli.server.listen import Host, open_socket
+from voxcli.server.host import Host, open_socket
+from voxcli.server.model_lifecycle import ModelLife
 from voxcli.server.service import Service
 from voxcli.server.settings import ServerSettings
 from voxcli.voices import VoiceLibrary

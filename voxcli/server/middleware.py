@@ -1,14 +1,20 @@
 """Who may come in: the key, the name by which the server was called, and the page that a browser calls from."""
 
+import asyncio
 import hashlib
 import hmac
 import ipaddress
+import logging
+import re
+import secrets
 import socket
+import time
 from collections.abc import Iterable
 from urllib.parse import urlsplit
 
-from starlette.datastructures import Headers
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from voxcli.protocols.dialect import Problem
 from voxcli.server.errors import refuse
@@ -127,3 +133,101 @@ def _is_address(name: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+_CLIPS = 2
+"""A reference and a prompt."""
+_BESIDE_CLIPS = 2**20
+"""Bytes for all other fields: the longest text in the widest characters, escaped, is far below."""
+_TOO_LARGE, _TOO_SLOW = 413, 408
+
+
+class BodyLimit:
+    """Counts the bytes of a body as they come, and refuses what is too large; at once if it says so itself."""
+
+    def __init__(self, app: ASGIApp, settings: ServerSettings) -> None:
+        self._app = app
+        self._seconds = settings.send_seconds
+        self._most_with_clips = _CLIPS * settings.max_upload_bytes + _BESIDE_CLIPS
+        self._most = _BESIDE_CLIPS + 12 * settings.max_characters  # \ud83d\ude00 is one character
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        with_clips = headers.get("content-type", "").lower().startswith("multipart/form-data")
+        most = self._most_with_clips if with_clips else self._most
+        if _length(headers) > most:
+            problem = Problem(status=_TOO_LARGE, message=_too_large(most), code="body_too_large")
+            await refuse(problem, error_body_at(scope), scope, receive, send)
+            return
+        await self._app(scope, _counted(receive, most, self._seconds), send)
+
+
+def _counted(receive: Receive, most: int, seconds: float) -> Receive:
+    """Count what comes.
+
+    seconds: for the next piece of it.
+    """
+    count, more = 0, True
+
+    async def receive_within_limit() -> Message:
+        nonlocal count, more
+        try:
+            # After the body comes only the client's end, which may take as long as it likes.
+            async with asyncio.timeout(seconds if more else None):
+                message = await receive()
+        except TimeoutError:
+            raise HTTPException(_TOO_SLOW, "The body of the request does not come.") from None
+        count, more = count + len(message.get("body", b"")), bool(message.get("more_body"))
+        if count > most:
+            raise HTTPException(_TOO_LARGE, _too_large(most))  # the only kind that FastAPI passes on from here
+        return message
+
+    return receive_within_limit
+
+
+def _too_large(most: int) -> str:
+    return f"The body is too large: {most} bytes are the most."
+
+
+def _length(headers: Headers) -> int:
+    try:
+        return int(headers.get("content-length", "0"))
+    except ValueError:
+        return 0
+
+
+_log = logging.getLogger(__name__)
+
+REQUEST_ID = "x-request-id"
+_SANE = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+
+
+class RequestIds:
+    """Puts it onto every answer: the client's own if it is sane. Logs the path, but not the query with its text."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        given = Headers(scope=scope).get(REQUEST_ID, "")
+        name = given if _SANE.fullmatch(given) else f"req_{secrets.token_hex(8)}"
+        started, status = time.perf_counter(), 0
+
+        async def send_named(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                MutableHeaders(raw=message["headers"])[REQUEST_ID] = name
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_named)
+        finally:
+            seconds = time.perf_counter() - started
+            _log.info("%s %s %s: %d after %.3f s", name, scope["method"], scope["path"], status, seconds)

@@ -13,8 +13,8 @@ from tests.server.running import running
 from tests.server.tone import ToneEngine, until
 from voxcli.errors import DeviceError, ModelError
 from voxcli.server.app import create_app
-from voxcli.server.life import ModelLife
-from voxcli.server.listen import Host, open_socket
+from voxcli.server.host import Host, open_socket
+from voxcli.server.model_lifecycle import ModelLife
 from voxcli.server.service import Service
 from voxcli.server.settings import ServerSettings
 from voxcli.voices import VoiceLibrary
