@@ -11,9 +11,10 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
 import voxcli
-from voxcli.server import gptsovits, health, native, openai
 from voxcli.server.errors import answer, note, problem_of
 from voxcli.server.middleware import OPEN_PATHS, REQUEST_ID, BodyLimit, HostCheck, KeyCheck, OriginCheck, RequestIds
+from voxcli.server.routes import gptsovits, health, openai
+from voxcli.server.routes import voxcpm as native
 from voxcli.server.service import Service
 from voxcli.server.shapes import error_body_at
 

@@ -14,7 +14,7 @@ from voxcli.protocols.dialect import FieldError, Order, Problem
 from voxcli.protocols.voxcpm import messages as voxcpm
 from voxcli.protocols.voxcpm.voices import DEFAULT_VOICE, voice_entry
 from voxcli.server.errors import audio_responses, dialect_route, error_responses, problem_of
-from voxcli.server.native_schema import (
+from voxcli.server.routes.voxcpm_schema import (
     ERROR_SCHEMA,
     SPEECH_BODY,
     SPEECH_TYPES,

@@ -14,7 +14,7 @@ from voxcli.errors import RequestError
 from voxcli.protocols.dialect import FieldError, Problem
 from voxcli.protocols.openai.messages import MOST_CHARACTERS, VOICES
 from voxcli.server.errors import Refusal, error_responses
-from voxcli.server.openai_schema import (
+from voxcli.server.routes.openai_schema import (
     ERROR_SCHEMA,
     AudioVoice,
     AudioVoiceDeleted,

@@ -10,9 +10,9 @@ from fastapi.responses import Response
 
 from voxcli.protocols.dialect import Order, Problem
 from voxcli.protocols.openai.messages import MODELS, VOICES, answer_headers, error_body, to_order
-from voxcli.server import openai_voices
 from voxcli.server.errors import Refusal, dialect_route, error_responses
-from voxcli.server.openai_schema import (
+from voxcli.server.routes import openai_voices
+from voxcli.server.routes.openai_schema import (
     ERROR_SCHEMA,
     Model,
     ModelList,

@@ -12,8 +12,8 @@ from tests.server.raw import RawClient, asked
 from tests.server.running import running, serving
 from tests.server.tone import ToneEngine, until
 from voxcli.errors import ModelError, RequestError
-from voxcli.server.health import Readiness
 from voxcli.server.monitoring import Pulse
+from voxcli.server.routes.health import Readiness
 from voxcli.speech import Speech, SynthesisRequest
 
 SPEECH = "/v1/audio/speech"
