@@ -13,9 +13,9 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from voxcli.errors import DeviceError
-from voxcli.server.respond import CONNECTION
 from voxcli.server.service import Service
 from voxcli.server.settings import ServerSettings
+from voxcli.server.streaming.response import CONNECTION
 
 _log = logging.getLogger(__name__)
 

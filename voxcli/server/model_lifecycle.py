@@ -10,7 +10,7 @@ from voxcli.errors import VoxError
 from voxcli.protocols.dialect import Problem
 from voxcli.server.errors import Refusal
 from voxcli.server.settings import ServerSettings
-from voxcli.server.worker import Threads
+from voxcli.server.streaming.worker import Threads
 from voxcli.speech import Engine, GpuMemory, MayUseGpu
 
 _log = logging.getLogger(__name__)

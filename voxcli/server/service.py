@@ -17,10 +17,10 @@ from voxcli.server.errors import Refusal
 from voxcli.server.middleware import CLIENT
 from voxcli.server.model_lifecycle import ModelLife
 from voxcli.server.monitoring import Ending, Metrics, Pulse, Record
-from voxcli.server.pieces import Rendering
-from voxcli.server.respond import Listener, SpeechResponse, Stream
 from voxcli.server.settings import ServerSettings
-from voxcli.server.worker import Threads, Worker
+from voxcli.server.streaming.rendering import Rendering
+from voxcli.server.streaming.response import Listener, SpeechResponse, Stream
+from voxcli.server.streaming.worker import Threads, Worker
 from voxcli.speech import SynthesisRequest, Voice
 from voxcli.text.sentences import is_speakable
 from voxcli.voices import VoiceLibrary

@@ -9,7 +9,7 @@ from voxcli.errors import RequestError
 from voxcli.protocols.dialect import FieldError, Problem
 from voxcli.server.errors import Refusal
 from voxcli.server.settings import ServerSettings
-from voxcli.server.worker import Threads
+from voxcli.server.streaming.worker import Threads
 from voxcli.speech import Clip
 
 _BLOCK = 2**16

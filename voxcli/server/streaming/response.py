@@ -16,7 +16,7 @@ from voxcli.protocols.dialect import AnswerForm, Framing
 from voxcli.protocols.openai.events import error_event
 from voxcli.server.errors import note, problem_of
 from voxcli.server.monitoring import Ending, Metrics, Record
-from voxcli.server.worker import Worker
+from voxcli.server.streaming.worker import Worker
 
 _log = logging.getLogger(__name__)
 

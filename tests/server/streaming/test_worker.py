@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from voxcli.server.worker import Threads, Worker
+from voxcli.server.streaming.worker import Threads, Worker
 
 Pieces = Generator[int]
 

@@ -1,0 +1,1 @@
+"""Streams: a generator on a thread of its own, and the HTTP response it feeds."""
