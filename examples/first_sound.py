@@ -3,8 +3,8 @@
 from contextlib import closing
 
 from voxcli.engines import open_engine
-from voxcli.speech import SynthesisRequest
-from voxcli.timing import Stopwatch
+from voxcli.synthesis.request import SynthesisRequest
+from voxcli.synthesis.timing import Stopwatch
 
 with closing(open_engine()) as engine:
     for text in ("Hello, world.", "Hello, world. " * 10):

@@ -7,7 +7,7 @@ from pathlib import Path
 from voxcli.audio.format import AudioFormat
 from voxcli.engines import open_engine
 from voxcli.sinks import ToFile, open_sink
-from voxcli.speech import SynthesisRequest
+from voxcli.synthesis.request import SynthesisRequest
 
 path = Path(sys.argv[1] if len(sys.argv) > 1 else "hello.wav")
 request = SynthesisRequest(text="你好，世界")

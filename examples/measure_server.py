@@ -34,8 +34,8 @@ from voxcli.server.host import Host, open_socket
 from voxcli.server.model_lifecycle import ModelLife
 from voxcli.server.service import Service
 from voxcli.server.settings import ServerSettings
-from voxcli.speech import Speech, SynthesisRequest
-from voxcli.timing import Stopwatch, Timings
+from voxcli.synthesis.request import Speech, SynthesisRequest
+from voxcli.synthesis.timing import Stopwatch, Timings
 from voxcli.voices import VoiceLibrary
 
 SAMPLE_RATE = 24000

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from voxcli.audio.format import AudioFormat
 from voxcli.engines import open_engine
-from voxcli.narration import Narrator
 from voxcli.sinks import ToFile, ToSpeaker, open_sink
-from voxcli.speech import Speech, SynthesisRequest
+from voxcli.synthesis.narration import Narrator
+from voxcli.synthesis.request import Speech, SynthesisRequest
 from voxcli.text.parts import read_parts
 
 path = Path(sys.argv[1] if len(sys.argv) > 1 else "story.mp3")

@@ -6,7 +6,7 @@ from functools import cache
 from voxcli.audio.encode import encoded
 from voxcli.audio.format import AudioFormat
 from voxcli.engines.espeak.engine import BuiltinEngine
-from voxcli.speech import SynthesisRequest
+from voxcli.synthesis.request import SynthesisRequest
 
 WORDS = "It was a bright cold day in April, and all the clocks of the town were striking thirteen, one after another."
 

@@ -46,7 +46,7 @@ DOORS = {
     "engines/local.py",
     "engines/spelling.py",
     "models/hubs.py",
-    "narration.py",
+    "synthesis/narration.py",
     "sinks/__init__.py",
     "devices/portaudio.py",
     "text/parts.py",

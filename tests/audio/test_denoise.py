@@ -18,7 +18,7 @@ from voxcli.audio.loudness import levelled, loudness
 from voxcli.audio.resample import resampled_whole
 from voxcli.engines import open_engine
 from voxcli.errors import ModelError
-from voxcli.speech import SynthesisRequest
+from voxcli.synthesis.request import SynthesisRequest
 
 ENGLISH = (
     "The north wind and the sun were disputing which was the stronger, when a traveler came along wrapped in a warm "

@@ -12,7 +12,7 @@ from voxcli.bench.measure.sample import InOnePiece
 from voxcli.bench.measure.texts import Text
 from voxcli.bench.report.record import Machine, Record, Settings, Subject
 from voxcli.errors import VoxError
-from voxcli.speech import Sampling, Speech, SynthesisRequest
+from voxcli.synthesis.request import Sampling, Speech, SynthesisRequest
 
 RATE = 1000
 WORDS = "Hello there."

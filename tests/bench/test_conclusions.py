@@ -12,7 +12,7 @@ from voxcli.bench.report.record import Cold, Group, Record
 from voxcli.bench.report.tables import all_tables
 from voxcli.bench.report.verdict import build_report
 from voxcli.errors import RemoteRefused, RequestError
-from voxcli.speech import Speech, SynthesisRequest
+from voxcli.synthesis.request import Speech, SynthesisRequest
 
 
 def group_of(record: Record, mode: Mode, subject: str = "model", text: str = "short") -> Group:

@@ -7,7 +7,7 @@ from voxcli.audio.chunk import AudioChunk
 from voxcli.bench.measure.sample import take_sample
 from voxcli.bench.measure.validity import Failure, Fault, find_failure, plausible_seconds
 from voxcli.errors import ModelError, RemoteCut, RemoteError, RemoteRefused, RemoteTimeout, VoxError
-from voxcli.speech import Sampling, SynthesisRequest
+from voxcli.synthesis.request import Sampling, SynthesisRequest
 
 
 def judged(*made: AudioChunk | VoxError, request: SynthesisRequest | None = None) -> Failure | None:

@@ -20,7 +20,7 @@ from voxcli.bench.report.markdown import to_markdown
 from voxcli.bench.report.record import Record, Run
 from voxcli.bench.report.verdict import build_report, highest_borne
 from voxcli.errors import RequestError
-from voxcli.speech import Speech, SynthesisRequest
+from voxcli.synthesis.request import Speech, SynthesisRequest
 
 
 def bench_of(engine: ToneEngine) -> Bench:

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from tests.bench.scripted import Clock, tone
 from voxcli.bench.measure.player import find_gaps, starved_seconds
-from voxcli.speech import Speech
-from voxcli.timing import Stopwatch
+from voxcli.synthesis.request import Speech
+from voxcli.synthesis.timing import Stopwatch
 
 STEPS = st.lists(st.tuples(st.integers(1, 900), st.integers(1, 900)), min_size=1, max_size=30)
 """Thousandths of a second that each chunk takes, and that it lasts."""

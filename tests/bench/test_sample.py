@@ -7,7 +7,7 @@ import pytest
 from tests.bench.scripted import RATE, WORDS, Clock, Scripted, Step, even, quiet, tone
 from voxcli.bench.measure.sample import InOnePiece, Sample, take_sample
 from voxcli.errors import NotFound, RemoteCut, RequestError, VoxError
-from voxcli.speech import Speech, SynthesisRequest
+from voxcli.synthesis.request import Speech, SynthesisRequest
 
 REQUEST = SynthesisRequest(text=WORDS)
 

@@ -16,7 +16,7 @@ from voxcli.bench.report.record import Run
 from voxcli.engines.remote.engine import RemoteEngine
 from voxcli.engines.remote.settings import RemoteSettings
 from voxcli.protocols.dialect import Dialect, Wishes
-from voxcli.speech import SynthesisRequest
+from voxcli.synthesis.request import SynthesisRequest
 
 STREAM, WHOLE = "/api/tts/stream", "/api/tts"
 DELAY = 0.25

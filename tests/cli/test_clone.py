@@ -21,7 +21,7 @@ from voxcli.cli.commands.recording import build_voice
 from voxcli.cli.console import Words
 from voxcli.cli.options.speech import RecordingOptions
 from voxcli.errors import RequestError
-from voxcli.speech import Clip, Prompt, Voice
+from voxcli.synthesis.request import Clip, Prompt, Voice
 from voxcli.voices import VoiceLibrary
 
 

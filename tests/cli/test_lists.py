@@ -8,7 +8,7 @@ import pytest
 from tests.program import Done, Run, said
 from tests.pulse import PulseServer
 from voxcli.cli.exits import MEANINGS
-from voxcli.speech import Clip, Prompt, Voice
+from voxcli.synthesis.request import Clip, Prompt, Voice
 from voxcli.voices import VoiceLibrary
 
 

@@ -21,7 +21,7 @@ from tests.pulse import PulseServer
 from tests.screen import run_on_terminal
 from voxcli.audio.chunk import AudioChunk, Samples
 from voxcli.audio.decode import decode
-from voxcli.speech import Voice
+from voxcli.synthesis.request import Voice
 from voxcli.voices import VoiceLibrary
 
 RATE = 44100

@@ -16,7 +16,7 @@ from tests.program import Run, said
 from tests.pulse import PulseServer
 from tests.screen import run_on_terminal
 from tests.sound import seconds_of
-from voxcli.speech import Clip, Prompt, Voice
+from voxcli.synthesis.request import Clip, Prompt, Voice
 from voxcli.voices import Notes, VoiceLibrary
 from voxcli.voices.archive import pack
 

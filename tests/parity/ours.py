@@ -14,7 +14,7 @@ from tests.parity.cases import Case
 from tests.parity.prepare import Prepared
 from voxcli.engines.local import LocalEngine
 from voxcli.engines.settings import LocalSettings
-from voxcli.speech import Clip, Prompt, Sampling, SynthesisRequest, Voice
+from voxcli.synthesis.request import Clip, Prompt, Sampling, SynthesisRequest, Voice
 
 
 def request_of(case: Case, files: Prepared) -> SynthesisRequest:

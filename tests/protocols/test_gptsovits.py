@@ -14,7 +14,7 @@ from voxcli.errors import RequestError
 from voxcli.protocols.dialect import HttpCall, Wishes
 from voxcli.protocols.gptsovits.messages import fallback, to_call, to_order, v1_call
 from voxcli.protocols.gptsovits.text_cuts import CODES, from_code, to_code
-from voxcli.speech import Clip, Prompt, Sampling, SynthesisRequest, Voice
+from voxcli.synthesis.request import Clip, Prompt, Sampling, SynthesisRequest, Voice
 
 CLIP = Clip(b"RIFF", "me.wav")
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from voxcli.audio.chunk import AudioChunk
 from voxcli.errors import RemoteCut, RemoteError
 from voxcli.protocols.gptsovits.messages import is_failure, without_failure
-from voxcli.speech import Speech
+from voxcli.synthesis.request import Speech
 
 
 def sound(samples: Sequence[float] | np.ndarray, rate: int, piece: int, error: Exception | None = None) -> Speech:

@@ -18,7 +18,7 @@ from voxcli.protocols.gptsovits.messages import (
     to_call,
     to_order,
 )
-from voxcli.speech import Clip, Sampling, SynthesisRequest, Voice
+from voxcli.synthesis.request import Clip, Sampling, SynthesisRequest, Voice
 
 CLIP = Clip(b"RIFF", "me.wav")
 PLAIN = SynthesisRequest(text="你好", voice=Voice(name="lena"), language="zh")

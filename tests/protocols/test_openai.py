@@ -12,7 +12,7 @@ from voxcli.audio.format import AudioFormat
 from voxcli.errors import RequestError
 from voxcli.protocols.dialect import AnswerForm, Framing, HttpCall, Order, Wishes
 from voxcli.protocols.openai.messages import VOICES, answer_form, answer_headers, to_call, to_order
-from voxcli.speech import Clip, Prompt, Sampling, SynthesisRequest, Voice
+from voxcli.synthesis.request import Clip, Prompt, Sampling, SynthesisRequest, Voice
 
 CLIP = Clip(b"RIFF", "me.wav")
 texts = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=40)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from voxcli.audio.format import AudioFormat
 from voxcli.protocols.dialect import AnswerForm, FieldError, Order, Problem
 from voxcli.protocols.openai.messages import VOICES, answer_headers, error_body, steps_of, to_order
-from voxcli.speech import Clip, Sampling, Voice
+from voxcli.synthesis.request import Clip, Sampling, Voice
 
 CLIP = Clip(b"RIFF", "me.wav")
 

@@ -11,7 +11,7 @@ from voxcli.audio.format import AudioFormat
 from voxcli.errors import RequestError
 from voxcli.protocols.dialect import HttpCall, Order, Wishes
 from voxcli.protocols.voxcpm.messages import extensions_used, to_call, to_order
-from voxcli.speech import Clip, Prompt, Sampling, SynthesisRequest, Voice
+from voxcli.synthesis.request import Clip, Prompt, Sampling, SynthesisRequest, Voice
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
 clips = st.builds(Clip, st.binary(max_size=20), texts)

@@ -20,7 +20,7 @@ from voxcli.protocols.voxcpm.messages import (
     to_order,
 )
 from voxcli.protocols.voxcpm.voices import voice_entry, voice_names
-from voxcli.speech import Clip, Prompt, Sampling, SynthesisRequest, Voice
+from voxcli.synthesis.request import Clip, Prompt, Sampling, SynthesisRequest, Voice
 
 PLAIN = SynthesisRequest(text="你好")
 CLIP = Clip(b"RIFF", "me.wav")

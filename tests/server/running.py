@@ -17,7 +17,7 @@ from voxcli.server.host import Host, open_socket
 from voxcli.server.model_lifecycle import ModelLife
 from voxcli.server.service import PROBE, Service
 from voxcli.server.settings import ServerSettings
-from voxcli.speech import Engine, SynthesisRequest
+from voxcli.synthesis.request import Engine, SynthesisRequest
 from voxcli.voices import VoiceLibrary
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from voxcli.audio.chunk import AudioChunk, Samples
 from voxcli.errors import ModelError, VoxError
-from voxcli.speech import Speech, SynthesisRequest
+from voxcli.synthesis.request import Speech, SynthesisRequest
 
 
 class ToneEngine:

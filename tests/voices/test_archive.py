@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from voxcli.audio.decode import MAX_BYTES
 from voxcli.errors import RequestError
-from voxcli.speech import Clip, Prompt, Voice
+from voxcli.synthesis.request import Clip, Prompt, Voice
 from voxcli.voices import Notes, VoiceLibrary
 from voxcli.voices.archive import pack, unpack
 

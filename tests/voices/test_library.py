@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from voxcli.errors import DeviceError, ModelError, NotFound, RequestError
-from voxcli.speech import Clip, Prompt, Voice
+from voxcli.synthesis.request import Clip, Prompt, Voice
 from voxcli.voices import Notes, VoiceLibrary
 from voxcli.voices.names import check_name, folded, name_from
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from voxcli.errors import ListenerGone, RequestError
-from voxcli.speech import Clip
+from voxcli.synthesis.request import Clip
 
 STDIO = "-"
 """What names standard input and standard output."""

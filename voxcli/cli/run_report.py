@@ -13,7 +13,7 @@ from voxcli.audio.chunk import AudioChunk
 from voxcli.cli.console import Words
 from voxcli.cli.exits import Terminated, exit_code
 from voxcli.errors import ListenerGone, VoxError
-from voxcli.timing import Timings
+from voxcli.synthesis.timing import Timings
 
 
 class Report(Protocol):

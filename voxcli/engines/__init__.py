@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from voxcli.engines.settings import LocalSettings
 from voxcli.errors import NotFound, RequestError, did_you_mean
 from voxcli.models import ModelLibrary
-from voxcli.speech import Engine
+from voxcli.synthesis.request import Engine
 
 if TYPE_CHECKING:
     from voxcli.engines.remote.settings import RemoteSettings

@@ -9,7 +9,7 @@ from voxcli.audio.resample import resampled_whole
 from voxcli.engines.settings import AUTO, LocalSettings
 from voxcli.engines.spelling import spelled_out
 from voxcli.errors import NotFound, RequestError
-from voxcli.speech import Clip, GpuMemory, Speech, SynthesisRequest
+from voxcli.synthesis.request import Clip, GpuMemory, Speech, SynthesisRequest
 from voxcli.voxcpm.checkpoint import describe_weights
 from voxcli.voxcpm.clip_cache import ClipCache
 from voxcli.voxcpm.config import Architecture

@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 from voxcli.audio.format import AudioFormat
 from voxcli.errors import RequestError
-from voxcli.speech import Clip, SynthesisRequest, Voice
+from voxcli.synthesis.request import Clip, SynthesisRequest, Voice
 
 
 class Dialect(StrEnum):

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from voxcli.protocols.dialect import FieldError, Problem
-from voxcli.speech import Clip
+from voxcli.synthesis.request import Clip
 
 _WHOLE = re.compile(r"\s*([+-]?[0-9]{1,20})(\.0*)?\s*")
 _TRUE = frozenset(("1", "true", "t", "yes", "y", "on"))

@@ -11,7 +11,7 @@ from voxcli.protocols.dialect import Problem
 from voxcli.server.errors import Refusal
 from voxcli.server.settings import ServerSettings
 from voxcli.server.streaming.worker import Threads
-from voxcli.speech import Engine, GpuMemory, MayUseGpu
+from voxcli.synthesis.request import Engine, GpuMemory, MayUseGpu
 
 _log = logging.getLogger(__name__)
 

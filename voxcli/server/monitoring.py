@@ -9,8 +9,8 @@ from enum import StrEnum
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from voxcli.errors import DeviceError, ModelError, RemoteError
-from voxcli.speech import Speech
-from voxcli.timing import Timings
+from voxcli.synthesis.request import Speech
+from voxcli.synthesis.timing import Timings
 
 _SECONDS = (0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10, 30, 60)
 _FACTORS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9, 1, 1.2, 1.5, 2, 5, 10)

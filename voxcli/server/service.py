@@ -21,7 +21,7 @@ from voxcli.server.settings import ServerSettings
 from voxcli.server.streaming.rendering import Rendering
 from voxcli.server.streaming.response import Listener, SpeechResponse, Stream
 from voxcli.server.streaming.worker import Threads, Worker
-from voxcli.speech import SynthesisRequest, Voice
+from voxcli.synthesis.request import SynthesisRequest, Voice
 from voxcli.text.sentences import is_speakable
 from voxcli.voices import VoiceLibrary
 

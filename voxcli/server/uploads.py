@@ -10,7 +10,7 @@ from voxcli.protocols.dialect import FieldError, Problem
 from voxcli.server.errors import Refusal
 from voxcli.server.settings import ServerSettings
 from voxcli.server.streaming.worker import Threads
-from voxcli.speech import Clip
+from voxcli.synthesis.request import Clip
 
 _BLOCK = 2**16
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from voxcli.errors import RequestError
-from voxcli.speech import Clip, Prompt, Voice
+from voxcli.synthesis.request import Clip, Prompt, Voice
 
 DESCRIPTION = "voice.json"
 CLIP_ROLES = ("reference", "prompt")

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from voxcli.errors import DeviceError, ModelError, NotFound, RequestError, did_you_mean
-from voxcli.speech import Voice
+from voxcli.synthesis.request import Voice
 from voxcli.voices.description import (
     CLIP_ROLES,
     DESCRIPTION,

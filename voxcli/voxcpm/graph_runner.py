@@ -15,7 +15,7 @@ from typing import TypeAlias
 import torch
 from torch import Tensor
 
-from voxcli.speech import Sampling
+from voxcli.synthesis.request import Sampling
 from voxcli.voxcpm.audio_vae import AudioVAE
 from voxcli.voxcpm.backbone import Backbone, StreamState
 from voxcli.voxcpm.graphs import Lane, Mark, Work, products_in_tf32

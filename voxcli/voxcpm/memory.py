@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from voxcli.errors import DeviceError
-from voxcli.speech import GpuMemory
+from voxcli.synthesis.request import GpuMemory
 
 _MEMINFO = Path("/proc/meminfo")
 _CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")

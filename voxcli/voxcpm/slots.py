@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from voxcli.speech import MOST_STEPS
+from voxcli.synthesis.request import MOST_STEPS
 from voxcli.voxcpm.audio_vae import AudioVAE, DecoderState
 from voxcli.voxcpm.backbone import Backbone, Batch, Solver
 from voxcli.voxcpm.config import ModelConfig

@@ -13,7 +13,7 @@ from voxcli.engines import open_engine
 from voxcli.engines.espeak.engine import BuiltinEngine
 from voxcli.engines.espeak.library import Espeak, load_espeak
 from voxcli.errors import NotFound, RequestError
-from voxcli.speech import Clip, Prompt, SynthesisRequest, Voice
+from voxcli.synthesis.request import Clip, Prompt, SynthesisRequest, Voice
 
 
 def speak(text: str, **details: object) -> list[AudioChunk]:

@@ -12,7 +12,7 @@ from voxcli.audio.chunk import Samples
 from voxcli.engines.remote.engine import RemoteEngine
 from voxcli.engines.remote.settings import RemoteSettings
 from voxcli.protocols.dialect import Dialect
-from voxcli.speech import SynthesisRequest
+from voxcli.synthesis.request import SynthesisRequest
 
 RATE = 24000
 HELLO = SynthesisRequest(text="Hello.")

@@ -19,7 +19,7 @@ from voxcli.audio.resample import resampled_whole
 from voxcli.engines.remote.engine import RemoteEngine
 from voxcli.errors import ModelError, RemoteCut, RemoteRefused
 from voxcli.protocols.dialect import Dialect, Wishes
-from voxcli.speech import Clip, Prompt, Sampling, SynthesisRequest, Voice
+from voxcli.synthesis.request import Clip, Prompt, Sampling, SynthesisRequest, Voice
 from voxcli.voices import VoiceLibrary
 
 CLIP = Clip(wav(tone(3.0)), "anna.wav")

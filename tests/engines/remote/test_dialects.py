@@ -13,7 +13,7 @@ from tests.engines.remote.replay import Answer, Asked, missing, posts, replaying
 from tests.engines.remote.sounds import GPT_SOVITS, GPT_SOVITS_1, HELLO, VOXCLI, VOXCPM, heard, remote, tone, wav
 from voxcli.errors import NotFound, RemoteCut, RemoteError, RequestError
 from voxcli.protocols.dialect import Dialect, Wishes
-from voxcli.speech import Clip, Prompt, Sampling, SynthesisRequest, Voice
+from voxcli.synthesis.request import Clip, Prompt, Sampling, SynthesisRequest, Voice
 
 SOUND = tone()
 CLIP = Clip(wav(tone(3.0)), "anna.wav")

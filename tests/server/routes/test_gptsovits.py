@@ -18,7 +18,7 @@ from voxcli.audio.pcm import to_int16
 from voxcli.errors import ModelError
 from voxcli.protocols.dialect import Wishes
 from voxcli.protocols.gptsovits.messages import error_message, to_call
-from voxcli.speech import Clip, Prompt, Sampling, SynthesisRequest, Voice
+from voxcli.synthesis.request import Clip, Prompt, Sampling, SynthesisRequest, Voice
 
 LENA = Voice(prompt=Prompt(Clip(spoken_wav(), "prompt.wav"), WORDS))
 ASKED: dict[str, Any] = {"text": "Hello dear world.", "text_lang": "en", "prompt_lang": "en", "ref_audio_path": "lena"}

@@ -14,7 +14,7 @@ from tests.server.tone import ToneEngine, until
 from voxcli.errors import ModelError, RequestError
 from voxcli.server.monitoring import Pulse
 from voxcli.server.routes.health import Readiness
-from voxcli.speech import Speech, SynthesisRequest
+from voxcli.synthesis.request import Speech, SynthesisRequest
 
 SPEECH = "/v1/audio/speech"
 FIELDS = {"model": "tts-1", "voice": "alloy", "input": "Hello.", "response_format": "pcm"}

@@ -21,7 +21,7 @@ from voxcli.audio.chunk import AudioChunk, Samples
 from voxcli.audio.decode import decode
 from voxcli.protocols.openai.events import EventReader
 from voxcli.protocols.openai.messages import VOICES
-from voxcli.speech import Clip, Prompt, Sampling, SynthesisRequest, Voice
+from voxcli.synthesis.request import Clip, Prompt, Sampling, SynthesisRequest, Voice
 from voxcli.voices import VoiceLibrary
 
 FORMATS = ["mp3", "opus", "aac", "flac", "wav", "pcm"]

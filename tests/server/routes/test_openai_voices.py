@@ -16,7 +16,7 @@ from tests.clips import WORDS, spoken_wav
 from tests.server.running import serving
 from tests.server.tone import ToneEngine
 from voxcli.protocols.openai.messages import VOICES
-from voxcli.speech import Clip, Prompt, Voice
+from voxcli.synthesis.request import Clip, Prompt, Voice
 from voxcli.voices import Notes, VoiceLibrary
 
 

@@ -19,7 +19,7 @@ from voxcli.audio.pcm import to_int16
 from voxcli.errors import RequestError
 from voxcli.protocols.dialect import HttpCall, Wishes
 from voxcli.protocols.voxcpm.messages import error_message, to_call
-from voxcli.speech import Clip, GpuMemory, Prompt, Sampling, SynthesisRequest, Voice
+from voxcli.synthesis.request import Clip, GpuMemory, Prompt, Sampling, SynthesisRequest, Voice
 
 STREAM, WHOLE = "/api/tts/stream", "/api/tts"
 HEADER = 44

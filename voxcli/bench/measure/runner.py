@@ -9,7 +9,7 @@ from voxcli.bench.measure.sample import Sample, take_sample
 from voxcli.bench.measure.validity import find_failure
 from voxcli.bench.report.record import Run
 from voxcli.errors import RequestError
-from voxcli.speech import Engine, SynthesisRequest
+from voxcli.synthesis.request import Engine, SynthesisRequest
 
 _DIGITS = 6
 """Behind the point of a second: no clock here is finer."""

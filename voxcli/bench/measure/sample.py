@@ -11,8 +11,8 @@ from voxcli.audio.chunk import AudioChunk
 from voxcli.bench.measure.first_byte import SoundBytes
 from voxcli.bench.measure.player import starved_seconds
 from voxcli.errors import NotFound, RequestError, VoxError
-from voxcli.speech import Engine, Speech, SynthesisRequest
-from voxcli.timing import Stopwatch
+from voxcli.synthesis.request import Engine, Speech, SynthesisRequest
+from voxcli.synthesis.timing import Stopwatch
 
 _BYTES_PER_SAMPLE = 2
 """What is made in this process has no bytes; most formats that carry it as it is take so many."""

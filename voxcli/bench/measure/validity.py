@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from voxcli.bench.measure.sample import Sample
 from voxcli.errors import RemoteCut, RemoteError, RemoteRefused, RemoteTimeout, VoxError
-from voxcli.speech import Sampling, SynthesisRequest
+from voxcli.synthesis.request import Sampling, SynthesisRequest
 
 _SYLLABIC = ("CJK", "HIRAGANA", "KATAKANA", "HANGUL")
 """How the names of characters begin that are a syllable each, or more."""

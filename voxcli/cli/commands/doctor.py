@@ -43,8 +43,8 @@ def _speak_test(audio_device: str | None) -> "Check":
     from voxcli.engines import open_engine
     from voxcli.errors import VoxError
     from voxcli.sinks import ToSpeaker, open_sink
-    from voxcli.speech import SynthesisRequest
-    from voxcli.timing import Stopwatch
+    from voxcli.synthesis.request import SynthesisRequest
+    from voxcli.synthesis.timing import Stopwatch
 
     stopwatch = Stopwatch()
     try:

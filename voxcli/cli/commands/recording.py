@@ -18,7 +18,7 @@ from voxcli.cli.options.speech import RecordingOptions
 from voxcli.cli.settings.files import voice_library
 from voxcli.cli.text_source import TextDecoder
 from voxcli.errors import RequestError
-from voxcli.speech import Clip, Prompt, Voice
+from voxcli.synthesis.request import Clip, Prompt, Voice
 from voxcli.voices import Notes
 from voxcli.voices.description import note_of_model
 from voxcli.voices.names import check_name

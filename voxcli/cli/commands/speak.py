@@ -15,12 +15,12 @@ from voxcli.cli.run_report import Report
 from voxcli.cli.text_source import Source, Whole
 from voxcli.engines import BUILTIN_MODEL, can_run_models
 from voxcli.errors import RequestError
-from voxcli.narration import Narrator, SteadyVoice
 from voxcli.sinks import Target, ToFile, open_sink
-from voxcli.speech import Sampling, Speech, SynthesisRequest, Voice
+from voxcli.synthesis.narration import Narrator, SteadyVoice
+from voxcli.synthesis.request import Sampling, Speech, SynthesisRequest, Voice
+from voxcli.synthesis.timing import Stopwatch
 from voxcli.text.marks import Part
 from voxcli.text.parts import read_parts, read_whole
-from voxcli.timing import Stopwatch
 
 _log = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ from voxcli.cli.options.server import RemoteOptions, only_here
 
 if TYPE_CHECKING:
     from voxcli.engines.settings import LocalSettings
-    from voxcli.speech import Engine, Sampling
+    from voxcli.synthesis.request import Engine, Sampling
 
 _SAMPLING = "How the model samples"
 _RUNNING = "How the model runs here"
@@ -133,7 +133,7 @@ class SamplingOptions:
     retry_badcase: Retries = 0
 
     def sampling(self) -> "Sampling":
-        from voxcli.speech import Sampling
+        from voxcli.synthesis.request import Sampling
 
         return Sampling(
             steps=self.steps,

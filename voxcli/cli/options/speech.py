@@ -10,7 +10,7 @@ from voxcli.cli.options import server as remote_options
 
 if TYPE_CHECKING:
     from voxcli.sinks import Target
-    from voxcli.speech import Sampling, SynthesisRequest, Voice
+    from voxcli.synthesis.request import Sampling, SynthesisRequest, Voice
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class VoiceOptions:
         A clip on the command line counts more than the name of a voice in the settings.
         """
         from voxcli.cli.settings.files import voice_library
-        from voxcli.speech import Prompt, Voice
+        from voxcli.synthesis.request import Prompt, Voice
 
         prompt, words = self.prompt_audio, self.prompt_text
         if bool(prompt) != bool(words and words.strip()):
@@ -67,7 +67,7 @@ class ReadingOptions:
 
     def request(self, text: str, voice: "Voice", sampling: "Sampling", *, denoise: bool = False) -> "SynthesisRequest":
         """Return what an engine is asked for when a text is spoken in this way."""
-        from voxcli.speech import SynthesisRequest
+        from voxcli.synthesis.request import SynthesisRequest
 
         return SynthesisRequest(
             text=text,

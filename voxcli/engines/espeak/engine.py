@@ -12,7 +12,7 @@ from voxcli.engines.espeak.languages import Run, find_language, find_voice, has_
 from voxcli.engines.espeak.library import NORMAL_RATE, Espeak, load_espeak
 from voxcli.engines.spelling import spelled_out
 from voxcli.errors import RequestError, VoxError
-from voxcli.speech import Sampling, Speech, SynthesisRequest
+from voxcli.synthesis.request import Sampling, Speech, SynthesisRequest
 from voxcli.text.sentences import split_sentences
 
 _log = logging.getLogger(__name__)

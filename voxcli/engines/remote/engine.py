@@ -20,7 +20,7 @@ from voxcli.engines.remote.voices import RemoteVoice, list_voices
 from voxcli.errors import NotFound, RemoteCut, RemoteError
 from voxcli.protocols.dialect import DRAWS_VOICES, Dialect
 from voxcli.protocols.gptsovits.messages import without_failure
-from voxcli.speech import Speech, SynthesisRequest
+from voxcli.synthesis.request import Speech, SynthesisRequest
 from voxcli.voices.lock import locked
 
 _MANY = 64

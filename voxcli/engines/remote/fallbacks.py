@@ -10,7 +10,7 @@ from voxcli.protocols.dialect import AnswerForm, Dialect, HttpCall, Wishes
 from voxcli.protocols.gptsovits import messages as gptsovits
 from voxcli.protocols.openai import messages as openai
 from voxcli.protocols.voxcpm import messages as voxcpm
-from voxcli.speech import SynthesisRequest
+from voxcli.synthesis.request import SynthesisRequest
 
 _NOT_THERE = (404, 405)
 

@@ -10,7 +10,7 @@ from voxcli.audio.stream_decoding import Decoder, NotSound, new_decoder
 from voxcli.errors import RemoteCut, RemoteError, RequestError
 from voxcli.protocols.dialect import AnswerForm, Framing
 from voxcli.protocols.openai.events import EventFailure, EventReader
-from voxcli.speech import Speech
+from voxcli.synthesis.request import Speech
 
 _WRITTEN = (b"{", b"[", b"<")
 """JSON and pages begin so."""

@@ -9,7 +9,7 @@ import numpy as np
 
 from voxcli.audio.chunk import AudioChunk, Samples
 from voxcli.errors import RemoteCut, RemoteError
-from voxcli.speech import Speech
+from voxcli.synthesis.request import Speech
 
 _RATE = 16000
 """Hz. None of its models speaks at this rate."""

@@ -13,7 +13,7 @@ from voxcli.audio.format import AudioFormat
 from voxcli.protocols.dialect import AnswerForm, FieldError, FindVoice, Order
 from voxcli.protocols.fields import Malformed, read_flag, read_number, read_text, read_whole
 from voxcli.protocols.gptsovits.text_cuts import CODES, METHODS, cut, from_code
-from voxcli.speech import Sampling, SynthesisRequest, Voice
+from voxcli.synthesis.request import Sampling, SynthesisRequest, Voice
 
 VERSION = "v2Pro"
 """Of the models that we stand in for. Clients take it for a promise that `raw` comes at 32 kHz."""

@@ -18,7 +18,7 @@ from voxcli.protocols.gptsovits.failure import is_failure, without_failure
 from voxcli.protocols.gptsovits.fields import DEFAULTS, MEDIA_TYPES, RAW_RATE, REQUIRED, UNSUPPORTED, to_order
 from voxcli.protocols.gptsovits.text_cuts import is_spoken, to_code
 from voxcli.protocols.openai.errors import error_message as message_of
-from voxcli.speech import Sampling, SynthesisRequest
+from voxcli.synthesis.request import Sampling, SynthesisRequest
 
 __all__ = [
     "answer_form",

@@ -16,7 +16,7 @@ from voxcli.protocols.content_types import content_type_of, read_content_type
 from voxcli.protocols.dialect import AnswerForm, FieldError, FindVoice, Framing, HttpCall, Order, Wishes
 from voxcli.protocols.openai.errors import error_body, error_message
 from voxcli.protocols.openai_fields import read_choice, read_flag, read_number, read_text, read_whole, shown
-from voxcli.speech import FASTEST, MOST_STEPS, SLOWEST, Sampling, SynthesisRequest, Voice
+from voxcli.synthesis.request import FASTEST, MOST_STEPS, SLOWEST, Sampling, SynthesisRequest, Voice
 
 __all__ = ["answer_form", "answer_headers", "error_body", "error_message", "steps_of", "to_call", "to_order"]
 

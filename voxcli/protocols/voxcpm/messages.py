@@ -23,7 +23,7 @@ from voxcli.protocols.dialect import (
 from voxcli.protocols.fields import Malformed, malformed_body, read_flag, read_number, read_text, read_whole
 from voxcli.protocols.openai.errors import error_message
 from voxcli.protocols.voxcpm.voices import not_empty, read_voice, voice_fields
-from voxcli.speech import Sampling, SynthesisRequest
+from voxcli.synthesis.request import Sampling, SynthesisRequest
 
 __all__ = [
     "answer_form",

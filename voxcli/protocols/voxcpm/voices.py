@@ -8,7 +8,7 @@ from voxcli.errors import RequestError
 from voxcli.protocols.dialect import FieldError, FindVoice
 from voxcli.protocols.fields import read_text, read_upload
 from voxcli.protocols.openai_fields import shown
-from voxcli.speech import Clip, Prompt, Voice
+from voxcli.synthesis.request import Clip, Prompt, Voice
 
 VOICES_PATH = "/api/voices"
 DEFAULT_VOICE = "default"

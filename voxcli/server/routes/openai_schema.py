@@ -17,7 +17,7 @@ from voxcli.protocols.openai.messages import (
     SERVED_FORMAT,
 )
 from voxcli.server.errors import audio_responses
-from voxcli.speech import FASTEST, MOST_STEPS, SLOWEST
+from voxcli.synthesis.request import FASTEST, MOST_STEPS, SLOWEST
 
 _NAME_OF_VOICE = {"type": "string", "description": "One of GET /v1/audio/voices."}
 _VOICE_OBJECT = {"type": "object", "properties": {"id": _NAME_OF_VOICE}, "required": ["id"]}

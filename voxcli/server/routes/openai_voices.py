@@ -29,7 +29,7 @@ from voxcli.server.routes.openai_schema import (
 )
 from voxcli.server.service import Service
 from voxcli.server.uploads import read_clip
-from voxcli.speech import Clip, Prompt, Voice
+from voxcli.synthesis.request import Clip, Prompt, Voice
 from voxcli.voices import Notes, VoiceLibrary
 from voxcli.voices.description import DESCRIPTION, from_files
 

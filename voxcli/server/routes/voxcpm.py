@@ -27,7 +27,7 @@ from voxcli.server.routes.voxcpm_schema import (
 )
 from voxcli.server.service import Service
 from voxcli.server.uploads import read_clip
-from voxcli.speech import Sampling, Voice
+from voxcli.synthesis.request import Sampling, Voice
 from voxcli.voices import VoiceLibrary
 from voxcli.voices.description import DESCRIPTION, from_files
 

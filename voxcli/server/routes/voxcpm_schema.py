@@ -7,7 +7,7 @@ from pydantic import BaseModel
 from voxcli.audio.format import AudioFormat
 from voxcli.protocols.content_types import content_type_of
 from voxcli.protocols.voxcpm.messages import DEFAULT_STEPS, NO_LIMIT
-from voxcli.speech import FASTEST, LEAST_GUIDANCE, MOST_GUIDANCE, MOST_RETRIES, MOST_STEPS, SLOWEST, Sampling
+from voxcli.synthesis.request import FASTEST, LEAST_GUIDANCE, MOST_GUIDANCE, MOST_RETRIES, MOST_STEPS, SLOWEST, Sampling
 
 _FILE = {"type": "string", "format": "binary"}
 _TRUTH = {"type": "boolean", "default": False}

@@ -11,13 +11,13 @@ from voxcli.audio.encode import encoded
 from voxcli.audio.format import AudioFormat
 from voxcli.audio.pcm import to_int16
 from voxcli.audio.resample import resampled
-from voxcli.narration import SteadyVoice
 from voxcli.protocols.dialect import DRAWS_VOICES, Framing, Order
 from voxcli.protocols.openai.events import delta_event, done_event
 from voxcli.server.monitoring import Pulse
-from voxcli.speech import Engine, Speech, WantsSentences
+from voxcli.synthesis.narration import SteadyVoice
+from voxcli.synthesis.request import Engine, Speech, WantsSentences
+from voxcli.synthesis.timing import Stopwatch, Timings
 from voxcli.text.sentences import split_sentences
-from voxcli.timing import Stopwatch, Timings
 
 _LONG = 300
 """Characters. Beyond, models that draw their voice lose it, and others lose words."""

@@ -21,7 +21,7 @@ from voxcli.cli.commands.bench.view import Meter, shown_progress
 from voxcli.cli.console import Words
 from voxcli.cli.exits import Terminated
 from voxcli.cli.options.engine import EngineOptions
-from voxcli.speech import Sampling, SynthesisRequest
+from voxcli.synthesis.request import Sampling, SynthesisRequest
 
 _AT_LEAST = 20
 """Characters that the shortest text counts for: also the beginning takes time."""

@@ -21,7 +21,7 @@ from voxcli.engines.remote.http import Transport
 from voxcli.engines.remote.settings import RemoteSettings, root_of
 from voxcli.errors import RemoteError
 from voxcli.protocols.dialect import Dialect, HttpCall
-from voxcli.speech import Engine
+from voxcli.synthesis.request import Engine
 
 _SELF_DESCRIPTIONS = ("/health", "/api/gpu/status")
 """What a server with VoxCPM's own protocol tells of itself."""

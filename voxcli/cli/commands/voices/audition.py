@@ -10,7 +10,7 @@ from voxcli.cli.options.engine import EngineOptions
 from voxcli.cli.options.speech import ReadingOptions
 from voxcli.sinks import Target, ToSpeaker, open_sink
 from voxcli.sinks.base import Sink
-from voxcli.speech import Engine, Sampling, SynthesisRequest, Voice
+from voxcli.synthesis.request import Engine, Sampling, SynthesisRequest, Voice
 
 LINES = {"zh": "你好，这就是我的声音。", "en": "Hello, this is what I sound like."}
 """What is said, by language; all of it where none is named."""

@@ -7,7 +7,7 @@ from typing import Any
 from voxcli.audio.clip_quality import inspect
 from voxcli.audio.decode import decode
 from voxcli.errors import RequestError
-from voxcli.speech import Clip, Voice
+from voxcli.synthesis.request import Clip, Voice
 from voxcli.voices import Notes
 
 

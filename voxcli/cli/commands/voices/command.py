@@ -200,7 +200,7 @@ def audition(
     """Hear voices one after another: those named, or all of your own."""
     from voxcli.cli.commands.voices.audition import Audition, hold
     from voxcli.errors import NotFound
-    from voxcli.speech import Voice
+    from voxcli.synthesis.request import Voice
 
     library, words = voice_library(), Words(quiet=quiet)
     wanted = names or library.names()

@@ -10,7 +10,7 @@ from voxcli.cli.files import replace_file
 from voxcli.cli.settings.edit import edit_settings
 from voxcli.cli.settings.files import Setting, find_setting, find_user_places
 from voxcli.errors import NotFound, RequestError
-from voxcli.speech import Voice
+from voxcli.synthesis.request import Voice
 
 if TYPE_CHECKING:
     from voxcli.voices import Notes

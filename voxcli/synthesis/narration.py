@@ -8,7 +8,7 @@ from voxcli.audio.chunk import AudioChunk, Samples, check_rate
 from voxcli.audio.encode import encoded
 from voxcli.audio.format import AudioFormat
 from voxcli.audio.joins import Seams
-from voxcli.speech import Clip, Engine, Prompt, Speech, SynthesisRequest, Voice
+from voxcli.synthesis.request import Clip, Engine, Prompt, Speech, SynthesisRequest, Voice
 from voxcli.text.characters import CLAUSE_MARKS, CLOSERS
 from voxcli.text.marks import Part, Pause
 

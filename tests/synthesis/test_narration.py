@@ -7,8 +7,8 @@ import pytest
 
 from voxcli.audio.chunk import AudioChunk
 from voxcli.audio.decode import decode
-from voxcli.narration import Narrator, SteadyVoice
-from voxcli.speech import Clip, Speech, SynthesisRequest, Voice
+from voxcli.synthesis.narration import Narrator, SteadyVoice
+from voxcli.synthesis.request import Clip, Speech, SynthesisRequest, Voice
 from voxcli.text.marks import Pause
 
 RATE = 8000

@@ -3,7 +3,7 @@
 import pytest
 
 from voxcli.errors import RequestError
-from voxcli.speech import SynthesisRequest
+from voxcli.synthesis.request import SynthesisRequest
 
 
 @pytest.mark.parametrize("text", ["", " ", "\n\t", "\u3000"])

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from voxcli.audio.chunk import AudioChunk
-from voxcli.speech import Speech
-from voxcli.timing import Stopwatch
+from voxcli.synthesis.request import Speech
+from voxcli.synthesis.timing import Stopwatch
 
 RATE = 1000
 

@@ -1,0 +1,1 @@
+"""Synthesis: requests, the pipeline from text to sound, and its timing."""
