@@ -8,7 +8,7 @@ from voxcli.text.marks import Part, Pause, parse_marks
 from voxcli.text.sentences import SentenceSplitter, is_speakable
 
 if TYPE_CHECKING:
-    from voxcli.text.markdown import SpeakableMarkdown
+    from voxcli.text.markdown.reader import SpeakableMarkdown
 
 _log = logging.getLogger(__name__)
 
@@ -65,7 +65,7 @@ class PartReader:
 
 
 def _new_markdown() -> "SpeakableMarkdown":
-    from voxcli.text.markdown import SpeakableMarkdown  # its patterns take 20 ms to compile
+    from voxcli.text.markdown.reader import SpeakableMarkdown  # its patterns take 20 ms to compile
 
     return SpeakableMarkdown()
 

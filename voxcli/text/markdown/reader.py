@@ -1,7 +1,6 @@
 """Markdown that may still be arriving, made into plain text to be read aloud."""
 
-from voxcli.text.inline import Inline
-from voxcli.text.lines import (
+from voxcli.text.markdown.blocks import (
     LONGEST_LINE,
     Start,
     cells_of,
@@ -14,6 +13,7 @@ from voxcli.text.lines import (
     is_unread,
     start_of,
 )
+from voxcli.text.markdown.inline import Inline
 
 _BLANKS = " \t"
 _BARE_BULLETS = ("-", "*", "+")

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from voxcli.text.markdown import SpeakableMarkdown, speakable_markdown
+from voxcli.text.markdown.reader import SpeakableMarkdown, speakable_markdown
 
 SYMBOLS = [*"\n\n\n \t*_`~#>-+=|[]()!<>&$\\:.,;\"'/^?xA1é你，😀\r\u00a0"]
 LINE_STARTS = ["\n\n", "```", "~~~", "---\n", "***", "===\n", "- ", "* ", "1. ", "> ", "# ", "  \n", "[ ] ", "[!NOTE]"]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from voxcli.text.markdown import SpeakableMarkdown, speakable_markdown
+from voxcli.text.markdown.reader import SpeakableMarkdown, speakable_markdown
 from voxcli.text.sentences import split_sentences
 
 BLOCKS = [

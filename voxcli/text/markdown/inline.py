@@ -6,10 +6,10 @@ from collections.abc import Callable
 from string import punctuation
 from typing import TypeAlias
 
-from voxcli.text import links
 from voxcli.text.characters import trait_of
-from voxcli.text.formulas import find_formula
-from voxcli.text.prose import Prose
+from voxcli.text.markdown import links
+from voxcli.text.markdown.links import find_formula
+from voxcli.text.markdown.plain_text import Prose
 
 WINDOW = 300
 """A mark that has not closed after so many characters is none."""
