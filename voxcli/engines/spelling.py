@@ -10,7 +10,7 @@ def spelled_out(text: str) -> str:
         NotFound: what reads Chinese numbers is not installed.
     """
     try:
-        from voxcli.text.normalize import normalized
+        from voxcli.text.normalization.normalize import normalized
     except ModuleNotFoundError as error:
         raise NotFound(
             f'--normalize needs {error.name}, which is not installed. Run: pip install "voxcli[local]"'

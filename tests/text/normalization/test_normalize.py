@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from voxcli.text.normalize import normalized
+from voxcli.text.normalization.normalize import normalized
 from voxcli.text.sentences import is_speakable
 
 MARKS = [*"0123456789.,:;/-+%$€£¥=<>~×÷*#@()[]{}\"'\\ 　\n\0\ud800", *"，。！–—～‰²½①㎡"]

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voxcli.text.numerals import cardinal, han_cardinal, number_words, ordinal, with_plain_digits, year
+from voxcli.text.normalization.numerals import cardinal, han_cardinal, number_words, ordinal, with_plain_digits, year
 
 NUMBERS = st.integers(0, 10**15 - 1) | st.integers(0, 12).map(lambda zeros: 10**zeros) | st.integers(0, 20000)
 ENGLISH = {

@@ -5,8 +5,15 @@ from collections.abc import Callable
 
 from wetext import Normalizer
 
-from voxcli.text.numerals import LONGEST, han_cardinal, han_digits, han_telephone, with_plain_digits
-from voxcli.text.telephones import TELEPHONE, digit_groups
+from voxcli.text.normalization.numerals import (
+    LONGEST,
+    TELEPHONE,
+    digit_groups,
+    han_cardinal,
+    han_digits,
+    han_telephone,
+    with_plain_digits,
+)
 
 HAN = "\u3400-\u4dbf\u4e00-\u9fff〇"
 """The inside of a character class."""

@@ -7,8 +7,8 @@ from itertools import groupby
 from operator import itemgetter
 
 from voxcli.text.characters import is_speakable, trait_of
-from voxcli.text.chinese import HAN, polished, spelled_in_chinese
-from voxcli.text.english import expanded, spelled_in_english
+from voxcli.text.normalization.chinese import HAN, polished, spelled_in_chinese
+from voxcli.text.normalization.english import expanded, spelled_in_english
 from voxcli.text.sentences import COLUMNS, SentenceSplitter
 
 _STYLE = re.compile(r"\s*(\((?:[^()]|\([^()]*\))*\))")

@@ -4,9 +4,17 @@ import re
 
 from wetext import Normalizer
 
-from voxcli.text.english_words import CURRENCIES, MONTHS, SCALES, SHORT_FORMS, UNITS, full_month
-from voxcli.text.numerals import cardinal, digit_names, number_words, ordinal, with_plain_digits, year
-from voxcli.text.telephones import TELEPHONE, digit_groups
+from voxcli.text.normalization.english_words import CURRENCIES, MONTHS, SCALES, SHORT_FORMS, UNITS, full_month
+from voxcli.text.normalization.numerals import (
+    TELEPHONE,
+    cardinal,
+    digit_groups,
+    digit_names,
+    number_words,
+    ordinal,
+    with_plain_digits,
+    year,
+)
 
 _grammar = Normalizer(lang="en", operator="tn")
 

@@ -1,0 +1,1 @@
+"""Numbers, dates, units and symbols, spelled out in words."""
