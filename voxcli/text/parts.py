@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from voxcli.text.marks import Part, Pause, parse_marks
-from voxcli.text.sentences import SentenceSplitter, is_speakable
+from voxcli.text.sentences.splitter import SentenceSplitter, is_speakable
 
 if TYPE_CHECKING:
     from voxcli.text.markdown.reader import SpeakableMarkdown

@@ -3,7 +3,7 @@
 import pytest
 
 from voxcli.text.markdown.reader import SpeakableMarkdown, speakable_markdown
-from voxcli.text.sentences import split_sentences
+from voxcli.text.sentences.splitter import split_sentences
 
 BLOCKS = [
     ("# Title\nText", "Title\n\nText"),

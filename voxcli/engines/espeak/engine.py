@@ -13,7 +13,7 @@ from voxcli.engines.espeak.library import NORMAL_RATE, Espeak, load_espeak
 from voxcli.engines.spelling import spelled_out
 from voxcli.errors import RequestError, VoxError
 from voxcli.synthesis.request import Sampling, Speech, SynthesisRequest
-from voxcli.text.sentences import split_sentences
+from voxcli.text.sentences.splitter import split_sentences
 
 _log = logging.getLogger(__name__)
 

@@ -17,7 +17,7 @@ from voxcli.server.monitoring import Pulse
 from voxcli.synthesis.narration import SteadyVoice
 from voxcli.synthesis.request import Engine, Speech, WantsSentences
 from voxcli.synthesis.timing import Stopwatch, Timings
-from voxcli.text.sentences import split_sentences
+from voxcli.text.sentences.splitter import split_sentences
 
 _LONG = 300
 """Characters. Beyond, models that draw their voice lose it, and others lose words."""

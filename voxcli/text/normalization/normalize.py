@@ -9,7 +9,7 @@ from operator import itemgetter
 from voxcli.text.characters import is_speakable, trait_of
 from voxcli.text.normalization.chinese import HAN, polished, spelled_in_chinese
 from voxcli.text.normalization.english import expanded, spelled_in_english
-from voxcli.text.sentences import COLUMNS, SentenceSplitter
+from voxcli.text.sentences.splitter import COLUMNS, SentenceSplitter
 
 _STYLE = re.compile(r"\s*(\((?:[^()]|\([^()]*\))*\))")
 _PHONEMES = re.compile(r"(\{[A-Za-z][^{}]*\})")

@@ -10,9 +10,9 @@ from voxcli.text.characters import (
     is_speakable,
     trait_of,
 )
-from voxcli.text.draft import Draft
-from voxcli.text.endings import LONGEST_TAIL, Boundary, Ending, find_ending, is_bullet, opens
 from voxcli.text.marks import LONGEST_TAG
+from voxcli.text.sentences.boundaries import LONGEST_TAIL, Boundary, Ending, find_ending, is_bullet, opens
+from voxcli.text.sentences.draft import Draft
 
 __all__ = ["SentenceSplitter", "is_speakable", "split_sentences"]
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from voxcli.text.characters import trait_of
-from voxcli.text.sentences import SentenceSplitter, is_speakable, split_sentences
+from voxcli.text.sentences.splitter import SentenceSplitter, is_speakable, split_sentences
 
 SYMBOLS = [
     *" \n\t.!?,;:…。！？、，\"'“”‘’()[]「」«»-—*/@$€%+017aTHéß你好안ह\u0301\u200d\ufe0f\u00a0\u3000\r\u2028😀👍🏽🇩🇪"

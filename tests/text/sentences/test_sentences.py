@@ -2,7 +2,7 @@
 
 import pytest
 
-from voxcli.text.sentences import SentenceSplitter, is_speakable, split_sentences
+from voxcli.text.sentences.splitter import SentenceSplitter, is_speakable, split_sentences
 
 # A bar stands where a piece ends.
 ENGLISH = [

@@ -2,7 +2,7 @@
 
 import pytest
 
-from voxcli.text.sentences import SentenceSplitter
+from voxcli.text.sentences.splitter import SentenceSplitter
 
 PAUSE = None
 

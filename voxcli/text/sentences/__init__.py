@@ -1,0 +1,1 @@
+"""Sentences out of a text that may still be arriving."""
