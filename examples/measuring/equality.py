@@ -9,7 +9,7 @@ import torch
 
 from measuring.options import SEED, TEXT
 from measuring.ours import Samples, listened_together, new_utterance
-from voxcli.voxcpm.generate import Model
+from voxcli.voxcpm.model import Model
 
 TOLERANCE = 1e-3
 """Of the peak. A difference in the order of sums makes some 1e-5."""

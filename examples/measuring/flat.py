@@ -6,7 +6,7 @@ from itertools import pairwise
 
 from measuring.options import SEED, TEXT
 from measuring.ours import listened_together, new_utterance
-from voxcli.voxcpm.generate import Model
+from voxcli.voxcpm.model import Model
 
 NEAR, FAR = 20, 400
 _PATCHES = 9

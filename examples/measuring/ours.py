@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from measuring.figures import Run
 from measuring.options import GUIDANCE, SEED, TEXT
-from voxcli.voxcpm.generate import Model, Utterance
+from voxcli.voxcpm.device import choose_placement
 from voxcli.voxcpm.loading import load_model
-from voxcli.voxcpm.placement import choose_placement
+from voxcli.voxcpm.model import Model, Utterance
 
 Samples = NDArray[np.float32]
 

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from tests.checkpoints import FAMILIES
-from voxcli.voxcpm.generate import Model
+from voxcli.voxcpm.device import Placement
 from voxcli.voxcpm.loading import load_model
-from voxcli.voxcpm.placement import Placement
+from voxcli.voxcpm.model import Model
 
 CPU = Placement(torch.device("cpu"), torch.float32)
 

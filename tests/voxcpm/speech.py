@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from voxcli.voxcpm.backbone import Batch
-from voxcli.voxcpm.generate import Model, Utterance
+from voxcli.voxcpm.model import Model, Utterance
 from voxcli.voxcpm.sequence import build_sequence
 from voxcli.voxcpm.stream import Samples
 from voxcli.voxcpm.tokenizer import on_one_line

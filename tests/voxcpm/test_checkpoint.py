@@ -15,8 +15,8 @@ from tests.checkpoints import write_checkpoint, write_lora
 from tests.voxcpm.conftest import CPU
 from tests.voxcpm.speech import samples_of
 from voxcli.errors import ModelError
-from voxcli.voxcpm.generate import Model
 from voxcli.voxcpm.loading import load_model
+from voxcli.voxcpm.model import Model
 
 Tensors = dict[str, Tensor]
 

@@ -15,11 +15,11 @@ from tests.checkpoints import write_checkpoint
 from tests.voxcpm.recorded import RecordedLane
 from tests.voxcpm.speech import clip, samples_of, utterance
 from voxcli.errors import RequestError
-from voxcli.voxcpm.generate import Model
+from voxcli.voxcpm.device import Placement
 from voxcli.voxcpm.graph_runner import GraphRunner
 from voxcli.voxcpm.graphs import Lane
 from voxcli.voxcpm.loading import load_model
-from voxcli.voxcpm.placement import Placement
+from voxcli.voxcpm.model import Model
 from voxcli.voxcpm.stream import Samples
 
 Models = Callable[[str], Model]

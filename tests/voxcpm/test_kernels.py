@@ -13,10 +13,10 @@ from torch import Tensor
 from tests.voxcpm.speech import samples_of, utterance
 from voxcli.voxcpm import causal, flow, fused, kv_cache, transformer
 from voxcli.voxcpm.config import RopeConfig
-from voxcli.voxcpm.generate import Model
+from voxcli.voxcpm.device import Placement
 from voxcli.voxcpm.graph_runner import GraphRunner
 from voxcli.voxcpm.loading import load_model
-from voxcli.voxcpm.placement import Placement
+from voxcli.voxcpm.model import Model
 from voxcli.voxcpm.transformer import rotary_table
 
 ON_GPU = torch.cuda.is_available()

@@ -13,10 +13,10 @@ from voxcli.synthesis.request import Clip, GpuMemory, Speech, SynthesisRequest
 from voxcli.voxcpm.checkpoint import describe_weights
 from voxcli.voxcpm.clip_cache import ClipCache
 from voxcli.voxcpm.config import Architecture
-from voxcli.voxcpm.generate import Utterance
+from voxcli.voxcpm.device import Precision, choose_placement
 from voxcli.voxcpm.loading import load_model
 from voxcli.voxcpm.memory import gpu_memory
-from voxcli.voxcpm.placement import Precision, choose_placement
+from voxcli.voxcpm.model import Utterance
 from voxcli.voxcpm.quantize import INT8
 from voxcli.voxcpm.resampling import sinc_resampled
 from voxcli.voxcpm.sequence import AudioSegment

@@ -9,7 +9,7 @@ import torch
 
 from tests.voxcpm.speech import clip, decoded, patches_of, samples_of, utterance
 from voxcli.errors import RequestError
-from voxcli.voxcpm.generate import Model
+from voxcli.voxcpm.model import Model
 
 Models = Callable[[str], Model]
 
