@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from tests.voxcpm.speech import samples_of, utterance
-from voxcli.voxcpm import causal, flow, fused, kv_cache, transformer
+from voxcli.voxcpm import flow, fused, kv_cache, transformer
+from voxcli.voxcpm.codec import layers as causal
 from voxcli.voxcpm.config import RopeConfig
 from voxcli.voxcpm.device import Placement
 from voxcli.voxcpm.graph_runner import GraphRunner

@@ -12,13 +12,13 @@ from voxcli.errors import NotFound, RequestError
 from voxcli.synthesis.request import Clip, GpuMemory, Speech, SynthesisRequest
 from voxcli.voxcpm.checkpoint import describe_weights
 from voxcli.voxcpm.clip_cache import ClipCache
+from voxcli.voxcpm.codec.resampling import sinc_resampled
 from voxcli.voxcpm.config import Architecture
 from voxcli.voxcpm.device import Precision, choose_placement
 from voxcli.voxcpm.loading import load_model
 from voxcli.voxcpm.memory import gpu_memory
 from voxcli.voxcpm.model import Utterance
 from voxcli.voxcpm.quantize import INT8
-from voxcli.voxcpm.resampling import sinc_resampled
 from voxcli.voxcpm.sequence import AudioSegment
 
 _LANGUAGES = {

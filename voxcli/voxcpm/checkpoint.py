@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from voxcli.errors import ModelError
-from voxcli.voxcpm.audio_vae import AudioVAE, fold_weight_norm
 from voxcli.voxcpm.backbone import Backbone
+from voxcli.voxcpm.codec.audio_vae import AudioVAE, fold_weight_norm
 from voxcli.voxcpm.config import CodecConfig, ModelConfig
 from voxcli.voxcpm.device import Placement
 from voxcli.voxcpm.linear import Linear

@@ -16,8 +16,8 @@ import torch
 from torch import Tensor
 
 from voxcli.synthesis.request import Sampling
-from voxcli.voxcpm.audio_vae import AudioVAE
 from voxcli.voxcpm.backbone import Backbone, StreamState
+from voxcli.voxcpm.codec.audio_vae import AudioVAE
 from voxcli.voxcpm.graphs import Lane, Mark, Work, products_in_tf32
 from voxcli.voxcpm.kv_cache import KVCache
 from voxcli.voxcpm.place import draw_noise, new_place

@@ -9,8 +9,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from voxcli.errors import RequestError
-from voxcli.voxcpm.audio_vae import AudioVAE
 from voxcli.voxcpm.backbone import Backbone
+from voxcli.voxcpm.codec.audio_vae import AudioVAE
 from voxcli.voxcpm.config import ModelConfig
 from voxcli.voxcpm.scheduler import Runner, Scheduler
 from voxcli.voxcpm.sequence import AudioSegment, Sequence, build_sequence, length_of

@@ -9,8 +9,8 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor
 
-from voxcli.voxcpm.audio_vae import AudioVAE
 from voxcli.voxcpm.backbone import Backbone, Batch, Solver, StreamState
+from voxcli.voxcpm.codec.audio_vae import AudioVAE
 from voxcli.voxcpm.place import Place, as_latents, draw_noise, new_place
 from voxcli.voxcpm.sequence import AudioSegment, split_shared
 from voxcli.voxcpm.stream import Stream

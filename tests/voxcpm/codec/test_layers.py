@@ -10,7 +10,16 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional
 
-from voxcli.voxcpm.causal import CausalConv, Layer, Pointwise, Snake, Streaming, StridedConv, TransposedConv, windows
+from voxcli.voxcpm.codec.layers import (
+    CausalConv,
+    Layer,
+    Pointwise,
+    Snake,
+    Streaming,
+    StridedConv,
+    TransposedConv,
+    windows,
+)
 
 torch.set_num_threads(1)  # what is this small is not worth sharing
 

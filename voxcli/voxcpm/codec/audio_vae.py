@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from voxcli.errors import ModelError
-from voxcli.voxcpm.causal import (
+from voxcli.voxcpm.codec.layers import (
     CausalConv,
     Chain,
     Layer,
