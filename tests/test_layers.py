@@ -50,7 +50,7 @@ DOORS = {
     "sinks/__init__.py",
     "devices/portaudio.py",
     "text/parts.py",
-    "voxcpm/fused.py",
+    "voxcpm/kernels/ops.py",
 }
 """Outside the command line, only these import inside functions: they load what a user asked for and nothing else."""
 

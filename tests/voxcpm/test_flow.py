@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from voxcli.voxcpm.flow import TimeGrid, new_time_grid, solve_euler
-from voxcli.voxcpm.fused import euler_step
+from voxcli.voxcpm.kernels.ops import euler_step
 
 CPU = torch.device("cpu")
 

@@ -17,7 +17,7 @@ from voxcli.errors import DeviceError, RequestError
 from voxcli.voxcpm.backbone import Backbone
 from voxcli.voxcpm.config import CONFIG_FILE, read_config
 from voxcli.voxcpm.fp8 import EmulatedFp8Matrix, Fp8Matrix, check_capability, check_fp8
-from voxcli.voxcpm.fused import rows_to_fp8
+from voxcli.voxcpm.kernels.ops import rows_to_fp8
 from voxcli.voxcpm.linear import Linear, MatrixFormat
 from voxcli.voxcpm.quantize import in_blocks
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from voxcli.voxcpm.config import RopeConfig, StackConfig
-from voxcli.voxcpm.fused import rotated, unmasked
+from voxcli.voxcpm.kernels.ops import rotated, unmasked
 from voxcli.voxcpm.kv_cache import KVCache
 from voxcli.voxcpm.transformer import Stack, rotary_table
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from voxcli.voxcpm.fused import euler_step
+from voxcli.voxcpm.kernels.ops import euler_step
 
 _STILL_SHARE = 0.04
 """Of the grid's points: at the first ones the flow is taken to stand still (CFG-Zero*, arXiv 2503.18886)."""

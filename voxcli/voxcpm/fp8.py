@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from voxcli.errors import DeviceError, RequestError
-from voxcli.voxcpm.fused import rows_to_fp8
+from voxcli.voxcpm.kernels.ops import rows_to_fp8
 
 _CAPABILITY = (8, 9)
 """Of the first GPUs that multiply these numbers: Ada; Hopper and Blackwell are later."""

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from voxcli.voxcpm.config import RopeConfig, StackConfig
-from voxcli.voxcpm.fused import added_norm, attend_all, gated, rms_norm
+from voxcli.voxcpm.kernels.ops import added_norm, attend_all, gated, rms_norm
 from voxcli.voxcpm.kv_cache import Memory
 from voxcli.voxcpm.linear import Linear
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from voxcli.voxcpm.fused import snake
+from voxcli.voxcpm.kernels.ops import snake
 from voxcli.voxcpm.product import Product
 
 

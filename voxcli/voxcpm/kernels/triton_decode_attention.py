@@ -8,7 +8,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from voxcli.voxcpm.triton_attention import LEAST, halves, turned
+from voxcli.voxcpm.kernels.triton_attention import LEAST, halves, turned
 
 _BLOCK = 64
 """Positions that a program looks at together."""

@@ -5,9 +5,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from voxcli.voxcpm import fused
 from voxcli.voxcpm.config import RopeConfig
-from voxcli.voxcpm.fused import attend_past, euler_step, keep_newest, rows_to_fp8, split_heads
+from voxcli.voxcpm.kernels import ops as fused
+from voxcli.voxcpm.kernels.ops import attend_past, euler_step, keep_newest, rows_to_fp8, split_heads
 from voxcli.voxcpm.transformer import rotary_table
 
 HEADS, KV_HEADS, WIDTH, POSITIONS = 6, 2, 16, 12

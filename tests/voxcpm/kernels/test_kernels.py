@@ -11,11 +11,12 @@ import torch
 from torch import Tensor
 
 from tests.voxcpm.speech import samples_of, utterance
-from voxcli.voxcpm import flow, fused, kv_cache, transformer
+from voxcli.voxcpm import flow, kv_cache, transformer
 from voxcli.voxcpm.codec import layers as causal
 from voxcli.voxcpm.config import RopeConfig
 from voxcli.voxcpm.device import Placement
 from voxcli.voxcpm.graph_runner import GraphRunner
+from voxcli.voxcpm.kernels import ops as fused
 from voxcli.voxcpm.loading import load_model
 from voxcli.voxcpm.model import Model
 from voxcli.voxcpm.transformer import rotary_table
@@ -37,7 +38,8 @@ def choose_interpreter(patch: pytest.MonkeyPatch) -> None:
 with pytest.MonkeyPatch.context() as patch:
     choose_interpreter(patch)
     pytest.importorskip("triton", reason="Triton is not installed: it is not made for this system")
-    from voxcli.voxcpm import triton_attention, triton_past, triton_rows
+    from voxcli.voxcpm.kernels import triton_attention, triton_rows
+    from voxcli.voxcpm.kernels import triton_decode_attention as triton_past
 
 KERNELS = vars(triton_attention) | vars(triton_past) | vars(triton_rows)
 PLAIN = {name: value.__wrapped__ for name, value in vars(fused).items() if hasattr(value, "__wrapped__")}

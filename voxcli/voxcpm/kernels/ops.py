@@ -54,7 +54,8 @@ def _find_kernels(device: torch.device) -> Mapping[str, Callable[..., Any]] | No
     if torch.cuda.get_device_capability(device) < _OLDEST_GPU:
         return None
     try:
-        from voxcli.voxcpm import triton_attention, triton_past, triton_rows
+        from voxcli.voxcpm.kernels import triton_attention, triton_rows
+        from voxcli.voxcpm.kernels import triton_decode_attention as triton_past
     except ImportError:
         _log.info("There is no Triton here, with which this GPU would speak sooner.")
         return None

@@ -1,0 +1,1 @@
+"""Fused operations: plain PyTorch, and Triton kernels on CUDA."""
