@@ -29,7 +29,7 @@ from tests.checkpoints.backbone import backbone_tensors
 from tests.checkpoints.codec import codec_tensors
 from tests.checkpoints.configs import config_of
 from tests.program import STRICT
-from voxcli.voxcpm.config import ModelConfig, read_config
+from voxcli.voxcpm.network.config import ModelConfig, read_config
 
 SCRIPT = Path(__file__).parents[1] / "examples" / "measure_engine.py"
 

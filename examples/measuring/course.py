@@ -26,9 +26,9 @@ from measuring.stage import Stage, say
 from measuring.targets import Seen, judge
 from measuring.turns import Contestant, Failures, take_turns, warm_up
 from measuring.work import Widths, evaluations_of, work_of
-from voxcli.voxcpm.config import read_config
 from voxcli.voxcpm.device import choose_placement
 from voxcli.voxcpm.graph_runner import GraphRunner
+from voxcli.voxcpm.network.config import read_config
 
 _FOR_THE_REPORT, _FOR_FLATNESS = 15.0, 60.0
 _LEAST = 10.0

@@ -6,7 +6,7 @@ from pathlib import Path
 from measuring.clock import Clock
 from measuring.options import Options
 from measuring.results import Results
-from voxcli.voxcpm.config import ModelConfig
+from voxcli.voxcpm.network.config import ModelConfig
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,8 @@ from itertools import pairwise
 
 import torch
 
-from voxcli.voxcpm.config import Architecture, CodecConfig, ModelConfig, StackConfig
-from voxcli.voxcpm.flow import new_time_grid
+from voxcli.voxcpm.network.config import Architecture, CodecConfig, ModelConfig, StackConfig
+from voxcli.voxcpm.network.local_dit import new_time_grid
 from voxcli.voxcpm.quantize import FP8, INT8, KEPT_BY_FP8
 
 

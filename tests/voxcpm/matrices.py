@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from voxcli.voxcpm.linear import Linear
+from voxcli.voxcpm.network.linear import Linear
 
 INPUTS, OUTPUTS = 96, 144
 

@@ -6,9 +6,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from voxcli.voxcpm.backbone import Batch
 from voxcli.voxcpm.model import Model, Utterance
-from voxcli.voxcpm.sequence import build_sequence
+from voxcli.voxcpm.network.backbone import Batch
+from voxcli.voxcpm.network.sequence import build_sequence
 from voxcli.voxcpm.stream import Samples
 from voxcli.voxcpm.tokenizer import on_one_line
 

@@ -8,7 +8,7 @@ import torch
 
 from voxcli.voxcpm import clip_cache
 from voxcli.voxcpm.clip_cache import ClipCache
-from voxcli.voxcpm.sequence import AudioSegment
+from voxcli.voxcpm.network.sequence import AudioSegment
 
 CPU = torch.device("cpu")
 

@@ -13,7 +13,7 @@ from torch.nn import functional
 from tests.voxcpm.matrices import INPUTS, OUTPUTS, new_linear, relative_error, rows_of
 from voxcli.errors import DeviceError
 from voxcli.voxcpm.int8 import Int8Matrix, check_int8
-from voxcli.voxcpm.linear import Linear
+from voxcli.voxcpm.network.linear import Linear
 
 CPU = torch.device("cpu")
 

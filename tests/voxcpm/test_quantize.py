@@ -8,10 +8,10 @@ import torch
 
 from voxcli.errors import RequestError
 from voxcli.voxcpm.checkpoint import load_backbone
-from voxcli.voxcpm.config import read_config
 from voxcli.voxcpm.device import Placement
 from voxcli.voxcpm.fp8 import EmulatedFp8Matrix
-from voxcli.voxcpm.linear import Linear
+from voxcli.voxcpm.network.config import read_config
+from voxcli.voxcpm.network.linear import Linear
 from voxcli.voxcpm.quantize import KEPT_BY_FP8, choose_formats, in_blocks
 
 CPU = torch.device("cpu")

@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 
 from tests.voxcpm.speech import samples_of, utterance
 from voxcli.errors import DeviceError
-from voxcli.voxcpm.kv_cache import KVCache
 from voxcli.voxcpm.model import Model, Utterance
+from voxcli.voxcpm.network.kv_cache import KVCache
+from voxcli.voxcpm.network.sequence import TextSegment
 from voxcli.voxcpm.scheduler import Runner, Scheduler
-from voxcli.voxcpm.sequence import TextSegment
 from voxcli.voxcpm.stream import Samples, Stream
 
 Models = Callable[[str], Model]

@@ -13,13 +13,13 @@ from voxcli.synthesis.request import Clip, GpuMemory, Speech, SynthesisRequest
 from voxcli.voxcpm.checkpoint import describe_weights
 from voxcli.voxcpm.clip_cache import ClipCache
 from voxcli.voxcpm.codec.resampling import sinc_resampled
-from voxcli.voxcpm.config import Architecture
 from voxcli.voxcpm.device import Precision, choose_placement
 from voxcli.voxcpm.loading import load_model
 from voxcli.voxcpm.memory import gpu_memory
 from voxcli.voxcpm.model import Utterance
+from voxcli.voxcpm.network.config import Architecture
+from voxcli.voxcpm.network.sequence import AudioSegment
 from voxcli.voxcpm.quantize import INT8
-from voxcli.voxcpm.sequence import AudioSegment
 
 _LANGUAGES = {
     Architecture.V1: "zh en",

@@ -10,15 +10,15 @@ import torch
 from torch import Tensor, nn
 
 from voxcli.errors import ModelError
-from voxcli.voxcpm.backbone import Backbone
 from voxcli.voxcpm.codec.audio_vae import AudioVAE, fold_weight_norm
-from voxcli.voxcpm.config import CodecConfig, ModelConfig
 from voxcli.voxcpm.device import Placement
-from voxcli.voxcpm.linear import Linear
 from voxcli.voxcpm.lora import NO_LORA, Lora, read_lora
 from voxcli.voxcpm.memory import release_free_memory
+from voxcli.voxcpm.network.backbone import Backbone
+from voxcli.voxcpm.network.config import CodecConfig, ModelConfig
+from voxcli.voxcpm.network.linear import Linear
+from voxcli.voxcpm.network.transformer import JoinedLinear
 from voxcli.voxcpm.quantize import FormatOf
-from voxcli.voxcpm.transformer import JoinedLinear
 from voxcli.voxcpm.weights import find_weights, open_weights, read_shapes
 
 _log = logging.getLogger(__name__)

@@ -14,7 +14,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
-from voxcli.voxcpm.sequence import AudioSegment
+from voxcli.voxcpm.network.sequence import AudioSegment
 
 _log = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ from enum import StrEnum
 import torch
 
 from voxcli.errors import DeviceError, RequestError
-from voxcli.voxcpm.linear import cpu_has_bf16
+from voxcli.voxcpm.network.linear import cpu_has_bf16
 
 AUTO = "auto"
 

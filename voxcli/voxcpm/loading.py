@@ -7,12 +7,12 @@ from pathlib import Path
 import torch
 
 from voxcli.voxcpm.checkpoint import count_weights, load_backbone, load_codec, size_of_weights
-from voxcli.voxcpm.config import read_config
 from voxcli.voxcpm.device import Placement
 from voxcli.voxcpm.graph_runner import GraphRunner
-from voxcli.voxcpm.linear import cpu_has_bf16
 from voxcli.voxcpm.memory import check_memory, count_slots, shortage_told
 from voxcli.voxcpm.model import Model
+from voxcli.voxcpm.network.config import read_config
+from voxcli.voxcpm.network.linear import cpu_has_bf16
 from voxcli.voxcpm.plain_runner import PlainRunner
 from voxcli.voxcpm.quantize import choose_formats
 from voxcli.voxcpm.scheduler import Runner

@@ -9,11 +9,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from voxcli.errors import RequestError
-from voxcli.voxcpm.backbone import Backbone
 from voxcli.voxcpm.codec.audio_vae import AudioVAE
-from voxcli.voxcpm.config import ModelConfig
+from voxcli.voxcpm.network.backbone import Backbone
+from voxcli.voxcpm.network.config import ModelConfig
+from voxcli.voxcpm.network.sequence import AudioSegment, Sequence, build_sequence, length_of
 from voxcli.voxcpm.scheduler import Runner, Scheduler
-from voxcli.voxcpm.sequence import AudioSegment, Sequence, build_sequence, length_of
 from voxcli.voxcpm.stream import Samples, Stream
 from voxcli.voxcpm.tokenizer import Tokenizer, on_one_line
 

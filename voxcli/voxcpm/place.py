@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from voxcli.voxcpm.backbone import Backbone, Solver, StreamState
 from voxcli.voxcpm.codec.audio_vae import AudioVAE, DecoderState
+from voxcli.voxcpm.network.backbone import Backbone, Solver, StreamState
 from voxcli.voxcpm.stream import Stream
 
 

@@ -9,10 +9,10 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor
 
-from voxcli.voxcpm.backbone import Backbone, Batch, Solver, StreamState
 from voxcli.voxcpm.codec.audio_vae import AudioVAE
+from voxcli.voxcpm.network.backbone import Backbone, Batch, Solver, StreamState
+from voxcli.voxcpm.network.sequence import AudioSegment, split_shared
 from voxcli.voxcpm.place import Place, as_latents, draw_noise, new_place
-from voxcli.voxcpm.sequence import AudioSegment, split_shared
 from voxcli.voxcpm.stream import Stream
 from voxcli.voxcpm.threads import ThreadGovernor, count_cores
 

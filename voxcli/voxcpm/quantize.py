@@ -25,7 +25,7 @@ import torch
 from voxcli.errors import RequestError
 from voxcli.voxcpm.fp8 import Fp8Matrix, check_fp8
 from voxcli.voxcpm.int8 import Int8Matrix, check_int8
-from voxcli.voxcpm.linear import MatrixFormat
+from voxcli.voxcpm.network.linear import MatrixFormat
 
 INT8, FP8 = "int8", "fp8"
 

@@ -15,7 +15,7 @@ import torch
 
 from voxcli.errors import DeviceError
 from voxcli.voxcpm.memory import shortage_told
-from voxcli.voxcpm.sequence import length_of
+from voxcli.voxcpm.network.sequence import length_of
 from voxcli.voxcpm.stream import Samples, Stream
 
 T = TypeVar("T")

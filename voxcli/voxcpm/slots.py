@@ -4,10 +4,10 @@ import torch
 from torch import Tensor
 
 from voxcli.synthesis.request import MOST_STEPS
-from voxcli.voxcpm.backbone import Backbone, Batch, Solver
 from voxcli.voxcpm.codec.audio_vae import AudioVAE, DecoderState
-from voxcli.voxcpm.config import ModelConfig
-from voxcli.voxcpm.kv_cache import SlotCache
+from voxcli.voxcpm.network.backbone import Backbone, Batch, Solver
+from voxcli.voxcpm.network.config import ModelConfig
+from voxcli.voxcpm.network.kv_cache import SlotCache
 from voxcli.voxcpm.place import Place, as_latents
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from voxcli.voxcpm.sequence import AudioSegment, Sequence
+from voxcli.voxcpm.network.sequence import AudioSegment, Sequence
 
 Samples: TypeAlias = NDArray[np.float32]
 """Mono samples in [-1, 1], shape (n,)."""

@@ -14,7 +14,7 @@ from torch.nn.utils import parametrizations
 
 from voxcli.errors import ModelError
 from voxcli.voxcpm.codec.audio_vae import AudioVAE, fold_weight_norm
-from voxcli.voxcpm.config import CodecConfig
+from voxcli.voxcpm.network.config import CodecConfig
 
 torch.set_num_threads(1)  # what is this small is not worth sharing
 

@@ -5,10 +5,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from voxcli.voxcpm.config import RopeConfig
 from voxcli.voxcpm.kernels import ops as fused
 from voxcli.voxcpm.kernels.ops import attend_past, euler_step, keep_newest, rows_to_fp8, split_heads
-from voxcli.voxcpm.transformer import rotary_table
+from voxcli.voxcpm.network.config import RopeConfig
+from voxcli.voxcpm.network.transformer import rotary_table
 
 HEADS, KV_HEADS, WIDTH, POSITIONS = 6, 2, 16, 12
 ROPE = RopeConfig(theta=10000.0, factors=tuple(1 + 0.3 * pair for pair in range(8)), scale=1.19, max_positions=512)

@@ -112,7 +112,7 @@ def _model_here(engine: EngineOptions) -> str | None:
 def _needs_words(model: str | None) -> bool:
     """Tell whether a model imitates no clip without its words."""
     from voxcli.cli.settings.files import model_library
-    from voxcli.voxcpm.config import Architecture, read_config
+    from voxcli.voxcpm.network.config import Architecture, read_config
 
     return model is not None and read_config(model_library().load(model)).architecture is Architecture.V1
 

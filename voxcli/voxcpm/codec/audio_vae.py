@@ -25,7 +25,7 @@ from voxcli.voxcpm.codec.layers import (
     new_histories,
     through,
 )
-from voxcli.voxcpm.config import CodecConfig
+from voxcli.voxcpm.network.config import CodecConfig
 
 _FRAMES_AT_ONCE = 25
 """So many frames of a long clip are encoded at a time, which bounds the memory that takes."""

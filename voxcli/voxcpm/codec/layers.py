@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from voxcli.voxcpm.kernels.ops import snake
-from voxcli.voxcpm.product import Product
+from voxcli.voxcpm.network.linear import Product
 
 
 class Layer(nn.Module, ABC):

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from voxcli.models.catalog import HUB_TITLES, short_name
 from voxcli.models.checkpoint import WEIGHTS, needed_files, read_index
-from voxcli.voxcpm.config import Architecture, read_config
+from voxcli.voxcpm.network.config import Architecture, read_config
 
 if TYPE_CHECKING:
     from voxcli.models import ModelLibrary

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional
 
-from voxcli.voxcpm.config import RopeConfig, StackConfig
 from voxcli.voxcpm.kernels.ops import rotated, unmasked
-from voxcli.voxcpm.kv_cache import KVCache
-from voxcli.voxcpm.transformer import Stack, rotary_table
+from voxcli.voxcpm.network.config import RopeConfig, StackConfig
+from voxcli.voxcpm.network.kv_cache import KVCache
+from voxcli.voxcpm.network.transformer import Stack, rotary_table
 
 ROPE = RopeConfig(theta=10000.0, factors=tuple(1 + 0.3 * pair for pair in range(8)), scale=1.19, max_positions=512)
 CONFIG = StackConfig(

@@ -9,14 +9,29 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from voxcli.voxcpm.config import Architecture, ModelConfig
-from voxcli.voxcpm.flow import new_time_grid, solve_euler
-from voxcli.voxcpm.kv_cache import JoinedCaches, KVCache, Memory
-from voxcli.voxcpm.linear import Linear
-from voxcli.voxcpm.local_dit import Condition, LocalDiT
-from voxcli.voxcpm.local_encoder import LocalEncoder
-from voxcli.voxcpm.sequence import AudioSegment, Segment, Sequence, TextSegment
-from voxcli.voxcpm.transformer import Stack
+from voxcli.voxcpm.network.config import Architecture, ModelConfig, StackConfig
+from voxcli.voxcpm.network.kv_cache import JoinedCaches, KVCache, Memory
+from voxcli.voxcpm.network.linear import Linear
+from voxcli.voxcpm.network.local_dit import Condition, LocalDiT, new_time_grid, solve_euler
+from voxcli.voxcpm.network.sequence import AudioSegment, Segment, Sequence, TextSegment
+from voxcli.voxcpm.network.transformer import Stack
+
+
+class LocalEncoder(nn.Module):
+    """Reads the frames of a patch together with a token of its own, and answers with that token."""
+
+    def __init__(self, config: StackConfig, latent_dim: int) -> None:
+        super().__init__()
+        self.special_token = nn.Parameter(torch.empty(1, 1, 1, config.hidden))
+        self.in_proj = Linear(latent_dim, config.hidden)
+        self.encoder = Stack(config)
+
+    def forward(self, patches: Tensor) -> Tensor:
+        """Map patches, (N, P, D), to (N, hidden)."""
+        frames = self.in_proj(patches)
+        token = self.special_token[0].expand(len(patches), 1, -1)
+        encoded: Tensor = self.encoder(torch.cat((token, frames), 1))
+        return encoded[:, 0]
 
 
 @dataclass(slots=True, eq=False)

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from voxcli.voxcpm.flow import TimeGrid, new_time_grid, solve_euler
 from voxcli.voxcpm.kernels.ops import euler_step
+from voxcli.voxcpm.network.local_dit import TimeGrid, new_time_grid, solve_euler
 
 CPU = torch.device("cpu")
 

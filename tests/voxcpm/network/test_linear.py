@@ -10,7 +10,7 @@ import torch
 from torch.nn import functional
 
 from tests.voxcpm.matrices import INPUTS, OUTPUTS, new_linear, relative_error, rows_of
-from voxcli.voxcpm.linear import Linear, can_pack, cpu_has_bf16
+from voxcli.voxcpm.network.linear import Linear, can_pack, cpu_has_bf16
 
 CPU = torch.device("cpu")
 ROWS = (1, 2, 9, 18, 41, 300)

@@ -3,10 +3,10 @@
 import torch
 from torch import Tensor, nn
 
-from voxcli.voxcpm.config import RopeConfig, StackConfig
 from voxcli.voxcpm.kernels.ops import added_norm, attend_all, gated, rms_norm
-from voxcli.voxcpm.kv_cache import Memory
-from voxcli.voxcpm.linear import Linear
+from voxcli.voxcpm.network.config import RopeConfig, StackConfig
+from voxcli.voxcpm.network.kv_cache import Memory
+from voxcli.voxcpm.network.linear import Linear
 
 
 class Stack(nn.Module):

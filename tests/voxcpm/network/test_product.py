@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from voxcli.voxcpm.product import Product
+from voxcli.voxcpm.network.linear import Product
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-6), (torch.bfloat16, 2e-2)])

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from voxcli.voxcpm.config import StackConfig
 from voxcli.voxcpm.kernels.ops import attend_past, keep_newest, split_heads, unmasked
+from voxcli.voxcpm.network.config import StackConfig
 
 _BLOCK = 256
 """Positions by which a cache grows at first; later it doubles."""

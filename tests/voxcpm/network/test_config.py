@@ -8,7 +8,7 @@ import pytest
 
 from tests.checkpoints.configs import config_of
 from voxcli.errors import ModelError
-from voxcli.voxcpm.config import Architecture, ModelConfig, read_config
+from voxcli.voxcpm.network.config import Architecture, ModelConfig, read_config
 
 
 def read(folder: Path, document: Any) -> ModelConfig:

@@ -1,0 +1,1 @@
+"""The network of VoxCPM: language models, local DiT, KV cache."""
