@@ -13,7 +13,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from voxcli.errors import VoxError
-from voxcli.voxcpm.threads import wait_asleep
+from voxcli.voxcpm.runtime.cpu_threads import wait_asleep
 
 
 def main() -> int:

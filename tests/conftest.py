@@ -2,7 +2,7 @@ import os
 
 from hypothesis import HealthCheck, settings
 
-from voxcli.voxcpm.threads import wait_asleep
+from voxcli.voxcpm.runtime.cpu_threads import wait_asleep
 
 pytest_plugins = ["tests.alone", "tests.pulse", "tests.tiny"]
 

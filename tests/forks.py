@@ -22,7 +22,7 @@ from tempfile import TemporaryFile
 
 import voxcli
 from tests.program import PATIENCE_SECONDS, STRICTLY, Done, RunIn, run_afresh
-from voxcli.voxcpm.threads import wait_asleep
+from voxcli.voxcpm.runtime.cpu_threads import wait_asleep
 
 ROOT = Path(__file__).parent.parent
 

@@ -27,8 +27,8 @@ from measuring.targets import Seen, judge
 from measuring.turns import Contestant, Failures, take_turns, warm_up
 from measuring.work import Widths, evaluations_of, work_of
 from voxcli.voxcpm.device import choose_placement
-from voxcli.voxcpm.graph_runner import GraphRunner
 from voxcli.voxcpm.network.config import read_config
+from voxcli.voxcpm.runtime.graph_runner import GraphRunner
 
 _FOR_THE_REPORT, _FOR_FLATNESS = 15.0, 60.0
 _LEAST = 10.0

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from voxcli.voxcpm.threads import count_cores
+from voxcli.voxcpm.runtime.cpu_threads import count_cores
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ sys.path[:0] = [str(_HERE.parents[2]), str(_HERE.parents[1])]
 
 
 def main(wanted: dict[str, object]) -> None:
-    from voxcli.voxcpm.threads import wait_asleep
+    from voxcli.voxcpm.runtime.cpu_threads import wait_asleep
 
     wait_asleep(os.environ)
 

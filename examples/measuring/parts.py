@@ -8,7 +8,7 @@ import torch
 from measuring.options import Options
 from measuring.rates import times_of
 from measuring.work import evaluations_of
-from voxcli.voxcpm.graph_runner import GraphRunner
+from voxcli.voxcpm.runtime.graph_runner import GraphRunner
 
 _TIMES, _IN_A_ROW = 5, 20
 

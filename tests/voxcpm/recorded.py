@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten, tree_leaves, tree_unflatten
 
-from voxcli.voxcpm.graphs import Lane, Work
+from voxcli.voxcpm.runtime.cuda_graphs import Lane, Work
 
 _WAITS = {torch.ops.aten._local_scalar_dense.default, torch.ops.aten.nonzero.default, torch.ops.aten.is_nonzero.default}
 _FROM_PYTHON = {torch.ops.aten.lift_fresh.default}

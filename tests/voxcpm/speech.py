@@ -9,7 +9,7 @@ from torch import Tensor
 from voxcli.voxcpm.model import Model, Utterance
 from voxcli.voxcpm.network.backbone import Batch
 from voxcli.voxcpm.network.sequence import build_sequence
-from voxcli.voxcpm.stream import Samples
+from voxcli.voxcpm.runtime.stream import Samples
 from voxcli.voxcpm.tokenizer import on_one_line
 
 TEXT = "你好世界 hello there"

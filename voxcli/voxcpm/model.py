@@ -13,8 +13,8 @@ from voxcli.voxcpm.codec.audio_vae import AudioVAE
 from voxcli.voxcpm.network.backbone import Backbone
 from voxcli.voxcpm.network.config import ModelConfig
 from voxcli.voxcpm.network.sequence import AudioSegment, Sequence, build_sequence, length_of
-from voxcli.voxcpm.scheduler import Runner, Scheduler
-from voxcli.voxcpm.stream import Samples, Stream
+from voxcli.voxcpm.runtime.scheduler import Runner, Scheduler
+from voxcli.voxcpm.runtime.stream import Samples, Stream
 from voxcli.voxcpm.tokenizer import Tokenizer, on_one_line
 
 _log = logging.getLogger(__name__)

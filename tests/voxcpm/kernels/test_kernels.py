@@ -13,7 +13,6 @@ from torch import Tensor
 from tests.voxcpm.speech import samples_of, utterance
 from voxcli.voxcpm.codec import layers as causal
 from voxcli.voxcpm.device import Placement
-from voxcli.voxcpm.graph_runner import GraphRunner
 from voxcli.voxcpm.kernels import ops as fused
 from voxcli.voxcpm.loading import load_model
 from voxcli.voxcpm.model import Model
@@ -21,6 +20,7 @@ from voxcli.voxcpm.network import kv_cache, transformer
 from voxcli.voxcpm.network import local_dit as flow
 from voxcli.voxcpm.network.config import RopeConfig
 from voxcli.voxcpm.network.transformer import rotary_table
+from voxcli.voxcpm.runtime.graph_runner import GraphRunner
 
 ON_GPU = torch.cuda.is_available()
 DEVICE = torch.device("cuda" if ON_GPU else "cpu")

@@ -168,7 +168,7 @@ class EngineOptions(RemoteOptions):
         """Make it ready for so many streams at once, else as many as it can. The caller closes what it gets."""
         from voxcli.cli.settings.files import model_library
         from voxcli.engines import open_engine
-        from voxcli.voxcpm.threads import wait_asleep
+        from voxcli.voxcpm.runtime.cpu_threads import wait_asleep
 
         if self.remote:
             return open_engine(remote=self.server(self.model))

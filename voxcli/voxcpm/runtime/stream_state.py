@@ -7,7 +7,7 @@ from torch import Tensor
 
 from voxcli.voxcpm.codec.audio_vae import AudioVAE, DecoderState
 from voxcli.voxcpm.network.backbone import Backbone, Solver, StreamState
-from voxcli.voxcpm.stream import Stream
+from voxcli.voxcpm.runtime.stream import Stream
 
 
 @dataclass(slots=True, eq=False)

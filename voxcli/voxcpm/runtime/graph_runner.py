@@ -17,13 +17,13 @@ from torch import Tensor
 
 from voxcli.synthesis.request import Sampling
 from voxcli.voxcpm.codec.audio_vae import AudioVAE
-from voxcli.voxcpm.graphs import Lane, Mark, Work, products_in_tf32
 from voxcli.voxcpm.network.backbone import Backbone, StreamState
 from voxcli.voxcpm.network.kv_cache import KVCache
 from voxcli.voxcpm.network.sequence import Sequence, length_of
-from voxcli.voxcpm.place import draw_noise, new_place
-from voxcli.voxcpm.slots import Slots
-from voxcli.voxcpm.stream import Stream
+from voxcli.voxcpm.runtime.cuda_graphs import Lane, Mark, Work, products_in_tf32
+from voxcli.voxcpm.runtime.slots import Slots
+from voxcli.voxcpm.runtime.stream import Stream
+from voxcli.voxcpm.runtime.stream_state import draw_noise, new_place
 
 NewLane: TypeAlias = Callable[[torch.device], Lane]
 

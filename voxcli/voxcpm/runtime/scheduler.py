@@ -16,7 +16,7 @@ import torch
 from voxcli.errors import DeviceError
 from voxcli.voxcpm.memory import shortage_told
 from voxcli.voxcpm.network.sequence import length_of
-from voxcli.voxcpm.stream import Samples, Stream
+from voxcli.voxcpm.runtime.stream import Samples, Stream
 
 T = TypeVar("T")
 

@@ -12,9 +12,9 @@ from torch import Tensor
 from voxcli.voxcpm.codec.audio_vae import AudioVAE
 from voxcli.voxcpm.network.backbone import Backbone, Batch, Solver, StreamState
 from voxcli.voxcpm.network.sequence import AudioSegment, split_shared
-from voxcli.voxcpm.place import Place, as_latents, draw_noise, new_place
-from voxcli.voxcpm.stream import Stream
-from voxcli.voxcpm.threads import ThreadGovernor, count_cores
+from voxcli.voxcpm.runtime.cpu_threads import ThreadGovernor, count_cores
+from voxcli.voxcpm.runtime.stream import Stream
+from voxcli.voxcpm.runtime.stream_state import Place, as_latents, draw_noise, new_place
 
 
 class PlainRunner:

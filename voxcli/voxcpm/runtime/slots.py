@@ -8,7 +8,7 @@ from voxcli.voxcpm.codec.audio_vae import AudioVAE, DecoderState
 from voxcli.voxcpm.network.backbone import Backbone, Batch, Solver
 from voxcli.voxcpm.network.config import ModelConfig
 from voxcli.voxcpm.network.kv_cache import SlotCache
-from voxcli.voxcpm.place import Place, as_latents
+from voxcli.voxcpm.runtime.stream_state import Place, as_latents
 
 
 class Slots:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voxcli.voxcpm.threads import ThreadGovernor, count_cores, wait_asleep
+from voxcli.voxcpm.runtime.cpu_threads import ThreadGovernor, count_cores, wait_asleep
 
 Machine = Callable[[int], float]
 """Seconds that a piece of work takes with so many threads."""

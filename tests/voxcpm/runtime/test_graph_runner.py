@@ -16,11 +16,11 @@ from tests.voxcpm.recorded import RecordedLane
 from tests.voxcpm.speech import clip, samples_of, utterance
 from voxcli.errors import RequestError
 from voxcli.voxcpm.device import Placement
-from voxcli.voxcpm.graph_runner import GraphRunner
-from voxcli.voxcpm.graphs import Lane
 from voxcli.voxcpm.loading import load_model
 from voxcli.voxcpm.model import Model
-from voxcli.voxcpm.stream import Samples
+from voxcli.voxcpm.runtime.cuda_graphs import Lane
+from voxcli.voxcpm.runtime.graph_runner import GraphRunner
+from voxcli.voxcpm.runtime.stream import Samples
 
 Models = Callable[[str], Model]
 

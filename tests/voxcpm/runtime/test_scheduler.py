@@ -20,8 +20,8 @@ from voxcli.errors import DeviceError
 from voxcli.voxcpm.model import Model, Utterance
 from voxcli.voxcpm.network.kv_cache import KVCache
 from voxcli.voxcpm.network.sequence import TextSegment
-from voxcli.voxcpm.scheduler import Runner, Scheduler
-from voxcli.voxcpm.stream import Samples, Stream
+from voxcli.voxcpm.runtime.scheduler import Runner, Scheduler
+from voxcli.voxcpm.runtime.stream import Samples, Stream
 
 Models = Callable[[str], Model]
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from voxcli.voxcpm import clip_cache
-from voxcli.voxcpm.clip_cache import ClipCache
 from voxcli.voxcpm.network.sequence import AudioSegment
+from voxcli.voxcpm.runtime import prompt_cache as clip_cache
+from voxcli.voxcpm.runtime.prompt_cache import ClipCache
 
 CPU = torch.device("cpu")
 

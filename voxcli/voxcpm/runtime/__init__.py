@@ -1,0 +1,1 @@
+"""The runtime: scheduler, streams, runners, CUDA graphs."""
