@@ -20,15 +20,24 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from tests.checkpoints import write_checkpoint
 from voxcli.errors import VoxError
-from voxcli.voxcpm.checkpoint import load_backbone, load_codec
 from voxcli.voxcpm.device import Placement, choose_placement
-from voxcli.voxcpm.fp8 import EmulatedFp8Matrix, Fp8Matrix, check_fp8
-from voxcli.voxcpm.int8 import Int8Matrix, check_int8
 from voxcli.voxcpm.network.backbone import Backbone, Batch, Solver
 from voxcli.voxcpm.network.config import read_config
 from voxcli.voxcpm.network.sequence import Sequence, build_sequence
-from voxcli.voxcpm.quantize import FP8, INT8, KEPT_BY_FP8, FormatOf, in_blocks
 from voxcli.voxcpm.tokenizer import Tokenizer
+from voxcli.voxcpm.weights.checkpoint import load_backbone, load_codec
+from voxcli.voxcpm.weights.quantization import (
+    FP8,
+    INT8,
+    KEPT_BY_FP8,
+    EmulatedFp8Matrix,
+    FormatOf,
+    Fp8Matrix,
+    Int8Matrix,
+    check_fp8,
+    check_int8,
+    in_blocks,
+)
 
 TEXTS = (
     "今天天气很好，我们说说中国的人工智能。",

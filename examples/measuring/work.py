@@ -9,7 +9,7 @@ import torch
 
 from voxcli.voxcpm.network.config import Architecture, CodecConfig, ModelConfig, StackConfig
 from voxcli.voxcpm.network.local_dit import new_time_grid
-from voxcli.voxcpm.quantize import FP8, INT8, KEPT_BY_FP8
+from voxcli.voxcpm.weights.quantization import FP8, INT8, KEPT_BY_FP8
 
 
 @dataclass(frozen=True, slots=True)

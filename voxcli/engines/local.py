@@ -10,7 +10,6 @@ from voxcli.engines.settings import AUTO, LocalSettings
 from voxcli.engines.spelling import spelled_out
 from voxcli.errors import NotFound, RequestError
 from voxcli.synthesis.request import Clip, GpuMemory, Speech, SynthesisRequest
-from voxcli.voxcpm.checkpoint import describe_weights
 from voxcli.voxcpm.codec.resampling import sinc_resampled
 from voxcli.voxcpm.device import Precision, choose_placement
 from voxcli.voxcpm.loading import load_model
@@ -18,8 +17,9 @@ from voxcli.voxcpm.memory import gpu_memory
 from voxcli.voxcpm.model import Utterance
 from voxcli.voxcpm.network.config import Architecture
 from voxcli.voxcpm.network.sequence import AudioSegment
-from voxcli.voxcpm.quantize import INT8
 from voxcli.voxcpm.runtime.prompt_cache import ClipCache
+from voxcli.voxcpm.weights.checkpoint import describe_weights
+from voxcli.voxcpm.weights.quantization import INT8
 
 _LANGUAGES = {
     Architecture.V1: "zh en",

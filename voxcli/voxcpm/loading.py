@@ -6,18 +6,18 @@ from pathlib import Path
 
 import torch
 
-from voxcli.voxcpm.checkpoint import count_weights, load_backbone, load_codec, size_of_weights
 from voxcli.voxcpm.device import Placement
 from voxcli.voxcpm.memory import check_memory, count_slots, shortage_told
 from voxcli.voxcpm.model import Model
 from voxcli.voxcpm.network.config import read_config
 from voxcli.voxcpm.network.linear import cpu_has_bf16
-from voxcli.voxcpm.quantize import choose_formats
 from voxcli.voxcpm.runtime.eager_runner import PlainRunner
 from voxcli.voxcpm.runtime.graph_runner import GraphRunner
 from voxcli.voxcpm.runtime.scheduler import Runner
 from voxcli.voxcpm.runtime.slots import bytes_per_slot
 from voxcli.voxcpm.tokenizer import Tokenizer
+from voxcli.voxcpm.weights.checkpoint import count_weights, load_backbone, load_codec, size_of_weights
+from voxcli.voxcpm.weights.quantization import choose_formats
 
 _log = logging.getLogger(__name__)
 

@@ -12,14 +12,14 @@ from torch import Tensor, nn
 from voxcli.errors import ModelError
 from voxcli.voxcpm.codec.audio_vae import AudioVAE, fold_weight_norm
 from voxcli.voxcpm.device import Placement
-from voxcli.voxcpm.lora import NO_LORA, Lora, read_lora
 from voxcli.voxcpm.memory import release_free_memory
 from voxcli.voxcpm.network.backbone import Backbone
 from voxcli.voxcpm.network.config import CodecConfig, ModelConfig
 from voxcli.voxcpm.network.linear import Linear
 from voxcli.voxcpm.network.transformer import JoinedLinear
-from voxcli.voxcpm.quantize import FormatOf
-from voxcli.voxcpm.weights import find_weights, open_weights, read_shapes
+from voxcli.voxcpm.weights.files import find_weights, open_weights, read_shapes
+from voxcli.voxcpm.weights.lora import NO_LORA, Lora, read_lora
+from voxcli.voxcpm.weights.quantization import FormatOf
 
 _log = logging.getLogger(__name__)
 

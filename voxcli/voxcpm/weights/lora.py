@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from voxcli.errors import ModelError
-from voxcli.voxcpm.weights import find_weights, open_weights
+from voxcli.voxcpm.weights.files import find_weights, open_weights
 
 _FILES = ("lora_weights.safetensors", "lora_weights.ckpt")
 _CONFIG = "lora_config.json"

@@ -7,12 +7,11 @@ import pytest
 import torch
 
 from voxcli.errors import RequestError
-from voxcli.voxcpm.checkpoint import load_backbone
 from voxcli.voxcpm.device import Placement
-from voxcli.voxcpm.fp8 import EmulatedFp8Matrix
 from voxcli.voxcpm.network.config import read_config
 from voxcli.voxcpm.network.linear import Linear
-from voxcli.voxcpm.quantize import KEPT_BY_FP8, choose_formats, in_blocks
+from voxcli.voxcpm.weights.checkpoint import load_backbone
+from voxcli.voxcpm.weights.quantization import KEPT_BY_FP8, EmulatedFp8Matrix, choose_formats, in_blocks
 
 CPU = torch.device("cpu")
 

@@ -12,8 +12,8 @@ from torch.nn import functional
 
 from tests.voxcpm.matrices import INPUTS, OUTPUTS, new_linear, relative_error, rows_of
 from voxcli.errors import DeviceError
-from voxcli.voxcpm.int8 import Int8Matrix, check_int8
 from voxcli.voxcpm.network.linear import Linear
+from voxcli.voxcpm.weights.quantization import Int8Matrix, check_int8
 
 CPU = torch.device("cpu")
 
