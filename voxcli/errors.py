@@ -57,8 +57,8 @@ class DeviceError(VoxError):
     """The loudspeaker, the disk or the accelerator cannot do it."""
 
 
-class ListenerGone(Exception):
-    """Whoever read our output has left. Nothing is wrong, and nothing more is wanted."""
+class ConsumerClosed(Exception):
+    """The reader closed the pipe or the connection. Not an error: the work just stops."""
 
 
 def did_you_mean(name: str, names: Iterable[str]) -> str:

@@ -12,7 +12,7 @@ import pytest
 from tests.sound import read_by_three, seconds_of
 from voxcli.audio.chunk import AudioChunk
 from voxcli.audio.format import AudioFormat
-from voxcli.errors import DeviceError, ListenerGone, RequestError
+from voxcli.errors import ConsumerClosed, DeviceError, RequestError
 from voxcli.sinks import ToFile, open_sink
 
 RATE = 22050
@@ -130,7 +130,7 @@ def test_a_reader_who_leaves_ends_the_stream(tmp_path: Path) -> None:
 
     reader = threading.Thread(target=read_a_little)
     reader.start()
-    with pytest.raises(ListenerGone), open_sink([ToFile(path, AudioFormat.PCM)]) as sink:
+    with pytest.raises(ConsumerClosed), open_sink([ToFile(path, AudioFormat.PCM)]) as sink:
         while True:
             sink.write(chunk(1.0))
     reader.join()

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from voxcli.audio.chunk import AudioChunk
-from voxcli.errors import DeviceError, ListenerGone
+from voxcli.errors import ConsumerClosed, DeviceError
 from voxcli.sinks.base import Tee
 
 CHUNK = AudioChunk(np.zeros(10, np.float32), 1000)
@@ -100,14 +100,14 @@ def test_when_none_opens_it_does_not_open() -> None:
 
 def test_a_listener_who_leaves_is_no_error_while_others_stay() -> None:
     well = Recorder()
-    with Tee([Recorder({"write": ListenerGone("pipe")}), well]) as tee:
+    with Tee([Recorder({"write": ConsumerClosed("pipe")}), well]) as tee:
         tee.write(CHUNK)
         tee.write(CHUNK)
     assert well.calls == ["enter", "write", "write", "exit"]
 
 
 def test_when_the_last_listener_leaves_nothing_more_is_wanted() -> None:
-    with pytest.raises(ListenerGone), Tee([Recorder({"write": ListenerGone("pipe")})]) as tee:
+    with pytest.raises(ConsumerClosed), Tee([Recorder({"write": ConsumerClosed("pipe")})]) as tee:
         tee.write(CHUNK)
 
 

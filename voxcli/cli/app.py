@@ -19,7 +19,7 @@ from voxcli.cli.console import Words, printable
 from voxcli.cli.exits import MEANINGS, ExitCode, Terminated, TwoStrikes, exit_code
 from voxcli.cli.options.groups import grouped
 from voxcli.cli.settings.files import default_map, read_settings, settings_files
-from voxcli.errors import ListenerGone, VoxError
+from voxcli.errors import ConsumerClosed, VoxError
 
 _EPILOG = "Exit codes: " + " · ".join(f"{code:d} {meaning}" for code, meaning in MEANINGS.items())
 
@@ -79,10 +79,10 @@ def run(arguments: Sequence[str]) -> int:
         error.message = printable(error.message)
         rich_format_error(cast(Any, error))
         return error.exit_code
-    except (VoxError, ListenerGone, KeyboardInterrupt, Terminated) as error:
+    except (VoxError, ConsumerClosed, KeyboardInterrupt, Terminated) as error:
         if isinstance(error, VoxError):
             words.error(str(error))
-        if isinstance(error, ListenerGone):
+        if isinstance(error, ConsumerClosed):
             _forget_stdout()
         return exit_code(error)
     except Exception:  # noqa: BLE001 - a fault of ours keeps its traceback

@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.text import Text
 
 from voxcli.cli.exits import ExitCode
-from voxcli.errors import ListenerGone
+from voxcli.errors import ConsumerClosed
 
 
 class Words:
@@ -77,14 +77,14 @@ def write_lines(lines: Sequence[str]) -> None:
     """Write lines to standard output.
 
     Raises:
-        ListenerGone: whoever read it has seen enough.
+        ConsumerClosed: whoever read it has seen enough.
     """
     try:
         for line in lines:
             sys.stdout.write(line + "\n")
         sys.stdout.flush()
     except BrokenPipeError as error:
-        raise ListenerGone("standard output") from error
+        raise ConsumerClosed("standard output") from error
 
 
 def write_json(document: Any) -> None:

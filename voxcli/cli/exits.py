@@ -9,8 +9,8 @@ from types import FrameType, TracebackType
 from typing import Any, Self
 
 from voxcli.errors import (
+    ConsumerClosed,
     DeviceError,
-    ListenerGone,
     ModelError,
     NotFound,
     RemoteError,
@@ -96,7 +96,7 @@ _BY_ERROR: dict[type[BaseException], ExitCode] = {
     RemoteError: ExitCode.NETWORK,
     RemoteTimeout: ExitCode.TIMEOUT,
     DeviceError: ExitCode.DEVICE,
-    ListenerGone: ExitCode.OK,
+    ConsumerClosed: ExitCode.OK,
     KeyboardInterrupt: ExitCode.INTERRUPTED,
     Terminated: ExitCode.TERMINATED,
 }

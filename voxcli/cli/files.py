@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from voxcli.errors import ListenerGone, RequestError
+from voxcli.errors import ConsumerClosed, RequestError
 from voxcli.synthesis.request import Clip
 
 STDIO = "-"
@@ -90,10 +90,10 @@ def write_stdout(data: bytes) -> None:
     """Write bytes to standard output.
 
     Raises:
-        ListenerGone: whoever read it has seen enough.
+        ConsumerClosed: whoever read it has seen enough.
     """
     try:
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
     except BrokenPipeError as error:
-        raise ListenerGone("standard output") from error
+        raise ConsumerClosed("standard output") from error

@@ -12,7 +12,7 @@ from rich.text import Text
 from voxcli.audio.chunk import AudioChunk
 from voxcli.cli.console import Words
 from voxcli.cli.exits import Terminated, exit_code
-from voxcli.errors import ListenerGone, VoxError
+from voxcli.errors import ConsumerClosed, VoxError
 from voxcli.synthesis.timing import Timings
 
 
@@ -107,7 +107,7 @@ class EventsReport:
             self._stream.write(json.dumps({"event": event, **fields}) + "\n")
             self._stream.flush()
         except BrokenPipeError as error:
-            raise ListenerGone("the reader of the events") from error
+            raise ConsumerClosed("the reader of the events") from error
 
 
 @contextmanager

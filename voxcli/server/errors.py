@@ -13,8 +13,8 @@ from starlette.exceptions import HTTPException
 from starlette.types import Receive, Scope, Send
 
 from voxcli.errors import (
+    ConsumerClosed,
     DeviceError,
-    ListenerGone,
     ModelError,
     NotFound,
     RemoteError,
@@ -139,7 +139,7 @@ def dialect_route(error_body: ErrorBody, problem_of: ProblemOf = problem_of) -> 
             async def respond_or_say_why_not(request: Request) -> Response:
                 try:
                     return await respond(request)
-                except ListenerGone:
+                except ConsumerClosed:
                     return Response(status_code=CLIENT_LEFT)
                 except Exception as error:  # noqa: BLE001 - the outermost handler of a route
                     note(error)

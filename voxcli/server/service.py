@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 from starlette.requests import Request
 
-from voxcli.errors import ListenerGone, NotFound, RequestError
+from voxcli.errors import ConsumerClosed, NotFound, RequestError
 from voxcli.protocols.dialect import Order, Problem
 from voxcli.server.admission import Admission
 from voxcli.server.errors import Refusal
@@ -105,7 +105,7 @@ class Service:
         Raises:
             Refusal: it is not this one's turn, or it will never be.
             VoxError: there is no sound.
-            ListenerGone: the client did not wait for it.
+            ConsumerClosed: the client did not wait for it.
         """
         record, listener = Record(), Listener(http.receive)
         self._listeners.add(listener)
@@ -187,7 +187,7 @@ def _no_sound() -> Refusal:
 
 def _ending(error: BaseException) -> Ending:
     match error:
-        case ListenerGone():
+        case ConsumerClosed():
             return Ending.CLIENT_LEFT
         case Refusal() | RequestError() | NotFound():
             return Ending.REFUSED

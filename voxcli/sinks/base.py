@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from voxcli.audio.chunk import AudioChunk
-from voxcli.errors import ListenerGone, VoxError
+from voxcli.errors import ConsumerClosed, VoxError
 
 _log = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ class Sink(Protocol):
 
         Raises:
             DeviceError: it cannot be played or written.
-            ListenerGone: nobody is there to take it.
+            ConsumerClosed: nobody is there to take it.
         """
         ...
 
@@ -50,7 +50,7 @@ class Tee:
     def __init__(self, sinks: Sequence[Sink]) -> None:
         self._sinks = sinks
         self._going: list[Sink] = []
-        self._failure: VoxError | ListenerGone | None = None
+        self._failure: VoxError | ConsumerClosed | None = None
 
     @property
     def underruns(self) -> int | None:
@@ -84,7 +84,7 @@ class Tee:
         for sink in list(self._going):
             try:
                 sink.write(chunk)
-            except (VoxError, ListenerGone) as error:
+            except (VoxError, ConsumerClosed) as error:
                 self._going.remove(sink)
                 self._note(error)
                 self._finish(sink, type(error), error, error.__traceback__)
@@ -103,14 +103,14 @@ class Tee:
     ) -> None:
         try:
             sink.__exit__(kind, error, trace)
-        except (VoxError, ListenerGone) as late:
+        except (VoxError, ConsumerClosed) as late:
             self._note(late)
 
-    def _note(self, error: VoxError | ListenerGone) -> None:
+    def _note(self, error: VoxError | ConsumerClosed) -> None:
         """Keep the first real failure; a listener who left is not one."""
         if isinstance(error, VoxError):
             _log.warning("%s The other outputs go on.", error)
-        if self._failure is None or isinstance(self._failure, ListenerGone):
+        if self._failure is None or isinstance(self._failure, ConsumerClosed):
             self._failure = error
 
     def _raise_if_all_failed(self) -> None:

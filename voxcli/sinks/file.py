@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Self
 
 from voxcli.audio.chunk import AudioChunk
-from voxcli.errors import DeviceError, ListenerGone, RequestError
+from voxcli.errors import ConsumerClosed, DeviceError, RequestError
 from voxcli.sinks.writer import Writer
 
 
@@ -73,9 +73,9 @@ class File:
             return FileIO(self._path, "w")
         return FileIO(self._path, "w+" if self._overwrite else "x+")
 
-    def _translated(self, error: OSError) -> DeviceError | RequestError | ListenerGone:
+    def _translated(self, error: OSError) -> DeviceError | RequestError | ConsumerClosed:
         if isinstance(error, BrokenPipeError):
-            return ListenerGone(str(self._path))
+            return ConsumerClosed(str(self._path))
         if isinstance(error, FileExistsError):
             return _exists(self._path)
         kept = " What was written until then is kept." if self._writer else ""

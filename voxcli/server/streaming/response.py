@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from voxcli.errors import ListenerGone, VoxError
+from voxcli.errors import ConsumerClosed, VoxError
 from voxcli.protocols.dialect import AnswerForm, Framing
 from voxcli.protocols.openai.events import error_event
 from voxcli.server.errors import note, problem_of
@@ -42,7 +42,7 @@ class Listener:
         """Do something for as long as the client is there.
 
         Raises:
-            ListenerGone: it has left, and the work was cancelled.
+            ConsumerClosed: it has left, and the work was cancelled.
         """
         task = asyncio.create_task(work)
         try:
@@ -52,13 +52,13 @@ class Listener:
                 task.cancel()
                 await asyncio.wait({task})
         if task.cancelled() or (self._gone.done() and task.exception()):
-            raise ListenerGone("the client")
+            raise ConsumerClosed("the client")
         return task.result()
 
     def check(self) -> None:
-        """Raise ListenerGone if the client has left."""
+        """Raise ConsumerClosed if the client has left."""
         if self._gone.done():
-            raise ListenerGone("the client")
+            raise ConsumerClosed("the client")
 
     async def left(self) -> None:
         """Wait for that."""
@@ -109,14 +109,14 @@ class SpeechResponse(Response):
             async with stream.held, _aborting(scope):
                 await (self._send_whole(send) if stream.form.whole else self._send_pieces(send))
                 ending = Ending.DONE
-        except ListenerGone:
+        except ConsumerClosed:
             ending = Ending.CLIENT_LEFT
         except Stalled:
             ending = Ending.STALLED
             _log.warning("a client takes nothing any more, and was given up")
         except VoxError as error:
             note(error)
-            with suppress(ListenerGone, Stalled):
+            with suppress(ConsumerClosed, Stalled):
                 await self._break_off(error, scope, send)
         finally:
             stream.listener.dismiss()
@@ -176,7 +176,7 @@ async def _aborting(scope: Scope) -> AsyncIterator[None]:
     """End the connection at once if nobody is at its other end, or nobody who listens."""
     try:
         yield
-    except (ListenerGone, Stalled):
+    except (ConsumerClosed, Stalled):
         await _abort(scope)
         raise
 
