@@ -96,6 +96,37 @@ def test_the_notes_on_a_voice_stay_with_it_until_it_is_replaced(tmp_path: Path) 
     assert library.load_noted("bob") == (Voice(style="new"), Notes())
 
 
+def test_a_voice_is_described_without_reading_its_clips(tmp_path: Path) -> None:
+    library, notes = VoiceLibrary(tmp_path), Notes(created="2025-12-31")
+    library.save("anna", ANNA, notes)
+    for clip in (tmp_path / "anna").glob("*-*"):
+        clip.unlink()
+    described = library.describe("anna")
+    assert described is not None
+    voice, noted = described
+    assert noted == notes
+    assert voice.style == "calm"
+    assert voice.reference == Clip(b"", "reference.wav")
+    assert voice.prompt == Prompt(Clip(b"", "prompt.mp3"), "你好")
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"version": 99}', b'{"version": 1, "prompt": "prompt.wav"}'])
+def test_a_damaged_voice_has_no_description(tmp_path: Path, content: bytes) -> None:
+    library = VoiceLibrary(tmp_path)
+    library.save("anna", ANNA)
+    (tmp_path / "anna" / "voice.json").write_bytes(content)
+    assert library.describe("anna") is None
+
+
+def test_only_a_voice_of_the_library_has_a_description(tmp_path: Path) -> None:
+    VoiceLibrary(tmp_path).save("outside", Voice())
+    library = VoiceLibrary(tmp_path / "voices")
+    library.save("anna", Voice())
+    library.remove("anna")
+    for name in ("anna", "../outside", "..", "", "a/b"):
+        assert library.describe(name) is None
+
+
 def test_a_voice_is_not_renamed_onto_another(tmp_path: Path) -> None:
     library = VoiceLibrary(tmp_path)
     library.save("anna", Voice(style="a"))

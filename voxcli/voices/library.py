@@ -85,6 +85,22 @@ class VoiceLibrary:
             return found
         raise self._not_found(name)
 
+    def describe(self, name: str) -> tuple[Voice, Notes] | None:
+        """Read the description of a voice and its notes, but not its clips, whose data is left empty.
+
+        Args:
+            name: as `names` returns it.
+
+        Returns:
+            None if the voice has been removed meanwhile or is damaged, so that one bad voice does not break a listing.
+        """
+        if not is_name(name):
+            return None
+        try:
+            return from_files((self.folder / name / DESCRIPTION).read_bytes(), lambda clip: b"")
+        except (OSError, ValueError):
+            return None
+
     def check_free(self, name: str) -> None:
         """Find out whether a new voice may be called so.
 
