@@ -2,7 +2,7 @@ import os
 
 from hypothesis import HealthCheck, settings
 
-from voxcli.voxcpm.runtime.cpu_threads import wait_asleep
+from voxcli.voxcpm.runtime.cpu_threads import limit_openmp_spinning
 
 pytest_plugins = ["tests.alone", "tests.pulse", "tests.tiny"]
 
@@ -10,4 +10,6 @@ pytest_plugins = ["tests.alone", "tests.pulse", "tests.tiny"]
 settings.register_profile("voxcli", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("voxcli")
 
-wait_asleep(os.environ)  # before torch is loaded, as the program does: what runs beside it is not to slow it down
+limit_openmp_spinning(
+    os.environ
+)  # before torch is loaded, as the program does: what runs beside it is not to slow it down

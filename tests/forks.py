@@ -22,7 +22,7 @@ from tempfile import TemporaryFile
 
 import voxcli
 from tests.program import PATIENCE_SECONDS, STRICTLY, Done, RunIn, run_afresh
-from voxcli.voxcpm.runtime.cpu_threads import wait_asleep
+from voxcli.voxcpm.runtime.cpu_threads import limit_openmp_spinning
 
 ROOT = Path(__file__).parent.parent
 
@@ -129,7 +129,7 @@ def become(order: int, *streams: int) -> None:
 def main() -> None:
     """Load everything, then be whatever is ordered through the socket of the number given."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # this process ends when nobody can order anything any more
-    wait_asleep(os.environ)
+    limit_openmp_spinning(os.environ)
     found = [module.name for module in walk_packages(voxcli.__path__, "voxcli.")]
     for name in [*(name for name in found if not name.startswith(APART)), *sys.argv[2:]]:
         import_module(name)

@@ -11,13 +11,13 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten, tree_leaves, tree_unflatten
 
-from voxcli.voxcpm.runtime.cuda_graphs import Lane, Work
+from voxcli.voxcpm.runtime.cuda_graphs import GraphStream, Work
 
 _WAITS = {torch.ops.aten._local_scalar_dense.default, torch.ops.aten.nonzero.default, torch.ops.aten.is_nonzero.default}
 _FROM_PYTHON = {torch.ops.aten.lift_fresh.default}
 
 
-class RecordedLane(Lane):
+class RecordedGraphStream(GraphStream):
     """A lane that records on any device."""
 
     def record(self, work: Work, touched: Iterable[Tensor]) -> Work:

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from voxcli.errors import DeviceError
-from voxcli.voxcpm.memory import check_memory, release_free_memory, shortage_told
+from voxcli.voxcpm.memory import check_memory, release_free_memory, translate_out_of_memory
 
 CPU = torch.device("cpu")
 
@@ -24,13 +24,13 @@ def test_what_does_not_is_refused_with_what_is_needed_and_what_there_is() -> Non
 
 def test_memory_that_runs_out_on_the_way_is_told_with_what_was_asked_for() -> None:
     too_much, told = 1 << 60, r"not enough memory on cpu: .*1152921504606846976.* weights of the model are 2\.0 GiB"
-    with pytest.raises(DeviceError, match=told), shortage_told(CPU, 2 << 30):
+    with pytest.raises(DeviceError, match=told), translate_out_of_memory(CPU, 2 << 30):
         torch.empty(too_much, dtype=torch.uint8)
 
 
 @pytest.mark.parametrize("error", [RuntimeError("a shape"), OSError("a disk"), DeviceError("a fan")])
 def test_what_is_no_shortage_stays_what_it_is(error: Exception) -> None:
-    with pytest.raises(type(error), match=str(error)), shortage_told(CPU):
+    with pytest.raises(type(error), match=str(error)), translate_out_of_memory(CPU):
         raise error
 
 

@@ -7,11 +7,11 @@ from pathlib import Path
 import torch
 
 from voxcli.voxcpm.device import Placement
-from voxcli.voxcpm.memory import check_memory, count_slots, shortage_told
+from voxcli.voxcpm.memory import check_memory, count_slots, translate_out_of_memory
 from voxcli.voxcpm.model import Model
 from voxcli.voxcpm.network.config import read_config
 from voxcli.voxcpm.network.linear import cpu_has_bf16
-from voxcli.voxcpm.runtime.eager_runner import PlainRunner
+from voxcli.voxcpm.runtime.eager_runner import EagerRunner
 from voxcli.voxcpm.runtime.graph_runner import GraphRunner
 from voxcli.voxcpm.runtime.scheduler import Runner
 from voxcli.voxcpm.runtime.slots import bytes_per_slot
@@ -52,7 +52,7 @@ def load_model(
     config = read_config(folder)
     tokenizer = Tokenizer(folder, config.vocabulary)
     format_of = choose_formats(placement.device, quantize)
-    with shortage_told(placement.device, size_of_weights(folder)):
+    with translate_out_of_memory(placement.device, size_of_weights(folder)):
         check_memory(placement.device, count_weights(folder) * (1 if quantize else placement.dtype.itemsize))
         # The codec first: it is in memory three times while its weights are folded and laid out.
         codec = load_codec(folder, config.codec, placement.device, _codec_dtype(placement, quantize))
@@ -61,7 +61,7 @@ def load_model(
         runner: Runner = (
             GraphRunner(backbone, codec, slots, lazy=lazy_graphs)
             if graphs and placement.device.type == "cuda"
-            else PlainRunner(backbone, codec, threads)
+            else EagerRunner(backbone, codec, threads)
         )
     _log.debug("%s on %s, %d slots, loaded in %.2f s", folder.name, placement, slots, time.perf_counter() - started)
     return Model(config, tokenizer, backbone, codec, runner, slots)

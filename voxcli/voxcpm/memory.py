@@ -64,7 +64,7 @@ def count_slots(device: torch.device, each: int, wished: int | None) -> int:
 
 
 @contextmanager
-def shortage_told(device: torch.device, weights: int | None = None) -> Iterator[None]:
+def translate_out_of_memory(device: torch.device, weights: int | None = None) -> Iterator[None]:
     """Put it in words if memory runs out nevertheless: others take some too, and a process may be held to a limit.
 
     Args:
@@ -76,7 +76,7 @@ def shortage_told(device: torch.device, weights: int | None = None) -> Iterator[
     try:
         yield
     except (MemoryError, RuntimeError, OSError) as error:
-        if not is_shortage(error):
+        if not is_out_of_memory(error):
             raise
         wanted = f"The weights of the model are {_gib(weights)}. " if weights else ""
         raise DeviceError(
@@ -84,7 +84,7 @@ def shortage_told(device: torch.device, weights: int | None = None) -> Iterator[
         ) from error
 
 
-def is_shortage(error: BaseException) -> bool:
+def is_out_of_memory(error: BaseException) -> bool:
     """Tell whether memory has run out."""
     return isinstance(error, MemoryError) or any(words in str(error).lower() for words in _OUT_OF_MEMORY)
 

@@ -99,39 +99,39 @@ def test_rms_norm(dtype: torch.dtype, width: int) -> None:
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("scale", [1.0, 0.25])
-def test_added_norm(dtype: torch.dtype, scale: float) -> None:
+def test_add_rms_norm(dtype: torch.dtype, scale: float) -> None:
     given = drawn(2, 3, 100, dtype=dtype), drawn(2, 5, 100, dtype=dtype)[:, :3], scale, drawn(100, dtype=dtype), 1e-5
-    for got, expected in zip(by_kernel(fused.added_norm, *given), fused.added_norm(*given), strict=True):
+    for got, expected in zip(by_kernel(fused.add_rms_norm, *given), fused.add_rms_norm(*given), strict=True):
         check_close(got, expected, exactly=True)
 
 
 @pytest.mark.filterwarnings("ignore:overflow encountered in exp")  # What is divided by infinity is zero, as it should.
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("width", [5, 1030])
-def test_gated(dtype: torch.dtype, width: int) -> None:
+def test_silu_and_mul(dtype: torch.dtype, width: int) -> None:
     gate_up = 3 * drawn(2, 3, 2 * width, dtype=dtype)
     gate_up[0, 0, :2] = torch.tensor([-500, 500])
-    check_close(by_kernel(fused.gated, gate_up), fused.gated(gate_up), exactly=True)
+    check_close(by_kernel(fused.silu_and_mul, gate_up), fused.silu_and_mul(gate_up), exactly=True)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize(("count", "heads", "width"), [(1, 4, 16), (5, 2, 128), (9, 4, 64), (11, 6, 20), (16, 2, 64)])
-def test_attend_all(dtype: torch.dtype, count: int, heads: int, width: int) -> None:
+def test_full_attention(dtype: torch.dtype, count: int, heads: int, width: int) -> None:
     qkv, rotary = drawn(2, count, heads + 4, width, dtype=dtype), table(width, 20)
     for given in ((qkv, rotary[:, :count], heads), (qkv, None, heads)):
-        check_close(by_kernel(fused.attend_all, *given), fused.attend_all(*given))
+        check_close(by_kernel(fused.full_attention, *given), fused.full_attention(*given))
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("rotary", [table(64, 80), None], ids=["rotary", "no rotary"])
-def test_keep_newest(dtype: torch.dtype, rotary: Tensor | None) -> None:
+def test_rotate_and_append_kv(dtype: torch.dtype, rotary: Tensor | None) -> None:
     qkv, lengths = drawn(3, 1, 8, 64, dtype=dtype), torch.tensor([0, 64, 79, 99])
     keys = torch.full((4, 2, 80, 64), NAN, dtype=dtype)
     values = torch.full((4, 80, 2, 64), NAN, dtype=dtype).transpose(1, 2)
     there = keys.to(DEVICE, copy=True), values.to(DEVICE, copy=True)
     turning = None if rotary is None else rotary.to(DEVICE)
-    queries = KERNELS["keep_newest"](qkv.to(DEVICE), turning, lengths.to(DEVICE), *there, 4)
-    check_close(queries, fused.keep_newest(qkv, rotary, lengths, keys, values, 4), exactly=True)
+    queries = KERNELS["rotate_and_append_kv"](qkv.to(DEVICE), turning, lengths.to(DEVICE), *there, 4)
+    check_close(queries, fused.rotate_and_append_kv(qkv, rotary, lengths, keys, values, 4), exactly=True)
     for got, expected in zip(there, (keys, values), strict=True):
         torch.testing.assert_close(got.cpu(), expected, equal_nan=True)
 
@@ -148,17 +148,17 @@ def test_keep_newest(dtype: torch.dtype, rotary: Tensor | None) -> None:
     ],
     ids=["many parts", "some parts", "one position", "parts of several blocks", "no parts"],
 )
-def test_attend_past(dtype: torch.dtype, heads: int, kv_heads: int, width: int, lengths: list[int]) -> None:
+def test_decode_attention(dtype: torch.dtype, heads: int, kv_heads: int, width: int, lengths: list[int]) -> None:
     rows, longest = len(lengths), max(lengths) + 70
     keys, values = drawn(2, rows + 1, kv_heads, longest, width, dtype=dtype)
     values = values.transpose(1, 2).contiguous().transpose(1, 2)
     queries, newest = drawn(rows, heads, width, dtype=dtype), torch.tensor([*lengths, 7])
-    expected = fused.attend_past(queries, keys, values, newest)
+    expected = fused.decode_attention(queries, keys, values, newest)
     for kept in (keys, values):
         kept[rows:] = NAN
         for row, length in enumerate(lengths):
             kept[row, :, length + 1 :] = NAN
-    check_close(by_kernel(fused.attend_past, queries, keys, values, newest), expected)
+    check_close(by_kernel(fused.decode_attention, queries, keys, values, newest), expected)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -176,10 +176,10 @@ def test_snake() -> None:
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_rows_to_fp8(dtype: torch.dtype) -> None:
+def test_quantize_rows_fp8(dtype: torch.dtype) -> None:
     x = drawn(5, 100, dtype=dtype) * torch.logspace(-3, 3, 5, dtype=dtype)[:, None]
     x[2] = 0
-    (levels, scales), (expected, expected_scales) = by_kernel(fused.rows_to_fp8, x), fused.rows_to_fp8(x)
+    (levels, scales), (expected, expected_scales) = by_kernel(fused.quantize_rows_fp8, x), fused.quantize_rows_fp8(x)
     assert torch.equal(scales.cpu(), expected_scales)
     if ON_GPU:  # The interpreter loses what is carried over from the mantissa.
         assert torch.equal(levels.cpu().view(torch.uint8), expected.view(torch.uint8))
@@ -190,7 +190,7 @@ def test_in_8_bits_numbers_that_fit_are_kept() -> None:
     fitting = bits.view(torch.float8_e4m3fn).float()[(bits & 127) != 127].expand(3, -1) * torch.tensor(
         [[0.125], [1], [4]]
     )
-    levels, scales = by_kernel(fused.rows_to_fp8, fitting)
+    levels, scales = by_kernel(fused.quantize_rows_fp8, fitting)
     assert torch.equal(levels.cpu().float() * scales.cpu(), fitting)
 
 
@@ -202,7 +202,7 @@ def test_a_graph_of_kernels_goes_on_from_where_the_streams_are() -> None:
     kept = drawn(2, 2, 2, 200, 64).to(DEVICE)
 
     def step() -> Tensor:
-        return fused.attend_past(fused.keep_newest(qkv, rotary, lengths, *kept, 4), *kept, lengths)
+        return fused.decode_attention(fused.rotate_and_append_kv(qkv, rotary, lengths, *kept, 4), *kept, lengths)
 
     expected = []
     before = kept.clone()

@@ -6,7 +6,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from voxcli.voxcpm.kernels import ops as fused
-from voxcli.voxcpm.kernels.ops import attend_past, euler_step, keep_newest, rows_to_fp8, split_heads
+from voxcli.voxcpm.kernels.ops import decode_attention, euler_step, quantize_rows_fp8, rotate_and_append_kv, split_heads
 from voxcli.voxcpm.network.config import RopeConfig
 from voxcli.voxcpm.network.transformer import rotary_table
 
@@ -30,7 +30,7 @@ def test_position_after_position_streams_hear_what_causal_attention_gives_them(t
     for at in range(POSITIONS - 3):
         lengths = torch.tensor([at, at + 3, 99])
         newest = torch.stack((qkv[0, at], qkv[1, at + 3])).unsqueeze(1)
-        heard = attend_past(keep_newest(newest, table, lengths, *kept, HEADS), *kept, lengths)
+        heard = decode_attention(rotate_and_append_kv(newest, table, lengths, *kept, HEADS), *kept, lengths)
         torch.testing.assert_close(heard.view(2, HEADS, WIDTH)[0], expected[0, :, at], atol=1e-5, rtol=1e-5)
         torch.testing.assert_close(heard.view(2, HEADS, WIDTH)[1], expected[1, :, at + 3], atol=1e-5, rtol=1e-5)
     torch.testing.assert_close(kept[0, 0, :, : POSITIONS - 3], keys[0, :, : POSITIONS - 3])
@@ -49,7 +49,7 @@ def test_each_row_of_an_euler_step_has_its_own_span_and_guidance() -> None:
 
 def test_numbers_in_8_bits_are_off_by_a_sixteenth_at_most() -> None:
     x = drawn(20, 50) * torch.logspace(-30, 30, 20)[:, None]
-    levels, scales = rows_to_fp8(x)
+    levels, scales = quantize_rows_fp8(x)
     assert levels.float().abs().amax(1).eq(448).all()
     # Below 2⁻⁶ the levels are as far from each other as there.
     nearest = torch.maximum(x.abs() / 16, scales * 2**-10)
@@ -57,13 +57,13 @@ def test_numbers_in_8_bits_are_off_by_a_sixteenth_at_most() -> None:
 
 
 def test_a_row_of_zeros_stays_one_in_8_bits() -> None:
-    levels, scales = rows_to_fp8(torch.zeros(1, 16, dtype=torch.bfloat16))
+    levels, scales = quantize_rows_fp8(torch.zeros(1, 16, dtype=torch.bfloat16))
     assert not levels.float().any()
     assert scales.isfinite().all()
 
 
 def test_on_a_cpu_nobody_asks_for_kernels() -> None:
     asked = fused._find_kernels.cache_info()
-    keep_newest(drawn(1, 1, 4, 16), None, torch.zeros(1, dtype=torch.int64), *torch.zeros(2, 1, 1, 4, 16), 2)
-    rows_to_fp8(drawn(3, 16))
+    rotate_and_append_kv(drawn(1, 1, 4, 16), None, torch.zeros(1, dtype=torch.int64), *torch.zeros(2, 1, 1, 4, 16), 2)
+    quantize_rows_fp8(drawn(3, 16))
     assert fused._find_kernels.cache_info() == asked

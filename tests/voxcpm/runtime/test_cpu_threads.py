@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voxcli.voxcpm.runtime.cpu_threads import ThreadGovernor, count_cores, wait_asleep
+from voxcli.voxcpm.runtime.cpu_threads import ThreadGovernor, count_cores, limit_openmp_spinning
 
 Machine = Callable[[int], float]
 """Seconds that a piece of work takes with so many threads."""
@@ -149,14 +149,14 @@ def test_this_machine_has_cores() -> None:
 def test_what_the_user_says_of_waiting_stands() -> None:
     for said in ({"GOMP_SPINCOUNT": "7"}, {"OMP_WAIT_POLICY": "active"}):
         environment = dict(said)
-        wait_asleep(environment)
+        limit_openmp_spinning(environment)
         assert environment == said
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere torch comes with another OpenMP")
 def test_the_openmp_of_torch_takes_how_to_wait() -> None:
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("OMP_", "GOMP_"))}
-    wait_asleep(environment)
+    limit_openmp_spinning(environment)
     environment["OMP_DISPLAY_ENV"] = "verbose"
     said = subprocess.run(
         [sys.executable, "-c", "import torch"], env=environment, capture_output=True, text=True, check=True

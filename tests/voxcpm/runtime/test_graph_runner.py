@@ -12,13 +12,13 @@ import pytest
 import torch
 
 from tests.checkpoints import write_checkpoint
-from tests.voxcpm.recorded import RecordedLane
+from tests.voxcpm.recorded import RecordedGraphStream
 from tests.voxcpm.speech import clip, samples_of, utterance
 from voxcli.errors import RequestError
 from voxcli.voxcpm.device import Placement
 from voxcli.voxcpm.loading import load_model
 from voxcli.voxcpm.model import Model
-from voxcli.voxcpm.runtime.cuda_graphs import Lane
+from voxcli.voxcpm.runtime.cuda_graphs import GraphStream
 from voxcli.voxcpm.runtime.graph_runner import GraphRunner
 from voxcli.voxcpm.runtime.stream import Samples
 
@@ -43,7 +43,7 @@ def models(device: torch.device, checkpoints: Callable[[str], Path]) -> Models:
 @contextmanager
 def at_its_place(model: Model, slots: int, *, lazy: bool = True) -> Iterator[Model]:
     """Have the same weights run by the other runner."""
-    new_lane = Lane if model.device.type == "cuda" else RecordedLane
+    new_lane = GraphStream if model.device.type == "cuda" else RecordedGraphStream
     runner = GraphRunner(model._backbone, model._codec, slots, lazy=lazy, new_lane=new_lane)
     other = Model(model.config, model._tokenizer, model._backbone, model._codec, runner, slots)
     yield other

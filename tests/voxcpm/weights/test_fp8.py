@@ -14,7 +14,7 @@ from tests.checkpoints import FAMILIES
 from tests.checkpoints.configs import config_of
 from tests.voxcpm.matrices import INPUTS, OUTPUTS, new_linear, relative_error, rows_of
 from voxcli.errors import DeviceError, RequestError
-from voxcli.voxcpm.kernels.ops import rows_to_fp8
+from voxcli.voxcpm.kernels.ops import quantize_rows_fp8
 from voxcli.voxcpm.network.backbone import Backbone
 from voxcli.voxcpm.network.config import CONFIG_FILE, read_config
 from voxcli.voxcpm.network.linear import Linear, MatrixFormat
@@ -114,9 +114,9 @@ def test_a_row_of_a_batch_is_as_alone(form: MatrixFormat) -> None:
 
 def test_rows_are_rounded_as_if_alone() -> None:
     x = rows_of(41, torch.bfloat16)
-    levels, scales = rows_to_fp8(x)
+    levels, scales = quantize_rows_fp8(x)
     for number, row in enumerate(x):
-        level, scale = rows_to_fp8(row.unsqueeze(0))
+        level, scale = quantize_rows_fp8(row.unsqueeze(0))
         assert torch.equal(level.float()[0], levels.float()[number])
         assert torch.equal(scale[0], scales[number])
 

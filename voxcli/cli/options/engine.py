@@ -168,11 +168,11 @@ class EngineOptions(RemoteOptions):
         """Make it ready for so many streams at once, else as many as it can. The caller closes what it gets."""
         from voxcli.cli.settings.files import model_library
         from voxcli.engines import open_engine
-        from voxcli.voxcpm.runtime.cpu_threads import wait_asleep
+        from voxcli.voxcpm.runtime.cpu_threads import limit_openmp_spinning
 
         if self.remote:
             return open_engine(remote=self.server(self.model))
-        wait_asleep(os.environ)  # which counts only before torch is loaded
+        limit_openmp_spinning(os.environ)  # which counts only before torch is loaded
         return open_engine(self.model, models=model_library(), settings=self._settings(slots))
 
     def _settings(self, slots: int | None) -> "LocalSettings":

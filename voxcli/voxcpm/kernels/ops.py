@@ -75,21 +75,21 @@ def rms_norm(x: Tensor, weight: Tensor, eps: float) -> Tensor:
 
 
 @_with_kernel
-def added_norm(x: Tensor, update: Tensor, scale: float, weight: Tensor, eps: float) -> tuple[Tensor, Tensor]:
+def add_rms_norm(x: Tensor, update: Tensor, scale: float, weight: Tensor, eps: float) -> tuple[Tensor, Tensor]:
     """Return x + scale·update, and the `rms_norm` of that."""
     x = torch.add(x, update, alpha=scale)
     return x, functional.rms_norm(x, weight.shape, weight, eps)
 
 
 @_with_kernel
-def gated(gate_up: Tensor) -> Tensor:
+def silu_and_mul(gate_up: Tensor) -> Tensor:
     """Map (..., 2F), of which the first half are gates for the second, to (..., F), by SwiGLU."""
     gate, up = gate_up.chunk(2, dim=-1)
     return functional.silu(gate).mul_(up)
 
 
 @_with_kernel
-def attend_all(qkv: Tensor, rotary: Tensor | None, heads: int) -> Tensor:
+def full_attention(qkv: Tensor, rotary: Tensor | None, heads: int) -> Tensor:
     """Let every position of a short sequence attend to every other.
 
     Args:
@@ -103,7 +103,7 @@ def attend_all(qkv: Tensor, rotary: Tensor | None, heads: int) -> Tensor:
 
 
 @_with_kernel
-def keep_newest(
+def rotate_and_append_kv(
     qkv: Tensor, rotary: Tensor | None, lengths: Tensor, keys: Tensor, values: Tensor, heads: int
 ) -> Tensor:
     """Rotate the next position of every stream to where the stream is, and keep its key and value there.
@@ -129,13 +129,13 @@ def keep_newest(
 
 
 @_with_kernel
-def attend_past(queries: Tensor, keys: Tensor, values: Tensor, lengths: Tensor) -> Tensor:
+def decode_attention(queries: Tensor, keys: Tensor, values: Tensor, lengths: Tensor) -> Tensor:
     """Let the newest position of every stream attend to all up to itself.
 
     Args:
         queries: (B, heads, head_dim).
-        keys, values: as for `keep_newest`. What is behind the newest position must be finite: kernels do not read it,
-            torch's own attention multiplies it by zero.
+        keys, values: as for `rotate_and_append_kv`. What is behind the newest position must be finite: kernels do not
+            read it, torch's own attention multiplies it by zero.
         lengths: (slots,), the newest position of each stream.
 
     Returns:
@@ -177,7 +177,7 @@ def snake(x: Tensor, alpha: Tensor, inverse: Tensor) -> Tensor:
 
 
 @_with_kernel
-def rows_to_fp8(x: Tensor) -> tuple[Tensor, Tensor]:
+def quantize_rows_fp8(x: Tensor) -> tuple[Tensor, Tensor]:
     """Round (N, W) to float8_e4m3fn, and return that with the scale of each row, (N, 1) in float32."""
     wide = x.float()
     scales = wide.abs().amax(1, keepdim=True).mul_(1 / _FP8_MOST).clamp_(min=torch.finfo(torch.float32).tiny)

@@ -14,12 +14,12 @@ LEAST = 16
 """Rows and columns of the smallest matrices that a GPU multiplies."""
 
 
-def attend_all(qkv: Tensor, rotary: Tensor | None, heads: int) -> Tensor:
+def full_attention(qkv: Tensor, rotary: Tensor | None, heads: int) -> Tensor:
     qkv = qkv.contiguous()
     batch, count, lines, width = qkv.shape
     mixed = qkv.new_empty(batch, count, heads * width)
     half_block = max(LEAST, triton.next_power_of_2(width // 2))
-    _attend_all[(batch * heads,)](
+    _full_attention[(batch * heads,)](
         mixed,
         qkv,
         rotary,
@@ -38,7 +38,7 @@ def attend_all(qkv: Tensor, rotary: Tensor | None, heads: int) -> Tensor:
 
 
 @triton.jit
-def _attend_all(
+def _full_attention(
     mixed,
     qkv,
     rotary,

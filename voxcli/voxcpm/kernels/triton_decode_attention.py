@@ -21,13 +21,13 @@ _MOST_IN_FLIGHT = 64 * 1024
 """Bytes of keys and values that one program may wait for. Every GPU has that much shared memory."""
 
 
-def keep_newest(
+def rotate_and_append_kv(
     qkv: Tensor, rotary: Tensor | None, lengths: Tensor, keys: Tensor, values: Tensor, heads: int
 ) -> Tensor:
     qkv = qkv.contiguous()
     batch, _, lines, width = qkv.shape
     queries = qkv.new_empty(batch, heads, width)
-    _keep_newest[(batch * lines,)](
+    _rotate_and_append_kv[(batch * lines,)](
         queries,
         keys,
         values,
@@ -48,7 +48,7 @@ def keep_newest(
 
 
 @triton.jit
-def _keep_newest(
+def _rotate_and_append_kv(
     queries,
     keys,
     values,
@@ -91,7 +91,7 @@ def _keep_newest(
     tl.store(there + half + lane, second, mask=inside)
 
 
-def attend_past(queries: Tensor, keys: Tensor, values: Tensor, lengths: Tensor) -> Tensor:
+def decode_attention(queries: Tensor, keys: Tensor, values: Tensor, lengths: Tensor) -> Tensor:
     queries = queries.contiguous()
     batch, heads, width = queries.shape
     kv_heads = keys.size(1)

@@ -42,19 +42,19 @@ def _rms_norm(normed, x, weight, eps, width: tl.constexpr, block: tl.constexpr):
     _store(normed + places, _normed(row, gain, eps, width), inside)
 
 
-def added_norm(x: Tensor, update: Tensor, scale: float, weight: Tensor, eps: float) -> tuple[Tensor, Tensor]:
+def add_rms_norm(x: Tensor, update: Tensor, scale: float, weight: Tensor, eps: float) -> tuple[Tensor, Tensor]:
     x, update = x.contiguous(), update.contiguous()
     width = x.size(-1)
     added, normed = torch.empty_like(x), torch.empty_like(x)
     block, warps = _to_one_program(width)
-    _added_norm[(x.numel() // width,)](
+    _add_rms_norm[(x.numel() // width,)](
         added, normed, x, update, weight, scale, eps, width, block, num_warps=warps, enable_fp_fusion=False
     )
     return added, normed
 
 
 @triton.jit
-def _added_norm(
+def _add_rms_norm(
     added,
     normed,
     x,
@@ -82,17 +82,17 @@ def _normed(row, gain, eps, width: tl.constexpr):
     return row * tl.rsqrt(mean + eps) * gain
 
 
-def gated(gate_up: Tensor) -> Tensor:
+def silu_and_mul(gate_up: Tensor) -> Tensor:
     gate_up = gate_up.contiguous()
     width = gate_up.size(-1) // 2
     y = gate_up.new_empty(*gate_up.shape[:-1], width)
     grid = (y.numel() // width, triton.cdiv(width, _BLOCK))
-    _gated[grid](y, gate_up, width, _BLOCK, num_warps=4, enable_fp_fusion=False)
+    _silu_and_mul[grid](y, gate_up, width, _BLOCK, num_warps=4, enable_fp_fusion=False)
     return y
 
 
 @triton.jit
-def _gated(y, gate_up, width: tl.constexpr, block: tl.constexpr):
+def _silu_and_mul(y, gate_up, width: tl.constexpr, block: tl.constexpr):
     row = tl.program_id(0).to(tl.int64)
     columns = tl.program_id(1) * block + tl.arange(0, block)
     inside = columns < width
@@ -160,13 +160,13 @@ def _snake(y, x, alpha, inverse, numbers, channels: tl.constexpr, block: tl.cons
     tl.store(y + places, heard + wave * wave * tl.load(inverse + channel), mask=inside)
 
 
-def rows_to_fp8(x: Tensor) -> tuple[Tensor, Tensor]:
+def quantize_rows_fp8(x: Tensor) -> tuple[Tensor, Tensor]:
     x = x.contiguous()
     rows, width = x.shape
     levels = torch.empty_like(x, dtype=torch.float8_e4m3fn)
     scales = x.new_empty(rows, 1, dtype=torch.float32)
     block, warps = _to_one_program(width)
-    _rows_to_fp8[(rows,)](
+    _quantize_rows_fp8[(rows,)](
         levels,
         scales,
         x,
@@ -181,7 +181,7 @@ def rows_to_fp8(x: Tensor) -> tuple[Tensor, Tensor]:
 
 
 @triton.jit
-def _rows_to_fp8(levels, scales, x, share, least, width: tl.constexpr, block: tl.constexpr):
+def _quantize_rows_fp8(levels, scales, x, share, least, width: tl.constexpr, block: tl.constexpr):
     row = tl.program_id(0).to(tl.int64)
     columns = tl.arange(0, block)
     inside = columns < width

@@ -1,6 +1,6 @@
 """The wiring of the network: read a sequence, then make one patch of latents after another.
 
-Tokenizer, files and samples are not known here. All that changes from stream to stream is in `StreamState`.
+Tokenizer, files and samples are not known here. All that changes from stream to stream is in `LMState`.
 """
 
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ class LocalEncoder(nn.Module):
 
 
 @dataclass(slots=True, eq=False)
-class StreamState:
+class LMState:
     """Where one stream stands."""
 
     base_cache: KVCache
@@ -55,7 +55,7 @@ class StreamState:
 
 @dataclass(slots=True, eq=False)
 class Batch:
-    """Where streams stand that make one step together: as `StreamState`, with B rows."""
+    """Where streams stand that make one step together: as `LMState`, with B rows."""
 
     base_memory: Memory
     residual_memory: Memory
@@ -64,7 +64,7 @@ class Batch:
     previous: Tensor
 
     @classmethod
-    def of(cls, states: list[StreamState]) -> "Batch":
+    def of(cls, states: list[LMState]) -> "Batch":
         return cls(
             JoinedCaches(state.base_cache for state in states),
             JoinedCaches(state.residual_cache for state in states),
@@ -73,7 +73,7 @@ class Batch:
             torch.cat([state.previous for state in states]),
         )
 
-    def part(self, states: list[StreamState]) -> None:
+    def part(self, states: list[LMState]) -> None:
         """Let each stream know where it stands now. Their caches do so already."""
         for row, state in enumerate(states):
             mine = slice(row, row + 1)
@@ -154,7 +154,7 @@ class Backbone(nn.Module):
         """Take in speech, (N, P, D), that is to be read in one sequence or in many."""
         return AudioSegment(patches, self._encode(patches))
 
-    def prefill(self, sequence: Sequence, begun: StreamState | None = None) -> StreamState:
+    def prefill(self, sequence: Sequence, begun: LMState | None = None) -> LMState:
         """Read a sequence, and stand before its first new patch.
 
         Args:
@@ -163,7 +163,7 @@ class Backbone(nn.Module):
         base_cache = begun.base_cache.copy() if begun else self._new_cache(self.base_lm)
         residual_cache = begun.residual_cache.copy() if begun else self._new_cache(self.residual_lm)
         base, residual = self.read(*self.embed(sequence), base_cache, residual_cache)
-        return StreamState(base_cache, residual_cache, base[-1:], residual[-1:], self.last_patch(sequence))
+        return LMState(base_cache, residual_cache, base[-1:], residual[-1:], self.last_patch(sequence))
 
     def embed(self, sequence: Sequence) -> tuple[Tensor, Tensor | None]:
         """Return what the language models read, (T, hidden), and where it is speech, (T, 1); None if it is nowhere."""

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from voxcli.voxcpm.kernels.ops import attend_past, keep_newest, split_heads, unmasked
+from voxcli.voxcpm.kernels.ops import decode_attention, rotate_and_append_kv, split_heads, unmasked
 from voxcli.voxcpm.network.config import StackConfig
 
 _BLOCK = 256
@@ -139,11 +139,11 @@ class SlotCache:
         self._kept = torch.zeros(shape, device=lengths.device, dtype=dtype)
         self._lengths = lengths
 
-    def seat(self, slot: int, cache: KVCache) -> None:
+    def load_slot(self, slot: int, cache: KVCache) -> None:
         """Put what one stream remembers into a slot."""
         self._kept[:, :, slot, :, : cache.length] = cache.filled[:, :, 0].transpose(0, 1)
 
-    def move(self, source: int, target: int, length: int) -> None:
+    def move_slot(self, source: int, target: int, length: int) -> None:
         """Move so many positions from one slot to another."""
         self._kept[:, :, target, :, :length] = self._kept[:, :, source, :, :length]
 
@@ -155,8 +155,8 @@ class SlotCache:
 
     def attend(self, layer: int, heads: Tensor, rotary: Tensor | None, queries: int) -> Tensor:
         keys, values = self._kept[layer]
-        asking = keep_newest(heads, rotary, self._lengths, keys, values, queries)
-        return attend_past(asking, keys, values, self._lengths).unsqueeze(1)
+        asking = rotate_and_append_kv(heads, rotary, self._lengths, keys, values, queries)
+        return decode_attention(asking, keys, values, self._lengths).unsqueeze(1)
 
     def advance(self, count: int) -> None:
         """The owner does that, once for all stacks."""

@@ -3,14 +3,14 @@
 import torch
 from torch import Tensor, nn
 
-from voxcli.voxcpm.kernels.ops import added_norm, attend_all, gated, rms_norm
+from voxcli.voxcpm.kernels.ops import add_rms_norm, full_attention, rms_norm, silu_and_mul
 from voxcli.voxcpm.network.config import RopeConfig, StackConfig
 from voxcli.voxcpm.network.kv_cache import Memory
 from voxcli.voxcpm.network.linear import Linear
 
 
 class Stack(nn.Module):
-    """Pre-norm blocks with grouped-query attention and a gated MLP, and a norm at the end.
+    """Pre-norm blocks with grouped-query attention and a silu_and_mul MLP, and a norm at the end.
 
     With a memory it is causal and goes on from what that holds; without one every position sees every other.
     """
@@ -58,7 +58,7 @@ class RMSNorm(nn.Module):
 
     def of_sum(self, x: Tensor, update: Tensor, scale: float) -> tuple[Tensor, Tensor]:
         """Return x + scale·update, and its norm."""
-        return added_norm(x, update, scale, self.weight, self.eps)
+        return add_rms_norm(x, update, scale, self.weight, self.eps)
 
 
 class JoinedLinear(Linear):
@@ -103,7 +103,7 @@ class _Attention(nn.Module):
         if memory:
             mixed = memory.attend(self._index, heads, rotary, self._queries)
         else:
-            mixed = attend_all(heads, rotary, self._queries)
+            mixed = full_attention(heads, rotary, self._queries)
         projected: Tensor = self.o_proj(mixed)
         return projected
 
@@ -117,7 +117,7 @@ class _GatedMLP(nn.Module):
         self.down_proj = Linear(config.ffn, config.hidden, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        projected: Tensor = self.down_proj(gated(self.gate_up_proj(x)))
+        projected: Tensor = self.down_proj(silu_and_mul(self.gate_up_proj(x)))
         return projected
 
 

@@ -15,7 +15,7 @@ _FIRST_TRIAL, _LAST_TRIAL = 2, 64
 """Pieces of work before more threads are tried again: twice as many each time that it was in vain."""
 
 
-def wait_asleep(environment: MutableMapping[str, str]) -> None:
+def limit_openmp_spinning(environment: MutableMapping[str, str]) -> None:
     """Have threads that wait for each other soon fall asleep, unless the user has said how they wait.
 
     Otherwise they spin, and where anything else wants the core, they keep it from the very thread that they wait for.

@@ -13,7 +13,7 @@ from torch import Tensor
 Work: TypeAlias = Callable[[], None]
 
 
-class Lane:
+class GraphStream:
     """A queue of work on a device: a CUDA stream, and the memory that the graphs in it share.
 
     On other devices work is done as it is asked for.
@@ -35,7 +35,7 @@ class Lane:
         """Remember what is queued so far."""
         return Mark(self._stream)
 
-    def wait_for(self, other: "Lane") -> None:
+    def wait_for(self, other: "GraphStream") -> None:
         """Begin what comes next when all that is in another lane by now is done. The caller does not wait."""
         if self._stream and other._stream:
             self._stream.wait_stream(other._stream)
@@ -79,7 +79,7 @@ class Mark:
 
 
 @contextmanager
-def products_in_tf32(allowed: bool) -> Iterator[None]:
+def tf32_matmuls(allowed: bool) -> Iterator[None]:
     """Let float32 matrix products meanwhile round their factors to 10 bits, as cuDNN's convolutions do by default."""
     before = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision("high" if allowed else before)

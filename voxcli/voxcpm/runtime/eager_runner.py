@@ -10,14 +10,14 @@ import torch
 from torch import Tensor
 
 from voxcli.voxcpm.codec.audio_vae import AudioVAE
-from voxcli.voxcpm.network.backbone import Backbone, Batch, Solver, StreamState
+from voxcli.voxcpm.network.backbone import Backbone, Batch, LMState, Solver
 from voxcli.voxcpm.network.sequence import AudioSegment, split_shared
 from voxcli.voxcpm.runtime.cpu_threads import ThreadGovernor, count_cores
 from voxcli.voxcpm.runtime.stream import Stream
-from voxcli.voxcpm.runtime.stream_state import Place, as_latents, draw_noise, new_place
+from voxcli.voxcpm.runtime.stream_state import StreamState, as_latents, draw_noise, new_stream_state
 
 
-class PlainRunner:
+class EagerRunner:
     """A `Runner` that works when somebody waits for it, and hands over all sound at once.
 
     The codec of one patch beside the network of the next, on a thread of its own, made both slower on two cores: by 6
@@ -36,8 +36,8 @@ class PlainRunner:
         self._threads = threads
         # A batch takes longer than a stream alone, without anybody being in the way.
         self._governors: defaultdict[int, ThreadGovernor] = defaultdict(lambda: ThreadGovernor(count_cores()))
-        self._places: dict[Stream, Place] = {}
-        self._begun: WeakKeyDictionary[AudioSegment, StreamState] = WeakKeyDictionary()
+        self._places: dict[Stream, StreamState] = {}
+        self._begun: WeakKeyDictionary[AudioSegment, LMState] = WeakKeyDictionary()
 
     @contextmanager
     def on_its_thread(self) -> Iterator[None]:
@@ -46,7 +46,7 @@ class PlainRunner:
         yield
 
     def begin(self, stream: Stream) -> None:
-        self._places[stream] = new_place(stream, self._prefilled(stream), self._backbone, self._codec)
+        self._places[stream] = new_stream_state(stream, self._prefilled(stream), self._backbone, self._codec)
 
     def leave(self, stream: Stream) -> None:
         self._places.pop(stream, None)
@@ -67,7 +67,7 @@ class PlainRunner:
                 stream.finish()
         self._advance(places, patches, [row for row, stream in enumerate(streams) if not stream.over])
 
-    def _prefilled(self, stream: Stream) -> StreamState:
+    def _prefilled(self, stream: Stream) -> LMState:
         """Read a sequence. What is the same for all texts in the voice of a reference is read once."""
         shared, rest = split_shared(stream.sequence)
         reference = stream.reference
@@ -77,7 +77,7 @@ class PlainRunner:
             self._begun[reference] = self._backbone.prefill(shared)
         return self._backbone.prefill(rest, self._begun[reference])
 
-    def _made(self, places: list[Place]) -> tuple[Tensor, list[bool]]:
+    def _made(self, places: list[StreamState]) -> tuple[Tensor, list[bool]]:
         """Make a patch for each, and tell whether it shall be the last."""
         governor = self._governors[len(places)]
         if self.device.type == "cpu" and self._threads is None:
@@ -92,7 +92,7 @@ class PlainRunner:
         governor.measured(perf_counter() - started)
         return patches, told
 
-    def _hand_over(self, streams: Collection[Stream], places: list[Place], patches: Tensor) -> None:
+    def _hand_over(self, streams: Collection[Stream], places: list[StreamState], patches: Tensor) -> None:
         """Decode patches. Where somebody waits for the very first sound, its first frame comes in half the time."""
         rows = list(zip(streams, places, patches.split(1), strict=True))
         cuts = [0 if stream.made else 1 for stream in streams]
@@ -101,11 +101,11 @@ class PlainRunner:
         for (stream, place, patch), cut in zip(rows, cuts, strict=True):
             self._decode(stream, place, patch[:, cut:])
 
-    def _decode(self, stream: Stream, place: Place, frames: Tensor) -> None:
+    def _decode(self, stream: Stream, place: StreamState, frames: Tensor) -> None:
         if frames.size(1):
             stream.put(self._codec.decode(as_latents(frames), place.heard)[0].cpu().numpy())
 
-    def _advance(self, places: list[Place], patches: Tensor, going: list[int]) -> None:
+    def _advance(self, places: list[StreamState], patches: Tensor, going: list[int]) -> None:
         if going:
             states = [places[row].state for row in going]
             batch = Batch.of(states)

@@ -17,15 +17,15 @@ from torch import Tensor
 
 from voxcli.synthesis.request import Sampling
 from voxcli.voxcpm.codec.audio_vae import AudioVAE
-from voxcli.voxcpm.network.backbone import Backbone, StreamState
+from voxcli.voxcpm.network.backbone import Backbone, LMState
 from voxcli.voxcpm.network.kv_cache import KVCache
 from voxcli.voxcpm.network.sequence import Sequence, length_of
-from voxcli.voxcpm.runtime.cuda_graphs import Lane, Mark, Work, products_in_tf32
+from voxcli.voxcpm.runtime.cuda_graphs import GraphStream, Mark, Work, tf32_matmuls
 from voxcli.voxcpm.runtime.slots import Slots
 from voxcli.voxcpm.runtime.stream import Stream
-from voxcli.voxcpm.runtime.stream_state import draw_noise, new_place
+from voxcli.voxcpm.runtime.stream_state import draw_noise, new_stream_state
 
-NewLane: TypeAlias = Callable[[torch.device], Lane]
+NewLane: TypeAlias = Callable[[torch.device], GraphStream]
 
 _LENGTHS = (16, 32, 64, 128, 256, 512)
 """Of the sequences that are read by a graph. A shorter one is filled up, for nobody looks ahead; a longer one is read
@@ -68,7 +68,7 @@ class GraphRunner:
     positions_between = 2048
 
     def __init__(
-        self, backbone: Backbone, codec: AudioVAE, slots: int, *, lazy: bool = False, new_lane: NewLane = Lane
+        self, backbone: Backbone, codec: AudioVAE, slots: int, *, lazy: bool = False, new_lane: NewLane = GraphStream
     ) -> None:
         """Record all graphs.
 
@@ -111,8 +111,8 @@ class GraphRunner:
     def begin(self, stream: Stream) -> None:
         # The codec may still be at work, in rows that are free as well.
         self._network.wait_for(self._sound)
-        place = new_place(stream, self._reader.read(stream.sequence), self._backbone, self._codec)
-        self._slots.seat(len(self._rows), place)
+        place = new_stream_state(stream, self._reader.read(stream.sequence), self._backbone, self._codec)
+        self._slots.load_slot(len(self._rows), place)
         self._rows.append(_Row(stream, place.noise, len(place.solver.spans), place.state.length))
 
     def leave(self, stream: Stream) -> None:
@@ -123,7 +123,7 @@ class GraphRunner:
         last = self._rows.pop()
         if row < len(self._rows):
             self._network.wait_for(self._sound)
-            self._slots.move(len(self._rows), row, last.length)
+            self._slots.move_slot(len(self._rows), row, last.length)
             self._rows[row] = last
 
     def step(self, streams: Collection[Stream]) -> None:
@@ -185,10 +185,10 @@ class GraphRunner:
         self._flows.move_to_end(key)
         return self._flows[key]
 
-    def _part(self, kept: dict[int, Work], rows: int, lane: Lane, work: Callable[[int], None]) -> Work:
+    def _part(self, kept: dict[int, Work], rows: int, lane: GraphStream, work: Callable[[int], None]) -> Work:
         if rows not in kept:
             # What float32 is exact in, the codec shall be too.
-            with products_in_tf32(lane is self._sound and self._backbone.dtype != torch.float32):
+            with tf32_matmuls(lane is self._sound and self._backbone.dtype != torch.float32):
                 kept[rows] = lane.record(partial(work, rows), self._slots.state)
         return kept[rows]
 
@@ -202,7 +202,7 @@ class GraphRunner:
 class _Reader:
     """Reads sequences by a graph for each of some lengths."""
 
-    def __init__(self, backbone: Backbone, lane: Lane) -> None:
+    def __init__(self, backbone: Backbone, lane: GraphStream) -> None:
         config, device, dtype = backbone.config, backbone.device, backbone.dtype
         longest = min(_LENGTHS[-1], config.max_length)
         hidden = config.base_lm.hidden
@@ -218,7 +218,7 @@ class _Reader:
         )
         self._graphs: dict[int, Work] = {}
 
-    def read(self, sequence: Sequence) -> StreamState:
+    def read(self, sequence: Sequence) -> LMState:
         """Read a sequence. What is returned holds until the next is read."""
         length = length_of(sequence)
         fitting = next((fits for fits in self._lengths if fits >= length), None)
@@ -230,7 +230,7 @@ class _Reader:
         self._graph(fitting)()
         self._base_cache.length = self._residual_cache.length = length
         base, residual = self._said
-        return StreamState(self._base_cache, self._residual_cache, base, residual, self._backbone.last_patch(sequence))
+        return LMState(self._base_cache, self._residual_cache, base, residual, self._backbone.last_patch(sequence))
 
     def record_all(self) -> None:
         for length in self._lengths:

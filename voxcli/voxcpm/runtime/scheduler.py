@@ -14,7 +14,7 @@ from typing import Protocol, TypeVar
 import torch
 
 from voxcli.errors import DeviceError
-from voxcli.voxcpm.memory import shortage_told
+from voxcli.voxcpm.memory import translate_out_of_memory
 from voxcli.voxcpm.network.sequence import length_of
 from voxcli.voxcpm.runtime.stream import Samples, Stream
 
@@ -162,7 +162,7 @@ class Scheduler:
 
     def _settle(self, work: Callable[[], object], done: Future[object]) -> None:
         try:
-            with shortage_told(self._runner.device):
+            with translate_out_of_memory(self._runner.device):
                 result = work()
                 self._runner.wait()  # for another thread goes on with it
         except BaseException as error:  # noqa: BLE001 - raised again where it is waited for
@@ -187,7 +187,7 @@ class Scheduler:
     def _begin(self, stream: Stream) -> None:
         self._speaking.append(stream)
         try:
-            with shortage_told(self._runner.device):
+            with translate_out_of_memory(self._runner.device):
                 self._runner.begin(stream)
         except BaseException as error:  # noqa: BLE001 - raised again where it is listened for
             self._speaking.remove(stream)
@@ -198,7 +198,7 @@ class Scheduler:
         for stream in streams:
             stream.wanted = False
         try:
-            with shortage_told(self._runner.device):
+            with translate_out_of_memory(self._runner.device):
                 self._runner.step(streams)
         except BaseException as error:  # noqa: BLE001 - raised again where it is listened for
             for stream in streams:

@@ -8,7 +8,7 @@ from voxcli.voxcpm.codec.audio_vae import AudioVAE, DecoderState
 from voxcli.voxcpm.network.backbone import Backbone, Batch, Solver
 from voxcli.voxcpm.network.config import ModelConfig
 from voxcli.voxcpm.network.kv_cache import SlotCache
-from voxcli.voxcpm.runtime.stream_state import Place, as_latents
+from voxcli.voxcpm.runtime.stream_state import StreamState, as_latents
 
 
 class Slots:
@@ -71,11 +71,11 @@ class Slots:
         # A row that nobody sits in, or that has made its last patch, must not run out of its room.
         self.lengths[:rows] = (self.lengths[:rows] + 1).clamp(max=self._last)
 
-    def seat(self, row: int, place: Place) -> None:
+    def load_slot(self, row: int, place: StreamState) -> None:
         """Give a row to a stream that stands before its next patch."""
         state, solver = place.state, place.solver
-        self._base_cache.seat(row, state.base_cache)
-        self._residual_cache.seat(row, state.residual_cache)
+        self._base_cache.load_slot(row, state.base_cache)
+        self._residual_cache.load_slot(row, state.residual_cache)
         self.lengths[row] = min(state.length, self._last)
         self._base[row], self._residual[row] = state.base[0], state.residual[0]
         self._previous[row] = state.previous[0]
@@ -85,10 +85,10 @@ class Slots:
         for history, heard in zip(self._heard.histories, place.heard.histories, strict=True):
             history[row] = heard[0]
 
-    def move(self, source: int, target: int, length: int) -> None:
+    def move_slot(self, source: int, target: int, length: int) -> None:
         """Put a stream that has filled so many positions into another row."""
-        self._base_cache.move(source, target, length)
-        self._residual_cache.move(source, target, length)
+        self._base_cache.move_slot(source, target, length)
+        self._residual_cache.move_slot(source, target, length)
         rows = (self.lengths, self._base, self._residual, self._previous, self._guidance, *self._heard.histories)
         for tensor in (*rows, self._times.transpose(0, 1), self._spans.T):
             tensor[target] = tensor[source]

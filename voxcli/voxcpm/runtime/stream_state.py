@@ -6,27 +6,27 @@ import torch
 from torch import Tensor
 
 from voxcli.voxcpm.codec.audio_vae import AudioVAE, DecoderState
-from voxcli.voxcpm.network.backbone import Backbone, Solver, StreamState
+from voxcli.voxcpm.network.backbone import Backbone, LMState, Solver
 from voxcli.voxcpm.runtime.stream import Stream
 
 
 @dataclass(slots=True, eq=False)
-class Place:
+class StreamState:
     """Where a stream stands, how its flow is solved, where its noise comes from, what its codec has heard."""
 
-    state: StreamState
+    state: LMState
     solver: Solver
     noise: torch.Generator
     heard: DecoderState
 
 
-def new_place(stream: Stream, state: StreamState, backbone: Backbone, codec: AudioVAE) -> Place:
+def new_stream_state(stream: Stream, state: LMState, backbone: Backbone, codec: AudioVAE) -> StreamState:
     """Prepare a stream, whose sequence has led to `state`, for its first patch."""
     heard = codec.new_decoder_state(1)
     if stream.heard:
         context = torch.cat(stream.heard)[-backbone.config.context_patches :]
         codec.decode(as_latents(context.flatten(0, 1).unsqueeze(0)), heard)
-    return Place(
+    return StreamState(
         state,
         backbone.new_solver(stream.steps, stream.guidance),
         torch.Generator(backbone.device).manual_seed(stream.seed),

@@ -11,7 +11,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from voxcli.errors import ModelError
-from voxcli.voxcpm.memory import is_shortage
+from voxcli.voxcpm.memory import is_out_of_memory
 
 
 def find_weights(folder: Path, *names: str) -> Path | None:
@@ -45,7 +45,7 @@ def open_weights(path: Path) -> Iterator[Mapping[str, Tensor]]:
         else:
             yield _unpickled(path)
     except (SafetensorError, pickle.UnpicklingError, zipfile.BadZipFile, EOFError, OSError, RuntimeError) as error:
-        if is_shortage(error):
+        if is_out_of_memory(error):
             raise
         raise ModelError(f"{path} is damaged: {_first_line(error)}. Pull the model again.") from error
 

@@ -26,7 +26,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from voxcli.errors import DeviceError, RequestError
-from voxcli.voxcpm.kernels.ops import rows_to_fp8
+from voxcli.voxcpm.kernels.ops import quantize_rows_fp8
 from voxcli.voxcpm.network.linear import MatrixFormat
 
 _MOST = 127
@@ -143,14 +143,14 @@ class Fp8Matrix:
 
     def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
         """weight: (outputs, inputs), both multiples of 16; bias: (outputs,); of any floating dtype."""
-        levels, scales = rows_to_fp8(weight.contiguous())
+        levels, scales = quantize_rows_fp8(weight.contiguous())
         # Columns one after another in memory, and scales as a row: torch takes no other arrangement.
         self._levels, self._scales = levels.t(), scales.view(1, -1)
         self._bias = None if bias is None else bias.bfloat16()
 
     def __call__(self, x: Tensor) -> Tensor:
         """Map (..., inputs) to (..., outputs) of the same dtype, at most as exact as bfloat16."""
-        levels, scales = rows_to_fp8(x.reshape(-1, x.size(-1)))
+        levels, scales = quantize_rows_fp8(x.reshape(-1, x.size(-1)))
         # Hopper's faster sum keeps 14 bits (arXiv 2412.19437, section 3.3.2): too few for thousands of products.
         y = torch._scaled_mm(
             levels,
@@ -169,13 +169,13 @@ class EmulatedFp8Matrix:
 
     def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
         """weight: (outputs, inputs), bias: (outputs,), both of any floating dtype."""
-        levels, scales = rows_to_fp8(weight.contiguous())
+        levels, scales = quantize_rows_fp8(weight.contiguous())
         self._levels, self._scales = levels.float(), scales.view(-1)
         self._bias = torch.zeros_like(self._scales) if bias is None else bias.bfloat16().float()
 
     def __call__(self, x: Tensor) -> Tensor:
         """Map (..., inputs) to (..., outputs) of the same dtype, at most as exact as bfloat16."""
-        levels, scales = rows_to_fp8(x.reshape(-1, x.size(-1)))
+        levels, scales = quantize_rows_fp8(x.reshape(-1, x.size(-1)))
         y = functional.linear(levels.float(), self._levels).mul_(scales).mul_(self._scales).add_(self._bias)
         return y.bfloat16().view(*x.shape[:-1], -1).to(x.dtype)
 
