@@ -13,7 +13,9 @@ PACKAGE = Path(voxcli.__file__).parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 RUNGS = {
+    "backoff": 0,
     "errors": 0,
+    "files": 0,
     "paths": 0,
     "text": 10,
     "audio": 20,

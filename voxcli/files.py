@@ -1,0 +1,48 @@
+"""Atomic file writes: a reader sees the old file or the new one, never a part of either."""
+
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+_DEFAULT_MODE, _PRIVATE_MODE = 0o666, 0o600
+
+
+@contextmanager
+def replacing(path: Path, *, private: bool = False) -> Iterator[BinaryIO]:
+    """Open a temporary file that replaces `path` when the block ends without an error.
+
+    The temporary file is in the same folder, has a random hidden name, and is synced to disk before it takes the
+    place of `path`. If `path` is a symbolic link, the file it points to is replaced.
+
+    Args:
+        path: need not exist; its folder must.
+        private: create the file readable by its owner only. Otherwise the permissions of the old file are kept.
+
+    Raises:
+        OSError: the file cannot be written. The old file is then unchanged and the temporary one deleted.
+    """
+    path = path.resolve()
+    staged = path.with_name(f".{secrets.token_hex(8)}")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+    try:
+        with os.fdopen(os.open(staged, flags, _PRIVATE_MODE if private else _DEFAULT_MODE), "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        if not private:
+            with suppress(FileNotFoundError):
+                shutil.copymode(path, staged)
+        staged.replace(path)
+    finally:
+        with suppress(OSError):
+            staged.unlink(missing_ok=True)
+
+
+def write_atomically(path: Path, data: bytes, *, private: bool = False) -> None:
+    """Write a whole file, in place of the old one if there is one. See `replacing` for the arguments and errors."""
+    with replacing(path, private=private) as file:
+        file.write(data)
