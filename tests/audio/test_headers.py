@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from voxcli.audio.headers import growing_header, streaming_header
+from voxcli.audio.headers import growing_header, streaming_header, wav_bytes
 
 COUNTS = [0, 1, 2, 1000, 48001]
 FOUR_GIB = 2**32
@@ -52,6 +52,17 @@ def test_the_streaming_header_has_the_classic_length_and_sizes_that_agree() -> N
     assert int.from_bytes(header[4:8], "little") == int.from_bytes(header[40:44], "little") + 36
 
 
+@pytest.mark.parametrize("count", COUNTS)
+def test_a_whole_wav_states_its_true_sizes_and_is_read_by_all(count: int) -> None:
+    data = wav_bytes(np.frombuffer(pcm(count), "<i2").astype(np.float32) / 32768, 24000)
+    assert len(data) == 44 + 2 * count
+    assert int.from_bytes(data[4:8], "little") == len(data) - 8
+    assert int.from_bytes(data[40:44], "little") == 2 * count
+    samples, rate = soundfile.read(BytesIO(data), dtype="int16")
+    assert (samples.tobytes(), rate) == (pcm(count), 24000)
+    assert decoded_count(data) == count
+
+
 def test_the_growing_header_never_changes_its_length() -> None:
     sizes = [0, 2, 1000, FOUR_GIB - 100, FOUR_GIB - 2, FOUR_GIB, 2**40]
     assert {len(growing_header(48000, size)) for size in sizes} == {80}
@@ -75,5 +86,7 @@ def test_a_file_around_and_beyond_four_gib_is_read_in_full(tmp_path: Path, data_
 
 
 def test_headers_and_pcm_load_nothing_heavier_than_numpy() -> None:
-    script = "import sys, voxcli.audio.wav, voxcli.audio.pcm; assert not {'av', 'soxr', 'soundfile'} & set(sys.modules)"
+    script = (
+        "import sys, voxcli.audio.headers, voxcli.audio.pcm; assert not {'av', 'soxr', 'soundfile'} & set(sys.modules)"
+    )
     subprocess.run([sys.executable, "-c", script], check=True)

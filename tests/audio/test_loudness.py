@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from voxcli.audio.chunk import AudioChunk, silence
-from voxcli.audio.loudness import levelled, loudness
+from voxcli.audio.loudness import decibels, levelled, loudness, mean_power
 
 
 def sine(level_dbfs: float, rate: int = 48000, seconds: float = 5.0) -> AudioChunk:
@@ -80,3 +80,14 @@ def test_no_clip_is_made_so_loud_that_it_clips() -> None:
     out = levelled(click, -20)
     assert np.abs(out.samples).max() == pytest.approx(0.99)
     np.testing.assert_allclose(out.samples / click.samples.max(), click.samples * 1.1 / click.samples.max(), rtol=1e-5)
+
+
+def test_the_power_of_frames_is_that_of_each_alone() -> None:
+    frames = np.random.default_rng(1).normal(0, 0.1, (7, 240)).astype(np.float32)
+    assert mean_power(frames).tolist() == [float(mean_power(frame)) for frame in frames]
+    assert float(mean_power(np.full(10, 0.5, np.float32))) == 0.25
+
+
+def test_decibels_stop_at_their_floor() -> None:
+    assert decibels(np.array([1.0, 0.01, 0.0]), -96.0).tolist() == pytest.approx([0.0, -20.0, -96.0])
+    assert float(decibels(0.0, -60.0)) == pytest.approx(-60.0)

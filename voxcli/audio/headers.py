@@ -1,40 +1,46 @@
-"""The bytes in front of the samples in a 16-bit mono WAV file.
+"""WAV and FLAC headers, as we write them: 16-bit mono.
 
 Sources: IBM and Microsoft, "Multimedia Programming Interface and Data Specifications 1.0" (1991) for RIFF;
-EBU Tech 3306 for RF64, the form beyond 4 GiB.
+EBU Tech 3306 for RF64, the form beyond 4 GiB; RFC 9639 §8.2 for FLAC.
 """
 
 import struct
+
+from voxcli.audio.chunk import Samples
+from voxcli.audio.pcm import to_int16
 
 _BYTES_PER_SAMPLE = 2
 _LARGEST_UINT32 = 0xFFFFFFFF
 
 _UNKNOWN_DATA_BYTES = 0x7FFFF000
-"""What SoX writes to a pipe. Readers go on to the end of the file, whereas a size of 0 is believed."""
+"""What SoX writes to a pipe. Readers then read to the end of the file, whereas they take a size of 0 literally."""
 
 _FMT_CHUNK = 24
 _DS64_BODY = 28
 _GROWING_BEFORE_DATA = 4 + 8 + _DS64_BODY + _FMT_CHUNK + 8
 """Bytes between the RIFF size and the first sample."""
 
+FLAC_START_BYTES = 26
+"""From the file marker to the total number of samples, inside STREAMINFO."""
+_FLAC_LENGTH_BITS = 36
+
+
+def wav_bytes(samples: Samples, sample_rate: int) -> bytes:
+    """Return a whole WAV file: a 44-byte header with the true sizes, then the samples as `to_int16` writes them."""
+    data = to_int16(samples)
+    return _plain_header(sample_rate, len(data)) + data
+
 
 def streaming_header(sample_rate: int) -> bytes:
-    """Return 44 bytes for a stream whose length nobody knows yet and whose header nobody will mend."""
-    riff_size = 4 + _FMT_CHUNK + 8 + _UNKNOWN_DATA_BYTES
-    return b"".join(
-        [
-            struct.pack("<4sI4s", b"RIFF", riff_size, b"WAVE"),
-            _fmt_chunk(sample_rate),
-            struct.pack("<4sI", b"data", _UNKNOWN_DATA_BYTES),
-        ]
-    )
+    """Return the 44-byte header of a stream whose length is unknown and whose header cannot be rewritten later."""
+    return _plain_header(sample_rate, _UNKNOWN_DATA_BYTES)
 
 
 def growing_header(sample_rate: int, data_bytes: int) -> bytes:
     """Return the header of a file that now holds `data_bytes` of samples.
 
-    Its length never changes, so one write at the start of the file keeps a growing file true. Below 4 GiB it
-    is a plain WAV with a JUNK chunk in the place where RF64 will need its 64-bit sizes.
+    Its length never changes, so a growing file stays valid with one write at its start. Below 4 GiB it is a plain
+    WAV with a JUNK chunk in the place where RF64 needs its 64-bit sizes.
     """
     riff_size = _GROWING_BEFORE_DATA + data_bytes
     if riff_size < _LARGEST_UINT32:
@@ -47,28 +53,28 @@ def growing_header(sample_rate: int, data_bytes: int) -> bytes:
     return start + _fmt_chunk(sample_rate) + struct.pack("<4sI", b"data", data_size)
 
 
+def flac_start(streamed: bytes, sample_count: int) -> bytes:
+    """Return the first bytes of a streamed FLAC file with its number of samples filled in.
+
+    A stream has to leave that number out, and libsndfile refuses such files; written over the start of the file, these
+    bytes repair it.
+
+    Args:
+        streamed: at least the first `FLAC_START_BYTES` of the file. Raises ValueError if it is not FLAC.
+    """
+    if not streamed.startswith(b"fLaC"):
+        raise ValueError("this is not the start of a FLAC stream")
+    before_length = int.from_bytes(streamed[:FLAC_START_BYTES], "big") >> _FLAC_LENGTH_BITS
+    return (before_length << _FLAC_LENGTH_BITS | sample_count).to_bytes(FLAC_START_BYTES, "big")
+
+
+def _plain_header(sample_rate: int, data_bytes: int) -> bytes:
+    riff_size = 4 + _FMT_CHUNK + 8 + data_bytes
+    riff = struct.pack("<4sI4s", b"RIFF", riff_size, b"WAVE")
+    return riff + _fmt_chunk(sample_rate) + struct.pack("<4sI", b"data", data_bytes)
+
+
 def _fmt_chunk(sample_rate: int) -> bytes:
     pcm, channels, bits = 1, 1, 8 * _BYTES_PER_SAMPLE
     bytes_per_second = sample_rate * _BYTES_PER_SAMPLE
     return struct.pack("<4sIHHIIHH", b"fmt ", 16, pcm, channels, sample_rate, bytes_per_second, _BYTES_PER_SAMPLE, bits)
-
-
-START_BYTES = 26
-"""Up to where its length is said: the mark, and the first part of STREAMINFO, RFC 9639 §8.2."""
-
-_LENGTH_BITS = 36
-
-
-def flac_start(streamed: bytes, sample_count: int) -> bytes:
-    """Return what the first bytes of a streamed FLAC should have been, now that its length is known.
-
-    A stream has to leave its length open, and libsndfile stumbles over that: written over the start of the file,
-    this mends it.
-
-    Args:
-        streamed: `START_BYTES` at least.
-    """
-    if not streamed.startswith(b"fLaC"):
-        raise ValueError("this is not the start of a FLAC stream")
-    before_length = int.from_bytes(streamed[:START_BYTES], "big") >> _LENGTH_BITS
-    return (before_length << _LENGTH_BITS | sample_count).to_bytes(START_BYTES, "big")

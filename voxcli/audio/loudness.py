@@ -1,4 +1,4 @@
-"""How loud a clip sounds, and bringing it to a level (Recommendation ITU-R BS.1770-4)."""
+"""Loudness: the power of samples, the integrated loudness of a clip (ITU-R BS.1770-4), and bringing it to a level."""
 
 import math
 
@@ -8,25 +8,35 @@ from numpy.typing import NDArray
 from voxcli.audio.chunk import AudioChunk, Samples
 
 _BLOCK_SECONDS, _BLOCKS_PER_LENGTH = 0.4, 4
-"""Each block overlaps the one before by three quarters."""
+"""Each block overlaps the previous one by three quarters."""
 _OFFSET = -0.691
-"""LUFS. Makes up for what the filters add at 997 Hz."""
+"""LUFS. Compensates for the gain of the filters at 997 Hz."""
 _ABSOLUTE_GATE = -70.0
-"""LUFS. What is softer is no part of the programme."""
+"""LUFS. Softer blocks are not measured."""
 _RELATIVE_GATE = -10.0
-"""LU below the loudness of what is above the absolute gate."""
+"""LU, relative to the loudness of the blocks above the absolute gate."""
 _BLOCKS_AT_ONCE = 64
 
 _FILTERS = (
     ((1.53512485958697, -2.69169618940638, 1.19839281085285), (1.0, -1.69065929318241, 0.73248077421585)),
     ((1.0, -2.0, 1.0), (1.0, -1.99004745483398, 0.99007225036621)),
 )
-"""Numerators and denominators: the head, which raises the treble, and the ear, which is deaf to the deep."""
+"""Numerators and denominators of K-weighting: a high shelf for the head, a high-pass for the ear."""
 _FILTER_RATE = 48000
-"""Hz, for which these filters are given. At other rates they are to do the same to each frequency."""
+"""Hz, for which the standard gives these filters. At other rates their frequency response is kept."""
 
 _HIGHEST_PEAK = 0.99
-"""Of a clip made louder: room for what an encoder or another rate adds."""
+"""Of a clip made louder: headroom for what encoding or resampling adds."""
+
+
+def mean_power(samples: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Return the mean square over the last axis: (n,) gives a scalar, frames of shape (f, n) give (f,)."""
+    return np.asarray(np.mean(np.square(samples, dtype=np.float64), axis=-1))
+
+
+def decibels(power: NDArray[np.float64] | float, floor_db: float) -> NDArray[np.float64]:
+    """Return a power in dB (dBFS for a mean square), and `floor_db` for everything below it."""
+    return np.asarray(10 * np.log10(np.maximum(power, 10 ** (floor_db / 10))))
 
 
 def loudness(chunk: AudioChunk) -> float:
@@ -36,15 +46,15 @@ def loudness(chunk: AudioChunk) -> float:
     """
     powers = _block_powers(chunk.samples, chunk.sample_rate)
     gate = 10 ** ((_ABSOLUTE_GATE - _OFFSET) / 10)
-    heard = powers[powers > gate]
-    if len(heard):
-        gate = max(gate, float(heard.mean()) * 10 ** (_RELATIVE_GATE / 10))
-        heard = heard[heard > gate]
-    return _OFFSET + 10 * math.log10(heard.mean()) if len(heard) else -math.inf
+    gated = powers[powers > gate]
+    if len(gated):
+        gate = max(gate, float(gated.mean()) * 10 ** (_RELATIVE_GATE / 10))
+        gated = gated[gated > gate]
+    return _OFFSET + 10 * math.log10(gated.mean()) if len(gated) else -math.inf
 
 
 def levelled(chunk: AudioChunk, lufs: float) -> AudioChunk:
-    """Return the clip at a loudness, or as near to it as it comes without clipping. Silence stays what it is."""
+    """Return the clip at this loudness, or as close to it as possible without clipping. Silence is left unchanged."""
     now = loudness(chunk)
     if now == -math.inf:
         return chunk
@@ -54,13 +64,13 @@ def levelled(chunk: AudioChunk, lufs: float) -> AudioChunk:
 
 
 def _block_powers(samples: Samples, sample_rate: int) -> NDArray[np.float64]:
-    """Return the mean square of each block, weighted for the ear."""
+    """Return the K-weighted mean square of each block."""
     length = min(round(_BLOCK_SECONDS * sample_rate), len(samples))
     if not length:
         return np.zeros(0)
     blocks = np.lib.stride_tricks.sliding_window_view(samples, length)
     blocks = blocks[:: max(1, round(_BLOCK_SECONDS / _BLOCKS_PER_LENGTH * sample_rate))]
-    # By Parseval's theorem. All frequencies but the first and, of an even length, the last stand for two.
+    # By Parseval's theorem. Each bin counts twice, except the first and, for an even length, the last.
     weights = 2 * _weighting(np.fft.rfftfreq(length, 1 / sample_rate)) / length**2
     weights[0] /= 2
     if length % 2 == 0:
@@ -74,7 +84,7 @@ def _block_powers(samples: Samples, sample_rate: int) -> NDArray[np.float64]:
 
 
 def _weighting(frequencies: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Return by how much the filters raise the power of each frequency (Hz)."""
+    """Return the power gain of the filters at each frequency (Hz)."""
     delay = np.exp(-2j * np.pi * np.minimum(frequencies / _FILTER_RATE, 0.5))
     gain = np.ones(len(frequencies), np.float64)
     for numerator, denominator in _FILTERS:

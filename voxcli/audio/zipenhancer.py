@@ -1,6 +1,7 @@
-"""ZipEnhancer, a network that takes noise out of speech, as ModelScope runs it.
+"""ZipEnhancer: ModelScope's network for removing noise from speech. A module of its own because it imports torch.
 
-It is called the way `voxcpm` does. No test of ours runs the real network, which is downloaded on first use.
+It is called the way the `voxcpm` package calls it. The tests do not run the real network, which is downloaded on first
+use.
 """
 
 from pathlib import Path
@@ -11,8 +12,7 @@ from modelscope.utils.constant import Tasks
 
 from voxcli.audio.chunk import AudioChunk
 from voxcli.audio.decode import decode
-from voxcli.audio.headers import growing_header
-from voxcli.audio.pcm import to_int16
+from voxcli.audio.headers import wav_bytes
 from voxcli.errors import ModelError
 
 _MODEL = "iic/speech_zipenhancer_ans_multiloss_16k_base"
@@ -26,10 +26,9 @@ def zipenhanced(chunk: AudioChunk) -> AudioChunk:
     """
     with TemporaryDirectory(prefix="voxcli-") as folder:
         noisy, clean = Path(folder, "noisy.wav"), Path(folder, "clean.wav")
-        data = to_int16(chunk.samples)
-        noisy.write_bytes(growing_header(chunk.sample_rate, len(data)) + data)
+        noisy.write_bytes(wav_bytes(chunk.samples, chunk.sample_rate))
         try:
             pipeline(Tasks.acoustic_noise_suppression, model=_MODEL)(str(noisy), output_path=str(clean))
         except (OSError, RuntimeError, ValueError) as error:
             raise ModelError(f"ModelScope's {_MODEL} failed: {error}. Leave --denoise out, or try again.") from error
-        return decode(clean.read_bytes(), name="what ZipEnhancer made", max_seconds=chunk.seconds + 1)
+        return decode(clean.read_bytes(), name="ZipEnhancer's output", max_seconds=chunk.seconds + 1)

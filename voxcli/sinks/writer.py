@@ -7,7 +7,7 @@ from typing import Protocol
 from voxcli.audio.chunk import AudioChunk, check_rate
 from voxcli.audio.encode import Encoder, new_encoder
 from voxcli.audio.format import AudioFormat
-from voxcli.audio.headers import START_BYTES, flac_start, growing_header
+from voxcli.audio.headers import FLAC_START_BYTES, flac_start, growing_header
 from voxcli.audio.pcm import to_int16
 
 
@@ -83,7 +83,7 @@ class FlacFile(EncodedWriter):
     def finish(self) -> None:
         super().finish()
         self._file.seek(0)
-        start = self._file.read(START_BYTES)
+        start = self._file.read(FLAC_START_BYTES)
         self._file.seek(0)
         write_all(self._file, flac_start(start, self._samples))
 

@@ -294,7 +294,7 @@ def test_no_library_writes_to_the_terminal(format: AudioFormat, capfd: pytest.Ca
 
 def test_ffmpeg_is_not_loaded_for_samples() -> None:
     program = (
-        "import sys; from voxcli.audio.incoming import decoded; from voxcli.audio.wav import streaming_header; "
+        "import sys; from voxcli.audio.stream_decoding import decoded; from voxcli.audio.headers import streaming_header; "
         "assert list(decoded(iter([streaming_header(24000) + bytes(100)]))); assert 'av' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", program], check=True)
