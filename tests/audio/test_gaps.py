@@ -1,4 +1,4 @@
-"""Gaps as long as they were asked for."""
+"""GapAdjuster as long as they were asked for."""
 
 from itertools import pairwise
 
@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from voxcli.audio.chunk import Samples
-from voxcli.audio.joins import Gaps
+from voxcli.audio.joins import GapAdjuster
 
 RATE = 8000
 
@@ -26,15 +26,15 @@ def drawn(samples: Samples) -> str:
     return "".join("#" if peak > 0.1 else "~" if peak else "." for peak in frames)
 
 
-def joined(gap: float | None, *parts: str | float, goes_on: bool = False) -> str:
+def joined(gap: float | None, *parts: str | float, continues: bool = False) -> str:
     """Join sentences and pauses in seconds; return what comes out."""
-    gaps = Gaps(RATE, gap)
+    gaps = GapAdjuster(RATE, gap)
     out = []
     for part in parts:
         if isinstance(part, float):
             out.append(gaps.pause(part))
         else:
-            out += [gaps.begin(goes_on=goes_on), gaps.feed(sound(part)), gaps.end()]
+            out += [gaps.begin(continues=continues), gaps.feed(sound(part)), gaps.end()]
     return drawn(np.concatenate([*out, gaps.finish()]))
 
 
@@ -73,22 +73,22 @@ def test_a_pause_stands_instead_of_the_gap(gap: float | None, parts: list[str | 
 
 
 def test_the_rest_of_a_sentence_follows_as_it_is() -> None:
-    assert joined(0.01, "#~~~", "~~#", goes_on=True) == "#~~~~~#"
-    assert joined(0.01, "#~~~", 0.03, "~~#", goes_on=True) == "#~..#"
+    assert joined(0.01, "#~~~", "~~#", continues=True) == "#~~~~~#"
+    assert joined(0.01, "#~~~", 0.03, "~~#", continues=True) == "#~..#"
 
 
 @pytest.mark.parametrize("loudness", [0.9, 0.02])
 def test_what_is_quiet_is_measured_by_the_voice(loudness: float) -> None:
-    gaps = Gaps(RATE, 0.0)
-    out = [gaps.begin(goes_on=False), gaps.feed(sound("#~~", loudness)), gaps.end()]
+    gaps = GapAdjuster(RATE, 0.0)
+    out = [gaps.begin(continues=False), gaps.feed(sound("#~~", loudness)), gaps.end()]
     consonant = sound("#", loudness / 50)  # 34 dB below
-    out += [gaps.begin(goes_on=False), gaps.feed(np.concatenate([sound("~~", loudness), consonant])), gaps.end()]
+    out += [gaps.begin(continues=False), gaps.feed(np.concatenate([sound("~~", loudness), consonant])), gaps.end()]
     np.testing.assert_array_equal(np.concatenate(out), np.concatenate([sound("#~~", loudness)[:80], consonant]))
 
 
 def test_no_sound_waits_and_quiet_only_beyond_the_gap() -> None:
-    gaps = Gaps(RATE, 0.03)
-    gaps.begin(goes_on=False)
+    gaps = GapAdjuster(RATE, 0.03)
+    gaps.begin(continues=False)
     given_out = [drawn(gaps.feed(sound(character))) for character in ".~#~~~~~#~"]
     assert given_out == [".", "~", "#", "~", "~", "~", "", "", "~~#", "~"]
 
@@ -108,9 +108,9 @@ def test_pieces_cut_anywhere_give_what_the_whole_gives(
     whole: list[Samples] = []
     pieces: list[Samples] = []
     for out, places in ((whole, list[int]()), (pieces, cuts)):
-        gaps = Gaps(RATE, gap)
+        gaps = GapAdjuster(RATE, gap)
         for drawing, pause, extra in sentences:
-            out.append(gaps.begin(goes_on=False))
+            out.append(gaps.begin(continues=False))
             samples = np.concatenate([sound(drawing), sound("#")[:extra]])
             bounds = [0, *sorted(min(cut, len(samples)) for cut in places), len(samples)]
             out += [gaps.feed(samples[start:end]) for start, end in pairwise(bounds)]

@@ -5,9 +5,10 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from voxcli.audio.chunk import AudioChunk
+from voxcli.audio.chunk import AudioChunk, Samples
 from voxcli.audio.decode import decode
 from voxcli.synthesis.narration import Narrator, SteadyVoice
+from voxcli.synthesis.pipeline import only_chunks
 from voxcli.synthesis.request import Clip, Speech, SynthesisRequest, Voice
 from voxcli.text.marks import Pause
 
@@ -22,7 +23,7 @@ def beep(text: str) -> Speech:
 
 def narrated(*parts: str | Pause, gap_seconds: float | None = None) -> str:
     """Draw what is heard: a letter per tenth of a second, "-" for sound and "." for silence."""
-    samples = [chunk.samples for chunk in Narrator(beep, gap_seconds=gap_seconds).stream(parts)]
+    samples = [chunk.samples for chunk in only_chunks(Narrator(beep, gap_seconds=gap_seconds).stream(parts))]
     if not samples:
         return ""
     # In the middle of each tenth, where nothing fades.
@@ -68,7 +69,7 @@ def test_silence_leaves_before_the_next_sentence_is_asked_for(gap: float | None,
         asked.append(text)
         yield from beep(text)
 
-    speech = Narrator(noted, gap_seconds=gap).stream(["a", *between, "b"])
+    speech = only_chunks(Narrator(noted, gap_seconds=gap).stream(["a", *between, "b"]))
     assert next(speech).seconds == 0.1
     assert next(speech).seconds == 0.5
     assert asked == ["a"]
@@ -81,7 +82,8 @@ def test_a_sentence_is_spoken_before_the_next_is_written() -> None:
         yield "a"
         pytest.fail("nobody has heard the first yet")
 
-    assert next(Narrator(beep, gap_seconds=1.0, even=True).stream(written())).seconds == 0.1
+    narrator = Narrator(beep, gap_seconds=1.0, even=lambda: True)
+    assert next(only_chunks(narrator.stream(written()))).seconds == 0.1
 
 
 def test_closing_closes_the_engine() -> None:
@@ -94,7 +96,7 @@ def test_closing_closes_the_engine() -> None:
         finally:
             closed.append(text)
 
-    speech = Narrator(endless).stream(["a"])
+    speech = only_chunks(Narrator(endless).stream(["a"]))
     next(speech)
     speech.close()
     assert closed == ["a"]
@@ -106,10 +108,11 @@ def test_sentences_are_joined_without_clicks_and_made_equally_loud_where_that_is
         height = 0.5 if text == "first" else 0.25
         yield AudioChunk((height * np.cos(2 * np.pi * 100 * time)).astype(np.float32), RATE)
 
-    as_made, even = (
-        np.concatenate([chunk.samples for chunk in Narrator(uneven, even=even).stream(["first", "second", Pause(0.1)])])
-        for even in (False, True)
-    )
+    def spoken(even: bool) -> Samples:
+        pieces = Narrator(uneven, even=lambda: even).stream(["first", "second", Pause(0.1)])
+        return np.concatenate([chunk.samples for chunk in only_chunks(pieces)])
+
+    as_made, even = spoken(False), spoken(True)
     assert len(as_made) == len(even) == 6.1 * RATE
     np.testing.assert_array_equal(even[: 3 * RATE], as_made[: 3 * RATE])
     assert np.abs(np.diff(as_made)).max() > 0.2

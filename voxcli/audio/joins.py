@@ -14,7 +14,7 @@ _FLOOR = 10 ** (-80 / 10)
 """The power of what is silence in any case."""
 
 
-class Gaps:
+class GapAdjuster:
     """Cuts off the quiet where two sentences meet, and puts so much silence there that the gap is as wanted.
 
     Sound is looked at in frames, counted from the start of each sentence, so that it makes no difference how it is
@@ -42,16 +42,16 @@ class Gaps:
         self._asked = (self._asked or 0) + count
         return self._silence(self._asked)
 
-    def begin(self, *, goes_on: bool) -> Samples:
+    def begin(self, *, continues: bool) -> Samples:
         """Begin a sentence. Return the silence before it.
 
         Args:
-            goes_on: it is the rest of the one before, which was too long; between these there is no gap.
+            continues: it is the rest of the one before, which was too long; between these there is no gap.
         """
         asked, self._asked = self._asked, None
         if self._gap is None or not self._loudest:
             return np.zeros(0, np.float32)
-        if goes_on and asked is None:
+        if continues and asked is None:
             return self.finish()
         self._cutting = True
         return self._silence(self._gap if asked is None else asked)
@@ -143,7 +143,7 @@ class Fade:
         return samples
 
 
-class Seams:
+class SentenceJoiner:
     """Joins the sentences of a text, whose samples come piece by piece: `begin`, `feed` and `end` for each of them.
 
     Whoever does not ask for anything gets what came in. A text of one sentence stays as it is in any case.
@@ -155,8 +155,8 @@ class Seams:
             gap_seconds: between two sentences; None leaves the quiet at their ends as it is.
             even: make them equally loud, and fade where one would click.
         """
-        self._evenness = Evenness(sample_rate) if even else None
-        self._gaps = Gaps(sample_rate, gap_seconds)
+        self._evenness = LevelMatcher(sample_rate) if even else None
+        self._gaps = GapAdjuster(sample_rate, gap_seconds)
         self._fade = Fade(sample_rate) if even or gap_seconds is not None else None
         self._begun = False
 
@@ -164,10 +164,10 @@ class Seams:
         """Return the silence that makes a pause."""
         return self._silence(self._gaps.pause(seconds))
 
-    def begin(self, *, goes_on: bool) -> Samples:
-        """Begin a sentence, and return what is between the one before and it; see `Gaps.begin`."""
-        between = self._gaps.begin(goes_on=goes_on)
-        out = self._faded(between) if goes_on else self._silence(between)
+    def begin(self, *, continues: bool) -> Samples:
+        """Begin a sentence, and return what is between the one before and it; see `GapAdjuster.begin`."""
+        between = self._gaps.begin(continues=continues)
+        out = self._faded(between) if continues else self._silence(between)
         if self._begun and self._fade:
             self._fade.begin()
         self._begun = True
@@ -208,7 +208,7 @@ _DB_PER_SECOND = 3.0
 _HIGHEST_PEAK = 0.99
 
 
-class Evenness:
+class LevelMatcher:
     """Makes each sentence about as loud as the first, which stays as it is.
 
     The gain follows from what was heard of the sentence so far, moves slowly, and begins where the sentence before

@@ -1,12 +1,10 @@
 """Samples as 16-bit integers and back, and their loudness."""
 
 import math
-from collections.abc import Generator, Iterator
 
 import numpy as np
 
-from voxcli.audio.chunk import AudioChunk, Samples
-from voxcli.audio.stream import closing_source
+from voxcli.audio.chunk import Samples
 
 _FULL_SCALE = 32768
 
@@ -24,13 +22,8 @@ def from_int16(data: bytes) -> Samples:
     return np.frombuffer(data, "<i2").astype(np.float32) / np.float32(_FULL_SCALE)
 
 
-def amplified(chunks: Iterator[AudioChunk], gain: float) -> Generator[AudioChunk]:
-    """Yield the chunks `gain` times as loud, clipped to [-1, 1]; 1 leaves them as they are."""
+def amplified(samples: Samples, gain: float) -> Samples:
+    """Return the samples `gain` times as loud, clipped to [-1, 1]; a gain of 1 returns them unchanged."""
     if not (math.isfinite(gain) and gain >= 0):
         raise ValueError(f"a gain is a number from 0 up, not {gain}")
-    with closing_source(chunks):
-        for chunk in chunks:
-            if gain == 1:
-                yield chunk
-            else:
-                yield AudioChunk(np.clip(chunk.samples * np.float32(gain), -1.0, 1.0), chunk.sample_rate)
+    return samples if gain == 1 else np.clip(samples * np.float32(gain), -1.0, 1.0)

@@ -1,115 +1,143 @@
-"""A text spoken part by part: sentences by an engine in one voice, pauses as real silence."""
+"""Narration: the parts of a text spoken one after another, joined and timed, in one steady voice."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator, Iterable
 from contextlib import closing
 from dataclasses import replace
 
 from voxcli.audio.chunk import AudioChunk, Samples, check_rate
 from voxcli.audio.encode import encoded
 from voxcli.audio.format import AudioFormat
-from voxcli.audio.joins import Seams
-from voxcli.synthesis.request import Clip, Engine, Prompt, Speech, SynthesisRequest, Voice
+from voxcli.audio.joins import SentenceJoiner
+from voxcli.synthesis.request import Clip, Engine, Piece, Prompt, SentenceMark, Speech, SynthesisRequest, Voice
 from voxcli.text.characters import CLAUSE_MARKS, CLOSERS
 from voxcli.text.marks import Part, Pause
 
-_ENOUGH_SECONDS = 3.0
-"""Of speech, to know a voice again."""
+_ANCHOR_SECONDS = 3.0
+"""Seconds of speech that are enough to fix a voice."""
 
-_GOING_ON = tuple(set(CLAUSE_MARKS) - set(":："))
-"""What is at the end of a piece if its sentence was too long for one. After a colon a gap does no harm."""
+_CONTINUES = tuple(set(CLAUSE_MARKS) - set(":："))
+"""Marks at the end of a part whose sentence was too long for one part. A gap after a colon does no harm."""
 
 
 class Narrator:
-    """Speaks the parts of one text, one after another."""
+    """Speaks the parts of one text in order, joins them, and marks where each sentence begins and ends."""
 
-    def __init__(self, speak: Callable[[str], Speech], *, gap_seconds: float | None = None, even: bool = False) -> None:
+    def __init__(
+        self,
+        speak: Callable[[str], Speech],
+        *,
+        gap_seconds: float | None = None,
+        even: Callable[[], bool] = lambda: False,
+    ) -> None:
         """
         Args:
-            speak: what an engine makes of one sentence.
-            gap_seconds: of silence between two sentences; None leaves it to the engine.
-            even: sentences differ in loudness, and may begin and end with a click: mend that.
+            speak: streams one sentence.
+            gap_seconds: silence between two sentences; None leaves what the engine made.
+            even: whether sentences differ in loudness and may begin or end with a click, so that levels are matched
+                and joins faded. Asked once, when the first chunk is there.
         """
         self._speak = speak
         self._gap_seconds = gap_seconds
         self._even = even
-        self._seams: Seams | None = None
+        self._joiner: SentenceJoiner | None = None
         self._sample_rate = 0
-        self._owed_seconds = 0.0  # of silence, until the engine's first chunk tells the sample rate
-        self._goes_on = False
+        self._emitted = 0  # samples
+        self._leading_pause = 0.0  # seconds, until the first chunk tells the sample rate
+        self._continues = False
 
-    def stream(self, parts: Iterable[Part]) -> Speech:
-        """Speak all parts, each as soon as it is there. Of the quiet at the end of one, some may wait for the next."""
+    def stream(self, parts: Iterable[Part]) -> Generator[Piece]:
+        """Speak each part as soon as it is available. Silence at its end may be held until the next part is known."""
         for part in parts:
             yield from self._paused(part.seconds) if isinstance(part, Pause) else self._spoken(part)
-        if self._seams:
-            yield from self._chunks(self._seams.finish())
+        if self._joiner:
+            yield from self._chunks(self._joiner.finish())
 
-    def _paused(self, seconds: float) -> Speech:
-        if self._seams:
-            yield from self._chunks(self._seams.pause(seconds))
+    def _paused(self, seconds: float) -> Generator[Piece]:
+        if self._joiner:
+            yield from self._chunks(self._joiner.pause(seconds))
         else:
-            self._owed_seconds += seconds
+            self._leading_pause += seconds
 
-    def _spoken(self, text: str) -> Speech:
-        # The silence first: while it is played, the engine can begin.
-        if self._seams:
-            yield from self._chunks(self._seams.begin(goes_on=self._goes_on))
-        self._goes_on = text.rstrip(CLOSERS).endswith(_GOING_ON)
+    def _spoken(self, text: str) -> Generator[Piece]:
+        # The silence goes out first: the engine works while it is being played.
+        if self._joiner:
+            yield from self._chunks(self._joiner.begin(continues=self._continues))
+        self._continues = text.rstrip(CLOSERS).endswith(_CONTINUES)
+        start = None
         with closing(self._speak(text)) as sound:
             for chunk in sound:
-                if not self._seams:
-                    self._sample_rate = chunk.sample_rate
-                    self._seams = Seams(chunk.sample_rate, gap_seconds=self._gap_seconds, even=self._even)
-                    yield from self._chunks(self._seams.pause(self._owed_seconds))
-                    self._seams.begin(goes_on=False)
+                joiner = self._joiner or (yield from self._begun(chunk.sample_rate))
                 check_rate(chunk, self._sample_rate)
-                yield from self._chunks(self._seams.feed(chunk.samples))
-        if self._seams:
-            yield from self._chunks(self._seams.end())
+                if start is None:
+                    start = self._seconds
+                    yield SentenceMark(text=text, start=start)
+                yield from self._chunks(joiner.feed(chunk.samples))
+        if self._joiner:
+            yield from self._chunks(self._joiner.end())
+        if start is not None:
+            yield SentenceMark(text=text, start=start, end=self._seconds)
+
+    def _begun(self, sample_rate: int) -> Generator[Piece, None, SentenceJoiner]:
+        """Set up the joins now that the sample rate is known, and emit the pause before the first sentence."""
+        self._sample_rate = sample_rate
+        self._joiner = joiner = SentenceJoiner(sample_rate, gap_seconds=self._gap_seconds, even=self._even())
+        yield from self._chunks(joiner.pause(self._leading_pause))
+        joiner.begin(continues=False)
+        return joiner
+
+    @property
+    def _seconds(self) -> float:
+        return self._emitted / self._sample_rate
 
     def _chunks(self, samples: Samples) -> Speech:
         if len(samples):
+            self._emitted += len(samples)
             yield AudioChunk(samples, self._sample_rate)
 
 
 class SteadyVoice:
-    """Keeps to the voice that the first sentence happened to get, where an engine draws a new one each time.
+    """Keeps the voice of the first sentence where an engine draws a new one for each request.
 
-    What was spoken first becomes the prompt of all that follows: always the same one, so that nothing drifts.
+    The first sentences become the prompt of all later ones: always the same prompt, so that the voice does not drift.
     """
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._heard: list[AudioChunk] = []
-        self._said: list[str] = []
-        self.drawn: Voice | None = None
-        """The voice that the engine drew, once it has spoken."""
+        self._anchor_chunks: list[AudioChunk] = []
+        self._anchor_texts: list[str] = []
+        self._drawn: Voice | None = None
+
+    @property
+    def drawn(self) -> Voice | None:
+        """The voice that the engine drew, once it has spoken a sentence."""
+        if self._drawn is None and self._anchor_texts:
+            data = b"".join(encoded(iter(self._anchor_chunks), AudioFormat.WAV))
+            self._drawn = Voice(prompt=Prompt(Clip(data, "the voice so far.wav"), " ".join(self._anchor_texts)))
+        return self._drawn
 
     def stream(self, request: SynthesisRequest) -> Speech:
-        """Speak as the engine does, after the first sentence in the voice of that one."""
+        """Stream as the engine does, from the second sentence on in the voice of the first."""
         voice = request.voice
         if not self._engine.draws_voices or voice.name or voice.reference or voice.prompt:
             return self._engine.stream(request)
-        # A voice is carried on at its own pace; only what is heard outside is faster or slower.
-        chunks = self._spoken(replace(request, speed=1.0, voice=self.drawn or voice))
+        # The prompt is kept at its own pace; the speed is changed afterwards.
+        chunks = self._anchored(replace(request, speed=1.0, voice=self.drawn or voice))
         if request.speed == 1:
             return chunks
         from voxcli.audio.tempo import retimed  # loads libav, which only other speeds need
 
         return retimed(chunks, request.speed)
 
-    def _spoken(self, request: SynthesisRequest) -> Speech:
-        known = sum(chunk.seconds for chunk in self._heard) >= _ENOUGH_SECONDS
+    def _anchored(self, request: SynthesisRequest) -> Speech:
+        complete = sum(chunk.seconds for chunk in self._anchor_chunks) >= _ANCHOR_SECONDS
+        sentence: list[AudioChunk] = []
         with closing(self._engine.stream(request)) as chunks:
             for chunk in chunks:
-                if not known:
-                    self._heard.append(chunk)
+                if not complete:
+                    sentence.append(chunk)
                 yield chunk
-        # Of a server this is known only once it has spoken.
-        if not known and self._engine.draws_voices:
-            self._said.append(request.text)
-            self.drawn = self._new_anchor()
-
-    def _new_anchor(self) -> Voice:
-        clip = Clip(b"".join(encoded(iter(self._heard), AudioFormat.WAV)), "the voice so far.wav")
-        return Voice(prompt=Prompt(clip, " ".join(self._said)))
+        # A remote engine knows this only after its first answer.
+        if not complete and self._engine.draws_voices:
+            self._anchor_chunks += sentence
+            self._anchor_texts.append(request.text)
+            self._drawn = None  # built again with this sentence, when it is needed

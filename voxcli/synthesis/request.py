@@ -1,4 +1,4 @@
-"""What a request for speech is, and what an engine and a voice are."""
+"""Core types: voices, requests, engines, and the pieces of sound and marks they produce."""
 
 import math
 from collections.abc import Generator
@@ -12,7 +12,7 @@ SLOWEST, FASTEST = 0.25, 4.0
 """The range of `SynthesisRequest.speed`, the same as in OpenAI's speech API."""
 
 MOST_STEPS = 100
-"""Ten are usual; far beyond, nothing changes but the time."""
+"""Ten are usual; more than that mostly costs time."""
 LEAST_GUIDANCE, MOST_GUIDANCE = 0.0, 10.0
 MOST_RETRIES = 3
 
@@ -28,7 +28,7 @@ class Clip:
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """Speech to carry on from, with the words it says."""
+    """A recording to continue from, with its transcript."""
 
     clip: Clip
     transcript: str
@@ -36,33 +36,34 @@ class Prompt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Voice:
-    """Who speaks. An empty voice leaves the choice to the model."""
+    """The voice to speak with. An empty one leaves the choice to the model."""
 
     name: str | None = None
-    """Known to the engine, such as "alloy"."""
+    """A name the engine knows, such as "alloy"."""
     style: str | None = None
-    """In words: "an old man, unhurried"."""
+    """A description: "an old man, unhurried"."""
     reference: Clip | None = None
-    """Timbre to imitate, no transcript."""
+    """A recording to imitate, without a transcript."""
     prompt: Prompt | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sampling:
-    """How a model draws a sample of speech."""
+    """Sampling parameters of a model."""
 
     steps: int = 10
-    """Evaluations per patch on the way from noise to sound."""
+    """Solver steps per patch."""
     guidance: float = 2.0
-    """How strictly the text and the voice are followed."""
+    """Classifier-free guidance scale."""
     seed: int | None = None
-    """The same seed makes the same sound; None takes a new one each time."""
+    """The same seed gives the same samples; None draws a new one each time."""
     min_patches: int = 2
-    """The model may not stop before it has gone beyond this."""
+    """Stop predictions are ignored until more patches than this have been generated."""
     max_patches: int | None = None
-    """It stops here in any case; None leaves it to the length of the text."""
+    """Hard limit on the number of patches; None derives it from the length of the text."""
     retries: int = 0
-    """How often speech far too long for its text is made anew. More than 0 holds all sound back until it is whole."""
+    """How often to regenerate speech that is far too long for its text. Above 0, no sound is released until it is
+    complete."""
 
     def __post_init__(self) -> None:
         _check("number of steps", self.steps, 1, MOST_STEPS)
@@ -74,26 +75,26 @@ class Sampling:
 
 
 def _check(what: str, value: float, least: float, most: float) -> None:
-    """Refuse what is out of range, or not a number."""
+    """Raise RequestError if a value is out of range or not a number."""
     if not (math.isfinite(value) and least <= value <= most):
         raise RequestError(f"The {what} {value:g} is outside {least:g} to {most:g}.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SynthesisRequest:
-    """One text to be spoken. The form in which the sound leaves is not part of it."""
+    """One text to speak. The output format is not part of it."""
 
     text: str
     voice: Voice = Voice()
     sampling: Sampling = Sampling()
     language: str | None = None
-    """Such as "zh" or "en"; None leaves it to the text."""
+    """Such as "zh" or "en"; None detects it from the text."""
     speed: float = 1.0
-    """Of speech, with its pitch kept; 2 is twice as fast."""
+    """Speaking rate with the pitch kept; 2 is twice as fast."""
     normalize: bool = False
     """Spell out numbers, dates and units before the model reads them."""
     denoise: bool = False
-    """Take the noise out of the voice's clips before they are imitated."""
+    """Remove noise from the voice's recordings before they are encoded."""
 
     def __post_init__(self) -> None:
         if not self.text.strip():
@@ -106,49 +107,57 @@ class SynthesisRequest:
 
 
 Speech: TypeAlias = Generator[AudioChunk]
-"""Chunks as they come. A generator and not any iterator: closing it cancels the work."""
+"""Chunks in the order they are spoken. A generator rather than any iterator: closing it cancels the work."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SentenceMark:
+    """The position of one sentence in the sound. It comes twice: before the first chunk and after the last."""
+
+    text: str
+    start: float
+    """Seconds from the beginning of the sound."""
+    end: float | None = None
+    """Seconds; None while the sentence is still being spoken."""
+
+
+Piece: TypeAlias = AudioChunk | SentenceMark
+"""What the pipeline yields."""
 
 
 class Engine(Protocol):
-    """Turns requests into sound. An engine that exists is ready to speak."""
+    """Turns requests into sound. Once created, it is ready to speak."""
 
     slots: int
-    """How many streams run at once; further callers wait their turn."""
+    """Number of streams that run at once; further callers wait."""
     draws_voices: bool
-    """Whether a request for no voice in particular is spoken by another one each time."""
+    """Whether a request without a voice is spoken in a new random voice each time."""
 
     def stream(self, request: SynthesisRequest) -> Speech:
-        """Yield chunks as soon as they exist. May be called from several threads.
+        """Yield chunks as soon as they are generated. May be called from several threads.
 
-        The caller closes what it gets. Raises VoxError on the first `next` if the request cannot be
-        served, later if the work fails half way; what was yielded before stays good.
+        The caller closes the generator. Raises VoxError on the first `next` if the request cannot be
+        served, later if generation fails part way; chunks yielded before that remain valid.
         """
         ...
 
     def close(self) -> None: ...
 
 
-@runtime_checkable
-class WantsSentences(Protocol):
-    """An engine that may do badly with more than a few sentences at once."""
-
-    wants_sentences: bool
-
-
 @dataclass(frozen=True, slots=True)
 class GpuMemory:
-    """What this process takes of a graphics card."""
+    """GPU memory used by this process."""
 
     name: str
-    """Of the card."""
+    """Model name of the GPU."""
     allocated_bytes: int
     reserved_bytes: int
 
 
 @runtime_checkable
 class MayUseGpu(Protocol):
-    """An engine that may run on a graphics card."""
+    """An engine that may run on a GPU."""
 
     def gpu_memory(self) -> GpuMemory | None:
-        """Return what it takes there; None if it runs elsewhere."""
+        """Return the memory in use; None if it does not run on a GPU."""
         ...

@@ -225,17 +225,17 @@ def test_a_stream_never_moves_to_another_thread() -> None:
     assert not engine.moved
 
 
-@pytest.mark.parametrize("reason", ["draws_voices", "wants_sentences"])
-def test_a_long_text_is_spoken_sentence_by_sentence_where_it_has_to_be(reason: str) -> None:
+@pytest.mark.parametrize("draws_voices", [True, False])
+def test_a_text_is_spoken_sentence_by_sentence(draws_voices: bool) -> None:
     engine = ToneEngine(chunks=50)
-    setattr(engine, reason, True)
+    engine.draws_voices = draws_voices
     text = "This is one of many sentences. " * 15
     with serving(engine) as url:
         assert speech(url, input=text.strip()).status_code == 200
     assert len(engine.requests) == 15
     assert engine.requests[0].voice.prompt is None
-    drawn = reason == "draws_voices"  # is then carried on with
-    assert all(bool(request.voice.prompt) == drawn for request in engine.requests[1:])
+    # A voice that was drawn is kept.
+    assert all(bool(request.voice.prompt) == draws_voices for request in engine.requests[1:])
 
 
 def test_the_engine_is_free_while_a_slow_client_takes_a_whole_answer() -> None:

@@ -43,13 +43,15 @@ def _speak_test(audio_device: str | None) -> "Check":
     from voxcli.engines import open_engine
     from voxcli.errors import VoxError
     from voxcli.sinks import ToSpeaker, open_sink
-    from voxcli.synthesis.request import SynthesisRequest
+    from voxcli.synthesis.pipeline import Delivery, only_chunks, synthesize
     from voxcli.synthesis.timing import Stopwatch
+    from voxcli.text.parts import read_parts
 
     stopwatch = Stopwatch()
     try:
         with open_sink([ToSpeaker(audio_device)]) as sink, closing(open_engine()) as engine:
-            for chunk in stopwatch.timed(engine.stream(SynthesisRequest(text=_LIVE_TEXT))):
+            parts = read_parts([_LIVE_TEXT], markdown=False)
+            for chunk in only_chunks(synthesize(engine, parts, Delivery(), stopwatch=stopwatch)):
                 sink.write(chunk)
     except VoxError as error:
         return Check("live test", Verdict.FAIL, str(error))

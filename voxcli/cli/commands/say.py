@@ -59,10 +59,9 @@ def say(
             markdown=looks_like_markdown and not no_split if markdown is None else markdown,
             split=not no_split,
             engine=engine,
-            voice=who.find(context),
-            denoise=who.denoise,
-            delivery=delivery,
-            sampling=sampling.sampling(),
+            delivery=delivery.to_settings(
+                who.find(context), sampling.sampling(), denoise=who.denoise, split=not no_split
+            ),
             targets=targets,
         )
         speak(job, words, report, context.obj.raise_if_struck)

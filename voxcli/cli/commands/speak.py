@@ -1,4 +1,4 @@
-"""The loop behind `voxcli say`: parts of a text down to an engine, chunks of sound up to a sink."""
+"""The run of `voxcli say` and `clone`: a text through the pipeline into its targets, with a report."""
 
 import logging
 import time
@@ -6,18 +6,16 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 
-from voxcli.audio.pcm import amplified
 from voxcli.cli.commands.voices.remembered import HOW_TO_KEEP, remember
 from voxcli.cli.console import Words
 from voxcli.cli.options.engine import EngineOptions
-from voxcli.cli.options.speech import DeliveryOptions
 from voxcli.cli.run_report import Report
 from voxcli.cli.text_source import Source, Whole
 from voxcli.engines import BUILTIN_MODEL, can_run_models
 from voxcli.errors import RequestError
 from voxcli.sinks import Target, ToFile, open_sink
-from voxcli.synthesis.narration import Narrator, SteadyVoice
-from voxcli.synthesis.request import Sampling, Speech, SynthesisRequest, Voice
+from voxcli.synthesis.pipeline import Delivery, only_chunks, synthesize
+from voxcli.synthesis.request import Voice
 from voxcli.synthesis.timing import Stopwatch
 from voxcli.text.marks import Part
 from voxcli.text.parts import read_parts, read_whole
@@ -37,24 +35,13 @@ class Job:
     text: Source
     markdown: bool
     split: bool
-    """Sentence by sentence, or all in one go."""
+    """Sentence by sentence, or in one go."""
     engine: EngineOptions
-    voice: Voice
-    denoise: bool
-    delivery: DeliveryOptions
-    sampling: Sampling
+    delivery: Delivery
     targets: list[Target]
 
-    def request(self, text: str) -> SynthesisRequest:
-        return self.delivery.request(text, self.voice, self.sampling, denoise=self.denoise)
-
-    @property
-    def gap_seconds(self) -> float | None:
-        """Between sentences; what is said in one go stays as it is."""
-        return self.delivery.gap if self.split else None
-
     def parts(self, before_waiting: Callable[[], None]) -> Iterator[Part]:
-        """Yield what is spoken one after another, as soon as it is there."""
+        """Yield the parts of the text as soon as they are available."""
         pieces = self.text.pieces(before_waiting)
         if self.split:
             yield from read_parts(pieces, markdown=self.markdown)
@@ -63,9 +50,9 @@ class Job:
 
 
 def speak(job: Job, words: Words, report: Report, check: Callable[[], None]) -> None:
-    """Say all of it, and report.
+    """Speak the text of a job into its targets, and report.
 
-    check: raises if the work shall stop. Called between chunks, and before every wait for text.
+    check: raises if the work has to stop. Called between chunks, and before every wait for text.
     """
     if isinstance(job.text, Whole) and not job.text.text.strip():
         raise RequestError("The text is empty: there is nothing to say.")
@@ -77,24 +64,22 @@ def speak(job: Job, words: Words, report: Report, check: Callable[[], None]) -> 
     # The sink first: a file that may not be written is better known before a model is loaded.
     with open_sink(job.targets) as sink, closing(job.engine.open(slots=1)) as engine:
         _log.debug("ready after %.0f ms", 1000 * (time.perf_counter() - started))
-        voice = SteadyVoice(engine)
 
         def before_waiting() -> None:
             check()
             sink.idle()
 
-        def speak_sentence(text: str) -> Speech:
-            return stopwatch.timed(voice.stream(job.request(text)))
-
-        narrator = Narrator(speak_sentence, gap_seconds=job.gap_seconds, even=engine.draws_voices)
+        drawn: list[Voice] = []
+        parts = job.parts(before_waiting)
+        pieces = synthesize(engine, parts, job.delivery, stopwatch=stopwatch, on_drawn_voice=drawn.append)
         try:
-            with closing(amplified(narrator.stream(job.parts(before_waiting)), job.delivery.volume)) as chunks:
+            with closing(only_chunks(pieces)) as chunks:
                 for chunk in chunks:
                     sink.write(chunk)
                     report.chunk(chunk, stopwatch.timings)
                     check()
-        finally:  # also when somebody has heard enough
-            remembered = voice.drawn is not None and remember(voice.drawn, None if job.engine.remote else model)
+        finally:  # also when the consumer closed early
+            remembered = bool(drawn) and remember(drawn[-1], None if job.engine.remote else model)
     if not stopwatch.timings.chunks:
         raise RequestError("There is nothing to say: the text has no words.")
     outputs = [str(target.path) for target in job.targets if isinstance(target, ToFile)]

@@ -10,7 +10,8 @@ from voxcli.cli.options import server as remote_options
 
 if TYPE_CHECKING:
     from voxcli.sinks import Target
-    from voxcli.synthesis.request import Sampling, SynthesisRequest, Voice
+    from voxcli.synthesis.pipeline import Delivery
+    from voxcli.synthesis.request import Sampling, Voice
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,18 +66,17 @@ class ReadingOptions:
     volume: options.Volume = 1.0
     normalize: options.Normalize = False
 
-    def request(self, text: str, voice: "Voice", sampling: "Sampling", *, denoise: bool = False) -> "SynthesisRequest":
-        """Return what an engine is asked for when a text is spoken in this way."""
-        from voxcli.synthesis.request import SynthesisRequest
+    def to_settings(self, voice: "Voice", sampling: "Sampling") -> "Delivery":
+        """Return the manner in which a text is spoken."""
+        from voxcli.synthesis.pipeline import Delivery
 
-        return SynthesisRequest(
-            text=text,
+        return Delivery(
             voice=voice,
             sampling=sampling,
             language=self.language,
             speed=self.speed,
+            volume=self.volume,
             normalize=self.normalize,
-            denoise=denoise,
         )
 
 
@@ -85,6 +85,13 @@ class DeliveryOptions(ReadingOptions):
     """How a text of many sentences is spoken."""
 
     gap: options.Gap = None
+
+    def to_settings(
+        self, voice: "Voice", sampling: "Sampling", *, denoise: bool = False, split: bool = True
+    ) -> "Delivery":
+        """Return the manner in which a text is spoken. A text that is not split has no gaps."""
+        plain = ReadingOptions.to_settings(self, voice, sampling)
+        return replace(plain, denoise=denoise, gap_seconds=self.gap if split else None)
 
     def check_gap(self, context: typer.Context, *, no_split: bool) -> None:
         """Refuse a gap that has no place. A gap in the settings is meant for texts that have one."""

@@ -1,12 +1,10 @@
-"""Speech into the bytes of an answer: engine, sample rate, format and framing in a row, all on one thread."""
+"""Response bodies: the pipeline's chunks resampled, encoded and framed, all on one thread."""
 
 import io
 import wave
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from contextlib import closing
-from dataclasses import replace
 
-from voxcli.audio.chunk import silence
 from voxcli.audio.encode import encoded
 from voxcli.audio.format import AudioFormat
 from voxcli.audio.pcm import to_int16
@@ -14,13 +12,11 @@ from voxcli.audio.resample import resampled
 from voxcli.protocols.dialect import DRAWS_VOICES, Framing, Order
 from voxcli.protocols.openai.events import delta_event, done_event
 from voxcli.server.monitoring import Pulse
-from voxcli.synthesis.narration import SteadyVoice
-from voxcli.synthesis.request import Engine, Speech, WantsSentences
+from voxcli.synthesis.pipeline import Delivery, only_chunks, synthesize
+from voxcli.synthesis.request import Engine, Speech, SynthesisRequest
 from voxcli.synthesis.timing import Stopwatch, Timings
-from voxcli.text.sentences.splitter import split_sentences
-
-_LONG = 300
-"""Characters. Beyond, models that draw their voice lose it, and others lose words."""
+from voxcli.text.marks import Part, Pause, parse_marks
+from voxcli.text.parts import read_parts
 
 
 class Rendering:
@@ -56,7 +52,9 @@ class Rendering:
     def _chunks(self) -> Speech:
         """Yield the speech at the rate at which it leaves."""
         wanted = self._order.form.sample_rate
-        chunks = self._pulse.watched(self._stopwatch.timed(_spoken(self._engine, self._order)))
+        delivery = _delivery(self._order.request)
+        pieces = synthesize(self._engine, _parts(self._order), delivery, stopwatch=self._stopwatch)
+        chunks = self._pulse.watched(only_chunks(pieces))
         with closing(resampled(chunks, wanted) if wanted else chunks) as leaving:
             for chunk in leaving:
                 if len(chunk.samples):
@@ -100,25 +98,23 @@ def wav_file(data: bytes, sample_rate: int) -> bytes:
     return file.getvalue()
 
 
-def _spoken(engine: Engine, order: Order) -> Speech:
-    request, gap_seconds = order.request, order.gap_seconds
-    if gap_seconds is not None:
-        texts = request.text.split("\n")
-    elif len(request.text) > _LONG and _wants_sentences(engine):
-        texts = list(split_sentences(request.text))
-    else:
-        texts = [request.text]
-    voice, sample_rate = SteadyVoice(engine), 0
-    for text in texts:
-        if sample_rate and gap_seconds:
-            yield silence(gap_seconds, sample_rate)
-        # One text as it is: nothing follows that would have to sound like it.
-        sound = voice if len(texts) > 1 else engine
-        with closing(sound.stream(replace(request, text=text))) as chunks:
-            for chunk in chunks:
-                sample_rate = chunk.sample_rate
-                yield chunk
+def _parts(order: Order) -> Iterator[Part]:
+    """Yield what is spoken one after another: sentences, or the lines into which the client has cut the text."""
+    if order.gap_seconds is None:
+        yield from read_parts([order.request.text], markdown=False)
+        return
+    for number, line in enumerate(order.request.text.split("\n")):
+        if number:
+            yield Pause(order.gap_seconds)
+        yield from parse_marks(line).parts
 
 
-def _wants_sentences(engine: Engine) -> bool:
-    return engine.draws_voices or (isinstance(engine, WantsSentences) and engine.wants_sentences)
+def _delivery(request: SynthesisRequest) -> Delivery:
+    return Delivery(
+        voice=request.voice,
+        sampling=request.sampling,
+        language=request.language,
+        speed=request.speed,
+        normalize=request.normalize,
+        denoise=request.denoise,
+    )

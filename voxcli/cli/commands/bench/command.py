@@ -14,7 +14,7 @@ from voxcli.cli.console import Words, logs_in_words
 from voxcli.cli.exits import ExitCode
 from voxcli.cli.options import common as options
 from voxcli.cli.options.engine import SamplingOptions
-from voxcli.cli.options.speech import ReadingOptions, VoiceOptions
+from voxcli.cli.options.speech import DeliveryOptions, VoiceOptions
 from voxcli.errors import ModelError, RemoteError
 
 if TYPE_CHECKING:
@@ -70,14 +70,14 @@ def bench(
     words = Words(quiet=quiet)
     results.check(measuring.runs)
     levels = load.levels()
-    voice, reading = who.find(context), ReadingOptions(speed=speed, normalize=normalize)
+    voice, reading = who.find(context), DeliveryOptions(speed=speed, normalize=normalize)
     with logs_in_words(words, verbose=verbose):
         job = Job(
             texts=choose_texts(texts or [], measuring.language(), _read_text),
             subjects=choose_subjects(context, engine, servers or []),
             settings=_settings(measuring, load, sampling, reading, who),
             levels=levels,
-            new_request=lambda text, drawn: reading.request(text, voice, drawn, denoise=who.denoise),
+            new_request=lambda text, drawn: reading.to_settings(voice, drawn, denoise=who.denoise).request(text),
             sampling=sampling.sampling(),
             cold_starts=measuring.cold,
             cold_arguments=shared_arguments(context),
@@ -89,7 +89,7 @@ def _settings(
     measuring: MeasuringOptions,
     load: LoadOptions,
     sampling: SamplingOptions,
-    reading: ReadingOptions,
+    reading: DeliveryOptions,
     who: VoiceOptions,
 ) -> "Settings":
     from voxcli.bench.report.record import Settings

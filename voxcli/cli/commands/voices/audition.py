@@ -1,19 +1,19 @@
-"""Several voices say the same, one after another."""
+"""An audition: several voices speak the same text, one after another."""
 
 from collections.abc import Callable
 from contextlib import ExitStack, closing, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from voxcli.audio.chunk import silence
-from voxcli.audio.pcm import amplified
 from voxcli.cli.options.engine import EngineOptions
-from voxcli.cli.options.speech import ReadingOptions
 from voxcli.sinks import Target, ToSpeaker, open_sink
 from voxcli.sinks.base import Sink
-from voxcli.synthesis.request import Engine, Sampling, SynthesisRequest, Voice
+from voxcli.synthesis.pipeline import Delivery, only_chunks, synthesize
+from voxcli.synthesis.request import Engine, Voice
+from voxcli.text.parts import read_parts
 
 LINES = {"zh": "你好，这就是我的声音。", "en": "Hello, this is what I sound like."}
-"""What is said, by language; all of it where none is named."""
+"""The default text, by language; all of them where no language is named."""
 
 _GAP_SECONDS = 0.7
 """Between two voices in a file."""
@@ -21,33 +21,29 @@ _GAP_SECONDS = 0.7
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Audition:
-    """Who says what, and where it goes."""
+    """The voices, their text, and the targets of the sound."""
 
     voices: list[tuple[str, Voice]]
     text: str | None
     engine: EngineOptions
-    sampling: Sampling
-    delivery: ReadingOptions
+    delivery: Delivery
+    """For all voices; its own voice does not count."""
     targets: list[Target]
-
-    def request(self, voice: Voice) -> SynthesisRequest:
-        text = self.text or default_line(voice, self.delivery.language)
-        return self.delivery.request(text, voice, self.sampling)
 
 
 def default_line(voice: Voice, language: str | None) -> str:
-    """Return what a voice shows itself with: a voice that an engine knows by name speaks one language only."""
+    """Return the text a voice introduces itself with. A voice that the engine knows by name speaks one language."""
     if voice.name and not language:
         language = "zh" if voice.name.startswith(("cmn", "yue", "zh")) else "en"
     return LINES.get((language or "").partition("-")[0]) or " ".join(LINES.values())
 
 
 def hold(audition: Audition, announce: Callable[[str], None], check: Callable[[], None]) -> None:
-    """Let all of them speak, with one engine and into one file.
+    """Play all voices, with one engine and into one file.
 
     Args:
-        announce: takes each name before its voice is heard.
-        check: raises if the work shall stop. Called between chunks.
+        announce: receives each name before its voice is played.
+        check: raises if the work has to stop. Called between chunks.
     """
     speakers = [target for target in audition.targets if isinstance(target, ToSpeaker)]
     others = [target for target in audition.targets if not isinstance(target, ToSpeaker)]
@@ -56,9 +52,9 @@ def hold(audition: Audition, announce: Callable[[str], None], check: Callable[[]
         engine = stack.enter_context(closing(audition.engine.open(slots=1)))
         for name, voice in audition.voices:
             announce(name)
-            # A loudspeaker of its own for each, which has played to the end before the next name is announced.
-            with open_sink(speakers) if speakers else nullcontext() as heard:
-                rate = _speak(audition, voice, engine, [*kept, heard] if heard else kept, check)
+            # One loudspeaker sink per voice, so that it has finished before the next name is announced.
+            with open_sink(speakers) if speakers else nullcontext() as speaker:
+                rate = _speak(audition, voice, engine, [*kept, speaker] if speaker else kept, check)
             if rate and name != audition.voices[-1][0]:
                 for sink in kept:
                     sink.write(silence(_GAP_SECONDS, rate))
@@ -67,9 +63,11 @@ def hold(audition: Audition, announce: Callable[[str], None], check: Callable[[]
 def _speak(
     audition: Audition, voice: Voice, engine: Engine, sinks: list[Sink], check: Callable[[], None]
 ) -> int | None:
-    """Let one voice speak. Return the sample rate, if there was any sound."""
+    """Speak with one voice. Return the sample rate, if there was any sound."""
+    delivery = replace(audition.delivery, voice=voice)
+    text = audition.text or default_line(voice, delivery.language)
     rate = None
-    with closing(amplified(engine.stream(audition.request(voice)), audition.delivery.volume)) as chunks:
+    with closing(only_chunks(synthesize(engine, read_parts([text], markdown=False), delivery))) as chunks:
         for chunk in chunks:
             rate = chunk.sample_rate
             for sink in sinks:

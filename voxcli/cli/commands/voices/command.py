@@ -210,8 +210,7 @@ def audition(
         voices=[(name, library.find(name) or Voice(name=name)) for name in wanted],
         text=text,
         engine=engine,
-        sampling=sampling.sampling(),
-        delivery=delivery,
+        delivery=delivery.to_settings(Voice(), sampling.sampling()),
         targets=out.targets(),
     )
     hold(given, words.note, context.obj.raise_if_struck)
