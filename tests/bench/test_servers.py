@@ -15,7 +15,8 @@ from voxcli.bench.measure.validity import Fault
 from voxcli.bench.report.record import Run
 from voxcli.engines.remote.engine import RemoteEngine
 from voxcli.engines.remote.settings import RemoteSettings
-from voxcli.protocols.dialect import Dialect, Wishes
+from voxcli.protocols.dialect import Wishes
+from voxcli.protocols.names import Dialect
 from voxcli.synthesis.request import SynthesisRequest
 
 STREAM, WHOLE = "/api/tts/stream", "/api/tts"

@@ -12,8 +12,7 @@ from tests.engines.remote.replay import said as document
 from tests.engines.remote.sounds import GPT_SOVITS, SOUND, VOXCLI, VOXCPM, sound, spoken, tone, wav
 from tests.program import Here, Run, said
 from voxcli.audio.format import AudioFormat
-from voxcli.cli.options.server import PROTOCOLS, WIRE_FORMATS
-from voxcli.protocols.dialect import Dialect
+from voxcli.protocols.names import PROTOCOLS, WIRE_FORMATS, Dialect
 
 
 def test_every_dialect_can_be_named() -> None:

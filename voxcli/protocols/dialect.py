@@ -10,14 +10,6 @@ from voxcli.errors import RequestError
 from voxcli.synthesis.request import Clip, SynthesisRequest, Voice
 
 
-class Dialect(StrEnum):
-    """The protocols that are spoken here, by the names that users give them."""
-
-    VOXCPM = "voxcpm"
-    OPENAI = "openai"
-    GPT_SOVITS = "gpt-sovits"
-
-
 class Framing(StrEnum):
     """How sound lies in the body of an answer."""
 

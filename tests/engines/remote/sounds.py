@@ -11,7 +11,7 @@ from tests.engines.remote.replay import Answer, Asked, streamed
 from voxcli.audio.chunk import Samples
 from voxcli.engines.remote.engine import RemoteEngine
 from voxcli.engines.remote.settings import RemoteSettings
-from voxcli.protocols.dialect import Dialect
+from voxcli.protocols.names import Dialect
 from voxcli.synthesis.request import SynthesisRequest
 
 RATE = 24000

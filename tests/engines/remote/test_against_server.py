@@ -18,7 +18,8 @@ from voxcli.audio.pcm import to_int16
 from voxcli.audio.resample import resampled_whole
 from voxcli.engines.remote.engine import RemoteEngine
 from voxcli.errors import ModelError, RemoteCut, RemoteRefused
-from voxcli.protocols.dialect import Dialect, Wishes
+from voxcli.protocols.dialect import Wishes
+from voxcli.protocols.names import Dialect
 from voxcli.synthesis.request import Clip, Prompt, Sampling, SynthesisRequest, Voice
 from voxcli.voices import VoiceLibrary
 

@@ -12,7 +12,8 @@ import pytest
 from tests.engines.remote.replay import Answer, Asked, missing, posts, replaying, said, streamed, whole
 from tests.engines.remote.sounds import GPT_SOVITS, GPT_SOVITS_1, HELLO, VOXCLI, VOXCPM, heard, remote, tone, wav
 from voxcli.errors import NotFound, RemoteCut, RemoteError, RequestError
-from voxcli.protocols.dialect import Dialect, Wishes
+from voxcli.protocols.dialect import Wishes
+from voxcli.protocols.names import Dialect
 from voxcli.synthesis.request import Clip, Prompt, Sampling, SynthesisRequest, Voice
 
 SOUND = tone()

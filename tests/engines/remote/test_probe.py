@@ -15,7 +15,7 @@ from tests.engines.remote.sounds import GPT_SOVITS, GPT_SOVITS_1, HELLO, VOXCLI,
 from voxcli.engines.remote.probe import KNOWN_SECONDS, Memory, Server, read_description
 from voxcli.engines.remote.settings import has_version, normalized_url, root_of, versioned
 from voxcli.errors import RemoteError, RemoteRefused, RequestError
-from voxcli.protocols.dialect import Dialect
+from voxcli.protocols.names import Dialect
 
 OPENAI = {"info": {"title": "Kokoro TTS API"}, "paths": {"/v1/audio/speech": {}, "/v1/models": {}}}
 

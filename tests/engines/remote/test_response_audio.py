@@ -17,7 +17,8 @@ from voxcli.audio.encode import encoded
 from voxcli.audio.format import AudioFormat
 from voxcli.engines.remote.engine import RemoteEngine
 from voxcli.errors import RemoteCut, RemoteError, RemoteRefused
-from voxcli.protocols.dialect import Dialect, Wishes
+from voxcli.protocols.dialect import Wishes
+from voxcli.protocols.names import Dialect
 
 SOUND = tone(1.0)
 PLAIN = SOUND.astype("<i2").tobytes()

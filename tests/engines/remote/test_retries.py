@@ -19,7 +19,7 @@ from tests.engines.remote.sounds import HELLO, VOXCPM, heard, remote, tone, wav
 from voxcli.engines.remote.http import LONGEST_SECONDS, Patience, asked_wait, is_temporary
 from voxcli.engines.remote.settings import RemoteSettings
 from voxcli.errors import RemoteError, RemoteRefused, RemoteTimeout, RequestError
-from voxcli.protocols.dialect import Dialect
+from voxcli.protocols.names import Dialect
 
 SOUND = tone()
 

@@ -40,7 +40,7 @@ def dtypes(incomplete: str) -> list[str]:
 
 
 def protocols(incomplete: str) -> list[str]:
-    from voxcli.cli.options.server import AUTO, PROTOCOLS
+    from voxcli.protocols.names import AUTO, PROTOCOLS
 
     return _starting_with([AUTO, *PROTOCOLS], incomplete)
 

@@ -11,15 +11,12 @@ import typer
 from voxcli.cli.options import common as options
 from voxcli.cli.options import completion as complete
 from voxcli.errors import did_you_mean
+from voxcli.protocols.names import AUTO, PROTOCOLS, WIRE_FORMATS, Dialect
 
 if TYPE_CHECKING:
     from voxcli.engines.remote.settings import RemoteSettings
 
 _PANEL = "On another machine"
-AUTO = "auto"
-PROTOCOLS = ("voxcpm", "openai", "gpt-sovits")
-WIRE_FORMATS = ("wav", "flac", "mp3", "opus", "aac", "pcm")
-"""Their names in full, so that --help need not load what lies behind them."""
 _KEY_VARIABLE = "VOXCLI_API_KEY"
 
 
@@ -192,7 +189,6 @@ class ServerOptions:
         """Return what is known of the server that is named."""
         from voxcli.cli.settings.files import find_user_places
         from voxcli.engines.remote.settings import RemoteSettings
-        from voxcli.protocols.dialect import Dialect
 
         if self.remote is None:
             raise typer.BadParameter("Name a server.", param_hint="--remote")
@@ -223,7 +219,6 @@ class RemoteOptions(ServerOptions):
         from contextlib import closing
 
         from voxcli.engines.remote.engine import RemoteEngine
-        from voxcli.protocols.dialect import Dialect
 
         if self.remote is None or self.protocol != AUTO:
             return self.remote is not None and self.protocol == Dialect.GPT_SOVITS

@@ -18,8 +18,9 @@ from voxcli.engines.remote.response_audio import heard
 from voxcli.engines.remote.settings import RemoteSettings, root_of, versioned
 from voxcli.engines.remote.voices import RemoteVoice, list_voices
 from voxcli.errors import NotFound, RemoteCut, RemoteError
-from voxcli.protocols.dialect import DRAWS_VOICES, Dialect
+from voxcli.protocols.dialect import DRAWS_VOICES
 from voxcli.protocols.gptsovits.messages import without_failure
+from voxcli.protocols.names import Dialect
 from voxcli.synthesis.request import Speech, SynthesisRequest
 from voxcli.voices.lock import locked
 

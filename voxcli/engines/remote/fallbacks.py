@@ -6,8 +6,9 @@ from typing import Protocol
 
 from voxcli.engines.remote.probe import Server
 from voxcli.errors import RequestError
-from voxcli.protocols.dialect import AnswerForm, Dialect, HttpCall, Wishes
+from voxcli.protocols.dialect import AnswerForm, HttpCall, Wishes
 from voxcli.protocols.gptsovits import messages as gptsovits
+from voxcli.protocols.names import Dialect
 from voxcli.protocols.openai import messages as openai
 from voxcli.protocols.voxcpm import messages as voxcpm
 from voxcli.synthesis.request import SynthesisRequest

@@ -12,7 +12,8 @@ from typing import Any
 from voxcli.engines.remote.http import Transport
 from voxcli.engines.remote.settings import has_version, root_of
 from voxcli.errors import RemoteError, RemoteRefused
-from voxcli.protocols.dialect import Dialect, HttpCall
+from voxcli.protocols.dialect import HttpCall
+from voxcli.protocols.names import Dialect
 
 KNOWN_SECONDS = 24 * 60 * 60.0
 """A server may be replaced by another one, but not every hour."""

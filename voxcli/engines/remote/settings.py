@@ -6,7 +6,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from voxcli.errors import RequestError
-from voxcli.protocols.dialect import Dialect, Wishes
+from voxcli.protocols.dialect import Wishes
+from voxcli.protocols.names import Dialect
 
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 300.0

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from voxcli.engines.remote.http import Transport
-from voxcli.protocols.dialect import Dialect, HttpCall
+from voxcli.protocols.dialect import HttpCall
+from voxcli.protocols.names import Dialect
 
 _PATHS = {
     Dialect.VOXCPM: ("/api/voices",),

@@ -20,7 +20,8 @@ from voxcli.engines.remote.engine import RemoteEngine
 from voxcli.engines.remote.http import Transport
 from voxcli.engines.remote.settings import RemoteSettings, root_of
 from voxcli.errors import RemoteError
-from voxcli.protocols.dialect import Dialect, HttpCall
+from voxcli.protocols.dialect import HttpCall
+from voxcli.protocols.names import Dialect
 from voxcli.synthesis.request import Engine
 
 _SELF_DESCRIPTIONS = ("/health", "/api/gpu/status")

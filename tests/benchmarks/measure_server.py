@@ -1,0 +1,202 @@
+"""Measure what our server and client add to the way of a chunk of sound, beside a bare Starlette endpoint.
+
+The engine costs nothing, so all time is ours. Each contestant runs in turn, and medians are printed. Then many
+listen at once to an engine that is a little faster than speech, and those who would have heard a gap are counted.
+"""
+
+import argparse
+import asyncio
+import multiprocessing
+import socket
+import statistics
+import tempfile
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import httpx
+import numpy as np
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import StreamingResponse
+from starlette.routing import Route
+
+from voxcli.audio.chunk import AudioChunk
+from voxcli.audio.pcm import to_int16
+from voxcli.engines.remote.engine import RemoteEngine
+from voxcli.engines.remote.settings import RemoteSettings
+from voxcli.protocols.names import Dialect
+from voxcli.server.app import create_app
+from voxcli.server.host import Host, open_socket
+from voxcli.server.model_lifecycle import ModelLife
+from voxcli.server.service import Service
+from voxcli.server.settings import ServerSettings
+from voxcli.synthesis.request import Speech, SynthesisRequest
+from voxcli.synthesis.timing import Stopwatch, Timings
+from voxcli.voices import VoiceLibrary
+
+SAMPLE_RATE = 24000
+CHUNK = AudioChunk(np.sin(np.arange(int(0.16 * SAMPLE_RATE)) / 20).astype(np.float32), SAMPLE_RATE)
+PACED = "In its own time."
+PACE = 0.9
+"""Seconds that an engine takes for a second of sound, when it is asked to take any."""
+
+
+class FreeEngine:
+    """Has all its sound ready."""
+
+    slots = 64
+    draws_voices = False
+
+    def __init__(self, chunks: int) -> None:
+        self._chunks = chunks
+
+    def stream(self, request: SynthesisRequest) -> Speech:
+        started = time.monotonic()
+        for number in range(self._chunks):
+            if request.text == PACED:
+                time.sleep(max(0.0, started + PACE * CHUNK.seconds * number - time.monotonic()))
+            yield CHUNK
+
+    def close(self) -> None: ...
+
+
+def serve_ours(port: int, chunks: int) -> None:
+    async def run(folder: str) -> None:
+        settings = ServerSettings(port=port, voices=Path(folder))
+        service = Service(settings, VoiceLibrary(Path(folder)), ModelLife("free", lambda: FreeEngine(chunks), settings))
+        await Host(create_app(service), service, open_socket(settings)).run(lambda: None)
+
+    with tempfile.TemporaryDirectory() as folder:
+        asyncio.run(run(folder))
+
+
+def serve_bare(port: int, chunks: int) -> None:
+    data = to_int16(CHUNK.samples)
+
+    async def pieces() -> AsyncIterator[bytes]:
+        for _ in range(chunks):
+            yield data
+
+    async def speak(request: Request) -> StreamingResponse:
+        await request.body()
+        return StreamingResponse(pieces(), media_type="audio/pcm")
+
+    app = Starlette(routes=[Route("/", speak, methods=["POST"])])
+    uvicorn.run(app, port=port, log_level="warning", access_log=False, http="h11", loop="asyncio")
+
+
+@contextmanager
+def served(serve: Callable[[int, int], None], chunks: int) -> Iterator[str]:
+    """Serve in a process of its own, and give the address."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    process = multiprocessing.get_context("spawn").Process(target=serve, args=(port, chunks), daemon=True)
+    process.start()
+    try:
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", port)).close()
+                break
+            except ConnectionRefusedError:
+                time.sleep(0.01)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.join()
+
+
+def by_httpx(client: httpx.Client, url: str, **body: object) -> tuple[float, float]:
+    """Return the seconds to the first piece, and from there to the end."""
+    started = time.perf_counter()
+    with client.stream("POST", url, **body) as answer:  # type: ignore[arg-type]
+        pieces = answer.iter_raw()
+        next(pieces)
+        first = time.perf_counter()
+        for _ in pieces:
+            pass
+    return first - started, time.perf_counter() - first
+
+
+def by_our_client(engine: RemoteEngine) -> tuple[float, float]:
+    started = time.perf_counter()
+    with closing(engine.stream(SynthesisRequest(text="Hello."))) as chunks:
+        next(chunks)
+        first = time.perf_counter()
+        for _ in chunks:
+            pass
+    return first - started, time.perf_counter() - first
+
+
+def compare(ours: str, bare: str, rounds: int, chunks: int) -> None:
+    with httpx.Client() as client, closing(new_client(ours)) as engine:
+        speech = {"model": "x", "voice": "alloy", "input": "Hello.", "response_format": "pcm"}
+        contestants: dict[str, Callable[[], tuple[float, float]]] = {
+            "bare Starlette, httpx": lambda: by_httpx(client, bare),
+            "our server, httpx": lambda: by_httpx(client, f"{ours}/v1/audio/speech", json=speech),
+            "our server, our client": lambda: by_our_client(engine),
+        }
+        seen: dict[str, list[tuple[float, float]]] = {name: [] for name in contestants}
+        for turn in range(rounds + 1):
+            for name, measure in contestants.items():
+                result = measure()
+                if turn:  # the first is to warm up
+                    seen[name].append(result)
+    base_first, base_later = medians(seen["bare Starlette, httpx"], chunks)
+    for name, results in seen.items():
+        first, later = medians(results, chunks)
+        print(f"{name:24} first chunk {first:6.2f} ms, each later one {later:6.3f} ms", end=" ")
+        print(f"(beside bare Starlette: {first - base_first:+.2f} and {later - base_later:+.3f} ms)")
+
+
+def medians(results: list[tuple[float, float]], chunks: int) -> tuple[float, float]:
+    """Return milliseconds."""
+    first = statistics.median(first for first, _ in results)
+    later = statistics.median(rest / (chunks - 1) for _, rest in results)
+    return 1000 * first, 1000 * later
+
+
+def new_client(url: str) -> RemoteEngine:
+    return RemoteEngine(RemoteSettings(url=url, dialect=Dialect.VOXCPM))
+
+
+def listen(url: str, listeners: int) -> None:
+    """Have many listen at once, and count those who heard a gap."""
+    heard: list[Timings] = []
+
+    def listen_once(engine: RemoteEngine) -> None:
+        stopwatch = Stopwatch()
+        for _ in stopwatch.timed(engine.stream(SynthesisRequest(text=PACED))):
+            pass
+        heard.append(stopwatch.timings)
+
+    with closing(new_client(url)) as engine:
+        threads = [threading.Thread(target=listen_once, args=(engine,)) for _ in range(listeners)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    starved = [timings.starved for timings in heard if timings.starved]
+    firsts = [1000 * timings.first_chunk for timings in heard if timings.first_chunk is not None]
+    print(
+        f"{len(heard)} listeners at once: {len(starved)} heard a gap, at worst {max(starved, default=0.0):.3f} s of it"
+    )
+    print(f"their first chunk came after {statistics.median(firsts):.1f} ms, at worst {max(firsts):.1f} ms")
+
+
+def main(rounds: int, chunks: int, listeners: int) -> None:
+    with served(serve_ours, chunks) as ours, served(serve_bare, chunks) as bare:
+        compare(ours, bare, rounds, chunks)
+        listen(ours, listeners)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--chunks", type=int, default=60, help="of 0.16 s each")
+    parser.add_argument("--listeners", type=int, default=32)
+    given = parser.parse_args()
+    main(given.rounds, given.chunks, given.listeners)
