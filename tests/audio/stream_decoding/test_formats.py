@@ -17,7 +17,7 @@ from voxcli.audio.chunk import AudioChunk, Samples
 from voxcli.audio.encode import encoded, new_encoder
 from voxcli.audio.format import AudioFormat
 from voxcli.audio.pcm import to_int16
-from voxcli.audio.stream_decoding import NotSound, decoded, new_decoder
+from voxcli.audio.stream_decoding import NotAudio, decoded, new_decoder
 from voxcli.errors import RequestError
 
 RATES = [8000, 16000, 22050, 24000, 44100, 48000]
@@ -135,7 +135,7 @@ def test_nothing_is_held_back_until_the_end(format: AudioFormat) -> None:
 @pytest.mark.parametrize("hint", [None, *AudioFormat])
 def test_bytes_count_for_more_than_what_is_said_of_them(format: AudioFormat, hint: AudioFormat | None) -> None:
     if format is AudioFormat.PCM and hint is not AudioFormat.PCM:
-        with pytest.raises(NotSound, match="no sound of a kind known here"):
+        with pytest.raises(NotAudio, match="not audio in a known format"):
             sound(iter([body(format, 24000)]), hint)
         return
     expected = sound(iter([body(format, 24000)]), format, 24000)
@@ -171,7 +171,7 @@ def test_damage_costs_some_sound_and_never_makes_noise_beyond_full_scale(
     for hint in (None, AudioFormat.PCM):
         try:
             chunks = list(decoded(cut_at(bytes(data), cuts), hint, 24000))
-        except (NotSound, RequestError):
+        except (NotAudio, RequestError):
             continue
         assert all(np.all(np.abs(chunk.samples) <= 1) for chunk in chunks)
 
@@ -187,7 +187,7 @@ def test_no_bytes_whatever_do_harm(start: bytes, rest: bytes) -> None:
     for hint in (None, AudioFormat.PCM):
         try:
             chunks = list(decoded(every(500, start + rest), hint, 24000))
-        except (NotSound, RequestError):
+        except (NotAudio, RequestError):
             continue
         assert all(np.all(np.abs(chunk.samples) <= 1) for chunk in chunks)
 
@@ -211,24 +211,24 @@ def test_after_a_damaged_part_the_sound_goes_on(format: AudioFormat, damage: byt
     ("data", "words"),
     [
         (b"", "empty"),
-        (b'{"detail":"Not Found"}', r"text, not sound: {\"detail\":\"Not Found\"}"),
-        (b"<!DOCTYPE html>\n<html>\n <h1>502 Bad Gateway</h1>", "text, not sound: <!DOCTYPE html> <html> <h1>502 Bad"),
-        ("<html>找不到网页</html>".encode("gbk"), "text, not sound: <html>"),
-        ("语音合成失败".encode(), "text, not sound: 语音合成失败"),
+        (b'{"detail":"Not Found"}', r"text, not audio: {\"detail\":\"Not Found\"}"),
+        (b"<!DOCTYPE html>\n<html>\n <h1>502 Bad Gateway</h1>", "text, not audio: <!DOCTYPE html> <html> <h1>502 Bad"),
+        ("<html>找不到网页</html>".encode("gbk"), "text, not audio: <html>"),
+        ("语音合成失败".encode(), "text, not audio: 语音合成失败"),
         (b"Internal Server Error", "Internal Server Error"),
     ],
 )
 @pytest.mark.parametrize("hint", [None, AudioFormat.PCM, AudioFormat.MP3])
 def test_what_is_no_sound_is_said_to_be_none(data: bytes, words: str, hint: AudioFormat | None) -> None:
     for step in (1, 1000):
-        with pytest.raises(NotSound, match=words) as caught:
+        with pytest.raises(NotAudio, match=words) as caught:
             list(decoded(every(step, data), hint, 24000))
         assert caught.value.beginning == data
 
 
 def test_a_long_page_is_not_waited_for_to_its_end() -> None:
     page = b"<html>" + b"All is lost. " * 10000
-    with pytest.raises(NotSound) as caught:
+    with pytest.raises(NotAudio) as caught:
         list(new_decoder(AudioFormat.WAV, None).feed(page))
     assert caught.value.beginning == page[:4096]
     assert len(str(caught.value)) < 300
@@ -236,7 +236,7 @@ def test_a_long_page_is_not_waited_for_to_its_end() -> None:
 
 @pytest.mark.parametrize("beginning", [b"\0\0\0\x18ftypM4A ", b"\x1aE\xdf\xa3", b"PK\3\4\0\0", b"RIFF\0\0\0\0AVI "])
 def test_other_files_are_not_tried(beginning: bytes) -> None:
-    with pytest.raises(NotSound, match=f"starts with {beginning[:4].hex(' ')}"):
+    with pytest.raises(NotAudio, match=f"starts with {beginning[:4].hex(' ')}"):
         list(decoded(iter([beginning + bytes(5000)])))
 
 
@@ -248,7 +248,7 @@ def test_samples_without_a_rate_are_a_mistake_of_the_caller() -> None:
 def test_a_rate_that_no_speech_has_is_refused() -> None:
     wav = bytearray(body(AudioFormat.WAV, 24000))
     wav[24:28] = (4_000_000).to_bytes(4, "little")
-    with pytest.raises(RequestError, match="4000000 samples per second"):
+    with pytest.raises(RequestError, match="sample rate of 4000000 Hz"):
         list(decoded(iter([bytes(wav)])))
 
 
@@ -294,7 +294,8 @@ def test_no_library_writes_to_the_terminal(format: AudioFormat, capfd: pytest.Ca
 
 def test_ffmpeg_is_not_loaded_for_samples() -> None:
     program = (
-        "import sys; from voxcli.audio.stream_decoding import decoded; from voxcli.audio.headers import streaming_header; "
+        "import sys; from voxcli.audio.headers import streaming_header; "
+        "from voxcli.audio.stream_decoding import decoded; "
         "assert list(decoded(iter([streaming_header(24000) + bytes(100)]))); assert 'av' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", program], check=True)

@@ -1,4 +1,11 @@
-"""The body of a server's answer into chunks, as its bytes come."""
+"""Stream decoding: the bytes of an HTTP response to chunks of samples, as the bytes arrive.
+
+Our own parsers, because the time to first audio depends on them. PyAV (FFmpeg) reading from a pipe needs this many
+seconds of audio before it returns the first samples: WAV 4.0 (the whole file), MP3 1.26, AAC 2.12, FLAC 0.38, Opus 0.38
+with its defaults, 0.10 to 1.37 with probing tuned; these parsers need 0.01 to 0.08. From a stream of one WAV file per
+block, as VoxCPM servers send it, PyAV reads 1,920 of 96,000 samples, these parsers all of them. FFmpeg's decoders still
+do the decoding.
+"""
 
 from collections.abc import Generator, Iterator
 from contextlib import closing, nullcontext
@@ -8,57 +15,57 @@ import numpy as np
 
 from voxcli.audio.chunk import AudioChunk
 from voxcli.audio.format import AudioFormat
-from voxcli.audio.stream_decoding.byte_buffer import Inbox, Sounding
+from voxcli.audio.stream_decoding.byte_buffer import ByteBuffer, ChunkSteps
 from voxcli.audio.stream_decoding.pcm import raw_chunks
-from voxcli.audio.stream_decoding.sniff import NotSound, recognised
+from voxcli.audio.stream_decoding.sniff import NotAudio, recognised
 from voxcli.audio.stream_decoding.wav import wav_chunks
 from voxcli.errors import RequestError
 
-__all__ = ["Decoder", "NotSound", "decoded", "new_decoder"]
+__all__ = ["Decoder", "NotAudio", "decoded", "new_decoder"]
 
 _LOWEST_RATE, _HIGHEST_RATE = 4000, 192000
-"""Hz. Outside is no speech, but headers that lie."""
+"""Hz. Other rates are a sign of a corrupt header."""
 
 _LONGEST_SECONDS = 0.25
-"""A packet of a few bytes may hold seconds of silence: what many of them hold need not be in memory at once."""
+"""A packet of a few bytes may hold seconds of silence: many of them must not be in memory at once."""
 
 
 class Decoder(Protocol):
-    """Takes bytes cut anywhere; gives chunks of one rate, whose samples do not depend on where the bytes were cut."""
+    """Takes bytes cut anywhere; yields chunks of one rate, whose samples do not depend on where the bytes were cut."""
 
     def feed(self, data: bytes) -> Iterator[AudioChunk]:
-        """Yield what is ready, never an empty chunk. To be read to its end before more is fed.
+        """Yield what is ready, never an empty chunk. Must be exhausted before the next call.
 
         Raises:
-            NotSound: it is no sound at all; nothing has been yielded.
-            RequestError: it is, but of a kind not read here, or it changes its rate; what was yielded is good.
+            NotAudio: the bytes are not audio; no chunk has been yielded.
+            RequestError: the format is not supported, or the sample rate changes; chunks yielded so far are valid.
         """
         ...
 
     def finish(self) -> Iterator[AudioChunk]:
-        """Yield the rest, which is little: what is ready is never held back. Raises as `feed` does."""
+        """Yield the rest, which is short: `feed` never holds back what is ready. Raises as `feed` does."""
         ...
 
 
 def new_decoder(hint: AudioFormat | None, sample_rate: int | None) -> Decoder:
-    """Return a decoder that goes by what the bytes say, not by what was said of them.
+    """Return a decoder that detects the format from the bytes, not from the content type.
 
-    WAV, MP3, AAC in ADTS, FLAC, Opus and Vorbis in Ogg, one file or many in a row. Damaged parts are left out, and
-    what breaks off is played as far as it goes.
+    WAV, MP3, AAC in ADTS, FLAC, Opus and Vorbis in Ogg, one file or several concatenated. Damaged parts are skipped,
+    and a truncated file is decoded as far as it goes.
 
     Args:
-        hint: PCM has bytes that say nothing taken for samples; others change nothing.
-        sample_rate: Hz, of such samples. Needed with PCM, else ValueError.
+        hint: with PCM, bytes of no known format are taken for raw samples; other formats have no effect.
+        sample_rate: Hz, of raw samples. ValueError if it is missing with PCM.
     """
     if hint is AudioFormat.PCM and sample_rate is None:
-        raise ValueError("samples do not say their rate, so it must be given")
+        raise ValueError("raw samples need a sample rate")
     return _Decoder(hint, sample_rate)
 
 
 def decoded(
     pieces: Iterator[bytes], hint: AudioFormat | None = None, sample_rate: int | None = None
 ) -> Generator[AudioChunk]:
-    """Yield the sound of an answer that comes in pieces; see `new_decoder`. Closing it closes `pieces`."""
+    """Yield the audio of a response that arrives in pieces; see `new_decoder`. Closing it closes `pieces`."""
     decoder = new_decoder(hint, sample_rate)
     with closing(pieces) if isinstance(pieces, Generator) else nullcontext():
         for piece in pieces:
@@ -67,18 +74,18 @@ def decoded(
 
 
 class _Decoder:
-    """A `Decoder` around a reader that goes straight on; see `Inbox`."""
+    """A `Decoder` that runs a suspendable parser; see `ByteBuffer`."""
 
     def __init__(self, hint: AudioFormat | None, sample_rate: int | None) -> None:
-        self._inbox = Inbox()
-        self._steps = _gathered(_sound(self._inbox, hint, sample_rate))
+        self._buffer = ByteBuffer()
+        self._steps = _merged(_parsed(self._buffer, hint, sample_rate))
 
     def feed(self, data: bytes) -> Iterator[AudioChunk]:
-        self._inbox.put(data)
+        self._buffer.append(data)
         return self._ready()
 
     def finish(self) -> Iterator[AudioChunk]:
-        self._inbox.ended = True
+        self._buffer.ended = True
         return self._ready()
 
     def _ready(self) -> Iterator[AudioChunk]:
@@ -88,14 +95,14 @@ class _Decoder:
             yield step
 
 
-def _sound(inbox: Inbox, hint: AudioFormat | None, sample_rate: int | None) -> Sounding:
-    format = yield from recognised(inbox, hint)
+def _parsed(buffer: ByteBuffer, hint: AudioFormat | None, sample_rate: int | None) -> ChunkSteps:
+    format = yield from recognised(buffer, hint)
     if format is AudioFormat.WAV:
-        yield from wav_chunks(inbox)
+        yield from wav_chunks(buffer)
         return
     if format is AudioFormat.PCM:
         assert sample_rate is not None
-        yield from raw_chunks(inbox, sample_rate)
+        yield from raw_chunks(buffer, sample_rate)
         return
     from voxcli.audio.stream_decoding import flac, mpeg, ogg  # FFmpeg takes longer to load than samples to arrive
 
@@ -105,11 +112,11 @@ def _sound(inbox: Inbox, hint: AudioFormat | None, sample_rate: int | None) -> S
         AudioFormat.AAC: mpeg.aac_chunks,
         AudioFormat.OPUS: ogg.ogg_chunks,
     }
-    yield from chunks[format](inbox)
+    yield from chunks[format](buffer)
 
 
-def _gathered(steps: Sounding) -> Sounding:
-    """Join what is there at once, leave out what is empty, and see to it that there is one rate."""
+def _merged(steps: ChunkSteps) -> ChunkSteps:
+    """Merge chunks that are ready at the same time, drop empty ones, and check that the rate stays the same."""
     held: list[AudioChunk] = []
     count = rate = 0
     try:
@@ -133,7 +140,7 @@ def _gathered(steps: Sounding) -> Sounding:
 
 
 def _joined(held: list[AudioChunk]) -> Iterator[AudioChunk]:
-    """Yield what is held as one, and hold nothing."""
+    """Yield the held chunks as one, and clear them."""
     if held:
         samples = held[0].samples if len(held) == 1 else np.concatenate([chunk.samples for chunk in held])
         chunk = AudioChunk(samples, held[0].sample_rate)
@@ -143,11 +150,9 @@ def _joined(held: list[AudioChunk]) -> Iterator[AudioChunk]:
 
 def _check_rate(rate: int, rate_before: int) -> None:
     if not _LOWEST_RATE <= rate <= _HIGHEST_RATE:
-        raise RequestError(
-            f"The sound that came says it has {rate} samples per second, which no speech has. Ask for another format."
-        )
+        raise RequestError(f"The received audio claims a sample rate of {rate} Hz. Ask for another format.")
     if rate_before not in (0, rate):
         raise RequestError(
-            f"The sound that came changes its rate on the way, from {rate_before} to {rate} Hz. Try again, or ask for "
-            "another format."
+            f"The received audio changes its sample rate from {rate_before} to {rate} Hz. "
+            "Try again, or ask for another format."
         )

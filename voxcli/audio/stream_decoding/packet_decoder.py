@@ -1,4 +1,4 @@
-"""Packets of compressed sound into samples, by FFmpeg's decoders."""
+"""Packet decoder: compressed packets to samples, with FFmpeg's decoders."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -14,13 +14,13 @@ Codec: TypeAlias = Literal["mp3float", "aac", "flac", "libopus", "vorbis"]
 
 
 class PacketDecoder:
-    """Decodes what our own parsers have cut out, with one decoder called by its name.
+    """Decodes the packets that our own parsers have found, with one decoder selected by name.
 
-    No other code of FFmpeg gets to see the bytes: nothing probes them, and nothing follows what they say.
+    No other part of FFmpeg sees the bytes: no probing, no demuxers, nothing that follows references in them.
     """
 
     def __init__(self, codec: Codec, setup: bytes | None = None, options: Mapping[str, str] | None = None) -> None:
-        """Raises RequestError if `setup`, which containers send ahead, makes no sense."""
+        """Raises RequestError if the codec's setup data, from the container's header, is invalid."""
         try:
             context = av.CodecContext.create(codec, "r")
             assert isinstance(context, av.AudioCodecContext)
@@ -30,12 +30,12 @@ class PacketDecoder:
             context.open()
         except (av.error.FFmpegError, ValueError) as error:  # ValueError: built without this codec
             raise RequestError(
-                f"The sound that came cannot be decoded ({codec}: {error}). Ask for another format, such as wav."
+                f"The received audio cannot be decoded ({codec}: {error}). Ask for another format, such as wav."
             ) from error
         self._context = context
 
     def decode(self, packet: bytes) -> Iterator[AudioChunk]:
-        """Yield what is in a packet; nothing if it is damaged."""
+        """Yield the samples of a packet; nothing if it is damaged."""
         with suppress(av.error.FFmpegError):
             for frame in self._context.decode(av.Packet(packet)):
                 yield AudioChunk(samples_of(frame), frame.sample_rate)

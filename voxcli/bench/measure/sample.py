@@ -8,7 +8,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 
 from voxcli.audio.chunk import AudioChunk
-from voxcli.bench.measure.first_byte import SoundBytes
+from voxcli.bench.measure.first_byte import FirstByteTimer
 from voxcli.bench.measure.player import starved_seconds
 from voxcli.errors import NotFound, RequestError, VoxError
 from voxcli.synthesis.request import Engine, Speech, SynthesisRequest
@@ -68,7 +68,7 @@ def take_sample(
         RequestError: this engine cannot be asked for that.
         NotFound: there is no such voice.
     """
-    watch, stopwatch = SoundBytes(clock), Stopwatch(clock)
+    watch, stopwatch = FirstByteTimer(clock), Stopwatch(clock)
     arrivals: list[tuple[float, float]] = []
     samples, error = 0, None
     asked = clock()
@@ -99,7 +99,7 @@ def take_sample(
     )
 
 
-def _asked(engine: Engine, request: SynthesisRequest, watch: SoundBytes) -> Speech:
+def _asked(engine: Engine, request: SynthesisRequest, watch: FirstByteTimer) -> Speech:
     if isinstance(engine, Watched):
         yield from engine.stream_watched(request, watch.note)
     else:

@@ -6,7 +6,7 @@ from contextlib import suppress
 import httpx
 
 from voxcli.audio.format import AudioFormat
-from voxcli.audio.stream_decoding import Decoder, NotSound, new_decoder
+from voxcli.audio.stream_decoding import Decoder, NotAudio, new_decoder
 from voxcli.errors import RemoteCut, RemoteError, RequestError
 from voxcli.protocols.dialect import AnswerForm, Framing
 from voxcli.protocols.openai.events import EventFailure, EventReader
@@ -41,7 +41,7 @@ def heard(
     try:
         file = _unwrapped(pieces, sender) if form.framing is Framing.SSE else pieces
         yield from _decoded(_watched(file, on_bytes), decoder)
-    except NotSound as error:
+    except NotAudio as error:
         written = error.beginning.lstrip().startswith(_WRITTEN)
         raise RemoteError(f"{sender} sends no sound. {explain(error.beginning) if written else error}") from error
     except EventFailure as error:
@@ -55,7 +55,7 @@ def _decoded(pieces: Iterator[bytes], decoder: Decoder) -> Speech:
         for data in pieces:
             yield from decoder.feed(data)
     except (httpx.HTTPError, RemoteCut, EventFailure):
-        with suppress(NotSound, RequestError):
+        with suppress(NotAudio, RequestError):
             yield from decoder.finish()
         raise
     yield from decoder.finish()
