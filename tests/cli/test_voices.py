@@ -126,7 +126,7 @@ def test_an_export_overwrites_nothing_unasked(run: Run, library: VoiceLibrary, t
 def test_what_is_no_voice_is_not_imported(run: Run, library: VoiceLibrary, tmp_path: Path) -> None:
     (tmp_path / "ref.wav").write_bytes(spoken_wav())
     (tmp_path / "damaged").write_bytes(pack("bob", Voice(reference=Clip(b"no sound", "reference.wav"))))
-    for file, reason in (("ref.wav", "no exported voice"), ("damaged", "reference.wav of bob"), ("nothing", "Cannot")):
+    for file, reason in (("ref.wav", "not an exported voice"), ("damaged", "reference.wav of bob"), ("nothing", "Cannot")):
         done = run("voices", "import", file)
         assert done.returncode == 4, said(done)
         assert reason in said(done)

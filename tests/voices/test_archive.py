@@ -89,7 +89,7 @@ def test_an_archive_packed_by_hand_is_welcome() -> None:
 
 @pytest.mark.parametrize("name", ["../evil", "..", "/etc", "C:", "a\\b", "a/b", "", ".hidden", "con", "a\x01b"])
 def test_a_name_that_leads_elsewhere_is_refused(name: str) -> None:
-    with pytest.raises(RequestError, match=r"cannot be called|no exported voice"):
+    with pytest.raises(RequestError, match=r"cannot be called|not an exported voice"):
         unpack(archive_of({f"{name}/voice.json": description()}))
 
 
@@ -102,7 +102,7 @@ def test_a_clip_that_lies_elsewhere_is_refused(clip: str) -> None:
 
 @pytest.mark.parametrize("more", ["anna/notes.txt", "../x", "anna/reference.wav", "bob/voice.json"])
 def test_more_than_a_voice_is_refused(more: str) -> None:
-    with pytest.raises(RequestError, match="more in it than a voice"):
+    with pytest.raises(RequestError, match="contains other files"):
         unpack(archive_of({"anna/voice.json": description(), more: b"x"}))
 
 
@@ -112,7 +112,7 @@ def test_a_file_that_is_there_twice_is_refused() -> None:
         archive.writestr("anna/voice.json", description())
         with pytest.warns(UserWarning, match="Duplicate"):
             archive.writestr("anna/voice.json", description(style="other"))
-    with pytest.raises(RequestError, match="more in it than a voice"):
+    with pytest.raises(RequestError, match="contains other files"):
         unpack(packed.getvalue())
 
 
@@ -124,7 +124,7 @@ def test_a_link_is_refused() -> None:
         link.create_system = 3
         link.external_attr = (stat.S_IFLNK | 0o777) << 16
         archive.writestr(link, "/etc/passwd")
-    with pytest.raises(RequestError, match="is a link"):
+    with pytest.raises(RequestError, match="is a symbolic link"):
         unpack(packed.getvalue())
 
 
@@ -141,7 +141,7 @@ def test_a_bomb_is_read_no_further_than_a_clip_may_go(said: int | None) -> None:
 
 def test_a_table_of_contents_without_end_is_not_read() -> None:
     packed = archive_of({f"anna/{number}": b"" for number in range(2000)})
-    with pytest.raises(RequestError, match="far too many"):
+    with pytest.raises(RequestError, match="too many files"):
         unpack(packed)
 
 
@@ -150,12 +150,12 @@ def test_a_table_of_contents_without_end_is_not_read() -> None:
     [b"", b"PK", b"RIFF....WAVE", bytes(1000), archive_of({}), archive_of({"readme.txt": b"x"}), b"PK\5\6" + bytes(18)],
 )
 def test_a_foreign_file_is_named_as_such(content: bytes) -> None:
-    with pytest.raises(RequestError, match=r"^ref\.zip is no exported voice"):
+    with pytest.raises(RequestError, match=r"^ref\.zip is not an exported voice"):
         unpack(content, label="ref.zip")
 
 
 def test_a_newer_version_asks_for_an_upgrade() -> None:
-    with pytest.raises(RequestError, match="newer voxcli"):
+    with pytest.raises(RequestError, match="newer version of voxcli"):
         unpack(archive_of({"anna/voice.json": json.dumps({"version": 2}).encode()}))
 
 

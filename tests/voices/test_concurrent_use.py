@@ -20,7 +20,7 @@ import json, random, sys
 from pathlib import Path
 from typing import Any
 from voxcli.errors import NotFound, RequestError
-from voxcli.speech import Clip, Prompt, Voice
+from voxcli.synthesis.request import Clip, Prompt, Voice
 from voxcli.voices import VoiceLibrary
 
 library = VoiceLibrary(Path(sys.argv[1]))

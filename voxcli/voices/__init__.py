@@ -1,4 +1,4 @@
-"""Named voices on disk, and as single files to pass on."""
+"""Named voices: a library on disk, and archives to share them."""
 
 from voxcli.voices.description import Notes
 from voxcli.voices.library import VoiceLibrary

@@ -1,19 +1,22 @@
-"""A folder of named voices: each a folder with its clips and a description beside them.
+"""Voice library: a folder of named voices, each a folder with a description and its clips.
 
-The description is what makes a voice: it appears, changes and goes in one step, and names the clips that belong to
-it. So a reader, who takes no lock, sees the voice as it was before a change or after it, whatever ends the writer.
+A voice exists through its description, which is created, replaced and removed in one step and names the clips that
+belong to it. Readers therefore need no lock: they see a voice as it was before a change or after it, even if the
+writer is killed. Writers hold one lock file, which stays in the folder.
 """
 
-import os
 import secrets
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from filelock import FileLock
+
 from voxcli.errors import DeviceError, ModelError, NotFound, RequestError, did_you_mean
+from voxcli.files import write_atomically
 from voxcli.synthesis.request import Voice
 from voxcli.voices.description import (
     CLIP_ROLES,
@@ -24,10 +27,10 @@ from voxcli.voices.description import (
     from_files,
     to_files,
 )
-from voxcli.voices.lock import locked
 from voxcli.voices.names import check_name, folded, is_name
 
 _LOCK = ".lock"
+_POLL_SECONDS = 0.01
 _STAGED = ".new-"
 
 
@@ -45,42 +48,42 @@ class VoiceLibrary:
         except (FileNotFoundError, NotADirectoryError):
             return []
         except OSError as error:
-            raise DeviceError(f"The voices in {self.folder} cannot be read: {error.strerror or error}.") from error
+            raise DeviceError(f"Cannot read the voices in {self.folder}: {error.strerror or error}.") from error
 
     def find_spelling(self, name: str) -> str | None:
-        """Find how a name is written here, upper and lower case alike."""
+        """Return the name of a voice as it is stored, ignoring case; None if there is no such voice."""
         return next((known for known in self.names() if folded(known) == folded(name)), None)
 
     def spelling(self, name: str) -> str:
-        """Return how the name of a voice that must be there is written.
+        """Return the name of an existing voice as it is stored, ignoring case.
 
         Raises:
-            NotFound: with the list of those that are.
+            NotFound: there is no such voice; the message lists the existing ones.
         """
         if known := self.find_spelling(name):
             return known
         raise self._not_found(name)
 
     def find(self, name: str) -> Voice | None:
-        """Read a voice by its name, upper and lower case alike.
+        """Read a voice by its name, ignoring case; None if there is no such voice.
 
         Raises:
-            ModelError: the voice is there, but damaged.
+            ModelError: the voice is damaged.
         """
         found = self._find(name)
         return found[0] if found else None
 
     def load(self, name: str) -> Voice:
-        """Read a voice that must be there.
+        """Read an existing voice.
 
         Raises:
-            NotFound: with the list of those that are.
-            ModelError: it is damaged.
+            NotFound: there is no such voice; the message lists the existing ones.
+            ModelError: the voice is damaged.
         """
         return self.load_noted(name)[0]
 
     def load_noted(self, name: str) -> tuple[Voice, Notes]:
-        """Read a voice that must be there, and the notes on it. Raises as `load` does."""
+        """Read an existing voice and its notes. Raises as `load` does."""
         if found := self._find(name):
             return found
         raise self._not_found(name)
@@ -102,25 +105,24 @@ class VoiceLibrary:
             return None
 
     def check_free(self, name: str) -> None:
-        """Find out whether a new voice may be called so.
+        """Check that a new voice can have this name.
 
         Raises:
-            RequestError: the name cannot be a folder, or is taken.
+            RequestError: the name is not valid or is taken.
         """
         if taken := self.find_spelling(check_name(name)):
-            raise RequestError(
-                f"There is a voice {taken!r} already. Use --force to replace it, or choose another name."
-            )
+            raise RequestError(f"Voice {taken!r} already exists; pass --force to replace it, or choose another name.")
 
     def save(self, name: str, voice: Voice, notes: Notes = NO_NOTES, *, overwrite: bool = False) -> str:
-        """Keep a voice with copies of its clips, and return its name as it is written here.
+        """Store a voice with copies of its clips, and return its name as it is stored.
 
         Raises:
-            RequestError: the name cannot be a folder, or is taken.
+            RequestError: the name is not valid or is taken.
+            DeviceError: the folder cannot be written.
         """
         name = check_name(name)
         files = to_files(voice, notes, secrets.token_hex(4))
-        with self._changing(f"The voice {name!r} cannot be kept in {self.folder}"):
+        with self._changing(f"Cannot save the voice {name!r} in {self.folder}"):
             if not overwrite:
                 self.check_free(name)
             if taken := self.find_spelling(name):
@@ -134,28 +136,30 @@ class VoiceLibrary:
         return name
 
     def rename(self, old: str, new: str) -> tuple[str, str]:
-        """Give a voice another name, and return both as they are written here.
+        """Rename a voice, and return the old and the new name as they are stored.
 
         Raises:
             NotFound: there is no such voice.
-            RequestError: the new name cannot be a folder, or is taken.
+            RequestError: the new name is not valid or is taken.
+            DeviceError: the folder cannot be written.
         """
         new, old = check_name(new), self.spelling(old)
-        with self._changing(f"The voice {old!r} cannot be renamed"):
+        with self._changing(f"Cannot rename the voice {old!r}"):
             old, taken = self.spelling(old), self.find_spelling(new)
             if taken not in (None, old):
-                raise RequestError(f"There is a voice {taken!r} already. Choose another name.")
+                raise RequestError(f"Voice {taken!r} already exists; choose another name.")
             (self.folder / old).rename(self.folder / new)
         return old, new
 
     def remove(self, name: str) -> str:
-        """Delete a voice, and return its name as it was written here.
+        """Delete a voice, and return its name as it was stored.
 
         Raises:
             NotFound: there is no such voice.
+            DeviceError: the folder cannot be written.
         """
         known = self.spelling(name)
-        with self._changing(f"The voice {known!r} cannot be removed"):
+        with self._changing(f"Cannot remove the voice {known!r}"):
             known = self.spelling(known)
             with self._staged() as staged:
                 (self.folder / known).rename(staged / known)
@@ -168,24 +172,25 @@ class VoiceLibrary:
                 if (description := _read_if_there(path)) is not None:
                     return self._read(known, description)
             except FileNotFoundError as error:
-                # A clip is gone. If the voice has changed meanwhile, look again: no description is written twice.
+                # A clip is missing. If the description changed meanwhile, read the new one: every save writes a
+                # different description, because the names of the clips are random.
                 if description == _read_if_there(path):
                     raise self._damaged(known, error) from error
             except OSError as error:
-                raise DeviceError(f"The voice {known!r} cannot be read: {error}.") from error
+                raise DeviceError(f"Cannot read the voice {known!r}: {error}.") from error
         return None
 
     def _read(self, name: str, description: bytes) -> tuple[Voice, Notes]:
         try:
             return from_files(description, lambda clip: (self.folder / name / clip).read_bytes())
         except NewerVersion:
-            raise ModelError(f"The voice {name!r} was written by a newer voxcli. Upgrade this one to use it.") from None
+            raise ModelError(f"The voice {name!r} was saved by a newer version of voxcli. Upgrade yours.") from None
         except ValueError as error:
             raise self._damaged(name, error) from error
 
     def _not_found(self, name: str) -> NotFound:
         names = self.names()
-        listing = f"You have: {', '.join(names)}." if names else "You have none yet."
+        listing = f"Saved voices: {', '.join(names)}." if names else "No voices are saved yet."
         return NotFound(f"There is no voice {name!r}.{did_you_mean(name, names)} {listing}")
 
     def _damaged(self, name: str, error: Exception) -> ModelError:
@@ -195,19 +200,23 @@ class VoiceLibrary:
 
     @contextmanager
     def _changing(self, failure: str) -> Iterator[None]:
-        """Be the only one who changes the library. What somebody who was killed has left behind is swept."""
+        """Hold the writers' lock. Folders left behind by a killed writer are deleted.
+
+        Raises:
+            DeviceError: `failure`, with the reason.
+        """
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            with locked(self.folder / _LOCK):
+            with FileLock(self.folder / _LOCK, poll_interval=_POLL_SECONDS):
                 for stale in self.folder.glob(_STAGED + "*"):
                     shutil.rmtree(stale, ignore_errors=True)
                 yield
-        except OSError as error:
+        except (OSError, NotImplementedError) as error:  # NotImplementedError: the file system has no locks
             raise DeviceError(f"{failure}: {error}.") from error
 
     @contextmanager
     def _staged(self) -> Iterator[Path]:
-        """Make a folder where nobody looks. What is left in it is deleted."""
+        """Make a hidden folder, which is deleted at the end with what is left in it."""
         staged = Path(tempfile.mkdtemp(prefix=_STAGED, dir=self.folder))
         try:
             yield staged
@@ -222,21 +231,16 @@ def _read_if_there(path: Path) -> bytes | None:
         return None
 
 
-def _write(folder: Path, files: dict[str, bytes]) -> None:
+def _write(folder: Path, files: Mapping[str, bytes]) -> None:
     for name, data in files.items():
-        with (folder / name).open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+        write_atomically(folder / name, data)
 
 
-def _replace(folder: Path, files: dict[str, bytes]) -> None:
-    """Put a voice in the place of another. The description is the turning point."""
+def _replace(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Replace a voice: write the new clips, then the description; delete the old clips and what killed writers left."""
     clips = {name: data for name, data in files.items() if name != DESCRIPTION}
-    staged = f".{DESCRIPTION}"
-    _write(folder, {**clips, staged: files[DESCRIPTION]})
-    (folder / staged).replace(folder / DESCRIPTION)
+    _write(folder, {**clips, DESCRIPTION: files[DESCRIPTION]})
     for path in folder.iterdir():
-        if path.name.startswith(CLIP_ROLES) and path.name not in clips:
-            with suppress(OSError):  # a reader on Windows still holds it
+        if path.name.startswith((*CLIP_ROLES, ".")) and path.name not in clips:
+            with suppress(OSError):  # a reader on Windows still has it open
                 path.unlink()

@@ -1,4 +1,4 @@
-"""What a voice may be called: a name in any script that is a folder on every system."""
+"""Names of voices: valid in any script, and as a folder on every operating system."""
 
 import re
 import unicodedata
@@ -7,21 +7,21 @@ from voxcli.errors import RequestError
 
 _MOST_CHARACTERS = 64
 _MOST_BYTES = 200
-"""File systems stop at 255."""
+"""UTF-8. File systems allow 255."""
 
 _RESERVED = re.compile(r"(CON|PRN|AUX|NUL|(COM|LPT)[0-9¹²³])\s*(\..*)?", re.IGNORECASE)
-"""Devices of Windows, whatever follows the first dot."""
+"""Device names of Windows, with any extension."""
 
 
 def check_name(name: str) -> str:
-    """Return a name in the one way it is written here.
+    """Return a valid name in its stored form (NFC).
 
     Raises:
-        RequestError: it cannot be a folder.
+        RequestError: it is not valid; the message says what is allowed.
     """
     name = unicodedata.normalize("NFC", name)
     if _RESERVED.fullmatch(name):
-        raise RequestError(f"A voice cannot be called {name!r}: Windows keeps that name for itself. Choose another.")
+        raise RequestError(f"A voice cannot be called {name!r}: Windows reserves that name. Choose another.")
     if not is_name(name):
         raise RequestError(
             f"A voice cannot be called {name!r}: use letters, digits, spaces, '.', '_' and '-', "
@@ -31,7 +31,7 @@ def check_name(name: str) -> str:
 
 
 def is_name(name: str) -> bool:
-    """Tell whether a folder of this name can be a voice."""
+    """Whether this is a valid name of a voice."""
     return (
         0 < len(name) <= _MOST_CHARACTERS
         and all(_is_letter(c) or c in " .-" for c in name)
@@ -44,19 +44,19 @@ def is_name(name: str) -> bool:
 
 
 def name_from(text: str) -> str | None:
-    """Return a name near to a text, such as that of a file; None if there is none."""
+    """Turn a text, such as a file name, into a valid name; None if nothing valid is left."""
     kept = "".join(c if _is_letter(c) or c in " .-" else "-" for c in unicodedata.normalize("NFC", text))
     while kept and not is_name(kept) and not _RESERVED.fullmatch(kept):
-        # From the end that does not fit; a text that is only too long loses its end.
+        # Trim the invalid end; a text that is only too long is trimmed at its end.
         kept = kept[1:] if not is_name(kept[0]) else kept[:-1]
     return kept if is_name(kept) else None
 
 
 def folded(name: str) -> str:
-    """Return what two names have in common that differ only in case or in how accents are encoded."""
+    """Return the key under which names that differ only in case or in the encoding of accents are equal."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
 
 
 def _is_letter(character: str) -> bool:
-    """Letters and digits of any script, and the marks that many scripts write vowels with."""
+    """Letters, digits and combining marks of any script, and the underscore."""
     return character == "_" or unicodedata.category(character)[0] in "LNM"

@@ -10,6 +10,8 @@ from contextlib import ExitStack, closing, contextmanager, suppress
 from http import HTTPStatus
 from itertools import chain
 
+from filelock import FileLock
+
 from voxcli.audio.chunk import AudioChunk
 from voxcli.engines.remote.fallbacks import WORDS, Ways
 from voxcli.engines.remote.http import Transport, Trouble, beginning_of, lower_case
@@ -22,7 +24,6 @@ from voxcli.protocols.dialect import DRAWS_VOICES
 from voxcli.protocols.gptsovits.messages import without_failure
 from voxcli.protocols.names import Dialect
 from voxcli.synthesis.request import Speech, SynthesisRequest
-from voxcli.voices.lock import locked
 
 _MANY = 64
 """Streams that a server may be asked for at once. It says itself how many are too many."""
@@ -61,7 +62,6 @@ class RemoteEngine:
         self._listed_at = -math.inf
         self.slots = _MANY if self.server.is_voxcli or dialect is Dialect.OPENAI else 1
         self.draws_voices = dialect is Dialect.VOXCPM
-        self.wants_sentences = dialect is Dialect.GPT_SOVITS
         named = "ref_audio_path" in settings.wishes.extra
         self.wants_recording = dialect is Dialect.GPT_SOVITS and self.server.version > 1 and not named
         """Whether it says nothing for those who name no voice."""
@@ -194,5 +194,5 @@ class RemoteEngine:
                 name = hashlib.sha256(self._base.encode()).hexdigest()[:16]
                 with suppress(OSError):  # who cannot write there takes turns with nobody else
                     cache.mkdir(parents=True, exist_ok=True)
-                    held.enter_context(locked(cache / f"{name}.lock"))
+                    held.enter_context(FileLock(cache / f"{name}.lock"))
             yield
