@@ -18,7 +18,7 @@ from tests.program import Run, said
 from tests.screen import run_on_terminal
 from voxcli.cli.app import app
 from voxcli.cli.commands.recording import build_voice
-from voxcli.cli.console import Words
+from voxcli.cli.console import Console
 from voxcli.cli.options.speech import RecordingOptions
 from voxcli.errors import RequestError
 from voxcli.synthesis.request import Clip, Prompt, Voice
@@ -146,7 +146,7 @@ def test_what_is_no_recording_of_a_voice_is_refused(tmp_path: Path) -> None:
     make_bad_clips(tmp_path)
     for clip, reason in (*BAD_CLIPS, ("/dev/zero", "larger than the 64 MiB allowed")):
         with pytest.raises(RequestError, match=reason):
-            build_voice(RecordingOptions(tmp_path / clip), Words())
+            build_voice(RecordingOptions(tmp_path / clip), Console())
 
 
 @pytest.mark.parametrize("clip", ["empty.wav", "huge.wav"])
@@ -276,7 +276,7 @@ def test_words_that_cannot_be_read_are_refused(ref: Path) -> None:
         (RecordingOptions(ref, transcript_file=ref.with_name("missing")), "No such file"),
     ):
         with pytest.raises(RequestError, match=reason):
-            build_voice(given, Words())
+            build_voice(given, Console())
 
 
 def test_settings_for_speaking_do_not_stand_in_the_way(run: Run, library: VoiceLibrary, ref: Path) -> None:

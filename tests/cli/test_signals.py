@@ -93,8 +93,8 @@ def test_an_interruption_is_an_event_too(tmp_path: Path, environment: dict[str, 
 
 CLEANING = """
 import sys, time
-from voxcli.cli.signals import TwoStrikes
-with TwoStrikes():
+from voxcli.cli.exits import GracefulShutdown
+with GracefulShutdown():
     try:
         sys.stdout.write("working\\n"); sys.stdout.flush()
         time.sleep(60)

@@ -15,8 +15,8 @@ from voxcli.cli.commands.bench import command as bench
 from voxcli.cli.commands.models import command as models
 from voxcli.cli.commands.serve import command as serve
 from voxcli.cli.commands.voices import command as voices
-from voxcli.cli.console import Words, printable
-from voxcli.cli.exits import MEANINGS, ExitCode, Terminated, TwoStrikes, exit_code
+from voxcli.cli.console import Console, printable
+from voxcli.cli.exits import MEANINGS, ExitCode, GracefulShutdown, Terminated, exit_code
 from voxcli.cli.options.groups import grouped
 from voxcli.cli.settings.files import default_map, read_settings, settings_files
 from voxcli.errors import ConsumerClosed, VoxError
@@ -67,10 +67,10 @@ def main() -> None:
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command line and return its exit code. The outermost handler: whatever comes here ends in words."""
-    words = Words()
+    console = Console()
     command = typer.main.get_command(app)
     try:
-        with TwoStrikes() as strikes:
+        with GracefulShutdown() as strikes:
             result = command.main(arguments, prog_name="voxcli", standalone_mode=False, obj=strikes)
         return result if isinstance(result, int) else ExitCode.OK
     except TyperException as error:
@@ -81,12 +81,12 @@ def run(arguments: Sequence[str]) -> int:
         return error.exit_code
     except (VoxError, ConsumerClosed, KeyboardInterrupt, Terminated) as error:
         if isinstance(error, VoxError):
-            words.error(str(error))
+            console.error(str(error))
         if isinstance(error, ConsumerClosed):
             _forget_stdout()
         return exit_code(error)
     except Exception:  # noqa: BLE001 - a fault of ours keeps its traceback
-        words.error("This is a fault of voxcli itself; the lines below say where.\n" + traceback.format_exc())
+        console.error("This is a fault of voxcli itself; the lines below say where.\n" + traceback.format_exc())
         return ExitCode.INTERNAL
 
 

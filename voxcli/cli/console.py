@@ -12,19 +12,19 @@ from typing import Any
 
 import typer
 from rich.cells import cell_len
-from rich.console import Console
+from rich.console import Console as RichConsole
 from rich.text import Text
 
 from voxcli.cli.exits import ExitCode
 from voxcli.errors import ConsumerClosed
 
 
-class Words:
+class Console:
     """What the user reads beside the product. Errors are always said, warnings too, notes unless quiet."""
 
     def __init__(self, *, quiet: bool = False) -> None:
         self.quiet = quiet
-        self.console = Console(stderr=True, markup=False, highlight=False, emoji=False, soft_wrap=True)
+        self.rich = RichConsole(stderr=True, markup=False, highlight=False, emoji=False, soft_wrap=True)
 
     def note(self, message: str) -> None:
         if not self.quiet:
@@ -38,26 +38,26 @@ class Words:
 
     def _say(self, label: str, style: str, message: str) -> None:
         text = printable(message)
-        self.console.print(Text.assemble((label, style), text) if label else Text(text, style))
+        self.rich.print(Text.assemble((label, style), text) if label else Text(text, style))
 
 
-class _WarningsToWords(logging.Handler):
-    def __init__(self, words: Words, level: int) -> None:
+class _ConsoleLogHandler(logging.Handler):
+    def __init__(self, console: Console, level: int) -> None:
         super().__init__(level)
-        self._words = words
+        self._console = console
 
     def emit(self, record: logging.LogRecord) -> None:
         if record.levelno >= logging.WARNING:
-            self._words.warning(record.getMessage())
+            self._console.warning(record.getMessage())
         else:
-            self._words.note(f"{record.name}: {record.getMessage()}")
+            self._console.note(f"{record.name}: {record.getMessage()}")
 
 
 @contextmanager
-def logs_in_words(words: Words, *, verbose: bool) -> Iterator[None]:
+def logs_on_console(console: Console, *, verbose: bool) -> Iterator[None]:
     """Say what the package logs: warnings, and with `verbose` everything."""
     level = logging.DEBUG if verbose else logging.WARNING
-    handler, logger = _WarningsToWords(words, level), logging.getLogger("voxcli")
+    handler, logger = _ConsoleLogHandler(console, level), logging.getLogger("voxcli")
     before = logger.level
     logger.addHandler(handler)
     logger.setLevel(level)
@@ -109,13 +109,13 @@ def can_ask() -> bool:
     return sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()
 
 
-def ask(words: Words, question: str) -> str:
+def ask(console: Console, question: str) -> str:
     """Return one line from the terminal, without the blanks around it."""
-    words.console.print(Text(printable(question) + " "), end="")
+    console.rich.print(Text(printable(question) + " "), end="")
     return sys.stdin.buffer.readline().decode("utf-8", "replace").strip()
 
 
-def confirm(words: Words, question: str, *, yes: bool, command: str) -> None:
+def confirm(console: Console, question: str, *, yes: bool, command: str) -> None:
     """Go on only if the user has said so already, or says so now.
 
     Args:
@@ -128,8 +128,8 @@ def confirm(words: Words, question: str, *, yes: bool, command: str) -> None:
     if yes:
         return
     if not can_ask():
-        words.error(f"{question} There is no terminal to ask on. If you are sure: {command}")
+        console.error(f"{question} There is no terminal to ask on. If you are sure: {command}")
         raise typer.Exit(ExitCode.USAGE)
-    if ask(words, f"{question} [y/N]").lower() not in ("y", "yes"):
-        words.note("Nothing was done.")
+    if ask(console, f"{question} [y/N]").lower() not in ("y", "yes"):
+        console.note("Nothing was done.")
         raise typer.Exit(ExitCode.INTERRUPTED)

@@ -24,16 +24,16 @@ class Terminated(BaseException):
     """SIGTERM came. Like KeyboardInterrupt, nobody but the outermost handler may hold it up."""
 
 
-class TwoStrikes:
+class GracefulShutdown:
     """Within it, the first signal is an exception in the main thread, and the second one ends the process."""
 
     def __init__(self) -> None:
-        self._struck: type[BaseException] | None = None
+        self._interrupted: type[BaseException] | None = None
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
         for number in (signal.SIGINT, signal.SIGTERM):
-            self._before[number] = signal.signal(number, self._strike)
+            self._before[number] = signal.signal(number, self._interrupt)
         return self
 
     def __exit__(
@@ -42,19 +42,19 @@ class TwoStrikes:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
-    def raise_if_struck(self) -> None:
+    def raise_if_interrupted(self) -> None:
         """Raise again what a library may have swallowed: PyAV loses what is raised while it makes its own errors."""
-        if self._struck:
-            raise self._struck
+        if self._interrupted:
+            raise self._interrupted
 
-    def _strike(self, number: int, frame: FrameType | None) -> None:
-        if self._struck:
+    def _interrupt(self, number: int, frame: FrameType | None) -> None:
+        if self._interrupted:
             os._exit(128 + number)  # the shell's way of saying which signal it was
-        self._struck = KeyboardInterrupt if number == signal.SIGINT else Terminated
+        self._interrupted = KeyboardInterrupt if number == signal.SIGINT else Terminated
         if number == signal.SIGINT and sys.stderr.isatty():
             # Not through the console: it may be in the middle of a line, and it is not reentrant.
             os.write(2, b"\nstopping...\n")
-        raise self._struck
+        raise self._interrupted
 
 
 class ExitCode(IntEnum):

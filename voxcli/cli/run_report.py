@@ -10,7 +10,7 @@ from rich.status import Status
 from rich.text import Text
 
 from voxcli.audio.chunk import AudioChunk
-from voxcli.cli.console import Words
+from voxcli.cli.console import Console
 from voxcli.cli.exits import Terminated, exit_code
 from voxcli.errors import ConsumerClosed, VoxError
 from voxcli.synthesis.timing import Timings
@@ -30,14 +30,14 @@ class Report(Protocol):
     def close(self) -> None: ...
 
 
-class WordsReport:
+class TextReport:
     """One line at the end; before that, on a terminal, one that moves."""
 
-    def __init__(self, words: Words) -> None:
-        self._words = words
+    def __init__(self, console: Console) -> None:
+        self._console = console
         self._status: Status | None = None
-        if words.console.is_terminal and not words.quiet:
-            self._status = words.console.status("")
+        if console.rich.is_terminal and not console.quiet:
+            self._status = console.rich.status("")
             self._status.start()
 
     def loading(self, model: str) -> None:
@@ -48,7 +48,7 @@ class WordsReport:
 
     def done(self, timings: Timings, underruns: int | None, outputs: list[str]) -> None:
         self.close()
-        self._words.note(latency_line(timings, underruns))
+        self._console.note(latency_line(timings, underruns))
 
     def failed(self, error: BaseException) -> None:
         """The outermost handler says it."""
@@ -111,9 +111,9 @@ class EventsReport:
 
 
 @contextmanager
-def open_report(words: Words, stream: TextIO | None) -> Iterator[Report]:
+def open_report(console: Console, stream: TextIO | None) -> Iterator[Report]:
     """Report in words, or as events on `stream` if there is one; then errors end there too."""
-    report: Report = EventsReport(stream) if stream else WordsReport(words)
+    report: Report = EventsReport(stream) if stream else TextReport(console)
     try:
         yield report
     except (VoxError, KeyboardInterrupt, Terminated) as error:

@@ -2,6 +2,14 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from voxcli.engines.remote.settings import RemoteSettings
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from voxcli.engines.remote.settings import RemoteSettings
 
 AUTO = "auto"
 
@@ -26,3 +34,25 @@ class LocalSettings:
     """A folder with a fine-tuned difference to the model."""
     clips: Path | None = None
     """Where encoded clips are kept from run to run; None keeps them in memory only."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineSettings:
+    """Which model speaks, on this machine or on a server, and how it runs."""
+
+    model: str | None = None
+    """None takes the best that is installed; on a server, its own."""
+    local: LocalSettings = LocalSettings()
+    remote: "RemoteSettings | None" = None
+    """A server that speaks instead of this machine."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineSettings:
+    """Which model speaks, on this machine or on a server, and how it runs."""
+
+    model: str | None = None
+    """None takes the best that is installed; on a server, its own."""
+    local: LocalSettings = LocalSettings()
+    remote: "RemoteSettings | None" = None
+    """A server that speaks instead of this machine."""

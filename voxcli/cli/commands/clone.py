@@ -10,17 +10,16 @@ from typing import Annotated, TextIO
 import typer
 
 from voxcli.cli.commands import say
-from voxcli.cli.console import Words, write_lines
+from voxcli.cli.console import Console, write_lines
 from voxcli.cli.options import common as options
 from voxcli.cli.options.engine import EngineOptions, SamplingOptions
 from voxcli.cli.options.groups import grouped
 from voxcli.cli.options.speech import (
     DeliveryOptions,
-    MannersOptions,
     OutputOptions,
+    OutputVerbosity,
     RecordingOptions,
     VoiceOptions,
-    on_command_line,
 )
 
 EXAMPLES = """Examples:
@@ -32,7 +31,7 @@ voxcli clone --prompt ref.wav --prompt-text "What is said in it." --name anna "H
 voxcli clone --record 10 --consent "It is me." --name me"""
 
 _ABOUT_THE_VOICE = {"name", "force", "model", *(field.name for field in fields(RecordingOptions))}
-_ABOUT_BOTH = {field.name for field in fields(MannersOptions)}
+_ABOUT_BOTH = {field.name for field in fields(OutputVerbosity)}
 
 
 @grouped
@@ -43,7 +42,7 @@ def clone(
     engine: EngineOptions,
     sampling: SamplingOptions,
     out: OutputOptions,
-    manners: MannersOptions,
+    verbosity: OutputVerbosity,
     text: Annotated[
         list[str] | None, typer.Argument(metavar="TEXT...", help="What to say with it. Without it, nothing is said.")
     ] = None,
@@ -71,16 +70,16 @@ def clone(
     if not speaking:
         _refuse_what_is_for_speaking(context)
     delivery.check_gap(context, no_split=no_split)
-    words = Words(quiet=manners.quiet or manners.json)
-    events = _events_stream(out, speaking) if manners.json else None
-    with open_report(words, events) if events else nullcontext():
+    console = Console(quiet=verbosity.quiet or verbosity.json)
+    events = _events_stream(out, speaking) if verbosity.json else None
+    with open_report(console, events) if events else nullcontext():
         model = _model_here(engine)
-        kept = keep(name, source, words, overwrite=out.force, model=model, needs_words=_needs_words(model))
+        kept = keep(name, source, console, overwrite=out.force, model=model, needs_words=_needs_words(model))
     if events:
         _tell(events, kept)
     if speaking:
         who = VoiceOptions(voice=kept, denoise=denoise)
-        say.say(context, who, delivery, engine, sampling, out, manners, text, file, markdown, no_split)
+        say.say(context, who, delivery, engine, sampling, out, verbosity, text, file, markdown, no_split)
 
 
 def _name_after(recording: Path | None) -> str:
@@ -96,7 +95,7 @@ def _name_after(recording: Path | None) -> str:
 def _refuse_what_is_for_speaking(context: typer.Context) -> None:
     for option in context.command.params:
         name = option.name or ""
-        if name not in _ABOUT_THE_VOICE | _ABOUT_BOTH and on_command_line(context, name):
+        if name not in _ABOUT_THE_VOICE | _ABOUT_BOTH and options.on_command_line(context, name):
             raise typer.BadParameter(
                 "This is about speaking, and there is nothing to say. Add it.", param_hint=option.opts[0]
             )
@@ -104,9 +103,11 @@ def _refuse_what_is_for_speaking(context: typer.Context) -> None:
 
 def _model_here(engine: EngineOptions) -> str | None:
     """Name the model that is to speak, if it runs here and imitates anybody."""
+    from voxcli.cli.commands.chosen import engine_name, engine_settings
     from voxcli.engines import BUILTIN_MODEL
 
-    return None if engine.remote or (model := engine.name()) == BUILTIN_MODEL else model
+    chosen = engine_settings(engine)
+    return None if chosen.remote or (model := engine_name(chosen)) == BUILTIN_MODEL else model
 
 
 def _needs_words(model: str | None) -> bool:
@@ -118,7 +119,9 @@ def _needs_words(model: str | None) -> bool:
 
 
 def _events_stream(out: OutputOptions, speaking: bool) -> TextIO:
-    return say.events_stream(out.targets()) if speaking else sys.stdout
+    from voxcli.cli.commands.targets import choose_targets
+
+    return say.events_stream(choose_targets(out)) if speaking else sys.stdout
 
 
 def _tell(events: TextIO, voice: str) -> None:

@@ -2,7 +2,7 @@
 
 from dataclasses import asdict
 
-from voxcli.cli.console import Words, write_json, write_table
+from voxcli.cli.console import Console, write_json, write_table
 from voxcli.cli.options import common as options
 
 
@@ -15,7 +15,7 @@ def devices(json: options.Json = False) -> None:
         write_json([asdict(device) for device in found])
         return
     if not found:
-        Words().note("There is no loudspeaker here; `voxcli doctor` says what to do.")
+        Console().note("There is no loudspeaker here; `voxcli doctor` says what to do.")
         return
     rows = [["", "NUMBER", "NAME", "SYSTEM", "RATE"]]
     for device in found:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from voxcli.cli.console import Words, write_json, write_lines
+from voxcli.cli.console import Console, write_json, write_lines
 from voxcli.cli.options import common as options
 
 app = typer.Typer(name="keys", help="Keep the keys of servers.", no_args_is_help=True)
@@ -22,12 +22,12 @@ def set_key(context: typer.Context, server: Server) -> None:
     """
     from voxcli.cli.settings.api_keys import keys_path, read_keys, write_keys
 
-    path, words = keys_path(), Words()
+    path, console = keys_path(), Console()
     url = _find_url(context, server)
     keys = read_keys(path)
     key = _ask(url)
     write_keys(path, {**keys, url: key})
-    words.note(f"The key for {url} is kept ({path}).")
+    console.note(f"The key for {url} is kept ({path}).")
 
 
 @app.command("list")
@@ -41,7 +41,7 @@ def list_keys(json: options.Json = False) -> None:
         return
     write_lines(urls)
     if not urls:
-        Words().note("No keys are kept. Keep one with: voxcli keys set URL")
+        Console().note("No keys are kept. Keep one with: voxcli keys set URL")
 
 
 @app.command("rm")
@@ -55,7 +55,7 @@ def remove(context: typer.Context, server: Server) -> None:
     if keys.pop(url, None) is None:
         raise NotFound(f"No key is kept for {url}. `voxcli keys list` shows those that are.")
     write_keys(path, keys)
-    Words().note(f"The key for {url} is forgotten.")
+    Console().note(f"The key for {url} is forgotten.")
 
 
 def _find_url(context: typer.Context, server: str) -> str:

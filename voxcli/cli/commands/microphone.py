@@ -7,43 +7,43 @@ from contextlib import contextmanager
 import numpy as np
 
 from voxcli.audio.chunk import AudioChunk
-from voxcli.cli.console import Words
+from voxcli.cli.console import Console
 from voxcli.devices.microphone import Microphone
 
 _SOFTEST_DBFS = -60.0
 """Where the bar of the level begins."""
 
 
-def record(seconds: float, device: str | None, words: Words) -> AudioChunk:
+def record(seconds: float, device: str | None, console: Console) -> AudioChunk:
     """Record with the microphone of this name or number, or with the system's.
 
     Raises:
         DeviceError: there is none, or it stops.
     """
     with Microphone(device) as microphone:
-        words.note(f"recording {seconds:g} s: speak now")
+        console.note(f"recording {seconds:g} s: speak now")
         chunks = []
-        with _showing(seconds, words) as show:
+        with _showing(seconds, console) as show:
             for chunk in microphone.record(seconds):
                 chunks.append(chunk.samples)
                 show(chunk)
-    words.note("recorded")
+    console.note("recorded")
     if microphone.gaps:
-        words.warning("This machine was too busy to hear all of it: the recording has gaps.")
+        console.warning("This machine was too busy to hear all of it: the recording has gaps.")
     return AudioChunk(np.concatenate(chunks), microphone.sample_rate)
 
 
 @contextmanager
-def _showing(seconds: float, words: Words) -> Iterator[Callable[[AudioChunk], None]]:
+def _showing(seconds: float, console: Console) -> Iterator[Callable[[AudioChunk], None]]:
     """Show on a terminal what is left, and the level as a bar."""
-    if words.quiet or not words.console.is_terminal:
+    if console.quiet or not console.rich.is_terminal:
         yield lambda chunk: None
         return
     from rich.progress import BarColumn, Progress, TextColumn
 
     left = seconds
     columns = [TextColumn("{task.description}", markup=False), BarColumn()]
-    with Progress(*columns, console=words.console, transient=True) as progress:
+    with Progress(*columns, console=console.rich, transient=True) as progress:
         task = progress.add_task("", total=-_SOFTEST_DBFS)
 
         def show(chunk: AudioChunk) -> None:

@@ -12,7 +12,7 @@ from voxcli.audio.clip_quality import inspect, trimmed
 from voxcli.audio.decode import MAX_BYTES, decode
 from voxcli.audio.headers import growing_header
 from voxcli.audio.pcm import to_int16
-from voxcli.cli.console import Words, ask, can_ask
+from voxcli.cli.console import Console, ask, can_ask
 from voxcli.cli.files import read_at_most, read_clip
 from voxcli.cli.options.speech import RecordingOptions
 from voxcli.cli.settings.files import voice_library
@@ -27,7 +27,7 @@ _MOST_BYTES = 1 << 16
 """Far more than anybody says in the longest clip."""
 
 
-def find_transcript(given: RecordingOptions, words: Words) -> str | None:
+def find_transcript(given: RecordingOptions, console: Console) -> str | None:
     """Take the words from the option, from its file, from the file beside the clip, or ask for them.
 
     Raises:
@@ -45,11 +45,11 @@ def find_transcript(given: RecordingOptions, words: Words) -> str | None:
     clip = given.recording
     beside = clip and clip.with_suffix(".txt")
     if beside and beside != clip and beside.is_file() and (found := _read(beside)):
-        words.note(f"The words are taken from {beside}: {found} (--no-prompt-text leaves them out)")
+        console.note(f"The words are taken from {beside}: {found} (--no-prompt-text leaves them out)")
         return found
     if can_ask():
         question = f"What is said in {clip}?" if clip else "What will you say?"
-        return ask(words, f"{question} Enter if you do not know:") or None
+        return ask(console, f"{question} Enter if you do not know:") or None
     return None
 
 
@@ -80,7 +80,7 @@ def how_to_use(name: str) -> str:
 def keep(
     name: str,
     given: RecordingOptions,
-    words: Words,
+    console: Console,
     *,
     overwrite: bool,
     model: str | None = None,
@@ -101,12 +101,12 @@ def keep(
     else:
         voice_library().check_free(name)
     consent = _one_line(given.consent)
-    voice = build_voice(given, words, model if needs_words else None)
-    return keep_voice(name, voice, words, overwrite=overwrite, consent=consent, model=model)
+    voice = build_voice(given, console, model if needs_words else None)
+    return keep_voice(name, voice, console, overwrite=overwrite, consent=consent, model=model)
 
 
 def keep_voice(
-    name: str, voice: Voice, words: Words, *, overwrite: bool, consent: str | None = None, model: str | None = None
+    name: str, voice: Voice, console: Console, *, overwrite: bool, consent: str | None = None, model: str | None = None
 ) -> str:
     """Save a voice, say how it is used, and return its name as it is written in the library.
 
@@ -120,9 +120,9 @@ def keep_voice(
     noted = model and note_of_model(model)
     notes = Notes(consent=consent, created=date.today().isoformat(), voxcli=voxcli.__version__, model=noted)
     kept = voice_library().save(name, voice, notes, overwrite=overwrite)
-    words.note(how_to_use(kept))
+    console.note(how_to_use(kept))
     if voice.reference and not voice.prompt:
-        words.note(
+        console.note(
             "Its words are not known, so of the VoxCPM models only VoxCPM2 can imitate it. For VoxCPM-0.5B and 1.5, "
             "keep it again with --force and --prompt-text TEXT, with --prompt-text-file FILE, "
             "or with the words in a .txt file beside the clip."
@@ -130,7 +130,7 @@ def keep_voice(
     return kept
 
 
-def build_voice(given: RecordingOptions, words: Words, for_model: str | None = None) -> Voice:
+def build_voice(given: RecordingOptions, console: Console, for_model: str | None = None) -> Voice:
     """Read or make a recording, judge it and join it with its words.
 
     Raises:
@@ -140,12 +140,12 @@ def build_voice(given: RecordingOptions, words: Words, for_model: str | None = N
     _check_recording(given)
     style = (given.instruct or "").strip() or None
     if given.recording:
-        clip = _read_recording(given.recording, words)
-        transcript = _find_transcript(given, words, for_model)
+        clip = _read_recording(given.recording, console)
+        transcript = _find_transcript(given, console, for_model)
     elif given.record_seconds:
         # First the words, which then stand on the screen to be read aloud.
-        transcript = _find_transcript(given, words, for_model)
-        clip = _make_recording(given.record_seconds, given.microphone, words)
+        transcript = _find_transcript(given, console, for_model)
+        clip = _make_recording(given.record_seconds, given.microphone, console)
     else:
         return Voice(style=style)
     if transcript:
@@ -153,7 +153,7 @@ def build_voice(given: RecordingOptions, words: Words, for_model: str | None = N
     return Voice(style=style, reference=clip)
 
 
-def judge(sound: AudioChunk, label: str, words: Words) -> None:
+def judge(sound: AudioChunk, label: str, console: Console) -> None:
     """Warn of what is wrong with a recording.
 
     Raises:
@@ -163,7 +163,7 @@ def judge(sound: AudioChunk, label: str, words: Words) -> None:
     if report.silent:
         raise RequestError(f"{label} is silent: there is no voice in it. Check the microphone and record again.")
     for remark in report.remarks:
-        words.warning(f"{label}: {remark}")
+        console.warning(f"{label}: {remark}")
 
 
 def _check_recording(given: RecordingOptions) -> None:
@@ -182,26 +182,26 @@ def _check_recording(given: RecordingOptions) -> None:
         )
 
 
-def _read_recording(path: Path, words: Words) -> Clip:
+def _read_recording(path: Path, console: Console) -> Clip:
     """Return the file as it is, or what is left of it without the silence at its ends."""
     clip, label = read_clip(path), str(path)
     sound = decode(clip.data, name=label)
     piece = trimmed(sound)
-    judge(piece, label, words)
+    judge(piece, label, console)
     if piece is sound:
         return clip
     shorter = _to_clip(piece, path.stem)
     if len(shorter.data) > MAX_BYTES:  # five minutes at 192 kHz, once compressed
         return clip
-    words.note(f"{label}: {sound.seconds - piece.seconds:.1f} s of silence at its ends are left out.")
+    console.note(f"{label}: {sound.seconds - piece.seconds:.1f} s of silence at its ends are left out.")
     return shorter
 
 
-def _make_recording(seconds: float, microphone: str | None, words: Words) -> Clip:
+def _make_recording(seconds: float, microphone: str | None, console: Console) -> Clip:
     from voxcli.cli.commands.microphone import record
 
-    sound = trimmed(record(seconds, microphone, words))
-    judge(sound, "The recording", words)
+    sound = trimmed(record(seconds, microphone, console))
+    judge(sound, "The recording", console)
     return _to_clip(sound, "recording")
 
 
@@ -210,8 +210,8 @@ def _to_clip(sound: AudioChunk, name: str) -> Clip:
     return Clip(growing_header(sound.sample_rate, len(data)) + data, f"{name}.wav")
 
 
-def _find_transcript(given: RecordingOptions, words: Words, for_model: str | None) -> str | None:
-    transcript = find_transcript(given, words)
+def _find_transcript(given: RecordingOptions, console: Console, for_model: str | None) -> str | None:
+    transcript = find_transcript(given, console)
     if transcript is None and for_model and not given.no_transcript:
         raise RequestError(
             f"{for_model} needs the words of a clip to imitate it. Give them {ways_to_give_it(given.recording)}. "

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, TextIO
 
 import typer
 
-from voxcli.cli.console import Words, logs_in_words
+from voxcli.cli.console import Console, logs_on_console
 from voxcli.cli.options import common as options
 from voxcli.cli.options.engine import EngineOptions, SamplingOptions
-from voxcli.cli.options.speech import DeliveryOptions, MannersOptions, OutputOptions, VoiceOptions
+from voxcli.cli.options.speech import DeliveryOptions, OutputOptions, OutputVerbosity, VoiceOptions
 
 if TYPE_CHECKING:
     from voxcli.cli.text_source import Source
@@ -33,8 +33,8 @@ def say(
     engine: EngineOptions,
     sampling: SamplingOptions,
     out: OutputOptions,
-    manners: MannersOptions,
-    text: options.Words = None,
+    verbosity: OutputVerbosity,
+    text: options.TextArgument = None,
     file: options.TextFile = None,
     markdown: options.Markdown = None,
     no_split: options.NoSplit = False,
@@ -43,28 +43,29 @@ def say(
 
     \[pause 0.5s] in the text is half a second of silence.
     """
+    from voxcli.cli.commands.chosen import engine_settings, find_voice, with_clip_on_server
     from voxcli.cli.commands.speak import Job, speak
-    from voxcli.cli.options.server_clips import named_on_server
+    from voxcli.cli.commands.targets import choose_targets
     from voxcli.cli.run_report import open_report
 
     delivery.check_gap(context, no_split=no_split)
-    targets = out.targets()
-    words = Words(quiet=manners.quiet or manners.json)
-    events = events_stream(targets) if manners.json else None
-    with logs_in_words(words, verbose=manners.verbose), open_report(words, events) as report:
+    targets = choose_targets(out)
+    console = Console(quiet=verbosity.quiet or verbosity.json)
+    events = events_stream(targets) if verbosity.json else None
+    with logs_on_console(console, verbose=verbosity.verbose), open_report(console, events) as report:
         source, looks_like_markdown = _choose_text(text, file)
-        who, engine = named_on_server(context, who, engine)
+        who, chosen = with_clip_on_server(context, who, engine_settings(engine))
         job = Job(
             text=source,
             markdown=looks_like_markdown and not no_split if markdown is None else markdown,
             split=not no_split,
-            engine=engine,
+            engine=chosen,
             delivery=delivery.to_settings(
-                who.find(context), sampling.sampling(), denoise=who.denoise, split=not no_split
+                find_voice(context, who), sampling.to_settings(), denoise=who.denoise, split=not no_split
             ),
             targets=targets,
         )
-        speak(job, words, report, context.obj.raise_if_struck)
+        speak(job, console, report, context.obj.raise_if_interrupted)
 
 
 def events_stream(targets: "list[Target]") -> TextIO:

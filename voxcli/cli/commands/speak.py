@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 
+from voxcli.cli.commands.chosen import engine_name, open_chosen_engine
 from voxcli.cli.commands.voices.remembered import HOW_TO_KEEP, remember
-from voxcli.cli.console import Words
-from voxcli.cli.options.engine import EngineOptions
+from voxcli.cli.console import Console
 from voxcli.cli.run_report import Report
 from voxcli.cli.text_source import Source, Whole
 from voxcli.engines import BUILTIN_MODEL, can_run_models
+from voxcli.engines.settings import EngineSettings
 from voxcli.errors import RequestError
 from voxcli.sinks import Target, ToFile, open_sink
 from voxcli.synthesis.pipeline import Delivery, only_chunks, synthesize
@@ -36,7 +37,7 @@ class Job:
     markdown: bool
     split: bool
     """Sentence by sentence, or in one go."""
-    engine: EngineOptions
+    engine: EngineSettings
     delivery: Delivery
     targets: list[Target]
 
@@ -49,20 +50,20 @@ class Job:
             yield read_whole(pieces, markdown=self.markdown)
 
 
-def speak(job: Job, words: Words, report: Report, check: Callable[[], None]) -> None:
+def speak(job: Job, console: Console, report: Report, check: Callable[[], None]) -> None:
     """Speak the text of a job into its targets, and report.
 
     check: raises if the work has to stop. Called between chunks, and before every wait for text.
     """
     if isinstance(job.text, Whole) and not job.text.text.strip():
         raise RequestError("The text is empty: there is nothing to say.")
-    model = job.engine.name()
+    model = engine_name(job.engine)
     if model == BUILTIN_MODEL and job.engine.model is None:
-        words.note(_BUILTIN_NOTE.format("" if can_run_models() else _INSTALL))
+        console.note(_BUILTIN_NOTE.format("" if can_run_models() else _INSTALL))
     report.loading(model)
     started, stopwatch = time.perf_counter(), Stopwatch()
     # The sink first: a file that may not be written is better known before a model is loaded.
-    with open_sink(job.targets) as sink, closing(job.engine.open(slots=1)) as engine:
+    with open_sink(job.targets) as sink, closing(open_chosen_engine(job.engine, slots=1)) as engine:
         _log.debug("ready after %.0f ms", 1000 * (time.perf_counter() - started))
 
         def before_waiting() -> None:
@@ -84,5 +85,5 @@ def speak(job: Job, words: Words, report: Report, check: Callable[[], None]) -> 
         raise RequestError("There is nothing to say: the text has no words.")
     outputs = [str(target.path) for target in job.targets if isinstance(target, ToFile)]
     report.done(stopwatch.timings, sink.underruns, outputs)
-    if remembered and words.console.is_terminal:
-        words.note(HOW_TO_KEEP)
+    if remembered and console.rich.is_terminal:
+        console.note(HOW_TO_KEEP)

@@ -1,32 +1,30 @@
 """From -o, --format, --play and the like to the targets they mean."""
 
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 import typer
 
 from voxcli.audio.format import AudioFormat, find_format, known_suffixes
+from voxcli.cli.options.speech import OutputOptions
 from voxcli.errors import did_you_mean
 from voxcli.sinks import Target, ToFile, ToSpeaker, ToStdout
 
 STDOUT = "-"
 
 
-def choose_targets(
-    outputs: Sequence[str], format: str | None, force: bool, play: bool | None, audio_device: str | None
-) -> list[Target]:
-    """Find out where sound shall go: to the loudspeaker unless somewhere else is named.
+def choose_targets(options: OutputOptions) -> list[Target]:
+    """Return the targets of the sound: the loudspeaker unless an output is named.
 
     Raises:
-        typer.BadParameter: nowhere, or to a place whose format nobody can tell.
+        typer.BadParameter: there is no target, or the format of one is unknown.
     """
-    wanted = _parse_format(format)
-    targets: list[Target] = [_target(output, wanted, force) for output in outputs]
+    outputs, wanted = options.output or [], _parse_format(options.format)
+    targets: list[Target] = [_target(output, wanted, options.force) for output in outputs]
     if twice := {output for output in outputs if outputs.count(output) > 1}:
         raise typer.BadParameter(f"Named more than once: {', '.join(twice)}.", param_hint="--output")
-    if play or (play is None and not outputs):
-        targets.append(ToSpeaker(audio_device))
+    if options.play or (options.play is None and not outputs):
+        targets.append(ToSpeaker(options.audio_device))
     if not targets:
         raise typer.BadParameter("With --no-play, name an output: -o FILE.", param_hint="--no-play")
     return targets

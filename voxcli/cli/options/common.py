@@ -17,11 +17,23 @@ def setting(*names: str, **details: Any) -> Any:
     return typer.Option(*names, envvar=variable, show_envvar=False, **details)
 
 
+def on_command_line(context: typer.Context, option: str) -> bool:
+    """Tell whether an option was given there, and not in the environment or the settings."""
+    source = context.get_parameter_source(option)
+    return source is not None and source.name == "COMMANDLINE"
+
+
+def on_command_line(context: typer.Context, option: str) -> bool:
+    """Tell whether an option was given there, and not in the environment or the settings."""
+    source = context.get_parameter_source(option)
+    return source is not None and source.name == "COMMANDLINE"
+
+
 _SPEAKING = "How it sounds"
 _OUTPUT = "Where it goes"
 _MANNERS = "What is said about it"
 
-Words = Annotated[
+TextArgument = Annotated[
     list[str] | None,
     typer.Argument(metavar="TEXT...", help="What to say. Without it, standard input is read as it arrives."),
 ]

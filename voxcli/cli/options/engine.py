@@ -1,6 +1,5 @@
 """The options that choose a model, how it runs on this machine and how it samples."""
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,8 +11,9 @@ from voxcli.cli.options import completion as complete
 from voxcli.cli.options.server import RemoteOptions, only_here
 
 if TYPE_CHECKING:
-    from voxcli.engines.settings import LocalSettings
-    from voxcli.synthesis.request import Engine, Sampling
+    from voxcli.engines.settings import EngineSettings
+    from voxcli.paths import Places
+    from voxcli.synthesis.request import Sampling
 
 _SAMPLING = "How the model samples"
 _RUNNING = "How the model runs here"
@@ -132,7 +132,7 @@ class SamplingOptions:
     max_len: MostLength = None
     retry_badcase: Retries = 0
 
-    def sampling(self) -> "Sampling":
+    def to_settings(self) -> "Sampling":
         from voxcli.synthesis.request import Sampling
 
         return Sampling(
@@ -157,35 +157,23 @@ class EngineOptions(RemoteOptions):
     lazy_graphs: LazyGraphs = False
     lora: LoraFolder = None
 
-    def name(self) -> str:
-        """Name the model or the server that will speak, for words."""
-        from voxcli.cli.settings.files import model_library
-        from voxcli.engines import best_model
+    def to_settings(self, places: "Places", key: str | None) -> "EngineSettings":
+        """Return which engine speaks, and how it runs.
 
-        return self.remote or self.model or best_model(model_library())
+        Args:
+            places: where caches are.
+            key: the API key of the server.
+        """
+        from voxcli.engines.settings import EngineSettings, LocalSettings
 
-    def open(self, slots: int | None = None) -> "Engine":
-        """Make it ready for so many streams at once, else as many as it can. The caller closes what it gets."""
-        from voxcli.cli.settings.files import model_library
-        from voxcli.engines import open_engine
-        from voxcli.voxcpm.runtime.cpu_threads import limit_openmp_spinning
-
-        if self.remote:
-            return open_engine(remote=self.server(self.model))
-        limit_openmp_spinning(os.environ)  # which counts only before torch is loaded
-        return open_engine(self.model, models=model_library(), settings=self._settings(slots))
-
-    def _settings(self, slots: int | None) -> "LocalSettings":
-        from voxcli.cli.settings.files import find_user_places
-        from voxcli.engines.settings import LocalSettings
-
-        return LocalSettings(
+        local = LocalSettings(
             device=self.device,
             dtype=self.dtype,
             quantize=self.quantize,
             threads=self.threads,
-            slots=slots,
             lazy_graphs=self.lazy_graphs,
             lora=self.lora,
-            clips=find_user_places().cache / "clips",
+            clips=places.cache / "clips",
         )
+        remote = self.to_remote(places, key, self.model) if self.remote else None
+        return EngineSettings(model=self.model, local=local, remote=remote)

@@ -1,10 +1,8 @@
 """The options that let a server speak in place of this machine."""
 
-import os
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Self
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,28 +13,23 @@ from voxcli.protocols.names import AUTO, PROTOCOLS, WIRE_FORMATS, Dialect
 
 if TYPE_CHECKING:
     from voxcli.engines.remote.settings import RemoteSettings
+    from voxcli.paths import Places
 
 _PANEL = "On another machine"
-_KEY_VARIABLE = "VOXCLI_API_KEY"
 
 
 def only_here(context: typer.Context, param: typer.CallbackParam, value: object) -> object:
     """Refuse an option that is about this machine where a server speaks."""
-    if context.params.get("remote") and _was_typed(context, param):
+    if context.params.get("remote") and options.on_command_line(context, param.name or ""):
         raise typer.BadParameter("This is about a model on this machine, and a server is to speak. Leave it out.")
     return value
 
 
 def only_there(context: typer.Context, param: typer.CallbackParam, value: object) -> object:
     """Refuse an option that is about a server where none speaks."""
-    if not context.params.get("remote") and _was_typed(context, param):
+    if not context.params.get("remote") and options.on_command_line(context, param.name or ""):
         raise typer.BadParameter("This is about a server, and none is named. Name it with --remote.")
     return value
-
-
-def _was_typed(context: typer.Context, param: typer.CallbackParam) -> bool:
-    source = context.get_parameter_source(param.name or "")
-    return source is not None and source.name == "COMMANDLINE"
 
 
 def _find_server(context: typer.Context, param: typer.CallbackParam, value: str | None) -> str | None:
@@ -175,19 +168,8 @@ class ServerOptions:
     timeout: Timeout = 300.0
     api_key_file: ApiKeyFile = None
 
-    def key(self) -> str | None:
-        """Return the key that opens the server: from the file named here, the environment, or `voxcli keys`."""
-        from voxcli.cli.settings.api_keys import find_key, keys_path, read_key, read_keys
-
-        if self.api_key_file:
-            return read_key(self.api_key_file)
-        if key := os.environ.get(_KEY_VARIABLE, "").strip():
-            return key
-        return find_key(read_keys(keys_path()), self.remote) if self.remote else None
-
-    def connection(self) -> "RemoteSettings":
-        """Return what is known of the server that is named."""
-        from voxcli.cli.settings.files import find_user_places
+    def to_connection(self, places: "Places", key: str | None) -> "RemoteSettings":
+        """Return how the server is reached."""
         from voxcli.engines.remote.settings import RemoteSettings
 
         if self.remote is None:
@@ -195,9 +177,9 @@ class ServerOptions:
         return RemoteSettings(
             url=self.remote,
             dialect=None if self.protocol == AUTO else Dialect(self.protocol),
-            key=self.key(),
+            key=key,
             read_seconds=self.timeout,
-            cache=find_user_places().cache,
+            cache=places.cache,
         )
 
 
@@ -210,40 +192,25 @@ class RemoteOptions(ServerOptions):
     no_stream: NoStream = False
     extra: Extra = None
 
-    def with_fields(self, fields: Mapping[str, str]) -> Self:
-        """Return the same with more of what --extra takes."""
-        return replace(self, extra=[*(self.extra or []), *(f"{name}={value}" for name, value in fields.items())])
-
-    def reads_clips(self) -> bool:
-        """Tell whether a server speaks that reads recordings from its own disk. If need be, it is asked what it is."""
-        from contextlib import closing
-
-        from voxcli.engines.remote.engine import RemoteEngine
-
-        if self.remote is None or self.protocol != AUTO:
-            return self.remote is not None and self.protocol == Dialect.GPT_SOVITS
-        with closing(RemoteEngine(self.connection())) as engine:
-            return engine.server.dialect is Dialect.GPT_SOVITS
-
-    def server(self, model: str | None = None) -> "RemoteSettings":
-        """Return what the user asked of the server that is named.
+    def to_remote(self, places: "Places", key: str | None, model: str | None) -> "RemoteSettings":
+        """Return how the server is reached, and what is asked of it.
 
         Args:
-            model: as the server calls it.
+            model: its name on the server.
         """
         from voxcli.audio.format import AudioFormat
-        from voxcli.protocols.dialect import Wishes
+        from voxcli.protocols.dialect import ClientOptions
 
         if self.no_stream and self.streaming_mode:
             raise typer.BadParameter("It contradicts --streaming-mode.", param_hint="--no-stream")
-        wishes = Wishes(
+        options = ClientOptions(
             model=model,
             format=AudioFormat(self.wire_format) if self.wire_format else None,
             stream=not self.no_stream,
             mode=self.streaming_mode,
             extra=_parse_extra(self.extra or []),
         )
-        return replace(self.connection(), wishes=wishes)
+        return replace(self.to_connection(places, key), options=options)
 
 
 def _parse_extra(given: list[str]) -> dict[str, str]:

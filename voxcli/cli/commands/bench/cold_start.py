@@ -13,6 +13,7 @@ from typing import Any
 import typer
 
 from voxcli.bench.report.record import Cold
+from voxcli.cli.options.common import on_command_line
 from voxcli.cli.options.engine import EngineOptions, SamplingOptions
 from voxcli.cli.options.speech import VoiceOptions
 from voxcli.errors import ModelError
@@ -32,8 +33,7 @@ def shared_arguments(context: typer.Context) -> list[str]:
     shared = {field.name for group in groups for field in fields(group)}.union(_OWN) - {"remote"}
     words: list[str] = []
     for param in context.command.params:
-        source = context.get_parameter_source(param.name or "")
-        if param.name in shared and source is not None and source.name == "COMMANDLINE":
+        if param.name in shared and on_command_line(context, param.name):
             words += _as_words(param, context.params[param.name])
     return words
 

@@ -10,7 +10,7 @@ from voxcli.bench.measure.metrics import METRICS, Metric
 from voxcli.cli.commands.bench import options as bench_options
 from voxcli.cli.commands.bench.options import LoadOptions, MeasuringOptions, ResultOptions
 from voxcli.cli.commands.bench.server_options import Servers, SubjectOptions
-from voxcli.cli.console import Words, logs_in_words
+from voxcli.cli.console import Console, logs_on_console
 from voxcli.cli.exits import ExitCode
 from voxcli.cli.options import common as options
 from voxcli.cli.options.engine import SamplingOptions
@@ -66,23 +66,24 @@ def bench(
     from voxcli.cli.commands.bench.cold_start import shared_arguments
     from voxcli.cli.commands.bench.measure import Job
     from voxcli.cli.commands.bench.subjects import choose_subjects
+    from voxcli.cli.commands.chosen import find_voice
 
-    words = Words(quiet=quiet)
+    console = Console(quiet=quiet)
     results.check(measuring.runs)
     levels = load.levels()
-    voice, reading = who.find(context), DeliveryOptions(speed=speed, normalize=normalize)
-    with logs_in_words(words, verbose=verbose):
+    voice, reading = find_voice(context, who), DeliveryOptions(speed=speed, normalize=normalize)
+    with logs_on_console(console, verbose=verbose):
         job = Job(
             texts=choose_texts(texts or [], measuring.language(), _read_text),
             subjects=choose_subjects(context, engine, servers or []),
             settings=_settings(measuring, load, sampling, reading, who),
             levels=levels,
             new_request=lambda text, drawn: reading.to_settings(voice, drawn, denoise=who.denoise).request(text),
-            sampling=sampling.sampling(),
+            sampling=sampling.to_settings(),
             cold_starts=measuring.cold,
             cold_arguments=shared_arguments(context),
         )
-        _measure_and_report(job, results, words, context.obj.raise_if_struck)
+        _measure_and_report(job, results, console, context.obj.raise_if_interrupted)
 
 
 def _settings(
@@ -124,7 +125,7 @@ def _read_text(name: str) -> str:
     return decoder.decode(read_file(Path(name))) + decoder.decode(b"")
 
 
-def _measure_and_report(job: "Job", results: ResultOptions, words: Words, check: Callable[[], None]) -> None:
+def _measure_and_report(job: "Job", results: ResultOptions, console: Console, check: Callable[[], None]) -> None:
     from voxcli.bench.report.gate import find_breaches
     from voxcli.bench.report.verdict import build_report
     from voxcli.cli.commands.bench.files import check_name, compare_with, load_record, write_results
@@ -134,19 +135,19 @@ def _measure_and_report(job: "Job", results: ResultOptions, words: Words, check:
     if results.save:
         check_name(results.save)
     base = load_record(results.compare) if results.compare else None
-    record, stopped = measure(job, words, check)
+    record, stopped = measure(job, console, check)
     if stopped and not record.runs and not record.cold:
         raise stopped
     report = build_report(record)
     compared = compare_with(results.compare, base, record) if results.compare and base else None
-    show_report(record, report, compared, words, on_stdout=not results.takes_stdout)
+    show_report(record, report, compared, console, on_stdout=not results.takes_stdout)
     for name in write_results(record, report, results, compared):
-        words.note(f"written: {name}")
+        console.note(f"written: {name}")
     if stopped:
         raise stopped
     breaches = find_breaches(results.conditions(), record, base)
     for breach in breaches:
-        words.error(breach)
+        console.error(breach)
     if breaches:
         raise typer.Exit(ExitCode.INTERNAL)
     _fail_if_nothing_went_well(record)

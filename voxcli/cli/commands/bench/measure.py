@@ -18,9 +18,10 @@ from voxcli.bench.report.record import Cold, Record, Run, Settings
 from voxcli.cli.commands.bench.cold_start import start_cold
 from voxcli.cli.commands.bench.subjects import Open, opened, short_name
 from voxcli.cli.commands.bench.view import Meter, shown_progress
-from voxcli.cli.console import Words
+from voxcli.cli.commands.chosen import engine_name
+from voxcli.cli.console import Console
 from voxcli.cli.exits import Terminated
-from voxcli.cli.options.engine import EngineOptions
+from voxcli.engines.settings import EngineSettings
 from voxcli.synthesis.request import Sampling, SynthesisRequest
 
 _AT_LEAST = 20
@@ -32,7 +33,7 @@ class Job:
     """Everything that the command line asked for."""
 
     texts: Sequence[Text]
-    subjects: Sequence[EngineOptions]
+    subjects: Sequence[EngineSettings]
     settings: Settings
     levels: Sequence[Level]
     new_request: Callable[[str, Sampling], SynthesisRequest]
@@ -55,7 +56,7 @@ class Measured:
     stopped: BaseException | None = None
 
 
-def measure(job: Job, words: Words, check: Callable[[], None]) -> tuple[Record, BaseException | None]:
+def measure(job: Job, console: Console, check: Callable[[], None]) -> tuple[Record, BaseException | None]:
     """Measure, and return the record with what stopped it early, if anything did.
 
     Args:
@@ -66,7 +67,7 @@ def measure(job: Job, words: Words, check: Callable[[], None]) -> tuple[Record, 
     """
     created, started = datetime.now().astimezone(), time.perf_counter()
     machine = find_machine()
-    measured = _measure_all(job, words, check)
+    measured = _measure_all(job, console, check)
     subjects = [replace(one.subject, seeded=one.subject.name not in measured.seedless) for one in measured.subjects]
     record = Record(
         created=created.isoformat(timespec="seconds"),
@@ -83,27 +84,27 @@ def measure(job: Job, words: Words, check: Callable[[], None]) -> tuple[Record, 
     return record, measured.stopped
 
 
-def _measure_all(job: Job, words: Words, check: Callable[[], None]) -> Measured:
+def _measure_all(job: Job, console: Console, check: Callable[[], None]) -> Measured:
     cold: list[Cold] = []
     try:
         # First, while nothing is loaded here that would take memory away.
-        cold += _start_cold(job, words)
-        words.note("making ready: " + ", ".join(options.name() for options in job.subjects))
+        cold += _start_cold(job, console)
+        console.note("making ready: " + ", ".join(map(engine_name, job.subjects)))
         with opened(job.subjects, job.settings.modes) as subjects:
-            return _measure_warm(job, subjects, cold, words, check)
+            return _measure_warm(job, subjects, cold, console, check)
     except (KeyboardInterrupt, Terminated) as stopped:
         return Measured([], [], cold, set(), stopped)
 
 
-def _start_cold(job: Job, words: Words) -> Iterator[Cold]:
-    for number, options in product(range(job.cold_starts), job.subjects):
-        server = ["--remote", options.remote or ""]
-        words.note(f"cold start {number + 1} of {job.cold_starts}: {options.name()}")
-        yield start_cold(short_name(options), [*job.cold_arguments, *server], job.texts[0].text)
+def _start_cold(job: Job, console: Console) -> Iterator[Cold]:
+    for number, engine in product(range(job.cold_starts), job.subjects):
+        server = ["--remote", engine.remote.url if engine.remote else ""]
+        console.note(f"cold start {number + 1} of {job.cold_starts}: {engine_name(engine)}")
+        yield start_cold(short_name(engine), [*job.cold_arguments, *server], job.texts[0].text)
 
 
 def _measure_warm(
-    job: Job, subjects: Sequence[Open], cold: list[Cold], words: Words, check: Callable[[], None]
+    job: Job, subjects: Sequence[Open], cold: list[Cold], console: Console, check: Callable[[], None]
 ) -> Measured:
     by_name = {text.name: text.text for text in job.texts}
     bench = Bench(
@@ -124,7 +125,7 @@ def _measure_warm(
     )
     measured = Measured(subjects, [], cold, bench.seedless)
     try:
-        with closing(_made(job, plan, bench, words, check)) as runs:
+        with closing(_made(job, plan, bench, console, check)) as runs:
             for run in runs:
                 measured.runs.append(run)
     except (KeyboardInterrupt, Terminated) as stopped:
@@ -132,14 +133,14 @@ def _measure_warm(
     return measured
 
 
-def _made(job: Job, plan: Plan, bench: Bench, words: Words, check: Callable[[], None]) -> Generator[Run]:
-    return (_under_load if job.levels else _one_by_one)(job, plan, bench, words, check)
+def _made(job: Job, plan: Plan, bench: Bench, console: Console, check: Callable[[], None]) -> Generator[Run]:
+    return (_under_load if job.levels else _one_by_one)(job, plan, bench, console, check)
 
 
-def _one_by_one(job: Job, plan: Plan, bench: Bench, words: Words, check: Callable[[], None]) -> Generator[Run]:
+def _one_by_one(job: Job, plan: Plan, bench: Bench, console: Console, check: Callable[[], None]) -> Generator[Run]:
     asks = plan.one_by_one()
     sizes = {text.name: max(_AT_LEAST, len(text.text)) for text in job.texts}
-    with shown_progress(words, sum(sizes[ask.text] for ask in asks)) as meter:
+    with shown_progress(console, sum(sizes[ask.text] for ask in asks)) as meter:
         for ask in asks:
             meter.begin(_describe(ask, plan))
             yield bench.run(ask, _glancing(meter, check))
@@ -147,9 +148,9 @@ def _one_by_one(job: Job, plan: Plan, bench: Bench, words: Words, check: Callabl
             check()
 
 
-def _under_load(job: Job, plan: Plan, bench: Bench, words: Words, check: Callable[[], None]) -> Generator[Run]:
+def _under_load(job: Job, plan: Plan, bench: Bench, console: Console, check: Callable[[], None]) -> Generator[Run]:
     tests = plan.under_load(job.levels, job.settings.requests)
-    with shown_progress(words, sum(len(test.warmup) + len(test.asks) for test in tests)) as meter:
+    with shown_progress(console, sum(len(test.warmup) + len(test.asks) for test in tests)) as meter:
         for test in tests:
             meter.begin(_describe(test.asks[0], plan))
             with closing(under_load(test, bench.run, _glancing(meter, check), job.settings.seed)) as runs:

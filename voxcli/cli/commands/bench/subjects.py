@@ -12,6 +12,8 @@ import typer
 from voxcli.bench.measure.plan import Mode
 from voxcli.bench.measure.sample import InOnePiece
 from voxcli.bench.report.record import Subject
+from voxcli.cli.commands.chosen import engine_name, engine_settings, open_chosen_engine
+from voxcli.cli.options.common import on_command_line
 from voxcli.cli.options.engine import EngineOptions
 from voxcli.cli.settings.files import model_library
 from voxcli.cli.settings.profiles import find_server
@@ -19,6 +21,7 @@ from voxcli.engines import BUILTIN_MODEL
 from voxcli.engines.remote.engine import RemoteEngine
 from voxcli.engines.remote.http import Transport
 from voxcli.engines.remote.settings import RemoteSettings, root_of
+from voxcli.engines.settings import EngineSettings
 from voxcli.errors import RemoteError
 from voxcli.protocols.dialect import HttpCall
 from voxcli.protocols.names import Dialect
@@ -46,8 +49,8 @@ class Open:
     engines: Mapping[Mode, Engine]
 
 
-def choose_subjects(context: typer.Context, engine: EngineOptions, servers: Sequence[str]) -> list[EngineOptions]:
-    """Return the options of everybody who is to be measured.
+def choose_subjects(context: typer.Context, engine: EngineOptions, servers: Sequence[str]) -> list[EngineSettings]:
+    """Return the settings of every engine to measure.
 
     Several servers have each the settings of its own profile that say how it is reached; how it speaks is the same
     for all.
@@ -55,8 +58,8 @@ def choose_subjects(context: typer.Context, engine: EngineOptions, servers: Sequ
     if engine.no_stream:
         raise typer.BadParameter("Here it is called --mode whole.", param_hint="--no-stream")
     if len(servers) <= 1:
-        return [engine]
-    return [_with_server(context, engine, name) for name in servers]
+        return [engine_settings(engine)]
+    return [engine_settings(_with_server(context, engine, name)) for name in servers]
 
 
 def _with_server(context: typer.Context, engine: EngineOptions, name: str) -> EngineOptions:
@@ -64,31 +67,26 @@ def _with_server(context: typer.Context, engine: EngineOptions, name: str) -> En
         return replace(engine, remote=None)
     url, of_profile = find_server(context, name)
     known = {field.name for field in fields(EngineOptions)}
-    typed = {known_name for known_name in known if _was_typed(context, known_name)}
+    typed = {known_name for known_name in known if on_command_line(context, known_name)}
     own = {key: value for key, value in of_profile.items() if key in known - typed}
     return replace(engine, remote=url, **own)
 
 
-def _was_typed(context: typer.Context, option: str) -> bool:
-    source = context.get_parameter_source(option)
-    return source is not None and source.name == "COMMANDLINE"
-
-
 @contextmanager
-def opened(chosen: Sequence[EngineOptions], modes: Sequence[Mode]) -> Iterator[list[Open]]:
+def opened(chosen: Sequence[EngineSettings], modes: Sequence[Mode]) -> Iterator[list[Open]]:
     """Make everybody ready, and close them in the end."""
     with ExitStack() as stack:
         found: list[Open] = []
-        for options in chosen:
-            open_one = _open_server if options.remote else _open_here
-            found.append(open_one(options, _new_name(short_name(options), found), modes, stack))
+        for settings in chosen:
+            open_one = _open_server if settings.remote else _open_here
+            found.append(open_one(settings, _new_name(short_name(settings), found), modes, stack))
         yield found
 
 
-def short_name(options: EngineOptions) -> str:
+def short_name(settings: EngineSettings) -> str:
     """Name a folder by its last part, and a server without what is the same for all."""
-    name = options.name()
-    if options.remote:
+    name = engine_name(settings)
+    if settings.remote:
         return name.partition("://")[2]
     return Path(name).resolve().name if Path(name).is_dir() else name
 
@@ -98,18 +96,18 @@ def _new_name(name: str, found: Sequence[Open]) -> str:
     return f"{name} ({others + 1})" if others else name
 
 
-def _open_here(options: EngineOptions, name: str, modes: Sequence[Mode], stack: ExitStack) -> Open:
+def _open_here(settings: EngineSettings, name: str, modes: Sequence[Mode], stack: ExitStack) -> Open:
     started = time.perf_counter()
-    engine = stack.enter_context(closing(options.open()))
+    engine = stack.enter_context(closing(open_chosen_engine(settings)))
     took = time.perf_counter() - started
-    device, dtype = _find_placement(engine, options)
+    device, dtype = _find_placement(engine, settings)
     subject = Subject(
         name=name,
-        model=short_name(options),
-        revision=_find_revision(options.name()),
+        model=short_name(settings),
+        revision=_find_revision(engine_name(settings)),
         device=device,
         dtype=dtype,
-        quantize=options.quantize,
+        quantize=settings.local.quantize,
         slots=engine.slots,
         load_seconds=round(took, 6),
     )
@@ -117,11 +115,11 @@ def _open_here(options: EngineOptions, name: str, modes: Sequence[Mode], stack: 
     return Open(subject, {mode: ways[mode] for mode in modes})
 
 
-def _find_placement(engine: Engine, options: EngineOptions) -> tuple[str | None, str | None]:
+def _find_placement(engine: Engine, settings: EngineSettings) -> tuple[str | None, str | None]:
     if isinstance(engine, Placed):
         device, _, dtype = str(engine.placement).partition(" in ")
         return device, dtype
-    return (None, None) if options.name() == BUILTIN_MODEL else (options.device, options.dtype)
+    return (None, None) if engine_name(settings) == BUILTIN_MODEL else (settings.local.device, settings.local.dtype)
 
 
 def _find_revision(model: str) -> str | None:
@@ -131,9 +129,10 @@ def _find_revision(model: str) -> str | None:
     return folder.name if folder and folder.parent.name == _SNAPSHOTS else None
 
 
-def _open_server(options: EngineOptions, name: str, modes: Sequence[Mode], stack: ExitStack) -> Open:
+def _open_server(chosen: EngineSettings, name: str, modes: Sequence[Mode], stack: ExitStack) -> Open:
     started = time.perf_counter()
-    settings = options.server(options.model)
+    settings = chosen.remote
+    assert settings
     streaming = stack.enter_context(closing(RemoteEngine(_for_mode(settings, Mode.STREAM))))
     took = time.perf_counter() - started
     dialect = streaming.server.dialect
@@ -143,7 +142,7 @@ def _open_server(options: EngineOptions, name: str, modes: Sequence[Mode], stack
     ways: dict[Mode, Engine] = {Mode.STREAM: streaming, Mode.WHOLE: whole}
     subject = Subject(
         name=name,
-        model=options.model,
+        model=chosen.model,
         url=settings.url,
         dialect=dialect,
         slots=1 if streaming.slots == 1 else None,
@@ -156,8 +155,8 @@ def _open_server(options: EngineOptions, name: str, modes: Sequence[Mode], stack
 def _for_mode(settings: RemoteSettings, mode: Mode) -> RemoteSettings:
     """Ask in the one way that is measured, and once: what a second try brings would count for the first."""
     stream = mode is Mode.STREAM
-    wishes = replace(settings.wishes, stream=stream, mode=settings.wishes.mode if stream else None)
-    return replace(settings, wishes=wishes, waits_seconds=(), as_asked=True)
+    options = replace(settings.options, stream=stream, mode=settings.options.mode if stream else None)
+    return replace(settings, options=options, waits_seconds=(), as_asked=True)
 
 
 def _ask_server(settings: RemoteSettings) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from rich.console import Console
+from rich.console import Console as RichConsole
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table as RichTable
 from rich.text import Text
@@ -15,7 +15,7 @@ from rich.text import Text
 from voxcli.bench.report.record import Record, Report
 from voxcli.bench.report.tables import Table, all_tables, changes, setup_rows
 from voxcli.cli.commands.bench.files import Comparison
-from voxcli.cli.console import Words, printable, write_lines
+from voxcli.cli.console import Console, printable, write_lines
 
 _WIDE = 160
 """Columns, where nothing tells how many there are."""
@@ -49,7 +49,7 @@ class Meter:
 
 
 @contextmanager
-def shown_progress(words: Words, total: int) -> Iterator[Meter]:
+def shown_progress(console: Console, total: int) -> Iterator[Meter]:
     """Show progress on standard error, if somebody can see it there."""
     progress = Progress(
         TextColumn("{task.description}", style="dim", markup=False),
@@ -58,37 +58,39 @@ def shown_progress(words: Words, total: int) -> Iterator[Meter]:
         TextColumn("·", style="dim"),
         TimeRemainingColumn(compact=True),
         TextColumn("left", style="dim"),
-        console=words.console,
+        console=console.rich,
         auto_refresh=False,
         transient=True,
-        disable=words.quiet or not words.console.is_terminal,
+        disable=console.quiet or not console.rich.is_terminal,
     )
     with progress:
         yield Meter(progress, total)
 
 
-def show_report(record: Record, report: Report, compared: Comparison | None, words: Words, *, on_stdout: bool) -> None:
+def show_report(
+    record: Record, report: Report, compared: Comparison | None, console: Console, *, on_stdout: bool
+) -> None:
     """Show tables, what makes them less sure, and the verdict: on standard output, unless something else is there."""
-    console = _new_console(words, on_stdout=on_stdout)
-    _print_setup(console, record)
+    screen = _new_console(console, on_stdout=on_stdout)
+    _print_setup(screen, record)
     several = len(record.subjects) > 1
     for table in all_tables(record, report):
-        _print_table(console, table)
+        _print_table(screen, table)
     if compared:
-        _print_table(console, changes(compared.changes, several, f"Compared with {compared.name}"))
-        _print_remarks(console, [f"also different: {difference}" for difference in compared.differences])
-    _print_remarks(console, report.remarks)
-    console.print(Text(printable(report.verdict), "bold"))
-    file = console.file
+        _print_table(screen, changes(compared.changes, several, f"Compared with {compared.name}"))
+        _print_remarks(screen, [f"also different: {difference}" for difference in compared.differences])
+    _print_remarks(screen, report.remarks)
+    screen.print(Text(printable(report.verdict), "bold"))
+    file = screen.file
     if on_stdout and isinstance(file, io.StringIO):
         write_lines([line.rstrip() for line in file.getvalue().splitlines()])
 
 
-def _new_console(words: Words, *, on_stdout: bool) -> Console:
+def _new_console(console: Console, *, on_stdout: bool) -> RichConsole:
     if not on_stdout:
-        return words.console
+        return console.rich
     is_terminal = sys.stdout.isatty()
-    return Console(
+    return RichConsole(
         file=io.StringIO(),
         force_terminal=is_terminal,
         width=shutil.get_terminal_size((_WIDE, 24)).columns if is_terminal else _WIDE,
@@ -98,15 +100,15 @@ def _new_console(words: Words, *, on_stdout: bool) -> Console:
     )
 
 
-def _print_setup(console: Console, record: Record) -> None:
+def _print_setup(screen: RichConsole, record: Record) -> None:
     shown = ("voxcli", "CPU", "GPU", *(subject.name for subject in record.subjects))
     for name, value in setup_rows(record):
         if name in shown:
-            console.print(Text(printable(f"{name}: {value}" if name != "voxcli" else f"voxcli {value}"), "dim"))
-    console.print()
+            screen.print(Text(printable(f"{name}: {value}" if name != "voxcli" else f"voxcli {value}"), "dim"))
+    screen.print()
 
 
-def _print_table(console: Console, table: Table) -> None:
+def _print_table(screen: RichConsole, table: Table) -> None:
     drawn = RichTable(box=None, padding=(0, 2, 0, 0), header_style="dim", pad_edge=False)
     for number, column in enumerate(table.columns):
         drawn.add_column(column, justify="left" if number < table.names else "right", overflow="fold")
@@ -115,13 +117,13 @@ def _print_table(console: Console, table: Table) -> None:
         first = row[0] if row[0] != before or table.names < 2 else ""
         before = row[0]
         drawn.add_row(*(Text(printable(cell)) for cell in (first, *row[1:])))
-    console.print(Text(printable(table.title), "bold"))
-    console.print(drawn)
-    console.print()
+    screen.print(Text(printable(table.title), "bold"))
+    screen.print(drawn)
+    screen.print()
 
 
-def _print_remarks(console: Console, remarks: Sequence[str]) -> None:
+def _print_remarks(screen: RichConsole, remarks: Sequence[str]) -> None:
     for remark in remarks:
-        console.print(Text.assemble(("! ", "yellow"), printable(remark)))
+        screen.print(Text.assemble(("! ", "yellow"), printable(remark)))
     if remarks:
-        console.print()
+        screen.print()

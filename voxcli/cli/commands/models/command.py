@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from voxcli.cli.console import Words, write_json, write_lines, write_table
+from voxcli.cli.console import Console, write_json, write_lines, write_table
 from voxcli.cli.options import common as options
 from voxcli.cli.settings.files import find_setting, model_library
 
@@ -83,7 +83,7 @@ def pull(
     """Bring a model here, and write where it is. A pull that was cut goes on where it ended."""
     from voxcli.cli.commands.models.pull import pull_model
 
-    write_lines([str(pull_model(name, source, revision, yes=yes, words=Words(quiet=quiet)))])
+    write_lines([str(pull_model(name, source, revision, yes=yes, console=Console(quiet=quiet)))])
 
 
 @app.command("show")
@@ -105,14 +105,14 @@ def remove(name: Installed, yes: options.Yes = False) -> None:
 
     from voxcli.cli.console import confirm
 
-    words, library = Words(), model_library()
+    console, library = Console(), model_library()
     found = library.removable(name)
     size = decimal(sum(repository.bytes_held() for repository in found))
     shared = any(repository.folder.parent == library.shared for repository in found)
     where = "Hugging Face's cache, which other programs share" if shared else "this machine"
-    confirm(words, f"Remove {name} ({size}) from {where}?", yes=yes, command=f"voxcli models rm {name} --yes")
+    confirm(console, f"Remove {name} ({size}) from {where}?", yes=yes, command=f"voxcli models rm {name} --yes")
     library.remove(name)
-    words.note(f"{name} is removed; {size} are free again.")
+    console.note(f"{name} is removed; {size} are free again.")
 
 
 def _entry(model: "InstalledModel") -> dict[str, Any]:

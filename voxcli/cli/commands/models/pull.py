@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from rich.filesize import decimal
 
-from voxcli.cli.console import Words, confirm, logs_in_words
+from voxcli.cli.console import Console, confirm, logs_on_console
 from voxcli.cli.exits import Terminated
 from voxcli.cli.settings.files import model_library
 from voxcli.errors import RemoteError
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _STEPS = 10
 
 
-def pull_model(name: str, source: HubName, revision: str | None, *, yes: bool, words: Words) -> Path:
+def pull_model(name: str, source: HubName, revision: str | None, *, yes: bool, console: Console) -> Path:
     """Bring a model here after asking, and return its folder."""
     from voxcli.models.download import free_bytes, plan_pull
 
@@ -33,23 +33,23 @@ def pull_model(name: str, source: HubName, revision: str | None, *, yes: bool, w
     try:
         plan = plan_pull(library, name, hub, revision)
     except RemoteError as error:
-        return _without_hub(library, name, revision, error, words)
+        return _without_hub(library, name, revision, error, console)
     missing = plan.size - plan.present
     if missing:
         plan.check_room()
         begun = f" of {decimal(plan.size)}, the rest is here" if plan.present else ""
         room = f"{decimal(free_bytes(plan.repository.folder))} free"
-        words.note(f"{plan.listing.model_id} from {HUB_TITLES[source]} to {plan.repository.folder.parent} ({room})")
+        console.note(f"{plan.listing.model_id} from {HUB_TITLES[source]} to {plan.repository.folder.parent} ({room})")
         question = f"Download {decimal(missing)}{begun}?"
-        confirm(words, question, yes=yes, command=_command(name, source, revision))
+        confirm(console, question, yes=yes, command=_command(name, source, revision))
     try:
-        with logs_in_words(words, verbose=False), _showing(plan, words) as arrived:
+        with logs_on_console(console, verbose=False), _showing(plan, console) as arrived:
             folder = plan.run(arrived)
     except (KeyboardInterrupt, Terminated):
-        words.note("What has come is kept: the same command goes on from there.")
+        console.note("What has come is kept: the same command goes on from there.")
         raise
     usable = f"{name}@{revision}" if revision and "@" not in name else name
-    words.note(f'{name} is {"here" if missing else "here already"}. Try it: voxcli say --model {usable} "Hello"')
+    console.note(f'{name} is {"here" if missing else "here already"}. Try it: voxcli say --model {usable} "Hello"')
     return folder
 
 
@@ -67,45 +67,47 @@ def _command(name: str, source: HubName, revision: str | None) -> str:
     return " ".join([*parts, "--yes"])
 
 
-def _without_hub(library: "ModelLibrary", name: str, revision: str | None, error: RemoteError, words: Words) -> Path:
+def _without_hub(
+    library: "ModelLibrary", name: str, revision: str | None, error: RemoteError, console: Console
+) -> Path:
     """Be content with what is here, if it is whole."""
     found = library.find(f"{name}@{revision}" if revision else name)
     if not found:
         raise error
-    words.warning(f"Whether there is a newer {name} is not known. {error}")
-    words.note(f"{name} is here already.")
+    console.warning(f"Whether there is a newer {name} is not known. {error}")
+    console.note(f"{name} is here already.")
     return found
 
 
 @contextmanager
-def _showing(plan: "Pull", words: Words) -> "Iterator[Arrived]":
+def _showing(plan: "Pull", console: Console) -> "Iterator[Arrived]":
     """Show how far it is: a bar on a terminal, elsewhere a line now and then. What is here counts from the start."""
-    if words.quiet or plan.present == plan.size:
+    if console.quiet or plan.present == plan.size:
         yield lambda file, count: None
-    elif words.console.is_terminal:
-        with _bar(plan, words) as arrived:
+    elif console.rich.is_terminal:
+        with _bar(plan, console) as arrived:
             yield arrived
     else:
-        yield _lines(plan, words)
+        yield _lines(plan, console)
 
 
 @contextmanager
-def _bar(plan: "Pull", words: Words) -> "Iterator[Arrived]":
+def _bar(plan: "Pull", console: Console) -> "Iterator[Arrived]":
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
     columns = [TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn(), TransferSpeedColumn()]
-    with Progress(*columns, TimeRemainingColumn(), console=words.console, transient=True) as progress:
+    with Progress(*columns, TimeRemainingColumn(), console=console.rich, transient=True) as progress:
         task = progress.add_task("", total=plan.size, completed=plan.present)
         yield lambda file, count: progress.update(task, description=file.name, advance=count)
 
 
-def _lines(plan: "Pull", words: Words) -> "Arrived":
+def _lines(plan: "Pull", console: Console) -> "Arrived":
     here, total = plan.present, plan.size
 
     def arrived(file: object, count: int) -> None:
         nonlocal here
         step, here = here * _STEPS // total, here + count
         if here * _STEPS // total > step:
-            words.note(f"{decimal(here)} of {decimal(total)} ({here * 100 // total}%)")
+            console.note(f"{decimal(here)} of {decimal(total)} ({here * 100 // total}%)")
 
     return arrived

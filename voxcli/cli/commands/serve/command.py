@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from voxcli.cli.console import Words, logs_in_words
+from voxcli.cli.console import Console, logs_on_console
 from voxcli.cli.options import common as options
 from voxcli.cli.options.engine import EngineOptions
 from voxcli.cli.options.groups import grouped
@@ -120,7 +120,7 @@ class ServedOptions(EngineOptions):
 
 
 @dataclass(frozen=True, slots=True)
-class DoorOptions:
+class ListenOptions:
     """Where the server listens, and who may come in."""
 
     host: Address = "127.0.0.1"
@@ -145,7 +145,7 @@ class LoadOptions:
 
 @grouped
 def serve(
-    door: DoorOptions,
+    listen: ListenOptions,
     load: LoadOptions,
     engine: ServedOptions,
     quiet: options.Quiet = False,
@@ -157,33 +157,33 @@ def serve(
 
     The first Ctrl-C, or SIGTERM, lets the streams that run come to their end. The second one ends at once.
     """
-    words = Words(quiet=quiet)
-    keys = _read_keys(door.key_file, words) if door.key_file else frozenset()
-    if not keys and not door.insecure and not _is_loopback(door.host):
+    console = Console(quiet=quiet)
+    keys = _read_keys(listen.key_file, console) if listen.key_file else frozenset()
+    if not keys and not listen.insecure and not _is_loopback(listen.host):
         raise typer.BadParameter(
-            f"At {door.host}, anybody in the network could use it. Put keys into a file, one on each line, and name "
+            f"At {listen.host}, anybody in the network could use it. Put keys into a file, one on each line, and name "
             "it with --api-key-file; or let everybody in with --insecure.",
             param_hint="--host",
         )
     _check_installed()
+    from voxcli.cli.commands.chosen import engine_settings, with_default_clip
     from voxcli.cli.commands.serve.run import run
-    from voxcli.cli.options.server_clips import speaking_like
 
-    with logs_in_words(words, verbose=verbose):
-        engine = speaking_like(engine, engine.ref_audio, engine.ref_text, engine.ref_lang)
-        run(_settings(door, load, keys), engine, words)
+    with logs_on_console(console, verbose=verbose):
+        chosen = with_default_clip(engine_settings(engine), engine.ref_audio, engine.ref_text, engine.ref_lang)
+        run(_settings(listen, load, keys), chosen, console)
 
 
-def _settings(door: DoorOptions, load: LoadOptions, keys: frozenset[str]) -> "ServerSettings":
+def _settings(listen: ListenOptions, load: LoadOptions, keys: frozenset[str]) -> "ServerSettings":
     from voxcli.cli.settings.files import find_user_places
     from voxcli.server.settings import ServerSettings
 
     return ServerSettings(
-        host=door.host,
-        port=door.port,
+        host=listen.host,
+        port=listen.port,
         keys=keys,
-        allowed_hosts=tuple(door.allow_host or ()),
-        cors_origins=tuple(door.cors or ()),
+        allowed_hosts=tuple(listen.allow_host or ()),
+        cors_origins=tuple(listen.cors or ()),
         slots=load.slots,
         queue=load.queue,
         max_characters=load.max_characters,
@@ -201,7 +201,7 @@ def _is_loopback(host: str) -> bool:
         return host.lower() == "localhost"
 
 
-def _read_keys(path: Path, words: Words) -> frozenset[str]:
+def _read_keys(path: Path, console: Console) -> frozenset[str]:
     try:
         text, mode = path.read_text("utf-8"), path.stat().st_mode
     except (OSError, UnicodeDecodeError) as error:
@@ -211,7 +211,7 @@ def _read_keys(path: Path, words: Words) -> frozenset[str]:
     if not keys:
         raise typer.BadParameter(f"{path} holds no key. Write one on each line.", param_hint="--api-key-file")
     if sys.platform != "win32" and mode & (stat.S_IRGRP | stat.S_IROTH):
-        words.warning(f"Others on this machine can read the keys. Run: chmod 600 {path}")
+        console.warning(f"Others on this machine can read the keys. Run: chmod 600 {path}")
     return keys
 
 

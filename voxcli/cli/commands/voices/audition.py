@@ -5,7 +5,8 @@ from contextlib import ExitStack, closing, nullcontext
 from dataclasses import dataclass, replace
 
 from voxcli.audio.chunk import silence
-from voxcli.cli.options.engine import EngineOptions
+from voxcli.cli.commands.chosen import open_chosen_engine
+from voxcli.engines.settings import EngineSettings
 from voxcli.sinks import Target, ToSpeaker, open_sink
 from voxcli.sinks.base import Sink
 from voxcli.synthesis.pipeline import Delivery, only_chunks, synthesize
@@ -25,7 +26,7 @@ class Audition:
 
     voices: list[tuple[str, Voice]]
     text: str | None
-    engine: EngineOptions
+    engine: EngineSettings
     delivery: Delivery
     """For all voices; its own voice does not count."""
     targets: list[Target]
@@ -49,7 +50,7 @@ def hold(audition: Audition, announce: Callable[[str], None], check: Callable[[]
     others = [target for target in audition.targets if not isinstance(target, ToSpeaker)]
     with ExitStack() as stack:
         kept = [stack.enter_context(open_sink(others))] if others else []
-        engine = stack.enter_context(closing(audition.engine.open(slots=1)))
+        engine = stack.enter_context(closing(open_chosen_engine(audition.engine, slots=1)))
         for name, voice in audition.voices:
             announce(name)
             # One loudspeaker sink per voice, so that it has finished before the next name is announced.

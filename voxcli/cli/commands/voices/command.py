@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from voxcli.cli.console import Words, write_json, write_lines, write_table
+from voxcli.cli.console import Console, write_json, write_lines, write_table
 from voxcli.cli.options import common as options
 from voxcli.cli.options import completion as complete
 from voxcli.cli.options.engine import EngineOptions, SamplingOptions
@@ -36,9 +36,25 @@ def list_voices(context: typer.Context, server: ServerOptions, json: options.Jso
     if not server.remote:
         _list_voices_here(context, json)
         return
-    from voxcli.cli.commands.voices.remote import list_on  # loads an HTTP library
+    _list_voices_on(server, json)
 
-    list_on(server, json=json)
+
+def _list_voices_on(server: ServerOptions, json: bool) -> None:
+    from contextlib import closing
+    from dataclasses import asdict
+
+    from voxcli.cli.commands.chosen import server_settings
+    from voxcli.engines.remote.engine import RemoteEngine
+    from voxcli.errors import NotFound
+
+    with closing(RemoteEngine(server_settings(server))) as engine:
+        voices = engine.voices()
+    if voices is None:
+        raise NotFound(f"{server.remote} does not list its voices.")
+    if json:
+        write_json([asdict(voice) for voice in voices])
+    else:
+        write_table([["VOICE", "ABOUT"], *([voice.name, voice.title] for voice in voices)])
 
 
 def _list_voices_here(context: typer.Context, json: bool) -> None:
@@ -96,12 +112,12 @@ def add(
 
     if last and source != RecordingOptions():
         raise typer.BadParameter("Keep the last voice or another one, not both.", param_hint="--last")
-    words = Words(quiet=quiet)
+    console = Console(quiet=quiet)
     if last:
         voice, notes = recall()
-        keep_voice(name, voice, words, overwrite=force, model=notes.model)
+        keep_voice(name, voice, console, overwrite=force, model=notes.model)
     else:
-        keep(name, source, words, overwrite=force)
+        keep(name, source, console, overwrite=force)
 
 
 @app.command("rename")
@@ -109,10 +125,10 @@ def rename(context: typer.Context, old: Name, new: Annotated[str, typer.Argument
     """Give one of your voices another name."""
     from voxcli.cli.commands.voices.remembered import follow
 
-    words = Words()
+    console = Console()
     old, new = voice_library().rename(old, new)
-    words.note(f"{old} is called {new} now.")
-    follow(context, old, new, words)
+    console.note(f"{old} is called {new} now.")
+    follow(context, old, new, console)
 
 
 @app.command("rm")
@@ -123,14 +139,14 @@ def remove(context: typer.Context, names: Names, yes: options.Yes = False) -> No
     from voxcli.cli.commands.voices.remembered import follow
     from voxcli.cli.console import confirm
 
-    library, words = voice_library(), Words()
+    library, console = voice_library(), Console()
     known = list(dict.fromkeys(library.spelling(name) for name in names))
     command = join(["voxcli", "voices", "rm", "--yes", *known])
-    confirm(words, f"Delete {', '.join(known)} with all clips?", yes=yes, command=command)
+    confirm(console, f"Delete {', '.join(known)} with all clips?", yes=yes, command=command)
     for name in known:
         library.remove(name)
-        words.note(f"{name} is deleted.")
-        follow(context, name, None, words)
+        console.note(f"{name} is deleted.")
+        follow(context, name, None, console)
 
 
 @app.command("export")
@@ -146,7 +162,7 @@ def export(
     """Write one of your voices to a file, to be taken in on another machine."""
     from voxcli.cli.commands.voices.exchange import export_voice
 
-    export_voice(name, output, Words(quiet=quiet), overwrite=force)
+    export_voice(name, output, Console(quiet=quiet), overwrite=force)
 
 
 @app.command("import")
@@ -159,7 +175,7 @@ def import_(
     """Take in a voice that was exported elsewhere."""
     from voxcli.cli.commands.voices.exchange import import_voice
 
-    import_voice(file, name, Words(quiet=quiet), overwrite=force)
+    import_voice(file, name, Console(quiet=quiet), overwrite=force)
 
 
 @app.command("default")
@@ -171,16 +187,16 @@ def default(
     """Show or choose who speaks when no voice is named."""
     from voxcli.cli.commands.voices.remembered import find_default, set_default
 
-    words = Words()
+    console = Console()
     if name and unset:
         raise typer.BadParameter("Name a voice or unset it, not both.", param_hint="--unset")
     if name or unset:
-        set_default(context, _spelling(name) if name else None, words)
+        set_default(context, _spelling(name) if name else None, console)
     elif found := find_default(context):
         write_lines([str(found.value)])
-        words.note(f"from {found.origin}")
+        console.note(f"from {found.origin}")
     else:
-        words.note("No voice is chosen: the model has the choice. Choose one with: voxcli voices default NAME")
+        console.note("No voice is chosen: the model has the choice. Choose one with: voxcli voices default NAME")
 
 
 @app.command("audition")
@@ -198,22 +214,24 @@ def audition(
     quiet: options.Quiet = False,
 ) -> None:
     """Hear voices one after another: those named, or all of your own."""
+    from voxcli.cli.commands.chosen import engine_settings
+    from voxcli.cli.commands.targets import choose_targets
     from voxcli.cli.commands.voices.audition import Audition, hold
     from voxcli.errors import NotFound
     from voxcli.synthesis.request import Voice
 
-    library, words = voice_library(), Words(quiet=quiet)
+    library, console = voice_library(), Console(quiet=quiet)
     wanted = names or library.names()
     if not wanted:
         raise NotFound("You have no voices of your own yet. Make one with: voxcli clone --prompt ref.wav")
     given = Audition(
         voices=[(name, library.find(name) or Voice(name=name)) for name in wanted],
         text=text,
-        engine=engine,
-        delivery=delivery.to_settings(Voice(), sampling.sampling()),
-        targets=out.targets(),
+        engine=engine_settings(engine),
+        delivery=delivery.to_settings(Voice(), sampling.to_settings()),
+        targets=choose_targets(out),
     )
-    hold(given, words.note, context.obj.raise_if_struck)
+    hold(given, console.note, context.obj.raise_if_interrupted)
 
 
 def _spelling(name: str) -> str:

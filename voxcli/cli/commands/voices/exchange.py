@@ -7,7 +7,7 @@ import typer
 
 from voxcli.audio.decode import decode
 from voxcli.cli.commands.recording import how_to_use, judge
-from voxcli.cli.console import Words
+from voxcli.cli.console import Console
 from voxcli.cli.files import STDIO, create_file, read_at_most, replace_file, write_stdout
 from voxcli.cli.settings.files import voice_library
 from voxcli.errors import DeviceError, RequestError
@@ -15,7 +15,7 @@ from voxcli.sinks.file import is_device
 from voxcli.voices.archive import MAX_ARCHIVE_BYTES, SUFFIX, pack, unpack
 
 
-def export_voice(name: str, output: str | None, words: Words, *, overwrite: bool) -> None:
+def export_voice(name: str, output: str | None, console: Console, *, overwrite: bool) -> None:
     """Write a voice to a file, by default to one of its name in this folder.
 
     Raises:
@@ -44,10 +44,10 @@ def export_voice(name: str, output: str | None, words: Words, *, overwrite: bool
         raise RequestError(f"{path} is there already. Use --force to overwrite it, or name another file.") from error
     except OSError as error:
         raise DeviceError(f"Cannot write {path}: {error.strerror or error}.") from error
-    words.note(f"{known} is in {path}. To take it in elsewhere: voxcli voices import FILE")
+    console.note(f"{known} is in {path}. To take it in elsewhere: voxcli voices import FILE")
 
 
-def import_voice(file: Path, name: str | None, words: Words, *, overwrite: bool) -> None:
+def import_voice(file: Path, name: str | None, console: Console, *, overwrite: bool) -> None:
     """Keep a voice that was exported elsewhere.
 
     Raises:
@@ -62,5 +62,5 @@ def import_voice(file: Path, name: str | None, words: Words, *, overwrite: bool)
     for clip in (voice.reference, voice.prompt and voice.prompt.clip):
         if clip:
             label = f"{clip.name} of {name}"
-            judge(decode(clip.data, name=label), label, words)
-    words.note(how_to_use(library.save(name, voice, notes, overwrite=overwrite)))
+            judge(decode(clip.data, name=label), label, console)
+    console.note(how_to_use(library.save(name, voice, notes, overwrite=overwrite)))

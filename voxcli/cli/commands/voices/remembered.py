@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from voxcli.cli.console import Words
+from voxcli.cli.console import Console
 from voxcli.cli.files import replace_file
 from voxcli.cli.settings.edit import edit_settings
 from voxcli.cli.settings.files import Setting, find_setting, find_user_places
@@ -73,17 +73,17 @@ def find_default(context: typer.Context) -> Setting | None:
     return find_setting(context, KEY)
 
 
-def set_default(context: typer.Context, name: str | None, words: Words) -> None:
+def set_default(context: typer.Context, name: str | None, console: Console) -> None:
     """Write a voice into the user's own settings, or take it out of them, and warn if that changes nothing here."""
     path = find_user_places().settings
     edit_settings(path, KEY, name)
     now = find_default(context)
-    words.note(f"{name or 'No voice of yours'} speaks from now on when none is named ({path}).")
+    console.note(f"{name or 'No voice of yours'} speaks from now on when none is named ({path}).")
     if now and now.origin != str(path):
-        words.warning(f"{now.origin} says {now.value}, and that counts more.")
+        console.warning(f"{now.origin} says {now.value}, and that counts more.")
 
 
-def follow(context: typer.Context, old: str, new: str | None, words: Words) -> None:
+def follow(context: typer.Context, old: str, new: str | None, console: Console) -> None:
     """Keep the setting true after a voice was renamed, or removed with None."""
     from voxcli.voices.names import folded
 
@@ -92,7 +92,7 @@ def follow(context: typer.Context, old: str, new: str | None, words: Words) -> N
         return
     path = find_user_places().settings
     if found.origin != str(path):
-        words.warning(f"{found.origin} still names {old} as the voice that speaks.")
+        console.warning(f"{found.origin} still names {old} as the voice that speaks.")
         return
     edit_settings(path, KEY, new)
-    words.note(f"It was the voice that speaks when none is named; now {new or 'none'} is ({path}).")
+    console.note(f"It was the voice that speaks when none is named; now {new or 'none'} is ({path}).")

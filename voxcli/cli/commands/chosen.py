@@ -1,0 +1,171 @@
+"""Engine and voice chosen on the command line: settings made from options, the engine opened, the voice found."""
+
+import os
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import typer
+
+from voxcli.cli.options.common import on_command_line
+from voxcli.cli.options.engine import EngineOptions
+from voxcli.cli.options.server import ServerOptions
+from voxcli.cli.options.speech import VoiceOptions
+from voxcli.cli.settings.files import find_user_places, model_library, voice_library
+from voxcli.engines import BUILTIN_MODEL, best_model, open_engine
+from voxcli.engines.settings import EngineSettings
+from voxcli.synthesis.request import Engine, Prompt, Voice
+
+if TYPE_CHECKING:
+    from voxcli.engines.remote.settings import RemoteSettings
+
+_KEY_VARIABLE = "VOXCLI_API_KEY"
+
+
+def engine_settings(options: EngineOptions) -> EngineSettings:
+    """Turn the options into settings, with this user's folders and the API key of the server."""
+    return options.to_settings(find_user_places(), _find_key(options))
+
+
+def server_settings(options: ServerOptions) -> "RemoteSettings":
+    """Turn the options of a server that does not speak into settings, with its API key."""
+    return options.to_connection(find_user_places(), _find_key(options))
+
+
+def engine_name(settings: EngineSettings) -> str:
+    """Return the model, or the address of the server, for messages."""
+    return settings.remote.url if settings.remote else settings.model or best_model(model_library())
+
+
+def open_chosen_engine(settings: EngineSettings, slots: int | None = None) -> Engine:
+    """Load the model or connect to the server. The caller closes the engine.
+
+    Args:
+        slots: streams at once; None runs as many as there is memory for.
+    """
+    if settings.remote:
+        return open_engine(remote=settings.remote)
+    models = model_library()
+    name = settings.model or best_model(models)
+    if name != BUILTIN_MODEL:
+        from voxcli.voxcpm.runtime.cpu_threads import limit_openmp_spinning
+
+        limit_openmp_spinning(os.environ)  # has no effect once torch is loaded
+    return open_engine(name, models=models, settings=replace(settings.local, slots=slots))
+
+
+def find_voice(context: typer.Context, options: VoiceOptions) -> Voice:
+    """Return the voice to speak with. The user's own voice of a name comes before the engine's.
+
+    A clip on the command line overrides a voice named in the settings.
+    """
+    prompt, transcript = options.prompt_audio, options.prompt_text
+    if bool(prompt) != bool(transcript and transcript.strip()):
+        raise typer.BadParameter("--prompt-audio and --prompt-text go together.", param_hint="--prompt-text")
+    clip_given = bool(options.ref_audio or prompt)
+    if clip_given and on_command_line(context, "voice"):
+        raise typer.BadParameter("Give the name of a voice or a clip, not both.", param_hint="--voice")
+    if options.voice and not clip_given:
+        own = voice_library().find(options.voice) or Voice(name=options.voice)
+        return replace(own, style=options.instruct or own.style)
+    if not clip_given:
+        if options.denoise:
+            raise typer.BadParameter("There is no recording to remove noise from.", param_hint="--denoise")
+        return Voice(style=options.instruct)
+    from voxcli.cli.files import read_clip  # loads the decoders, which are slow to load
+
+    return Voice(
+        style=options.instruct,
+        reference=read_clip(options.ref_audio) if options.ref_audio else None,
+        prompt=Prompt(read_clip(prompt), transcript) if prompt and transcript else None,
+    )
+
+
+def with_clip_on_server(
+    context: typer.Context, who: VoiceOptions, engine: EngineSettings
+) -> tuple[VoiceOptions, EngineSettings]:
+    """Turn the options that describe a recording into request fields, if the server reads recordings from its disk.
+
+    GPT-SoVITS does. The server is probed only if the answer makes a difference.
+    """
+    fields = _clip_fields(str(who.ref_audio) if who.ref_audio else None, who.ref_text, who.ref_lang)
+    if not fields or not _reads_clips(engine):
+        if who.ref_audio and who.ref_text and not who.prompt_audio:
+            # With its transcript, a recording is a prompt to continue from.
+            who = replace(who, prompt_audio=who.ref_audio, prompt_text=who.ref_text, ref_audio=None, ref_text=None)
+        _refuse_transcript(who.ref_text, who.ref_lang)
+        return who, engine
+    # The recording overrides a voice named in the settings.
+    voice = who.voice if on_command_line(context, "voice") or not who.ref_audio else None
+    who = replace(who, voice=voice, ref_audio=None, ref_text=None, ref_lang=None)
+    return who, _with_fields(engine, fields)
+
+
+def with_default_clip(
+    engine: EngineSettings, path: str | None, transcript: str | None, language: str | None
+) -> EngineSettings:
+    """Set the recording that a GPT-SoVITS server imitates unless a request names another.
+
+    Args:
+        path: on the server.
+        transcript: of the recording, in `language`.
+    """
+    fields = _clip_fields(path, transcript, language)
+    if not fields:
+        return engine
+    if not _reads_clips(engine):
+        _refuse_transcript(transcript, language)
+        raise typer.BadParameter("Only GPT-SoVITS servers read recordings.", param_hint="--ref-audio")
+    return _with_fields(engine, fields)
+
+
+def _find_key(options: ServerOptions) -> str | None:
+    """Return the API key: from the file named by an option, the environment, or `voxcli keys`."""
+    if options.remote is None:
+        return None
+    from voxcli.cli.settings.api_keys import find_key, keys_path, read_key, read_keys
+
+    if options.api_key_file:
+        return read_key(options.api_key_file)
+    if key := os.environ.get(_KEY_VARIABLE, "").strip():
+        return key
+    return find_key(read_keys(keys_path()), options.remote)
+
+
+def _reads_clips(engine: EngineSettings) -> bool:
+    """Tell whether the engine is a server that reads recordings from its own disk. Probes it if need be."""
+    from voxcli.protocols.names import Dialect
+
+    if engine.remote is None or engine.remote.dialect is not None:
+        return engine.remote is not None and engine.remote.dialect is Dialect.GPT_SOVITS
+    from voxcli.engines.remote.engine import RemoteEngine
+
+    with closing(RemoteEngine(engine.remote)) as server:
+        return server.server.dialect is Dialect.GPT_SOVITS
+
+
+def _with_fields(engine: EngineSettings, fields: Mapping[str, str]) -> EngineSettings:
+    """Add fields to those of --extra."""
+    assert engine.remote
+    wishes = engine.remote.wishes
+    for name in fields:
+        if name in wishes.extra:
+            raise typer.BadParameter(f"{name!r} is given twice.", param_hint="--extra")
+    return replace(engine, remote=replace(engine.remote, wishes=replace(wishes, extra={**wishes.extra, **fields})))
+
+
+def _clip_fields(path: str | None, transcript: str | None, language: str | None) -> dict[str, str]:
+    fields = {"ref_audio_path": path, "prompt_text": transcript, "prompt_lang": language}
+    return {name: value for name, value in fields.items() if value}
+
+
+def _refuse_transcript(transcript: str | None, language: str | None) -> None:
+    """Refuse options that only GPT-SoVITS servers understand."""
+    for option, value in (("--ref-text", transcript), ("--ref-lang", language)):
+        if value:
+            raise typer.BadParameter(
+                "Only for GPT-SoVITS servers. Otherwise give a recording with its transcript as "
+                "--prompt-audio and --prompt-text.",
+                param_hint=option,
+            )
