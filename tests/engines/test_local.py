@@ -1,5 +1,7 @@
-"""A VoxCPM model as an engine: what it takes, what it refuses and whom."""
+"""A VoxCPM model as an engine: what it accepts, what it refuses, and what it repeats."""
 
+import json
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -7,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import voxcli
 from voxcli.audio.chunk import AudioChunk
 from voxcli.audio.encode import encoded
 from voxcli.audio.format import AudioFormat
@@ -150,6 +153,36 @@ def test_a_folder_that_is_no_model_is_refused(tmp_path: Path) -> None:
         open_engine(str(tmp_path))
     with pytest.raises(NotFound, match="no model 'nonsense'"):
         open_engine("nonsense")
+
+
+def test_a_drawn_seed_can_be_used_again(engines: Callable[[str], LocalEngine]) -> None:
+    engine = engines("voxcpm-1.5")
+    seeds = [engine.draw_seed() for _ in range(8)]
+    assert len(set(seeds)) == 8
+    sampling = Sampling(steps=2, seed=seeds[0], min_patches=2, max_patches=3)
+    np.testing.assert_array_equal(spoken(engine, sampling=sampling), spoken(engine, sampling=sampling))
+
+
+def test_a_clip_for_another_config_is_encoded_again(checkpoints: Callable[[str], Path], tmp_path: Path) -> None:
+    """Not even a field that the weights do not show, such as a rate, may be missed."""
+    folder, clips = shutil.copytree(checkpoints("voxcpm-1.5"), tmp_path / "model"), tmp_path / "clips"
+    config = folder / "config.json"
+    for number in (1, 2):
+        with closing(LocalEngine(folder, LocalSettings(dtype="float32", threads=1, clips=clips))) as engine:
+            spoken(engine, voice=Voice(prompt=Prompt(clip(), "words")))
+        assert len(list(clips.iterdir())) == number
+        config.write_text(json.dumps({**json.loads(config.read_text("utf-8")), "note": "another"}), "utf-8")
+
+
+def test_a_clip_of_another_version_is_encoded_again(
+    checkpoints: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number, version in ((1, "1.0"), (2, "1.1")):
+        monkeypatch.setattr(voxcli, "__version__", version)
+        settings = LocalSettings(dtype="float32", threads=1, clips=tmp_path)
+        with closing(LocalEngine(checkpoints("voxcpm-1.5"), settings)) as engine:
+            spoken(engine, voice=Voice(prompt=Prompt(clip(), "words")))
+        assert len(list(tmp_path.iterdir())) == number
 
 
 def test_the_next_run_need_not_encode_a_clip_again(checkpoints: Callable[[str], Path], tmp_path: Path) -> None:

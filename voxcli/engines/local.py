@@ -1,8 +1,9 @@
-"""The engine that runs a VoxCPM model on this machine."""
+"""Local engine: a VoxCPM model that runs on this machine."""
 
 import secrets
 from pathlib import Path
 
+import voxcli
 from voxcli.audio.chunk import AudioChunk, Samples
 from voxcli.audio.decode import decode
 from voxcli.audio.resample import resampled_whole
@@ -11,13 +12,13 @@ from voxcli.engines.spelling import spelled_out
 from voxcli.errors import NotFound, RequestError
 from voxcli.synthesis.request import Clip, GpuMemory, Speech, SynthesisRequest
 from voxcli.voxcpm.codec.resampling import sinc_resampled
-from voxcli.voxcpm.device import Precision, choose_placement
+from voxcli.voxcpm.device import Placement, Precision, choose_placement
 from voxcli.voxcpm.loading import load_model
 from voxcli.voxcpm.memory import gpu_memory
 from voxcli.voxcpm.model import Utterance
-from voxcli.voxcpm.network.config import Architecture
+from voxcli.voxcpm.network.config import CONFIG_FILE, Architecture
 from voxcli.voxcpm.network.sequence import AudioSegment
-from voxcli.voxcpm.runtime.prompt_cache import ClipCache
+from voxcli.voxcpm.runtime.prompt_cache import PromptCache
 from voxcli.voxcpm.weights.checkpoint import describe_weights
 from voxcli.voxcpm.weights.quantization import INT8
 
@@ -25,11 +26,13 @@ _LANGUAGES = {
     Architecture.V1: "zh en",
     Architecture.V2: "ar my zh da nl en fi fr de el he hi id it ja km ko lo ms no pl pt ru es sw sv tl th tr vi",
 }
-"""As the model cards have it (huggingface.co/openbmb). A model hears from the text which of them it is."""
+"""From the model cards (huggingface.co/openbmb). The models detect the language from the text."""
+
+_SEED_BITS = 32
 
 
 class LocalEngine:
-    """A VoxCPM model as an `Engine`. Its streams make each step together."""
+    """A VoxCPM model as an `Engine`. Concurrent streams are computed as one batch."""
 
     draws_voices = True
 
@@ -37,10 +40,10 @@ class LocalEngine:
         """Load a checkpoint.
 
         Raises:
-            ModelError: it is damaged, or something else.
-            DeviceError: the device is not there, or too small.
+            ModelError: the checkpoint is damaged or not a VoxCPM model.
+            DeviceError: the device does not exist or is too small.
         """
-        # On a CPU eight bits multiply faster, and more exactly, where all between the products is float32.
+        # int8 on a CPU is faster, and more exact, with float32 activations between the products.
         dtype = Precision.FLOAT32 if settings.quantize == INT8 and settings.dtype == AUTO else settings.dtype
         placement = self.placement = choose_placement(settings.device, dtype)
         self._model = load_model(
@@ -54,18 +57,21 @@ class LocalEngine:
         )
         self.slots = self._model.slots
         self._name = folder.name
-        # What a fine-tuned model makes of a clip counts until it is tuned again, which no name tells.
+        # A LoRA changes the encoder too, and may be trained again under the same name: not kept on disk.
         kept = None if settings.lora else settings.clips
-        origin = f"{describe_weights(folder)} {placement} {settings.quantize}"
-        self._clips = ClipCache(kept, origin, placement.device)
+        self._clips = PromptCache(kept, _origin_of_clips(folder, placement, settings), placement.device)
 
     @property
     def sample_rate(self) -> int:
-        """Hz, of what it speaks."""
+        """Hz, of the generated speech."""
         return self._model.sample_rate
 
+    def draw_seed(self) -> int:
+        """Draw a seed for a request that names none, so that it can be reported and used again."""
+        return secrets.randbits(_SEED_BITS)
+
     def stream(self, request: SynthesisRequest) -> Speech:
-        chunks = self._spoken(self._utterance(request), request.sampling.retries)
+        chunks = self._generated(self._utterance(request), request.sampling.retries)
         if request.speed != 1:
             from voxcli.audio.tempo import retimed  # loads libav's filters, which only other speeds need
 
@@ -76,18 +82,22 @@ class LocalEngine:
         return gpu_memory(self._model.device)
 
     def close(self) -> None:
-        """Give the memory back. Streams that still run keep it until they end."""
+        """Release the model. Streams that still run keep their memory until they end."""
         self._clips.clear()
         self._model.close()
         del self._model
 
-    def _spoken(self, utterance: Utterance, retries: int) -> Speech:
+    def _generated(self, utterance: Utterance, retries: int) -> Speech:
         speech = self._model.stream_whole(utterance, retries) if retries else self._model.stream(utterance)
         for samples in speech:
             yield AudioChunk(samples, self.sample_rate)
 
     def _utterance(self, request: SynthesisRequest) -> Utterance:
-        """Turn a request into what the model needs. Raises for what this model cannot do."""
+        """Translate a request for the model.
+
+        Raises:
+            VoxError: this model cannot do what is asked, or a clip cannot be decoded.
+        """
         voice, sampling = request.voice, request.sampling
         self._check(request)
         text = f"({voice.style}){request.text}" if voice.style else request.text
@@ -100,7 +110,7 @@ class LocalEngine:
             reference=self._encoded(voice.reference, request, pad_left=False) if voice.reference else None,
             steps=sampling.steps,
             guidance=sampling.guidance,
-            seed=secrets.randbits(32) if sampling.seed is None else sampling.seed,
+            seed=self.draw_seed() if sampling.seed is None else sampling.seed,
             min_patches=sampling.min_patches,
             max_patches=sampling.max_patches,
         )
@@ -109,14 +119,14 @@ class LocalEngine:
         voice, architecture = request.voice, self._model.config.architecture
         if voice.name:
             raise NotFound(
-                f"There is no voice {voice.name!r}. A model has none of its own; `voxcli voices` shows yours."
+                f"There is no voice {voice.name!r}. VoxCPM models have no named voices; `voxcli voices` lists yours."
             )
         if architecture is Architecture.V1 and voice.reference:
             raise RequestError(
-                f"{self._name} needs the words of a clip to imitate it. For a clip on the command line: --prompt-audio "
-                "CLIP --prompt-text TEXT. For a voice that is kept, keep it again: voxcli clone --force --name NAME "
-                "--prompt ref.wav with --prompt-text TEXT, with --prompt-text-file FILE, or with the words in ref.txt "
-                "beside it. VoxCPM2 needs no words."
+                f"{self._name} needs the transcript of a clip to imitate it. For a clip on the command line: "
+                "--prompt-audio CLIP --prompt-text TEXT. For a saved voice, save it again: voxcli clone --force "
+                "--name NAME --prompt ref.wav with --prompt-text TEXT, with --prompt-text-file FILE, or with the "
+                "transcript in ref.txt beside it. VoxCPM2 needs no transcript."
             )
         if architecture is Architecture.V1 and voice.style:
             raise RequestError(f"{self._name} cannot follow a description. VoxCPM2 can.")
@@ -125,7 +135,7 @@ class LocalEngine:
             raise RequestError(f"{self._name} does not speak {request.language!r}. It speaks: {', '.join(known)}.")
 
     def _encoded(self, clip: Clip, request: SynthesisRequest, *, pad_left: bool) -> AudioSegment:
-        """Encode a clip, or remember how it was encoded before."""
+        """Encode a clip, or take it from the cache."""
 
         def encode() -> AudioSegment:
             sound = decode(clip.data, name=clip.name)
@@ -139,8 +149,14 @@ class LocalEngine:
         return self._clips.encoded(key, encode)
 
     def _at_input_rate(self, sound: AudioChunk) -> Samples:
-        """Resample as the reference does, which has another way for each version."""
+        """Resample as the reference implementation does, which differs between the versions."""
         config = self._model.config
         if config.architecture is Architecture.V2:
             return resampled_whole(sound, config.codec.input_rate).samples
         return sinc_resampled(sound.samples, sound.sample_rate, config.codec.input_rate)
+
+
+def _origin_of_clips(folder: Path, placement: Placement, settings: LocalSettings) -> tuple[bytes, ...]:
+    """List what an encoded clip depends on besides the clip: program, weights, config, device and precision."""
+    described = (voxcli.__version__, describe_weights(folder), placement, settings.quantize)
+    return (*(str(part).encode() for part in described), (folder / CONFIG_FILE).read_bytes())

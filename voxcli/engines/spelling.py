@@ -1,13 +1,13 @@
-"""The door to spelling out numbers, which needs grammars that few ask for."""
+"""Text normalization for engines, imported on first use because its grammars are slow to load."""
 
 from voxcli.errors import NotFound
 
 
 def spelled_out(text: str) -> str:
-    """Return a text with its numbers, dates and units in words.
+    """Return a text with its numbers, dates and units spelled out.
 
     Raises:
-        NotFound: what reads Chinese numbers is not installed.
+        NotFound: the library that reads Chinese numbers is not installed.
     """
     try:
         from voxcli.text.normalization.normalize import normalized

@@ -223,7 +223,7 @@ class Backbone(nn.Module):
             ids = self._sent(torch.tensor(segment.ids))
             embedded: Tensor = self.embed_tokens(ids)
             return embedded * self.config.embedding_scale
-        return segment.heard
+        return segment.embeddings
 
     def _sent(self, tensor: Tensor) -> Tensor:
         """Send something to the device, without waiting for what that is doing."""

@@ -1,4 +1,4 @@
-"""What a language model reads before it speaks: ids and encoded clips, joined segment by segment."""
+"""Sequences: the text ids and encoded clips that the language models read before they generate speech."""
 
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -6,13 +6,13 @@ from typing import TypeAlias
 from torch import Tensor
 
 AUDIO_START = 101
-"""Ends the text: what follows is speech. The ids are those of the published checkpoints."""
+"""Ends the text; speech follows. These ids are fixed by the published checkpoints."""
 REFERENCE_START, REFERENCE_END = 103, 104
 
 
 @dataclass(frozen=True, slots=True)
 class TextSegment:
-    """Positions that are ids."""
+    """Positions that hold text ids."""
 
     ids: tuple[int, ...]
 
@@ -22,12 +22,12 @@ class TextSegment:
 
 @dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class AudioSegment:
-    """Positions that are speech."""
+    """Positions that hold speech, one patch each."""
 
     patches: Tensor
-    """(N, P, D), of latents."""
-    heard: Tensor
-    """(N, hidden): what the local encoder makes of each patch."""
+    """(N, P, D): latents."""
+    embeddings: Tensor
+    """(N, hidden): output of the local encoder for each patch, projected to the width of the language models."""
 
     def __len__(self) -> int:
         return len(self.patches)
@@ -38,17 +38,17 @@ Sequence: TypeAlias = tuple[Segment, ...]
 
 
 def split_shared(sequence: Sequence) -> tuple[Sequence, Sequence]:
-    """Part what is the same for every text in one voice, which is the reference, from the rest."""
-    begun = 3 if sequence[0] == TextSegment((REFERENCE_START,)) else 0
-    return sequence[:begun], sequence[begun:]
+    """Split a sequence into the reference, which all texts in one voice have in common, and the rest."""
+    shared = 3 if sequence[0] == TextSegment((REFERENCE_START,)) else 0
+    return sequence[:shared], sequence[shared:]
 
 
 def build_sequence(ids: list[int], prompt: AudioSegment | None, reference: AudioSegment | None) -> Sequence:
-    """Join what is given.
+    """Lay out the positions of one request.
 
     Args:
-        ids: of the text; for a continuation those of the prompt's transcript and the text, read as one.
-        prompt: the speech to carry on from.
+        ids: the text; for a continuation, the prompt's transcript and the text tokenized as one string.
+        prompt: the speech to continue.
         reference: the speech whose voice to imitate.
     """
     segments: list[Segment] = []
@@ -61,5 +61,5 @@ def build_sequence(ids: list[int], prompt: AudioSegment | None, reference: Audio
 
 
 def length_of(sequence: Sequence) -> int:
-    """Count its positions."""
+    """Count the positions of a sequence."""
     return sum(map(len, sequence))

@@ -3,9 +3,8 @@
 import hashlib
 import logging
 import os
-import tempfile
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -14,39 +13,46 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
+from voxcli.files import write_atomically
 from voxcli.voxcpm.network.sequence import AudioSegment
 
 _log = logging.getLogger(__name__)
 
+_FORMAT_VERSION = b"2"
 _KEPT_IN_MEMORY = 16
 _KEPT_ON_DISK = 200
-"""A minute of sound is 400 KB at most."""
+"""Files. A minute of sound takes 400 KB at most."""
 
-_SUFFIX = ".safetensors"
-_PATCHES, _HEARD = "patches", "heard"
+_SUFFIX = ".clip"
+_PATCHES, _EMBEDDINGS = "patches", "embeddings"
 
 
-class ClipCache:
-    """Encoded clips by what they were made of. What cannot be written or read is made again, without a word."""
+class PromptCache:
+    """Encoded clips by everything that they were made from.
 
-    def __init__(self, folder: Path | None, origin: str, device: torch.device) -> None:
+    A file is the SHA-256 of its key and its content, then the two tensors in the safetensors format. A file that is
+    damaged, or cannot be read or written, costs time only: the clip is encoded again.
+    """
+
+    def __init__(self, folder: Path | None, origin: Iterable[bytes], device: torch.device) -> None:
         """
         Args:
-            folder: on disk, or None.
-            origin: which model encodes, and how; what another one made is never taken.
-            device: where clips are wanted.
+            folder: on disk; None keeps clips in memory only.
+            origin: everything but the clip that the result depends on: program version, model, device, precision.
+            device: of the tensors that are returned.
         """
         self._device = device
         self._folder = folder
-        self._origin = origin.encode()
+        self._origin = _digest(_FORMAT_VERSION, *origin)
         self._newest_last: OrderedDict[str, AudioSegment] = OrderedDict()
 
     def encoded(self, key: bytes, encode: Callable[[], AudioSegment]) -> AudioSegment:
-        """Return a clip, which `encode` makes if it is not there.
+        """Return the encoded clip, from memory or disk if it is there, otherwise from `encode`.
 
-        key: what else but the origin makes a difference.
+        Args:
+            key: the clip, and how it is prepared.
         """
-        name = hashlib.sha256(self._origin + b"\0" + key).hexdigest()
+        name = _digest(self._origin, key).hex()
         clip = self._newest_last.pop(name, None) or self._read(name)
         if clip is None:
             clip = encode()
@@ -57,7 +63,7 @@ class ClipCache:
         return clip
 
     def clear(self) -> None:
-        """Forget what is in memory."""
+        """Drop what is in memory."""
         self._newest_last.clear()
 
     def _read(self, name: str) -> AudioSegment | None:
@@ -65,31 +71,46 @@ class ClipCache:
             return None
         path = self._folder / (name + _SUFFIX)
         try:
-            tensors = load(path.read_bytes())
-            os.utime(path)  # it is of use: the last that will be deleted
-            return AudioSegment(tensors[_PATCHES].to(self._device), tensors[_HEARD].to(self._device))
+            data = path.read_bytes()
+            length = hashlib.sha256().digest_size
+            checksum, content = data[:length], data[length:]
+            if checksum != _digest(name.encode(), content):
+                _log.debug("%s is damaged: the clip is encoded again", path)
+                return None
+            tensors = load(content)
+            os.utime(path)  # files that are in use are pruned last
+            return AudioSegment(tensors[_PATCHES].to(self._device), tensors[_EMBEDDINGS].to(self._device))
         except (OSError, SafetensorError, KeyError):
             return None
 
     def _write(self, name: str, clip: AudioSegment) -> None:
         if self._folder is None:
             return
+        content = save({_PATCHES: _on_cpu(clip.patches), _EMBEDDINGS: _on_cpu(clip.embeddings)})
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile(dir=self._folder, delete=False) as file:
-                file.write(save({_PATCHES: _flat(clip.patches), _HEARD: _flat(clip.heard)}))
-            Path(file.name).replace(self._folder / (name + _SUFFIX))
+            data = _digest(name.encode(), content) + content
+            write_atomically(self._folder / (name + _SUFFIX), data, private=True)
             self._prune(self._folder)
         except OSError as error:
             _log.debug("encoded clips cannot be kept in %s: %s", self._folder, error)
 
     def _prune(self, folder: Path) -> None:
-        """Delete what was not used for longest, and what was never finished."""
+        """Delete the least recently used files, and temporary files that were left behind."""
         by_age = sorted(folder.iterdir(), key=lambda path: path.stat().st_mtime, reverse=True)
         for path in by_age[_KEPT_ON_DISK:]:
             with suppress(OSError):
                 path.unlink()
 
 
-def _flat(tensor: Tensor) -> Tensor:
+def _digest(*parts: bytes) -> bytes:
+    """Return the SHA-256 of the parts, each preceded by its length so that no two lists give the same bytes."""
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(len(part).to_bytes(8, "little"))
+        digest.update(part)
+    return digest.digest()
+
+
+def _on_cpu(tensor: Tensor) -> Tensor:
     return tensor.cpu().contiguous()
