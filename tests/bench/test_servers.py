@@ -15,7 +15,7 @@ from voxcli.bench.measure.validity import Fault
 from voxcli.bench.report.record import Run
 from voxcli.engines.remote.engine import RemoteEngine
 from voxcli.engines.remote.settings import RemoteSettings
-from voxcli.protocols.dialect import Wishes
+from voxcli.protocols.dialect import ClientOptions
 from voxcli.protocols.names import Dialect
 from voxcli.synthesis.request import SynthesisRequest
 
@@ -29,7 +29,7 @@ def asked(answers: dict[str, Answer], mode: Mode = Mode.STREAM, *, read_seconds:
         settings = RemoteSettings(
             url=url,
             dialect=Dialect.VOXCPM,
-            wishes=Wishes(stream=mode is Mode.STREAM),
+            options=ClientOptions(stream=mode is Mode.STREAM),
             waits_seconds=(),
             as_asked=True,
             read_seconds=read_seconds,

@@ -31,7 +31,7 @@ from voxcli.engines.remote.settings import RemoteSettings
 from voxcli.protocols.names import Dialect
 from voxcli.server.app import create_app
 from voxcli.server.host import Host, open_socket
-from voxcli.server.model_lifecycle import ModelLife
+from voxcli.server.model_lifecycle import ModelLifecycle
 from voxcli.server.service import Service
 from voxcli.server.settings import ServerSettings
 from voxcli.synthesis.request import Speech, SynthesisRequest
@@ -67,7 +67,9 @@ class FreeEngine:
 def serve_ours(port: int, chunks: int) -> None:
     async def run(folder: str) -> None:
         settings = ServerSettings(port=port, voices=Path(folder))
-        service = Service(settings, VoiceLibrary(Path(folder)), ModelLife("free", lambda: FreeEngine(chunks), settings))
+        service = Service(
+            settings, VoiceLibrary(Path(folder)), ModelLifecycle("free", lambda: FreeEngine(chunks), settings)
+        )
         await Host(create_app(service), service, open_socket(settings)).run(lambda: None)
 
     with tempfile.TemporaryDirectory() as folder:

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from voxcli.audio.format import AudioFormat
 from voxcli.errors import RequestError
-from voxcli.protocols.dialect import HttpCall, Wishes
-from voxcli.protocols.gptsovits.messages import fallback, to_call, to_order, v1_call
+from voxcli.protocols.dialect import ClientOptions, HttpCall
+from voxcli.protocols.gptsovits.messages import fallback, to_call, to_server_request, v1_call
 from voxcli.protocols.gptsovits.text_cuts import CODES, from_code, to_code
 from voxcli.synthesis.request import Clip, Prompt, Sampling, SynthesisRequest, Voice
 
@@ -54,7 +54,7 @@ anything = st.builds(
     denoise=st.booleans(),
 )
 wishes_of_clients = st.builds(
-    Wishes,
+    ClientOptions,
     format=st.sampled_from([None, AudioFormat.WAV, AudioFormat.PCM, AudioFormat.OPUS, AudioFormat.AAC]),
     stream=st.booleans(),
 )
@@ -74,28 +74,28 @@ def json_of(call: HttpCall) -> dict[str, Any]:
 
 
 @given(said, wishes_of_clients)
-def test_a_server_reads_what_a_client_has_said(request: SynthesisRequest, wishes: Wishes) -> None:
-    order = to_order(json_of(to_call(request, wishes)), as_named)
-    assert order.request == request
-    assert order.form.format is (wishes.format or AudioFormat.WAV)
-    assert order.form.whole is not wishes.stream
+def test_a_server_reads_what_a_client_has_said(request: SynthesisRequest, options: ClientOptions) -> None:
+    server_request = to_server_request(json_of(to_call(request, options)), as_named)
+    assert server_request.request == request
+    assert server_request.form.format is (options.format or AudioFormat.WAV)
+    assert server_request.form.whole is not options.stream
 
 
 @given(anything, wishes_of_clients)
-def test_what_is_not_refused_is_read_as_it_was_meant(request: SynthesisRequest, wishes: Wishes) -> None:
+def test_what_is_not_refused_is_read_as_it_was_meant(request: SynthesisRequest, options: ClientOptions) -> None:
     try:
-        call = to_call(request, wishes)
+        call = to_call(request, options)
     except RequestError:
         return
-    assert to_order(json_of(call), as_named).request == request
+    assert to_server_request(json_of(call), as_named).request == request
 
 
 @pytest.mark.parametrize("code", CODES)
 def test_a_code_of_its_own_may_be_given_as_the_language(code: str) -> None:
     assert to_code(code.upper()) == code
     assert from_code(code) in (None, "zh", "en", "ja", "ko", "yue")
-    order = to_order(json_of(to_call(replace(PLAIN, language=code), Wishes())), as_named)
-    assert order.request.language == from_code(code)
+    server_request = to_server_request(json_of(to_call(replace(PLAIN, language=code), ClientOptions())), as_named)
+    assert server_request.request.language == from_code(code)
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ def test_a_language_it_does_not_speak_is_refused() -> None:
 
 
 def test_every_field_is_sent_in_full() -> None:
-    call = to_call(PLAIN, Wishes())
+    call = to_call(PLAIN, ClientOptions())
     assert (call.method, call.path) == ("POST", "/tts")
     assert json_of(call) == {
         "text": "你好",
@@ -145,13 +145,13 @@ def test_every_field_is_sent_in_full() -> None:
 
 def test_a_recording_on_the_server_comes_as_extra_fields() -> None:
     extra = {"ref_audio_path": "/on/it/ref.wav", "prompt_text": "words", "prompt_lang": "EN", "top_k": "5"}
-    fields = json_of(to_call(replace(PLAIN, voice=Voice()), Wishes(extra=extra)))
+    fields = json_of(to_call(replace(PLAIN, voice=Voice()), ClientOptions(extra=extra)))
     assert {name: fields[name] for name in extra} == {**extra, "prompt_lang": "en", "top_k": 5}
 
 
 @pytest.mark.parametrize(("stream", "mode", "sent"), [(True, None, 3), (False, None, 0), (True, 0, 0), (True, 2, 2)])
 def test_the_streaming_mode_is_a_number(stream: bool, mode: int | None, sent: int) -> None:
-    fields = json_of(to_call(PLAIN, Wishes(stream=stream, mode=mode)))
+    fields = json_of(to_call(PLAIN, ClientOptions(stream=stream, mode=mode)))
     assert fields["streaming_mode"] is not True
     assert fields["streaming_mode"] == sent
 
@@ -178,37 +178,37 @@ def test_the_streaming_mode_is_a_number(stream: bool, mode: int | None, sent: in
 def test_what_cannot_be_said_is_refused_by_the_name_of_its_option(changes: Mapping[str, Any], option: str) -> None:
     request = SynthesisRequest(**{"text": "x", "voice": Voice(name="lena"), **changes})
     with pytest.raises(RequestError, match=option):
-        to_call(request, Wishes())
+        to_call(request, ClientOptions())
 
 
 @pytest.mark.parametrize(
-    ("wishes", "word"),
+    ("options", "word"),
     [
-        (Wishes(model="x"), "--model"),
-        (Wishes(mode=4), "--streaming-mode"),
-        (Wishes(mode=1, stream=False), "--no-stream"),
-        (Wishes(format=AudioFormat.MP3), "wav, pcm, opus, aac"),
-        (Wishes(extra={"seed": "5"}), "there is an option"),
-        (Wishes(extra={"ref_audio_path": "/on/it/ref.wav"}), "not both"),
-        (Wishes(extra={"top_k": "many"}), "top_k"),
-        (Wishes(extra={"top_k": "0"}), "top_k"),
-        (Wishes(extra={"batch_size": "0"}), "hang"),
-        (Wishes(extra={"overlap_length": "0"}), "overlap_length"),
-        (Wishes(extra={"fragment_interval": "-1"}), "fragment_interval"),
-        (Wishes(extra={"batch_size": "2"}), "leaves words out"),
+        (ClientOptions(model="x"), "--model"),
+        (ClientOptions(mode=4), "--streaming-mode"),
+        (ClientOptions(mode=1, stream=False), "--no-stream"),
+        (ClientOptions(format=AudioFormat.MP3), "wav, pcm, opus, aac"),
+        (ClientOptions(extra={"seed": "5"}), "there is an option"),
+        (ClientOptions(extra={"ref_audio_path": "/on/it/ref.wav"}), "not both"),
+        (ClientOptions(extra={"top_k": "many"}), "top_k"),
+        (ClientOptions(extra={"top_k": "0"}), "top_k"),
+        (ClientOptions(extra={"batch_size": "0"}), "hang"),
+        (ClientOptions(extra={"overlap_length": "0"}), "overlap_length"),
+        (ClientOptions(extra={"fragment_interval": "-1"}), "fragment_interval"),
+        (ClientOptions(extra={"batch_size": "2"}), "leaves words out"),
     ],
 )
-def test_what_would_harm_the_server_or_the_speech_is_refused(wishes: Wishes, word: str) -> None:
+def test_what_would_harm_the_server_or_the_speech_is_refused(options: ClientOptions, word: str) -> None:
     with pytest.raises(RequestError, match=word):
-        to_call(PLAIN, wishes)
+        to_call(PLAIN, options)
 
 
 def test_a_batch_is_fine_where_whole_sentences_are_sent() -> None:
-    assert json_of(to_call(PLAIN, Wishes(mode=1, extra={"batch_size": "4"})))["batch_size"] == 4
+    assert json_of(to_call(PLAIN, ClientOptions(mode=1, extra={"batch_size": "4"})))["batch_size"] == 4
 
 
 def test_an_older_server_is_asked_once_more_in_its_own_words() -> None:
-    call = to_call(PLAIN, Wishes())
+    call = to_call(PLAIN, ClientOptions())
     body = b'{"detail":[{"type":"bool_parsing","loc":["body","streaming_mode"],"msg":"...","input":3}]}'
     again = fallback(call, 422, body)
     assert again is not None
@@ -220,7 +220,7 @@ def test_an_older_server_is_asked_once_more_in_its_own_words() -> None:
 
 def test_the_first_version_is_asked_by_its_own_names() -> None:
     extra = {"ref_audio_path": "/on/it/ref.wav", "prompt_text": "words", "prompt_lang": "en"}
-    call = v1_call(replace(PLAIN, voice=Voice(), speed=1.5), Wishes(extra=extra))
+    call = v1_call(replace(PLAIN, voice=Voice(), speed=1.5), ClientOptions(extra=extra))
     assert (call.method, call.path) == ("POST", "/")
     assert call.json == {
         "refer_wav_path": "/on/it/ref.wav",
@@ -238,19 +238,21 @@ def test_the_first_version_is_asked_by_its_own_names() -> None:
 
 
 def test_the_first_version_may_speak_as_its_operator_has_set_it_up() -> None:
-    call = v1_call(replace(PLAIN, voice=Voice()), Wishes())
+    call = v1_call(replace(PLAIN, voice=Voice()), ClientOptions())
     assert not {"refer_wav_path", "prompt_text", "prompt_language"} & set(json_of(call))
 
 
 @pytest.mark.parametrize(
-    ("request_", "wishes", "word"),
+    ("request_", "options", "word"),
     [
-        (replace(PLAIN, sampling=Sampling(seed=1)), Wishes(), "--seed"),
-        (PLAIN, Wishes(mode=0), "--streaming-mode"),
-        (PLAIN, Wishes(format=AudioFormat.WAV), "--wire-format"),
-        (PLAIN, Wishes(extra={"text_split_method": "cut5"}), "text_split_method"),
+        (replace(PLAIN, sampling=Sampling(seed=1)), ClientOptions(), "--seed"),
+        (PLAIN, ClientOptions(mode=0), "--streaming-mode"),
+        (PLAIN, ClientOptions(format=AudioFormat.WAV), "--wire-format"),
+        (PLAIN, ClientOptions(extra={"text_split_method": "cut5"}), "text_split_method"),
     ],
 )
-def test_what_the_first_version_cannot_do_is_refused(request_: SynthesisRequest, wishes: Wishes, word: str) -> None:
+def test_what_the_first_version_cannot_do_is_refused(
+    request_: SynthesisRequest, options: ClientOptions, word: str
+) -> None:
     with pytest.raises(RequestError, match=word):
-        v1_call(request_, wishes)
+        v1_call(request_, options)

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from voxcli.audio.format import AudioFormat
 from voxcli.errors import RequestError
-from voxcli.protocols.dialect import AnswerForm, Framing, HttpCall, Order, Wishes
-from voxcli.protocols.openai.messages import VOICES, answer_form, answer_headers, to_call, to_order
+from voxcli.protocols.dialect import AnswerForm, ClientOptions, Framing, HttpCall, ServerRequest
+from voxcli.protocols.openai.messages import VOICES, answer_form, answer_headers, to_call, to_server_request
 from voxcli.synthesis.request import Clip, Prompt, Sampling, SynthesisRequest, Voice
 
 CLIP = Clip(b"RIFF", "me.wav")
@@ -47,8 +47,8 @@ anything = st.builds(
     normalize=st.booleans(),
     denoise=st.booleans(),
 )
-wishes = st.builds(
-    Wishes,
+options = st.builds(
+    ClientOptions,
     model=st.none() | st.sampled_from(["tts-1-hd", "voxcpm-2"]),
     format=st.none() | st.sampled_from(AudioFormat),
     extra=st.dictionaries(st.sampled_from(["user", "stream_format", "x"]), st.just("sse")),
@@ -60,28 +60,28 @@ def find_voice(name: str) -> Voice | None:
     return None if name.lower() in (*VOICES, "nobody") else Voice(name=name)
 
 
-def over_the_wire(call: HttpCall) -> Order:
-    return to_order(json.loads(json.dumps(call.json)), find_voice)
+def over_the_wire(call: HttpCall) -> ServerRequest:
+    return to_server_request(json.loads(json.dumps(call.json)), find_voice)
 
 
-@given(said, wishes)
-def test_what_the_protocol_can_say_arrives_unchanged(request: SynthesisRequest, wishes: Wishes) -> None:
+@given(said, options)
+def test_what_the_protocol_can_say_arrives_unchanged(request: SynthesisRequest, options: ClientOptions) -> None:
     if request.voice.style is not None and request.voice.style.strip() in ("", "None"):
         request = replace(request, voice=replace(request.voice, style=None))
 
-    call = to_call(request, wishes)
-    order = over_the_wire(call)
+    call = to_call(request, options)
+    server_request = over_the_wire(call)
 
-    assert order.request == request
-    assert order.form.format is (wishes.format or AudioFormat.WAV)
-    assert order.form.framing is (Framing.SSE if "stream_format" in wishes.extra else Framing.PLAIN)
-    assert order.model == (wishes.model or (call.json or {})["model"])
+    assert server_request.request == request
+    assert server_request.form.format is (options.format or AudioFormat.WAV)
+    assert server_request.form.framing is (Framing.SSE if "stream_format" in options.extra else Framing.PLAIN)
+    assert server_request.model == (options.model or (call.json or {})["model"])
 
 
-@given(anything, wishes)
-def test_a_request_arrives_unchanged_or_is_refused(request: SynthesisRequest, wishes: Wishes) -> None:
+@given(anything, options)
+def test_a_request_arrives_unchanged_or_is_refused(request: SynthesisRequest, options: ClientOptions) -> None:
     try:
-        call = to_call(request, wishes)
+        call = to_call(request, options)
     except RequestError:
         return
     assert over_the_wire(call).request == request
@@ -106,32 +106,32 @@ def test_a_request_arrives_unchanged_or_is_refused(request: SynthesisRequest, wi
 )
 def test_what_the_protocol_cannot_say_is_refused_with_the_option(change: dict[str, Any], option: str) -> None:
     with pytest.raises(RequestError, match=option):
-        to_call(replace(SynthesisRequest(text="Hello."), **change), Wishes())
+        to_call(replace(SynthesisRequest(text="Hello."), **change), ClientOptions())
 
 
 @pytest.mark.parametrize(
-    ("wishes", "option"),
+    ("options", "option"),
     [
-        (Wishes(mode=2), "--streaming-mode"),
-        (Wishes(stream=False), "--no-stream"),
-        (Wishes(extra={"voice": "echo"}), "--extra"),
-        (Wishes(extra={"speed": "2"}), "--extra"),
+        (ClientOptions(mode=2), "--streaming-mode"),
+        (ClientOptions(stream=False), "--no-stream"),
+        (ClientOptions(extra={"voice": "echo"}), "--extra"),
+        (ClientOptions(extra={"speed": "2"}), "--extra"),
     ],
 )
-def test_wishes_that_make_no_sense_here_are_refused_with_the_option(wishes: Wishes, option: str) -> None:
+def test_wishes_that_make_no_sense_here_are_refused_with_the_option(options: ClientOptions, option: str) -> None:
     with pytest.raises(RequestError, match=option):
-        to_call(SynthesisRequest(text="Hello."), wishes)
+        to_call(SynthesisRequest(text="Hello."), options)
 
 
 def test_the_plainest_call_says_only_what_every_server_takes() -> None:
-    call = to_call(SynthesisRequest(text="Hello."), Wishes())
+    call = to_call(SynthesisRequest(text="Hello."), ClientOptions())
 
     assert (call.method, call.path) == ("POST", "/audio/speech")
     assert call.json == {"model": "tts-1", "input": "Hello.", "voice": "alloy", "response_format": "wav"}
 
 
 def test_a_description_asks_for_the_model_that_follows_it() -> None:
-    call = to_call(SynthesisRequest(text="Hello.", voice=Voice(name="voice_7", style="calm")), Wishes())
+    call = to_call(SynthesisRequest(text="Hello.", voice=Voice(name="voice_7", style="calm")), ClientOptions())
 
     assert call.json == {
         "model": "gpt-4o-mini-tts",
@@ -144,7 +144,7 @@ def test_a_description_asks_for_the_model_that_follows_it() -> None:
 
 def test_extra_fields_keep_their_types() -> None:
     extra = {"seed": "7", "normalize": "true", "tag": "blue", "id": '"7"'}
-    call = to_call(SynthesisRequest(text="Hello."), Wishes(extra=extra))
+    call = to_call(SynthesisRequest(text="Hello."), ClientOptions(extra=extra))
 
     assert call.json
     assert {name: call.json[name] for name in extra} == {"seed": 7, "normalize": True, "tag": "blue", "id": "7"}
@@ -163,20 +163,22 @@ def test_extra_fields_keep_their_types() -> None:
     ],
 )
 def test_both_ends_agree_on_the_form(format: str, content_type: str) -> None:
-    call = to_call(SynthesisRequest(text="Hello."), Wishes(format=AudioFormat(format)))
-    order = over_the_wire(call)
+    call = to_call(SynthesisRequest(text="Hello."), ClientOptions(format=AudioFormat(format)))
+    server_request = over_the_wire(call)
 
-    headers = answer_headers(order, 24000)
+    headers = answer_headers(server_request, 24000)
 
     assert headers["content-type"] == content_type
-    assert answer_form(headers, call) == replace(order.form, sample_rate=24000)
+    assert answer_form(headers, call) == replace(server_request.form, sample_rate=24000)
 
 
 def test_both_ends_agree_on_events() -> None:
-    call = to_call(SynthesisRequest(text="Hello."), Wishes(extra={"stream_format": "sse"}))
-    order = over_the_wire(call)
+    call = to_call(SynthesisRequest(text="Hello."), ClientOptions(extra={"stream_format": "sse"}))
+    server_request = over_the_wire(call)
 
-    assert answer_form(answer_headers(order, 24000), call).framing is order.form.framing is Framing.SSE
+    assert (
+        answer_form(answer_headers(server_request, 24000), call).framing is server_request.form.framing is Framing.SSE
+    )
 
 
 @pytest.mark.parametrize(
@@ -194,4 +196,4 @@ def test_both_ends_agree_on_events() -> None:
 def test_headers_tell_what_the_bytes_do_not(content_type: str | None, extra: dict[str, str], form: AnswerForm) -> None:
     headers = {"content-type": content_type} if content_type else {}
 
-    assert answer_form(headers, to_call(SynthesisRequest(text="Hello."), Wishes(extra=extra))) == form
+    assert answer_form(headers, to_call(SynthesisRequest(text="Hello."), ClientOptions(extra=extra))) == form

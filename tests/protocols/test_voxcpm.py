@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from voxcli.audio.format import AudioFormat
 from voxcli.errors import RequestError
-from voxcli.protocols.dialect import HttpCall, Order, Wishes
-from voxcli.protocols.voxcpm.messages import extensions_used, to_call, to_order
+from voxcli.protocols.dialect import ClientOptions, HttpCall, ServerRequest
+from voxcli.protocols.voxcpm.messages import extensions_used, to_call, to_server_request
 from voxcli.synthesis.request import Clip, Prompt, Sampling, SynthesisRequest, Voice
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
@@ -41,7 +41,7 @@ requests = st.builds(
     denoise=st.booleans(),
 )
 wishes_of_clients = st.builds(
-    Wishes,
+    ClientOptions,
     format=st.none() | st.sampled_from(AudioFormat),
     stream=st.booleans(),
     model=st.sampled_from([None] * 5 + ["tts-1"]),
@@ -60,20 +60,20 @@ def fields_of(call: HttpCall) -> dict[str, Any]:
     return {**(call.form or {}), **call.files}
 
 
-def order_of(call: HttpCall) -> Order:
-    return to_order(fields_of(call), as_named, stream=call.path == "/api/tts/stream")
+def server_request_of(call: HttpCall) -> ServerRequest:
+    return to_server_request(fields_of(call), as_named, stream=call.path == "/api/tts/stream")
 
 
 @given(requests, wishes_of_clients)
-def test_a_server_reads_what_a_client_has_said(request: SynthesisRequest, wishes: Wishes) -> None:
+def test_a_server_reads_what_a_client_has_said(request: SynthesisRequest, options: ClientOptions) -> None:
     try:
-        call = to_call(request, wishes)
+        call = to_call(request, options)
     except RequestError:
         return
-    order = order_of(call)
-    assert order.request == request
-    assert order.form.format is (wishes.format or AudioFormat.WAV)
-    assert order.form.whole is not wishes.stream
+    server_request = server_request_of(call)
+    assert server_request.request == request
+    assert server_request.form.format is (options.format or AudioFormat.WAV)
+    assert server_request.form.whole is not options.stream
 
 
 @given(samplings, st.booleans())
@@ -81,41 +81,41 @@ def test_all_that_can_be_sampled_can_be_said_but_the_limit_that_means_none(sampl
     request = replace(PLAIN, sampling=sampling)
     if sampling.max_patches == 4096:
         with pytest.raises(RequestError, match="--max-len"):
-            to_call(request, Wishes(stream=stream))
+            to_call(request, ClientOptions(stream=stream))
     else:
-        assert order_of(to_call(request, Wishes(stream=stream))).request == request
+        assert server_request_of(to_call(request, ClientOptions(stream=stream))).request == request
 
 
 @given(requests, wishes_of_clients)
-def test_what_only_our_servers_understand_is_named(request: SynthesisRequest, wishes: Wishes) -> None:
+def test_what_only_our_servers_understand_is_named(request: SynthesisRequest, options: ClientOptions) -> None:
     """A server of VoxCPM, which knows its own fields only, reads the same unless an option is named."""
     try:
-        call = to_call(request, wishes)
+        call = to_call(request, options)
     except RequestError:
         return
     stream = ("text", "cfg_value", "inference_timesteps", "min_len", "max_len", "normalize", "denoise")
     stream = (*stream, "prompt_audio", "prompt_text", "voice_id")
     whole = (*stream[:-1], "retry_badcase", "retry_badcase_max_times", "retry_badcase_ratio_threshold")
-    known = {name: value for name, value in fields_of(call).items() if name in (stream if wishes.stream else whole)}
-    order = to_order(known, as_named, stream=wishes.stream)
-    understood = order.request == request and order.form.format is (wishes.format or AudioFormat.WAV)
-    assert understood == (not extensions_used(request, wishes))
+    known = {name: value for name, value in fields_of(call).items() if name in (stream if options.stream else whole)}
+    server_request = to_server_request(known, as_named, stream=options.stream)
+    understood = server_request.request == request and server_request.form.format is (options.format or AudioFormat.WAV)
+    assert understood == (not extensions_used(request, options))
 
 
 def test_the_extensions_are_named_by_their_options() -> None:
     voice = Voice(name="lena", style="calm")
     request = SynthesisRequest(text="x", voice=voice, sampling=Sampling(seed=0, retries=1), language="zh", speed=2)
-    assert extensions_used(request, Wishes(format=AudioFormat.MP3)) == [
+    assert extensions_used(request, ClientOptions(format=AudioFormat.MP3)) == [
         *("--seed", "--retry-badcase (without --no-stream)", "--instruct", "--language", "--speed", "--wire-format"),
     ]
-    assert extensions_used(replace(PLAIN, voice=voice), Wishes(stream=False)) == [
+    assert extensions_used(replace(PLAIN, voice=voice), ClientOptions(stream=False)) == [
         *("--instruct", "--voice (with --no-stream)"),
     ]
-    assert extensions_used(PLAIN, Wishes(format=AudioFormat.WAV)) == []
+    assert extensions_used(PLAIN, ClientOptions(format=AudioFormat.WAV)) == []
 
 
 def test_every_parameter_of_the_stream_is_sent_in_full() -> None:
-    call = to_call(PLAIN, Wishes())
+    call = to_call(PLAIN, ClientOptions())
     assert (call.method, call.path, call.files) == ("POST", "/api/tts/stream", {})
     assert call.form == {
         "text": "你好",
@@ -130,7 +130,7 @@ def test_every_parameter_of_the_stream_is_sent_in_full() -> None:
 
 def test_a_whole_answer_may_be_made_anew_where_it_goes_wrong() -> None:
     def retries(count: int) -> tuple[str, str]:
-        form = to_call(replace(PLAIN, sampling=Sampling(retries=count)), Wishes(stream=False)).form or {}
+        form = to_call(replace(PLAIN, sampling=Sampling(retries=count)), ClientOptions(stream=False)).form or {}
         assert form["retry_badcase_ratio_threshold"] == "6.0"
         return form["retry_badcase"], form["retry_badcase_max_times"]
 
@@ -139,25 +139,25 @@ def test_a_whole_answer_may_be_made_anew_where_it_goes_wrong() -> None:
 
 
 @pytest.mark.parametrize(
-    ("request_", "wishes", "option"),
+    ("request_", "options", "option"),
     [
-        (PLAIN, Wishes(model="x"), "--model"),
-        (PLAIN, Wishes(mode=2), "--streaming-mode"),
-        (PLAIN, Wishes(extra={"seed": "5"}), "--extra"),
-        (replace(PLAIN, voice=Voice(name="a", reference=CLIP)), Wishes(), "--voice"),
-        (replace(PLAIN, voice=Voice(name="")), Wishes(), "--voice"),
-        (replace(PLAIN, voice=Voice(style=" ")), Wishes(), "--instruct"),
-        (replace(PLAIN, voice=Voice(prompt=Prompt(CLIP, " "))), Wishes(), "--prompt-text"),
-        (replace(PLAIN, language=""), Wishes(), "--language"),
+        (PLAIN, ClientOptions(model="x"), "--model"),
+        (PLAIN, ClientOptions(mode=2), "--streaming-mode"),
+        (PLAIN, ClientOptions(extra={"seed": "5"}), "--extra"),
+        (replace(PLAIN, voice=Voice(name="a", reference=CLIP)), ClientOptions(), "--voice"),
+        (replace(PLAIN, voice=Voice(name="")), ClientOptions(), "--voice"),
+        (replace(PLAIN, voice=Voice(style=" ")), ClientOptions(), "--instruct"),
+        (replace(PLAIN, voice=Voice(prompt=Prompt(CLIP, " "))), ClientOptions(), "--prompt-text"),
+        (replace(PLAIN, language=""), ClientOptions(), "--language"),
     ],
 )
 def test_what_cannot_be_said_is_refused_by_the_name_of_its_option(
-    request_: SynthesisRequest, wishes: Wishes, option: str
+    request_: SynthesisRequest, options: ClientOptions, option: str
 ) -> None:
     with pytest.raises(RequestError, match=option):
-        to_call(request_, wishes)
+        to_call(request_, options)
 
 
 def test_other_fields_go_along() -> None:
-    call = to_call(PLAIN, Wishes(extra={"retry_badcase_ratio_threshold": "4"}))
+    call = to_call(PLAIN, ClientOptions(extra={"retry_badcase_ratio_threshold": "4"}))
     assert (call.form or {})["retry_badcase_ratio_threshold"] == "4"

@@ -14,7 +14,7 @@ from starlette.types import ASGIApp
 from tests.server.tone import ToneEngine
 from voxcli.server.app import create_app
 from voxcli.server.host import Host, open_socket
-from voxcli.server.model_lifecycle import ModelLife
+from voxcli.server.model_lifecycle import ModelLifecycle
 from voxcli.server.service import PROBE, Service
 from voxcli.server.settings import ServerSettings
 from voxcli.synthesis.request import Engine, SynthesisRequest
@@ -57,7 +57,7 @@ def running(
     with tempfile.TemporaryDirectory() as folder:
         chosen = ServerSettings(**{"port": 0, "voices": Path(folder), **settings})
         assert chosen.voices
-        models = ModelLife(model, open_engine, chosen)
+        models = ModelLifecycle(model, open_engine, chosen)
         with open_socket(chosen) as sock:
             ready = threading.Event()
             started: list[Running] = []

@@ -188,7 +188,7 @@ def test_draining_sends_away_who_waits_and_who_comes_and_nobody_else() -> None:
         refusals = [await refused(task) for task in tasks] + [await refused(admission.enter("c", LONG))]
         assert [refusal.problem.code for refusal in refusals] == ["draining"] * 3
         assert admission.used == 1
-        calm = asyncio.create_task(admission.calm())
+        calm = asyncio.create_task(admission.wait_idle())
         await settled()
         assert not calm.done()
         admission.leave(1.0)
@@ -244,6 +244,6 @@ def test_slots_are_never_overbooked_and_all_come_back(slots: int, queue: int, cl
                 chance.choice(tasks).cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         assert (admission.used, admission.depth) == (0, 0)
-        await admission.calm()
+        await admission.wait_idle()
 
     run(work)

@@ -14,7 +14,7 @@ from tests.server.tone import ToneEngine, until
 from voxcli.errors import DeviceError, ModelError
 from voxcli.server.app import create_app
 from voxcli.server.host import Host, open_socket
-from voxcli.server.model_lifecycle import ModelLife
+from voxcli.server.model_lifecycle import ModelLifecycle
 from voxcli.server.service import Service
 from voxcli.server.settings import ServerSettings
 from voxcli.voices import VoiceLibrary
@@ -81,7 +81,7 @@ def test_a_model_that_cannot_be_loaded_ends_it_with_the_reason(tmp_path: Path) -
     settings = ServerSettings(port=0, voices=tmp_path)
 
     async def run() -> None:
-        service = Service(settings, VoiceLibrary(tmp_path), ModelLife("x", broken, settings))
+        service = Service(settings, VoiceLibrary(tmp_path), ModelLifecycle("x", broken, settings))
         with open_socket(settings) as sock:
             await Host(create_app(service), service, sock).run(lambda: None)
 

@@ -34,7 +34,7 @@ class AnswerForm:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wishes:
+class ClientOptions:
     """What a client asks of a server beside the speech itself."""
 
     model: str | None = None
@@ -62,7 +62,7 @@ class HttpCall:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
+class ServerRequest:
     """What a client has asked a server for."""
 
     request: SynthesisRequest

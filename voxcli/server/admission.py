@@ -38,8 +38,8 @@ class Admission:
         self._waiting: OrderedDict[str, deque[_Waiter]] = OrderedDict()
         """By client; the first waiter of the first client is next."""
         self._mean_seconds = _FIRST_GUESS
-        self._calm = asyncio.Event()
-        self._calm.set()
+        self._idle = asyncio.Event()
+        self._idle.set()
 
     @property
     def slots(self) -> int:
@@ -91,9 +91,9 @@ class Admission:
         for waiter in [waiter for waiters in self._waiting.values() for waiter in waiters]:
             self._refuse(waiter, _ending())
 
-    async def calm(self) -> None:
+    async def wait_idle(self) -> None:
         """Wait until no slot is used."""
-        await self._calm.wait()
+        await self._idle.wait()
 
     def retry_after(self) -> int:
         """Estimate in how many seconds somebody who came now would be served."""
@@ -102,13 +102,13 @@ class Admission:
 
     def _take(self) -> None:
         self.used += 1
-        self._calm.clear()
+        self._idle.clear()
 
     def _give_back(self) -> None:
         self.used -= 1
         self._admit()
         if not self.used:
-            self._calm.set()
+            self._idle.set()
 
     def _admit(self) -> None:
         """Give what is free to those who wait, one client after another."""

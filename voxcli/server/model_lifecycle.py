@@ -27,7 +27,7 @@ _UNAVAILABLE = Problem(
 )
 
 
-class ModelLife:
+class ModelLifecycle:
     """One model, which is opened and closed on threads of its own. It lives on the event loop."""
 
     def __init__(
@@ -110,7 +110,7 @@ class ModelLife:
             if counts:
                 self._used_at = time.monotonic()
             if not self.users:
-                self._rest()
+                self._schedule_unload()
 
     async def offload(self) -> bool:
         """Unload the model, at once or after the streams that run. Tell whether it is gone already."""
@@ -161,10 +161,10 @@ class ModelLife:
             self._used_at = time.monotonic()
             _log.info("the model %s is loaded, after %.1f s", self.name, self._load_seconds)
             if not self.users:
-                self._rest()
+                self._schedule_unload()
             return self._engine
 
-    def _rest(self) -> None:
+    def _schedule_unload(self) -> None:
         """See to it that the model goes when its time has come."""
         if self._wanted_gone:
             self._unloading = asyncio.create_task(self._unload())
@@ -172,9 +172,9 @@ class ModelLife:
             if self._timer:
                 self._timer.cancel()
             due = self._used_at + self._idle_seconds - time.monotonic()
-            self._timer = asyncio.get_running_loop().call_later(max(due, 0.0), self._tired)
+            self._timer = asyncio.get_running_loop().call_later(max(due, 0.0), self._on_idle_timeout)
 
-    def _tired(self) -> None:
+    def _on_idle_timeout(self) -> None:
         if not self.users:
             self._unloading = asyncio.create_task(self._unload())
 

@@ -97,7 +97,7 @@ _FRESH = 60.0
 """Seconds for which a step proves that the engine works."""
 
 
-class Pulse:
+class EngineHeartbeat:
     """When the engine last made a step, or failed to, and whether somebody waits for one. Used from any thread."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:

@@ -11,15 +11,15 @@ from typing import TypeAlias
 from starlette.requests import Request
 
 from voxcli.errors import ConsumerClosed, NotFound, RequestError
-from voxcli.protocols.dialect import Order, Problem
+from voxcli.protocols.dialect import Problem, ServerRequest
 from voxcli.server.admission import Admission
 from voxcli.server.errors import Refusal
 from voxcli.server.middleware import CLIENT
-from voxcli.server.model_lifecycle import ModelLife
-from voxcli.server.monitoring import Ending, Metrics, Pulse, Record
+from voxcli.server.model_lifecycle import ModelLifecycle
+from voxcli.server.monitoring import Ending, EngineHeartbeat, Metrics, Record
 from voxcli.server.settings import ServerSettings
 from voxcli.server.streaming.rendering import Rendering
-from voxcli.server.streaming.response import Listener, SpeechResponse, Stream
+from voxcli.server.streaming.response import DisconnectWatcher, SpeechResponse, Stream
 from voxcli.server.streaming.worker import Threads, Worker
 from voxcli.synthesis.request import SynthesisRequest, Voice
 from voxcli.text.sentences.splitter import is_speakable
@@ -32,7 +32,7 @@ PROBE = SynthesisRequest(text="One.")
 
 _NO_WORDS = Problem(status=400, message="There is nothing to say: the text has no words.", code="no_words")
 
-AnswerHeaders: TypeAlias = Callable[[Order, int], dict[str, str]]
+AnswerHeaders: TypeAlias = Callable[[ServerRequest, int], dict[str, str]]
 """Of an order and the sample rate, in Hz, at which its sound leaves."""
 
 
@@ -43,7 +43,7 @@ class Service:
         self,
         settings: ServerSettings,
         voices: VoiceLibrary,
-        models: ModelLife,
+        models: ModelLifecycle,
         *,
         knows_voice: Callable[[str], bool] = lambda name: False,
         probe: SynthesisRequest | None = PROBE,
@@ -58,11 +58,11 @@ class Service:
         self.models = models
         self.threads = Threads("speech")
         self.metrics = Metrics()
-        self.pulse = Pulse()
+        self.heartbeat = EngineHeartbeat()
         self.probe = probe
         self.admission = Admission(models.slots, settings.queue)
         self._knows_voice = knows_voice
-        self._listeners: weakref.WeakSet[Listener] = weakref.WeakSet()
+        self._watchers: weakref.WeakSet[DisconnectWatcher] = weakref.WeakSet()
         self.metrics.slots.set_function(lambda: self.admission.slots)
         self.metrics.slots_used.set_function(lambda: self.admission.used)
         self.metrics.queue_depth.set_function(lambda: self.admission.depth)
@@ -82,11 +82,11 @@ class Service:
         self.admission.drain()
         try:
             async with asyncio.timeout(self.settings.drain_seconds):
-                await self.admission.calm()
+                await self.admission.wait_idle()
         except TimeoutError:
             _log.warning("%d streams are broken off: they took too long to end", self.admission.used)
-            for listener in list(self._listeners):
-                listener.dismiss()
+            for watcher in list(self._watchers):
+                watcher.stop_watching()
             return False
         return True
 
@@ -95,7 +95,7 @@ class Service:
         await self.models.close()
         self.threads.close()
 
-    async def speak(self, http: Request, order: Order, headers: AnswerHeaders) -> SpeechResponse:
+    async def speak(self, http: Request, server_request: ServerRequest, headers: AnswerHeaders) -> SpeechResponse:
         """Return an answer whose first sound is there.
 
         Args:
@@ -107,26 +107,26 @@ class Service:
             VoxError: there is no sound.
             ConsumerClosed: the client did not wait for it.
         """
-        record, listener = Record(), Listener(http.receive)
-        self._listeners.add(listener)
+        record, watcher = Record(), DisconnectWatcher(http.receive)
+        self._watchers.add(watcher)
         try:
-            self._check(order)
+            self._check(server_request)
             async with AsyncExitStack() as held:
-                rendering, worker = await self._begin(http, order, listener, held, record)
-                first = await listener.patiently(_first(worker, order.request.text))
-                more = {**headers(order, rendering.sample_rate), **rendering.headers()}
+                rendering, worker = await self._begin(http, server_request, watcher, held, record)
+                first = await watcher.run_until_disconnect(_first(worker, server_request.request.text))
+                more = {**headers(server_request, rendering.sample_rate), **rendering.headers()}
                 stream = Stream(
                     worker=worker,
                     first=first,
-                    form=order.form,
-                    listener=listener,
+                    form=server_request.form,
+                    watcher=watcher,
                     held=held.pop_all(),
                     record=record,
                     send_seconds=self.settings.send_seconds,
                 )
                 return SpeechResponse(stream, more, self.metrics)
         except BaseException as error:
-            listener.dismiss()
+            watcher.stop_watching()
             self.metrics.note(record, _ending(error))
             raise
 
@@ -136,31 +136,36 @@ class Service:
             return
         probe = self.probe
         async with self.models.in_use(1.0, counts=False) as engine:
-            worker = Worker(self.threads, lambda: self.pulse.watched(engine.stream(probe)))
+            worker = Worker(self.threads, lambda: self.heartbeat.watched(engine.stream(probe)))
             try:
                 if await worker.next() is None:
                     raise _no_sound()
             finally:
                 await worker.close()
 
-    def _check(self, order: Order) -> None:
+    def _check(self, server_request: ServerRequest) -> None:
         most = self.settings.max_characters
-        if len(order.request.text) > most:
+        if len(server_request.request.text) > most:
             message = f"The text is too long: {most} characters are the most."
             raise Refusal(Problem(status=400, message=message, code="string_above_max_length"))
 
     async def _begin(
-        self, http: Request, order: Order, listener: Listener, held: AsyncExitStack, record: Record
+        self,
+        http: Request,
+        server_request: ServerRequest,
+        watcher: DisconnectWatcher,
+        held: AsyncExitStack,
+        record: Record,
     ) -> tuple[Rendering, Worker[bytes]]:
         """Have the engine begin as soon as it can. What is taken for it is put onto `held`."""
         wait = self.settings.wait_seconds
         client = getattr(http.state, CLIENT, "")
-        await listener.patiently(self.admission.enter(client, wait))
+        await watcher.run_until_disconnect(self.admission.enter(client, wait))
         record.admitted = time.perf_counter()
         held.callback(self._leave, record.admitted)
-        engine = await listener.patiently(held.enter_async_context(self.models.in_use(wait)))
+        engine = await watcher.run_until_disconnect(held.enter_async_context(self.models.in_use(wait)))
         self.admission.slots = self.models.slots
-        rendering = Rendering(engine, order, self.pulse)
+        rendering = Rendering(engine, server_request, self.heartbeat)
         record.timings = rendering.timings
         record.asked = time.perf_counter()
         worker = Worker(self.threads, rendering.pieces)

@@ -18,7 +18,7 @@ from voxcli.audio.pcm import to_int16
 from voxcli.audio.resample import resampled_whole
 from voxcli.engines.remote.engine import RemoteEngine
 from voxcli.errors import ModelError, RemoteCut, RemoteRefused
-from voxcli.protocols.dialect import Wishes
+from voxcli.protocols.dialect import ClientOptions
 from voxcli.protocols.names import Dialect
 from voxcli.synthesis.request import Clip, Prompt, Sampling, SynthesisRequest, Voice
 from voxcli.voices import VoiceLibrary
@@ -65,7 +65,7 @@ def samples_of(engine: RemoteEngine, request: SynthesisRequest) -> tuple[Samples
 @pytest.mark.parametrize("stream", [True, False])
 @pytest.mark.parametrize("request_", [HELLO, EVERYTHING], ids=["hello", "everything"])
 def test_nothing_is_lost_in_our_own_dialect(served: Served, request_: SynthesisRequest, stream: bool) -> None:
-    samples, rate = samples_of(remote(served.url, None, wishes=Wishes(stream=stream)), request_)
+    samples, rate = samples_of(remote(served.url, None, options=ClientOptions(stream=stream)), request_)
     assert served.engine.requests[-1] == request_
     assert rate == served.engine.sample_rate
     assert np.array_equal(to_int16(samples), to_int16(served.engine.sound(request_)))
@@ -74,7 +74,7 @@ def test_nothing_is_lost_in_our_own_dialect(served: Served, request_: SynthesisR
 @pytest.mark.parametrize("format", AudioFormat)
 @pytest.mark.parametrize("dialect", [Dialect.VOXCPM, Dialect.OPENAI])
 def test_every_format_is_the_same_sound(served: Served, dialect: Dialect, format: AudioFormat) -> None:
-    samples, rate = samples_of(remote(served.url, dialect, wishes=Wishes(format=format)), HELLO)
+    samples, rate = samples_of(remote(served.url, dialect, options=ClientOptions(format=format)), HELLO)
     made = served.engine.sound(served.engine.requests[-1])
     expected = resampled_whole(AudioChunk(made, served.engine.sample_rate), rate).samples
     assert abs(len(samples) - len(expected)) < 0.1 * rate
@@ -92,16 +92,16 @@ def likeness(one: Samples, other: Samples) -> float:
 
 
 def test_events_are_the_same_sound(served: Served) -> None:
-    wishes = Wishes(extra={"stream_format": "sse"})
-    samples, _ = samples_of(remote(served.url, Dialect.OPENAI, wishes=wishes), HELLO)
+    options = ClientOptions(extra={"stream_format": "sse"})
+    samples, _ = samples_of(remote(served.url, Dialect.OPENAI, options=options), HELLO)
     assert np.array_equal(to_int16(samples), to_int16(served.engine.sound(served.engine.requests[-1])))
 
 
 @pytest.mark.parametrize("mode", [None, 0, 1, 2, 3])
 def test_gpt_sovits_is_the_same_sound_in_every_mode(served: Served, mode: int | None) -> None:
-    wishes = Wishes(mode=mode, extra={"fragment_interval": "0"})
+    options = ClientOptions(mode=mode, extra={"fragment_interval": "0"})
     request = replace(HELLO, voice=Voice(name="anna"), speed=1.5, language="en")
-    samples, _ = samples_of(remote(served.url, Dialect.GPT_SOVITS, wishes=wishes), request)
+    samples, _ = samples_of(remote(served.url, Dialect.GPT_SOVITS, options=options), request)
     arrived = served.engine.requests[-1]
     assert arrived == replace(request, voice=VoiceLibrary(served.library).load("anna"))
     assert np.array_equal(to_int16(samples), to_int16(served.engine.sound(arrived)))
@@ -213,8 +213,8 @@ def test_a_gateway_takes_any_dialect_and_speaks_any(served: Served, behind: Dial
     upstream = remote(served.url, behind)
     with running(upstream, knows_voice=upstream.knows_voice) as gateway:
         for dialect in Dialect:
-            wishes = Wishes(model="gateway" if dialect is Dialect.OPENAI else None)
-            samples, _ = samples_of(remote(gateway.url, dialect, wishes=wishes), anna)
+            options = ClientOptions(model="gateway" if dialect is Dialect.OPENAI else None)
+            samples, _ = samples_of(remote(gateway.url, dialect, options=options), anna)
             made = to_int16(served.engine.sound(served.engine.requests[-1]))
             assert np.array_equal(to_int16(samples)[: len(made)], made)
             assert served.engine.requests[-1].voice == VoiceLibrary(served.library).load("anna")

@@ -12,13 +12,13 @@ import pytest
 from tests.engines.remote.replay import Answer, Asked, missing, posts, replaying, said, streamed, whole
 from tests.engines.remote.sounds import GPT_SOVITS, GPT_SOVITS_1, HELLO, VOXCLI, VOXCPM, heard, remote, tone, wav
 from voxcli.errors import NotFound, RemoteCut, RemoteError, RequestError
-from voxcli.protocols.dialect import Wishes
+from voxcli.protocols.dialect import ClientOptions
 from voxcli.protocols.names import Dialect
 from voxcli.synthesis.request import Clip, Prompt, Sampling, SynthesisRequest, Voice
 
 SOUND = tone()
 CLIP = Clip(wav(tone(3.0)), "anna.wav")
-AT_BOX = Wishes(extra={"ref_audio_path": "/on/the/server/ref.wav", "prompt_text": "你好。", "prompt_lang": "zh"})
+AT_BOX = ClientOptions(extra={"ref_audio_path": "/on/the/server/ref.wav", "prompt_text": "你好。", "prompt_lang": "zh"})
 
 
 def sound(asked: Asked) -> Answer:
@@ -29,7 +29,7 @@ def sound(asked: Asked) -> Answer:
 def test_openai_is_asked_below_v1(base: str) -> None:
     voice = Voice(name="nova", style="calm")
     with replaying(sound) as server:
-        engine = remote(server.url + base, Dialect.OPENAI, wishes=Wishes(model="tts-9", extra={"x": "1"}))
+        engine = remote(server.url + base, Dialect.OPENAI, options=ClientOptions(model="tts-9", extra={"x": "1"}))
         heard(engine, replace(HELLO, voice=voice, speed=1.5))
         (asked,) = server.asked
     assert (asked.method, asked.path) == ("POST", "/v1/audio/speech")
@@ -100,7 +100,7 @@ def test_whether_a_voice_is_drawn_is_known_from_the_answer() -> None:
 
 def test_gpt_sovits_reads_its_recording_itself() -> None:
     with replaying(posts(sound, GPT_SOVITS)) as server:
-        heard(remote(server.url, None, wishes=AT_BOX), replace(HELLO, language="ZH"))
+        heard(remote(server.url, None, options=AT_BOX), replace(HELLO, language="ZH"))
         (asked,) = server.of("POST")
     assert asked.path == "/tts"
     assert asked.json["ref_audio_path"] == "/on/the/server/ref.wav"
@@ -115,13 +115,13 @@ def test_an_old_gpt_sovits_is_asked_in_its_own_words() -> None:
         return said({"detail": [{"type": "bool_parsing", "loc": ["body", "streaming_mode"], "msg": "no bool"}]}, 422)
 
     with replaying(posts(reply, GPT_SOVITS)) as server:
-        assert np.array_equal(heard(remote(server.url, None, wishes=AT_BOX)), SOUND)
+        assert np.array_equal(heard(remote(server.url, None, options=AT_BOX)), SOUND)
         assert [asked.json["streaming_mode"] for asked in server.of("POST")] == [3, True]
 
 
 def test_the_first_version_of_gpt_sovits_is_spoken_too() -> None:
     with replaying(posts(lambda asked: whole(wav(SOUND)), GPT_SOVITS_1)) as server:
-        assert np.array_equal(heard(remote(server.url, None, wishes=AT_BOX)), SOUND)
+        assert np.array_equal(heard(remote(server.url, None, options=AT_BOX)), SOUND)
         (asked,) = server.of("POST")
     assert asked.path == "/"
     assert asked.json["refer_wav_path"] == "/on/the/server/ref.wav"
@@ -131,7 +131,7 @@ def test_the_first_version_of_gpt_sovits_is_spoken_too() -> None:
 def test_a_second_of_silence_from_gpt_sovits_is_a_failure() -> None:
     silence = wav(np.zeros(16000, np.int16), 16000)
     reply = posts(lambda asked: whole(silence), GPT_SOVITS)
-    with replaying(reply) as server, closing(remote(server.url, None, wishes=AT_BOX)) as engine:
+    with replaying(reply) as server, closing(remote(server.url, None, options=AT_BOX)) as engine:
         with pytest.raises(RemoteError, match="failed"):
             next(engine.stream(HELLO))
         assert len(server.of("POST")) == 1
@@ -141,7 +141,7 @@ def test_silence_before_a_cut_of_gpt_sovits_is_called_a_failure() -> None:
     def reply(asked: Asked) -> Answer:
         return streamed([wav(SOUND)[:44], wav(SOUND)[44:], bytes(32000)], end=False)
 
-    with replaying(posts(reply, GPT_SOVITS)) as server, closing(remote(server.url, None, wishes=AT_BOX)) as engine:
+    with replaying(posts(reply, GPT_SOVITS)) as server, closing(remote(server.url, None, options=AT_BOX)) as engine:
         chunks = engine.stream(HELLO)
         assert len(next(chunks).samples) == len(SOUND)
         with pytest.raises(RemoteCut, match="fails"):
@@ -164,11 +164,11 @@ def test_servers_that_mix_streams_up_are_asked_for_one_at_a_time(
         except threading.BrokenBarrierError:
             met.append(False)
 
-    wishes = AT_BOX if description is GPT_SOVITS else Wishes()
+    options = AT_BOX if description is GPT_SOVITS else ClientOptions()
     cache = tmp_path if cached else None
     with replaying(posts(lambda asked: streamed(pieces()), description)) as server:
-        shared = remote(server.url, None, wishes=wishes, cache=cache)
-        other = remote(server.url, None, wishes=wishes, cache=cache) if cached else shared
+        shared = remote(server.url, None, options=options, cache=cache)
+        other = remote(server.url, None, options=options, cache=cache) if cached else shared
         threads = [threading.Thread(target=lambda e=e: list(e.stream(HELLO))) for e in (shared, other)]
         for thread in threads:
             thread.start()

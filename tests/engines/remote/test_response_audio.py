@@ -17,7 +17,7 @@ from voxcli.audio.encode import encoded
 from voxcli.audio.format import AudioFormat
 from voxcli.engines.remote.engine import RemoteEngine
 from voxcli.errors import RemoteCut, RemoteError, RemoteRefused
-from voxcli.protocols.dialect import Wishes
+from voxcli.protocols.dialect import ClientOptions
 from voxcli.protocols.names import Dialect
 
 SOUND = tone(1.0)
@@ -65,24 +65,24 @@ def test_bytes_count_more_than_what_the_header_calls_them(content_type: str) -> 
 @pytest.mark.parametrize("size", [1, 3, 4801])
 def test_samples_without_a_header_survive_odd_pieces(size: int) -> None:
     pieces = [*cut(PLAIN[:6001], size), PLAIN[6001:]]
-    wishes = Wishes(format=AudioFormat.PCM)
+    options = ClientOptions(format=AudioFormat.PCM)
     with replaying(lambda asked: streamed(pieces, "audio/pcm")) as server:
-        assert np.array_equal(heard(remote(server.url, wishes=wishes)), SOUND)
+        assert np.array_equal(heard(remote(server.url, options=options)), SOUND)
 
 
 def test_floats_of_old_images_are_told_by_their_bits() -> None:
-    wishes = Wishes(format=AudioFormat.PCM)
+    options = ClientOptions(format=AudioFormat.PCM)
     for number in ("<f4", "<f8"):
         floats = (SOUND / 32768).astype(number).tobytes()
         with replaying(lambda asked: streamed(cut(floats, 7056), "audio/pcm")) as server:  # noqa: B023
-            assert np.array_equal(heard(remote(server.url, wishes=wishes)), SOUND)
+            assert np.array_equal(heard(remote(server.url, options=options)), SOUND)
 
 
 @pytest.mark.parametrize("format", [AudioFormat.MP3, AudioFormat.OPUS, AudioFormat.AAC, AudioFormat.FLAC])
 def test_compressed_sound_is_heard(format: AudioFormat) -> None:
     file = b"".join(encoded(iter([AudioChunk((SOUND / 32768).astype(np.float32), RATE)]), format))
     with replaying(lambda asked: streamed(cut(file, 500), "audio/whatever")) as server:
-        came = heard(remote(server.url, wishes=Wishes(format=format)))
+        came = heard(remote(server.url, options=ClientOptions(format=format)))
     assert abs(len(came) / len(SOUND) - (48000 / RATE if format is AudioFormat.OPUS else 1)) < 0.1
     assert np.abs(came).max() > 6000
 

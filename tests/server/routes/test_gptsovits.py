@@ -16,7 +16,7 @@ from voxcli.audio.decode import decode
 from voxcli.audio.format import AudioFormat
 from voxcli.audio.pcm import to_int16
 from voxcli.errors import ModelError
-from voxcli.protocols.dialect import Wishes
+from voxcli.protocols.dialect import ClientOptions
 from voxcli.protocols.gptsovits.messages import error_message, to_call
 from voxcli.synthesis.request import Clip, Prompt, Sampling, SynthesisRequest, Voice
 
@@ -138,7 +138,7 @@ def test_between_the_pieces_there_is_as_much_silence_as_was_asked_for(client: ht
 def test_the_engine_is_asked_for_exactly_what_our_client_was(
     client: httpx.Client, engine: ToneEngine, request_: SynthesisRequest, stream: bool
 ) -> None:
-    call = to_call(request_, Wishes(stream=stream, format=AudioFormat.WAV))
+    call = to_call(request_, ClientOptions(stream=stream, format=AudioFormat.WAV))
     assert client.request(call.method, call.path, json=call.json).status_code == 200
     assert engine.requests[-1] == request_
 
@@ -230,7 +230,7 @@ def test_its_own_description_gives_it_away_as_the_second_version(client: httpx.C
     assert "/change_refer" not in document["paths"]
     schema = document["paths"]["/tts"]["post"]["requestBody"]["content"]["application/json"]["schema"]
     assert set(schema["properties"]) == set(
-        to_call(SynthesisRequest(text="x", voice=Voice(name="x")), Wishes()).json or {}
+        to_call(SynthesisRequest(text="x", voice=Voice(name="x")), ClientOptions()).json or {}
     )
     assert {kind["type"] for kind in schema["properties"]["streaming_mode"]["anyOf"]} == {"boolean", "integer"}
     named = {parameter["name"] for parameter in document["paths"]["/tts"]["get"]["parameters"]}

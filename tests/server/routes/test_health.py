@@ -12,7 +12,7 @@ from tests.server.raw import RawClient, asked
 from tests.server.running import running, serving
 from tests.server.tone import ToneEngine, until
 from voxcli.errors import ModelError, RequestError
-from voxcli.server.monitoring import Pulse
+from voxcli.server.monitoring import EngineHeartbeat
 from voxcli.server.routes.health import Readiness
 from voxcli.synthesis.request import Speech, SynthesisRequest
 
@@ -102,32 +102,32 @@ def test_many_who_ask_at_once_have_it_tried_once() -> None:
 def test_the_pulse_tells_work_from_silence() -> None:
     now = 100.0
     engine = ToneEngine(fail_at=3)
-    pulse = Pulse(lambda: now)
+    heartbeat = EngineHeartbeat(lambda: now)
     silent: list[float] = []
 
     def slow() -> Speech:
         nonlocal now
         for chunk in engine.stream(SynthesisRequest(text="Hello.")):
             now += 7
-            silent.append(pulse.silent_seconds())
+            silent.append(heartbeat.silent_seconds())
             yield chunk
 
-    chunks = pulse.watched(slow())
-    assert not pulse.is_fresh()
+    chunks = heartbeat.watched(slow())
+    assert not heartbeat.is_fresh()
     for _ in range(3):
         next(chunks)
         now += 1000  # in which nobody has asked for anything
-        assert pulse.silent_seconds() == 0
+        assert heartbeat.silent_seconds() == 0
     assert silent == [7, 7, 7]
     now -= 950
-    assert pulse.is_fresh()
+    assert heartbeat.is_fresh()
     with pytest.raises(ModelError):
         next(chunks)
-    assert not pulse.is_fresh()
-    next(pulse.watched(slow()))
-    assert pulse.is_fresh()
+    assert not heartbeat.is_fresh()
+    next(heartbeat.watched(slow()))
+    assert heartbeat.is_fresh()
     now += 60
-    assert not pulse.is_fresh()
+    assert not heartbeat.is_fresh()
 
 
 def test_a_model_that_hangs_is_not_ready() -> None:

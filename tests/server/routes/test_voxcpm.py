@@ -17,7 +17,7 @@ from voxcli.audio.decode import decode
 from voxcli.audio.format import AudioFormat
 from voxcli.audio.pcm import to_int16
 from voxcli.errors import RequestError
-from voxcli.protocols.dialect import HttpCall, Wishes
+from voxcli.protocols.dialect import ClientOptions, HttpCall
 from voxcli.protocols.voxcpm.messages import error_message, to_call
 from voxcli.synthesis.request import Clip, GpuMemory, Prompt, Sampling, SynthesisRequest, Voice
 
@@ -133,7 +133,7 @@ def test_a_format_gives_one_continuous_answer(
 def test_the_engine_is_asked_for_exactly_what_our_client_was(
     client: httpx.Client, engine: ToneEngine, request_: SynthesisRequest, stream: bool
 ) -> None:
-    answer = send(client, to_call(request_, Wishes(stream=stream)))
+    answer = send(client, to_call(request_, ClientOptions(stream=stream)))
     assert answer.status_code == 200
     assert engine.requests[-1] == request_
 
@@ -284,8 +284,8 @@ def test_every_field_that_is_read_is_described(client: httpx.Client) -> None:
         language="en",
         speed=2,
     )
-    call = to_call(everything, Wishes(format=AudioFormat.MP3, stream=False))
-    named = to_call(replace(everything, voice=Voice(name="lena")), Wishes())
+    call = to_call(everything, ClientOptions(format=AudioFormat.MP3, stream=False))
+    named = to_call(replace(everything, voice=Voice(name="lena")), ClientOptions())
     operation = client.get("/openapi.json").json()["paths"][WHOLE]["post"]
     for kind in ("multipart/form-data", "application/x-www-form-urlencoded"):
         described = set(operation["requestBody"]["content"][kind]["schema"]["properties"])

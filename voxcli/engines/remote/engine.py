@@ -62,7 +62,7 @@ class RemoteEngine:
         self._listed_at = -math.inf
         self.slots = _MANY if self.server.is_voxcli or dialect is Dialect.OPENAI else 1
         self.draws_voices = dialect is Dialect.VOXCPM
-        named = "ref_audio_path" in settings.wishes.extra
+        named = "ref_audio_path" in settings.options.extra
         self.wants_recording = dialect is Dialect.GPT_SOVITS and self.server.version > 1 and not named
         """Whether it says nothing for those who name no voice."""
 
@@ -71,7 +71,7 @@ class RemoteEngine:
 
     def stream_watched(self, request: SynthesisRequest, on_bytes: Callable[[bytes], None]) -> Speech:
         """Stream, and tell of encoded sound as soon as it is there, before it is decoded."""
-        ways = Ways(self.server, request, self._settings.wishes, as_asked=self._settings.as_asked)
+        ways = Ways(self.server, request, self._settings.options, as_asked=self._settings.as_asked)
         self._check_voice(request)
         with self._turn():
             first, rest = self._transport.persistently(lambda: self._begun(ways, on_bytes))

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from voxcli.engines.remote.probe import Server
 from voxcli.errors import RequestError
-from voxcli.protocols.dialect import AnswerForm, HttpCall, Wishes
+from voxcli.protocols.dialect import AnswerForm, ClientOptions, HttpCall
 from voxcli.protocols.gptsovits import messages as gptsovits
 from voxcli.protocols.names import Dialect
 from voxcli.protocols.openai import messages as openai
@@ -19,7 +19,7 @@ _NOT_THERE = (404, 405)
 class Words(Protocol):
     """What the module of a dialect does for a client."""
 
-    def to_call(self, request: SynthesisRequest, wishes: Wishes) -> HttpCall: ...
+    def to_call(self, request: SynthesisRequest, options: ClientOptions) -> HttpCall: ...
 
     def answer_form(self, headers: Mapping[str, str], call: HttpCall) -> AnswerForm: ...
 
@@ -32,7 +32,9 @@ WORDS: dict[Dialect, Words] = {Dialect.VOXCPM: voxcpm, Dialect.OPENAI: openai, D
 class Ways:
     """The ways to ask one server for one speech, the best first. Each is tried until something speaks against it."""
 
-    def __init__(self, server: Server, request: SynthesisRequest, wishes: Wishes, *, as_asked: bool = False) -> None:
+    def __init__(
+        self, server: Server, request: SynthesisRequest, options: ClientOptions, *, as_asked: bool = False
+    ) -> None:
         """Choose the first.
 
         Args:
@@ -41,8 +43,8 @@ class Ways:
         Raises:
             RequestError: this server cannot be asked for that; with the name of the option.
         """
-        self._server, self._request, self._wishes, self._as_asked = server, request, wishes, as_asked
-        self.call = self._to_call(wishes)
+        self._server, self._request, self._options, self._as_asked = server, request, options, as_asked
+        self.call = self._to_call(options)
 
     def after_refusal(self, status: int, body: bytes) -> bool:
         """Change to another way if this one may be what a server has refused. Return whether there is one."""
@@ -62,22 +64,22 @@ class Ways:
         return self._server.dialect is not Dialect.OPENAI and self._ask_for_the_whole()
 
     def _ask_for_the_whole(self) -> bool:
-        if self._as_asked or not self._wishes.stream:
+        if self._as_asked or not self._options.stream:
             return False
-        self._wishes = replace(self._wishes, stream=False, mode=None)
+        self._options = replace(self._options, stream=False, mode=None)
         try:
-            self.call = self._to_call(self._wishes)
+            self.call = self._to_call(self._options)
         except RequestError:  # only as a stream it can be asked for
             return False
         return True
 
-    def _to_call(self, wishes: Wishes) -> HttpCall:
+    def _to_call(self, options: ClientOptions) -> HttpCall:
         server = self._server
         if server.dialect is Dialect.GPT_SOVITS and server.version == 1:
-            return gptsovits.v1_call(self._request, wishes)
+            return gptsovits.v1_call(self._request, options)
         if server.dialect is Dialect.VOXCPM and not server.is_voxcli:
-            _refuse_unheard(voxcpm.extensions_used(self._request, wishes))
-        return WORDS[server.dialect].to_call(self._request, wishes)
+            _refuse_unheard(voxcpm.extensions_used(self._request, options))
+        return WORDS[server.dialect].to_call(self._request, options)
 
 
 def _refuse_unheard(options: Iterable[str]) -> None:

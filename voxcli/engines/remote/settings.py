@@ -6,7 +6,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from voxcli.errors import RequestError
-from voxcli.protocols.dialect import Wishes
+from voxcli.protocols.dialect import ClientOptions
 from voxcli.protocols.names import Dialect
 
 CONNECT_SECONDS = 5.0
@@ -25,7 +25,7 @@ class RemoteSettings:
     dialect: Dialect | None = None
     """None finds out, without making sound."""
     key: str | None = field(default=None, repr=False)
-    wishes: Wishes = field(default_factory=Wishes)
+    options: ClientOptions = field(default_factory=ClientOptions)
     connect_seconds: float = CONNECT_SECONDS
     read_seconds: float = READ_SECONDS
     """The longest silence from the server."""

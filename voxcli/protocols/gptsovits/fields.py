@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from voxcli.audio.format import AudioFormat
-from voxcli.protocols.dialect import AnswerForm, FieldError, FindVoice, Order
+from voxcli.protocols.dialect import AnswerForm, FieldError, FindVoice, ServerRequest
 from voxcli.protocols.fields import Malformed, read_flag, read_number, read_text, read_whole
 from voxcli.protocols.gptsovits.text_cuts import CODES, METHODS, cut, from_code
 from voxcli.synthesis.request import Sampling, SynthesisRequest, Voice
@@ -64,7 +64,9 @@ _SHOWN = 200
 """Characters of a path that go back to the client."""
 
 
-def to_order(fields: Mapping[str, Any], find_voice: FindVoice, *, max_characters: int | None = None) -> Order:
+def to_server_request(
+    fields: Mapping[str, Any], find_voice: FindVoice, *, max_characters: int | None = None
+) -> ServerRequest:
     """Read what a client wants, from JSON, or from a query whose languages have been put into lower case.
 
     Args:
@@ -77,7 +79,7 @@ def to_order(fields: Mapping[str, Any], find_voice: FindVoice, *, max_characters
     given = _read_fields(fields, max_characters)
     _check(given)
     pieces = _read_pieces(given)
-    return Order(
+    return ServerRequest(
         request=SynthesisRequest(
             text="\n".join(pieces),
             voice=_read_voice(given, find_voice),

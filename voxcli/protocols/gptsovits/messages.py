@@ -12,10 +12,10 @@ from typing import Any
 from voxcli.audio.format import AudioFormat
 from voxcli.errors import RequestError
 from voxcli.protocols.content_types import read_content_type
-from voxcli.protocols.dialect import AnswerForm, FieldError, HttpCall, Order, Problem, Wishes
+from voxcli.protocols.dialect import AnswerForm, ClientOptions, FieldError, HttpCall, Problem, ServerRequest
 from voxcli.protocols.fields import Malformed, malformed_body
 from voxcli.protocols.gptsovits.failure import is_failure, without_failure
-from voxcli.protocols.gptsovits.fields import DEFAULTS, MEDIA_TYPES, RAW_RATE, REQUIRED, UNSUPPORTED, to_order
+from voxcli.protocols.gptsovits.fields import DEFAULTS, MEDIA_TYPES, RAW_RATE, REQUIRED, UNSUPPORTED, to_server_request
 from voxcli.protocols.gptsovits.text_cuts import is_spoken, to_code
 from voxcli.protocols.openai.errors import error_message as message_of
 from voxcli.synthesis.request import Sampling, SynthesisRequest
@@ -29,7 +29,7 @@ __all__ = [
     "is_failure",
     "problem_of",
     "to_call",
-    "to_order",
+    "to_server_request",
     "v1_call",
     "without_failure",
 ]
@@ -57,17 +57,17 @@ _V1_NAMES = {
 }
 
 
-def to_call(request: SynthesisRequest, wishes: Wishes) -> HttpCall:
+def to_call(request: SynthesisRequest, options: ClientOptions) -> HttpCall:
     """Put a request into the words of api_v2.py, every field in full: its defaults have changed.
 
     The server cuts nothing: who calls has done so. The default number of steps is the server's own. Everything that
-    no option says comes as `wishes.extra`: `ref_audio_path` is a file on the server that speaks `prompt_text` in
+    no option says comes as `options.extra`: `ref_audio_path` is a file on the server that speaks `prompt_text` in
     `prompt_lang`; without it the name of the voice takes its place.
 
     Raises:
         RequestError: the protocol cannot say it; with the name of the option.
     """
-    fields = _fields(request, wishes)
+    fields = _fields(request, options)
     if not fields["ref_audio_path"]:
         raise RequestError(
             "GPT-SoVITS speaks in the voice of a recording on the server. Name the file there with --ref-audio PATH."
@@ -83,7 +83,7 @@ def fallback(call: HttpCall, status: int, body: bytes) -> HttpCall | None:
     return replace(call, json={**given, "streaming_mode": True})
 
 
-def v1_call(request: SynthesisRequest, wishes: Wishes) -> HttpCall:
+def v1_call(request: SynthesisRequest, options: ClientOptions) -> HttpCall:
     """Put a request into the words of api.py, the first version, whose form of answer its operator chooses.
 
     Without a recording it speaks as its operator has set it up.
@@ -93,15 +93,15 @@ def v1_call(request: SynthesisRequest, wishes: Wishes) -> HttpCall:
     """
     checks = (
         (request.sampling.seed is not None, "a seed", "--seed"),
-        (wishes.mode is not None, "streaming modes", "--streaming-mode"),
-        (wishes.format is not None, "a choice of formats", "--wire-format"),
-        ("cut_punc" in wishes.extra, "cutting by marks here", "--extra cut_punc"),
+        (options.mode is not None, "streaming modes", "--streaming-mode"),
+        (options.format is not None, "a choice of formats", "--wire-format"),
+        ("cut_punc" in options.extra, "cutting by marks here", "--extra cut_punc"),
     )
     for is_there, what, option in checks:
         if is_there:
             raise RequestError(f"The first version of GPT-SoVITS's API has no {what}. Leave out {option}.")
-    fields = _fields(request, replace(wishes, stream=False))
-    if unknown := [name for name in wishes.extra if name not in _V1_NAMES]:
+    fields = _fields(request, replace(options, stream=False))
+    if unknown := [name for name in options.extra if name not in _V1_NAMES]:
         raise RequestError(f"The first version of GPT-SoVITS's API has no {unknown[0]!r}. Leave it out of --extra.")
     if not fields["ref_audio_path"]:
         fields = {name: value for name, value in fields.items() if name not in ("prompt_text", "prompt_lang")}
@@ -112,15 +112,15 @@ def v1_call(request: SynthesisRequest, wishes: Wishes) -> HttpCall:
     )
 
 
-def _fields(request: SynthesisRequest, wishes: Wishes) -> dict[str, Any]:
+def _fields(request: SynthesisRequest, options: ClientOptions) -> dict[str, Any]:
     """Return all fields of `/tts`."""
-    if unsaid := next(_unsaid(request, wishes), None):
+    if unsaid := next(_unsaid(request, options), None):
         raise RequestError(f"GPT-SoVITS's protocol has no word for {unsaid[0]}. Leave out {unsaid[1]}.")
-    _check_recordings(request, wishes)
+    _check_recordings(request, options)
     if not is_spoken(request.text):
         raise RequestError("There is no word in the text: GPT-SoVITS fails over it.")
     language = to_code(request.language)
-    mode = _mode(wishes)
+    mode = _mode(options)
     steps, seed = request.sampling.steps, request.sampling.seed
     fields = {
         **DEFAULTS,
@@ -132,17 +132,17 @@ def _fields(request: SynthesisRequest, wishes: Wishes) -> dict[str, Any]:
         "split_bucket": False,
         "speed_factor": request.speed,
         "seed": -1 if seed is None else seed,
-        "media_type": _media_type(wishes.format),
+        "media_type": _media_type(options.format),
         "streaming_mode": mode,
         "parallel_infer": mode not in _SMALLEST_CHUNKS,
         "sample_steps": DEFAULTS["sample_steps"] if steps == Sampling().steps else steps,
-        **{name: _typed(name, value) for name, value in wishes.extra.items()},
+        **{name: _typed(name, value) for name, value in options.extra.items()},
     }
-    _check_extra(fields, wishes.extra)
+    _check_extra(fields, options.extra)
     return fields
 
 
-def _unsaid(request: SynthesisRequest, wishes: Wishes) -> Iterator[tuple[str, str]]:
+def _unsaid(request: SynthesisRequest, options: ClientOptions) -> Iterator[tuple[str, str]]:
     """Yield what has no word here, and its option."""
     sampling, usual = request.sampling, Sampling()
     checks = (
@@ -155,13 +155,13 @@ def _unsaid(request: SynthesisRequest, wishes: Wishes) -> Iterator[tuple[str, st
         (sampling.retries != usual.retries, "retries", "--retry-badcase"),
         ((sampling.seed or 0) > _GREATEST_SEED, f"a seed above {_GREATEST_SEED}", "--seed"),
         (sampling.steps == DEFAULTS["sample_steps"], f"{sampling.steps} steps: they are its default", "--steps"),
-        (wishes.model is not None, "a model: its server has loaded one", "--model"),
+        (options.model is not None, "a model: its server has loaded one", "--model"),
     )
     return ((what, option) for is_there, what, option in checks if is_there)
 
 
-def _check_recordings(request: SynthesisRequest, wishes: Wishes) -> None:
-    if request.voice.name is not None and "ref_audio_path" in wishes.extra:
+def _check_recordings(request: SynthesisRequest, options: ClientOptions) -> None:
+    if request.voice.name is not None and "ref_audio_path" in options.extra:
         raise RequestError("Give the name of a voice or a recording on the server, not both: --voice or --ref-audio.")
     if request.voice.reference or request.voice.prompt:
         raise RequestError(
@@ -170,14 +170,14 @@ def _check_recordings(request: SynthesisRequest, wishes: Wishes) -> None:
         )
 
 
-def _mode(wishes: Wishes) -> int:
-    if wishes.mode is None:
-        return _FASTEST_MODE if wishes.stream else 0
-    if wishes.mode not in range(4):
-        raise RequestError(f"GPT-SoVITS has no streaming mode {wishes.mode}. Choose --streaming-mode 0, 1, 2 or 3.")
-    if wishes.mode and not wishes.stream:
+def _mode(options: ClientOptions) -> int:
+    if options.mode is None:
+        return _FASTEST_MODE if options.stream else 0
+    if options.mode not in range(4):
+        raise RequestError(f"GPT-SoVITS has no streaming mode {options.mode}. Choose --streaming-mode 0, 1, 2 or 3.")
+    if options.mode and not options.stream:
         raise RequestError("A streaming mode from 1 to 3 streams. Leave out --streaming-mode or --no-stream.")
-    return wishes.mode
+    return options.mode
 
 
 def _media_type(format: AudioFormat | None) -> str:
@@ -238,13 +238,17 @@ def error_message(status: int, body: bytes) -> str:
     return message_of(status, json.dumps(reason).encode() if isinstance(reason, str) and reason.strip() else body)
 
 
-def answer_headers(order: Order, sample_rate: int) -> dict[str, str]:
+def answer_headers(server_request: ServerRequest, sample_rate: int) -> dict[str, str]:
     """Return what goes before the sound: no rate, for clients compare the whole header.
 
     Args:
         sample_rate: Hz, at which it leaves.
     """
-    return {"content-type": next(f"audio/{name}" for name, known in MEDIA_TYPES.items() if known is order.form.format)}
+    return {
+        "content-type": next(
+            f"audio/{name}" for name, known in MEDIA_TYPES.items() if known is server_request.form.format
+        )
+    }
 
 
 def problem_of(error: FieldError) -> Problem:

@@ -13,12 +13,12 @@ from typing import Any
 from voxcli.audio.format import AudioFormat
 from voxcli.errors import RequestError
 from voxcli.protocols.content_types import content_type_of, read_content_type
-from voxcli.protocols.dialect import AnswerForm, FieldError, FindVoice, Framing, HttpCall, Order, Wishes
+from voxcli.protocols.dialect import AnswerForm, ClientOptions, FieldError, FindVoice, Framing, HttpCall, ServerRequest
 from voxcli.protocols.openai.errors import error_body, error_message
 from voxcli.protocols.openai_fields import read_choice, read_flag, read_number, read_text, read_whole, shown
 from voxcli.synthesis.request import FASTEST, MOST_STEPS, SLOWEST, Sampling, SynthesisRequest, Voice
 
-__all__ = ["answer_form", "answer_headers", "error_body", "error_message", "steps_of", "to_call", "to_order"]
+__all__ = ["answer_form", "answer_headers", "error_body", "error_message", "steps_of", "to_call", "to_server_request"]
 
 DEFAULT_FORMAT = AudioFormat.WAV
 """What a client asks for: it arrives as soon as PCM does, and tells its rate, about which many servers are wrong."""
@@ -54,36 +54,36 @@ def steps_of(model: str) -> int | None:
     return _STEPS.get(_DATE.sub("", model))
 
 
-def to_call(request: SynthesisRequest, wishes: Wishes) -> HttpCall:
+def to_call(request: SynthesisRequest, options: ClientOptions) -> HttpCall:
     """Put a request into OpenAI's words. The path lies below a base URL that ends in `/v1`.
 
     A voice whose name begins with "voice_" is one made for its owner, and named as an object. What comes as
-    `wishes.extra` is taken for JSON where it is some, such as 5 or true, else for text.
+    `options.extra` is taken for JSON where it is some, such as 5 or true, else for text.
 
     Raises:
         RequestError: the protocol cannot say it; with the name of the option.
     """
     voice = DEFAULT_VOICE if request.voice.name is None else request.voice.name
     style = request.voice.style
-    if unsaid := list(_unsaid(request, wishes)):
-        what, options = (", ".join(words) for words in zip(*unsaid, strict=True))
-        raise RequestError(f"OpenAI's protocol has no word for {what}. Leave out {options}.")
+    if unsaid := list(_unsaid(request, options)):
+        what, flags = (", ".join(words) for words in zip(*unsaid, strict=True))
+        raise RequestError(f"OpenAI's protocol has no word for {what}. Leave out {flags}.")
     fields: dict[str, Any] = {
-        "model": wishes.model or (DEFAULT_MODEL if style is None else STYLED_MODEL),
+        "model": options.model or (DEFAULT_MODEL if style is None else STYLED_MODEL),
         "input": request.text,
         "voice": {"id": voice} if voice.startswith("voice_") else voice,
         "instructions": style,
-        "response_format": (wishes.format or DEFAULT_FORMAT).value,
+        "response_format": (options.format or DEFAULT_FORMAT).value,
         "speed": request.speed if request.speed != 1.0 else None,
     }
-    if said_twice := [name for name in wishes.extra if name in fields]:
+    if said_twice := [name for name in options.extra if name in fields]:
         raise RequestError(f"--extra cannot set {said_twice[0]!r}: there is an option for it.")
     given = {name: value for name, value in fields.items() if value is not None}
-    extra = {name: _json_or_text(value) for name, value in wishes.extra.items()}
+    extra = {name: _json_or_text(value) for name, value in options.extra.items()}
     return HttpCall(method="POST", path="/audio/speech", json=given | extra)
 
 
-def _unsaid(request: SynthesisRequest, wishes: Wishes) -> Iterator[tuple[str, str]]:
+def _unsaid(request: SynthesisRequest, options: ClientOptions) -> Iterator[tuple[str, str]]:
     """Yield what of a request has no word here, and its options."""
     voice, sampling, usual = request.voice, request.sampling, Sampling()
     checks = (
@@ -99,8 +99,8 @@ def _unsaid(request: SynthesisRequest, wishes: Wishes) -> Iterator[tuple[str, st
         (sampling.min_patches != usual.min_patches, "a least length", "--min-len"),
         (sampling.max_patches != usual.max_patches, "a greatest length", "--max-len"),
         (sampling.retries != usual.retries, "retries", "--retry-badcase"),
-        (wishes.mode is not None, "a streaming mode", "--streaming-mode"),
-        (not wishes.stream, "an answer all at once", "--no-stream"),
+        (options.mode is not None, "a streaming mode", "--streaming-mode"),
+        (not options.stream, "an answer all at once", "--no-stream"),
     )
     return ((what, option) for is_there, what, option in checks if is_there)
 
@@ -134,13 +134,13 @@ def _asked_rate(asked: Mapping[str, Any]) -> int | None:
     return rate if isinstance(rate, int) and LOWEST_RATE <= rate <= HIGHEST_RATE else None
 
 
-def to_order(
+def to_server_request(
     fields: Mapping[str, Any],
     find_voice: FindVoice,
     *,
     max_characters: int = MOST_CHARACTERS,
     steps_by_model: bool = False,
-) -> Order:
+) -> ServerRequest:
     """Read what a client wants. Fields that are not known are passed over, as their clients expect.
 
     Beside OpenAI's fields there are `seed`, `language`, `normalize`, `steps`, and `sample_rate` (Hz, of any format).
@@ -174,7 +174,7 @@ def to_order(
         )
     except RequestError as error:  # everything else has been looked at
         raise FieldError(str(error), "input") from error
-    return Order(request=request, form=form, model=model)
+    return ServerRequest(request=request, form=form, model=model)
 
 
 def _read_form(fields: Mapping[str, Any]) -> AnswerForm:
@@ -208,12 +208,12 @@ def _read_voice(fields: Mapping[str, Any], find_voice: FindVoice) -> Voice:
     return voice if style is None or style.strip() in _NO_STYLE else replace(voice, style=style)
 
 
-def answer_headers(order: Order, sample_rate: int) -> dict[str, str]:
+def answer_headers(server_request: ServerRequest, sample_rate: int) -> dict[str, str]:
     """Return what goes before the sound.
 
     Args:
         sample_rate: Hz, at which it leaves.
     """
-    if order.form.framing is Framing.SSE:
+    if server_request.form.framing is Framing.SSE:
         return {"content-type": EVENTS, "cache-control": "no-cache"}
-    return {"content-type": content_type_of(order.form.format, sample_rate)}
+    return {"content-type": content_type_of(server_request.form.format, sample_rate)}

@@ -12,13 +12,13 @@ from voxcli.errors import RequestError
 from voxcli.protocols.content_types import content_type_of, read_content_type
 from voxcli.protocols.dialect import (
     AnswerForm,
+    ClientOptions,
     FieldError,
     FindVoice,
     Framing,
     HttpCall,
-    Order,
     Problem,
-    Wishes,
+    ServerRequest,
 )
 from voxcli.protocols.fields import Malformed, malformed_body, read_flag, read_number, read_text, read_whole
 from voxcli.protocols.openai.errors import error_message
@@ -33,7 +33,7 @@ __all__ = [
     "extensions_used",
     "problem_of",
     "to_call",
-    "to_order",
+    "to_server_request",
 ]
 
 STREAM_PATH, WHOLE_PATH = "/api/tts/stream", "/api/tts"
@@ -55,7 +55,7 @@ _HAVE_OPTIONS = frozenset(
 )
 
 
-def to_call(request: SynthesisRequest, wishes: Wishes) -> HttpCall:
+def to_call(request: SynthesisRequest, options: ClientOptions) -> HttpCall:
     """Put a request into the words of VoxCPM's servers, every parameter in full: their defaults have changed.
 
     Some of the words only our own servers understand, and others ignore them: see `extensions_used`.
@@ -63,7 +63,7 @@ def to_call(request: SynthesisRequest, wishes: Wishes) -> HttpCall:
     Raises:
         RequestError: the protocol cannot say it; with the name of the option.
     """
-    _check_wishes(wishes)
+    _check_options(options)
     sampling = request.sampling
     if sampling.max_patches == NO_LIMIT:
         raise RequestError(f"In VoxCPM's protocol {NO_LIMIT} patches mean no limit. Leave out --max-len.")
@@ -76,7 +76,7 @@ def to_call(request: SynthesisRequest, wishes: Wishes) -> HttpCall:
         "normalize": _flag(request.normalize),
         "denoise": _flag(request.denoise),
     }
-    if not wishes.stream or sampling.retries:
+    if not options.stream or sampling.retries:
         form["retry_badcase"] = _flag(sampling.retries > 0)
         form["retry_badcase_max_times"] = str(sampling.retries + 1 if sampling.retries else _ATTEMPTS)
         form["retry_badcase_ratio_threshold"] = repr(_LONGEST_RATIO)
@@ -86,19 +86,19 @@ def to_call(request: SynthesisRequest, wishes: Wishes) -> HttpCall:
         form["language"] = not_empty(request.language, "name of the language", "--language")
     if request.speed != 1.0:
         form["speed"] = repr(float(request.speed))
-    if wishes.format is not None:
-        form["format"] = wishes.format.value
+    if options.format is not None:
+        form["format"] = options.format.value
     texts, files = voice_fields(request.voice)
-    path = STREAM_PATH if wishes.stream else WHOLE_PATH
-    return HttpCall(method="POST", path=path, form={**form, **texts, **wishes.extra}, files=files)
+    path = STREAM_PATH if options.stream else WHOLE_PATH
+    return HttpCall(method="POST", path=path, form={**form, **texts, **options.extra}, files=files)
 
 
-def _check_wishes(wishes: Wishes) -> None:
-    if wishes.model is not None:
+def _check_options(options: ClientOptions) -> None:
+    if options.model is not None:
         raise RequestError("VoxCPM's protocol cannot choose a model: a server has one. Leave out --model.")
-    if wishes.mode is not None:
+    if options.mode is not None:
         raise RequestError("VoxCPM's protocol has no streaming modes. Leave out --streaming-mode.")
-    if said_twice := [name for name in wishes.extra if name in _HAVE_OPTIONS]:
+    if said_twice := [name for name in options.extra if name in _HAVE_OPTIONS]:
         raise RequestError(f"--extra cannot set {said_twice[0]!r}: there is an option for it.")
 
 
@@ -106,25 +106,25 @@ def _flag(value: bool) -> str:
     return "true" if value else "false"
 
 
-def extensions_used(request: SynthesisRequest, wishes: Wishes) -> list[str]:
+def extensions_used(request: SynthesisRequest, options: ClientOptions) -> list[str]:
     """Name the options in use that only our own servers understand. Others pass over them without a word.
 
     A voice is not among them where it can be named: which ones a server has is told by `GET /api/voices`.
     """
-    return list(_extensions(request, wishes))
+    return list(_extensions(request, options))
 
 
-def _extensions(request: SynthesisRequest, wishes: Wishes) -> Iterator[str]:
+def _extensions(request: SynthesisRequest, options: ClientOptions) -> Iterator[str]:
     voice = request.voice
     checks = (
         (request.sampling.seed is not None, "--seed"),
-        (wishes.stream and request.sampling.retries, "--retry-badcase (without --no-stream)"),
+        (options.stream and request.sampling.retries, "--retry-badcase (without --no-stream)"),
         (voice.reference, "--ref-audio"),
         (voice.style is not None, "--instruct"),
-        (voice.name is not None and not wishes.stream, "--voice (with --no-stream)"),
+        (voice.name is not None and not options.stream, "--voice (with --no-stream)"),
         (request.language is not None, "--language"),
         (request.speed != 1.0, "--speed"),
-        (wishes.format not in (None, AudioFormat.WAV), "--wire-format"),
+        (options.format not in (None, AudioFormat.WAV), "--wire-format"),
     )
     return (option for used, option in checks if used)
 
@@ -148,14 +148,14 @@ def answer_form(headers: Mapping[str, str], call: HttpCall) -> AnswerForm:
     )
 
 
-def to_order(
+def to_server_request(
     fields: Mapping[str, Any],
     find_voice: FindVoice,
     *,
     stream: bool = True,
     default_steps: int = DEFAULT_STEPS,
     max_characters: int | None = None,
-) -> Order:
+) -> ServerRequest:
     """Read what a client wants. A field that is empty is not there; one that is not known is passed over.
 
     Args:
@@ -179,7 +179,7 @@ def to_order(
         normalize=read_flag(given, "normalize", False),
         denoise=read_flag(given, "denoise", False),
     )
-    return Order(request=request, form=_read_form(given, stream=stream))
+    return ServerRequest(request=request, form=_read_form(given, stream=stream))
 
 
 def _read_sampling(given: Mapping[str, Any], default_steps: int) -> Sampling:
@@ -211,13 +211,13 @@ def _read_form(given: Mapping[str, Any], *, stream: bool) -> AnswerForm:
     )
 
 
-def answer_headers(order: Order, sample_rate: int) -> dict[str, str]:
+def answer_headers(server_request: ServerRequest, sample_rate: int) -> dict[str, str]:
     """Return what goes before the sound.
 
     Args:
         sample_rate: Hz, at which it leaves.
     """
-    return {"content-type": content_type_of(order.form.format, sample_rate)}
+    return {"content-type": content_type_of(server_request.form.format, sample_rate)}
 
 
 _STATUSES = {"voice_not_found": 404, "prompt_incomplete": 400, "invalid_value": 400}

@@ -13,7 +13,7 @@ from fastapi.requests import Request
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, WithJsonSchema
 
-from voxcli.protocols.dialect import FieldError, Order, Problem
+from voxcli.protocols.dialect import FieldError, Problem, ServerRequest
 from voxcli.protocols.gptsovits import messages as gptsovits
 from voxcli.protocols.gptsovits.fields import DEFAULT_VOICE, DEFAULTS, MEDIA_TYPES, VOICE_NOT_FOUND, find_voice_at
 from voxcli.protocols.gptsovits.text_cuts import CODES, METHODS
@@ -143,8 +143,8 @@ def _add_speech(routes: APIRouter, service: Service) -> None:
     responses = audio_responses(SPEECH_TYPES, ERROR_SCHEMA, [_UNPROCESSABLE])
 
     async def speak(request: Request, fields: Mapping[str, Any]) -> Response:
-        order = await service.threads.call(lambda: _read_order(fields, service))
-        return await service.speak(request, order, gptsovits.answer_headers)
+        server_request = await service.threads.call(lambda: _read_server_request(fields, service))
+        return await service.speak(request, server_request, gptsovits.answer_headers)
 
     @routes.post("/tts", summary="Say a text", response_class=Response, responses=responses)
     async def tts(request: Request, fields: TtsFields) -> Response:
@@ -164,10 +164,10 @@ def _add_speech(routes: APIRouter, service: Service) -> None:
         return await speak(request, fields)
 
 
-def _read_order(fields: Mapping[str, Any], service: Service) -> Order:
+def _read_server_request(fields: Mapping[str, Any], service: Service) -> ServerRequest:
     """Read what a client wants. Who names a voice that is not there is told which ones are."""
     try:
-        return gptsovits.to_order(fields, service.find_voice, max_characters=service.settings.max_characters)
+        return gptsovits.to_server_request(fields, service.find_voice, max_characters=service.settings.max_characters)
     except FieldError as error:
         if error.code != VOICE_NOT_FOUND:
             raise

@@ -35,9 +35,9 @@ class Readiness:
             return False, "failed"
         if not service.models.loaded:
             return True, "asleep"  # the next request wakes it, and none would come if this said no
-        if service.probe and service.pulse.silent_seconds() > self._stuck_seconds:
+        if service.probe and service.heartbeat.silent_seconds() > self._stuck_seconds:
             return False, "stuck"
-        if service.pulse.is_fresh() or service.admission.used:
+        if service.heartbeat.is_fresh() or service.admission.used:
             return True, "ready"
         works = await self._tried()
         return works, "ready" if works else "failed"

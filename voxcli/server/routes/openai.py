@@ -8,8 +8,8 @@ from fastapi import APIRouter
 from fastapi.requests import Request
 from fastapi.responses import Response
 
-from voxcli.protocols.dialect import Order, Problem
-from voxcli.protocols.openai.messages import MODELS, VOICES, answer_headers, error_body, to_order
+from voxcli.protocols.dialect import Problem, ServerRequest
+from voxcli.protocols.openai.messages import MODELS, VOICES, answer_headers, error_body, to_server_request
 from voxcli.server.errors import Refusal, dialect_route, error_responses
 from voxcli.server.routes import openai_voices
 from voxcli.server.routes.openai_schema import (
@@ -52,16 +52,18 @@ def _add_speech(routes: APIRouter, service: Service) -> None:
     )
     async def speech(request: Request, fields: SpeechFields) -> Response:
         """Say a text. The sound leaves while it is made, in every format."""
-        order = await service.threads.call(lambda: _to_order(service, fields))
-        return await service.speak(request, order, answer_headers)
+        server_request = await service.threads.call(lambda: _to_server_request(service, fields))
+        return await service.speak(request, server_request, answer_headers)
 
 
-def _to_order(service: Service, fields: Mapping[str, Any]) -> Order:
+def _to_server_request(service: Service, fields: Mapping[str, Any]) -> ServerRequest:
     settings, models = service.settings, service.models
-    order = to_order(fields, service.find_voice, max_characters=settings.max_characters, steps_by_model=models.samples)
-    if settings.strict_models and order.model not in (None, models.name):
-        raise _no_model(order.model or "")
-    return order
+    server_request = to_server_request(
+        fields, service.find_voice, max_characters=settings.max_characters, steps_by_model=models.samples
+    )
+    if settings.strict_models and server_request.model not in (None, models.name):
+        raise _no_model(server_request.model or "")
+    return server_request
 
 
 def _add_models(routes: APIRouter, service: Service) -> None:

@@ -10,7 +10,7 @@ from fastapi.responses import Response
 from starlette.datastructures import UploadFile
 
 import voxcli
-from voxcli.protocols.dialect import FieldError, Order, Problem
+from voxcli.protocols.dialect import FieldError, Problem, ServerRequest
 from voxcli.protocols.voxcpm import messages as voxcpm
 from voxcli.protocols.voxcpm.voices import DEFAULT_VOICE, voice_entry
 from voxcli.server.errors import audio_responses, dialect_route, error_responses, problem_of
@@ -68,8 +68,8 @@ def _add_speech(routes: APIRouter, service: Service, path: str, *, stream: bool)
     )
     async def speak(request: Request) -> Response:
         fields = await _read_form(request, service)
-        order = await service.threads.call(lambda: _read_order(fields, service, stream=stream))
-        return await service.speak(request, order, voxcpm.answer_headers)
+        server_request = await service.threads.call(lambda: _read_server_request(fields, service, stream=stream))
+        return await service.speak(request, server_request, voxcpm.answer_headers)
 
 
 async def _read_form(request: Request, service: Service) -> dict[str, Any]:
@@ -82,8 +82,8 @@ async def _read_form(request: Request, service: Service) -> dict[str, Any]:
     return fields
 
 
-def _read_order(fields: dict[str, Any], service: Service, *, stream: bool) -> Order:
-    return voxcpm.to_order(
+def _read_server_request(fields: dict[str, Any], service: Service, *, stream: bool) -> ServerRequest:
+    return voxcpm.to_server_request(
         fields,
         service.find_voice,
         stream=stream,

@@ -9,9 +9,9 @@ from voxcli.audio.encode import encoded
 from voxcli.audio.format import AudioFormat
 from voxcli.audio.pcm import to_int16
 from voxcli.audio.resample import resampled
-from voxcli.protocols.dialect import DRAWS_VOICES, Framing, Order
+from voxcli.protocols.dialect import DRAWS_VOICES, Framing, ServerRequest
 from voxcli.protocols.openai.events import delta_event, done_event
-from voxcli.server.monitoring import Pulse
+from voxcli.server.monitoring import EngineHeartbeat
 from voxcli.synthesis.pipeline import Delivery, only_chunks, synthesize
 from voxcli.synthesis.request import Engine, Speech, SynthesisRequest
 from voxcli.synthesis.timing import Stopwatch, Timings
@@ -22,13 +22,13 @@ from voxcli.text.parts import read_parts
 class Rendering:
     """One order on its way out, and what is learnt meanwhile. To be iterated once, on one thread."""
 
-    def __init__(self, engine: Engine, order: Order, pulse: Pulse) -> None:
+    def __init__(self, engine: Engine, server_request: ServerRequest, heartbeat: EngineHeartbeat) -> None:
         self.sample_rate = 0
         """Hz, of what leaves. Known before the first piece."""
         self._stopwatch = Stopwatch()
         self._engine = engine
-        self._order = order
-        self._pulse = pulse
+        self._server_request = server_request
+        self._heartbeat = heartbeat
 
     def headers(self) -> dict[str, str]:
         """Return what our own client wants to know of the engine."""
@@ -40,7 +40,7 @@ class Rendering:
 
     def pieces(self) -> Generator[bytes]:
         """Yield the body of the answer, never an empty piece; nothing at all if there is no sound."""
-        form = self._order.form
+        form = self._server_request.form
         if form.whole:
             return self._whole()
         if form.framing is Framing.BLOCKS:
@@ -51,10 +51,10 @@ class Rendering:
 
     def _chunks(self) -> Speech:
         """Yield the speech at the rate at which it leaves."""
-        wanted = self._order.form.sample_rate
-        delivery = _delivery(self._order.request)
-        pieces = synthesize(self._engine, _parts(self._order), delivery, stopwatch=self._stopwatch)
-        chunks = self._pulse.watched(only_chunks(pieces))
+        wanted = self._server_request.form.sample_rate
+        delivery = _delivery(self._server_request.request)
+        pieces = synthesize(self._engine, _parts(self._server_request), delivery, stopwatch=self._stopwatch)
+        chunks = self._heartbeat.watched(only_chunks(pieces))
         with closing(resampled(chunks, wanted) if wanted else chunks) as leaving:
             for chunk in leaving:
                 if len(chunk.samples):
@@ -67,21 +67,21 @@ class Rendering:
                 yield wav_file(to_int16(chunk.samples), chunk.sample_rate)
 
     def _events(self) -> Generator[bytes]:
-        with closing(encoded(self._chunks(), self._order.form.format)) as data:
+        with closing(encoded(self._chunks(), self._server_request.form.format)) as data:
             for piece in data:
                 yield delta_event(piece)
         if self.sample_rate:
-            yield done_event(self._order.request.text, self.timings.audio)
+            yield done_event(self._server_request.request.text, self.timings.audio)
 
     def _whole(self) -> Generator[bytes]:
         """Yield everything at once, with the length in its header where the format has one."""
-        if self._order.form.format is AudioFormat.WAV:
+        if self._server_request.form.format is AudioFormat.WAV:
             with closing(self._chunks()) as chunks:
                 data = b"".join(to_int16(chunk.samples) for chunk in chunks)
             if data:
                 yield wav_file(data, self.sample_rate)
             return
-        with closing(encoded(self._chunks(), self._order.form.format)) as pieces:
+        with closing(encoded(self._chunks(), self._server_request.form.format)) as pieces:
             data = b"".join(pieces)
         if data:
             yield data
@@ -98,14 +98,14 @@ def wav_file(data: bytes, sample_rate: int) -> bytes:
     return file.getvalue()
 
 
-def _parts(order: Order) -> Iterator[Part]:
+def _parts(server_request: ServerRequest) -> Iterator[Part]:
     """Yield what is spoken one after another: sentences, or the lines into which the client has cut the text."""
-    if order.gap_seconds is None:
-        yield from read_parts([order.request.text], markdown=False)
+    if server_request.gap_seconds is None:
+        yield from read_parts([server_request.request.text], markdown=False)
         return
-    for number, line in enumerate(order.request.text.split("\n")):
+    for number, line in enumerate(server_request.request.text.split("\n")):
         if number:
-            yield Pause(order.gap_seconds)
+            yield Pause(server_request.gap_seconds)
         yield from parse_marks(line).parts
 
 

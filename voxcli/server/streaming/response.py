@@ -26,11 +26,11 @@ CONNECTION = "connection"
 """Under this name, the state of a request has the asyncio transport, if the server gives it away."""
 
 _BLOCK = 2**16
-_FAREWELL_SECONDS = 5.0
+_FLUSH_TIMEOUT = 5.0
 """For a client to take what was made before a failure."""
 
 
-class Listener:
+class DisconnectWatcher:
     """Knows when a client leaves. Servers tell that only to whoever waits for it."""
 
     def __init__(self, receive: Receive) -> None:
@@ -38,7 +38,7 @@ class Listener:
         self._receive = receive
         self._gone = asyncio.create_task(self._watch())
 
-    async def patiently(self, work: Coroutine[Any, Any, T]) -> T:
+    async def run_until_disconnect(self, work: Coroutine[Any, Any, T]) -> T:
         """Do something for as long as the client is there.
 
         Raises:
@@ -64,7 +64,7 @@ class Listener:
         """Wait for that."""
         await asyncio.wait({self._gone})
 
-    def dismiss(self) -> None:
+    def stop_watching(self) -> None:
         """Take the client for gone, or look no longer whether it is."""
         self._gone.cancel()
 
@@ -84,7 +84,7 @@ class Stream:
     worker: Worker[bytes]
     first: bytes
     form: AnswerForm
-    listener: Listener
+    watcher: DisconnectWatcher
     held: AsyncExitStack
     """What it keeps busy, to be given back."""
     record: Record
@@ -119,7 +119,7 @@ class SpeechResponse(Response):
             with suppress(ConsumerClosed, Stalled):
                 await self._break_off(error, scope, send)
         finally:
-            stream.listener.dismiss()
+            stream.watcher.stop_watching()
             self._metrics.note(stream.record, ending)
 
     async def _send_pieces(self, send: Send) -> None:
@@ -128,7 +128,7 @@ class SpeechResponse(Response):
         piece: bytes | None = stream.first
         while piece is not None:
             await self._send(send, piece)
-            piece = await stream.listener.patiently(stream.worker.next())
+            piece = await stream.watcher.run_until_disconnect(stream.worker.next())
         await self._send(send, b"", more=False)
 
     async def _send_whole(self, send: Send) -> None:
@@ -152,7 +152,7 @@ class SpeechResponse(Response):
         if self._stream.record.first_byte is None:
             self._stream.record.first_byte = time.perf_counter()
         if more:
-            self._stream.listener.check()
+            self._stream.watcher.check()
 
     async def _break_off(self, error: VoxError, scope: Scope, send: Send) -> None:
         """End the connection, and not the body: what was made arrives, and nobody takes it for everything."""
@@ -161,8 +161,8 @@ class SpeechResponse(Response):
         if connection := _connection(scope):
             connection.close()
             with suppress(TimeoutError):
-                async with asyncio.timeout(_FAREWELL_SECONDS):
-                    await self._stream.listener.left()
+                async with asyncio.timeout(_FLUSH_TIMEOUT):
+                    await self._stream.watcher.left()
             await _abort(scope)
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from voxcli.audio.format import AudioFormat
 from voxcli.errors import RequestError
-from voxcli.protocols.dialect import AnswerForm, FieldError, Framing, Order, Problem, Wishes
+from voxcli.protocols.dialect import AnswerForm, ClientOptions, FieldError, Framing, Problem, ServerRequest
 from voxcli.protocols.voxcpm.messages import (
     answer_form,
     answer_headers,
@@ -17,7 +17,7 @@ from voxcli.protocols.voxcpm.messages import (
     error_message,
     problem_of,
     to_call,
-    to_order,
+    to_server_request,
 )
 from voxcli.protocols.voxcpm.voices import voice_entry, voice_names
 from voxcli.synthesis.request import Clip, Prompt, Sampling, SynthesisRequest, Voice
@@ -30,14 +30,14 @@ def as_named(name: str) -> Voice:
     return Voice(name=name)
 
 
-def read(fields: Mapping[str, Any], **settings: Any) -> Order:
-    return to_order({"text": "x", **fields}, as_named, **settings)
+def read(fields: Mapping[str, Any], **settings: Any) -> ServerRequest:
+    return to_server_request({"text": "x", **fields}, as_named, **settings)
 
 
 def test_a_bare_text_is_spoken_as_by_the_servers_of_voxcpm() -> None:
-    order = read({})
-    assert order.request == SynthesisRequest(text="x", sampling=Sampling(steps=5))
-    assert order.form == AnswerForm(format=AudioFormat.WAV, framing=Framing.BLOCKS)
+    server_request = read({})
+    assert server_request.request == SynthesisRequest(text="x", sampling=Sampling(steps=5))
+    assert server_request.form == AnswerForm(format=AudioFormat.WAV, framing=Framing.BLOCKS)
     assert read({}, stream=False).form == AnswerForm(format=AudioFormat.WAV, whole=True)
     assert read({}, default_steps=10).request == SynthesisRequest(text="x")
 
@@ -100,7 +100,7 @@ def test_a_malformed_field_is_named_as_fastapi_does(fields: dict[str, Any], fiel
 )
 def test_fields_that_do_not_go_together_are_refused(fields: dict[str, Any], status: int, word: str) -> None:
     with pytest.raises(FieldError, match=word) as caught:
-        to_order({"text": "x", **fields}, {"lena": Voice(reference=CLIP)}.get)
+        to_server_request({"text": "x", **fields}, {"lena": Voice(reference=CLIP)}.get)
     problem = problem_of(caught.value)
     assert problem.status == status
     assert error_body(problem) == {"detail": str(caught.value)}
@@ -128,17 +128,19 @@ def test_a_long_text_is_refused_where_there_is_a_limit() -> None:
 
 def test_the_default_voice_is_the_choice_of_the_model_unless_the_library_has_one() -> None:
     fields = {"text": "x", "voice_id": "default"}
-    assert to_order(fields, {}.get).request.voice == Voice()
-    assert to_order({**fields, "prompt_audio": CLIP, "prompt_text": "words"}, {}.get).request.voice.prompt
+    assert to_server_request(fields, {}.get).request.voice == Voice()
+    assert to_server_request({**fields, "prompt_audio": CLIP, "prompt_text": "words"}, {}.get).request.voice.prompt
     mine = Voice(reference=CLIP)
-    assert to_order(fields, {"default": mine}.get).request.voice == mine
+    assert to_server_request(fields, {"default": mine}.get).request.voice == mine
 
 
 def test_a_description_adds_to_a_voice_of_the_library() -> None:
     lena = Voice(reference=CLIP, style="calm")
     fields = {"text": "x", "voice_id": "lena"}
-    assert to_order(fields, {"lena": lena}.get).request.voice == lena
-    assert to_order({**fields, "instruct": "loud"}, {"lena": lena}.get).request.voice == replace(lena, style="loud")
+    assert to_server_request(fields, {"lena": lena}.get).request.voice == lena
+    assert to_server_request({**fields, "instruct": "loud"}, {"lena": lena}.get).request.voice == replace(
+        lena, style="loud"
+    )
 
 
 @pytest.mark.parametrize(
@@ -154,16 +156,16 @@ def test_a_description_adds_to_a_voice_of_the_library() -> None:
 )
 def test_a_client_expects_what_a_server_announces(format: AudioFormat | None, content_type: str) -> None:
     for stream in (True, False):
-        call = to_call(PLAIN, Wishes(format=format, stream=stream))
-        order = to_order({**(call.form or {}), **call.files}, as_named, stream=stream)
-        headers = answer_headers(order, 44100)
+        call = to_call(PLAIN, ClientOptions(format=format, stream=stream))
+        server_request = to_server_request({**(call.form or {}), **call.files}, as_named, stream=stream)
+        headers = answer_headers(server_request, 44100)
         assert headers == {"content-type": content_type}
-        expected = replace(order.form, sample_rate=44100 if format is AudioFormat.PCM else None)
+        expected = replace(server_request.form, sample_rate=44100 if format is AudioFormat.PCM else None)
         assert answer_form(headers, call) == expected
 
 
 def test_what_a_server_does_not_announce_is_what_it_was_asked_for() -> None:
-    call = to_call(PLAIN, Wishes(format=AudioFormat.PCM))
+    call = to_call(PLAIN, ClientOptions(format=AudioFormat.PCM))
     assert answer_form({}, call) == AnswerForm(format=AudioFormat.PCM)
     assert answer_form({"content-type": "audio/x-wav"}, call) == AnswerForm(format=AudioFormat.WAV)
 

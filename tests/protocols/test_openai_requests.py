@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from voxcli.audio.format import AudioFormat
-from voxcli.protocols.dialect import AnswerForm, FieldError, Order, Problem
-from voxcli.protocols.openai.messages import VOICES, answer_headers, error_body, steps_of, to_order
+from voxcli.protocols.dialect import AnswerForm, FieldError, Problem, ServerRequest
+from voxcli.protocols.openai.messages import VOICES, answer_headers, error_body, steps_of, to_server_request
 from voxcli.synthesis.request import Clip, Sampling, Voice
 
 CLIP = Clip(b"RIFF", "me.wav")
@@ -24,46 +24,50 @@ def find_voice(name: str) -> Voice | None:
 HELLO = {"model": "tts-1", "input": "Hello.", "voice": "lena"}
 
 
-def order(**fields: Any) -> Order:
-    return to_order(HELLO | fields, find_voice, steps_by_model=True)
+def server_request(**fields: Any) -> ServerRequest:
+    return to_server_request(HELLO | fields, find_voice, steps_by_model=True)
 
 
 def test_a_client_that_names_no_form_gets_mp3() -> None:
-    assert order().form == AnswerForm(format=AudioFormat.MP3)
-    assert order(response_format=None).form == AnswerForm(format=AudioFormat.MP3)
+    assert server_request().form == AnswerForm(format=AudioFormat.MP3)
+    assert server_request(response_format=None).form == AnswerForm(format=AudioFormat.MP3)
 
 
 def test_pcm_leaves_at_the_rate_that_everybody_takes_it_for() -> None:
-    assert order(response_format="pcm").form.sample_rate == 24000
-    assert order(response_format="pcm", sample_rate=16000.0).form.sample_rate == 16000
-    assert order(response_format="wav").form.sample_rate is None
+    assert server_request(response_format="pcm").form.sample_rate == 24000
+    assert server_request(response_format="pcm", sample_rate=16000.0).form.sample_rate == 16000
+    assert server_request(response_format="wav").form.sample_rate is None
 
 
 @pytest.mark.parametrize("instructions", [None, "", " ", "None"])
 def test_instructions_that_say_nothing_are_none(instructions: str | None) -> None:
-    assert order(instructions=instructions).request.voice == Voice(name="lena")
+    assert server_request(instructions=instructions).request.voice == Voice(name="lena")
 
 
 def test_instructions_describe_the_voice() -> None:
-    assert order(instructions="calm").request.voice == Voice(name="lena", style="calm")
+    assert server_request(instructions="calm").request.voice == Voice(name="lena", style="calm")
 
 
 @pytest.mark.parametrize("name", [*VOICES, "Alloy"])
 def test_the_voices_of_openai_are_taken_for_no_voice_in_particular(name: str) -> None:
-    assert order(voice=name).request.voice == Voice()
-    assert order(voice={"id": name}).request.voice == Voice()
+    assert server_request(voice=name).request.voice == Voice()
+    assert server_request(voice={"id": name}).request.voice == Voice()
 
 
 @pytest.mark.parametrize("name", VOICES)
 def test_a_voice_of_the_library_comes_before_one_of_openai(name: str) -> None:
     own = Voice(reference=CLIP)
-    assert to_order(HELLO | {"voice": name}, lambda asked: own if asked == name else None).request.voice == own
+    assert to_server_request(HELLO | {"voice": name}, lambda asked: own if asked == name else None).request.voice == own
 
 
 def test_model_and_voice_may_be_missing_as_in_voxcpms_server() -> None:
-    order = to_order({"input": "Hello."}, find_voice, steps_by_model=True)
+    server_request = to_server_request({"input": "Hello."}, find_voice, steps_by_model=True)
 
-    assert (order.request.voice, order.request.sampling.steps, order.model) == (Voice(), 5, None)
+    assert (server_request.request.voice, server_request.request.sampling.steps, server_request.model) == (
+        Voice(),
+        5,
+        None,
+    )
 
 
 @pytest.mark.parametrize(
@@ -81,13 +85,13 @@ def test_model_and_voice_may_be_missing_as_in_voxcpms_server() -> None:
 )
 def test_the_model_chooses_the_steps(model: str, steps: int | None) -> None:
     assert steps_of(model) == steps
-    assert order(model=model).request.sampling.steps == (steps or 10)
-    assert order(model=model, steps=33).request.sampling.steps == 33
-    assert to_order(HELLO | {"model": model}, find_voice).request.sampling == Sampling()
+    assert server_request(model=model).request.sampling.steps == (steps or 10)
+    assert server_request(model=model, steps=33).request.sampling.steps == 33
+    assert to_server_request(HELLO | {"model": model}, find_voice).request.sampling == Sampling()
 
 
 def test_fields_of_ours_are_taken_and_unknown_ones_passed_over() -> None:
-    request = order(seed=3, language="zh", normalize=True, stream=True, lang_code="e").request
+    request = server_request(seed=3, language="zh", normalize=True, stream=True, lang_code="e").request
 
     assert (request.sampling.seed, request.language, request.normalize) == (3, "zh", True)
 
@@ -128,14 +132,14 @@ BAD: list[tuple[dict[str, Any], str, str]] = [
 @pytest.mark.parametrize(("fields", "field", "code"), BAD, ids=str)
 def test_a_wrong_field_is_named_with_a_code(fields: dict[str, Any], field: str, code: str) -> None:
     with pytest.raises(FieldError) as caught:
-        order(**fields)
+        server_request(**fields)
 
     assert (caught.value.field, caught.value.code) == (field, code)
     assert len(str(caught.value)) < 200
 
 
 def test_a_server_may_take_longer_texts() -> None:
-    assert to_order(HELLO | {"input": "x" * 5000}, find_voice, max_characters=5000).request.text == "x" * 5000
+    assert to_server_request(HELLO | {"input": "x" * 5000}, find_voice, max_characters=5000).request.text == "x" * 5000
 
 
 json_values: st.SearchStrategy[Any] = st.recursive(
@@ -149,8 +153,8 @@ FIELDS = ["model", "input", "voice", "instructions", "response_format", "speed",
 @given(st.dictionaries(st.sampled_from(FIELDS), json_values))
 def test_whatever_comes_is_an_order_or_a_field_error(fields: Mapping[str, Any]) -> None:
     try:
-        order = to_order(fields, find_voice)
+        server_request = to_server_request(fields, find_voice)
     except FieldError as refused:
         json.dumps(error_body(Problem(status=400, message=str(refused))), ensure_ascii=False).encode()
         return
-    assert answer_headers(order, 24000)["content-type"]
+    assert answer_headers(server_request, 24000)["content-type"]

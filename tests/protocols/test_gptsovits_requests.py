@@ -7,7 +7,7 @@ import pytest
 
 from voxcli.audio.format import AudioFormat
 from voxcli.errors import RequestError
-from voxcli.protocols.dialect import AnswerForm, FieldError, HttpCall, Order, Problem, Wishes
+from voxcli.protocols.dialect import AnswerForm, ClientOptions, FieldError, HttpCall, Problem, ServerRequest
 from voxcli.protocols.gptsovits.fields import DEFAULTS, stem_of
 from voxcli.protocols.gptsovits.messages import (
     answer_form,
@@ -16,7 +16,7 @@ from voxcli.protocols.gptsovits.messages import (
     error_message,
     problem_of,
     to_call,
-    to_order,
+    to_server_request,
 )
 from voxcli.synthesis.request import Clip, Sampling, SynthesisRequest, Voice
 
@@ -37,8 +37,8 @@ def json_of(call: HttpCall) -> dict[str, Any]:
     return fields
 
 
-def read(**fields: Any) -> Order:
-    return to_order({**ASKED, **fields}, {"lena": LENA}.get)
+def read(**fields: Any) -> ServerRequest:
+    return to_server_request({**ASKED, **fields}, {"lena": LENA}.get)
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_the_checks_come_in_the_order_and_the_words_of_the_original(fields: dict
     for step in steps[: steps.index(fields) + 1]:
         given |= step
     with pytest.raises(FieldError) as caught:
-        to_order(given, as_named)
+        to_server_request(given, as_named)
     problem = problem_of(caught.value)
     assert problem.status == 400
     assert error_body(problem) == {"message": message}
@@ -110,7 +110,7 @@ def test_a_streaming_mode_is_a_number_or_a_truth(value: object, mode: int) -> No
 )
 def test_a_malformed_field_is_found_before_anything_else(fields: dict[str, Any], code: str) -> None:
     with pytest.raises(FieldError) as caught:
-        to_order(fields, as_named)
+        to_server_request(fields, as_named)
     problem = problem_of(caught.value)
     (field,) = fields
     assert (problem.status, problem.code, problem.field) == (422, code, field)
@@ -152,7 +152,7 @@ def test_a_path_is_the_name_of_a_voice(path: str) -> None:
 
 
 def test_a_voice_may_be_called_like_a_path() -> None:
-    assert to_order({**ASKED, "ref_audio_path": "a/b.wav"}, {"a/b.wav": LENA}.get).request.voice == LENA
+    assert to_server_request({**ASKED, "ref_audio_path": "a/b.wav"}, {"a/b.wav": LENA}.get).request.voice == LENA
     assert (stem_of("v1.5"), stem_of("x.wav"), stem_of("voices/")) == ("v1", "x", "")
 
 
@@ -163,7 +163,7 @@ def test_the_default_voice_is_the_choice_of_the_model() -> None:
 
 
 def test_the_defaults_of_the_original_ask_for_nothing_in_particular() -> None:
-    everything = to_order({**DEFAULTS, **ASKED}, {"lena": LENA}.get)
+    everything = to_server_request({**DEFAULTS, **ASKED}, {"lena": LENA}.get)
     assert everything == read()
     assert everything.request.sampling == Sampling()
     assert everything.form == AnswerForm(format=AudioFormat.WAV, whole=True)
@@ -182,13 +182,13 @@ def test_a_client_expects_what_a_server_announces(
     media_type: str, format: AudioFormat, sample_rate: int | None
 ) -> None:
     for stream in (True, False):
-        call = to_call(PLAIN, Wishes(format=format, stream=stream))
-        order = to_order(json_of(call), as_named)
-        headers = answer_headers(order, 48000)
+        call = to_call(PLAIN, ClientOptions(format=format, stream=stream))
+        server_request = to_server_request(json_of(call), as_named)
+        headers = answer_headers(server_request, 48000)
         assert headers == {"content-type": f"audio/{media_type}"}
-        assert answer_form(headers, call) == order.form
-        assert answer_form({}, call) == order.form
-        assert order.form == AnswerForm(format=format, sample_rate=sample_rate, whole=not stream)
+        assert answer_form(headers, call) == server_request.form
+        assert answer_form({}, call) == server_request.form
+        assert server_request.form == AnswerForm(format=format, sample_rate=sample_rate, whole=not stream)
 
 
 @pytest.mark.parametrize(
