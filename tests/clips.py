@@ -1,4 +1,4 @@
-"""Recordings to be imitated, spoken by the built-in voice."""
+"""Clips to clone a voice from, spoken by the built-in voice."""
 
 from contextlib import closing
 from functools import cache

@@ -15,8 +15,8 @@ from typing import Self
 import numpy as np
 import pytest
 
+from tests.sound import from_int16
 from voxcli.audio.chunk import Samples
-from voxcli.audio.pcm import from_int16
 
 SINKS = {"speaker48": 48000, "speaker44": 44100}
 """The server's loudspeakers with their rates in Hz; the first is the default."""

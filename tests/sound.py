@@ -1,10 +1,18 @@
-"""How long a file sounds, as the programs of other people see it."""
+"""Audio files and PCM as other programs read them."""
 
 import wave
 from pathlib import Path
 
 import av
+import numpy as np
 import soundfile
+
+from voxcli.audio.chunk import Samples
+
+
+def from_int16(data: bytes) -> Samples:
+    """Return 16-bit little-endian PCM as samples."""
+    return np.frombuffer(data, "<i2").astype(np.float32) / np.float32(32768)
 
 
 def seconds_of(path: Path) -> float:

@@ -162,7 +162,7 @@ def test_a_file_that_breaks_off_gives_what_is_there(name: str) -> None:
         ("从前有一个声音。\n".encode() * 40, "it is text"),
         (bytes(5000), "damaged"),
         (b"RIFF", "cannot be read"),
-        (streaming_header(24000), "holds no sound"),
+        (streaming_header(24000), "contains no audio"),
     ],
 )
 def test_what_holds_no_sound_is_refused_by_name(data: bytes, complaint: str) -> None:
@@ -172,17 +172,17 @@ def test_what_holds_no_sound_is_refused_by_name(data: bytes, complaint: str) -> 
 
 def test_an_m4a_cut_short_is_called_that() -> None:
     data = file_named("m4a aac")
-    with pytest.raises(RequestError, match=r"me\.m4a cannot be read.*cut short"):
+    with pytest.raises(RequestError, match=r"me\.m4a cannot be read.*truncated M4A"):
         decode(data[: len(data) // 2], name="me.m4a")
 
 
 def test_a_film_without_sound_is_refused() -> None:
-    with pytest.raises(RequestError, match="no sound track"):
+    with pytest.raises(RequestError, match="no audio track"):
         decode(written_by_ffmpeg("mp4", None, "mpeg4"))
 
 
 def test_a_coding_outside_the_list_is_refused() -> None:
-    with pytest.raises(RequestError, match="coded in a way"):
+    with pytest.raises(RequestError, match="unsupported audio codec"):
         decode(written_by_ffmpeg("matroska", "wavpack"))
 
 
@@ -216,7 +216,7 @@ def test_a_header_that_claims_a_billion_frames_is_not_believed() -> None:
 def test_a_rate_that_no_recording_has_is_refused(rate: int) -> None:
     header = bytearray(streaming_header(24000))
     header[24:28] = struct.pack("<I", rate)
-    with pytest.raises(RequestError, match=r"samples per second|cannot be read|holds no sound"):
+    with pytest.raises(RequestError, match=r"sample rate of|cannot be read|contains no audio"):
         decode(bytes(header) + bytes(20_000))
 
 

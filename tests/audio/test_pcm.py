@@ -3,7 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voxcli.audio.pcm import amplified, from_int16, to_int16
+from tests.sound import from_int16
+from voxcli.audio.pcm import amplified, to_int16
 
 
 @given(st.lists(st.integers(-32768, 32767)))

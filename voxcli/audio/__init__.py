@@ -1,1 +1,1 @@
-"""Sound as numbers and as bytes."""
+"""Audio: samples, and their encoded forms."""

@@ -1,4 +1,4 @@
-"""A run of samples on its way from an engine to a sink."""
+"""Audio chunk: a run of samples that an engine yields and a sink takes."""
 
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -24,11 +24,11 @@ class AudioChunk:
 
 
 def silence(seconds: float, sample_rate: int) -> AudioChunk:
-    """Return `seconds` of nothing."""
+    """Return `seconds` of silence."""
     return AudioChunk(np.zeros(round(seconds * sample_rate), np.float32), sample_rate)
 
 
 def check_rate(chunk: AudioChunk, sample_rate: int) -> None:
-    """Raise ValueError for a chunk of another rate: whoever mixes rates must resample first."""
+    """Raise ValueError for a chunk of another rate: callers that mix rates must resample first."""
     if chunk.sample_rate != sample_rate:
         raise ValueError(f"a chunk at {chunk.sample_rate} Hz among others at {sample_rate} Hz")

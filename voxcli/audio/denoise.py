@@ -1,4 +1,4 @@
-"""A voice clip made fit to be imitated: noise taken out, loudness set."""
+"""Denoising of a clip before its voice is cloned: steady noise removed, loudness set."""
 
 import logging
 from importlib.util import find_spec
@@ -9,41 +9,68 @@ from numpy.typing import NDArray
 from voxcli.audio.chunk import AudioChunk, Samples
 from voxcli.audio.loudness import levelled
 
+_log = logging.getLogger(__name__)
+
+_LUFS = -20.0
+"""The loudness to which the `voxcpm` package brings clips after denoising."""
+
 _FRAME_SECONDS = 0.04
-"""Some periods of the deepest voice, so that its harmonics stand apart from what is between them."""
+"""A few periods of the deepest voice, so that the noise between its harmonics is resolved."""
 _HOPS = 4
-"""In a frame. Squared Hann windows then add up to the same everywhere."""
+"""Per frame. Squared Hann windows then add up to a constant."""
 _WINDOWS_SUM = 1.5
 _GROUP = 8
-"""Frames whose mean power is taken at once: their least value is neither chance nor within a syllable."""
+"""Frames that are averaged before the minimum is taken, which a single frame would make too low."""
 _WINDOW_SECONDS = 3.0
-"""Nobody keeps a frequency sounding for as long."""
+"""Speech leaves every frequency silent at some time within it."""
 _LEAST_TO_MEAN = 3.5
-"""The mean power of noise over the least. The least of so many groups is half the mean; the rest is caution, for
-noise left over is worse than a little of the voice taken."""
+"""From the minimum power of noise to its mean. The minimum over the groups of a window is half the mean; the rest is a
+margin, because residual noise is worse than a little loss of voice."""
 _FLOOR = 0.1
-"""Noise is turned down by 20 dB and not to nothing, so that it does not twitter."""
+"""The lowest gain, -20 dB: removing noise altogether leaves musical noise."""
 _MARGIN = 2
-"""Frames before and after one over which its power is smoothed, with one frequency on either side."""
+"""Frames on either side over which power is smoothed, together with one frequency on either side."""
 
 _TINY = np.float32(1e-20)
-"""A power. Keeps silence from being divided by itself."""
+"""A power. Avoids division by zero in silence."""
 
 _BLOCK = 64 * _GROUP
-"""Frames held in memory at once."""
+"""Frames processed at once."""
 
 _Power = NDArray[np.float32]
 _Spectrum = NDArray[np.complex64]
 """Shapes (frames or groups of frames, frequencies)."""
 
 
+def denoised(chunk: AudioChunk) -> AudioChunk:
+    """Return the clip without steady noise, at the loudness that the `voxcpm` package gives it.
+
+    Where modelscope is installed with its audio dependencies, ZipEnhancer does it, at 16 kHz; otherwise
+    `without_noise`, at the rate of the clip.
+
+    Raises:
+        ModelError: ZipEnhancer cannot be downloaded or run.
+    """
+    samples = np.clip(np.nan_to_num(chunk.samples, nan=0.0), -1.0, 1.0).astype(np.float32, copy=False)
+    clean = _zipenhanced(AudioChunk(samples, chunk.sample_rate))
+    return levelled(clean or AudioChunk(without_noise(samples, chunk.sample_rate), chunk.sample_rate), _LUFS)
+
+
 def without_noise(samples: Samples, sample_rate: int, block: int = _BLOCK) -> Samples:
-    """Return as many samples, with what is steady noise turned down.
+    """Return the samples with steady noise, such as hiss, a fan or a hum, turned down.
+
+    The power of the noise at each frequency is estimated from the least power that the frequency has within a few
+    seconds (R. Martin, "Noise power spectral density estimation based on optimal smoothing and minimum statistics",
+    IEEE Transactions on Speech and Audio Processing 9, 2001). Each frequency is then turned down by the share of noise
+    in its power (Wiener filter).
 
     Args:
-        samples: finite, any number of them.
+        samples: finite, shape (n,).
         sample_rate: Hz.
-        block: frames worked on at once, a multiple of _GROUP. What comes out does not depend on it.
+        block: frames processed at once, a multiple of _GROUP. The result does not depend on it.
+
+    Returns:
+        Shape (n,).
     """
     hop = max(2, round(_FRAME_SECONDS / _HOPS * sample_rate))
     front = hop * (_HOPS - 1)
@@ -60,14 +87,28 @@ def without_noise(samples: Samples, sample_rate: int, block: int = _BLOCK) -> Sa
     return out[front : front + len(samples)]
 
 
+def _zipenhanced(chunk: AudioChunk) -> AudioChunk | None:
+    """Return the clip denoised by ZipEnhancer, or None where that is not installed."""
+    if len(chunk.samples) == 0 or find_spec("modelscope") is None:
+        return None
+    try:
+        from voxcli.audio.zipenhancer import zipenhanced  # loads torch and the network
+    except ImportError as error:
+        _log.warning(
+            "modelscope lacks a dependency of ZipEnhancer: %s. Denoising with a Wiener filter.", error
+        )
+        return None
+    return zipenhanced(chunk)
+
+
 def _padded(samples: Samples, front: int, length: int) -> Samples:
-    """Mirror the sound at both ends: silence would be taken for the level of the noise."""
+    """Mirror the samples at both ends: padding with silence would lower the noise estimate."""
     back = length - front - len(samples)
     return np.pad(samples, (front, back), "symmetric" if len(samples) else "constant")
 
 
 def _noise(padded: Samples, hop: int, count: int, block: int, window: int) -> _Power:
-    """Return the power of the noise in each group of frames; an unfinished last group counts with the one before."""
+    """Return the noise power in each group of frames; an incomplete last group belongs to the previous one."""
     means = []
     for start in range(0, max(count - count % _GROUP, 1), block):
         power = _power(_spectra(padded, hop, np.arange(start, min(start + block, count))))
@@ -80,12 +121,12 @@ def _noise(padded: Samples, hop: int, count: int, block: int, window: int) -> _P
 
 
 def _gain(power: _Power, noise: _Power) -> _Power:
-    """Return the share of speech in the power of speech and noise, as Wiener has it, and no less than the floor."""
+    """Return the Wiener gain, the share of speech in the total power, but at least the floor."""
     return np.maximum(1 - noise / np.maximum(power, np.maximum(noise, _TINY)), _FLOOR)
 
 
 def _smoothed(power: _Power) -> _Power:
-    """Return the mean over the frames and the frequencies around; the margins are used up."""
+    """Return the mean over neighbouring frames and frequencies; the margin frames are consumed."""
     count = len(power) - 2 * _MARGIN
     over_frames = np.mean([power[shift : shift + count] for shift in range(2 * _MARGIN + 1)], axis=0)
     wide = np.pad(over_frames, ((0, 0), (1, 1)), "edge")
@@ -109,35 +150,3 @@ def _overlap_add(out: Samples, spectra: _Spectrum, hop: int) -> None:
 
 def _hann(hop: int) -> Samples:
     return np.hanning(hop * _HOPS + 1)[:-1].astype(np.float32)
-
-
-_log = logging.getLogger(__name__)
-
-_LUFS = -20.0
-"""What `voxcpm` brings clips to after taking noise out."""
-
-
-def denoised(chunk: AudioChunk) -> AudioChunk:
-    """Return the clip without steady noise, at the loudness that `voxcpm` gives it.
-
-    Where modelscope is installed with what it needs for sound, ZipEnhancer does it, at 16 kHz; else a filter of our
-    own, at the rate of the clip.
-
-    Raises:
-        ModelError: ZipEnhancer cannot be downloaded or run.
-    """
-    samples = np.clip(np.nan_to_num(chunk.samples, nan=0.0), -1.0, 1.0).astype(np.float32, copy=False)
-    clean = _zipenhanced(AudioChunk(samples, chunk.sample_rate))
-    return levelled(clean or AudioChunk(without_noise(samples, chunk.sample_rate), chunk.sample_rate), _LUFS)
-
-
-def _zipenhanced(chunk: AudioChunk) -> AudioChunk | None:
-    """Return what ZipEnhancer makes of a clip, or None where it cannot be had."""
-    if len(chunk.samples) == 0 or find_spec("modelscope") is None:
-        return None
-    try:
-        from voxcli.audio.zipenhancer import zipenhanced  # loads torch, and a network
-    except ImportError as error:
-        _log.warning("ZipEnhancer is not used, for modelscope lacks a part: %s. A simpler filter does its work.", error)
-        return None
-    return zipenhanced(chunk)

@@ -1,4 +1,4 @@
-"""Chunks into the bytes of an audio format, as they come."""
+"""Encoders: chunks to the bytes of an audio format, as they come."""
 
 from collections.abc import Generator, Iterator
 from typing import Protocol
@@ -11,37 +11,39 @@ from voxcli.audio.stream import closing_source
 
 
 class Encoder(Protocol):
-    """Takes chunks of one rate; gives bytes which, joined, do not depend on where the chunks were cut."""
+    """Takes chunks of one rate; the joined bytes do not depend on where the chunks were cut."""
 
     def encode(self, chunk: AudioChunk) -> bytes:
         """Return what is ready, which may be nothing. Raises ValueError for a chunk of another rate."""
         ...
 
     def finish(self) -> bytes:
-        """Return the rest. The encoder is not to be used again."""
+        """Return the rest. The encoder cannot be used again."""
         ...
 
 
 def new_encoder(format: AudioFormat, sample_rate: int) -> Encoder:
     """Return an encoder for chunks at `sample_rate` Hz.
 
-    Decoded again, the sound has the length it had; only MP3 and AAC, which as streams cannot say how much of
-    their first and last frames is padding, come out 0.02 to 0.13 s longer.
-    Raises RequestError if FFmpeg as installed cannot do it.
+    Decoding returns audio of the same length, except that MP3 and AAC streams cannot state their padding and come out
+    0.02 to 0.13 s longer.
+
+    Raises:
+        RequestError: the installed FFmpeg libraries lack the encoder.
     """
     if format is AudioFormat.PCM:
-        return _PlainEncoder(sample_rate, b"")
+        return _PcmEncoder(sample_rate, b"")
     if format is AudioFormat.WAV:
-        return _PlainEncoder(sample_rate, streaming_header(sample_rate))
-    from voxcli.audio.libav_encoder import LibavEncoder  # takes longer to load than the rest of a short run
+        return _PcmEncoder(sample_rate, streaming_header(sample_rate))
+    from voxcli.audio.libav_encoder import LibavEncoder  # FFmpeg takes longer to load than a short run needs
 
     return LibavEncoder(format, sample_rate)
 
 
 def encoded(chunks: Iterator[AudioChunk], format: AudioFormat) -> Generator[bytes]:
-    """Yield the bytes of `chunks`, never an empty piece; nothing at all if there are no chunks.
+    """Yield the encoded bytes of `chunks`, never an empty piece; nothing if there are no chunks.
 
-    The first chunk sets the rate. Closing it closes `chunks`.
+    The first chunk determines the rate. Closing it closes `chunks`.
     """
     encoder: Encoder | None = None
     with closing_source(chunks):
@@ -53,8 +55,8 @@ def encoded(chunks: Iterator[AudioChunk], format: AudioFormat) -> Generator[byte
             yield data
 
 
-class _PlainEncoder:
-    """16-bit PCM behind a header."""
+class _PcmEncoder:
+    """16-bit PCM after a header, which may be empty."""
 
     def __init__(self, sample_rate: int, header: bytes) -> None:
         self._sample_rate = sample_rate

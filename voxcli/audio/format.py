@@ -1,4 +1,4 @@
-"""The names of the forms in which sound leaves as bytes. Loads nothing, so that the command line may list them."""
+"""Audio formats by name and by file suffix. Imports nothing heavy, so that the command line can list them."""
 
 from enum import StrEnum
 from pathlib import PurePath

@@ -1,10 +1,10 @@
-"""A frame of FFmpeg's as mono samples."""
+"""FFmpeg frames as mono samples."""
 
 import av
 import numpy as np
 
 from voxcli.audio.chunk import Samples
-from voxcli.audio.soundfile_decoder import mixed
+from voxcli.audio.soundfile_decoder import downmixed
 
 
 def samples_of(frame: av.AudioFrame) -> Samples:
@@ -16,4 +16,4 @@ def samples_of(frame: av.AudioFrame) -> Samples:
         samples = (raw.astype(np.float64) - middle) / full_scale
     if not frame.format.is_planar:
         samples = samples.reshape(-1, frame.layout.nb_channels).T
-    return mixed(samples)
+    return downmixed(samples)

@@ -1,4 +1,4 @@
-"""Compressed formats, encoded with FFmpeg's libraries as the sound comes."""
+"""Encoder for compressed formats, with FFmpeg's libraries (libav) through PyAV."""
 
 import weakref
 from collections.abc import Generator
@@ -18,32 +18,32 @@ from voxcli.errors import DeviceError, RequestError
 
 @dataclass(frozen=True)
 class _Recipe:
-    """How libav is asked for a format, so that sound leaves within a few frames."""
+    """The libav settings of a format, chosen so that bytes come out within a few frames."""
 
     container: str
     codec: str
     bit_rate: int | None = None
-    """Of mono speech at 44.1 and 48 kHz. Up to 24 kHz it is half of that, as is the spectrum."""
+    """For mono speech at 44.1 and 48 kHz; half of it up to 24 kHz."""
     rates: frozenset[int] | None = None
-    """What the codec takes, and answers early at."""
+    """Hz. The rates that the codec accepts and encodes with low delay; None for all."""
     frame_seconds: float | None = None
     container_options: dict[str, str] = field(default_factory=dict)
     codec_options: dict[str, str] = field(default_factory=dict)
 
 
 _FALLBACK_RATE = 48000
-"""Everything takes it, and it costs the least delay."""
+"""Hz. Every codec accepts it, with the least delay."""
 
 _MPEG_RATES = frozenset({16000, 22050, 24000, 32000, 44100, 48000})
-"""MPEG goes down to 8 kHz, but its frames are counted in samples: there the first comes only after 0.2 s."""
+"""MPEG allows 8 kHz too, but its frames have a fixed number of samples: the first would take 0.2 s."""
 
 _RECIPES = {
     AudioFormat.MP3: _Recipe(
         container="mp3",
         codec="libmp3lame",
-        bit_rate=128_000,  # enough for speech without the reservoir
+        bit_rate=128_000,  # enough for speech without the bit reservoir
         rates=_MPEG_RATES,
-        # No header to be mended at the end, no tags, no frame that waits for the bits of later ones.
+        # No header that is rewritten at the end, no tags, no bit reservoir that delays frames.
         container_options={"write_xing": "0", "id3v2_version": "0"},
         codec_options={"reservoir": "0"},
     ),
@@ -52,20 +52,20 @@ _RECIPES = {
         codec="libopus",
         bit_rate=64_000,  # RFC 7587 §3.1.1: 28 to 40 kbit/s for full-band speech, 48 to 64 for mono music
         rates=frozenset({8000, 12000, 16000, 24000, 48000}),
-        # A page per packet (µs), else one holds back a second; and no serial number drawn at random.
+        # A page per packet (µs), as the default holds back a second; and no random serial number.
         container_options={"page_duration": "20000", "fflags": "+bitexact"},
     ),
     AudioFormat.AAC: _Recipe(
         container="adts",
         codec="aac",
-        bit_rate=96_000,  # libav's own encoder needs more than others for the same quality
+        bit_rate=96_000,  # libav's encoder needs more than others for the same quality
         rates=_MPEG_RATES,
     ),
     AudioFormat.FLAC: _Recipe(
         container="flac",
         codec="flac",
-        frame_seconds=0.04,  # a frame is coded as a whole; of speech, 0.1 s as usual would save nothing
-        container_options={"metadata_header_padding": "0"},  # else 8 KB of room for tags come first
+        frame_seconds=0.04,  # the default of 0.1 s saves nothing for speech
+        container_options={"metadata_header_padding": "0"},  # the default is 8 KB of padding for tags
     ),
 }
 
@@ -73,8 +73,8 @@ _RECIPES = {
 class LibavEncoder:
     """An `Encoder` for MP3, Opus, AAC and FLAC.
 
-    PyAV brings the sound to the rate and into the frames of the codec, so the packets do not depend on where
-    the chunks were cut.
+    PyAV resamples and splits the samples into the frames of the codec, so the packets do not depend on where the
+    chunks were cut.
     """
 
     def __init__(self, format: AudioFormat, sample_rate: int) -> None:
@@ -82,8 +82,8 @@ class LibavEncoder:
         self._sample_rate = sample_rate
         self._fed = 0
         self._written = BytesIO()
-        # Written to only, so that no muxer tries to go back; and by C alone: Ctrl-C during a method of Python
-        # that libav calls would be lost.
+        # Without `seek`, so that no muxer tries to rewrite headers; and a C method, because KeyboardInterrupt in a
+        # Python method that libav calls would be lost.
         file = SimpleNamespace(write=self._written.write)
         recipe = _RECIPES[format]
         rate = sample_rate if recipe.rates is None or sample_rate in recipe.rates else _FALLBACK_RATE
@@ -92,7 +92,7 @@ class LibavEncoder:
             options["frame_size"] = str(round(recipe.frame_seconds * rate))
         try:
             self._container = av.open(file, "w", format=recipe.container, options=recipe.container_options)
-            # The container and its stream hold each other, and megabytes; closing parts them at once.
+            # The container and its stream refer to each other and hold megabytes; closing frees them at once.
             self._close = weakref.finalize(self, self._container.close)
             stream = self._container.add_stream(recipe.codec, rate=rate, options=options, layout="mono")
             if recipe.bit_rate is not None:
@@ -100,7 +100,7 @@ class LibavEncoder:
             self._container.start_encoding()
         except (av.error.FFmpegError, ValueError) as error:  # ValueError: built without this codec
             raise RequestError(
-                f"The FFmpeg libraries here cannot encode {format} at {sample_rate} Hz. Choose wav."
+                f"The installed FFmpeg libraries cannot encode {format} at {sample_rate} Hz. Choose wav."
             ) from error
         assert isinstance(stream, av.AudioStream)
         self._stream = stream
@@ -118,24 +118,24 @@ class LibavEncoder:
 
     def finish(self) -> bytes:
         self._mux(None)
-        with _failures_translated(self._format):
+        with _ffmpeg_errors_translated(self._format):
             self._close()
         return self._take()
 
     def _take(self) -> bytes:
-        """Return what was written since the last call."""
+        """Return the bytes written since the last call."""
         data = self._written.getvalue()
         self._written.seek(0)
         self._written.truncate()
         return data
 
     def _mux(self, frame: av.AudioFrame | None) -> None:
-        with _failures_translated(self._format):
+        with _ffmpeg_errors_translated(self._format):
             self._container.mux(self._stream.encode(frame))
 
 
 @contextmanager
-def _failures_translated(format: AudioFormat) -> Generator[None]:
+def _ffmpeg_errors_translated(format: AudioFormat) -> Generator[None]:
     try:
         yield
     except av.error.FFmpegError as error:

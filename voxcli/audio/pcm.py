@@ -1,4 +1,4 @@
-"""Samples as 16-bit integers and back, and their loudness."""
+"""16-bit PCM, and the gain of samples."""
 
 import math
 
@@ -10,16 +10,11 @@ _FULL_SCALE = 32768
 
 
 def to_int16(samples: Samples) -> bytes:
-    """Return 16-bit little-endian PCM. What is beyond [-1, 1] is clipped, NaN becomes silence."""
+    """Return 16-bit little-endian PCM. Values beyond [-1, 1] are clipped, NaN becomes silence."""
     within = np.clip(samples, -1.0, 1.0)
-    if np.isnan(within).any():  # looked at first, as it never happens and mending takes longest
+    if np.isnan(within).any():  # checked first, because it is rare and replacing is the slow part
         within = np.nan_to_num(within, nan=0.0)
     return np.minimum(np.rint(within * _FULL_SCALE), _FULL_SCALE - 1).astype("<i2").tobytes()
-
-
-def from_int16(data: bytes) -> Samples:
-    """Read 16-bit little-endian PCM. `to_int16` gives the same bytes back."""
-    return np.frombuffer(data, "<i2").astype(np.float32) / np.float32(_FULL_SCALE)
 
 
 def amplified(samples: Samples, gain: float) -> Samples:

@@ -1,4 +1,8 @@
-"""Sound at one rate into sound at another, piece by piece."""
+"""Resampling, piece by piece.
+
+soxr does the filtering. This module adds the exact length of a stream, where soxr may be one sample off, and the length
+that `librosa.load` gives a whole clip.
+"""
 
 import math
 from collections.abc import Generator, Iterator
@@ -11,10 +15,10 @@ from voxcli.audio.stream import transformed
 
 
 class Resampler:
-    """Turns a stream at `from_rate` into one at `to_rate` (Hz), however the pieces are cut.
+    """Resamples a stream from `from_rate` to `to_rate` (Hz); the output does not depend on the cuts.
 
-    SoXR's HQ recipe: transparent at 16 bits. Its filter looks ahead, so the first samples come out after 20
-    to 60 ms of input at the rates engines use, and after 160 ms at worst (8 kHz to or from 48 kHz).
+    SoXR's HQ recipe: transparent at 16 bits. Its filter looks ahead, so the first samples come out after 20 to 60 ms
+    of input at the rates engines use, and after 160 ms at worst (8 kHz to or from 48 kHz).
     """
 
     def __init__(self, from_rate: int, to_rate: int) -> None:
@@ -22,7 +26,7 @@ class Resampler:
         self.to_rate = to_rate
         self._stream = None if from_rate == to_rate else soxr.ResampleStream(from_rate, to_rate, 1)
         self._fed = 0
-        self._given = 0
+        self._returned = 0
 
     def feed(self, samples: Samples) -> Samples:
         """Return what is ready, which may be nothing."""
@@ -30,21 +34,21 @@ class Resampler:
             return samples
         self._fed += len(samples)
         ready: Samples = self._stream.resample_chunk(np.ascontiguousarray(samples, np.float32))
-        self._given += len(ready)
+        self._returned += len(ready)
         return ready
 
     def finish(self) -> Samples:
-        """Return the rest, so that n samples became round(n * to_rate / from_rate). Not to be fed again."""
+        """Return the rest, so that n samples give round(n * to_rate / from_rate). Cannot be used again."""
         if self._stream is None:
             return np.zeros(0, np.float32)
         rest: Samples = self._stream.resample_chunk(np.zeros(0, np.float32), last=True)
-        missing = round(self._fed * self.to_rate / self.from_rate) - self._given
-        # SoXR rounds the length its own way, and may be one sample off.
+        missing = round(self._fed * self.to_rate / self.from_rate) - self._returned
+        # SoXR rounds the length differently, and may be one sample off.
         return rest[:missing] if len(rest) >= missing else np.pad(rest, (0, missing - len(rest)))
 
 
 def resampled_whole(chunk: AudioChunk, rate: int) -> AudioChunk:
-    """Return a whole clip at `rate`, by the same recipe; sample for sample what `librosa.load` gives."""
+    """Return a whole clip at `rate` (Hz) with the same recipe; equal sample for sample to `librosa.load`."""
     if chunk.sample_rate == rate:
         return chunk
     samples: Samples = soxr.resample(chunk.samples, chunk.sample_rate, rate, "HQ")
@@ -53,5 +57,5 @@ def resampled_whole(chunk: AudioChunk, rate: int) -> AudioChunk:
 
 
 def resampled(chunks: Iterator[AudioChunk], rate: int) -> Generator[AudioChunk]:
-    """Yield the same sound at `rate`; see `transformed`."""
+    """Yield a stream resampled to `rate` (Hz); see `transformed`."""
     return transformed(chunks, lambda own_rate: Resampler(own_rate, rate), rate)

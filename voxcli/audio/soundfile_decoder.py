@@ -1,4 +1,4 @@
-"""Plain audio files, read by libsndfile."""
+"""Fast path for WAV, AIFF and FLAC files: libsndfile, the seam to a second decoder beside FFmpeg."""
 
 import os
 from io import BytesIO
@@ -8,8 +8,8 @@ import soundfile
 
 from voxcli.audio.chunk import AudioChunk, Samples
 
-_BEGINNINGS = (b"RIFF", b"FORM", b"fLaC")
-_MOST_CHANNELS = 16
+_MARKERS = (b"RIFF", b"FORM", b"fLaC")
+_MAX_CHANNELS = 16
 _BLOCK_FRAMES = 1 << 16
 
 
@@ -17,29 +17,29 @@ def read_plain(data: bytes, max_seconds: float) -> AudioChunk | None:
     """Read a WAV, AIFF or FLAC file as mono, or a little more than `max_seconds` of it.
 
     Returns:
-        None for everything else, and where libsndfile has doubts: files that break off, or whose header was
-        written before their length was known.
+        None for every other format, and for files that libsndfile may misread: truncated ones, and those whose header
+        was written before their length was known.
     """
-    if not data.startswith(_BEGINNINGS):
+    if not data.startswith(_MARKERS):
         return None
     blocks: list[Samples] = []
     count = 0
     try:
-        with soundfile.SoundFile(_Patient(data)) as file:
+        with soundfile.SoundFile(_ForgivingFile(data)) as file:
             rate = file.samplerate
-            if file.channels > _MOST_CHANNELS or not file.subtype.startswith(("PCM_", "FLOAT", "DOUBLE")):
+            if file.channels > _MAX_CHANNELS or not file.subtype.startswith(("PCM_", "FLOAT", "DOUBLE")):
                 return None
             while count <= max_seconds * rate and len(block := file.read(_BLOCK_FRAMES, "float64", always_2d=True)):
-                blocks.append(mixed(block.T))
+                blocks.append(downmixed(block.T))
                 count += len(block)
             complete = count == file.frames
-    except (soundfile.SoundFileError, ValueError):  # ValueError: a rate or a size of which numpy makes nothing
+    except (soundfile.SoundFileError, ValueError):  # ValueError: a rate or a size that numpy rejects
         return None
     return AudioChunk(np.concatenate(blocks), rate) if blocks and (complete or count > max_seconds * rate) else None
 
 
-class _Patient(BytesIO):
-    """Stays where it is when a damaged file leads to before its start: an exception could only be printed."""
+class _ForgivingFile(BytesIO):
+    """Ignores a seek to before its start, as damaged files cause: libsndfile's callback could only print the error."""
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         try:
@@ -48,8 +48,8 @@ class _Patient(BytesIO):
             return self.tell()
 
 
-def mixed(channels: np.ndarray[tuple[int, int], np.dtype[np.float64]]) -> Samples:
-    """Return the mean of channels (c, n), within [-1, 1]. What is not a number becomes silence."""
-    with np.errstate(invalid="ignore"):  # floats from strangers may be signalling NaNs
+def downmixed(channels: np.ndarray[tuple[int, int], np.dtype[np.float64]]) -> Samples:
+    """Return the mean of the channels, shape (c, n), within [-1, 1]. NaN becomes silence."""
+    with np.errstate(invalid="ignore"):  # the file may hold signalling NaNs
         within = np.clip(np.nan_to_num(channels, nan=0.0), -1.0, 1.0)
         return np.asarray(within.mean(axis=0), np.float32)

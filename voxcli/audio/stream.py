@@ -1,4 +1,4 @@
-"""Streams of chunks: closing them, and changing the samples on their way."""
+"""Streams of chunks: transforming their samples, and closing them."""
 
 from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, closing, nullcontext
@@ -8,26 +8,26 @@ from voxcli.audio.chunk import AudioChunk, Samples, check_rate
 
 
 class Transform(Protocol):
-    """Turns one run of samples into another, piece by piece; joined, the pieces do not depend on the cuts."""
+    """Turns samples into other samples, piece by piece; the joined output does not depend on the cuts."""
 
     def feed(self, samples: Samples) -> Samples:
         """Return what is ready, which may be nothing."""
         ...
 
     def finish(self) -> Samples:
-        """Return the rest. Not to be fed again."""
+        """Return the rest. The transform cannot be used again."""
         ...
 
 
 def transformed(
     chunks: Iterator[AudioChunk], new_transform: Callable[[int], Transform], sample_rate: int | None = None
 ) -> Generator[AudioChunk]:
-    """Yield what a transform makes of a stream, never an empty chunk. Closing it closes `chunks`.
+    """Yield a transformed stream, never an empty chunk. Closing it closes `chunks`.
 
     Args:
         chunks: all at one rate, else ValueError.
         new_transform: makes the transform for that rate.
-        sample_rate: Hz, of what comes out; None if it stays the same.
+        sample_rate: Hz, of the output; None if it stays the same.
     """
     transform: Transform | None = None
     rate = 0
@@ -43,5 +43,5 @@ def transformed(
 
 
 def closing_source(chunks: Iterator[object]) -> AbstractContextManager[object]:
-    """Close a stream on leaving, if it can be closed: whoever closes a stream's end cancels its start."""
+    """Close a stream on exit, if it can be closed, so that closing the last generator of a chain cancels the first."""
     return closing(chunks) if isinstance(chunks, Generator) else nullcontext()

@@ -1,4 +1,4 @@
-"""Speech made faster or slower with its pitch kept, piece by piece."""
+"""Tempo: speech made faster or slower at the same pitch, piece by piece."""
 
 from collections.abc import Generator, Iterator
 from itertools import pairwise
@@ -12,17 +12,17 @@ from voxcli.audio.stream import transformed
 
 _BLOCK_SECONDS = 0.02
 _TAIL_SECONDS = 0.5
-"""Longer than what all filters of a chain hold back."""
+"""Longer than the delay of all filters of a chain."""
 
 _SLOWEST, _FASTEST = 0.5, 2.0
-"""What one `atempo` does well: below it cannot, above it skips samples (FFmpeg's filter manual)."""
+"""The range of one `atempo`: it rejects lower factors, and skips samples at higher ones (FFmpeg's filter manual)."""
 
 
 class Tempo:
-    """Makes a stream `factor` times as fast, however the pieces are cut.
+    """Makes a stream `factor` times as fast; the output does not depend on the cuts.
 
-    It is FFmpeg's `atempo`, which lays overlapping windows of 0.04 to 0.07 s closer or further apart. The
-    first samples come out after 0.1 s of input, or 0.3 s from a chain of two (factors below 0.5 and above 2).
+    Uses FFmpeg's `atempo`, which overlaps windows of 0.04 to 0.07 s at a different distance. The first samples come
+    out after 0.1 s of input, or 0.3 s with a chain of two (factors below 0.5 and above 2).
     """
 
     def __init__(self, sample_rate: int, factor: float) -> None:
@@ -32,7 +32,7 @@ class Tempo:
         self._block = round(_BLOCK_SECONDS * sample_rate)
         self._held: Samples = np.zeros(0, np.float32)
         self._fed = 0
-        self._given = 0
+        self._returned = 0
 
     def feed(self, samples: Samples) -> Samples:
         """Return what is ready, which may be nothing."""
@@ -42,16 +42,16 @@ class Tempo:
         return self._push(self._graph, samples)
 
     def finish(self) -> Samples:
-        """Return the rest, so that n samples became round(n / factor). Not to be fed again."""
+        """Return the rest, so that n samples give round(n / factor). Cannot be used again."""
         if self._graph is None:
             return np.zeros(0, np.float32)
-        missing = round(self._fed / self.factor) - self._given
-        # The filter swallows up to 0.08 s at the end; silence behind the end pushes the sound out.
+        missing = round(self._fed / self.factor) - self._returned
+        # The filter keeps back up to 0.08 s at the end; silence after the end flushes it.
         rest = self._push(self._graph, np.zeros(round(_TAIL_SECONDS * self.sample_rate), np.float32))
         return rest[: max(missing, 0)]
 
     def _push(self, graph: Graph, samples: Samples) -> Samples:
-        """Send all whole blocks: what the filter does depends, a little, on where its input is cut."""
+        """Push whole blocks only: the output of the filter depends, a little, on where its input is cut."""
         self._held = np.concatenate([self._held, samples])
         whole = len(self._held) - len(self._held) % self._block
         blocks, self._held = np.split(self._held, [whole])
@@ -62,21 +62,21 @@ class Tempo:
             graph.push(frame)
             ready += _pulled(graph)
         out = np.concatenate(ready)
-        self._given += len(out)
+        self._returned += len(out)
         return out
 
 
 def retimed(chunks: Iterator[AudioChunk], factor: float) -> Generator[AudioChunk]:
-    """Yield the same sound `factor` times as fast; see `transformed`."""
+    """Yield a stream `factor` times as fast; see `transformed`."""
     return transformed(chunks, lambda sample_rate: Tempo(sample_rate, factor))
 
 
 def _build_graph(sample_rate: int, factor: float) -> Graph:
     if not _SLOWEST**2 <= factor <= _FASTEST**2:
-        raise ValueError(f"a tempo is between {_SLOWEST**2:g} and {_FASTEST**2:g}, not {factor:g}")
+        raise ValueError(f"a tempo must be between {_SLOWEST**2:g} and {_FASTEST**2:g}, not {factor:g}")
     factors = [factor] if _SLOWEST <= factor <= _FASTEST else [factor**0.5] * 2
     graph = Graph()
-    graph.threads = 1  # else each graph starts as many as there are cores
+    graph.threads = 1  # the default is one per core for each graph
     nodes = [
         graph.add_abuffer(sample_rate=sample_rate, format="flt", layout="mono"),
         *(graph.add("atempo", tempo=repr(each)) for each in factors),
@@ -89,7 +89,7 @@ def _build_graph(sample_rate: int, factor: float) -> Graph:
 
 
 def _pulled(graph: Graph) -> Iterator[Samples]:
-    """Yield what the filters have ready."""
+    """Yield the samples that the filters have ready."""
     while True:
         try:
             frame = graph.pull()
