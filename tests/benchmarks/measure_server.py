@@ -1,7 +1,7 @@
-"""Measure what our server and client add to the way of a chunk of sound, beside a bare Starlette endpoint.
+"""Measure the latency that our server and client add to a chunk, compared with a bare Starlette endpoint.
 
-The engine costs nothing, so all time is ours. Each contestant runs in turn, and medians are printed. Then many
-listen at once to an engine that is a little faster than speech, and those who would have heard a gap are counted.
+The engine costs no time, so all of it is overhead. All programs run in turns, and medians are printed. Then many
+clients stream at once from an engine slightly faster than real time, and those with a gap in playback are counted.
 """
 
 import argparse
@@ -40,13 +40,13 @@ from voxcli.voices import VoiceLibrary
 
 SAMPLE_RATE = 24000
 CHUNK = AudioChunk(np.sin(np.arange(int(0.16 * SAMPLE_RATE)) / 20).astype(np.float32), SAMPLE_RATE)
-PACED = "In its own time."
+PACED = "Slowly."
 PACE = 0.9
-"""Seconds that an engine takes for a second of sound, when it is asked to take any."""
+"""Seconds per second of sound that the engine takes for the text PACED."""
 
 
 class FreeEngine:
-    """Has all its sound ready."""
+    """An engine whose chunks are ready at once, except for the text PACED."""
 
     slots = 64
     draws_voices = False
@@ -64,7 +64,7 @@ class FreeEngine:
     def close(self) -> None: ...
 
 
-def serve_ours(port: int, chunks: int) -> None:
+def serve_voxcli(port: int, chunks: int) -> None:
     async def run(folder: str) -> None:
         settings = ServerSettings(port=port, voices=Path(folder))
         service = Service(
@@ -93,7 +93,7 @@ def serve_bare(port: int, chunks: int) -> None:
 
 @contextmanager
 def served(serve: Callable[[int, int], None], chunks: int) -> Iterator[str]:
-    """Serve in a process of its own, and give the address."""
+    """Serve in a process of its own, and yield the URL."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     process = multiprocessing.get_context("spawn").Process(target=serve, args=(port, chunks), daemon=True)
@@ -111,8 +111,8 @@ def served(serve: Callable[[int, int], None], chunks: int) -> Iterator[str]:
         process.join()
 
 
-def by_httpx(client: httpx.Client, url: str, **body: object) -> tuple[float, float]:
-    """Return the seconds to the first piece, and from there to the end."""
+def time_httpx(client: httpx.Client, url: str, **body: object) -> tuple[float, float]:
+    """Return the seconds to the first chunk, and from there to the end."""
     started = time.perf_counter()
     with client.stream("POST", url, **body) as answer:  # type: ignore[arg-type]
         pieces = answer.iter_raw()
@@ -123,7 +123,7 @@ def by_httpx(client: httpx.Client, url: str, **body: object) -> tuple[float, flo
     return first - started, time.perf_counter() - first
 
 
-def by_our_client(engine: RemoteEngine) -> tuple[float, float]:
+def time_our_client(engine: RemoteEngine) -> tuple[float, float]:
     started = time.perf_counter()
     with closing(engine.stream(SynthesisRequest(text="Hello."))) as chunks:
         next(chunks)
@@ -133,25 +133,25 @@ def by_our_client(engine: RemoteEngine) -> tuple[float, float]:
     return first - started, time.perf_counter() - first
 
 
-def compare(ours: str, bare: str, rounds: int, chunks: int) -> None:
-    with httpx.Client() as client, closing(new_client(ours)) as engine:
+def compare(voxcli: str, bare: str, rounds: int, chunks: int) -> None:
+    with httpx.Client() as client, closing(new_client(voxcli)) as engine:
         speech = {"model": "x", "voice": "alloy", "input": "Hello.", "response_format": "pcm"}
-        contestants: dict[str, Callable[[], tuple[float, float]]] = {
-            "bare Starlette, httpx": lambda: by_httpx(client, bare),
-            "our server, httpx": lambda: by_httpx(client, f"{ours}/v1/audio/speech", json=speech),
-            "our server, our client": lambda: by_our_client(engine),
+        programs: dict[str, Callable[[], tuple[float, float]]] = {
+            "bare Starlette, httpx": lambda: time_httpx(client, bare),
+            "our server, httpx": lambda: time_httpx(client, f"{voxcli}/v1/audio/speech", json=speech),
+            "our server, our client": lambda: time_our_client(engine),
         }
-        seen: dict[str, list[tuple[float, float]]] = {name: [] for name in contestants}
-        for turn in range(rounds + 1):
-            for name, measure in contestants.items():
+        times: dict[str, list[tuple[float, float]]] = {name: [] for name in programs}
+        for round_ in range(rounds + 1):
+            for name, measure in programs.items():
                 result = measure()
-                if turn:  # the first is to warm up
-                    seen[name].append(result)
-    base_first, base_later = medians(seen["bare Starlette, httpx"], chunks)
-    for name, results in seen.items():
+                if round_:  # the first one is a warm-up
+                    times[name].append(result)
+    base_first, base_later = medians(times["bare Starlette, httpx"], chunks)
+    for name, results in times.items():
         first, later = medians(results, chunks)
         print(f"{name:24} first chunk {first:6.2f} ms, each later one {later:6.3f} ms", end=" ")
-        print(f"(beside bare Starlette: {first - base_first:+.2f} and {later - base_later:+.3f} ms)")
+        print(f"(against bare Starlette: {first - base_first:+.2f} and {later - base_later:+.3f} ms)")
 
 
 def medians(results: list[tuple[float, float]], chunks: int) -> tuple[float, float]:
@@ -165,40 +165,38 @@ def new_client(url: str) -> RemoteEngine:
     return RemoteEngine(RemoteSettings(url=url, dialect=Dialect.VOXCPM))
 
 
-def listen(url: str, listeners: int) -> None:
-    """Have many listen at once, and count those who heard a gap."""
-    heard: list[Timings] = []
+def stream_at_once(url: str, clients: int) -> None:
+    """Stream with many clients at once, and count those with a gap in playback."""
+    streams: list[Timings] = []
 
-    def listen_once(engine: RemoteEngine) -> None:
+    def stream_once(engine: RemoteEngine) -> None:
         stopwatch = Stopwatch()
         for _ in stopwatch.timed(engine.stream(SynthesisRequest(text=PACED))):
             pass
-        heard.append(stopwatch.timings)
+        streams.append(stopwatch.timings)
 
     with closing(new_client(url)) as engine:
-        threads = [threading.Thread(target=listen_once, args=(engine,)) for _ in range(listeners)]
+        threads = [threading.Thread(target=stream_once, args=(engine,)) for _ in range(clients)]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-    starved = [timings.starved for timings in heard if timings.starved]
-    firsts = [1000 * timings.first_chunk for timings in heard if timings.first_chunk is not None]
-    print(
-        f"{len(heard)} listeners at once: {len(starved)} heard a gap, at worst {max(starved, default=0.0):.3f} s of it"
-    )
-    print(f"their first chunk came after {statistics.median(firsts):.1f} ms, at worst {max(firsts):.1f} ms")
+    starved = [timings.starved for timings in streams if timings.starved]
+    firsts = [1000 * timings.first_chunk for timings in streams if timings.first_chunk is not None]
+    print(f"{len(streams)} clients at once: {len(starved)} had a gap, the longest {max(starved, default=0.0):.3f} s")
+    print(f"first chunk: median {statistics.median(firsts):.1f} ms, maximum {max(firsts):.1f} ms")
 
 
-def main(rounds: int, chunks: int, listeners: int) -> None:
-    with served(serve_ours, chunks) as ours, served(serve_bare, chunks) as bare:
-        compare(ours, bare, rounds, chunks)
-        listen(ours, listeners)
+def main(rounds: int, chunks: int, clients: int) -> None:
+    with served(serve_voxcli, chunks) as voxcli, served(serve_bare, chunks) as bare:
+        compare(voxcli, bare, rounds, chunks)
+        stream_at_once(voxcli, clients)
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--chunks", type=int, default=60, help="of 0.16 s each")
-    parser.add_argument("--listeners", type=int, default=32)
+    parser.add_argument("--clients", type=int, default=32)
     given = parser.parse_args()
-    main(given.rounds, given.chunks, given.listeners)
+    main(given.rounds, given.chunks, given.clients)

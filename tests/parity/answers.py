@@ -1,4 +1,4 @@
-"""The package's answers, kept as FLAC of 24 bits, and how far a sound of ours is from one."""
+"""Answers of the package, stored as 24-bit FLAC, and their difference to ours."""
 
 import json
 import math
@@ -14,6 +14,10 @@ Samples = NDArray[np.float32]
 
 FOLDER = Path(__file__).with_name("answers")
 
+ENGINE_TOLERANCE = 1e-4
+COMMAND_TOLERANCE = 2e-4
+"""16-bit WAV files have steps of 3e-5."""
+
 _CONTEXT_PATCHES = 2
 
 
@@ -22,7 +26,7 @@ def read_answer(case: Case) -> Samples:
     return samples
 
 
-def keep_answer(case: Case, samples: Samples, sample_rate: int) -> None:
+def write_answer(case: Case, samples: Samples, sample_rate: int) -> None:
     FOLDER.mkdir(exist_ok=True)
     soundfile.write(FOLDER / f"{case.name}.flac", samples, sample_rate, subtype="PCM_24")
 
@@ -40,9 +44,9 @@ def difference(ours: Samples, answer: Samples, missing: int) -> float:
 
 
 def missing_samples(case: Case, checkpoint: Path) -> int:
-    """Return how much of its own sound the package of the first two families loses after a very short prompt.
+    """Return the number of samples that the package drops after a very short prompt (first two families only).
 
-    It always cuts the length of two patches off, for the patches of the prompt that it decoded first.
+    It always cuts the length of two patches off, even if the prompt was shorter.
     """
     if case.prompt is None or case.family == "voxcpm-2":
         return 0

@@ -1,11 +1,42 @@
-"""What is asked of the published package and of us: the committed cases."""
+"""Parity cases, asked of the published package and of voxcli, and the synthetic clips that they use."""
 
+import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+import soundfile
+
 from tests.checkpoints import CodecFile, ModelFile, Stored
-from tests.parity.recordings import Recording
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """A synthetic clip: a few tones that swell and fade, written as a WAV file of 32-bit floats."""
+
+    seed: int
+    seconds: float
+    sample_rate: int  # Hz
+    channels: int = 1
+
+
+def write_recording(path: Path, recording: Recording) -> None:
+    draw = random.Random(recording.seed)
+    times = np.arange(round(recording.seconds * recording.sample_rate)) / recording.sample_rate
+    channels = [_tones(draw, times) for _ in range(recording.channels)]
+    soundfile.write(path, np.stack(channels, axis=1).astype(np.float32), recording.sample_rate, subtype="FLOAT")
+
+
+def _tones(draw: random.Random, times: "np.ndarray[tuple[int], np.dtype[np.float64]]") -> np.ndarray:
+    """Return tones of 90 to 3400 Hz, at most 0.8 together."""
+    sound = np.zeros_like(times)
+    for _ in range(8):
+        frequency, phase, swell = draw.uniform(90, 3400), draw.uniform(0, 6.28), draw.uniform(0.5, 6)
+        sound += 0.1 * np.sin(2 * np.pi * frequency * times + phase) * (0.5 + 0.5 * np.cos(2 * np.pi * swell * times))
+    return sound
+
 
 Size = Literal["tiny", "full"]
 

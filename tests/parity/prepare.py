@@ -1,16 +1,15 @@
-"""A case as files: the checkpoint, the clips and the LoRA it speaks of."""
+"""Files of a parity case: checkpoint, clips and LoRA."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.checkpoints import write_checkpoint, write_lora
-from tests.parity.cases import Case
-from tests.parity.recordings import Recording, write_recording
+from tests.parity.cases import Case, Recording, write_recording
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """Where the files of a case lie. What it does not have is None."""
+    """Paths of the files of a case; None for those that it does not have."""
 
     checkpoint: Path
     prompt: Path | None
@@ -30,7 +29,7 @@ def prepare(case: Case, folder: Path) -> Prepared:
             weights=case.weights,
             codec=case.codec,
             stored=case.stored,
-            # The package has no other way to be asked for float32.
+            # The package reads its dtype from the config.
             changes={**case.changes, "dtype": "float32"},
         )
     return Prepared(

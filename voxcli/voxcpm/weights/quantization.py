@@ -1,7 +1,7 @@
 """Which matrices are held in 8 bits, and how: half the bytes of bfloat16, for some error in every product.
 
 How far a patch is from that of the model in bfloat16 after the same patches, relative, mean and worst, and how flat the
-spectrum of the sound is; with random weights, fp8 emulated (examples/measure_quantized.py):
+spectrum of the sound is; with random weights, fp8 emulated (tests/benchmarks/measure_quantized.py):
 
 |              | float32     | int8        | fp8         | flatness, with bfloat16 first |
 |--------------|-------------|-------------|-------------|-------------------------------|

@@ -1,4 +1,4 @@
-"""What was asked for on the command line."""
+"""Command line options of measure_engine.py."""
 
 import argparse
 import sys
@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 TEXT = "今天天气很好，我们说说中国的人工智能。"
-"""One id for each of its 19 characters, as with the published tokenizers: the checkpoint's small one knows them all."""
+"""One token per character (19), with the published tokenizers as with the small one of the random checkpoint."""
 GUIDANCE = 2.0
 SEED = 7
 
-MOST_PATCHES = 6 * len(TEXT) + 9
-"""Beyond so many for each id, both engines take speech for a runaway and end it."""
+MAX_PATCHES = 6 * len(TEXT) + 9
+"""Both engines end generation beyond this number."""
 
 FAMILIES = {"0.5b": "voxcpm-0.5b", "1.5": "voxcpm-1.5", "2": "voxcpm-2"}
 
@@ -32,13 +32,13 @@ class Options:
     runs: int
     size: str
     against: bool
-    """Whether the package takes part."""
+    """Whether the package is measured too."""
     python: Path
     package: Path | None
     folder: Path | None
     json: Path | None
     minutes: float
-    flat: bool
+    long_text: bool
 
     @property
     def kind(self) -> str:
@@ -55,7 +55,7 @@ def read_options(arguments: list[str], about: str) -> Options:
     given = parser.parse_args(arguments)
     kind = given.device.partition(":")[0]
     if kind not in STREAMS:
-        parser.error("say --device cuda, cuda:N or cpu")
+        parser.error("pass --device cuda, cuda:N or cpu")
     options = Options(
         family=FAMILIES[given.model.lower().removeprefix("voxcpm-").removeprefix("voxcpm")],
         device=given.device,
@@ -72,18 +72,18 @@ def read_options(arguments: list[str], about: str) -> Options:
         folder=given.folder,
         json=given.json,
         minutes=given.minutes,
-        flat=given.flat,
+        long_text=given.long_text,
     )
-    if not 2 <= options.patches <= MOST_PATCHES:
-        parser.error(f"--patches goes from 2 to {MOST_PATCHES}: the text is {len(TEXT)} characters")
+    if not 2 <= options.patches <= MAX_PATCHES:
+        parser.error(f"--patches must be from 2 to {MAX_PATCHES}: the text is {len(TEXT)} characters")
     if min(options.streams) < 1 or options.runs < 1 or options.steps < 2 or options.minutes <= 0:
-        parser.error("--streams and --runs begin at 1, --steps at 2, and --minutes above 0")
+        parser.error("--streams and --runs must be at least 1, --steps at least 2, --minutes above 0")
     return options
 
 
 def _python_for(package: Path | None) -> Path:
-    """Choose who imports the package: the environment that the parity tests have made for it, else ourselves."""
-    made = Path(__file__).parents[2] / ".venv-parity/bin/python"
+    """Return the interpreter for the package: of the environment that record_parity.py made, else our own."""
+    made = Path(__file__).parents[3] / ".venv-parity/bin/python"
     return made if package is None and made.exists() else Path(sys.executable)
 
 
@@ -91,26 +91,30 @@ def _parser(about: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="1.5", help="0.5b, 1.5 or 2", type=_model)
     parser.add_argument("--device", default="cuda", help="cuda, cuda:N or cpu")
-    parser.add_argument("--streams", type=_numbers, help="how many at once, such as 1,8,32,64; 1,2 on the CPU")
-    parser.add_argument("--against", choices=["package"], help="the published package, `voxcpm`, beside it")
+    parser.add_argument("--streams", type=_numbers, help="concurrent streams, such as 1,8,32,64; 1,2 on the CPU")
+    parser.add_argument("--against", choices=["package"], help="measure the published package `voxcpm` too")
     parser.add_argument("--package", type=Path, metavar="PATH", help="a folder that contains `voxcpm/`")
     parser.add_argument("--python", type=Path, help="an interpreter that has the package")
     parser.add_argument("--dtype", default="bfloat16", choices=["bfloat16", "float16", "float32"])
-    parser.add_argument("--quantize", choices=["int8", "fp8"], help="measure this beside it")
+    parser.add_argument("--quantize", choices=["int8", "fp8"], help="measure this quantization too")
     parser.add_argument("--steps", type=int, default=10)
     parser.add_argument("--patches", type=int, help="per stream; 50 on a GPU, 12 on the CPU")
-    parser.add_argument("--runs", type=int, help="how often each speaks; 20 on a GPU, 3 on the CPU")
+    parser.add_argument("--runs", type=int, help="rounds; 20 on a GPU, 3 on the CPU")
     parser.add_argument("--size", default="full", choices=["full", "tiny"], help="tiny is for trying this script out")
-    parser.add_argument("--folder", type=Path, metavar="DIR", help="where the checkpoint is kept for the next time")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="where all that was measured is written")
-    parser.add_argument("--minutes", type=float, default=10.0, help="what does not fit is left out, and said")
-    parser.add_argument("--flat", action="store_true", help="compare a step after 20 positions with one after 400")
+    parser.add_argument("--folder", type=Path, metavar="DIR", help="keep the checkpoint here for the next run")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all results to this file")
+    parser.add_argument(
+        "--minutes", type=float, default=10.0, help="time limit; what does not fit is skipped and reported"
+    )
+    parser.add_argument(
+        "--long-text", action="store_true", help="compare a step behind 20 positions with one behind 400"
+    )
     return parser
 
 
 def _model(name: str) -> str:
     if name.lower().removeprefix("voxcpm-").removeprefix("voxcpm") not in FAMILIES:
-        raise argparse.ArgumentTypeError(f"there is no {name}: say {', '.join(FAMILIES)}")
+        raise argparse.ArgumentTypeError(f"unknown model {name}: use {', '.join(FAMILIES)}")
     return name
 
 

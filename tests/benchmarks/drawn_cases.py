@@ -1,11 +1,10 @@
-"""Cases that nobody chose: as many as there are seeds."""
+"""Parity cases drawn at random from a seed, and a few of full size."""
 
 import random
 from typing import Any
 
 from tests.checkpoints import FAMILIES
-from tests.parity.cases import MUP, Case
-from tests.parity.recordings import Recording
+from tests.parity.cases import MUP, Case, Recording
 
 _WORDS = (
     *(
@@ -46,15 +45,15 @@ _WORDS = (
 _RATES = (8000, 16000, 22050, 24000, 44100, 48000)
 
 
-def fresh_cases(seed: int) -> list[Case]:
-    """Draw one case for every family in every way it can be given a voice."""
+def drawn_cases(seed: int) -> list[Case]:
+    """Draw one case for every family with every kind of voice that it takes."""
     draw = random.Random(seed)
     ways = [(family, with_prompt, False) for family in FAMILIES for with_prompt in (False, True)]
     ways += [("voxcpm-2", with_prompt, True) for with_prompt in (False, True)]
-    return [_fresh_case(draw, seed, *way) for way in ways]
+    return [_drawn_case(draw, seed, *way) for way in ways]
 
 
-def _fresh_case(draw: random.Random, seed: int, family: str, with_prompt: bool, with_reference: bool) -> Case:
+def _drawn_case(draw: random.Random, seed: int, family: str, with_prompt: bool, with_reference: bool) -> Case:
     limit = draw.choice((3, 5, 8))
     way = {(0, 0): "plain", (1, 0): "continuation", (0, 1): "reference", (1, 1): "both"}[with_prompt, with_reference]
     return Case(
@@ -91,7 +90,7 @@ def _recording(draw: random.Random) -> Recording:
 
 
 def full_cases(seed: int) -> list[Case]:
-    """Return a few patches of the two larger models in their true dimensions, stored as published."""
+    """Return cases of the two larger models in their full size, stored as published, a few patches each."""
     clip = Recording(seed=seed, seconds=1.5, sample_rate=44100)
     text, transcript = "今天天气很好, and the wind is on the hill.", "你好，世界。"
     common: dict[str, Any] = {"size": "full", "stored": "bfloat16", "checkpoint": seed, "seed": seed, "max_patches": 4}

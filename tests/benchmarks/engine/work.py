@@ -1,4 +1,4 @@
-"""How many bytes a step must read and how many operations it takes, from the config: what no program can go below."""
+"""Work of one step, counted from the config: the bytes it must read and the operations it takes."""
 
 import re
 from collections.abc import Iterator
@@ -14,20 +14,20 @@ from voxcli.voxcpm.weights.quantization import FP8, INT8, KEPT_BY_FP8
 
 @dataclass(frozen=True, slots=True)
 class Widths:
-    """Bytes per number of what is read."""
+    """Bytes per weight."""
 
     whole: float
-    """Of all that is not said below."""
+    """Of everything without a width of its own."""
     codec: float
     quantized: float
-    """Matrices of the transformer blocks, if they are held in 8 bits."""
+    """Of the matrices of the transformer blocks, if quantized to 8 bits."""
     kept: str = ""
-    """A regular expression for the names of those that are not."""
+    """Regular expression for the names of block matrices that are not quantized."""
 
     @classmethod
     def of(cls, device: str, dtype: str, quantize: str | None) -> "Widths":
         whole = 4 if dtype == "float32" else 2
-        # On a CPU the codec multiplies in bfloat16 where the rest does, elsewhere always in float32.
+        # The codec multiplies in float32, except on a CPU where the rest uses bfloat16.
         codec = 2 if device == "cpu" and (quantize or dtype == "bfloat16") else 4
         kept = {None: r"\.layers\.", INT8: "", FP8: KEPT_BY_FP8}[quantize]
         return cls(whole, codec, 1, kept)
@@ -38,7 +38,7 @@ class Widths:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What one part of a step reads for all streams together, and does for each."""
+    """One part of a step: what it reads for all streams together, and computes for each."""
 
     read: float  # bytes
     done: float = 0.0  # operations per stream
@@ -46,13 +46,13 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """A step, part by part."""
+    """One step, part by part."""
 
     parts: dict[str, Part]
     memory: float
-    """Bytes of keys and values that each stream reads."""
+    """Bytes of keys and values read per stream."""
     prefill: float
-    """Operations for the text before the first patch, per stream."""
+    """Operations of the prefill, per stream."""
 
     def bytes_read(self, streams: int) -> float:
         return sum(part.read for part in self.parts.values()) + streams * self.memory
@@ -70,7 +70,7 @@ class Work:
         return max(self.bytes_read(streams) / bandwidth, self.operations(streams) / rate)
 
     def before_first(self) -> "Work":
-        """Return what comes before the first chunk: the text is read, and nothing was heard yet."""
+        """Return the work before the first chunk: prefill instead of a step, and no patch to encode yet."""
         parts = {name: part for name, part in self.parts.items() if name != _ENCODER}
         parts[_BASE] = replace(parts[_BASE], done=self.prefill)
         parts[_RESIDUAL] = replace(parts[_RESIDUAL], done=0.0)
@@ -81,7 +81,7 @@ _BASE, _RESIDUAL, _ENCODER = "base LM", "residual LM", "local encoder"
 
 
 def evaluations_of(steps: int) -> int:
-    """Return how often the flow is evaluated: at the first steps it stands still."""
+    """Return the number of flow evaluations: the first steps of the time grid are skipped."""
     return len(new_time_grid(steps, torch.device("cpu"), torch.float32).times)
 
 
@@ -89,8 +89,8 @@ def work_of(config: ModelConfig, widths: Widths, *, evaluations: int, positions:
     """Count the work of a step with guidance.
 
     Args:
-        positions: filled, of which keys and values are read.
-        text: positions of the text.
+        positions: filled positions of the KV cache.
+        text: positions of the prompt text.
     """
     base, residual = config.base_lm, config.residual_lm
     dit, encoder = config.local_dit, config.local_encoder
@@ -119,7 +119,7 @@ def work_of(config: ModelConfig, widths: Widths, *, evaluations: int, positions:
 
 
 def times_size(config: ModelConfig) -> int:
-    """Count the weights that embed a time. They need not be read in a step: the times are always the same."""
+    """Count the weights of the time embedding. A step need not read them: the times never change."""
     return 2 * config.local_dit.hidden**2
 
 
@@ -129,7 +129,7 @@ def stack_size(stack: StackConfig) -> int:
 
 
 def stack_bytes(stack: StackConfig, widths: Widths) -> float:
-    """Count what reading them takes."""
+    """Count the bytes of these weights."""
     matrices = sum(
         widths.of_matrix(f".layers.{layer}.self_attn.") * _attention_size(stack)
         + widths.of_matrix(f".layers.{layer}.mlp.") * _mlp_size(stack)
@@ -147,7 +147,7 @@ def _mlp_size(stack: StackConfig) -> int:
 
 
 def _dit_tokens(config: ModelConfig) -> int:
-    """Count the guides, the patch before and the one in the making."""
+    """Count the positions of the local DiT: conditioning, the previous patch and the new one."""
     guides = 3 if config.architecture is Architecture.V2 else 1
     return guides + 2 * config.patch_size
 
@@ -169,7 +169,7 @@ def codec_operations(config: ModelConfig) -> int:
 
 
 def _codec_layers(codec: CodecConfig) -> Iterator[tuple[int, int]]:
-    """Yield of each convolution of the decoder its weights, and how often they are applied per frame."""
+    """Yield the weights of each convolution of the decoder, and how often they are applied per frame."""
     width = codec.decoder_dim
     if codec.depthwise:
         yield 7 * codec.latent_dim + codec.latent_dim * width, 1

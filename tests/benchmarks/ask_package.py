@@ -1,4 +1,4 @@
-"""Asks the published package for its whole answers. Runs in an environment that has it, and needs nothing of ours."""
+"""Script that generates parity answers with the published package, in an environment that need not have voxcli."""
 
 import gc
 import json
@@ -18,7 +18,7 @@ _LONGEST = 4096
 
 
 def provide_torchaudio() -> None:
-    """Let the package import torchaudio where there is no build for this torch, and read files without its codecs."""
+    """Provide torchaudio for the package: a stub if no build fits this torch, with `load` from soundfile."""
     try:
         torchaudio = import_module("torchaudio")
     except ImportError:
@@ -33,7 +33,7 @@ def provide_torchaudio() -> None:
 
 
 def answer(job: dict[str, Any]) -> dict[str, Any]:
-    """Speak what `job` says, write the samples to its `answer` and return what was seen on the way."""
+    """Generate what `job` asks for, write the samples to its `answer` file and return rate, length and margins."""
     voxcpm = import_module("voxcpm")
     lora = {}
     if job["lora"] is not None:
@@ -63,9 +63,9 @@ def answer(job: dict[str, Any]) -> dict[str, Any]:
 
 
 def _watch(model: Any) -> dict[str, float]:
-    """Note how near the two yes-or-no decisions came to falling the other way.
+    """Record how close the two discrete decisions came to going the other way.
 
-    `quantizer`: distance of a value to the middle between two levels, in levels, of all that counted.
+    `quantizer`: smallest distance of a value to the middle between two levels, in levels.
     `stop`: distance between the two logits.
     """
     margins = {"quantizer": 1.0, "stop": 1e9}

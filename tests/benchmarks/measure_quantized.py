@@ -1,9 +1,9 @@
-"""Measure how far a model in 8 bits is from the same model in bfloat16: its latents, and how flat its spectrum is.
+"""Measure the error of an 8-bit model against the same model in bfloat16: latents, and spectral flatness.
 
-Both make every patch from the same noise and after the same patches, those of the model in bfloat16; then each is left
-to itself. float32 stands beside them, for bfloat16 rounds too. Distances are relative, |a - b| / |b|. Where nothing
-multiplies in fp8, the same rounded numbers are multiplied in float32. Random weights, which are taken without
---checkpoint, tell one way of rounding from another, but little of how a trained voice takes it.
+Both generate every patch from the same noise and after the same patches, those of the bfloat16 model ("guided"); then
+each continues from its own patches ("free"). float32 is shown too, since bfloat16 rounds as well. Distances are
+relative, |a - b| / |b|. Without fp8 hardware, the rounded numbers are multiplied in float32. Random weights
+(without --checkpoint) compare ways of rounding, but say little about a trained voice.
 """
 
 import argparse
@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from tests.checkpoints import write_checkpoint
 from voxcli.errors import VoxError
@@ -47,12 +47,12 @@ TEXTS = (
 )
 SEED, STEPS, GUIDANCE = 7, 10, 2.0
 FRAME, SILENCE = 1024, 1e-4
-"""Samples, and the power below which they are silent, as a share of the loudest frame's."""
+"""Samples per frame, and the power below which a frame is silent, as a share of the loudest."""
 
 
 @dataclass(frozen=True, slots=True)
-class Speaker:
-    """A form of the model."""
+class Variant:
+    """One numeric format of the model."""
 
     label: str
     dtype: torch.dtype
@@ -61,14 +61,14 @@ class Speaker:
 
 
 @dataclass(frozen=True, slots=True)
-class Spoken:
-    """What it made of the texts: patches, (texts, N, P, D), in float32."""
+class Generated:
+    """Patches of all texts, (texts, N, P, D), float32."""
 
     label: str
-    led: Tensor
-    """After the patches of the model in bfloat16."""
+    guided: Tensor
+    """Each after the patches of the bfloat16 model."""
     free: Tensor
-    """After its own."""
+    """Each after its own patches."""
 
 
 @torch.inference_mode()
@@ -76,9 +76,9 @@ def main() -> None:
     options = parse()
     torch.set_num_threads(options.threads or torch.get_num_threads())
     device = choose_placement(options.device).device
-    speakers = [
-        Speaker("bfloat16", torch.bfloat16, lambda name: None),
-        Speaker("float32", torch.float32, lambda name: None),
+    variants = [
+        Variant("bfloat16", torch.bfloat16, lambda name: None),
+        Variant("float32", torch.float32, lambda name: None),
         *quantized(device, options.quantize, options.keep),
     ]
     with tempfile.TemporaryDirectory(dir=options.folder) as name:
@@ -88,21 +88,21 @@ def main() -> None:
         config = read_config(folder)
         tokenizer = Tokenizer(folder, config.vocabulary)
         sequences = [build_sequence(tokenizer.ids(text), None, None) for text in TEXTS[: options.texts]]
-        spoken: list[Spoken] = []
-        for speaker in speakers:  # one at a time: together they may not fit
-            backbone = load_backbone(folder, config, Placement(device, speaker.dtype), format_of=speaker.format_of)
-            free = spoken_by(backbone, sequences, options.patches)
-            led = spoken_by(backbone, sequences, options.patches, spoken[0].free) if spoken else free
-            spoken.append(Spoken(speaker.label, led, free))
+        generated: list[Generated] = []
+        for variant in variants:  # one at a time: together they may not fit
+            backbone = load_backbone(folder, config, Placement(device, variant.dtype), format_of=variant.format_of)
+            free = generate(backbone, sequences, options.patches)
+            guided = generate(backbone, sequences, options.patches, generated[0].free) if generated else free
+            generated.append(Generated(variant.label, guided, free))
             del backbone
         codec = load_codec(folder, config.codec, device, torch.float32)
         sounds = [
             codec.decode(one.free.flatten(1, 2).mT.to(device), codec.new_decoder_state(len(sequences))).cpu()
-            for one in spoken
+            for one in generated
         ]
     name = options.checkpoint or f"{options.model}, {options.size} size, random weights"
     print(f"{name}; {device}; {len(sequences)} texts, {options.patches} patches each, {STEPS} steps")
-    report(spoken, [flatness(sound) for sound in sounds])
+    report(generated, [flatness(sound) for sound in sounds])
 
 
 def parse() -> argparse.Namespace:
@@ -110,54 +110,54 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--model", default="voxcpm-1.5", choices=["voxcpm-0.5b", "voxcpm-1.5", "voxcpm-2"])
     parser.add_argument("--checkpoint", type=Path, help="a model's folder, instead of random weights")
     parser.add_argument("--quantize", nargs="+", default=[INT8, FP8], choices=[INT8, FP8])
-    parser.add_argument("--keep", metavar="REGEX", help="matrices that stay as they are; of none, ^$")
+    parser.add_argument("--keep", metavar="REGEX", help="matrices that are not quantized; ^$ for none")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--patches", type=int, default=16)
     parser.add_argument("--texts", type=int, default=len(TEXTS), choices=range(1, len(TEXTS) + 1))
-    parser.add_argument("--threads", type=int, help="of the CPU; fewer where it is busy")
-    parser.add_argument("--folder", type=Path, help="where the checkpoint lies meanwhile")
+    parser.add_argument("--threads", type=int, help="CPU threads")
+    parser.add_argument("--folder", type=Path, help="folder for the temporary checkpoint")
     parser.add_argument("--size", default="full", choices=["full", "tiny"], help="tiny is for trying this script out")
     return parser.parse_args()
 
 
-def quantized(device: torch.device, wishes: list[str], keep: str | None) -> Iterator[Speaker]:
-    for wish in wishes:
+def quantized(device: torch.device, formats: list[str], keep: str | None) -> Iterator[Variant]:
+    for name in formats:
         try:
-            if wish == INT8:
+            if name == INT8:
                 check_int8(device)
-                yield Speaker("int8", torch.float32, in_blocks(Int8Matrix, but=keep))
+                yield Variant("int8", torch.float32, in_blocks(Int8Matrix, but=keep))
             else:
                 check_fp8(device)
-                yield Speaker("fp8", torch.bfloat16, in_blocks(Fp8Matrix, but=keep or KEPT_BY_FP8))
+                yield Variant("fp8", torch.bfloat16, in_blocks(Fp8Matrix, but=keep or KEPT_BY_FP8))
         except VoxError as error:
             print(error)
-            if wish == FP8:
-                print("So it is emulated.")
-                yield Speaker("fp8, emulated", torch.bfloat16, in_blocks(EmulatedFp8Matrix, but=keep or KEPT_BY_FP8))
+            if name == FP8:
+                print("Emulating fp8.")
+                yield Variant("fp8, emulated", torch.bfloat16, in_blocks(EmulatedFp8Matrix, but=keep or KEPT_BY_FP8))
 
 
-def spoken_by(backbone: Backbone, sequences: list[Sequence], count: int, led: Tensor | None = None) -> Tensor:
-    """Make so many patches of each text, all texts at once: after what it is led by, or after its own."""
+def generate(backbone: Backbone, sequences: list[Sequence], count: int, guided: Tensor | None = None) -> Tensor:
+    """Generate `count` patches of each text, all texts at once: after the patches in `guided`, or after its own."""
     solver = Solver.of([backbone.new_solver(STEPS, GUIDANCE)] * len(sequences))
     batch = Batch.of([backbone.prefill(sequence) for sequence in sequences])
-    drawn = torch.Generator().manual_seed(SEED)
+    generator = torch.Generator().manual_seed(SEED)
     made: list[Tensor] = []
     for number in range(count):
-        noise = torch.randn(batch.previous.shape, generator=drawn).bfloat16()
+        noise = torch.randn(batch.previous.shape, generator=generator).bfloat16()
         patches = backbone.next_patches(batch, noise.to(batch.previous), solver)
         made.append(patches.float().cpu())
-        backbone.advance(batch, patches if led is None else led[:, number].to(patches))
+        backbone.advance(batch, patches if guided is None else guided[:, number].to(patches))
     return torch.stack(made, 1)
 
 
-def report(spoken: list[Spoken], flatnesses: list[float]) -> None:
-    base, exact = spoken[0], spoken[1]
-    print(f"{'':16}{'from bfloat16':>20}{'from float32':>20}{'left to itself':>22}{'flatness':>10}")
+def report(generated: list[Generated], flatnesses: list[float]) -> None:
+    base, exact = generated[0], generated[1]
+    print(f"{'':16}{'from bfloat16':>20}{'from float32':>20}{'free':>22}{'flatness':>10}")
     print(f"{'':16}{'mean       worst':>20}{'mean       worst':>20}{'1st half  2nd half':>22}")
-    for one, flat in zip(spoken, flatnesses, strict=True):
-        led = [distances(one.led, other.led) for other in (base, exact)]
+    for one, flat in zip(generated, flatnesses, strict=True):
+        guided = [distances(one.guided, other.guided) for other in (base, exact)]
         halves = distances(one.free, base.free).chunk(2, dim=1)
-        columns = [figure for distance in led for figure in (distance.mean(), distance.max())]
+        columns = [figure for distance in guided for figure in (distance.mean(), distance.max())]
         columns += [half.mean() for half in halves]
         print(f"{one.label:16}" + "".join(f"{float(column):10.4f}" for column in columns) + f"{flat:12.3f}")
 

@@ -1,4 +1,4 @@
-"""The harness that measures the engine counts rightly, and says what it could not compare."""
+"""measure_engine.py: figures, counted work, equality checks, stand-ins, and a whole run with a tiny model."""
 
 import json
 import math
@@ -14,16 +14,14 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "examples"))
-
-from measuring.course import measure
-from measuring.equality import DRAWN_SEEDS, TOLERANCE, compare, difference
-from measuring.figures import Figures, Run, gap_seconds, percentile, seconds_per_patch, sound_per_second
-from measuring.guest.stand_ins import BaseModel, rearrange
-from measuring.options import read_options
-from measuring.ours import Samples
-from measuring.work import Widths, Work, codec_size, evaluations_of, times_size, work_of
-
+from tests.benchmarks.engine.equality import DRAWN_SEEDS, compare, difference
+from tests.benchmarks.engine.figures import Figures, Run, gap_seconds, percentile, seconds_per_patch, sound_per_second
+from tests.benchmarks.engine.options import read_options
+from tests.benchmarks.engine.package_script import BaseModel, rearrange
+from tests.benchmarks.engine.plan import measure
+from tests.benchmarks.engine.results import TOLERANCE
+from tests.benchmarks.engine.voxcli_engine import Samples
+from tests.benchmarks.engine.work import Widths, Work, codec_size, evaluations_of, times_size, work_of
 from tests.checkpoints import FAMILIES, write_checkpoint
 from tests.checkpoints.backbone import backbone_tensors
 from tests.checkpoints.codec import codec_tensors
@@ -31,7 +29,9 @@ from tests.checkpoints.configs import config_of
 from tests.program import STRICT
 from voxcli.voxcpm.network.config import ModelConfig, read_config
 
-SCRIPT = Path(__file__).parents[1] / "examples" / "measure_engine.py"
+SCRIPT = Path(__file__).with_name("measure_engine.py")
+
+pytestmark = pytest.mark.benchmark
 
 PATCH = 0.16
 
@@ -39,15 +39,15 @@ waits = st.lists(st.floats(0.001, 2.0), min_size=2, max_size=20)
 
 
 def run_of(waited: list[float], started: float = 0.0) -> Run:
-    """Return a stream whose patches came after these waits."""
+    """Return a stream whose patches arrived after these waits."""
     return Run(started, [(came, PATCH * (number + 1)) for number, came in enumerate(accumulate(waited))])
 
 
-# How streams are counted
+# Figures of streams
 
 
 @given(st.lists(st.floats(0, 1000), min_size=1), st.sampled_from([0.5, 0.9, 0.99, 1.0]))
-def test_a_percentile_is_a_value_that_so_many_do_not_exceed(values: list[float], share: float) -> None:
+def test_a_percentile_is_the_smallest_value_that_a_share_does_not_exceed(values: list[float], share: float) -> None:
     found = percentile(values, share)
     assert found in values
     assert sum(value <= found for value in values) >= share * len(values)
@@ -55,7 +55,7 @@ def test_a_percentile_is_a_value_that_so_many_do_not_exceed(values: list[float],
 
 
 @given(waits)
-def test_a_listener_who_waits_as_long_as_the_gap_is_hears_none(waited: list[float]) -> None:
+def test_playback_that_starts_later_by_the_gap_has_none(waited: list[float]) -> None:
     run = run_of(waited)
     gap = gap_seconds(run)
     later = Run(
@@ -69,7 +69,7 @@ def test_a_listener_who_waits_as_long_as_the_gap_is_hears_none(waited: list[floa
     assert gap >= 0
 
 
-def test_a_gap_is_what_comes_after_the_sound_before_it_has_ended() -> None:
+def test_a_gap_starts_when_the_sound_before_it_has_ended() -> None:
     assert gap_seconds(run_of([5.0, PATCH, PATCH])) == pytest.approx(0, abs=1e-9)
     assert gap_seconds(run_of([5.0, PATCH + 0.1, PATCH + 0.2])) == pytest.approx(0.3)
     assert gap_seconds(run_of([5.0, PATCH - 0.1, PATCH + 0.1])) == pytest.approx(0, abs=1e-9)
@@ -85,16 +85,16 @@ def test_a_first_patch_in_two_pieces_counts_as_one(waited: list[float]) -> None:
 
 
 @given(st.integers(1, 9), waits)
-def test_equal_streams_at_once_make_so_many_times_the_sound(streams: int, waited: list[float]) -> None:
-    turn = [run_of(waited, started=3.0)] * streams
-    assert sound_per_second(turn) == pytest.approx(streams * len(waited) * PATCH / sum(waited))
-    figures = Figures.of([turn, turn], PATCH)
+def test_equal_concurrent_streams_multiply_the_throughput(streams: int, waited: list[float]) -> None:
+    round_ = [run_of(waited, started=3.0)] * streams
+    assert sound_per_second(round_) == pytest.approx(streams * len(waited) * PATCH / sum(waited))
+    figures = Figures.of([round_, round_], PATCH)
     assert figures.factor == pytest.approx(streams / figures.together)
     assert figures.first_p50 == figures.first_p99 == waited[0]
     assert figures.dry_streams in (0, 2 * streams)
 
 
-# What there is to do
+# Work of a step
 
 
 def full_config(family: str, folder: Path) -> ModelConfig:
@@ -116,7 +116,7 @@ def test_bytes_and_operations_of_a_step_are_the_known_ones(
 ) -> None:
     config = full_config(family, tmp_path)
     step = step_of(config)
-    # The known ones have the embedding of the time read in each evaluation, which is the same in all steps.
+    # The known figures include the time embedding in every evaluation.
     embedded = evaluations_of(10) * 2 * times_size(config)
     assert (step.bytes_read(1) + embedded) / 1e9 == pytest.approx(gigabytes, rel=0.01)
     assert step.operations(1) / 1e9 == pytest.approx(operations, rel=0.01)
@@ -153,10 +153,10 @@ def test_a_floor_falls_with_the_bytes_and_rises_with_the_streams(tmp_path: Path)
     assert step.before_first().seconds(1, 4.3e12, 790e12) < alone
 
 
-# Whether two say the same
+# Equality
 
 
-def test_sounds_differ_by_their_largest_difference_over_the_peak() -> None:
+def test_the_difference_is_the_largest_one_over_the_peak() -> None:
     sound = np.array([0.5, -1.0, 0.25], np.float32)
     assert difference(sound, sound) == 0
     assert difference(sound + np.float32(0.01), sound) == pytest.approx(0.01, rel=1e-4)
@@ -183,7 +183,7 @@ def test_another_seed_is_tried_where_rounding_may_have_decided_but_not_for_the_f
     assert not compare("", lambda seed: sound(seed) * np.float32(1 + 2 * TOLERANCE), sound, 4).good
 
 
-# What stands in for libraries that the package imports
+# Stand-ins for libraries that the package imports
 
 
 def test_axes_are_rearranged_as_einops_does() -> None:
@@ -220,14 +220,14 @@ def test_a_config_is_read_as_pydantic_reads_it() -> None:
         Outer.model_validate_json('{"inner": {}}')
 
 
-# All of it
+# Whole runs
 
 TINY = ["--size", "tiny", "--device", "cpu", "--runs", "1", "--patches", "3", "--steps", "2"]
 
 
 def test_a_tiny_model_is_measured_from_end_to_end(tmp_path: Path) -> None:
     figures = tmp_path / "figures.json"
-    options = [*TINY, "--streams", "1,2", "--flat", "--against", "package", "--package", str(tmp_path)]
+    options = [*TINY, "--streams", "1,2", "--long-text", "--against", "package", "--package", str(tmp_path)]
     done = subprocess.run(
         [sys.executable, str(SCRIPT), *options, "--json", str(figures)],
         capture_output=True,
@@ -237,16 +237,16 @@ def test_a_tiny_model_is_measured_from_end_to_end(tmp_path: Path) -> None:
         check=True,
     )
     assert done.stderr == ""
-    for words in (
+    for text in (
         "GB/s, read and written",
-        "equal   streams in company and each alone",
+        "equal   concurrent streams and each alone",
         "per patch",
         "floor of",
         "load, s",
     ):
-        assert words in done.stdout
-    for words in ("memory of voxcli bfloat16", "behind 400", "targets, for 2 cores with AMX", "None is judged"):
-        assert words in done.stdout
+        assert text in done.stdout
+    for text in ("memory of voxcli bfloat16", "behind 400", "targets, for 2 cores with AMX", "No verdict"):
+        assert text in done.stdout
     not_compared = done.stdout.partition("not compared:\n")[2]
     assert (
         f"the package: it cannot be imported: ModuleNotFoundError: No module named 'voxcpm' in {tmp_path}"
@@ -257,7 +257,7 @@ def test_a_tiny_model_is_measured_from_end_to_end(tmp_path: Path) -> None:
     both = measured["figures"]["voxcli bfloat16"]
     assert [both[streams]["streams"] for streams in "12"] == [1, 2]
     assert all(0 < its["first_p50"] <= its["first_patch"] for its in both.values())
-    assert measured["flatness"]["voxcli bfloat16"]["near"] > 0
+    assert measured["position_costs"]["voxcli bfloat16"]["near"] > 0
     assert measured["loads"]["voxcli bfloat16"][0]["whole"] > measured["loads"]["voxcli bfloat16"][0]["load"] > 0
     assert measured["memories"]["voxcli bfloat16"]["resident"] > 10e6
     assert measured["comparisons"][0]["differences"][0] <= TOLERANCE
@@ -279,26 +279,24 @@ class VoxCPM:
 """
 
 
-def test_nothing_is_timed_that_does_not_say_the_same(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_nothing_is_timed_if_the_outputs_differ(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "voxcpm").mkdir()
     (tmp_path / "voxcpm" / "__init__.py").write_text(OTHER)
     options = [*TINY, "--against", "package", "--package", str(tmp_path), "--json", str(tmp_path / "figures.json")]
     assert measure(read_options(options, "")) == 1
-    said = capsys.readouterr().out
-    assert "DIFFER  ours and the package" in said
-    assert "nothing is timed" in said
+    output = capsys.readouterr().out
+    assert "DIFFER  voxcli and the package" in output
+    assert "nothing is timed" in output
     measured = json.loads((tmp_path / "figures.json").read_text("utf-8"))
     assert measured["figures"] == {}
 
 
-def test_what_does_not_fit_into_the_time_is_left_out_and_said(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_what_does_not_fit_into_the_time_is_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_checkpoint(tmp_path / "voxcpm-1.5-tiny", "voxcpm-1.5", 2)
-    options = [*TINY, "--minutes", "0.01", "--flat", "--folder", str(tmp_path)]
+    options = [*TINY, "--minutes", "0.01", "--long-text", "--folder", str(tmp_path)]
     assert measure(read_options(options, "")) == 0
     not_compared = capsys.readouterr().out.partition("not compared:\n")[2]
     assert "loading voxcli bfloat16 more than 0 times: no time left" in not_compared
     assert "1 at once: no time left" in not_compared
     assert "a short text and a long one: no time left" in not_compared
-    assert "the package: say --against package" in not_compared
+    assert "the package: pass --against package" in not_compared

@@ -1,4 +1,4 @@
-"""The same cases, spoken by us: through the Python API and through the command line."""
+"""Parity cases spoken by voxcli: through the Python API and through the command line."""
 
 import os
 import subprocess
@@ -48,7 +48,7 @@ def spoken_by_engine(case: Case, files: Prepared) -> Samples:
 
 
 def spoken_by_command(case: Case, files: Prepared, folder: Path) -> Samples:
-    """Return what stands in the WAV file of 16 bits that `voxcli say` writes into `folder`."""
+    """Return the samples of the 16-bit WAV file that `voxcli say` writes into `folder`."""
     wav = folder / f"{case.name}.wav"
     options: dict[str, object] = {
         "--model": files.checkpoint,

@@ -1,4 +1,4 @@
-"""What counts of streams that were listened to: when they began, how fast they went on, whether they ran dry."""
+"""Figures of timed streams: time to the first chunk, time per patch, real-time factor, gaps."""
 
 import math
 import statistics
@@ -8,16 +8,16 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One stream as its listener saw it."""
+    """Timing of one stream, as its consumer saw it."""
 
     started: float
     """Seconds on the clock of its process."""
     chunks: Sequence[tuple[float, float]]
-    """When each came, in seconds from the start, and how many seconds of sound there were then."""
+    """For each chunk: seconds from the start, and seconds of sound received by then."""
 
     @property
     def seconds(self) -> float:
-        """Until the last chunk."""
+        """Seconds to the last chunk."""
         return self.chunks[-1][0]
 
     @property
@@ -27,73 +27,73 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """Of several turns, in each of which so many streams began at once. Times are seconds."""
+    """Figures over several rounds of concurrent streams. Times are seconds."""
 
     streams: int
-    turns: int
+    rounds: int
     first_p50: float
     first_p99: float
     first_patch: float
-    """Median until a whole patch of sound was there: a first chunk may be less than a patch."""
+    """Median time to a whole patch of sound: a first chunk may be less than a patch."""
     patch: float
-    """Median, per patch behind the first."""
+    """Median time per patch after the first."""
     factor: float
-    """Median over the streams of time over sound, from the call to the last chunk."""
+    """Real-time factor, median over all streams: time to the last chunk over seconds of sound."""
     factor_worst: float
     together: float
-    """Median over the turns of the sound that all streams made, over the time from the first call to the last chunk."""
+    """Throughput, median over the rounds: sound of all streams over the time from the first call to the last chunk."""
     dry_streams: int
-    """Streams whose listener, had he begun with the first chunk, would have heard a gap."""
+    """Streams with a gap, if played from the first chunk."""
     dry_longest: float
 
     @classmethod
-    def of(cls, turns: Sequence[Sequence[Run]], patch_seconds: float) -> "Figures":
-        runs = [run for turn in turns for run in turn]
+    def of(cls, rounds: Sequence[Sequence[Run]], patch_seconds: float) -> "Figures":
+        runs = [run for round_ in rounds for run in round_]
         firsts = [run.chunks[0][0] for run in runs]
         dry = [gap_seconds(run) for run in runs]
         factors = [run.seconds / run.sound for run in runs]
         return cls(
-            streams=len(turns[0]),
-            turns=len(turns),
+            streams=len(rounds[0]),
+            rounds=len(rounds),
             first_p50=statistics.median(firsts),
             first_p99=percentile(firsts, 0.99),
             first_patch=statistics.median(run.chunks[_first_whole(run, patch_seconds)][0] for run in runs),
             patch=statistics.median(seconds_per_patch(run, patch_seconds) for run in runs),
             factor=statistics.median(factors),
             factor_worst=max(factors),
-            together=statistics.median(map(sound_per_second, turns)),
+            together=statistics.median(map(sound_per_second, rounds)),
             dry_streams=sum(gap > 0 for gap in dry),
             dry_longest=max(dry),
         )
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """Return the least of the values that so large a share of them does not exceed."""
+    """Return the smallest value that at least `share` of the values do not exceed."""
     return sorted(values)[max(1, math.ceil(share * len(values))) - 1]
 
 
 def seconds_per_patch(run: Run, patch_seconds: float) -> float:
-    """Return the time per patch behind the first; `run` has at least two."""
+    """Return the time per patch after the first. `run` has at least two patches."""
     (came, before), (ended, sound) = run.chunks[_first_whole(run, patch_seconds)], run.chunks[-1]
     return (ended - came) / ((sound - before) / patch_seconds)
 
 
 def gap_seconds(run: Run) -> float:
-    """Return how long somebody who listens from the first chunk on would have heard nothing in between."""
+    """Return the total length of the gaps if playback starts with the first chunk."""
     first = run.chunks[0][0]
-    silent = sound = 0.0
+    gaps = sound = 0.0
     for came, then in run.chunks:
-        silent += max(0.0, came - first - silent - sound)
+        gaps += max(0.0, came - first - gaps - sound)
         sound = then
-    return silent
+    return gaps
 
 
-def sound_per_second(turn: Sequence[Run]) -> float:
-    """Return how many times faster than real time the streams of a turn were together."""
-    took = max(run.started + run.seconds for run in turn) - min(run.started for run in turn)
-    return sum(run.sound for run in turn) / took
+def sound_per_second(round_: Sequence[Run]) -> float:
+    """Return the seconds of sound per second that all streams of a round made together."""
+    took = max(run.started + run.seconds for run in round_) - min(run.started for run in round_)
+    return sum(run.sound for run in round_) / took
 
 
 def _first_whole(run: Run, patch_seconds: float) -> int:
-    """Find the chunk that ends the first patch, which may come in pieces."""
+    """Return the index of the chunk that completes the first patch."""
     return next(number for number, (_, sound) in enumerate(run.chunks) if sound > 0.99 * patch_seconds)

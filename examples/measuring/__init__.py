@@ -1,1 +1,0 @@
-"""The parts of measure_engine.py."""

@@ -1,0 +1,57 @@
+"""Scripts in this folder: each starts from the root of the repository and prints its figures."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.program import STRICT
+
+FOLDER = Path(__file__).parent
+ROOT = FOLDER.parents[1]
+
+SCRIPTS = sorted(path.name for path in FOLDER.glob("*.py") if "argparse" in path.read_text("utf-8"))
+"""Those with a command line of their own, but for measure_engine.py, whose options are in engine/options.py."""
+
+
+def run(name: str, *arguments: str) -> str:
+    done = subprocess.run(
+        [sys.executable, str(FOLDER / name), *arguments],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env=os.environ | {"PYTHONWARNINGS": STRICT},
+        check=True,
+    )
+    assert done.stderr == ""
+    return done.stdout
+
+
+def test_measure_startup_prints_ratios() -> None:
+    printed = run("measure_startup.py", "--rounds", "1")
+    assert len(re.findall(r"\d+\.\d\d times", printed)) == 4
+
+
+@pytest.mark.benchmark
+@pytest.mark.parametrize("name", [*SCRIPTS, "measure_engine.py"])
+def test_every_script_explains_its_options(name: str) -> None:
+    assert "usage: " in run(name, "--help")
+
+
+@pytest.mark.benchmark
+def test_measure_server_prints_the_overhead() -> None:
+    printed = run("measure_server.py", "--rounds", "1", "--chunks", "5", "--clients", "3")
+    assert len(re.findall(r"first chunk +\d+\.\d\d ms", printed)) == 3
+    assert "3 clients at once" in printed
+
+
+@pytest.mark.benchmark
+def test_measure_quantized_prints_distances() -> None:
+    printed = run("measure_quantized.py", "--size", "tiny", "--patches", "2", "--texts", "1", "--threads", "1")
+    means = {row[1]: float(row[2]) for row in re.finditer(r"^(bfloat16|float32|fp8)\D+ (\d\.\d{4})", printed, re.M)}
+    assert means["bfloat16"] == 0
+    assert 0 < means["float32"] < 0.1
+    assert 0 < means["fp8"] < 0.1
