@@ -30,8 +30,8 @@ def asked(answers: dict[str, Answer], mode: Mode = Mode.STREAM, *, read_seconds:
             url=url,
             dialect=Dialect.VOXCPM,
             options=ClientOptions(stream=mode is Mode.STREAM),
-            waits_seconds=(),
-            as_asked=True,
+            retry_delays=(),
+            no_fallback=True,
             read_seconds=read_seconds,
         )
         with closing(RemoteEngine(settings)) as engine:
@@ -125,7 +125,7 @@ def says(body: bytes, content: str = "audio/wav", status: str = "200 OK") -> Ans
     ],
     ids=["json", "page", "500", "silence", "short", "long", "good"],
 )
-def test_what_is_not_the_speech_that_was_asked_for_does_not_count(answer: Answer, fault: Fault | None) -> None:
+def test_what_is_not_the_speech_that_wno_fallback_for_does_not_count(answer: Answer, fault: Fault | None) -> None:
     assert fault_of(answer) is fault
 
 

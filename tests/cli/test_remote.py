@@ -202,7 +202,7 @@ def test_what_came_before_a_cut_is_kept(run: Run, tmp_path: Path) -> None:
         done = run("say", "hello", "-o", "x.wav", "--remote", server.url, "--protocol", "openai")
         assert len(server.asked) == 1
     assert done.returncode == 6
-    assert "0.4 s of sound came before" in said(done)
+    assert "0.4 s of audio had arrived" in said(done)
     assert spoken(tmp_path / "x.wav") == tone(1.0)[: (20000 - 44) // 2].tolist()
 
 
@@ -212,7 +212,7 @@ def test_a_server_that_is_not_there_is_told_at_once_and_tried_again(run: Run) ->
     done = run("say", "hello", "-o", "x.wav", "--remote", replay.url)
     assert done.returncode == 6
     assert said(done).count("Trying again") == 3
-    assert f"error: {replay.url} cannot be reached" in said(done)
+    assert f"error: Cannot reach {replay.url}" in said(done)
 
 
 def test_clone_and_say_on_a_server(run: Run, tmp_path: Path) -> None:

@@ -39,7 +39,7 @@ def wav(samples: "np.ndarray[tuple[int], np.dtype[np.int16]]", rate: int = RATE)
 
 
 def remote(url: str, dialect: Dialect | None = Dialect.OPENAI, **more: object) -> RemoteEngine:
-    settings = {"waits_seconds": (0.01, 0.01, 0.01), "read_seconds": 5.0, **more}
+    settings = {"retry_delays": (0.01, 0.01, 0.01), "read_seconds": 5.0, **more}
     return RemoteEngine(RemoteSettings(url=url, dialect=dialect, **settings))  # type: ignore[arg-type]
 
 

@@ -28,7 +28,7 @@ ANNA = Voice(prompt=Prompt(CLIP, "What is said."), style="calm")
 """In the library her clip has another name."""
 
 EVERYTHING = SynthesisRequest(
-    text="Hello, 世界! “Quotes” & more.",
+    text="Hello, 世界, “Quotes” & more.",
     voice=Voice(reference=CLIP, prompt=Prompt(CLIP, "Was gesagt wird."), style="an old man"),
     sampling=Sampling(steps=7, guidance=1.5, seed=11, min_patches=3, max_patches=99, retries=1),
     language="en",

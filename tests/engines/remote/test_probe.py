@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tests.engines.remote.replay import Answer, Asked, missing, posts, replaying, said, streamed, whole
 from tests.engines.remote.sounds import GPT_SOVITS, GPT_SOVITS_1, HELLO, VOXCLI, VOXCPM, remote, tone, wav
-from voxcli.engines.remote.probe import KNOWN_SECONDS, Memory, Server, read_description
+from voxcli.engines.remote.probe import CACHE_SECONDS, Server, ServerCache, read_description
 from voxcli.engines.remote.settings import has_version, normalized_url, root_of, versioned
 from voxcli.errors import RemoteError, RemoteRefused, RequestError
 from voxcli.protocols.names import Dialect
@@ -61,7 +61,7 @@ def test_a_server_without_a_description_is_known_by_what_it_answers(
     "answer",
     [missing, lambda: whole(b"<html>an app for everything</html>", "text/html"), lambda: said([1, 2])],
 )
-def test_nobody_guesses_what_nothing_tells(answer: Callable[[], Answer]) -> None:
+def test_an_unrecognized_server_is_not_guessed(answer: Callable[[], Answer]) -> None:
     with replaying(lambda asked: answer()) as replay, pytest.raises(RemoteError, match="--protocol"):
         remote(replay.url, None)
 
@@ -103,15 +103,15 @@ def test_a_cache_that_cannot_be_written_costs_nothing_but_memory(tmp_path: Path)
         assert next(engine.stream(HELLO)).sample_rate == 24000
 
 
-def test_knowledge_grows_old(tmp_path: Path) -> None:
-    memory, server = Memory(tmp_path / "servers.json"), Server(dialect=Dialect.GPT_SOVITS, version=1)
-    memory.keep("a", server, now=1000)
-    assert memory.find("a", now=1000 + KNOWN_SECONDS - 1) == server
-    assert memory.find("a", now=1000 + KNOWN_SECONDS) is None
-    assert memory.find("a", now=999) is None, "the clock was set back"
-    assert memory.find("b", now=1000) is None
-    memory.forget("a")
-    assert memory.find("a", now=1000) is None
+def test_detected_servers_expire(tmp_path: Path) -> None:
+    cache, server = ServerCache(tmp_path / "servers.json"), Server(dialect=Dialect.GPT_SOVITS, version=1)
+    cache.keep("a", server, now=1000)
+    assert cache.find("a", now=1000 + CACHE_SECONDS - 1) == server
+    assert cache.find("a", now=1000 + CACHE_SECONDS) is None
+    assert cache.find("a", now=999) is None, "the clock was set back"
+    assert cache.find("b", now=1000) is None
+    cache.forget("a")
+    assert cache.find("a", now=1000) is None
 
 
 JSON = st.recursive(
@@ -122,15 +122,15 @@ JSON = st.recursive(
 
 
 @given(JSON | st.fixed_dictionaries({"a": st.fixed_dictionaries({"asked": JSON, "server": JSON})}))
-def test_no_damage_to_the_memory_does_harm(document: Any) -> None:
+def test_no_damage_to_the_cache_does_harm(document: Any) -> None:
     from tempfile import TemporaryDirectory
 
     with TemporaryDirectory() as folder:
         file = Path(folder) / "servers.json"
         file.write_text(json.dumps(document))
-        assert Memory(file).find("a", now=1000) is None
-        Memory(file).keep("a", Server(dialect=Dialect.OPENAI), now=1000)
-        assert Memory(file).find("a", now=1000) == Server(dialect=Dialect.OPENAI)
+        assert ServerCache(file).find("a", now=1000) is None
+        ServerCache(file).keep("a", Server(dialect=Dialect.OPENAI), now=1000)
+        assert ServerCache(file).find("a", now=1000) == Server(dialect=Dialect.OPENAI)
 
 
 @given(JSON | st.fixed_dictionaries({"info": JSON, "paths": JSON}))

@@ -1,4 +1,4 @@
-"""The engine that lets a server speak."""
+"""Remote engine: synthesis on a server, over any of the supported protocols."""
 
 import hashlib
 import logging
@@ -13,73 +13,82 @@ from itertools import chain
 from filelock import FileLock
 
 from voxcli.audio.chunk import AudioChunk
-from voxcli.engines.remote.fallbacks import WORDS, Ways
-from voxcli.engines.remote.http import Transport, Trouble, beginning_of, lower_case
-from voxcli.engines.remote.probe import Memory, Server, find_out, look_closer
-from voxcli.engines.remote.response_audio import heard
+from voxcli.backoff import RetryableError
+from voxcli.engines.remote.fallbacks import DIALECT_CLIENTS, NOT_FOUND_STATUSES, FallbackPlan
+from voxcli.engines.remote.http import Transport, lower_case_headers, read_start
+from voxcli.engines.remote.probe import (
+    RemoteVoice,
+    Server,
+    ServerCache,
+    detect_server,
+    inspect_server,
+    list_voices,
+)
+from voxcli.engines.remote.response_audio import decode_response
 from voxcli.engines.remote.settings import RemoteSettings, root_of, versioned
-from voxcli.engines.remote.voices import RemoteVoice, list_voices
 from voxcli.errors import NotFound, RemoteCut, RemoteError
 from voxcli.protocols.dialect import DRAWS_VOICES
 from voxcli.protocols.gptsovits.messages import without_failure
 from voxcli.protocols.names import Dialect
 from voxcli.synthesis.request import Speech, SynthesisRequest
 
-_MANY = 64
-"""Streams that a server may be asked for at once. It says itself how many are too many."""
-_GONE = (404, 405)
-_LIST_SECONDS = 60.0
-"""So long a list of voices is taken for true."""
+_CONCURRENT_STREAMS = 64
+"""Limit for servers that handle concurrent streams. They refuse requests beyond their own limit."""
+_VOICE_LIST_SECONDS = 60.0
+"""How long a list of voices is reused."""
 
 _log = logging.getLogger(__name__)
 
 
-class _AnotherWay(Exception):
-    """This way did not work, and there is another one."""
+class _NextVariant(Exception):
+    """The server refused this variant of the request, and the plan has another one."""
 
 
 class RemoteEngine:
-    """A server as an `Engine`. Where a server mixes streams up, they take turns, whoever of this user asks for them."""
+    """A server as an `Engine`.
+
+    Some servers mix up concurrent streams. Requests to them wait for each other, across all processes of this user.
+    """
 
     def __init__(self, settings: RemoteSettings) -> None:
-        """Find out what the server is, if that is not known.
+        """Detect the server's protocol, unless it is cached.
 
         Raises:
-            RemoteError: it cannot be reached, or nothing tells what it speaks.
-            RequestError: the key cannot be one.
+            RemoteError: the server cannot be reached, or its protocol is not recognized.
+            RequestError: the key is not valid.
         """
         self._settings = settings
-        self._memory = Memory(settings.cache / "servers.json") if settings.cache else None
+        self._cache = ServerCache(settings.cache / "servers.json") if settings.cache else None
         self._transport = Transport(settings)
         with ExitStack() as undo:
             undo.callback(self._transport.close)
-            self.server = self._identified()
+            self.server = self._identify()
             undo.pop_all()
         dialect = self.server.dialect
         self._base = versioned(settings.url) if dialect is Dialect.OPENAI else root_of(settings.url)
         self._lock = threading.Lock()
         self._listed: list[RemoteVoice] | None = None
         self._listed_at = -math.inf
-        self.slots = _MANY if self.server.is_voxcli or dialect is Dialect.OPENAI else 1
+        self.slots = _CONCURRENT_STREAMS if self.server.is_voxcli or dialect is Dialect.OPENAI else 1
         self.draws_voices = dialect is Dialect.VOXCPM
-        named = "ref_audio_path" in settings.options.extra
-        self.wants_recording = dialect is Dialect.GPT_SOVITS and self.server.version > 1 and not named
-        """Whether it says nothing for those who name no voice."""
+        has_clip = "ref_audio_path" in settings.options.extra
+        self.wants_recording = dialect is Dialect.GPT_SOVITS and self.server.version > 1 and not has_clip
+        """Whether each request needs a voice with a recording."""
 
     def stream(self, request: SynthesisRequest) -> Speech:
         yield from self.stream_watched(request, lambda data: None)
 
     def stream_watched(self, request: SynthesisRequest, on_bytes: Callable[[bytes], None]) -> Speech:
-        """Stream, and tell of encoded sound as soon as it is there, before it is decoded."""
-        ways = Ways(self.server, request, self._settings.options, as_asked=self._settings.as_asked)
+        """Stream, and call `on_bytes` with the encoded audio as it arrives, before it is decoded."""
+        plan = FallbackPlan(self.server, request, self._settings.options, no_fallback=self._settings.no_fallback)
         self._check_voice(request)
-        with self._turn():
-            first, rest = self._transport.persistently(lambda: self._begun(ways, on_bytes))
+        with self._exclusive_access():
+            first, rest = self._transport.with_retries(lambda: self._start(plan, on_bytes))
             with closing(rest):
-                yield from self._told(first, rest)
+                yield from self._relay(first, rest)
 
     def voices(self) -> list[RemoteVoice] | None:
-        """Ask who can speak there; None if the server does not tell.
+        """Return the server's named voices; None if it has no list of them.
 
         Raises:
             RemoteError: it cannot be reached.
@@ -87,14 +96,15 @@ class RemoteEngine:
         return list_voices(self._transport, self._base, self.server.dialect)
 
     def knows_voice(self, name: str) -> bool:
-        """Tell whether the server has a voice of that name, for whoever speaks through us to others.
+        """Whether the server has a voice of that name, for a gateway that checks names before it forwards them.
 
-        What a server does not tell is left to it where a wrong name is refused, and denied where it is a path.
+        If the server has no list of voices: true for OpenAI's protocol, whose servers refuse unknown names, and false
+        for the others, where the name might be a path.
 
         Raises:
             RemoteError: it cannot be reached.
         """
-        if time.monotonic() - self._listed_at > _LIST_SECONDS:
+        if time.monotonic() - self._listed_at > _VOICE_LIST_SECONDS:
             self._listed, self._listed_at = self.voices(), time.monotonic()
         if self._listed is None:
             return self.server.dialect is Dialect.OPENAI
@@ -103,88 +113,88 @@ class RemoteEngine:
     def close(self) -> None:
         self._transport.close()
 
-    def _begun(self, ways: Ways, on_bytes: Callable[[bytes], None]) -> tuple[AudioChunk, Speech]:
-        """Return the first chunk, and what brings the others."""
+    def _start(self, plan: FallbackPlan, on_bytes: Callable[[bytes], None]) -> tuple[AudioChunk, Speech]:
+        """Return the first chunk, and the stream of the others."""
         while True:
-            sound = self._answer(ways, on_bytes)
+            chunks = self._request_once(plan, on_bytes)
             if self.server.dialect is Dialect.GPT_SOVITS:
-                sound = without_failure(sound)
+                chunks = without_failure(chunks)
             try:
-                return next(sound), sound
+                return next(chunks), chunks
             except StopIteration:
-                raise RemoteError(f"{self._settings.url} sends nothing that could be heard.") from None
-            except _AnotherWay:
-                _log.debug("%s is asked in another way", self._settings.url)
+                raise RemoteError(f"{self._settings.url} sent audio without any samples.") from None
+            except _NextVariant:
+                _log.debug("%s refused the request; trying another variant of it", self._settings.url)
             except RemoteCut as error:
-                if not ways.after_silence():
-                    raise Trouble(RemoteError(str(error))) from error
-                _log.debug("%s Asking for the whole instead", error)
+                if not plan.next_after_cut():
+                    raise RetryableError(RemoteError(str(error))) from error
+                _log.debug("%s Requesting the whole audio instead", error)
 
-    def _answer(self, ways: Ways, on_bytes: Callable[[bytes], None]) -> Speech:
-        """Ask once. The connection is closed when the generator is."""
-        call, words = ways.call, WORDS[self.server.dialect]
-        with self._transport.answered(self._base, call) as response:
-            status, headers = response.status_code, lower_case(response)
+    def _request_once(self, plan: FallbackPlan, on_bytes: Callable[[bytes], None]) -> Speech:
+        """Send the current variant of the request and decode the response. Closing the generator closes it."""
+        call, client = plan.call, DIALECT_CLIENTS[self.server.dialect]
+        with self._transport.send(self._base, call) as response:
+            status, headers = response.status_code, lower_case_headers(response)
             if status != HTTPStatus.OK:
-                body = beginning_of(response)
-                if ways.after_refusal(status, body):
-                    raise _AnotherWay
-                if status in _GONE:
-                    self._forget()
-                self._transport.refuse(response, words.error_message(status, body))
+                body = read_start(response)
+                if plan.next_after_refusal(status, body):
+                    raise _NextVariant
+                if status in NOT_FOUND_STATUSES:
+                    self._forget()  # perhaps another server runs there now
+                self._transport.refuse(response, client.error_message(status, body))
             if DRAWS_VOICES in headers:
                 self.draws_voices = headers[DRAWS_VOICES] == "true"
-            form = words.answer_form(headers, call)
-            yield from heard(
+            yield from decode_response(
                 response.iter_bytes(),
-                form,
+                client.answer_form(headers, call),
                 self._settings.url,
-                lambda body: words.error_message(status, body),
+                lambda body: client.error_message(status, body),
                 on_bytes,
             )
 
-    def _told(self, first: AudioChunk, rest: Speech) -> Speech:
-        """Pass all on. Whatever goes wrong by now, it is the end."""
+    def _relay(self, first: AudioChunk, rest: Speech) -> Speech:
+        """Pass the chunks on. Errors are not retried any more, since part of the audio is out."""
         seconds = 0.0
         try:
             for chunk in chain([first], rest):
                 yield chunk
                 seconds += chunk.seconds
         except RemoteError as error:
-            raise RemoteCut(f"{error} {seconds:.1f} s of sound came before.") from error
+            raise RemoteCut(f"{error} {seconds:.1f} s of audio had arrived.") from error
 
     def _check_voice(self, request: SynthesisRequest) -> None:
-        """Refuse a name that a server of VoxCPM's does not know: it would let somebody else speak."""
+        """Refuse an unknown name of a voice, for which VoxCPM's own server would use another voice."""
         name = request.voice.name
         if name is None or self.server.is_voxcli or self.server.dialect is not Dialect.VOXCPM:
             return
         known = [voice.name for voice in self.voices() or []]
         if name not in known:
-            raise NotFound(f"{self._settings.url} has no voice {name!r}. It has: {', '.join(known) or 'none'}.")
+            raise NotFound(f"{self._settings.url} has no voice {name!r}. Its voices: {', '.join(known) or 'none'}.")
 
-    def _identified(self) -> Server:
-        """Find out what the server is, or remember it."""
+    def _identify(self) -> Server:
+        """Return the server from the cache, or detect it."""
         url, dialect, now = self._settings.url, self._settings.dialect, time.time()
-        if self._memory and (known := self._memory.find(self._name, now)):
+        if self._cache and (known := self._cache.find(self._cache_key, now)):
             return known
-        server = look_closer(self._transport, url, dialect) if dialect else find_out(self._transport, url)
-        _log.debug("%s is %s", url, server)
-        if self._memory:
-            self._memory.keep(self._name, server, now)
+        transport = self._transport
+        server = inspect_server(transport, url, dialect) if dialect else detect_server(transport, url)
+        _log.debug("detected at %s: %s", url, server)
+        if self._cache:
+            self._cache.keep(self._cache_key, server, now)
         return server
 
     def _forget(self) -> None:
-        if self._memory:
-            self._memory.forget(self._name)
+        if self._cache:
+            self._cache.forget(self._cache_key)
 
     @property
-    def _name(self) -> str:
-        """Under which the server is remembered: what it is depends on how it is to be spoken to."""
+    def _cache_key(self) -> str:
+        """The address, and the protocol if the user chose one, on which the result of the detection depends."""
         return f"{self._settings.dialect or 'auto'} {self._settings.url}"
 
     @contextmanager
-    def _turn(self) -> Iterator[None]:
-        """Wait until nobody else of this user has the server speak, if it can do one thing at a time only."""
+    def _exclusive_access(self) -> Iterator[None]:
+        """Wait for other requests of this user, if the server can handle only one at a time."""
         if self.slots > 1:
             yield
             return
@@ -192,7 +202,7 @@ class RemoteEngine:
             held.enter_context(self._lock)
             if cache := self._settings.cache:
                 name = hashlib.sha256(self._base.encode()).hexdigest()[:16]
-                with suppress(OSError):  # who cannot write there takes turns with nobody else
+                with suppress(OSError, NotImplementedError):  # without a lock file, only this process is excluded
                     cache.mkdir(parents=True, exist_ok=True)
                     held.enter_context(FileLock(cache / f"{name}.lock"))
             yield

@@ -1,4 +1,4 @@
-"""How a server is asked: in the words of its dialect, and otherwise if it does not understand them."""
+"""Fallback plan: the variants of a request, from the preferred one to those that older servers understand."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -13,11 +13,11 @@ from voxcli.protocols.openai import messages as openai
 from voxcli.protocols.voxcpm import messages as voxcpm
 from voxcli.synthesis.request import SynthesisRequest
 
-_NOT_THERE = (404, 405)
+NOT_FOUND_STATUSES = (404, 405)
 
 
-class Words(Protocol):
-    """What the module of a dialect does for a client."""
+class DialectClient(Protocol):
+    """The client's side of a protocol, which its `messages` module implements."""
 
     def to_call(self, request: SynthesisRequest, options: ClientOptions) -> HttpCall: ...
 
@@ -26,50 +26,53 @@ class Words(Protocol):
     def error_message(self, status: int, body: bytes) -> str: ...
 
 
-WORDS: dict[Dialect, Words] = {Dialect.VOXCPM: voxcpm, Dialect.OPENAI: openai, Dialect.GPT_SOVITS: gptsovits}
+DIALECT_CLIENTS: dict[Dialect, DialectClient] = {
+    Dialect.VOXCPM: voxcpm,
+    Dialect.OPENAI: openai,
+    Dialect.GPT_SOVITS: gptsovits,
+}
 
 
-class Ways:
-    """The ways to ask one server for one speech, the best first. Each is tried until something speaks against it."""
+class FallbackPlan:
+    """Request variants for one synthesis on one server, tried in order. `call` is the current one."""
 
     def __init__(
-        self, server: Server, request: SynthesisRequest, options: ClientOptions, *, as_asked: bool = False
+        self, server: Server, request: SynthesisRequest, options: ClientOptions, *, no_fallback: bool = False
     ) -> None:
-        """Choose the first.
-
+        """
         Args:
-            as_asked: never ask for the whole in the place of a stream.
+            no_fallback: never request the whole audio instead of a stream.
 
         Raises:
-            RequestError: this server cannot be asked for that; with the name of the option.
+            RequestError: this server does not support the request; the message names the option.
         """
-        self._server, self._request, self._options, self._as_asked = server, request, options, as_asked
+        self._server, self._request, self._options, self._no_fallback = server, request, options, no_fallback
         self.call = self._to_call(options)
 
-    def after_refusal(self, status: int, body: bytes) -> bool:
-        """Change to another way if this one may be what a server has refused. Return whether there is one."""
-        if self._server.dialect is Dialect.VOXCPM and status in _NOT_THERE:
-            return self._ask_for_the_whole()  # as images before 1.0.8 stream nothing
+    def next_after_refusal(self, status: int, body: bytes) -> bool:
+        """Switch to the next variant if the server may have refused only this one. Return whether there is one."""
+        if self._server.dialect is Dialect.VOXCPM and status in NOT_FOUND_STATUSES:
+            return self._switch_to_whole()  # VoxCPM's images before 1.0.8 cannot stream
         if self._server.dialect is Dialect.GPT_SOVITS and (older := gptsovits.fallback(self.call, status, body)):
             self.call = older
             return True
         return False
 
-    def after_silence(self) -> bool:
-        """Change to another way if a server has broken off before any sound. Return whether there is one.
+    def next_after_cut(self) -> bool:
+        """Switch to the next variant after the connection closed before any audio. Return whether there is one.
 
-        Asked to stream, such servers say that all is well before they look at the request. Asked for the whole, they
-        tell what is wrong with it.
+        For a stream, such servers send status 200 before they validate the request. For the whole audio, they respond
+        with the error.
         """
-        return self._server.dialect is not Dialect.OPENAI and self._ask_for_the_whole()
+        return self._server.dialect is not Dialect.OPENAI and self._switch_to_whole()
 
-    def _ask_for_the_whole(self) -> bool:
-        if self._as_asked or not self._options.stream:
+    def _switch_to_whole(self) -> bool:
+        if self._no_fallback or not self._options.stream:
             return False
         self._options = replace(self._options, stream=False, mode=None)
         try:
             self.call = self._to_call(self._options)
-        except RequestError:  # only as a stream it can be asked for
+        except RequestError:  # supported only as a stream
             return False
         return True
 
@@ -78,11 +81,11 @@ class Ways:
         if server.dialect is Dialect.GPT_SOVITS and server.version == 1:
             return gptsovits.v1_call(self._request, options)
         if server.dialect is Dialect.VOXCPM and not server.is_voxcli:
-            _refuse_unheard(voxcpm.extensions_used(self._request, options))
-        return WORDS[server.dialect].to_call(self._request, options)
+            _refuse_extensions(voxcpm.extensions_used(self._request, options))
+        return DIALECT_CLIENTS[server.dialect].to_call(self._request, options)
 
 
-def _refuse_unheard(options: Iterable[str]) -> None:
-    """Refuse what a server would pass over without a word."""
-    if unheard := ", ".join(options):
-        raise RequestError(f"This server speaks VoxCPM's protocol, but it is not voxcli's own. Leave out {unheard}.")
+def _refuse_extensions(options: Iterable[str]) -> None:
+    """Refuse options that the server would silently ignore."""
+    if ignored := ", ".join(options):
+        raise RequestError(f"This server has VoxCPM's protocol without voxcli's extensions. Leave out {ignored}.")

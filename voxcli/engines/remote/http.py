@@ -1,134 +1,68 @@
-"""Calls to one server over HTTP/1.1, and what may go wrong with them, in words."""
+"""HTTP transport: requests to one server, and its failures as voxcli's errors."""
 
 import json
-import logging
 import random
+import re
 import ssl
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from email.utils import parsedate_to_datetime
 from typing import Any, NoReturn, TypeVar
 
 import httpx
 
 import voxcli
+from voxcli import backoff
+from voxcli.backoff import Backoff, RetryableError, is_retryable, parse_retry_after
 from voxcli.engines.remote.settings import RemoteSettings
 from voxcli.errors import RemoteCut, RemoteError, RemoteRefused, RemoteTimeout, RequestError
 from voxcli.protocols.dialect import HttpCall
 
-LONGEST_SECONDS = 120.0
-"""Who is asked to wait longer is told so instead."""
-
-_FOR_NOW = {408, 409, 425, 429}
-_FOR_GOOD = {501, 505}
-_FIRST_OF_SERVER = 500
-
-
-def is_temporary(status: int, headers: Mapping[str, str]) -> bool:
-    """Tell whether a server may take an answer back a moment later. What it says of this itself counts more.
-
-    Args:
-        headers: by lower-case names. `x-should-retry` is read as OpenAI's own clients do.
-    """
-    said = headers.get("x-should-retry")
-    if said in ("true", "false"):
-        return said == "true"
-    return status in _FOR_NOW or (status >= _FIRST_OF_SERVER and status not in _FOR_GOOD)
-
-
-def asked_wait(headers: Mapping[str, str], now: float) -> float | None:
-    """Return the seconds that a server asks to be left alone, if it does.
-
-    Args:
-        headers: by lower-case names.
-        now: in seconds since 1970, for a server that names a date.
-    """
-    for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
-        try:
-            seconds = float(headers.get(name, "")) * unit
-        except ValueError:
-            continue
-        if seconds >= 0:  # nor is NaN
-            return seconds
-    try:
-        return max(0.0, parsedate_to_datetime(headers["retry-after"]).timestamp() - now)
-    except (KeyError, ValueError):
-        return None
-
-
-class Patience:
-    """How often is tried again, and how long is waited before each time."""
-
-    def __init__(self, waits_seconds: Sequence[float], rng: random.Random) -> None:
-        self._left = list(waits_seconds)
-        self._rng = rng
-
-    def next_wait(self, asked: float | None) -> float | None:
-        """Return the seconds until the next try, or None if there shall be no more.
-
-        Clients that were sent away together must not come back together, so no two wait equally long.
-
-        Args:
-            asked: the least, as the server says.
-        """
-        if not self._left or (asked is not None and asked > LONGEST_SECONDS):
-            return None
-        own = self._left.pop(0)
-        return own * self._rng.uniform(0.5, 1) if asked is None else asked + 0.1 * own * self._rng.random()
-
-
-_UNAUTHORIZED, _FORBIDDEN, _MOVED, _BAD_REQUEST = 401, 403, 300, 400
-_IDLE_SECONDS = 4.0
-"""Many servers hang up after five, perhaps just as the next request is on its way."""
-_LATER = (429, 503)
-_BEGINNING = 1 << 16
-"""Bytes of an answer that is no sound: enough to see what it says."""
-_LONGEST_JSON = 1 << 24
-
-_log = logging.getLogger(__name__)
+_ALSO_RETRYABLE = frozenset({409, *range(506, 1000)})
+"""With the common ones, all statuses of server errors but 501 and 505, which a retry does not change."""
+_UNAUTHORIZED, _FORBIDDEN, _MULTIPLE_CHOICES, _BAD_REQUEST = 401, 403, 300, 400
+_NOT_READY = (429, 503)
+_KEEPALIVE_SECONDS = 4.0
+"""Below the five seconds after which many servers close an idle connection, perhaps while a request is on its way."""
+_ERROR_BYTES = 1 << 16
+"""Of an error response; enough for its message."""
+_JSON_BYTES = 1 << 24
 
 T = TypeVar("T")
 
 
-class Trouble(Exception):
-    """What went wrong may go right the next time."""
-
-    def __init__(self, error: RemoteError, asked_seconds: float | None = None) -> None:
-        super().__init__(str(error))
-        self.error = error
-        """What it is if there is no next time."""
-        self.asked_seconds = asked_seconds
-        """How long the server wants to be left alone."""
-
-
 class Transport:
-    """Keeps connections to a server between calls. May be used from several threads."""
+    """A pool of connections to one server. May be used from several threads."""
 
     def __init__(self, settings: RemoteSettings) -> None:
+        """
+        Raises:
+            RequestError: the key has characters that a header cannot carry.
+            RemoteError: the environment's settings for proxies or certificates are not valid.
+        """
         self.url = settings.url
-        self._waits_seconds = settings.waits_seconds
-        self._client = _open_client(settings)
+        self._retry_delays = settings.retry_delays
+        self._client = _new_client(settings)
 
     def close(self) -> None:
         self._client.close()
 
     @contextmanager
-    def answered(self, base: str, call: HttpCall) -> Iterator[httpx.Response]:
-        """Send a call and wait for the head of the answer, whatever it says. The body is read inside.
+    def send(self, base: str, call: HttpCall) -> Iterator[httpx.Response]:
+        """Send a request and wait for the status and headers, whatever the status. Read the body inside the block.
 
-        Leaving before the end closes the connection at once, so that the server can stop.
+        Leaving the block before the end of the body closes the connection, so that the server can stop.
 
         Args:
-            base: what the path of the call lies below.
+            base: the URL that the path of the call is appended to.
 
         Raises:
-            Trouble: the server cannot be reached for now.
-            RemoteCut: it breaks off in the middle of the body.
-            RemoteTimeout: it stays silent for too long.
-            RemoteError: there is no use in trying again.
+            RetryableError: the server cannot be reached, but may be later.
+            RemoteCut: the connection broke in the middle of the body.
+            RemoteTimeout: no data arrived in time.
+            RemoteError: the request failed in a way that a retry does not change.
         """
-        begun = False
+        responded = False
         try:
             with self._client.stream(
                 call.method,
@@ -138,128 +72,128 @@ class Transport:
                 data=dict(call.form) if call.form is not None else None,
                 files={field: (clip.name, clip.data) for field, clip in call.files.items()} or None,
             ) as response:
-                begun = True
+                responded = True
                 yield response
         except httpx.ConnectTimeout as error:
-            raise Trouble(RemoteTimeout(f"{self.url} does not answer: is it there?")) from error
+            raise RetryableError(RemoteTimeout(f"Cannot reach {self.url}: timed out while connecting.")) from error
         except httpx.TimeoutException as error:
             raise RemoteTimeout(
-                f"{self.url} stayed silent for too long. --timeout SECONDS lets it take more time."
+                f"{self.url}: timed out waiting for a response. Raise the limit with --timeout SECONDS."
             ) from error
         except (httpx.UnsupportedProtocol, httpx.LocalProtocolError, httpx.DecodingError, httpx.InvalidURL) as error:
-            raise RemoteError(f"{self.url} cannot be spoken with: {error}.") from error
+            raise RemoteError(f"Invalid HTTP exchange with {self.url}: {error}.") from error
         except httpx.TransportError as error:
-            raise self._trouble(error, begun=begun) from error
+            raise self._connection_error(error, responded=responded) from error
 
     def ask(self, base: str, call: HttpCall) -> tuple[int, Any]:
-        """Send a call that makes no sound, and return the status and the JSON of the answer, or None if it is none.
+        """Send a request that does not synthesize, and return the status and the JSON document, None if it is not JSON.
 
         Raises:
-            RemoteError: there is no answer.
+            RemoteError: there is no response.
         """
 
         def attempt() -> tuple[int, Any]:
-            with self.answered(base, call) as response:
-                if response.status_code in _LATER:
-                    self.refuse(response, "it is not ready.")
-                body = beginning_of(response, _LONGEST_JSON)
+            with self.send(base, call) as response:
+                if response.status_code in _NOT_READY:
+                    self.refuse(response, "not ready")
+                body = read_start(response, _JSON_BYTES)
             try:
                 return response.status_code, json.loads(body)
             except (ValueError, RecursionError):
                 return response.status_code, None
 
-        return self.persistently(attempt)
+        return self.with_retries(attempt)
 
-    def persistently(self, attempt: Callable[[], T]) -> T:
-        """Try something until there is no use in it any more.
+    def with_retries(self, attempt: Callable[[], T]) -> T:
+        """Call `attempt` until it succeeds or no retry is left.
 
         Raises:
-            VoxError: what the last try ended with.
+            VoxError: the error of the last attempt.
         """
-        patience = Patience(self._waits_seconds, random.Random())
-        while True:
-            try:
-                return attempt()
-            except Trouble as trouble:
-                seconds = patience.next_wait(trouble.asked_seconds)
-                if seconds is None:
-                    raise trouble.error from trouble
-                _log.warning("%s Trying again in %.2g s.", trouble, seconds)
-                time.sleep(seconds)
+        return backoff.with_retries(attempt, Backoff(self._retry_delays, random.Random()))
 
-    def refuse(self, response: httpx.Response, said: str) -> NoReturn:
-        """Raise what an answer that is no success means.
+    def refuse(self, response: httpx.Response, reason: str) -> NoReturn:
+        """Raise the error for a response that is not a success.
 
         Args:
-            said: by the server, about why.
+            reason: the server's message.
 
         Raises:
-            Trouble: it may be another answer a moment later.
-            RemoteRefused: it will not.
+            RetryableError: a retry may succeed.
+            RemoteRefused: it would not.
         """
-        status, headers = response.status_code, lower_case(response)
-        error = RemoteRefused(f"{self.url} says no ({status}): {said.rstrip('.')}.{self._advice(response)}", status)
-        if is_temporary(status, headers):
-            raise Trouble(error, asked_wait(headers, time.time()))
+        status, headers = response.status_code, lower_case_headers(response)
+        message = f"{self.url} rejected the request ({status}): {reason.rstrip('.')}.{self._hint(response)}"
+        error = RemoteRefused(message, status)
+        if is_retryable(status, headers, _ALSO_RETRYABLE):
+            raise RetryableError(error, parse_retry_after(headers, time.time()))
         raise error
 
-    def _advice(self, response: httpx.Response) -> str:
+    def _hint(self, response: httpx.Response) -> str:
         status = response.status_code
         if status in (_UNAUTHORIZED, _FORBIDDEN):
-            return f" Keep its key with: voxcli keys set {self.url}"
-        if _MOVED <= status < _BAD_REQUEST:
-            return f" It names another address: {response.headers.get('location', 'none')}"
+            return f" Store its key with: voxcli keys set {self.url}"
+        if _MULTIPLE_CHOICES <= status < _BAD_REQUEST:
+            return f" It redirects to: {response.headers.get('location', 'nowhere')}"
         return ""
 
-    def _trouble(self, error: httpx.TransportError, *, begun: bool) -> Exception:
-        reason = str(error) or type(error).__name__
+    def _connection_error(self, error: httpx.TransportError, *, responded: bool) -> Exception:
+        reason = _reason(error)
         if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in _causes(error)):
             return RemoteError(
-                f"{self.url} shows a certificate that is not trusted: {reason}. "
-                "If you trust it, name the file with its authority in SSL_CERT_FILE."
+                f"Cannot reach {self.url}: its certificate is not trusted ({reason}). "
+                "To trust it, set SSL_CERT_FILE to the file of its certificate authority."
             )
-        if begun:
-            return RemoteCut(f"{self.url} broke off in the middle: {reason}.")
+        if responded:
+            return RemoteCut(f"{self.url} closed the connection in the middle of the response: {reason}.")
         if isinstance(error, httpx.ConnectError | httpx.ProxyError):
-            return Trouble(RemoteError(f"{self.url} cannot be reached: {reason}."))
-        return Trouble(RemoteError(f"{self.url} hung up without an answer: {reason}."))
+            return RetryableError(RemoteError(f"Cannot reach {self.url}: {reason}."))
+        return RetryableError(RemoteError(f"{self.url} closed the connection without a response: {reason}."))
 
 
-def beginning_of(response: httpx.Response, most: int = _BEGINNING) -> bytes:
-    """Read as much of an answer as tells what it says."""
+def read_start(response: httpx.Response, limit: int = _ERROR_BYTES) -> bytes:
+    """Read a body until at least `limit` bytes have arrived, or to its end."""
     body = b""
     for data in response.iter_bytes():
         body += data
-        if len(body) >= most:
+        if len(body) >= limit:
             break
     return body
 
 
-def lower_case(response: httpx.Response) -> Mapping[str, str]:
-    """Return the headers of an answer by lower-case names."""
+def lower_case_headers(response: httpx.Response) -> Mapping[str, str]:
+    """Return the headers of a response by their names in lower case."""
     return {name.lower(): value for name, value in response.headers.items()}
 
 
-def _open_client(settings: RemoteSettings) -> httpx.Client:
-    # What is compressed on the way comes later than the sound in it.
+def _new_client(settings: RemoteSettings) -> httpx.Client:
+    # No compression: a compressor would hold back the audio in its buffer.
     headers = {"User-Agent": f"voxcli/{voxcli.__version__}", "Accept": "*/*", "Accept-Encoding": "identity"}
     if settings.key:
-        headers["Authorization"] = f"Bearer {_checked(settings.key)}"
+        headers["Authorization"] = f"Bearer {_checked_key(settings.key)}"
     try:
         return httpx.Client(
             headers=headers,
             timeout=httpx.Timeout(settings.read_seconds, connect=settings.connect_seconds, pool=None),
-            limits=httpx.Limits(max_connections=None, max_keepalive_connections=32, keepalive_expiry=_IDLE_SECONDS),
+            limits=httpx.Limits(
+                max_connections=None, max_keepalive_connections=32, keepalive_expiry=_KEEPALIVE_SECONDS
+            ),
         )
     except (OSError, ValueError, ImportError, httpx.InvalidURL) as error:
-        raise RemoteError(f"The settings for proxies or certificates cannot be used: {error}.") from error
+        raise RemoteError(f"The settings for proxies or certificates are not valid: {error}.") from error
 
 
-def _checked(key: str) -> str:
-    """Refuse what would be shown in an error message if it were sent."""
+def _checked_key(key: str) -> str:
+    """Refuse a key that httpx would reject with an error message that shows it."""
     if not (key.isascii() and key.isprintable() and " " not in key):
-        raise RequestError("The key holds characters that no key has. Keep it anew with: voxcli keys set URL")
+        raise RequestError("The key contains characters that no key has. Store it again with: voxcli keys set URL")
     return key
+
+
+def _reason(error: httpx.TransportError) -> str:
+    """Return what went wrong, without the number that the operating system gives it."""
+    reason = re.sub(r"^\[(?:Errno|WinError) -?\d+\] ", "", str(error)) or type(error).__name__
+    return reason[0].lower() + reason[1:]
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

@@ -1,10 +1,8 @@
-"""Finding out what a server is, from what it says of itself and without making sound."""
+"""Server detection: which protocol a server speaks and which voices it has, without synthesizing anything."""
 
-import contextlib
 import json
 import logging
-import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -12,41 +10,70 @@ from typing import Any
 from voxcli.engines.remote.http import Transport
 from voxcli.engines.remote.settings import has_version, root_of
 from voxcli.errors import RemoteError, RemoteRefused
+from voxcli.files import write_atomically
 from voxcli.protocols.dialect import HttpCall
 from voxcli.protocols.names import Dialect
 
-KNOWN_SECONDS = 24 * 60 * 60.0
-"""A server may be replaced by another one, but not every hour."""
+CACHE_SECONDS = 24 * 60 * 60.0
+"""How long a detected server is trusted to be the same one."""
+
+OWN_TITLE = "voxcli"
+"""Title of voxcli's own servers in their OpenAPI description."""
+
+_DESCRIPTION = HttpCall(method="GET", path="/openapi.json")
+_MODELS = HttpCall(method="GET", path="/v1/models")
+_HEALTH = HttpCall(method="GET", path="/health")
+_INVALID_SPEECH = HttpCall(
+    method="GET", path="/tts", query={"text": "", "text_lang": "zz", "prompt_lang": "zz", "ref_audio_path": ""}
+)
+"""GPT-SoVITS rejects this before it does any work."""
+_VOICE_PATHS = {
+    Dialect.VOXCPM: ("/api/voices",),
+    Dialect.OPENAI: ("/audio/voices", "/voices"),
+    Dialect.GPT_SOVITS: ("/speakers",),
+}
+"""Below the base URL of the protocol. The last two protocols do not define these; other servers have them."""
+_OK, _BAD_REQUEST = 200, 400
+_KEY_STATUSES = (401, 403)
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Server:
-    """What a server is."""
+    """What was detected about a server."""
 
     dialect: Dialect
     is_voxcli: bool = False
-    """It understands more than its dialect has words for."""
+    """It supports voxcli's extensions of its protocol."""
     version: int = 2
     """Of GPT-SoVITS's API: 1 or 2."""
 
 
-class Memory:
-    """Servers by their address, with the time at which they were asked."""
+@dataclass(frozen=True, slots=True)
+class RemoteVoice:
+    """A named voice of a server."""
+
+    name: str
+    title: str = ""
+    """The server's description of it."""
+
+
+class ServerCache:
+    """Detected servers in a JSON file, by address, with the time of their detection."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
 
     def find(self, url: str, now: float) -> Server | None:
-        """Return what a server is, if that was found out lately.
+        """Return the server at an address, if it was detected recently.
 
         Args:
-            now: in seconds since 1970.
+            now: seconds since 1970.
         """
         entry = self._read().get(url)
         try:
-            if entry and 0 <= now - entry["asked"] < KNOWN_SECONDS:
+            if entry and 0 <= now - entry["asked"] < CACHE_SECONDS:
                 known = entry["server"]
                 return Server(**{**known, "dialect": Dialect(known["dialect"])})
         except (KeyError, TypeError, ValueError):
@@ -69,35 +96,19 @@ class Memory:
         return known if isinstance(known, dict) else {}
 
     def _write(self, known: dict[str, Any]) -> None:
-        staged = self._file.with_name(f".{secrets.token_hex(8)}")
         try:
             self._file.parent.mkdir(parents=True, exist_ok=True)
-            staged.write_text(json.dumps(known, indent=1), "utf-8")
-            staged.replace(self._file)
+            write_atomically(self._file, json.dumps(known, indent=1).encode())
         except OSError as error:
-            _log.debug("not remembered: %s", error)
-            with contextlib.suppress(OSError):
-                staged.unlink(missing_ok=True)
+            _log.debug("cannot write the cache of servers: %s", error)
 
 
-OWN_TITLE = "voxcli"
-"""What our own servers call themselves in their description."""
-
-_DESCRIPTION = HttpCall(method="GET", path="/openapi.json")
-_MODELS = HttpCall(method="GET", path="/v1/models")
-_HEALTH = HttpCall(method="GET", path="/health")
-_NOTHING_TO_SAY = HttpCall(
-    method="GET", path="/tts", query={"text": "", "text_lang": "zz", "prompt_lang": "zz", "ref_audio_path": ""}
-)
-"""GPT-SoVITS refuses this before it does anything."""
-_WANTS_A_KEY = (401, 403)
-
-
-def find_out(transport: Transport, base: str) -> Server:
-    """Ask a server what it is. Who names a version in the address means OpenAI's protocol.
+def detect_server(transport: Transport, base: str) -> Server:
+    """Find out which protocol a server speaks. An address that ends with a version means OpenAI's.
 
     Raises:
-        RemoteError: nothing tells what it is.
+        RemoteError: the server cannot be reached, or its protocol is not recognized.
+        RemoteRefused: it needs a key.
     """
     if has_version(base):
         return Server(dialect=Dialect.OPENAI)
@@ -105,41 +116,43 @@ def find_out(transport: Transport, base: str) -> Server:
     if server := read_description(description):
         return server
     statuses = {status}
-    for call, tells in ((_MODELS, _is_openai), (_HEALTH, _is_voxcpm), (_NOTHING_TO_SAY, _is_gpt_sovits)):
+    probes = ((_MODELS, _is_openai), (_HEALTH, _is_voxcpm), (_INVALID_SPEECH, _is_gpt_sovits))
+    for call, is_recognized in probes:
         status, document = transport.ask(base, call)
         statuses.add(status)
-        if dialect := tells(status, document):
+        if dialect := is_recognized(status, document):
             return Server(dialect=dialect)
-    _refuse_if_locked(base, statuses)
+    _refuse_without_key(base, statuses)
     raise RemoteError(
-        f"{base} answers, but nothing tells what it speaks. Say it with --protocol voxcpm, openai or gpt-sovits."
+        f"{base} responds, but its protocol is not recognized. Name it with --protocol voxcpm, openai or gpt-sovits."
     )
 
 
-def look_closer(transport: Transport, base: str, dialect: Dialect) -> Server:
-    """Ask a server whose dialect is known for what else makes a difference.
+def inspect_server(transport: Transport, base: str, dialect: Dialect) -> Server:
+    """Find out the version and the extensions of a server whose protocol is known.
 
     Raises:
-        RemoteError: it cannot be reached, or wants a key.
+        RemoteError: the server cannot be reached.
+        RemoteRefused: it needs a key.
     """
     if dialect is Dialect.OPENAI:
         return Server(dialect=dialect)
     status, description = transport.ask(root_of(base), _DESCRIPTION)
-    _refuse_if_locked(base, {status})
+    _refuse_without_key(base, {status})
     described = read_description(description)
     if described and described.is_voxcli:
         return Server(dialect=dialect, is_voxcli=True)
     return described if described and described.dialect is dialect else Server(dialect=dialect)
 
 
-def _refuse_if_locked(base: str, statuses: set[int]) -> None:
-    if locked := statuses.intersection(_WANTS_A_KEY):
-        status = min(locked)
-        raise RemoteRefused(f"{base} wants a key ({status}). Keep its key with: voxcli keys set {base}", status)
+def _refuse_without_key(base: str, statuses: set[int]) -> None:
+    if needs_key := statuses.intersection(_KEY_STATUSES):
+        status = min(needs_key)
+        raise RemoteRefused(f"{base} needs a key ({status}). Store it with: voxcli keys set {base}", status)
 
 
 def read_description(document: Any) -> Server | None:
-    """Return what the description of a server (OpenAPI) gives away."""
+    """Recognize a server by its OpenAPI description; None if it is not one of the known ones."""
     paths = document.get("paths") if isinstance(document, Mapping) else None
     if not isinstance(paths, Mapping):
         return None
@@ -159,7 +172,7 @@ def read_description(document: Any) -> Server | None:
 
 def _is_openai(status: int, document: Any) -> Dialect | None:
     lists_models = isinstance(document, Mapping) and isinstance(document.get("data"), list)
-    refuses = status in _WANTS_A_KEY and isinstance(document, Mapping) and "error" in document
+    refuses = status in _KEY_STATUSES and isinstance(document, Mapping) and "error" in document
     return Dialect.OPENAI if lists_models or refuses else None
 
 
@@ -168,5 +181,37 @@ def _is_voxcpm(status: int, document: Any) -> Dialect | None:
 
 
 def _is_gpt_sovits(status: int, document: Any) -> Dialect | None:
-    says = document.get("message") if isinstance(document, Mapping) else None
-    return Dialect.GPT_SOVITS if status == 400 and isinstance(says, str) and "ref_audio_path" in says else None
+    message = document.get("message") if isinstance(document, Mapping) else None
+    mentions_clip = isinstance(message, str) and "ref_audio_path" in message
+    return Dialect.GPT_SOVITS if status == _BAD_REQUEST and mentions_clip else None
+
+
+def list_voices(transport: Transport, base: str, dialect: Dialect) -> list[RemoteVoice] | None:
+    """Return the voices of a server; None if it has no such list.
+
+    Raises:
+        RemoteError: the server cannot be reached.
+    """
+    for path in _VOICE_PATHS[dialect]:
+        status, document = transport.ask(base, HttpCall(method="GET", path=path))
+        if status == _OK and (listed := _list_in(document)) is not None:
+            return list(_voices(listed))
+    return None
+
+
+def _list_in(document: Any) -> list[Any] | None:
+    """Find the list in a document, which servers wrap in different ways or not at all."""
+    if isinstance(document, Mapping):
+        document = document.get("voices", document.get("data"))
+    return document if isinstance(document, list) else None
+
+
+def _voices(listed: list[Any]) -> Iterator[RemoteVoice]:
+    for entry in listed:
+        if isinstance(entry, str):
+            yield RemoteVoice(entry)
+        elif isinstance(entry, Mapping):
+            named = [entry[key] for key in ("id", "voice_id", "name") if isinstance(entry.get(key), str)]
+            about = [entry[key] for key in ("description", "title", "name") if isinstance(entry.get(key), str)]
+            if named:
+                yield RemoteVoice(named[0], next((text for text in about if text and text != named[0]), ""))

@@ -1,4 +1,4 @@
-"""From the body of an answer to chunks: what is sound is heard, and everything else is called by its name."""
+"""Response decoder: the body of an HTTP response in, chunks of audio out."""
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -12,45 +12,45 @@ from voxcli.protocols.dialect import AnswerForm, Framing
 from voxcli.protocols.openai.events import EventFailure, EventReader
 from voxcli.synthesis.request import Speech
 
-_WRITTEN = (b"{", b"[", b"<")
-"""JSON and pages begin so."""
+_TEXT_STARTS = (b"{", b"[", b"<")
+"""First bytes of JSON and HTML."""
 
 
-def heard(
+def decode_response(
     pieces: Iterator[bytes],
     form: AnswerForm,
-    sender: str,
+    url: str,
     explain: Callable[[bytes], str],
     on_bytes: Callable[[bytes], None] = lambda data: None,
 ) -> Speech:
-    """Decode a body as it comes. If it breaks off, all that came is heard first.
+    """Decode a body while it arrives. If it is cut off, what arrived is decoded before the error is raised.
 
     Args:
-        pieces: the body, cut anywhere.
-        sender: for words.
-        explain: finds the sentence in a page or in JSON.
-        on_bytes: is given every piece of the file in the body before it is decoded.
+        pieces: the body, split anywhere.
+        url: of the server, for messages.
+        explain: extracts the message from a JSON or HTML document.
+        on_bytes: called with each piece of the audio file before it is decoded.
 
     Raises:
-        RemoteError: it is no sound, or none that can be read.
-        RemoteCut: it ends before its end.
-        httpx.HTTPError: it breaks off.
+        RemoteError: the body is not audio, or is audio that cannot be decoded.
+        RemoteCut: it ends too early.
+        httpx.HTTPError: the connection failed.
     """
-    raw_of_no_rate = form.format is AudioFormat.PCM and form.sample_rate is None
-    decoder = new_decoder(None if raw_of_no_rate else form.format, form.sample_rate)
+    rate_is_unknown = form.format is AudioFormat.PCM and form.sample_rate is None
+    decoder = new_decoder(None if rate_is_unknown else form.format, form.sample_rate)
     try:
-        file = _unwrapped(pieces, sender) if form.framing is Framing.SSE else pieces
-        yield from _decoded(_watched(file, on_bytes), decoder)
+        file = _read_events(pieces, url) if form.framing is Framing.SSE else pieces
+        yield from _decode(_observed(file, on_bytes), decoder)
     except NotAudio as error:
-        written = error.beginning.lstrip().startswith(_WRITTEN)
-        raise RemoteError(f"{sender} sends no sound. {explain(error.beginning) if written else error}") from error
+        is_text = error.beginning.lstrip().startswith(_TEXT_STARTS)
+        raise RemoteError(f"{url} sent no audio. {explain(error.beginning) if is_text else error}") from error
     except EventFailure as error:
-        raise RemoteError(f"{sender} breaks off: {error}") from error
-    except RequestError as error:  # no fault of the request, but of what came
-        raise RemoteError(f"{sender}: {error}") from error
+        raise RemoteError(f"{url} failed during generation: {error}") from error
+    except RequestError as error:  # raised by the decoder, about the response
+        raise RemoteError(f"{url}: {error}") from error
 
 
-def _decoded(pieces: Iterator[bytes], decoder: Decoder) -> Speech:
+def _decode(pieces: Iterator[bytes], decoder: Decoder) -> Speech:
     try:
         for data in pieces:
             yield from decoder.feed(data)
@@ -61,16 +61,16 @@ def _decoded(pieces: Iterator[bytes], decoder: Decoder) -> Speech:
     yield from decoder.finish()
 
 
-def _watched(pieces: Iterator[bytes], on_bytes: Callable[[bytes], None]) -> Iterator[bytes]:
+def _observed(pieces: Iterator[bytes], on_bytes: Callable[[bytes], None]) -> Iterator[bytes]:
     for data in pieces:
         on_bytes(data)
         yield data
 
 
-def _unwrapped(pieces: Iterator[bytes], sender: str) -> Iterator[bytes]:
-    """Take the file out of the events that carry it."""
+def _read_events(pieces: Iterator[bytes], url: str) -> Iterator[bytes]:
+    """Extract the audio file from server-sent events."""
     reader = EventReader()
     for data in pieces:
         yield from reader.feed(data)
     if not reader.ended:
-        raise RemoteCut(f"{sender} broke off: its events end before the last one.")
+        raise RemoteCut(f"{url} closed the connection before the last event.")

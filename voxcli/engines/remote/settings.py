@@ -1,4 +1,4 @@
-"""Which server speaks, and how it is asked."""
+"""Settings of a remote engine: the address of a server, and how it is contacted."""
 
 import re
 from dataclasses import dataclass, field
@@ -11,72 +11,72 @@ from voxcli.protocols.names import Dialect
 
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 300.0
-"""A first request may have to wait until a model is loaded, or others are served."""
-WAITS_SECONDS = (0.5, 1.0, 2.0)
-"""Before each further try."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RemoteSettings:
-    """What the user asked for."""
-
-    url: str
-    """The base of the server, as `normalized_url` writes it; for OpenAI's protocol with /v1 or without."""
-    dialect: Dialect | None = None
-    """None finds out, without making sound."""
-    key: str | None = field(default=None, repr=False)
-    options: ClientOptions = field(default_factory=ClientOptions)
-    connect_seconds: float = CONNECT_SECONDS
-    read_seconds: float = READ_SECONDS
-    """The longest silence from the server."""
-    waits_seconds: tuple[float, ...] = WAITS_SECONDS
-    as_asked: bool = False
-    """Fail where a server does not stream, rather than ask it for the whole: for whoever measures streams."""
-    cache: Path | None = None
-    """The folder for what is known of servers; None remembers nothing."""
-
+"""Long, because the first request may wait while the server loads a model or serves others."""
+RETRY_DELAYS = (0.5, 1.0, 2.0)
+"""Seconds before each retry."""
 
 _SCHEMES = ("http", "https")
 _VERSION = re.compile(r"/v\d+$")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoteSettings:
+    """Connection to a server, as the user configured it."""
+
+    url: str
+    """Base URL, as `normalized_url` returns it; for OpenAI's protocol with or without /v1."""
+    dialect: Dialect | None = None
+    """None detects the protocol, without synthesizing anything."""
+    key: str | None = field(default=None, repr=False)
+    options: ClientOptions = field(default_factory=ClientOptions)
+    connect_seconds: float = CONNECT_SECONDS
+    read_seconds: float = READ_SECONDS
+    """Longest time without data from the server."""
+    retry_delays: tuple[float, ...] = RETRY_DELAYS
+    """Seconds before each retry; empty for no retries."""
+    no_fallback: bool = False
+    """Fail if the server does not stream, instead of requesting the whole audio. For measuring streams."""
+    cache: Path | None = None
+    """Folder for what was detected about servers; None stores nothing."""
+
+
 def normalized_url(address: str) -> str:
-    """Return the base of a server in one way of writing, whatever the user leaves out: "box:7861" is enough.
+    """Return the base URL of a server in a canonical form. The scheme may be omitted: "box:7861" is enough.
 
     Raises:
-        RequestError: it is none, or says more than where the server is.
+        RequestError: it is not the address of a server, or has credentials, a query or a fragment.
     """
     written = address.strip()
     url = written if "://" in written else f"http://{written}"
     try:
         parts = urlsplit(url)
-        parts.port  # noqa: B018 - raises if it is none
+        parts.port  # noqa: B018 - raises if it is not a port
     except ValueError as error:
-        raise RequestError(f"{_shown(address)} is no address of a server: {error}.") from error
+        raise RequestError(f"Not the address of a server: {_redacted(address)} ({error}).") from error
     if parts.scheme.lower() not in _SCHEMES or not parts.hostname or re.search(r"[\s\\]", url):
-        raise RequestError(f"{_shown(address)} is no address of a server. Write it like http://box:7861")
+        raise RequestError(f"Not the address of a server: {_redacted(address)} (expected http://HOST:PORT).")
     if "@" in parts.netloc:
-        raise RequestError("A key or a password does not belong into an address. Keep it with: voxcli keys set URL")
+        raise RequestError("Do not put a key or a password into an address. Store it with: voxcli keys set URL")
     if parts.query or parts.fragment:
-        raise RequestError(f"{_shown(address)} is more than the address of a server: end it before the ? or #.")
+        raise RequestError(f"Not the address of a server: {_redacted(address)} (remove the part after ? or #).")
     return f"{parts.scheme.lower()}://{parts.netloc.lower()}{parts.path.rstrip('/')}"
 
 
 def root_of(base: str) -> str:
-    """Return where a server has its own pages: the base without the version of its API."""
+    """Return a base URL without the version of OpenAI's API at its end."""
     return _VERSION.sub("", base)
 
 
 def has_version(base: str) -> bool:
-    """Tell whether a base ends like that of OpenAI's API."""
+    """Whether a base URL ends with a version, as that of OpenAI's API does."""
     return root_of(base) != base
 
 
 def versioned(base: str) -> str:
-    """Return where a server has OpenAI's API."""
+    """Return the base URL of OpenAI's API on a server."""
     return base if has_version(base) else f"{base}/v1"
 
 
-def _shown(address: str) -> str:
-    """Return an address without what may be a password."""
+def _redacted(address: str) -> str:
+    """Return an address for messages, without what may be a password."""
     return repr(re.sub(r"[^/]*@", "…@", address.strip()))

@@ -156,7 +156,7 @@ def _for_mode(settings: RemoteSettings, mode: Mode) -> RemoteSettings:
     """Ask in the one way that is measured, and once: what a second try brings would count for the first."""
     stream = mode is Mode.STREAM
     options = replace(settings.options, stream=stream, mode=settings.options.mode if stream else None)
-    return replace(settings, options=options, waits_seconds=(), as_asked=True)
+    return replace(settings, options=options, retry_delays=(), no_fallback=True)
 
 
 def _ask_server(settings: RemoteSettings) -> dict[str, Any]:
