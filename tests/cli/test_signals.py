@@ -126,3 +126,60 @@ def test_an_interruption_while_it_waits_for_text_ends_it(tmp_path: Path, environ
             time.sleep(0.3)
         os.kill(process.pid, signal.SIGINT)
         assert process.wait(timeout=5) == 130
+
+
+INTERRUPTED_COLD_STARTS = """
+import signal, sys, threading
+
+sys.executable = sys.argv[1]  # a program with the events of `voxcli say`, without the time that it takes
+from voxcli.cli.commands.bench import cold_start
+
+lines = interrupted = 0
+
+def interrupt_at(wanted):
+    def trace(frame, event, _):
+        global lines
+        if frame.f_code.co_filename != cold_start.__file__:
+            return None
+        if event == "line":
+            lines += 1
+            if lines == wanted:
+                signal.raise_signal(signal.SIGINT)
+        return trace
+    return trace
+
+for wanted in range(1, 1000):
+    lines = 0
+    sys.settrace(interrupt_at(wanted))
+    try:
+        cold_start.start_cold("x", [], "Hello.")
+    except KeyboardInterrupt:
+        interrupted += 1
+    finally:
+        sys.settrace(None)
+    assert threading.active_count() == 1, wanted
+    if lines < wanted:
+        break
+print(interrupted)
+"""
+
+FAKE_SAY = """#!/bin/sh
+echo '{"event": "loading"}' >&2
+printf sound
+echo '{"event": "done", "first_chunk_seconds": 0.001}' >&2
+"""
+
+
+def test_an_interruption_at_any_line_of_a_cold_start_leaves_nothing_behind(tmp_path: Path) -> None:
+    say = tmp_path / "say"
+    say.write_text(FAKE_SAY)
+    say.chmod(0o755)
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", INTERRUPTED_COLD_STARTS, str(say)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.stderr == ""
+    assert int(done.stdout) > 20

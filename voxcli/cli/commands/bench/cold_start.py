@@ -1,12 +1,13 @@
-"""Cold starts: a fresh process of `voxcli say`, watched from outside."""
+"""Cold starts: new processes of `voxcli say`, timed from outside."""
 
 import json
+import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import fields
 from typing import Any
 
@@ -46,31 +47,35 @@ def _as_words(param: Any, value: Any) -> list[str]:
 
 
 def start_cold(subject: str, arguments: Sequence[str], text: str) -> Cold:
-    """Say a text in a new process, and measure from its start to the first byte that it writes.
+    """Speak a text in a new process, and measure from its start to the first byte that it writes.
 
     Raises:
-        ModelError: it fails, with what it says.
+        ModelError: it failed, with its message.
     """
     started = time.perf_counter()
-    with subprocess.Popen(
-        [*_SAY, *_QUIETLY, *arguments, "--", text],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        bufsize=0,
-    ) as process:
-        events: dict[str, tuple[float, Mapping[str, Any]]] = {}
-        reader = threading.Thread(target=_read_events, args=(process, events), name="events", daemon=True)
-        reader.start()
+    events: dict[str, tuple[float, Mapping[str, Any]]] = {}
+    with ExitStack() as undo:
+        with _deferred_interrupts():
+            process = undo.enter_context(
+                subprocess.Popen(
+                    [*_SAY, *_QUIETLY, *arguments, "--", text],
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.PIPE,
+                    bufsize=0,
+                )
+            )
+            reader = threading.Thread(target=_read_events, args=(process, events), name="events", daemon=True)
+            reader.start()
+            undo.callback(reader.join)  # before the process is left, which closes the pipe
+            undo.callback(process.kill)  # does nothing if it has ended
         assert process.stdout
-        with ExitStack() as undo:
-            undo.callback(reader.join)
-            undo.callback(process.kill)  # does nothing to one that has ended
-            first = process.stdout.read(1)
-            sounded = time.perf_counter()
-            while process.stdout.read(_READ_BYTES):
-                pass
-            process.wait()
+        first = process.stdout.read(1)
+        sounded = time.perf_counter()
+        while process.stdout.read(_READ_BYTES):
+            pass
+        process.wait()
+        undo.close()  # an interrupt between the last line and the exit of a with block skips the exit
     if not first or "loading" not in events or "done" not in events:
         said = events.get("error", (0.0, {}))[1].get("message", f"exit code {process.returncode}")
         raise ModelError(f"A fresh process could not speak: {said}")
@@ -84,10 +89,26 @@ def start_cold(subject: str, arguments: Sequence[str], text: str) -> Cold:
     )
 
 
+@contextmanager
+def _deferred_interrupts() -> Iterator[None]:
+    """Hold back SIGINT and SIGTERM until the block ends, so that it is not left with a process that nothing ends."""
+    received: list[int] = []
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    for number in handlers:
+        signal.signal(number, lambda number, frame: received.append(number))
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+    for number in received:
+        signal.raise_signal(number)
+
+
 def _read_events(process: "subprocess.Popen[bytes]", events: dict[str, tuple[float, Mapping[str, Any]]]) -> None:
-    """Note when each kind of event came first."""
+    """Record when each kind of event came first."""
     assert process.stderr
     for line in process.stderr:
-        if line.startswith(b"{") and line.endswith(b"\n"):  # whoever is killed may be in the middle of one
+        if line.startswith(b"{") and line.endswith(b"\n"):  # a killed process may leave half a line
             event = json.loads(line)
             events.setdefault(event["event"], (time.perf_counter(), event))
