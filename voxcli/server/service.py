@@ -22,7 +22,7 @@ from voxcli.server.streaming.rendering import Rendering
 from voxcli.server.streaming.response import DisconnectWatcher, SpeechResponse, Stream
 from voxcli.server.streaming.worker import Threads, Worker
 from voxcli.synthesis.request import SynthesisRequest, Voice
-from voxcli.text.sentences.splitter import is_speakable
+from voxcli.text.characters import is_speakable
 from voxcli.voices import VoiceLibrary
 
 _log = logging.getLogger(__name__)

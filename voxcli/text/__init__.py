@@ -1,1 +1,1 @@
-"""Text made ready to be spoken, while it may still be arriving."""
+"""Text preparation for speech, of text that may still be arriving."""

@@ -1,4 +1,4 @@
-"""What a character is to somebody who reads aloud."""
+"""Character properties that matter for reading text aloud."""
 
 import re
 import unicodedata
@@ -10,14 +10,14 @@ ZERO_WIDTH_JOINER = "\u200d"
 SOFT_ENDS = ".!?…‥⁇⁈⁉‼．"
 """End a sentence only if what follows looks like a new one."""
 HARD_ENDS = "。！？｡।॥؟۔։።፧။།"
-"""End a sentence whatever follows, with or without a space."""
+"""End a sentence regardless of what follows, with or without a space."""
 CLAUSE_MARKS = ",;:،؛—–，、；：﹐､"
 TIGHT_CLAUSE_MARKS = "，、；：﹐､—"
-"""The clause marks that need no space after them."""
+"""Clause marks that are not followed by a space."""
 CLOSERS = "」』”’）)]\"'»›】》〉〕］｝}〗〞*_~"
 OPENERS = "「『“‘（([«‹【《〈〔［｛{〖„‚¿¡"
 BULLETS = "-–—*+•‣◦▪·#>"
-"""Of lists, headings and quotes; dashes before what somebody says."""
+"""Of lists, headings and quotes; also the dash that opens a line of dialogue."""
 
 _SPOKEN_SYMBOLS = frozenset("%‰&+=@<>±×÷√∞≈≠≤≥°©®™№℃℉§µ")
 _TRAILING = frozenset(SOFT_ENDS + HARD_ENDS + CLAUSE_MARKS + CLOSERS)
@@ -31,27 +31,27 @@ _UNSPACED = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Trait:
-    """What is worth knowing about a character, looked up once."""
+class CharacterProperties:
+    """Properties of a character; cached by `properties_of`."""
 
     columns: int
-    """In a terminal: 2 for a wide character, 0 for one that sits on another."""
+    """Width in a terminal: 2 for a wide character, 0 for a combining one."""
     space: bool
     attaches: bool
-    """Belongs to the character before it: an accent, a joiner, a variation selector, a skin tone."""
+    """Combines with the previous character: an accent, a joiner, a variation selector, a skin tone."""
     unspaced: bool
-    """A letter of a script that puts no spaces between words."""
+    """A letter of a script without spaces between words."""
     plain: bool
-    """A letter or digit of a script that does."""
+    """A letter or digit of a script with spaces between words."""
     speakable: bool
     emoji: bool
     trailing: bool
-    """Stands at the end of something: a mark, a closing quote or bracket, an emoji."""
+    """May end a word: punctuation, a closing quote or bracket, an emoji."""
 
 
 @lru_cache(maxsize=8192)
-def trait_of(char: str) -> Trait:
-    """Look up what kind of character this is."""
+def properties_of(char: str) -> CharacterProperties:
+    """Return the properties of a single character."""
     category = unicodedata.category(char)
     attaches = (
         category in ("Mn", "Mc", "Me")
@@ -63,7 +63,7 @@ def trait_of(char: str) -> Trait:
     unspaced = category[0] in "LN" and _UNSPACED.match(char) is not None
     spoken = char.isalnum() or category == "Sc" or char in _SPOKEN_SYMBOLS
     emoji = category == "So" and not spoken
-    return Trait(
+    return CharacterProperties(
         columns=0 if attaches else 2 if wide else 1,
         space=char.isspace(),
         attaches=attaches,
@@ -76,12 +76,12 @@ def trait_of(char: str) -> Trait:
 
 
 def is_cjk(char: str) -> bool:
-    """Say whether a line that ends or begins with this character joins its neighbour without a space."""
-    trait = trait_of(char)
-    # Wide punctuation counts, wide Hangul does not; emoji are wide too, but stand among any text.
-    return trait.unspaced or (trait.columns == 2 and unicodedata.category(char)[0] == "P")
+    """Whether a line that ends or begins with this character is joined to the next one without a space."""
+    properties = properties_of(char)
+    # Wide punctuation counts, wide Hangul and emoji do not.
+    return properties.unspaced or (properties.columns == 2 and unicodedata.category(char)[0] == "P")
 
 
 def is_speakable(text: str) -> bool:
-    """Say whether a voice would read anything of this: a letter, a digit, or a symbol such as % or €."""
-    return any(trait_of(char).speakable for char in text)
+    """Whether the text has anything to read aloud: a letter, a digit, or a symbol such as % or €."""
+    return any(properties_of(char).speakable for char in text)

@@ -4,8 +4,9 @@ import logging
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
+from voxcli.text.characters import is_speakable
 from voxcli.text.marks import Part, Pause, parse_marks
-from voxcli.text.sentences.splitter import SentenceSplitter, is_speakable
+from voxcli.text.sentences.splitter import SentenceSplitter
 
 if TYPE_CHECKING:
     from voxcli.text.markdown.reader import SpeakableMarkdown

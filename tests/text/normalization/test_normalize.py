@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from voxcli.text.characters import is_speakable
 from voxcli.text.normalization.normalize import normalized
-from voxcli.text.sentences.splitter import is_speakable
 
 MARKS = [*"0123456789.,:;/-+%$€£¥=<>~×÷*#@()[]{}\"'\\ 　\n\0\ud800", *"，。！–—～‰²½①㎡"]
 LETTERS = [*"儿花健男一年月日元个小孩子女", *"üéяのカ한5٣", "儿", "一会", "iPhone", "apple", "A"]

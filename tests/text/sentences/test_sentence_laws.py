@@ -6,8 +6,8 @@ from itertools import chain, pairwise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from voxcli.text.characters import trait_of
-from voxcli.text.sentences.splitter import SentenceSplitter, is_speakable, split_sentences
+from voxcli.text.characters import is_speakable, properties_of
+from voxcli.text.sentences.splitter import SentenceSplitter, split_sentences
 
 SYMBOLS = [
     *" \n\t.!?,;:…。！？、，\"'“”‘’()[]「」«»-—*/@$€%+017aTHéß你好안ह\u0301\u200d\ufe0f\u00a0\u3000\r\u2028😀👍🏽🇩🇪"
@@ -57,7 +57,7 @@ def test_pauses_anywhere_lose_nothing_and_add_nothing(steps: list[str | None]) -
 def test_a_piece_begins_with_no_blank_and_splits_no_character(text: str, limits: dict[str, int]) -> None:
     for piece in fed_in_parts(text, [], limits)[1:]:
         assert not piece[0].isspace()
-        assert not trait_of(piece[0]).attaches
+        assert not properties_of(piece[0]).attaches
 
 
 @settings(deadline=None, max_examples=400)
@@ -71,7 +71,7 @@ def test_every_piece_but_the_last_has_something_to_say(text: str) -> None:
 def test_no_piece_is_much_longer_than_its_limit(text: str) -> None:
     splitter = SentenceSplitter(first_columns=30, columns=30)
     for piece in splitter.feed(text) + splitter.finish():
-        assert sum(trait_of(char).columns for char in piece.strip(" 。?")) <= 30
+        assert sum(properties_of(char).columns for char in piece.strip(" 。?")) <= 30
 
 
 @settings(deadline=None, max_examples=200)

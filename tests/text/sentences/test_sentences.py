@@ -2,7 +2,8 @@
 
 import pytest
 
-from voxcli.text.sentences.splitter import SentenceSplitter, is_speakable, split_sentences
+from voxcli.text.characters import is_speakable
+from voxcli.text.sentences.splitter import SentenceSplitter, split_sentences
 
 # A bar stands where a piece ends.
 ENGLISH = [
@@ -34,6 +35,10 @@ ENGLISH = [
 ]
 LINES = [
     "1. First\n|2. Second thing. |And more.\n|3) Third. |II. no",
+    "1. First |2. Second thing. |3. Third thing |4. Fourth",
+    "1) First |2) Second\n|thing 3) third",
+    "1. It is 1.\n|It was 2. |3",
+    "Take 1. |Take 2. |Then 3. |Stop.",
     "Title\n|Text begins here.\n\n|New paragraph",
     "This line is long enough to look like wrapped prose\nand goes on here. |It\n|ends.",
     "This line is long enough to look like wrapped prose\n|- but this is an item\n|* and this",

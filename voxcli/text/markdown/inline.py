@@ -6,7 +6,7 @@ from collections.abc import Callable
 from string import punctuation
 from typing import TypeAlias
 
-from voxcli.text.characters import trait_of
+from voxcli.text.characters import properties_of
 from voxcli.text.markdown import links
 from voxcli.text.markdown.links import find_formula
 from voxcli.text.markdown.plain_text import Prose
@@ -182,7 +182,7 @@ class Inline:
             return length
         if after.isspace() or (before.isdigit() and after.isdigit()):
             return self._literal(run)
-        if before.isalnum() and not trait_of(before).unspaced:
+        if before.isalnum() and not properties_of(before).unspaced:
             # Inside a word, as in 2*3 or un*believ*able: a mark only if it closes again.
             closes = mark == "*" and re.match(r"[^\s*]+\*", window[length:])
             if mark == "*" and not closes and not complete and re.fullmatch(r"[^\s*]*", window[length:]):

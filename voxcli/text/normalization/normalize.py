@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import groupby
 from operator import itemgetter
 
-from voxcli.text.characters import is_speakable, trait_of
+from voxcli.text.characters import is_speakable, properties_of
 from voxcli.text.normalization.chinese import HAN, polished, spelled_in_chinese
 from voxcli.text.normalization.english import expanded, spelled_in_english
 from voxcli.text.sentences.splitter import COLUMNS, SentenceSplitter
@@ -70,8 +70,8 @@ def _without_emoji(text: str) -> str:
     chars: list[str] = []
     emoji = False
     for char in text:
-        trait = trait_of(char)
-        emoji = trait.emoji or (emoji and trait.attaches)
+        properties = properties_of(char)
+        emoji = properties.emoji or (emoji and properties.attaches)
         chars.append(_EMOJI if emoji else char)
     return _EMOJI_IN_WORDS.sub(" ", _EMOJI_AT_END.sub("", "".join(chars))).replace(_EMOJI, "")
 

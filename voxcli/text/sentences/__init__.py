@@ -1,1 +1,1 @@
-"""Sentences out of a text that may still be arriving."""
+"""Sentence splitting of text that may still be arriving."""

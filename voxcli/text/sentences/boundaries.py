@@ -1,55 +1,55 @@
-"""Where a sentence may have ended, and whether what follows is a new one."""
+"""Sentence boundaries: abbreviations, end marks, list numbers, and whether the text after them begins a sentence."""
 
 import re
 from dataclasses import dataclass
 
-from voxcli.text.characters import BULLETS, CLOSERS, HARD_ENDS, OPENERS, SOFT_ENDS, trait_of
+from voxcli.text.characters import BULLETS, CLOSERS, HARD_ENDS, OPENERS, SOFT_ENDS, properties_of
 
-LONGEST_CLUE = 16
-"""So many characters of what follows are enough to decide."""
+LOOKAHEAD = 16
+"""Characters of the following text that are enough to decide."""
 
 
-def _words(text: str) -> frozenset[str]:
+def _word_set(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-_TITLES = _words(
+_TITLES = _word_set(
     "Mr Mrs Ms Mx Dr Drs Prof Rev Hon Gen Col Maj Capt Cpt Lt Sgt Gov Sen Rep Pres Mt Ft Messrs "  # English
     "Hr Fr Frl Dipl Ing Mag "  # German
     "MM Mme Mmes Mlle Mlles Mgr "  # French
     "Sra Srta Sres Dña Ud Uds Vd Vds Sig Dott Avv"  # Spanish, Italian
 )
-"""Always before a name."""
+"""Abbreviations that are always followed by a name."""
 
-_NEVER_LAST = _words(
+_NEVER_LAST = _word_set(
     "e.g i.e eg ie vs cf viz approx esp incl "
     "bzw z.b d.h u.a d.i o.ä u.ä s.o s.u evtl ggf inkl vgl sog zzgl ca "
     "p.ex c.-à-d p.ej"
 )
 
-_BEFORE_NUMBERS = _words(
-    "no nos nr fig figs eq vol vols pp p ch chap sec sect art abs bd ed para pt ver v "
+_BEFORE_NUMBERS = _word_set(
+    "no nos nr n° fig figs eq vol vols pp p ch chap sec sect art abs bd ed para pt ver v "
     "jan feb mar apr jun jul aug sep sept oct nov dec"
 )
 
-_BEFORE_NAMES = _words("st ste inc ltd co corp bros jr sr dept univ ave blvd rd ph.d m.d b.a m.a")
-"""May end a sentence, but a capital letter after them proves little."""
+_BEFORE_NAMES = _word_set("st ste inc ltd co corp bros jr sr dept univ ave blvd rd ph.d m.d b.a m.a")
+"""Abbreviations that may end a sentence, but are often followed by a name."""
 
 _TIMES = frozenset(("a.m", "p.m"))
 _LETTERS = re.compile(r"(?:[^\W\d_]\.)*[^\W\d_]")
 _WORD = re.compile(r"[^\W\d_]+")
 _ORDINAL = re.compile(r"\d{1,2}")
 
-_STARTERS = _words(
-    "A After All Also Although An And Another As At Because Before But By Each Even Every Finally First For From "
-    "He Her Here His How However I If In Instead It Its Later Many Maybe Meanwhile More Most My Next No Nobody Not "
-    "Nothing Now On Once One Only Or Our Perhaps She Since So Some Soon Still Such That The Their Then There These "
-    "They This Those Though Thus To Today Tomorrow Under Unless Until We Well What When Where Whether Which While "
-    "Who Why With Yes Yesterday Yet You Your"
+_STARTERS = _word_set(
+    "A After All Also Although An And Another Are As At Because Before But By Could Did Does Each Even Every Finally "
+    "First For From Has Have He Her Here His How However I If In Instead Is It Its Later Many Maybe Meanwhile More "
+    "Most My Next No Nobody Not Nothing Now On Once One Only Or Our Perhaps She Should Since So Some Soon Still Such "
+    "That The Their Then There These They This Those Though Thus To Today Tomorrow Under Unless Until Was We Well "
+    "Were What When Where Whether Which While Who Why With Would Yes Yesterday Yet You Your"
 )
-"""Words that begin an English sentence and hardly ever a name."""
+"""Words that begin an English sentence, and hardly ever a name."""
 
-_AFTER_ORDINALS = _words(
+_AFTER_ORDINALS = _word_set(
     "Januar Februar März April Mai Juni Juli August September Oktober November Dezember "
     "Jahrhundert Jahrhunderts Weltkrieg Weltkriegs"
 )
@@ -57,15 +57,15 @@ _AFTER_ORDINALS = _words(
 
 
 def ends_before(word: str, following: str, *, closed: bool) -> bool | None:
-    """Say whether a sentence ends between `word.` and `following`, which is not lower-case.
+    """Whether a sentence ends between `word.` and `following`, which does not begin in lower case.
 
     Args:
-        word: what stands before the full stop, with its opening quotes and brackets.
-        following: from the first letter or digit after the gap, up to LONGEST_CLUE characters.
-        closed: whether all of the next word is there.
+        word: the text before the full stop, with its opening quotes and brackets.
+        following: up to LOOKAHEAD characters, from the first letter or digit after the gap.
+        closed: whether the next word is complete.
 
     Returns:
-        None if more of what follows is needed.
+        None if more of the following text is needed.
     """
     word = word.lstrip(OPENERS + CLOSERS)
     folded = word.lower()
@@ -86,25 +86,26 @@ def _is_one_of(words: frozenset[str], following: str, *, closed: bool) -> bool |
     if match is None:
         return False
     if match.end() < len(following):
-        # An "A" that goes on with a full stop is an initial and not an article.
+        # An "A" before a full stop is an initial and not an article.
         return match[0] in words and following[match.end()] not in ".-"
-    if closed or len(following) >= LONGEST_CLUE:
+    if closed or len(following) >= LOOKAHEAD:
         return match[0] in words
     return None if any(word.startswith(match[0]) for word in words) else False
 
 
-LONGEST_TAIL = 48
-"""So many characters before a gap are looked at."""
+LOOKBEHIND = 48
+"""Characters before a gap that are examined."""
 
 _MARKS = frozenset(SOFT_ENDS + HARD_ENDS)
 _HARD = frozenset(HARD_ENDS)
-# At the end of a word, German quotes close with what opens elsewhere.
+# German closing quotes are the opening ones of other languages.
 _CLOSING = frozenset(CLOSERS + "“‘«‹")
 _OPENING = frozenset(OPENERS + BULLETS)
 _NOTES = re.compile(r"(?:\[\d{1,3}\])+$")
 _LIST_NUMBER = re.compile(r"\(?(?:\d{1,3}|[A-Za-z]|[IVX]{2,5})")
 _ITEM = re.compile(r"[-*+•‣◦▪]|\(?\d{1,3}[.)]|\(?[a-z]\)")
-_LONGEST_ITEM = 5
+_ITEM_LENGTH = 5
+_INLINE_NUMBER = re.compile(r"(\d{1,3})(\.\)?|\))")
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,68 +121,87 @@ class Ending:
 
     @property
     def numbers_a_list(self) -> bool:
-        """Whether this is the number of a list item, if it stands at the start of a line."""
+        """Whether this is the number of a list item, provided that it begins a line."""
         return self.marks == "." and _LIST_NUMBER.fullmatch(self.word) is not None
 
 
 def find_ending(tail: str) -> Ending | None:
-    """Find the end marks that `tail` closes with, apart from closing quotes, emoji and note numbers."""
+    """Find the end marks at the end of `tail`, before closing quotes, emoji and note numbers."""
     end = len(tail)
     if note := _NOTES.search(tail):
         end = note.start()
     while end and _closes(tail[end - 1]):
         end -= 1
     start = end
-    while start and (tail[start - 1] in _MARKS or (start < end and trait_of(tail[start - 1]).attaches)):
+    while start and (tail[start - 1] in _MARKS or (start < end and properties_of(tail[start - 1]).attaches)):
         start -= 1
     return Ending(tail[:start], tail[start:end]) if start < end else None
 
 
 def _closes(char: str) -> bool:
-    trait = trait_of(char)
-    return trait.emoji or trait.attaches or char in _CLOSING
+    properties = properties_of(char)
+    return properties.emoji or properties.attaches or char in _CLOSING
 
 
 @dataclass(slots=True)
 class Boundary:
-    """A place where a piece may end, while what follows it is still being looked at."""
+    """A position where a piece may end, depending on the text that follows."""
 
     cut: int
     ending: Ending | None
     sure: bool
-    """Ends whatever follows: after a blank line, a short line or a mark such as 。"""
+    """A piece ends regardless of what follows: after a blank line, a short line or a mark such as 。"""
     line: bool
-    """A line ended here."""
+    """A line ends here."""
     lead: int | None = None
-    """Where the first thing to be read after the gap is."""
+    """Index of the first character to be read after the gap."""
     slides: bool = False
-    """Nothing to be read has come since, so the boundary moves behind it."""
+    """Only characters that are not read have followed, so the boundary moves behind them."""
 
     def verdict(self, chars: list[str], closed_by: str) -> bool | None:
-        """Say whether a piece ends here; None if more text is needed.
+        """Whether a piece ends here; None if more text is needed.
 
         Args:
-            chars: of the piece and what follows.
-            closed_by: the white space after the group that `lead` is in; empty if none has come yet.
+            chars: the piece and the text after it.
+            closed_by: the white space after the group with `lead`; empty if there is none yet.
         """
         lead = self.lead
         assert lead is not None
         if self.sure or chars[lead] == "[":
             return True
         if self.line:
-            listed = _is_item("".join(chars[self.cut : self.cut + _LONGEST_ITEM + 1]), closed_by)
+            listed = _is_item("".join(chars[self.cut : self.cut + _ITEM_LENGTH + 1]), closed_by)
             if listed is not False:
                 return listed
         if self.ending is None or chars[lead].islower():
             return False
         if self.ending.marks != ".":
             return True
-        following = "".join(chars[lead : lead + LONGEST_CLUE])
+        following = "".join(chars[lead : lead + LOOKAHEAD])
         return ends_before(self.ending.word, following, closed=bool(closed_by))
 
 
+class InlineList:
+    """The numbers of a list inside a line that begins with one, as in "1. Rinse 2. Dry"."""
+
+    def __init__(self) -> None:
+        self._last: tuple[int, str] | None = None  # number and punctuation
+
+    def continues(self, group: str, *, opens_line: bool) -> bool:
+        """Take a group; return whether it is the number of the next item, which begins a new piece."""
+        match, last = _INLINE_NUMBER.fullmatch(group), self._last
+        item = (int(match[1]), match[2]) if match else None
+        following = not opens_line and last is not None and item == (last[0] + 1, last[1])
+        if opens_line or following:
+            self._last = item
+        return following
+
+    def end(self) -> None:
+        self._last = None
+
+
 def _is_item(head: str, closed_by: str) -> bool | None:
-    if len(head) > _LONGEST_ITEM:
+    if len(head) > _ITEM_LENGTH:
         return False
     if closed_by:
         return _ITEM.fullmatch(head) is not None
@@ -189,10 +209,10 @@ def _is_item(head: str, closed_by: str) -> bool | None:
 
 
 def is_bullet(group: str) -> bool:
-    """Say whether this, alone at the start of a line, makes the line a list item."""
+    """Whether this group, alone at the start of a line, makes the line a list item."""
     return len(group) == 1 and _ITEM.fullmatch(group) is not None
 
 
 def opens(group: str) -> bool:
-    """Say whether this, with nothing to be read in it, belongs to what comes next."""
+    """Whether this group, which has nothing to be read, belongs to the text after it."""
     return len(group) <= 2 and all(char in _OPENING for char in group)

@@ -1,0 +1,42 @@
+"""Pending text: characters that are not in a finished piece yet, and where they may be cut if they grow too many."""
+
+from voxcli.text.characters import CharacterProperties, is_speakable, properties_of
+
+
+class PendingText:
+    """Characters since the last cut."""
+
+    def __init__(self) -> None:
+        # A list and not a string, because it grows by one character at a time, and a run of spaces can be long.
+        self.chars: list[str] = []
+        self.columns = 0
+        """Width from the first speakable character on; a run of white space counts as one."""
+        self.speakable = False
+        self.clause_break: int | None = None
+        """The last position after a clause mark where it may be cut."""
+        self.word_break: int | None = None
+        """The last position between two words where it may be cut."""
+
+    def append(self, char: str, properties: CharacterProperties) -> None:
+        self.chars.append(char)
+        if self.speakable:
+            self.columns += properties.columns if not properties.space else 0
+        elif properties.speakable:
+            self.speakable = True
+            self.columns = properties.columns
+            self.clause_break = self.word_break = None
+
+    def cut(self, index: int) -> str:
+        """Remove and return everything before `index`."""
+        piece = "".join(self.chars[:index])
+        del self.chars[:index]
+        self.speakable = is_speakable("".join(self.chars))
+        self.columns = sum(properties_of(char).columns for char in self.chars) if self.speakable else 0
+        self.clause_break = self._moved(self.clause_break, index)
+        self.word_break = self._moved(self.word_break, index)
+        return piece
+
+    def _moved(self, place: int | None, index: int) -> int | None:
+        if place is None or place <= index or not is_speakable("".join(self.chars[: place - index])):
+            return None
+        return place - index
