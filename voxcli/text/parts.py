@@ -1,4 +1,4 @@
-"""Text that is still arriving, made into sentences and pauses that can be spoken one after another."""
+"""Parts of a text that may still be arriving: sentences and pauses, in the order they are spoken."""
 
 import logging
 from collections.abc import Iterable, Iterator
@@ -15,7 +15,7 @@ _log = logging.getLogger(__name__)
 
 
 class PartReader:
-    """Markdown, sentences and marks in a row. Warns once about each bracket tag that it does not know."""
+    """The text pipeline: Markdown, sentences, marks. Warns once about each unknown tag in brackets."""
 
     def __init__(self, *, markdown: bool) -> None:
         """markdown: whether the text is Markdown."""
@@ -24,24 +24,24 @@ class PartReader:
         self._warned: set[str] = set()
 
     def feed(self, text: str) -> list[Part]:
-        """Take text; return what can be spoken already."""
+        """Take text; return the parts that are complete."""
         if not self._markdown:
             return self._parts(self._splitter.feed(text))
         sentences = []
         for line in text.splitlines(keepends=True):
             sentences += self._splitter.feed(self._markdown.feed(line))
             if self._markdown.at_block_end:
-                # What follows may be a long block of code, during which the writer makes no pause.
+                # A long block of code may follow, without a pause of the writer to flush this text.
                 sentences += [*self._splitter.feed("\n\n"), *self._splitter.flush()]
         return self._parts(sentences)
 
     def flush(self) -> list[Part]:
-        """Return what can be spoken now that the writer has made a pause."""
+        """Return the parts that can be spoken, because the writer has paused."""
         plain = self._markdown.flush() if self._markdown else ""
         return self._parts([*self._splitter.feed(plain), *self._splitter.flush()])
 
     def finish(self) -> list[Part]:
-        """Return the rest."""
+        """Return the rest, because the text has ended."""
         plain = self._markdown.finish() if self._markdown else ""
         return self._parts([*self._splitter.feed(plain), *self._splitter.finish()])
 
@@ -53,16 +53,16 @@ class PartReader:
                 if isinstance(part, Pause):
                     parts.append(part)
                 elif is_speakable(part):
-                    # A voice may take a blank line for a longer pause than the sentence's own.
+                    # A voice may read a line break as a longer pause.
                     parts.append(" ".join(part.split()))
             for tag in unknown:
-                self._warn_of_tag(tag)
+                self._warn_about_tag(tag)
         return parts
 
-    def _warn_of_tag(self, tag: str) -> None:
+    def _warn_about_tag(self, tag: str) -> None:
         if tag not in self._warned:
             self._warned.add(tag)
-            _log.warning("%s is no mark that voxcli knows, and is not read. It knows [pause 0.5s].", tag)
+            _log.warning("Unknown mark %s is not read. Known marks: [pause 0.5s].", tag)
 
 
 def _new_markdown() -> "SpeakableMarkdown":
@@ -72,7 +72,7 @@ def _new_markdown() -> "SpeakableMarkdown":
 
 
 def read_parts(text: Iterable[str | None], *, markdown: bool) -> Iterator[Part]:
-    """Yield the parts of a text as soon as they are certain. None in the text is a pause of its writer."""
+    """Yield the parts of a text as soon as they are complete. None in `text` means that the writer has paused."""
     reader = PartReader(markdown=markdown)
     for piece in text:
         yield from reader.flush() if piece is None else reader.feed(piece)
@@ -80,7 +80,7 @@ def read_parts(text: Iterable[str | None], *, markdown: bool) -> Iterator[Part]:
 
 
 def read_whole(text: Iterable[str | None], *, markdown: bool) -> str:
-    """Return a whole text as it stands, without its Markdown if it is that."""
+    """Return a whole text unsplit; of Markdown, its plain text."""
     whole = "".join(piece for piece in text if piece)
     if not markdown:
         return whole

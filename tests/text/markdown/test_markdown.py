@@ -2,7 +2,8 @@
 
 import pytest
 
-from voxcli.text.markdown.reader import SpeakableMarkdown, speakable_markdown
+from voxcli.text.markdown.reader import SpeakableMarkdown
+from voxcli.text.parts import read_whole
 from voxcli.text.sentences.splitter import split_sentences
 
 BLOCKS = [
@@ -82,9 +83,13 @@ INLINE = [
 ]
 
 
+def plain_text(markdown: str) -> str:
+    return read_whole([markdown], markdown=True)
+
+
 @pytest.mark.parametrize(("markdown", "read"), BLOCKS + INLINE)
 def test_markdown_is_read_as_a_person_would(markdown: str, read: str) -> None:
-    assert speakable_markdown(markdown) == read
+    assert plain_text(markdown) == read
 
 
 ANSWER = """\
@@ -164,7 +169,7 @@ TOLD = [
 
 @pytest.mark.parametrize(("markdown", "pieces"), [(ANSWER, SAID), (CHAPTER, TOLD)])
 def test_an_answer_and_a_chapter_become_sentences(markdown: str, pieces: list[str]) -> None:
-    assert split_sentences(speakable_markdown(markdown)) == pieces
+    assert split_sentences(plain_text(markdown)) == pieces
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from voxcli.text.markdown.reader import SpeakableMarkdown, speakable_markdown
+from voxcli.text.markdown.reader import SpeakableMarkdown
+from voxcli.text.parts import read_whole
 
 SYMBOLS = [*"\n\n\n \t*_`~#>-+=|[]()!<>&$\\:.,;\"'/^?xA1é你，😀\r\u00a0"]
 LINE_STARTS = ["\n\n", "```", "~~~", "---\n", "***", "===\n", "- ", "* ", "1. ", "> ", "# ", "  \n", "[ ] ", "[!NOTE]"]
@@ -25,13 +26,17 @@ PROSE = st.lists(
 ).map(" ".join)
 
 
+def plain_text(markdown: str) -> str:
+    return read_whole([markdown], markdown=True)
+
+
 @settings(deadline=None, max_examples=500)
 @given(TEXTS, st.lists(st.integers(min_value=0), max_size=8))
 def test_how_the_text_was_cut_on_its_way_makes_no_difference(text: str, cuts: list[int]) -> None:
     markdown = SpeakableMarkdown()
     places = [0, *sorted(cut % (len(text) + 1) for cut in cuts), len(text)]
     in_parts = [markdown.feed(text[start:end]) for start, end in pairwise(places)]
-    whole = speakable_markdown(text)
+    whole = plain_text(text)
     assert "".join(in_parts) + markdown.finish() == whole
     markdown = SpeakableMarkdown()
     assert "".join(map(markdown.feed, text)) + markdown.finish() == whole
@@ -49,15 +54,15 @@ def test_pauses_anywhere_do_no_harm(steps: list[str | None]) -> None:
 @settings(deadline=None, max_examples=300)
 @given(TEXTS)
 def test_blocks_are_parted_by_one_blank_line_and_stand_without_blanks(text: str) -> None:
-    for block in speakable_markdown(text).split("\n\n"):
+    for block in plain_text(text).split("\n\n"):
         assert block == block.strip(" \t\n")
-        assert block or not text.strip() or speakable_markdown(text) == ""
+        assert block or not text.strip() or plain_text(text) == ""
 
 
 @settings(deadline=None, max_examples=300)
 @given(PROSE)
 def test_plain_prose_passes_through_unchanged(prose: str) -> None:
-    assert speakable_markdown(prose) == prose
+    assert plain_text(prose) == prose
 
 
 @settings(deadline=None, max_examples=300)

@@ -1,1 +1,1 @@
-"""Markdown, read block by block while it arrives, as the text to speak."""
+"""Markdown to plain text for reading aloud, while it may still be arriving."""

@@ -1,10 +1,10 @@
-"""What a line of Markdown is, by its beginning or as a whole."""
+"""Block structure of Markdown: the kind of a line, by its beginning or as a whole."""
 
 import re
 from enum import Enum, auto
 
-LONGEST_LINE = 1000
-"""A line that still might be anything after so many characters is text."""
+MAX_UNDECIDED = 1000
+"""Characters after which an undecided line is taken for text."""
 
 _BULLETS = "•◦‣▪"
 # "---", "| - | - |" and "- item" begin alike.
@@ -31,12 +31,12 @@ _YAML = re.compile(r"[\w.-]+[ \t]*:(?:[ \t].*)?|[ \t].*|-[ \t].*|#.*")
 
 
 class Start(Enum):
-    """What the first characters of a line make of it."""
+    """The kind of a line, by its first characters."""
 
     UNDECIDED = auto()
-    """More of the line is needed."""
+    """More characters are needed."""
     WHOLE = auto()
-    """All of the line is needed."""
+    """The whole line is needed."""
     QUOTE = auto()
     BULLET = auto()
     NUMBER = auto()
@@ -45,15 +45,15 @@ class Start(Enum):
 
 
 def start_of(line: str, *, inside: bool, in_list: bool, item: bool) -> tuple[Start, int]:
-    """Say what a line is by its beginning, and how long the marker is.
+    """Return the kind of a line by its beginning, and the length of its marker.
 
-    It is asked anew with every character, so that the answer never depends on how the text arrived.
+    Called again with each new character, so the result does not depend on how the text was cut.
 
     Args:
-        line: its beginning, without white space before it.
+        line: the beginning of the line, without leading white space.
         inside: whether a paragraph is open.
-        in_list: whether that is in a list.
-        item: whether a bullet stands before it.
+        in_list: whether the paragraph is in a list.
+        item: whether a bullet precedes it.
     """
     first = line[:1]
     if not first:
@@ -62,7 +62,7 @@ def start_of(line: str, *, inside: bool, in_list: bool, item: bool) -> tuple[Sta
         return Start.QUOTE, 1
     if first.isdigit():
         if number := _NUMBER.match(line):
-            # A wrapped line that begins with a year and a full stop is no item.
+            # A wrapped line that begins with a year and a full stop is not a list item.
             listed = not inside or in_list or number[1] == "1"
             return (Start.NUMBER if listed else Start.TEXT), number.end()
         return (Start.UNDECIDED if _NUMBER_SO_FAR.fullmatch(line) else Start.TEXT), 0
@@ -100,12 +100,12 @@ def _by_symbol(line: str, *, inside: bool, item: bool) -> Start:
 
 
 def is_rule(line: str, *, inside: bool) -> bool:
-    """Say whether a line is a rule, or underlines the paragraph before it."""
+    """Whether a line is a thematic break, or underlines the paragraph before it."""
     return _RULE.fullmatch(line) is not None or (inside and _UNDERLINE.fullmatch(line) is not None)
 
 
 def heading_title(line: str) -> str | None:
-    """Return what a heading says, without the marks before and after it."""
+    """Return the text of a heading without its # marks; None if the line is not a heading."""
     heading = _HEADING.match(line)
     if heading is None:
         return None
@@ -115,7 +115,7 @@ def heading_title(line: str) -> str | None:
 
 
 def fence_of(line: str) -> str | None:
-    """Return the run of characters that opens a block of code."""
+    """Return the run of characters that opens a code block; None if the line does not."""
     fence = _FENCE.fullmatch(line)
     return (fence["fence"] or fence["tildes"]) if fence else None
 
@@ -125,7 +125,7 @@ def is_table_delimiter(line: str) -> bool:
 
 
 def cells_of(line: str, *, in_table: bool) -> list[str] | None:
-    """Return the cells of a row, or None if the line is none."""
+    """Return the cells of a table row; None if the line is not one."""
     bars = len(_BAR.findall(line))
     framed = bars > 1 and line[0] == "|" and line[-1] == "|"
     if not framed and not (in_table and bars):
@@ -138,10 +138,10 @@ def is_footnote(line: str) -> bool:
 
 
 def is_unread(line: str, *, quoted: bool) -> bool:
-    """Say whether a line defines where a link goes, or names the kind of a quoted note."""
+    """Whether a line is not read: a link reference definition, or the kind of a quoted alert."""
     return _DEFINITION.fullmatch(line) is not None or (quoted and _ALERT.fullmatch(line) is not None)
 
 
 def is_front_matter(line: str) -> bool:
-    """Say whether a line may be one of YAML."""
+    """Whether a line may be YAML."""
     return _YAML.fullmatch(line) is not None

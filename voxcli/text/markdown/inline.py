@@ -1,4 +1,4 @@
-"""The marks inside a block of Markdown: emphasis, code, links, addresses, HTML, entities, formulas."""
+"""Inline Markdown: emphasis, code, links, addresses, HTML, entities and formulas inside a block."""
 
 import html
 import re
@@ -9,37 +9,37 @@ from typing import TypeAlias
 from voxcli.text.characters import properties_of
 from voxcli.text.markdown import links
 from voxcli.text.markdown.links import find_formula
-from voxcli.text.markdown.plain_text import Prose
+from voxcli.text.markdown.plain_text import PlainText
 
 WINDOW = 300
-"""A mark that has not closed after so many characters is none."""
+"""Characters within which a mark must close to be one."""
 
 _SPECIAL = re.compile(rf"[\\`*_~\[<&$\n]|!(?=\[|\Z)|(?<![A-Za-z0-9]){links.ADDRESS_START}", re.IGNORECASE)
 _ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
 _ENTITY_SO_FAR = re.compile(r"&#?[A-Za-z0-9]{0,32}")
 _CLOSED_CODE = re.compile(r"(`+)[^`]+\1")
 
-Handler: TypeAlias = Callable[[str, bool], int]
-"""Takes the text from a special character on, and whether no more of it is to be waited for. Returns how
-many characters it has dealt with, or 0 if it needs more."""
+Rule: TypeAlias = Callable[[str, bool], int]
+"""Takes the text from a special character on, and whether it is complete. Returns the number of characters that it
+has consumed, or 0 if it needs more."""
 
 
 class Inline:
-    """Turns the inside of one block after another into plain text.
+    """Turns the inline content of one block after another into plain text.
 
-    Every decision is about a window of bounded length that begins at a special character, and is made
-    as soon as no further text could change it. So it does not depend on how the text was cut.
+    Each decision depends on a window of bounded length that begins at a special character, and is made as soon as no
+    further text can change it. So the result does not depend on how the text was cut.
     """
 
     def __init__(self) -> None:
-        self._text = "\n"  # the last character that was dealt with, then those that were not
-        self._before = "\n"  # what stands before the window
-        self._prose = Prose()
+        self._text = "\n"  # the last consumed character, then the pending ones
+        self._before = "\n"  # the character before the window
+        self._plain = PlainText()
         self._open = {"*": 0, "_": 0}
-        self._until = ""  # what ends the comment or script that is open
-        self._in_path = False  # of an address
-        self._parens = 0  # that are open in it
-        self._handlers: dict[str, Handler] = {
+        self._until = ""  # the end mark of the open comment or script
+        self._in_path = False  # inside the path of an address
+        self._parens = 0  # open ones in the path
+        self._rules: dict[str, Rule] = {
             "\\": self._escape,
             "`": self._code,
             "*": self._emphasis,
@@ -55,37 +55,37 @@ class Inline:
 
     @property
     def skipping(self) -> bool:
-        """Whether a comment or a script is open; a blank line does not end it."""
+        """Whether a comment or a script is open, which a blank line does not end."""
         return bool(self._until)
 
     def feed(self, text: str) -> str:
-        """Take more of the block; return what can be said."""
+        """Take more of the block; return the plain text that is certain."""
         self._text += text
         self._run(ended=False)
-        return self._prose.said()
+        return self._plain.take()
 
     def feed_literal(self, text: str) -> str:
-        """Take text in which nothing is special, at the start of a block."""
-        self._prose.say(text)
-        return self._prose.said()
+        """Take text without marks, at the start of a block."""
+        self._plain.write(text)
+        return self._plain.take()
 
     def end_block(self) -> str:
-        """Return the rest of the block. What is fed next is a new one."""
+        """Return the rest of the block. The next call of `feed` begins a new one."""
         self._run(ended=True)
         self._text = "\n" + (self._text[1:] if self._until else "")
         self._open = {"*": 0, "_": 0}
         self._in_path, self._parens = False, 0
-        self._prose.end_block()
-        return self._prose.said()
+        self._plain.end_block()
+        return self._plain.take()
 
     def flush(self) -> str:
-        """Return what can be said now that the writer has paused: all but a mark that is still open."""
+        """Return the pending text, because the writer has paused: all but a mark that is still open."""
         held = self._text[1:]
         closes = self._open.get(held[:1], 0) and not held.strip(held[0])
         if held == "!" or closes or _CLOSED_CODE.fullmatch(held):
             self._run(ended=True)
-        self._prose.pause()
-        return self._prose.said()
+        self._plain.flush()
+        return self._plain.take()
 
     def _run(self, *, ended: bool) -> None:
         text, at = self._text, 1
@@ -98,13 +98,13 @@ class Inline:
                     continue
             elif (special := _SPECIAL.search(text, at)) is None or special.start() > at:
                 end = special.start() if special else len(text)
-                self._prose.say(text[at:end])
+                self._plain.write(text[at:end])
                 used = end - at
             else:
                 window = text[at : at + WINDOW]
                 self._before = text[at - 1]
-                handler = self._handlers.get(text[at], self._address)
-                used = handler(window, ended or len(window) == WINDOW)
+                rule = self._rules.get(text[at], self._address)
+                used = rule(window, ended or len(window) == WINDOW)
             if not used:
                 break
             at += used
@@ -119,7 +119,7 @@ class Inline:
         return end - at
 
     def _pass_path(self, text: str, at: int, *, ended: bool) -> int:
-        """Pass over the path of an address, but not over the punctuation that follows it."""
+        """Skip the path of an address, but not the punctuation after it."""
         if run := links.PATH_RUN.match(text, at):
             self._parens += run[0].count("(")
             return run.end() - at
@@ -127,7 +127,7 @@ class Inline:
             self._parens -= 1
             return 1
         marks = links.PATH_PUNCTUATION.match(text, at)
-        if marks is not None and len(marks[0]) < links.MOST_PUNCTUATION:
+        if marks is not None and len(marks[0]) < links.MAX_PUNCTUATION:
             if marks.end() == len(text) and not ended:
                 return 0
             if links.PATH_RUN.match(text, marks.end()):
@@ -135,23 +135,23 @@ class Inline:
         self._in_path, self._parens = False, 0
         return 0
 
-    def _leave_out(self, length: int, *, blank: bool = False) -> int:
-        self._prose.leave_out(blank=blank)
+    def _omit(self, length: int, *, blank: bool = False) -> int:
+        self._plain.omit(blank=blank)
         return length
 
     def _literal(self, text: str, length: int | None = None) -> int:
-        """Say a text as it is for the next `length` characters; none at all if they are yet to come."""
-        self._prose.say(text.replace("\n", " "))
+        """Write a text literally in place of the next `length` characters; by default of as many as it has."""
+        self._plain.write(text.replace("\n", " "))
         return len(text) if length is None else length
 
     def _line_break(self, window: str, complete: bool) -> int:
-        self._prose.break_line()
+        self._plain.break_line()
         return 1
 
     def _escape(self, window: str, complete: bool) -> int:
         escaped = window[1:2]
         if escaped == "\n":
-            self._prose.break_line(hard=True)
+            self._plain.break_line(hard=True)
             return 2
         end = find_formula(window, complete=complete)
         if end is not None:
@@ -167,7 +167,7 @@ class Inline:
             if len(run[0]) == ticks and (complete or end < len(window)):
                 code = window[ticks : ticks + run.start()]
                 if code.strip() and code[0] + code[-1] == "  ":
-                    code = code[1:-1]  # the blanks are there to keep backticks apart
+                    code = code[1:-1]  # the spaces only separate the backticks
                 return self._literal(code, end)
         return self._literal(window[:ticks]) if complete else 0
 
@@ -183,7 +183,7 @@ class Inline:
         if after.isspace() or (before.isdigit() and after.isdigit()):
             return self._literal(run)
         if before.isalnum() and not properties_of(before).unspaced:
-            # Inside a word, as in 2*3 or un*believ*able: a mark only if it closes again.
+            # Inside a word, as in 2*3 or un*believ*able: emphasis only if it closes again.
             closes = mark == "*" and re.match(r"[^\s*]+\*", window[length:])
             if mark == "*" and not closes and not complete and re.fullmatch(r"[^\s*]*", window[length:]):
                 return 0
@@ -209,13 +209,13 @@ class Inline:
             return self._literal("[") if complete else 0
         label = bracket[0][1:-1]
         if re.fullmatch(r"\^\S+", label):
-            return self._leave_out(bracket.end())
+            return self._omit(bracket.end())
         end = links.find_target(window, 0, bracket.end(), complete=complete)
         if end is None:
             return self._literal("[")
         if end == links.MORE:
             return 0
-        if end == links.GOES_ON:
+        if end == links.CONTINUES:
             self._in_path, end = True, len(window)
         inner = Inline()
         return self._literal(inner.feed(label) + inner.end_block(), end)
@@ -229,14 +229,14 @@ class Inline:
             return self._literal("!")
         if end == links.MORE:
             return 0
-        if end == links.GOES_ON:
+        if end == links.CONTINUES:
             self._in_path, end = True, len(window)
-        return self._leave_out(end)
+        return self._omit(end)
 
     def _angle(self, window: str, complete: bool) -> int:
         if window.startswith("<!--"):
             self._until = "-->"
-            return self._leave_out(4)
+            return self._omit(4)
         if address := links.AUTOLINK.match(window):
             return self._literal(links.host_of(address["address"]), address.end())
         if address := links.MAIL.match(window):
@@ -245,7 +245,7 @@ class Inline:
             name = tag["name"] or ""
             if name.lower() in ("script", "style") and window[1] != "/":
                 self._until = f"</{name}>"
-            return self._leave_out(tag.end(), blank=links.SPACED_HTML.fullmatch(name) is not None)
+            return self._omit(tag.end(), blank=links.SPACED_HTML.fullmatch(name) is not None)
         return 0 if not complete and links.HTML_SO_FAR.fullmatch(window) else self._literal("<")
 
     def _entity(self, window: str, complete: bool) -> int:
@@ -274,5 +274,5 @@ class Inline:
 
 
 def _run_length(window: str) -> int:
-    """Count how often the first character is repeated."""
+    """Return the length of the run of the first character."""
     return len(window) - len(window.lstrip(window[0]))

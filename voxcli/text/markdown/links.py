@@ -1,21 +1,21 @@
-"""Addresses, link targets and HTML tags, whole or as far as they have arrived."""
+"""Patterns for addresses, link targets, HTML tags and formulas, complete or still arriving."""
 
 import re
 
-# Where an address stands among other text it ends at a blank, a bracket of HTML, a quote or a wide character.
+# A bare address ends at white space, an angle bracket, a quote or a wide character.
 _ADDRESS_CHAR = r"[^\s<>\"`{}|\\^\u2018-\u201f\u2e80-\ud7ff\uf900-\uffff\U00020000-\U0003ffff]"
 _NO_HOST = r"\s/?#<>\"'`{}|\\^()\[\]\u2018-\u201f\u2e80-\ud7ff\uf900-\uffff\U00020000-\U0003ffff"
 PUNCTUATION = ".,;:!?'*_~)]"
-MOST_PUNCTUATION = 200
+MAX_PUNCTUATION = 200
 
-GOES_ON = -1
+CONTINUES = -1
 MORE = 0
 
 ADDRESS = re.compile(rf"(?:https?://|www\.)(?P<host>[^{_NO_HOST}]*)", re.IGNORECASE)
 ADDRESS_SO_FAR = re.compile(r"h|ht|htt|https?|https?:|https?:/|w|ww|www", re.IGNORECASE)
 ADDRESS_START = rf"(?:https?://|www\.|(?:{ADDRESS_SO_FAR.pattern})\Z)"
 PATH_RUN = re.compile(rf"(?:(?![{re.escape(PUNCTUATION)}]){_ADDRESS_CHAR})+")
-PATH_PUNCTUATION = re.compile(rf"[{re.escape(PUNCTUATION)}]{{1,{MOST_PUNCTUATION}}}")
+PATH_PUNCTUATION = re.compile(rf"[{re.escape(PUNCTUATION)}]{{1,{MAX_PUNCTUATION}}}")
 
 AUTOLINK = re.compile(r"<(?P<address>[A-Za-z][A-Za-z0-9+.-]{1,31}:[^\s<>]*)>")
 MAIL = re.compile(r"<(?P<address>[^\s<>@:]+@[^\s<>@]+)>")
@@ -25,13 +25,13 @@ _VALUE = r"\"[^\"]*\"|'[^']*'|[^\s\"'=<>`]+"
 _ATTRIBUTES = rf"(?:\s+(?:[A-Za-z_:@][\w:.@-]*=(?:{_VALUE})|(?:{_FLAGS})(?=[\s/>])))*+"
 _NAME = r"[A-Za-z][A-Za-z0-9-]*"
 HTML = re.compile(rf"</?(?P<name>{_NAME}){_ATTRIBUTES}\s*/?>|<[!?][A-Za-z][^<>]*>")
-# A bare word after the name has to turn out to be an attribute: "if a <b then" is no tag.
+# A bare word after the name must become an attribute: "if a <b then" is not a tag.
 HTML_SO_FAR = re.compile(
     rf"<(?:[A-Za-z/!?][^\s<>]*)?|<[!?][A-Za-z][^<>]*"
     rf"|</?{_NAME}{_ATTRIBUTES}(?:\s*/?|\s+[A-Za-z_:@][\w:.@-]*(?:=(?:\"[^\"]*|'[^']*|[^\s\"'=<>`]*))?)"
 )
 SPACED_HTML = re.compile(r"(?:br|hr|p|div|li|[uod]l|d[dt]|table|t[rdh]|h[1-6]|blockquote|pre|section)", re.IGNORECASE)
-"""The tags that part what stands before and after them."""
+"""Tags that separate the text before and after them."""
 
 BRACKET = re.compile(r"\[(?:[^\[\]\\]++|\\.|\[(?:[^\[\]\\]++|\\.)*+\])*+\]", re.DOTALL)
 _IN_PARENS = r"\((?:[^()\\\n]++|\\.|\((?:[^()\\\n]++|\\.)*+\))*+"
@@ -45,7 +45,7 @@ _PAUSE = re.compile(r"\[\s*pause\b", re.IGNORECASE)
 
 
 def host_of(address: str) -> str:
-    """Return what to say for an address: the name of its host, or who gets the mail."""
+    """Return the text to read for an address: its host, or the address of a mail or phone link."""
     if "//" not in address and not address.lower().startswith("www."):
         return address.removeprefix("mailto:").removeprefix("tel:")
     rest = address.split("//", 1)[-1]
@@ -54,16 +54,16 @@ def host_of(address: str) -> str:
 
 
 def find_target(window: str, label: int, end: int, *, complete: bool) -> int | None:
-    """Find where the target after a label in brackets ends: `(address "title")` or `[reference]`.
+    """Return the end of the target after a label in brackets: `(address "title")` or `[reference]`.
 
     Args:
-        window: begins with the link or the image.
-        label: where its label begins.
-        end: where its label ends.
-        complete: whether no more text is to be waited for.
+        window: text that begins with the link or the image.
+        label: index where the label begins.
+        end: index where the label ends.
+        complete: whether no more text will follow.
 
     Returns:
-        An index; MORE if more text is needed; GOES_ON if an address has no end within the window;
+        An index; MORE if more text is needed; CONTINUES if the address goes on beyond the window;
         None if the label has no target.
     """
     after = window[end : end + 1]
@@ -76,7 +76,7 @@ def find_target(window: str, label: int, end: int, *, complete: bool) -> int | N
             return None
         if not complete:
             return MORE
-        return GOES_ON if _LONG_ADDRESS.fullmatch(window, end) else None
+        return CONTINUES if _LONG_ADDRESS.fullmatch(window, end) else None
     if after == "[" and not _PAUSE.match(window, label) and not _PAUSE.match(window, end):
         if reference := _REFERENCE.match(window, end):
             return reference.end()
@@ -91,25 +91,25 @@ _IN_BRACKETS = {
 _DISPLAYED = re.compile(r"\$\$.+?\$\$", re.DOTALL)
 _IN_LINE = re.compile(r"\$(?:[^$\\\n]|\\.)+(?P<end>[$\n])")
 _IN_LINE_SO_FAR = re.compile(r"\$(?:[^$\\\n]|\\.)*\\?")
-# Prices and the variables of a shell have a dollar sign as well.
+# Prices and shell variables also begin with a dollar sign.
 _OTHER_DOLLAR = re.compile(r"\$(?:[\s\d]|[A-Z_]{2})")
 _LIKELY = re.compile(r"[\\^_={}+<>/]")
 
 
 def find_formula(window: str, *, complete: bool) -> int | None:
-    """Find where the formula ends that may begin at the `$` or backslash that the window begins with.
+    """Return the end of the formula at the start of the window, which begins with `$` or a backslash.
 
     Returns:
-        An index; 0 if more text is needed; None if this is no formula.
+        An index; MORE if more text is needed; None if it is not a formula.
     """
-    more = None if complete else 0
+    more = None if complete else MORE
     if window[0] == "\\":
         opening = window[1:2]
         if opening not in _IN_BRACKETS:
             return None
         if (formula := _IN_BRACKETS[opening].match(window)) is None:
             return more
-        # "\[x\]" may as well be a bracket that is meant to be one.
+        # "\[x\]" may also be an escaped bracket.
         return formula.end() if opening == "(" or _LIKELY.search(formula[0][2:-2]) else None
     if window.startswith("$$"):
         return formula.end() if (formula := _DISPLAYED.match(window)) else more
@@ -119,5 +119,5 @@ def find_formula(window: str, *, complete: bool) -> int | None:
         end = formula.end()
         if formula["end"] == "\n" or window[end - 2].isspace() or window[end : end + 1].isdigit():
             return None
-        return end if complete or end < len(window) else 0
+        return end if complete or end < len(window) else MORE
     return more if _IN_LINE_SO_FAR.fullmatch(window) else None

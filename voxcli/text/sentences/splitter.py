@@ -15,7 +15,7 @@ from voxcli.text.characters import (
     is_speakable,
     properties_of,
 )
-from voxcli.text.marks import LONGEST_TAG
+from voxcli.text.marks import MAX_TAG_LENGTH
 from voxcli.text.sentences.boundaries import LOOKBEHIND, Boundary, Ending, InlineList, find_ending, is_bullet, opens
 from voxcli.text.sentences.pending_text import PendingText
 
@@ -222,7 +222,7 @@ class SentenceSplitter:
         here = len(chars)
         if char == "[":
             self._tag = here
-        elif self._tag is not None and (char == "]" or here - self._tag >= LONGEST_TAG):
+        elif self._tag is not None and (char == "]" or here - self._tag >= MAX_TAG_LENGTH):
             self._tag = None
         elif char == "/" and chars[-2:] == [":", "/"]:
             self._address = True
