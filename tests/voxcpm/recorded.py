@@ -1,6 +1,6 @@
-"""What a CUDA graph does, on a CPU: the operations of a piece of work are written down once, and then done over again.
+"""CUDA graphs emulated on a CPU: the operations of a function are recorded once and then replayed.
 
-All that Python decided meanwhile stays as it was then, and nothing may be read back from the device.
+Every decision that Python made during the recording is fixed, and nothing may be read back from the device.
 """
 
 from collections.abc import Iterable
@@ -11,40 +11,44 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten, tree_leaves, tree_unflatten
 
-from voxcli.voxcpm.runtime.cuda_graphs import GraphStream, Work
+from voxcli.voxcpm.runtime.cuda_graphs import GraphStream, Launch
 
-_WAITS = {torch.ops.aten._local_scalar_dense.default, torch.ops.aten.nonzero.default, torch.ops.aten.is_nonzero.default}
+_SYNCHRONIZING = {
+    torch.ops.aten._local_scalar_dense.default,
+    torch.ops.aten.nonzero.default,
+    torch.ops.aten.is_nonzero.default,
+}
 _FROM_PYTHON = {torch.ops.aten.lift_fresh.default}
 
 
 class RecordedGraphStream(GraphStream):
-    """A lane that records on any device."""
+    """A graph stream that captures on any device."""
 
-    def record(self, work: Work, touched: Iterable[Tensor]) -> Work:
-        kept = [(tensor, tensor.clone()) for tensor in touched]
-        with _Writing() as written:
-            work()
-        for tensor, before in kept:
+    def capture(self, fn: Launch, mutated_state: Iterable[Tensor]) -> Launch:
+        saved = [(tensor, tensor.clone()) for tensor in mutated_state]
+        with _Recording() as recording:
+            fn()
+        for tensor, before in saved:
             tensor.copy_(before)
-        return written.do_again
+        return recording.replay
 
 
-class _Writing(TorchDispatchMode):
+class _Recording(TorchDispatchMode):
     def __init__(self) -> None:
         super().__init__()
-        self._done: list[tuple[Any, list[Any], Any, list[Any]]] = []
+        self._operations: list[tuple[Any, list[Any], Any, list[Any]]] = []
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        assert func not in _WAITS, f"{func} waits for the device"
-        assert func not in _FROM_PYTHON, f"{func} makes a tensor of what Python has now"
+        assert func not in _SYNCHRONIZING, f"{func} synchronizes with the device"
+        assert func not in _FROM_PYTHON, f"{func} makes a tensor of a Python value"
         made = func(*args, **(kwargs or {}))
         given, form = tree_flatten((args, kwargs or {}))
-        self._done.append((func, given, form, tree_leaves(made)))
+        self._operations.append((func, given, form, tree_leaves(made)))
         return made
 
-    def do_again(self) -> None:
-        """Do it all with what is in memory now. What it makes on the way is made anew."""
-        anew: dict[int, Any] = {}
-        for func, given, form, made in self._done:
-            args, kwargs = tree_unflatten([anew.get(id(value), value) for value in given], form)
-            anew.update(zip(map(id, made), tree_leaves(func(*args, **kwargs)), strict=True))
+    def replay(self) -> None:
+        """Repeat the operations on the memory they used. Their intermediate results are new tensors."""
+        renewed: dict[int, Any] = {}
+        for func, given, form, made in self._operations:
+            args, kwargs = tree_unflatten([renewed.get(id(value), value) for value in given], form)
+            renewed.update(zip(map(id, made), tree_leaves(func(*args, **kwargs)), strict=True))

@@ -1,14 +1,23 @@
-"""A model that does not fit is refused before it is read."""
+"""Memory: checked before loading, and given back afterwards."""
 
+import gc
 import os
 import platform
+import weakref
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 
+from tests.voxcpm.recorded import RecordedGraphStream
+from tests.voxcpm.speech import samples_of, utterance
 from voxcli.errors import DeviceError
+from voxcli.voxcpm.device import Placement
+from voxcli.voxcpm.loading import load_model
 from voxcli.voxcpm.memory import check_memory, release_free_memory, translate_out_of_memory
+from voxcli.voxcpm.model import Model
+from voxcli.voxcpm.runtime.graph_runner import GraphRunner
 
 CPU = torch.device("cpu")
 
@@ -43,6 +52,65 @@ def test_freed_memory_is_given_back() -> None:
     release_free_memory()
     assert held - resident_bytes() > 100e6
     assert kept.sum() == 25_000
+
+
+@pytest.mark.parametrize("streaming", [False, True], ids=["idle", "while a stream runs"])
+def test_a_closed_model_drops_its_weights_and_slots(
+    checkpoints: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch, streaming: bool
+) -> None:
+    given_back: list[torch.device | None] = []
+    monkeypatch.setattr("voxcli.voxcpm.model.release_free_memory", given_back.append)
+    model = load_model(checkpoints("voxcpm-1.5"), Placement(CPU, torch.float32), threads=1)
+    weights = weakref.ref(model._backbone), weakref.ref(model._codec)
+    stream = model.stream(utterance(min_patches=6, max_patches=6))
+    assert len(next(stream))
+    if not streaming:
+        list(stream)
+    for _ in range(2):
+        model.close()
+    if streaming:
+        assert not given_back
+        assert len(list(stream)) == 6
+        assert model._scheduler._thread is not None
+        model._scheduler._thread.join(20)
+    gc.collect()
+    assert [weight() for weight in weights] == [None, None]
+    assert given_back == [CPU]
+    with pytest.raises(DeviceError, match="closed"):
+        next(model.stream(utterance()))
+
+
+def test_graphs_and_slots_are_dropped_as_well(checkpoints: Callable[[str], Path]) -> None:
+    model = load_model(checkpoints("voxcpm-1.5"), Placement(CPU, torch.float32), threads=1)
+    runner = GraphRunner(model._backbone, model._codec, 2, lazy=False, new_stream=RecordedGraphStream)
+    other = Model(model.config, model._tokenizer, model._backbone, model._codec, runner, 2)
+    assert len(samples_of(other))
+    slots, prefiller = weakref.ref(runner._slots), weakref.ref(runner._prefiller)
+    other.close()
+    gc.collect()
+    assert slots() is prefiller() is None
+    model.close()
+
+
+def test_the_memory_of_a_gpu_is_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[str] = []
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda device: calls.append("synchronize"))
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: calls.append("empty_cache"))
+    release_free_memory(torch.device("cuda", 0))
+    assert calls == ["synchronize", "empty_cache"]
+
+
+@pytest.mark.cuda
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_a_closed_model_leaves_nothing_on_the_gpu(checkpoints: Callable[[str], Path]) -> None:
+    device = torch.device("cuda", 0)
+    release_free_memory(device)
+    before = torch.cuda.memory_reserved(device)
+    model = load_model(checkpoints("voxcpm-1.5"), Placement(device, torch.float32), slots=2)
+    samples_of(model)
+    assert torch.cuda.memory_reserved(device) > before
+    model.close()
+    assert torch.cuda.memory_reserved(device) <= before + 32 * 2**20  # workspaces of cuBLAS stay
 
 
 def resident_bytes() -> int:

@@ -87,7 +87,7 @@ def test_a_runaway_is_stopped_and_said(models: Models, caplog: pytest.LogCapture
     endless = utterance(text="a", min_patches=10_000, max_patches=None, steps=1)
     ids = len(model._tokenizer.ids("a"))
     assert len(samples_of(model, endless)) == (6 * ids + 10) * model.config.patch_samples
-    assert "did not come to an end" in caplog.text
+    assert "No stop token: generation truncated" in caplog.text
 
 
 def test_a_runaway_is_made_anew_if_asked(models: Models, caplog: pytest.LogCaptureFixture) -> None:
@@ -96,7 +96,25 @@ def test_a_runaway_is_made_anew_if_asked(models: Models, caplog: pytest.LogCaptu
     whole = np.concatenate(list(model.stream_whole(endless, retries=2)))
     last = np.concatenate(list(model.stream(utterance(**{**_fields(endless), "seed": endless.seed + 2}))))
     np.testing.assert_array_equal(whole, last)
-    assert "Seed 7 said far too much" in caplog.text
+    assert "Seed 7 generated too much speech" in caplog.text
+
+
+@pytest.mark.parametrize(("family", "counted"), [("voxcpm-0.5b", 2), ("voxcpm-1.5", 2), ("voxcpm-2", 0)])
+def test_the_retry_threshold_counts_the_prompt_as_the_package_does(
+    models: Models, family: str, counted: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """voxcpm 2.0.3: VoxCPM-0.5B and 1.5 return the last patches of the prompt with the generated ones."""
+    model = models(family)
+    prompt = model.encode_clip(clip(model, 1.0), pad_left=True)
+    threshold = 6 * len(model._tokenizer.ids("a"))
+    for patches in (threshold - counted - 1, threshold - counted):
+        caplog.clear()
+        said = utterance(
+            text="a", transcript="b", prompt=prompt, steps=1, min_patches=patches, max_patches=patches, seed=7
+        )
+        chunks = list(model.stream_whole(said, retries=1))
+        assert sum(map(len, chunks)) == patches * model.config.patch_samples
+        assert ("too much speech" in caplog.text) == (patches == threshold - counted)
 
 
 def test_what_is_no_runaway_is_the_same_whole(models: Models) -> None:

@@ -79,13 +79,12 @@ class LocalEngine:
         yield from chunks
 
     def gpu_memory(self) -> GpuMemory | None:
-        return gpu_memory(self._model.device)
+        return gpu_memory(self.placement.device)
 
     def close(self) -> None:
         """Release the model. Streams that still run keep their memory until they end."""
         self._clips.clear()
         self._model.close()
-        del self._model
 
     def _generated(self, utterance: Utterance, retries: int) -> Speech:
         speech = self._model.stream_whole(utterance, retries) if retries else self._model.stream(utterance)

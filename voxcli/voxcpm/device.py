@@ -1,4 +1,4 @@
-"""Where a model runs and in which precision."""
+"""Device and dtype that a model runs with."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -19,7 +19,7 @@ class Precision(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """A device and the number format of weights and activations there. The codec is float32 everywhere."""
+    """A device, and the dtype of weights and activations on it. The codec always runs in float32."""
 
     device: torch.device
     dtype: torch.dtype
@@ -29,18 +29,18 @@ class Placement:
 
 
 def choose_placement(device: str = AUTO, dtype: str = AUTO) -> Placement:
-    """Find the best of what this machine has, or what is asked for.
+    """Return the requested device and dtype, or the best ones of this machine.
 
     Args:
         device: auto, cpu, cuda, cuda:N or mps.
         dtype: auto or a `Precision`.
 
     Raises:
-        RequestError: there is nothing of that name.
+        RequestError: an unknown name.
         DeviceError: this machine does not have it.
     """
-    place = _choose_device(device)
-    return Placement(place, _choose_dtype(place, dtype))
+    chosen = _choose_device(device)
+    return Placement(chosen, _choose_dtype(chosen, dtype))
 
 
 def _choose_device(name: str) -> torch.device:
@@ -74,5 +74,5 @@ def _choose_dtype(device: torch.device, name: str) -> torch.dtype:
         return dtype
     if device.type == "cuda":
         return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
-    # On an Apple GPU 16 bits spoil the voice (OpenBMB/VoxCPM issue 256).
+    # On an Apple GPU, 16-bit activations distort the voice (OpenBMB/VoxCPM issue 256).
     return torch.bfloat16 if device.type == "cpu" and cpu_has_bf16() else torch.float32

@@ -1,6 +1,7 @@
-"""How much memory there is for a model: one that does not fit is refused before it is read, or told so on the way."""
+"""Memory checks before and during loading, memory in use, and giving memory back."""
 
 import ctypes
+import gc
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,88 +16,101 @@ _MEMINFO = Path("/proc/meminfo")
 _CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
 _CGROUP_USE = Path("/sys/fs/cgroup/memory.current")
 
-_FOR_THE_WORK = 256 * 2**20
-"""Bytes for activations and what a stream remembers."""
+_WORKING_BYTES = 256 * 2**20
+"""For activations and KV caches."""
 
-_SLOTS_ELSEWHERE = 4
-_SLOTS_AT_MOST = 64
-_SHARE_FOR_SLOTS = 0.8
-"""Of the memory that is left beside the model; the rest is for graphs and for what streams work on."""
+_DEFAULT_CPU_SLOTS = 4
+_MAX_SLOTS = 64
+_SLOTS_SHARE = 0.8
+"""Of the memory that the model leaves free. The rest is for graphs and activations."""
 
-_ADVICE = "Close other programs, take a smaller model, or say --quantize int8 (on a GPU fp8) or --device cpu."
+_ADVICE = "Close other programs, choose a smaller model, or pass --quantize int8 (fp8 on a GPU) or --device cpu."
 _OUT_OF_MEMORY = ("out of memory", "allocate memory")
-"""How torch, and the system through it, put it where they have no class of their own for it."""
+"""Found in messages of torch and of the operating system that have no exception class of their own."""
 
 
 def check_memory(device: torch.device, needed: int) -> None:
-    """Refuse a model of so many bytes where they are not free.
-
-    Raises:
-        DeviceError: with what is needed and what there is.
-    """
-    free = _free_bytes(device)
-    if free is not None and needed + _FOR_THE_WORK > free:
-        raise DeviceError(
-            f"The model needs {_gib(needed + _FOR_THE_WORK)} on {device}, and {_gib(free)} are free. {_ADVICE}"
-        )
-
-
-def count_slots(device: torch.device, each: int, wished: int | None) -> int:
-    """Tell how many streams may run at once.
+    """Check that a device has room for a model.
 
     Args:
-        each: bytes that one takes of a GPU from the beginning. On a CPU a stream takes what it needs as it goes on.
-        wished: how many somebody wants; None leaves it to the memory.
+        needed: bytes of the weights.
 
     Raises:
-        DeviceError: there is not enough memory for that many.
+        DeviceError: it has not; the message says what is needed and what is free.
+    """
+    free = _free_bytes(device)
+    if free is not None and needed + _WORKING_BYTES > free:
+        raise DeviceError(
+            f"The model needs {_gib(needed + _WORKING_BYTES)} on {device}, and {_gib(free)} are free. {_ADVICE}"
+        )
+
+
+def count_slots(device: torch.device, each: int, requested: int | None) -> int:
+    """Return how many streams can run concurrently.
+
+    Args:
+        each: bytes that a slot reserves on a GPU. On a CPU, a stream allocates memory as it grows.
+        requested: None chooses as many as fit.
+
+    Raises:
+        DeviceError: there is not enough memory for the requested number.
     """
     if device.type != "cuda":
-        return wished or _SLOTS_ELSEWHERE
+        return requested or _DEFAULT_CPU_SLOTS
     free = _free_bytes(device) or 0
-    fitting = int(_SHARE_FOR_SLOTS * (free - _FOR_THE_WORK)) // each
-    if fitting < (wished or 1):
+    fitting = int(_SLOTS_SHARE * (free - _WORKING_BYTES)) // each
+    if fitting < (requested or 1):
         raise DeviceError(
-            f"{wished or 1} streams need {_gib((wished or 1) * each)} on {device} beside the model, "
+            f"{requested or 1} streams need {_gib((requested or 1) * each)} on {device} beside the model, "
             f"and {_gib(free)} are free. Ask for fewer slots, or take a smaller model."
         )
-    return wished or min(fitting, _SLOTS_AT_MOST)
+    return requested or min(fitting, _MAX_SLOTS)
 
 
 @contextmanager
 def translate_out_of_memory(device: torch.device, weights: int | None = None) -> Iterator[None]:
-    """Put it in words if memory runs out nevertheless: others take some too, and a process may be held to a limit.
+    """Translate out-of-memory errors, which can occur in spite of `check_memory`, to a `DeviceError`.
 
     Args:
-        weights: bytes of a model that is being loaded.
+        weights: bytes of the model that is being loaded.
 
     Raises:
-        DeviceError: with what was needed.
+        DeviceError: memory ran out.
     """
     try:
         yield
     except (MemoryError, RuntimeError, OSError) as error:
         if not is_out_of_memory(error):
             raise
-        wanted = f"The weights of the model are {_gib(weights)}. " if weights else ""
+        needed = f"The weights of the model are {_gib(weights)}. " if weights else ""
         raise DeviceError(
-            f"There is not enough memory on {device}: {str(error).partition(chr(10))[0]}. {wanted}{_ADVICE}"
+            f"There is not enough memory on {device}: {str(error).partition(chr(10))[0]}. {needed}{_ADVICE}"
         ) from error
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Tell whether memory has run out."""
+    """Return whether an error means that memory ran out."""
     return isinstance(error, MemoryError) or any(words in str(error).lower() for words in _OUT_OF_MEMORY)
 
 
-def release_free_memory() -> None:
-    """Give the system back what was freed. glibc keeps it, in pieces that the next matrices do not fit into."""
+def release_free_memory(device: torch.device | None = None) -> None:
+    """Give freed memory back to the operating system and to other processes.
+
+    torch keeps freed GPU memory for its next tensors, and glibc keeps small freed blocks, which fragment the heap.
+
+    Args:
+        device: None is the CPU.
+    """
+    gc.collect()
+    if device and device.type == "cuda":
+        torch.cuda.synchronize(device)
+        torch.cuda.empty_cache()
     if sys.platform == "linux" and (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)):
         trim(0)
 
 
 def gpu_memory(device: torch.device) -> GpuMemory | None:
-    """Return what this process takes of a CUDA device; None for any other."""
+    """Measure the memory of a CUDA device that this process uses; None for other devices."""
     if device.type != "cuda":
         return None
     return GpuMemory(
@@ -105,7 +119,7 @@ def gpu_memory(device: torch.device) -> GpuMemory | None:
 
 
 def _free_bytes(device: torch.device) -> int | None:
-    """Count what is free; None where nobody tells."""
+    """Return the free memory in bytes; None if unknown."""
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
     counts = [count for count in (_available(), _left_in_cgroup()) if count is not None]
@@ -113,7 +127,7 @@ def _free_bytes(device: torch.device) -> int | None:
 
 
 def _available() -> int | None:
-    """Linux knows what it could give without swapping."""
+    """Return the bytes that Linux can provide without swapping."""
     try:
         lines = _MEMINFO.read_text().splitlines()
     except OSError:
@@ -122,10 +136,10 @@ def _available() -> int | None:
 
 
 def _left_in_cgroup() -> int | None:
-    """A container may allow less than the machine has."""
+    """Return the bytes left under the limit of the container."""
     try:
         return int(_CGROUP_LIMIT.read_text()) - int(_CGROUP_USE.read_text())
-    except (OSError, ValueError):  # no cgroup, or "max"
+    except (OSError, ValueError):  # no cgroup, or no limit
         return None
 
 

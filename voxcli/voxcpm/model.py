@@ -1,4 +1,4 @@
-"""A model that speaks: from a text to a stream, from a clip to a segment, and when speech has gone too far."""
+"""Model: text to audio streams, clips to segments, and retries of runaway speech."""
 
 import logging
 from collections.abc import Generator
@@ -10,8 +10,9 @@ from torch.nn import functional
 
 from voxcli.errors import RequestError
 from voxcli.voxcpm.codec.audio_vae import AudioVAE
+from voxcli.voxcpm.memory import release_free_memory
 from voxcli.voxcpm.network.backbone import Backbone
-from voxcli.voxcpm.network.config import ModelConfig
+from voxcli.voxcpm.network.config import Architecture, ModelConfig
 from voxcli.voxcpm.network.sequence import AudioSegment, Sequence, build_sequence, length_of
 from voxcli.voxcpm.runtime.scheduler import Runner, Scheduler
 from voxcli.voxcpm.runtime.stream import Samples, Stream
@@ -19,23 +20,23 @@ from voxcli.voxcpm.tokenizer import Tokenizer, on_one_line
 
 _log = logging.getLogger(__name__)
 
-PATCHES_PER_ID, MORE_PATCHES = 6.0, 10
-"""More speech than this for a text is a runaway; the bound of the `voxcpm` package."""
+PATCHES_PER_TOKEN, EXTRA_PATCHES = 6.0, 10
+"""Limit of the patches for a text, as in the `voxcpm` package. A model that reaches it has failed to stop."""
 
-_SPLIT = "Split the text, or use a shorter clip."
+_ADVICE = "Split the text, or use a shorter clip."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Utterance:
-    """One text to be spoken, as the model needs it."""
+    """One text to speak, with encoded clips."""
 
     text: str
     transcript: str = ""
-    """The words of the prompt."""
+    """Of the prompt."""
     prompt: AudioSegment | None = None
-    """To carry on from."""
+    """The clip to continue from."""
     reference: AudioSegment | None = None
-    """Whose voice to imitate."""
+    """The clip whose voice to imitate."""
     steps: int
     guidance: float
     seed: int
@@ -44,7 +45,7 @@ class Utterance:
 
 
 class Model:
-    """A loaded model. Several threads may listen at once: their streams are made together."""
+    """A loaded model. Streams of several threads are generated as one batch."""
 
     def __init__(
         self,
@@ -55,41 +56,43 @@ class Model:
         runner: Runner,
         slots: int,
     ) -> None:
-        """slots: streams at once; others wait."""
+        """slots: maximum number of concurrent streams; the others wait."""
         self.config = config
         self.runner = runner
         self.slots = slots
         self._tokenizer = tokenizer
         self._backbone = backbone
         self._codec = codec
-        self._scheduler = Scheduler(runner, slots)
+        self._device = runner.device
+        self._scheduler = Scheduler(runner, slots, on_end=self._release)
 
     @property
     def sample_rate(self) -> int:
-        """Hz, of what it speaks."""
+        """Hz, of the output."""
         return self.config.codec.output_rate
 
     @property
     def device(self) -> torch.device:
-        return self.runner.device
+        return self._device
 
     def stream(self, utterance: Utterance) -> Generator[Samples]:
-        """Yield the samples of each patch as soon as it exists; the very first ones may come in two pieces.
+        """Yield the samples of each patch as soon as it is decoded; those of the first may come in two chunks.
 
         Raises:
-            RequestError: the text is empty, or too long; or, after all the sound that fits, its speech is.
+            RequestError: the text is empty or too long; or its speech is too long, raised after all that fits.
+            DeviceError: memory ran out, or the model is closed.
         """
         text = on_one_line(utterance.text)
         count = len(self._tokenizer.ids(text))
         ids = self._tokenizer.ids(utterance.transcript + text)
         sequence = build_sequence(ids, utterance.prompt, utterance.reference)
         room = self._room_after(sequence)
-        bound = int(PATCHES_PER_ID * count) + MORE_PATCHES
-        limit = bound if utterance.max_patches is None else min(bound, utterance.max_patches)
+        longest = int(PATCHES_PER_TOKEN * count) + EXTRA_PATCHES
+        limit = longest if utterance.max_patches is None else min(longest, utterance.max_patches)
         stream = Stream(
             sequence=sequence,
             reference=utterance.reference,
-            heard=_spoken_before(utterance),
+            prompt_patches=_prompt_patches(utterance),
             steps=utterance.steps,
             guidance=utterance.guidance,
             seed=utterance.seed,
@@ -100,51 +103,76 @@ class Model:
         if stream.ended:
             return
         if room < limit:
-            raise RequestError(f"The speech filled all {self.config.max_length} positions of the model. {_SPLIT}")
-        if limit == bound:
-            _log.warning("The model did not come to an end by itself: stopped after %d patches, %d ids", limit, count)
+            raise RequestError(f"The speech fills all {self.config.max_length} positions of the model. {_ADVICE}")
+        if limit == longest:
+            _log.warning(
+                "No stop token: generation truncated at the limit of %d patches (%d text tokens)", limit, count
+            )
 
     def stream_whole(self, utterance: Utterance, retries: int) -> Generator[Samples]:
-        """Yield the samples when all are there. A runaway is started again so often, with the next seed."""
-        ids = len(self._tokenizer.ids(on_one_line(utterance.text)))
+        """Yield the samples once all are generated. Runaway speech is generated again, with the next seed.
+
+        Args:
+            retries: how many times at most.
+        """
+        tokens = len(self._tokenizer.ids(on_one_line(utterance.text)))
         for attempt in range(retries + 1):
             attempted = replace(utterance, seed=utterance.seed + attempt)
-            spoken = list(self.stream(attempted))
-            patches = sum(map(len, spoken)) // self.config.patch_samples
-            if patches < PATCHES_PER_ID * ids:
+            chunks = list(self.stream(attempted))
+            patches = self._counted_context(utterance) + sum(map(len, chunks)) // self.config.patch_samples
+            if patches < PATCHES_PER_TOKEN * tokens:
                 break
-            _log.warning("Seed %d said far too much: %d patches for %d ids", attempted.seed, patches, ids)
-        yield from spoken
+            _log.warning(
+                "Seed %d generated too much speech: %d patches (%d text tokens)", attempted.seed, patches, tokens
+            )
+        yield from chunks
 
     def encode_clip(self, samples: Samples, *, pad_left: bool) -> AudioSegment:
-        """Encode samples at the codec's input rate, filled up with silence on one side to whole patches."""
+        """Encode samples, at the codec's input rate, padded with silence on one side to whole patches."""
         config = self.config
         missing = -len(samples) % (config.patch_size * config.codec.input_hop)
         audio = functional.pad(torch.from_numpy(samples), (missing, 0) if pad_left else (0, missing))
-        pieces = self._codec.encoded(self._scheduler.call(lambda: audio.to(self.device).unsqueeze(0)))
-        # One by one, for others speak meanwhile.
+        pieces = self._scheduler.call(lambda: self._codec.encoded(audio.to(self.device).unsqueeze(0)))
+        # A call for each piece, so that running streams are not held up.
         encoded = list(iter(lambda: self._scheduler.call(lambda: next(pieces, None)), None))
-        return self._scheduler.call(lambda: self._heard(torch.cat(encoded, dim=2)[0]))
+        return self._scheduler.call(lambda: self._segment(torch.cat(encoded, dim=2)[0]))
 
     def close(self) -> None:
-        """Speak no more. Streams that still run go on to their end."""
+        """Accept no more streams, and give the memory back: at once, or else when the running streams have ended."""
         self._scheduler.close()
 
+    def _release(self) -> None:
+        self.runner.close()
+        del self._backbone, self._codec
+        release_free_memory(self._device)
+
     def _room_after(self, sequence: Sequence) -> int:
-        """Count the patches that fit behind a sequence. The last needs no position."""
+        """Return how many patches fit behind a sequence. The last one needs no position."""
         length, longest = length_of(sequence), self.config.max_length
         if length > longest:
-            raise RequestError(f"The text and the clips need {length} positions, and the model has {longest}. {_SPLIT}")
+            raise RequestError(
+                f"The text and the clips need {length} positions, and the model has {longest}. {_ADVICE}"
+            )
         return longest - length + 1
 
-    def _heard(self, latents: Tensor) -> AudioSegment:
-        """Cut latents, (D, frames), into patches, and take them in."""
+    def _segment(self, latents: Tensor) -> AudioSegment:
+        """Split latents, (D, frames), into patches, and embed them."""
         patches = latents.view(len(latents), -1, self.config.patch_size).permute(1, 2, 0)
         return self._backbone.hear(patches.to(self._backbone.dtype))
 
+    def _counted_context(self, utterance: Utterance) -> int:
+        """Return how many prompt patches count as generated ones.
 
-def _spoken_before(utterance: Utterance) -> tuple[Tensor, ...]:
-    """Name the clips that the codec has heard: those that the speech carries on from."""
+        In voxcpm 2.0.3, the VoxCPM-0.5B and 1.5 models return the last patches of the prompt along with the generated
+        ones and compare their sum with the retry threshold. VoxCPM2 removes them first.
+        """
+        if utterance.prompt is None or self.config.architecture is Architecture.V2:
+            return 0
+        return min(self.config.context_patches, len(utterance.prompt))
+
+
+def _prompt_patches(utterance: Utterance) -> tuple[Tensor, ...]:
+    """Return the clips that the codec decodes first: those that the speech continues from."""
     if utterance.prompt is None:
         return ()
     return tuple(clip.patches for clip in (utterance.reference, utterance.prompt) if clip is not None)

@@ -1,98 +1,14 @@
-"""Threads step back where others work, and come again when they are gone."""
+"""The number of cores that a process may use, and how OpenMP threads wait."""
 
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterable
-from itertools import pairwise
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from voxcli.voxcpm.runtime.cpu_threads import ThreadGovernor, count_cores, limit_openmp_spinning
-
-Machine = Callable[[int], float]
-"""Seconds that a piece of work takes with so many threads."""
-
-
-def quiet(threads: int) -> float:
-    return 0.02 + 0.2 / threads
-
-
-def crowded(free: int) -> Machine:
-    """A machine on which threads beyond the free cores make all others wait."""
-
-    def seconds(threads: int) -> float:
-        return quiet(threads) * (1 if threads <= free else 10)
-
-    return seconds
-
-
-def work(governor: ThreadGovernor, machine: Machine, pieces: int) -> list[int]:
-    """Return how many threads did each piece."""
-    used = []
-    for _ in range(pieces):
-        used.append(governor.threads)
-        assert governor.measured(machine(governor.threads)) == governor.threads
-    return used
-
-
-@given(st.integers(1, 64), st.lists(st.floats(1.0, 1.49), max_size=200))
-def test_a_quiet_machine_uses_all_of_them_though_work_varies(most: int, noise: list[float]) -> None:
-    governor = ThreadGovernor(most)
-    for factor in noise:
-        assert governor.measured(quiet(most) * factor) == most
-
-
-@given(st.integers(1, 32), st.data())
-def test_a_crowded_machine_gets_as_many_as_have_a_core(most: int, data: st.DataObject) -> None:
-    free = data.draw(st.integers(max(1, most // 2), most))
-    governor = ThreadGovernor(most)
-    work(governor, quiet, 3)
-    work(governor, crowded(free), 4 + most)
-    assert sum(threads != free for threads in work(governor, crowded(free), 500)) <= 12
-
-
-@given(st.integers(1, 32), st.integers(1, 32), st.integers(0, 500))
-def test_they_come_back_when_it_is_quiet(most: int, free: int, crowded_pieces: int) -> None:
-    governor = ThreadGovernor(most)
-    work(governor, quiet, 3)
-    work(governor, crowded(free), crowded_pieces)
-    assert set(work(governor, quiet, 66 + most + 20)[-20:]) == {most}
-
-
-def test_work_that_only_takes_longer_keeps_its_threads() -> None:
-    governor = ThreadGovernor(8)
-    work(governor, quiet, 5)
-    used = work(governor, lambda threads: 3 * quiet(threads), 50)
-    assert sum(threads != 8 for threads in used) == 1
-
-
-def test_one_hiccup_costs_little() -> None:
-    governor = ThreadGovernor(2)
-    work(governor, quiet, 5)
-    governor.measured(5.0)
-    used = work(governor, quiet, 10)
-    assert sum(threads != 2 for threads in used) <= 4
-
-
-def test_trials_in_vain_grow_rare_but_never_end() -> None:
-    governor = ThreadGovernor(4)
-    work(governor, quiet, 3)
-    used = work(governor, crowded(3), 1000)
-    trials = [piece for piece, threads in enumerate(used) if threads == 4]
-    gaps = [later - earlier for earlier, later in pairwise(trials[1:])]
-    assert gaps == sorted(gaps)
-    assert 60 < gaps[-1] < 70
-
-
-@given(st.integers(1, 9), st.lists(st.floats(1e-3, 100), max_size=300))
-def test_there_are_never_too_many_nor_none(most: int, seconds: list[float]) -> None:
-    governor = ThreadGovernor(most)
-    for each in seconds:
-        assert 1 <= governor.measured(each) <= most
+from voxcli.voxcpm.runtime.cpu_threads import count_cores, limit_openmp_spinning
 
 
 def system(root: Path, files: dict[str, str]) -> Path:

@@ -43,8 +43,8 @@ def models(device: torch.device, checkpoints: Callable[[str], Path]) -> Models:
 @contextmanager
 def at_its_place(model: Model, slots: int, *, lazy: bool = True) -> Iterator[Model]:
     """Have the same weights run by the other runner."""
-    new_lane = GraphStream if model.device.type == "cuda" else RecordedGraphStream
-    runner = GraphRunner(model._backbone, model._codec, slots, lazy=lazy, new_lane=new_lane)
+    new_stream = GraphStream if model.device.type == "cuda" else RecordedGraphStream
+    runner = GraphRunner(model._backbone, model._codec, slots, lazy=lazy, new_stream=new_stream)
     other = Model(model.config, model._tokenizer, model._backbone, model._codec, runner, slots)
     yield other
     other.close()
@@ -84,8 +84,8 @@ def test_all_graphs_are_recorded_at_once_and_leave_no_trace(models: Models) -> N
     with at_its_place(model, 3, lazy=False) as other:
         assert isinstance(other.runner, GraphRunner)
         assert [other.runner._bucket(streams) for streams in (1, 2, 3)] == [1, 2, 3]
-        assert sorted(other.runner._decodes) == sorted(other.runner._advances) == [1, 2, 3]
-        assert sorted(other.runner._reader._graphs) == [16, 32, 64, 128, 256, 512]
+        assert sorted(other.runner._decode_graphs) == sorted(other.runner._advance_graphs) == [1, 2, 3]
+        assert sorted(other.runner._prefiller._graphs) == [16, 32, 64, 128, 256, 512]
         np.testing.assert_allclose(samples_of(other), samples_of(model), atol=1e-4)
 
 

@@ -4,24 +4,23 @@ import gc
 import threading
 import time
 import weakref
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager, nullcontext
+from contextlib import closing
 from itertools import zip_longest
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.voxcpm.runtime.counting import Counting, scheduled, until, wish
 from tests.voxcpm.speech import samples_of, utterance
 from voxcli.errors import DeviceError
 from voxcli.voxcpm.model import Model, Utterance
 from voxcli.voxcpm.network.kv_cache import KVCache
-from voxcli.voxcpm.network.sequence import TextSegment
-from voxcli.voxcpm.runtime.scheduler import Runner, Scheduler
-from voxcli.voxcpm.runtime.stream import Samples, Stream
+from voxcli.voxcpm.runtime.scheduler import Scheduler
+from voxcli.voxcpm.runtime.stream import Samples
 
 Models = Callable[[str], Model]
 
@@ -78,75 +77,6 @@ def test_a_stream_that_nobody_hears_any_more_is_forgotten(models: Models) -> Non
     until(lambda: not its_own)
 
 
-def until(condition: Callable[[], bool]) -> None:
-    ends = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < ends, "it did not come to that"
-        time.sleep(0.001)
-
-
-class Counting:
-    """A runner whose sound is the number of the patch, and which writes down what it is asked for."""
-
-    device = torch.device("cpu")
-    owes_sound = False
-
-    def __init__(self, *, runs_ahead: bool = False, positions_between: int = 1000) -> None:
-        self.asked = 0
-        self._runs_ahead = runs_ahead
-        self.positions_between = positions_between
-        self.begun: list[Stream] = []
-        self.left: list[Stream] = []
-        self.steps: list[list[Stream]] = []
-        self.may_step = threading.Semaphore(0)
-        self.held = False
-
-    @property
-    def runs_ahead(self) -> bool:
-        self.asked += 1
-        return self._runs_ahead
-
-    def on_its_thread(self) -> "nullcontext[None]":
-        return nullcontext()
-
-    def begin(self, stream: Stream) -> None:
-        if stream.seed < 0:
-            raise DeviceError("no room for it")
-        self.begun.append(stream)
-
-    def step(self, streams: Collection[Stream]) -> None:
-        if not streams:
-            return
-        if self.held:
-            self.may_step.acquire()
-        self.steps.append(list(streams))
-        if any(stream.seed == 13 for stream in streams):
-            raise DeviceError("it broke")
-        for stream in streams:
-            stream.put(np.array([stream.made], np.float32))
-            stream.count_patch(wants_to_stop=False)
-            if stream.over:
-                stream.finish()
-
-    def wait(self) -> None:
-        pass
-
-    def leave(self, stream: Stream) -> None:
-        self.left.append(stream)
-
-
-def wish(length: int = 5, *, limit: int = 3, seed: int = 0) -> Stream:
-    sequence = (TextSegment(tuple(range(length))),)
-    return Stream(sequence=sequence, reference=None, steps=1, guidance=1, seed=seed, min_patches=9, limit=limit)
-
-
-@contextmanager
-def scheduled(runner: Runner, slots: int = 2) -> Iterator[Scheduler]:
-    scheduler = Scheduler(runner, slots)
-    yield scheduler
-    scheduler.abandon()
-
-
 def test_no_more_streams_speak_at_once_than_there_are_slots() -> None:
     runner = Counting()
     with scheduled(runner, slots=3) as scheduler, ThreadPoolExecutor(10) as threads:
@@ -191,7 +121,7 @@ def test_who_has_least_to_read_goes_first_but_nobody_waits_for_ever() -> None:
 
 
 def test_those_who_speak_do_not_wait_until_a_crowd_has_been_let_in() -> None:
-    runner = Counting(positions_between=100)
+    runner = Counting(prefill_budget=100)
     with scheduled(runner, slots=8) as scheduler, ThreadPoolExecutor(8) as threads:
         runner.held = True
         speaking = threads.submit(lambda: list(scheduler.speak(wish(limit=9))))

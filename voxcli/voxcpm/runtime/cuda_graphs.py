@@ -1,6 +1,7 @@
-"""CUDA graphs: a fixed-shape piece of work is recorded once, and then started as a whole. Elsewhere it is plain calls.
+"""CUDA streams and graphs: a function of fixed shapes is captured once and then replayed as a whole.
 
-A graph reads and writes the memory that was there when it was recorded, so whatever changes is in tensors that stay.
+A graph reads and writes the memory that it was captured with, so everything that changes lives in static tensors. On
+other devices nothing is captured: functions are called directly.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -10,77 +11,75 @@ from typing import TypeAlias
 import torch
 from torch import Tensor
 
-Work: TypeAlias = Callable[[], None]
+Launch: TypeAlias = Callable[[], None]
+"""A call that queues work of fixed shapes on the device."""
 
 
 class GraphStream:
-    """A queue of work on a device: a CUDA stream, and the memory that the graphs in it share.
-
-    On other devices work is done as it is asked for.
-    """
+    """A CUDA stream with its graph memory pool. On other devices, calls run at once."""
 
     def __init__(self, device: torch.device) -> None:
         self._stream = torch.cuda.Stream(device) if device.type == "cuda" else None
         if self._stream:
-            torch.cuda.synchronize(device)  # what was done before, as loading weights, was done in another
+            torch.cuda.synchronize(device)  # earlier work, such as loading weights, ran on another stream
         self._pool = torch.cuda.graph_pool_handle() if self._stream else None
 
     @contextmanager
-    def open(self) -> Iterator[None]:
-        """Have what is done meanwhile queued here."""
+    def activate(self) -> Iterator[None]:
+        """Make this the current stream."""
         with torch.cuda.stream(self._stream) if self._stream else nullcontext():
             yield
 
-    def mark(self) -> "Mark":
-        """Remember what is queued so far."""
-        return Mark(self._stream)
+    def record_event(self) -> "Event":
+        """Record an event behind all work queued so far."""
+        return Event(self._stream)
 
-    def wait_for(self, other: "GraphStream") -> None:
-        """Begin what comes next when all that is in another lane by now is done. The caller does not wait."""
+    def wait_stream(self, other: "GraphStream") -> None:
+        """Start later work only after all work queued on another stream so far. The caller does not block."""
         if self._stream and other._stream:
             self._stream.wait_stream(other._stream)
 
-    def record(self, work: Work, touched: Iterable[Tensor]) -> Work:
-        """Return something that does the same work at once, on the memory it uses now.
+    def capture(self, fn: Launch, mutated_state: Iterable[Tensor]) -> Launch:
+        """Capture a function as a graph, and return the call that replays it.
 
         Args:
-            work: of fixed shapes, that never waits for the device.
-            touched: what it changes and would not write anew the next time. It is left as it was.
+            fn: has fixed shapes and never synchronizes with the device. Called once to warm up and once to capture.
+            mutated_state: the tensors that `fn` updates from their old values. The warm-up leaves them unchanged.
         """
         if self._stream is None:
-            return work
+            return fn
         graph = torch.cuda.CUDAGraph()
         torch.cuda.synchronize(self._stream.device)
-        with self.open():
-            kept = [(tensor, tensor.clone()) for tensor in touched]
-            work()  # compiles kernels and makes workspaces, which must not happen while it is recorded
-            for tensor, before in kept:
+        with self.activate():
+            saved = [(tensor, tensor.clone()) for tensor in mutated_state]
+            fn()  # compiles kernels and allocates workspaces, which is not allowed during capture
+            for tensor, before in saved:
                 tensor.copy_(before)
         torch.cuda.synchronize(self._stream.device)
-        with self.open():
+        with self.activate():
             graph.capture_begin(pool=self._pool, capture_error_mode="thread_local")
             try:
-                work()
+                fn()
             finally:
                 graph.capture_end()
         return graph.replay
 
 
-class Mark:
-    """A point in a lane."""
+class Event:
+    """A point in the work queued on a `GraphStream`."""
 
     def __init__(self, stream: "torch.cuda.Stream | None") -> None:
         self._event = stream.record_event() if stream else None
 
-    def wait(self) -> None:
-        """Wait until all that was queued before it is done."""
+    def synchronize(self) -> None:
+        """Block until all work queued before the event is done."""
         if self._event:
             self._event.synchronize()
 
 
 @contextmanager
 def tf32_matmuls(allowed: bool) -> Iterator[None]:
-    """Let float32 matrix products meanwhile round their factors to 10 bits, as cuDNN's convolutions do by default."""
+    """Let float32 matrix products round their factors to TF32, as cuDNN's convolutions do by default."""
     before = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision("high" if allowed else before)
     try:

@@ -1,9 +1,7 @@
-"""Runs streams by plain calls, on any device: what a stream remembers grows with it."""
+"""EagerRunner: runs streams by direct calls, on any device, with KV caches that grow as needed."""
 
-from collections import defaultdict
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from time import perf_counter
 from weakref import WeakKeyDictionary
 
 import torch
@@ -12,102 +10,103 @@ from torch import Tensor
 from voxcli.voxcpm.codec.audio_vae import AudioVAE
 from voxcli.voxcpm.network.backbone import Backbone, Batch, LMState, Solver
 from voxcli.voxcpm.network.sequence import AudioSegment, split_shared
-from voxcli.voxcpm.runtime.cpu_threads import ThreadGovernor, count_cores
+from voxcli.voxcpm.runtime.cpu_threads import count_cores
 from voxcli.voxcpm.runtime.stream import Stream
 from voxcli.voxcpm.runtime.stream_state import StreamState, as_latents, draw_noise, new_stream_state
 
 
 class EagerRunner:
-    """A `Runner` that works when somebody waits for it, and hands over all sound at once.
+    """A `Runner` that generates on demand and delivers audio in the same step.
 
-    The codec of one patch beside the network of the next, on a thread of its own, made both slower on two cores: by 6
-    to 15 % with one thread or two for the codec, by a quarter and more with one for each.
+    Decoding a patch on a second thread, beside the network of the next patch, was slower on two cores: by 6 to 15 %
+    with one or two threads for the codec, and by at least a quarter with one thread for each.
     """
 
     runs_ahead = False
-    positions_between = 128
-    owes_sound = False
+    prefill_budget = 128
+    has_pending_output = False
 
     def __init__(self, backbone: Backbone, codec: AudioVAE, threads: int | None = None) -> None:
-        """threads: of the CPU; None takes as many as are of use, which changes with what else runs."""
+        """
+        Args:
+            threads: CPU threads; None uses one per core. Their number never changes: it determines the order in which
+                matrix products are summed up, and the same seed has to give the same samples.
+        """
         self.device = backbone.device
         self._backbone = backbone
         self._codec = codec
-        self._threads = threads
-        # A batch takes longer than a stream alone, without anybody being in the way.
-        self._governors: defaultdict[int, ThreadGovernor] = defaultdict(lambda: ThreadGovernor(count_cores()))
-        self._places: dict[Stream, StreamState] = {}
-        self._begun: WeakKeyDictionary[AudioSegment, LMState] = WeakKeyDictionary()
+        self._threads = threads or count_cores()
+        self._states: dict[Stream, StreamState] = {}
+        self._prefixes: WeakKeyDictionary[AudioSegment, LMState] = WeakKeyDictionary()
 
     @contextmanager
-    def on_its_thread(self) -> Iterator[None]:
+    def device_context(self) -> Iterator[None]:
         if self.device.type == "cpu":
-            torch.set_num_threads(self._threads or count_cores())
+            torch.set_num_threads(self._threads)
         yield
 
     def begin(self, stream: Stream) -> None:
-        self._places[stream] = new_stream_state(stream, self._prefilled(stream), self._backbone, self._codec)
+        self._states[stream] = new_stream_state(stream, self._prefill(stream), self._backbone, self._codec)
 
     def leave(self, stream: Stream) -> None:
-        self._places.pop(stream, None)
+        self._states.pop(stream, None)
 
-    def wait(self) -> None:
+    def synchronize(self) -> None:
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
+
+    def close(self) -> None:
+        self._states.clear()
+        self._prefixes.clear()
+        del self._backbone, self._codec
 
     def step(self, streams: Collection[Stream]) -> None:
         if not streams:
             return
-        places = [self._places[stream] for stream in streams]
-        patches, stops = self._made(places)
-        self._hand_over(streams, places, patches)
+        states = [self._states[stream] for stream in streams]
+        patches, stops = self._generate(states)
+        self._deliver_audio(streams, states, patches)
         for stream, stop in zip(streams, stops, strict=True):
             stream.count_patch(wants_to_stop=stop)
             if stream.over:
                 stream.finish()
-        self._advance(places, patches, [row for row, stream in enumerate(streams) if not stream.over])
+        self._advance(states, patches, [row for row, stream in enumerate(streams) if not stream.over])
 
-    def _prefilled(self, stream: Stream) -> LMState:
-        """Read a sequence. What is the same for all texts in the voice of a reference is read once."""
-        shared, rest = split_shared(stream.sequence)
+    def _prefill(self, stream: Stream) -> LMState:
+        """Prefill a sequence. The prefix that all texts with the same reference share is computed once."""
+        prefix, rest = split_shared(stream.sequence)
         reference = stream.reference
         if reference is None:
             return self._backbone.prefill(rest)
-        if reference not in self._begun:
-            self._begun[reference] = self._backbone.prefill(shared)
-        return self._backbone.prefill(rest, self._begun[reference])
+        if reference not in self._prefixes:
+            self._prefixes[reference] = self._backbone.prefill(prefix)
+        return self._backbone.prefill(rest, self._prefixes[reference])
 
-    def _made(self, places: list[StreamState]) -> tuple[Tensor, list[bool]]:
-        """Make a patch for each, and tell whether it shall be the last."""
-        governor = self._governors[len(places)]
-        if self.device.type == "cpu" and self._threads is None:
-            torch.set_num_threads(governor.threads)
-        batch = Batch.of([place.state for place in places])
-        solver = Solver.of([place.solver for place in places])
-        noise = torch.cat([draw_noise(place.noise, place.state.previous) for place in places])
-        started = perf_counter()
+    def _generate(self, states: list[StreamState]) -> tuple[Tensor, list[bool]]:
+        """Generate a patch for each stream, and return whether each is the last one."""
+        batch = Batch.of([state.lm_state for state in states])
+        solver = Solver.of([state.solver for state in states])
+        noise = torch.cat([draw_noise(state.noise, state.lm_state.previous) for state in states])
         stops = self._backbone.wants_to_stop(batch.base)
         patches = self._backbone.next_patches(batch, noise, solver)
-        told: list[bool] = stops.tolist()
-        governor.measured(perf_counter() - started)
-        return patches, told
+        return patches, stops.tolist()
 
-    def _hand_over(self, streams: Collection[Stream], places: list[StreamState], patches: Tensor) -> None:
-        """Decode patches. Where somebody waits for the very first sound, its first frame comes in half the time."""
-        rows = list(zip(streams, places, patches.split(1), strict=True))
-        cuts = [0 if stream.made else 1 for stream in streams]
-        for (stream, place, patch), cut in zip(rows, cuts, strict=True):
-            self._decode(stream, place, patch[:, :cut])
-        for (stream, place, patch), cut in zip(rows, cuts, strict=True):
-            self._decode(stream, place, patch[:, cut:])
+    def _deliver_audio(self, streams: Collection[Stream], states: list[StreamState], patches: Tensor) -> None:
+        """Decode patches. The first frame of a stream is delivered on its own, for a lower latency."""
+        rows = list(zip(streams, states, patches.split(1), strict=True))
+        cuts = [0 if stream.patches_generated else 1 for stream in streams]
+        for (stream, state, patch), cut in zip(rows, cuts, strict=True):
+            self._decode(stream, state, patch[:, :cut])
+        for (stream, state, patch), cut in zip(rows, cuts, strict=True):
+            self._decode(stream, state, patch[:, cut:])
 
-    def _decode(self, stream: Stream, place: StreamState, frames: Tensor) -> None:
+    def _decode(self, stream: Stream, state: StreamState, frames: Tensor) -> None:
         if frames.size(1):
-            stream.put(self._codec.decode(as_latents(frames), place.heard)[0].cpu().numpy())
+            stream.put(self._codec.decode(as_latents(frames), state.codec_state)[0].cpu().numpy())
 
-    def _advance(self, places: list[StreamState], patches: Tensor, going: list[int]) -> None:
-        if going:
-            states = [places[row].state for row in going]
-            batch = Batch.of(states)
-            self._backbone.advance(batch, patches[going])
-            batch.part(states)
+    def _advance(self, states: list[StreamState], patches: Tensor, unfinished: list[int]) -> None:
+        if unfinished:
+            lm_states = [states[row].lm_state for row in unfinished]
+            batch = Batch.of(lm_states)
+            self._backbone.advance(batch, patches[unfinished])
+            batch.part(lm_states)

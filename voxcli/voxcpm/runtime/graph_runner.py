@@ -1,8 +1,8 @@
-"""Runs streams by CUDA graphs: everything has its place in memory, and a step is three launches.
+"""GraphRunner: runs streams with CUDA graphs on static memory. A step is three graph launches.
 
-The network is in one lane, the codec in another: it decodes a patch while the language models hear it. Whether a patch
-was the last is read while that goes on, so the device never waits for us. Sound is handed over one step late, behind
-the launch of the next.
+The network has one CUDA stream and the codec another, so that a patch is decoded while the language models process it.
+Stop flags are copied to the host meanwhile, so the device never waits for Python. Audio is delivered one step late,
+after the next step has been launched.
 """
 
 from collections import OrderedDict
@@ -20,24 +20,24 @@ from voxcli.voxcpm.codec.audio_vae import AudioVAE
 from voxcli.voxcpm.network.backbone import Backbone, LMState
 from voxcli.voxcpm.network.kv_cache import KVCache
 from voxcli.voxcpm.network.sequence import Sequence, length_of
-from voxcli.voxcpm.runtime.cuda_graphs import GraphStream, Mark, Work, tf32_matmuls
+from voxcli.voxcpm.runtime.cuda_graphs import Event, GraphStream, Launch, tf32_matmuls
 from voxcli.voxcpm.runtime.slots import Slots
 from voxcli.voxcpm.runtime.stream import Stream
 from voxcli.voxcpm.runtime.stream_state import draw_noise, new_stream_state
 
-NewLane: TypeAlias = Callable[[torch.device], GraphStream]
+NewGraphStream: TypeAlias = Callable[[torch.device], GraphStream]
 
 _LENGTHS = (16, 32, 64, 128, 256, 512)
-"""Of the sequences that are read by a graph. A shorter one is filled up, for nobody looks ahead; a longer one is read
-by plain calls."""
+"""Positions of the captured prefill graphs. A shorter sequence is padded, which is safe under causal attention; a
+longer one is prefilled without a graph."""
 
-_FLOWS_KEPT = 16
-"""Graphs of `make` beyond those of the usual number of steps: for each other number that is asked for, and batch."""
+_MAX_EXTRA_GRAPHS = 16
+"""Graphs of `generate` that are kept for other than the default number of steps."""
 
 
 @dataclass(slots=True, eq=False)
-class _Row:
-    """Who sits in a row."""
+class _ActiveSlot:
+    """The stream assigned to a batch row."""
 
     stream: Stream
     noise: torch.Generator
@@ -47,222 +47,244 @@ class _Row:
 
 
 @dataclass(slots=True, eq=False)
-class _Flight:
-    """A step whose sound has not been handed over."""
+class _InFlightStep:
+    """A launched step whose audio has not been delivered."""
 
     streams: list[Stream]
     stops: Tensor
-    """On the host, when `made` has passed."""
+    """On the host, valid after `generated`."""
     samples: Tensor
-    """On the host, when `decoded` has passed."""
-    made: Mark
-    decoded: Mark
-    last: list[Stream]
-    """Those for which it was the last step."""
+    """On the host, valid after `decoded`."""
+    generated: Event
+    decoded: Event
+    finished: list[Stream]
+    """The streams for which it was the last step."""
 
 
 class GraphRunner:
     """A `Runner` for CUDA."""
 
     runs_ahead = True
-    positions_between = 2048
+    prefill_budget = 2048
 
     def __init__(
-        self, backbone: Backbone, codec: AudioVAE, slots: int, *, lazy: bool = False, new_lane: NewLane = GraphStream
+        self,
+        backbone: Backbone,
+        codec: AudioVAE,
+        slots: int,
+        *,
+        lazy: bool = False,
+        new_stream: NewGraphStream = GraphStream,
     ) -> None:
-        """Record all graphs.
+        """Capture all graphs.
 
         Args:
-            slots: streams at once.
-            lazy: record each graph when it is first used instead.
-            new_lane: how work is recorded on a device.
+            slots: maximum number of concurrent streams.
+            lazy: capture each graph on first use instead.
+            new_stream: creates the CUDA streams.
         """
         self.device = backbone.device
         self._backbone, self._codec = backbone, codec
         self._slots = Slots(backbone, codec, slots)
-        self._network, self._sound = new_lane(self.device), new_lane(self.device)
-        self._reader = _Reader(backbone, self._network)
-        self._rows: list[_Row] = []
-        self._flight: _Flight | None = None
+        self._network_stream, self._codec_stream = new_stream(self.device), new_stream(self.device)
+        self._prefiller = _Prefiller(backbone, self._network_stream)
+        self._active: list[_ActiveSlot] = []
+        self._in_flight: _InFlightStep | None = None
         self._buckets = [1 << power for power in range((slots - 1).bit_length())] + [slots]
-        self._usual = len(backbone.new_solver(Sampling().steps, 0).spans)
-        self._flows: OrderedDict[tuple[int, int], Work] = OrderedDict()
-        self._decodes: dict[int, Work] = {}
-        self._advances: dict[int, Work] = {}
+        self._default_evaluations = len(backbone.new_solver(Sampling().steps, 0).spans)
+        self._generate_graphs: OrderedDict[tuple[int, int], Launch] = OrderedDict()
+        self._decode_graphs: dict[int, Launch] = {}
+        self._advance_graphs: dict[int, Launch] = {}
         pinned = self.device.type == "cuda"
-        # Two of each: one is read while the other is written.
+        # Double buffers: one is read while the other is written.
         self._host_stops = torch.zeros(2, slots, dtype=torch.bool, pin_memory=pinned)
         self._host_samples = torch.zeros(2, *self._slots.samples.shape, pin_memory=pinned)
-        self._turn = 0
+        self._buffer = 0
         if not lazy:
-            self._record_all()
+            self._capture_all()
 
     @contextmanager
-    def on_its_thread(self) -> Iterator[None]:
+    def device_context(self) -> Iterator[None]:
         if self.device.type == "cuda":
             torch.cuda.set_device(self.device)
-        with self._network.open():
+        with self._network_stream.activate():
             yield
 
     @property
-    def owes_sound(self) -> bool:
-        return self._flight is not None
+    def has_pending_output(self) -> bool:
+        return self._in_flight is not None
 
     def begin(self, stream: Stream) -> None:
-        # The codec may still be at work, in rows that are free as well.
-        self._network.wait_for(self._sound)
-        place = new_stream_state(stream, self._reader.read(stream.sequence), self._backbone, self._codec)
-        self._slots.load_slot(len(self._rows), place)
-        self._rows.append(_Row(stream, place.noise, len(place.solver.spans), place.state.length))
+        # The codec may still be writing to unused rows.
+        self._network_stream.wait_stream(self._codec_stream)
+        lm_state = self._prefiller.prefill(stream.sequence)
+        state = new_stream_state(stream, lm_state, self._backbone, self._codec)
+        self._slots.load_slot(len(self._active), state)
+        self._active.append(_ActiveSlot(stream, state.noise, len(state.solver.spans), lm_state.length))
 
     def leave(self, stream: Stream) -> None:
-        """Free a row. The last one takes its place, so that those in use are always the first."""
-        row = next((row for row, sitting in enumerate(self._rows) if sitting.stream is stream), None)
+        """Free a row. The last one moves into it, so that the rows in use are always the first."""
+        row = next((row for row, slot in enumerate(self._active) if slot.stream is stream), None)
         if row is None:
             return
-        last = self._rows.pop()
-        if row < len(self._rows):
-            self._network.wait_for(self._sound)
-            self._slots.move_slot(len(self._rows), row, last.length)
-            self._rows[row] = last
+        last = self._active.pop()
+        if row < len(self._active):
+            self._network_stream.wait_stream(self._codec_stream)
+            self._slots.move_slot(len(self._active), row, last.length)
+            self._active[row] = last
 
     def step(self, streams: Collection[Stream]) -> None:
-        flight, self._flight = self._flight, None
-        launched = self._launch() if streams else None
-        if flight:
-            _land(flight)
-        if launched:
-            self._flight = launched
-            _settle(launched)
+        previous, self._in_flight = self._in_flight, None
+        try:
+            if streams:
+                self._in_flight = self._launch()
+        finally:  # the previous step is complete, even if this one cannot be launched
+            if previous:
+                _deliver_audio(previous)
+        if self._in_flight:
+            _read_stop_flags(self._in_flight)
 
-    def wait(self) -> None:
-        self._network.mark().wait()
+    def synchronize(self) -> None:
+        self._network_stream.record_event().synchronize()
 
-    def parts(self, streams: int, evaluations: int) -> dict[str, Work]:
-        """Return the graphs of a step for so many streams, by name. Each may be launched by itself, to measure it."""
+    def close(self) -> None:
+        self._in_flight = None
+        self._active.clear()
+        for graphs in (self._generate_graphs, self._decode_graphs, self._advance_graphs):
+            graphs.clear()
+        del self._prefiller, self._slots, self._host_stops, self._host_samples
+        del self._network_stream, self._codec_stream, self._backbone, self._codec
+
+    def parts(self, streams: int, evaluations: int) -> dict[str, Launch]:
+        """Return the graphs of a step for that many streams, by name. Benchmarks replay them one by one."""
         rows = self._bucket(streams)
         return {
-            "make": self._flow(rows, evaluations),
-            "codec": self._part(self._decodes, rows, self._sound, self._slots.decode),
-            "advance": self._part(self._advances, rows, self._network, self._slots.advance),
+            "generate": self._generate_graph(rows, evaluations),
+            "codec": self._part(self._decode_graphs, rows, self._codec_stream, self._slots.decode),
+            "advance": self._part(self._advance_graphs, rows, self._network_stream, self._slots.advance),
         }
 
-    def _launch(self) -> _Flight:
-        """Queue a step of all rows."""
-        sitting = len(self._rows)
-        rows = self._bucket(sitting)
-        for row, its in enumerate(self._rows):
-            self._slots.noise[row : row + 1] = draw_noise(its.noise, self._slots.noise[row : row + 1])
-            its.length += 1
-        parts = self.parts(sitting, max(row.evaluations for row in self._rows))
-        self._turn = 1 - self._turn
-        stops, samples = self._host_stops[self._turn, :sitting], self._host_samples[self._turn, :sitting]
-        parts["make"]()
-        stops.copy_(self._slots.stops[:sitting], non_blocking=True)
-        made = self._network.mark()
-        self._sound.wait_for(self._network)
-        with self._sound.open():
-            self._slots.take_patches(rows)
-            self._network.wait_for(self._sound)
+    def _launch(self) -> _InFlightStep:
+        """Queue a step of all rows in use."""
+        active = len(self._active)
+        parts = self.parts(active, max(slot.evaluations for slot in self._active))
+        for row, slot in enumerate(self._active):
+            self._slots.noise[row : row + 1] = draw_noise(slot.noise, self._slots.noise[row : row + 1])
+            slot.length += 1
+        self._buffer = 1 - self._buffer
+        stops, samples = self._host_stops[self._buffer, :active], self._host_samples[self._buffer, :active]
+        parts["generate"]()
+        stops.copy_(self._slots.stops[:active], non_blocking=True)
+        generated = self._network_stream.record_event()
+        self._codec_stream.wait_stream(self._network_stream)
+        with self._codec_stream.activate():
+            self._slots.take_patches(self._bucket(active))
+            self._network_stream.wait_stream(self._codec_stream)
             parts["codec"]()
-            samples.copy_(self._slots.samples[:sitting], non_blocking=True)
-            decoded = self._sound.mark()
+            samples.copy_(self._slots.samples[:active], non_blocking=True)
+            decoded = self._codec_stream.record_event()
         parts["advance"]()
-        return _Flight([row.stream for row in self._rows], stops, samples, made, decoded, [])
+        return _InFlightStep([slot.stream for slot in self._active], stops, samples, generated, decoded, [])
 
     def _bucket(self, streams: int) -> int:
-        """Choose for how many rows a graph is used."""
+        """Choose the batch size of the graph to use."""
         return next(rows for rows in self._buckets if rows >= streams)
 
-    def _flow(self, rows: int, evaluations: int) -> Work:
-        key = rows, evaluations
-        if key not in self._flows:
-            work = partial(self._slots.make, rows, evaluations)
-            self._flows[key] = self._network.record(work, self._slots.state)
-            others = [kept for kept in self._flows if kept[1] != self._usual]
-            if len(others) > _FLOWS_KEPT:
-                del self._flows[others[0]]
-        self._flows.move_to_end(key)
-        return self._flows[key]
+    def _generate_graph(self, rows: int, evaluations: int) -> Launch:
+        graphs, key = self._generate_graphs, (rows, evaluations)
+        if key not in graphs:
+            graphs[key] = self._network_stream.capture(
+                partial(self._slots.generate, rows, evaluations), self._slots.state
+            )
+            extra = [kept for kept in graphs if kept[1] != self._default_evaluations]
+            if len(extra) > _MAX_EXTRA_GRAPHS:
+                del graphs[extra[0]]
+        graphs.move_to_end(key)
+        return graphs[key]
 
-    def _part(self, kept: dict[int, Work], rows: int, lane: GraphStream, work: Callable[[int], None]) -> Work:
-        if rows not in kept:
-            # What float32 is exact in, the codec shall be too.
-            with tf32_matmuls(lane is self._sound and self._backbone.dtype != torch.float32):
-                kept[rows] = lane.record(partial(work, rows), self._slots.state)
-        return kept[rows]
+    def _part(self, graphs: dict[int, Launch], rows: int, stream: GraphStream, fn: Callable[[int], None]) -> Launch:
+        if rows not in graphs:
+            # With a float32 network, the codec is exact as well.
+            with tf32_matmuls(stream is self._codec_stream and self._backbone.dtype != torch.float32):
+                graphs[rows] = stream.capture(partial(fn, rows), self._slots.state)
+        return graphs[rows]
 
     @torch.inference_mode()
-    def _record_all(self) -> None:
+    def _capture_all(self) -> None:
         for rows in self._buckets:
-            self.parts(rows, self._usual)
-        self._reader.record_all()
+            self.parts(rows, self._default_evaluations)
+        self._prefiller.capture_all()
 
 
-class _Reader:
-    """Reads sequences by a graph for each of some lengths."""
+class _Prefiller:
+    """Prefills sequences, with a graph for each of a few lengths."""
 
-    def __init__(self, backbone: Backbone, lane: GraphStream) -> None:
+    def __init__(self, backbone: Backbone, stream: GraphStream) -> None:
         config, device, dtype = backbone.config, backbone.device, backbone.dtype
         longest = min(_LENGTHS[-1], config.max_length)
         hidden = config.base_lm.hidden
-        self._backbone, self._lane = backbone, lane
+        self._backbone, self._stream = backbone, stream
         self._lengths = [length for length in _LENGTHS if length <= longest]
-        self._embedded = torch.zeros(longest, hidden, device=device, dtype=dtype)
+        self._embeddings = torch.zeros(longest, hidden, device=device, dtype=dtype)
         self._is_speech = torch.zeros(longest, 1, device=device, dtype=torch.bool)
         self._last = torch.zeros(1, device=device, dtype=torch.int64)
-        self._said = torch.zeros(2, 1, hidden, device=device, dtype=dtype)
+        self._hidden = torch.zeros(2, 1, hidden, device=device, dtype=dtype)
         self._base_cache, self._residual_cache = (
             KVCache(stack, config.max_length, device, dtype, capacity=longest)
             for stack in (config.base_lm, config.residual_lm)
         )
-        self._graphs: dict[int, Work] = {}
+        self._graphs: dict[int, Launch] = {}
 
-    def read(self, sequence: Sequence) -> LMState:
-        """Read a sequence. What is returned holds until the next is read."""
+    def prefill(self, sequence: Sequence) -> LMState:
+        """Prefill a sequence. The result is valid until the next call."""
         length = length_of(sequence)
-        fitting = next((fits for fits in self._lengths if fits >= length), None)
-        if fitting is None:
+        padded = next((captured for captured in self._lengths if captured >= length), None)
+        if padded is None:
             return self._backbone.prefill(sequence)
-        self._embedded[:length], is_speech = self._backbone.embed(sequence)
+        self._embeddings[:length], is_speech = self._backbone.embed(sequence)
         self._is_speech[:length] = False if is_speech is None else is_speech
         self._last.fill_(length - 1)
-        self._graph(fitting)()
+        self._graph(padded)()
         self._base_cache.length = self._residual_cache.length = length
-        base, residual = self._said
+        base, residual = self._hidden
         return LMState(self._base_cache, self._residual_cache, base, residual, self._backbone.last_patch(sequence))
 
-    def record_all(self) -> None:
+    def capture_all(self) -> None:
         for length in self._lengths:
             self._graph(length)
 
-    def _graph(self, length: int) -> Work:
+    def _graph(self, length: int) -> Launch:
         if length not in self._graphs:
-            self._graphs[length] = self._lane.record(partial(self._read, length), ())
+            self._graphs[length] = self._stream.capture(partial(self._forward, length), ())
         return self._graphs[length]
 
-    def _read(self, length: int) -> None:
+    def _forward(self, length: int) -> None:
         self._base_cache.length = self._residual_cache.length = 0
-        said = self._backbone.read(
-            self._embedded[:length], self._is_speech[:length], self._base_cache, self._residual_cache
+        hidden = self._backbone.read(
+            self._embeddings[:length], self._is_speech[:length], self._base_cache, self._residual_cache
         )
-        for kept, spoken in zip(self._said, said, strict=True):
-            kept.copy_(spoken.index_select(0, self._last))
+        for last, positions in zip(self._hidden, hidden, strict=True):
+            last.copy_(positions.index_select(0, self._last))
 
 
-def _settle(flight: _Flight) -> None:
-    """Count the patches of a step, when it is known which of them are the last of a stream."""
-    flight.made.wait()
-    for stream, stop in zip(flight.streams, flight.stops.tolist(), strict=True):
+def _read_stop_flags(step: _InFlightStep) -> None:
+    """Count the patches of a step, once it is known which of them are the last of their streams."""
+    step.generated.synchronize()
+    for stream, stop in zip(step.streams, step.stops.tolist(), strict=True):
         stream.count_patch(wants_to_stop=stop)
         if stream.over:
-            flight.last.append(stream)
+            step.finished.append(stream)
 
 
-def _land(flight: _Flight) -> None:
-    """Hand over the sound of a step."""
-    flight.decoded.wait()
-    for stream, samples in zip(flight.streams, flight.samples, strict=True):
-        stream.put(samples.numpy().copy())
-    for stream in flight.last:
+def _deliver_audio(step: _InFlightStep) -> None:
+    """Deliver the audio of a step. If that fails, its streams fail: those that are over get no other chance."""
+    try:
+        step.decoded.synchronize()
+        for stream, samples in zip(step.streams, step.samples, strict=True):
+            stream.put(samples.numpy().copy())
+    except BaseException as error:
+        for stream in step.streams:
+            stream.finish(error)
+        raise
+    for stream in step.finished:
         stream.finish()

@@ -1,9 +1,10 @@
-"""Who speaks next: streams join and leave between two steps, and all that are in make each step together.
+"""Scheduler: continuous batching. Streams join and leave between two steps, and every step advances all of them.
 
-One thread owns the device. What it does with it, a `Runner` knows.
+One thread owns the device and runs a `Runner` on it.
 """
 
 import atexit
+import logging
 import threading
 import weakref
 from collections.abc import Callable, Collection, Generator
@@ -18,86 +19,114 @@ from voxcli.voxcpm.memory import translate_out_of_memory
 from voxcli.voxcpm.network.sequence import length_of
 from voxcli.voxcpm.runtime.stream import Samples, Stream
 
+_log = logging.getLogger(__name__)
+
 T = TypeVar("T")
 
-_PATIENCE = 8
-"""So many others with less to read are let in before a stream. Then it is its turn."""
+_MAX_SKIPS = 8
+"""Streams with shorter sequences that are admitted before a longer one; then it is next."""
 
 
 class Runner(Protocol):
-    """Makes the patches of several streams on one device. Only the scheduler's thread calls it."""
+    """Generates the patches of several streams on one device. Only the device thread calls it."""
 
     device: torch.device
     runs_ahead: bool
-    """Whether it goes on though nobody has asked for more yet."""
-    positions_between: int
-    """How much new streams may read between two steps of those that speak already."""
+    """Whether it generates ahead of the consumers, instead of on demand."""
+    prefill_budget: int
+    """Positions to prefill between two steps while streams are running."""
 
-    def on_its_thread(self) -> AbstractContextManager[object]:
-        """Prepare the thread that is going to call it."""
+    def device_context(self) -> AbstractContextManager[object]:
+        """Return the context in which the device thread makes all other calls."""
 
     def begin(self, stream: Stream) -> None:
-        """Read what a stream goes on from. From now on it takes a slot."""
+        """Prefill a stream. It occupies a slot from now on."""
 
     def step(self, streams: Collection[Stream]) -> None:
-        """Make one patch for each, count it, and hand over its sound, if need be with the next step.
+        """Generate one patch for each stream, count it, and deliver its audio, if necessary with the next step.
 
-        Whoever is over then gets no more steps, and is finished when all of its sound is handed over.
+        A stream that is over gets no more steps. It is finished once all of its audio is delivered.
         """
 
     @property
-    def owes_sound(self) -> bool:
-        """Whether there is sound that `step` will hand over, if only for no streams."""
+    def has_pending_output(self) -> bool:
+        """Whether `step` still has audio to deliver, even when called without streams."""
 
     def leave(self, stream: Stream) -> None:
-        """Free the slot of a stream that has begun."""
+        """Free the slot of a stream."""
 
-    def wait(self) -> None:
-        """Wait until the device has done all that it was asked for."""
+    def synchronize(self) -> None:
+        """Wait for all work queued on the device."""
+
+    def close(self) -> None:
+        """Drop all references to device memory."""
 
 
 class Scheduler:
-    """Lets streams in, at most `slots` at once, those that have least to read first."""
+    """Admits streams, at most `slots` at a time, shortest sequence first."""
 
-    def __init__(self, runner: Runner, slots: int) -> None:
+    def __init__(self, runner: Runner, slots: int, on_end: Callable[[], None] = lambda: None) -> None:
+        """
+        Args:
+            slots: maximum number of running streams; the others wait.
+            on_end: called once, when the scheduler is closed and no stream is left.
+        """
         self.slots = slots
         self._runner = runner
+        self._on_end = on_end
         self._changed = threading.Condition()
         self._waiting: list[Stream] = []
-        self._speaking: list[Stream] = []
+        self._running: list[Stream] = []
         self._calls: list[tuple[Callable[[], object], Future[object]]] = []
         self._thread: threading.Thread | None = None
         self._closed = False
+        self._ended = False
+        """Whether the device thread accepts no more work."""
 
     def speak(self, stream: Stream) -> Generator[Samples]:
-        """Yield the sound of a stream. It waits until a slot is free; closing this frees the one it has."""
+        """Yield the audio of a stream, once a slot is free. Closing the generator frees the slot.
+
+        Raises:
+            DeviceError: the scheduler is closed, its thread has died, or memory ran out.
+        """
         self._submit(lambda: self._waiting.append(stream))
         try:
-            while (samples := self._next_sound(stream)) is not None:
+            while (samples := self._next_audio(stream)) is not None:
                 yield samples
         finally:
             with self._changed:
                 stream.abandoned = True
                 self._changed.notify()
 
-    def call(self, work: Callable[[], T]) -> T:
-        """Have something done on the device between two steps, and return what it returns."""
+    def call(self, fn: Callable[[], T]) -> T:
+        """Run a function on the device thread between two steps, and return its result.
+
+        Raises:
+            DeviceError: the scheduler is closed, its thread has died, or memory ran out.
+            BaseException: what the function raised.
+        """
         done: Future[object] = Future()
-        self._submit(lambda: self._calls.append((work, done)))
+        self._submit(lambda: self._calls.append((fn, done)))
         result: T = done.result()  # type: ignore[assignment]
         return result
 
     def close(self) -> None:
-        """Let nobody in any more. Streams that still speak do so to their end."""
+        """Accept no more work. Submitted streams and calls complete. If there are none, wait for the thread to end."""
         with self._changed:
-            self._closed = True
+            first, self._closed = not self._closed, True
+            idle = self._ended or self._is_done()
             self._changed.notify()
+        if self._thread is None:
+            if first:
+                self._on_end()
+        elif idle and self._thread is not threading.current_thread():
+            self._thread.join()
 
     def abandon(self) -> None:
-        """Let nobody in any more, and give up all streams at their next step."""
+        """Accept no more work, and stop all streams at their next step."""
         with self._changed:
             self._closed = True
-            for stream in (*self._waiting, *self._speaking):
+            for stream in (*self._waiting, *self._running):
                 stream.abandoned = True
             self._changed.notify()
 
@@ -105,122 +134,152 @@ class Scheduler:
         with self._changed:
             if self._closed:
                 raise DeviceError("The model is closed. Open it again.")
+            if self._ended:
+                raise _thread_died()
             put()
             if self._thread is None:
                 self._thread = threading.Thread(target=self._work, name="voxcpm", daemon=True)
-                atexit.register(_end, weakref.ref(self), self._thread)
+                atexit.register(_stop_at_exit, weakref.ref(self), self._thread)
                 self._thread.start()
             self._changed.notify()
 
-    def _next_sound(self, stream: Stream) -> Samples | None:
-        if not stream.has_sound:
+    def _next_audio(self, stream: Stream) -> Samples | None:
+        if not stream.has_audio:
             with self._changed:
-                stream.wanted = True
+                stream.consumer_waiting = True
                 self._changed.notify()
-        return stream.next_sound(self._check_alive)
+        return stream.next_audio(self._check_thread)
 
-    def _check_alive(self) -> None:
+    def _check_thread(self) -> None:
         if self._thread is not None and not self._thread.is_alive():
-            raise DeviceError("The thread that speaks has ended.")
+            raise _thread_died()
 
     def _work(self) -> None:
-        with torch.inference_mode(), self._runner.on_its_thread():
-            while self._turn():
-                pass
+        error: BaseException | None = None
+        try:
+            with torch.inference_mode(), self._runner.device_context():
+                while self._turn():
+                    pass
+        except BaseException as raised:  # noqa: BLE001 - every consumer is told
+            _log.error("The device thread died: %s", raised, exc_info=raised)
+            error = raised
+        finally:
+            self._fail_waiters(error)
+            self._on_end()
+
+    def _fail_waiters(self, error: BaseException | None) -> None:
+        """End all streams and calls that the thread leaves behind."""
+        with self._changed:
+            self._ended = True
+            streams, self._waiting, self._running = (*self._waiting, *self._running), [], []
+            calls, self._calls = self._calls, []
+        for stream in streams:
+            stream.finish(_thread_died(error))
+        for _, done in calls:
+            done.set_exception(_thread_died(error))
 
     def _turn(self) -> bool:
-        """Do what there is to do, up to one step. Return whether there may be more."""
+        """Do the pending work, up to one step. Return whether there may be more."""
         with self._changed:
             self._changed.wait_for(self._has_work)
-            if self._is_over():
+            if self._closed and self._is_done():
+                self._ended = True
                 return False
-            calls, self._calls = self._calls, []
+            pending = len(self._calls)
             self._waiting = [stream for stream in self._waiting if not stream.abandoned]
-        for work, done in calls:
-            self._settle(work, done)
-        for stream in [stream for stream in self._speaking if stream.abandoned]:
+        for _ in range(pending):  # later calls wait for the next turn, so that they do not hold up the streams
+            self._run_call()
+        for stream in [stream for stream in self._running if stream.abandoned]:
             self._drop(stream)
-        self._let_in()
+        self._admit()
         self._step()
         return True
 
-    def _is_over(self) -> bool:
-        return self._closed and not (self._calls or self._waiting or self._speaking or self._runner.owes_sound)
+    def _is_done(self) -> bool:
+        return not (self._calls or self._waiting or self._running or self._runner.has_pending_output)
 
     def _has_work(self) -> bool:
         return bool(
-            self._is_over()
+            (self._closed and self._is_done())
             or self._calls
-            or self._runner.owes_sound
-            or any(stream.abandoned for stream in (*self._waiting, *self._speaking))
-            or (self._waiting and len(self._speaking) < self.slots)
+            or self._runner.has_pending_output
+            or any(stream.abandoned for stream in (*self._waiting, *self._running))
+            or (self._waiting and len(self._running) < self.slots)
             or self._next_to_step()
         )
 
     def _next_to_step(self) -> list[Stream]:
-        return [stream for stream in self._speaking if stream.wanted or self._runner.runs_ahead]
+        return [stream for stream in self._running if stream.consumer_waiting or self._runner.runs_ahead]
 
-    def _settle(self, work: Callable[[], object], done: Future[object]) -> None:
+    def _run_call(self) -> None:
+        with self._changed:
+            fn, done = self._calls.pop(0)
         try:
             with translate_out_of_memory(self._runner.device):
-                result = work()
-                self._runner.wait()  # for another thread goes on with it
-        except BaseException as error:  # noqa: BLE001 - raised again where it is waited for
+                result = fn()
+                self._runner.synchronize()  # the caller uses the result on another thread
+        except BaseException as error:  # noqa: BLE001 - raised again in the caller's thread
             done.set_exception(error)
         else:
             done.set_result(result)
 
-    def _let_in(self) -> None:
-        """Admit whoever there is a slot for, but do not keep those who speak waiting for too long."""
-        left = self._runner.positions_between
-        while (left > 0 or not self._speaking) and len(self._speaking) < self.slots:
+    def _admit(self) -> None:
+        """Admit streams while slots are free, without delaying the running ones for long."""
+        left = self._runner.prefill_budget
+        while (left > 0 or not self._running) and len(self._running) < self.slots:
             with self._changed:
                 if not self._waiting:
                     return
-                stream = min(self._waiting, key=_rank)
+                stream = min(self._waiting, key=_admission_order)
                 self._waiting.remove(stream)
+                self._running.append(stream)
                 for other in self._waiting:
-                    other.passed_over += 1
+                    other.times_skipped += 1
             left -= length_of(stream.sequence)
             self._begin(stream)
 
     def _begin(self, stream: Stream) -> None:
-        self._speaking.append(stream)
         try:
             with translate_out_of_memory(self._runner.device):
                 self._runner.begin(stream)
-        except BaseException as error:  # noqa: BLE001 - raised again where it is listened for
-            self._speaking.remove(stream)
+        except BaseException as error:  # noqa: BLE001 - raised again in the consumer's thread
+            self._running.remove(stream)
             stream.finish(error)
 
     def _step(self) -> None:
         streams = self._next_to_step()
         for stream in streams:
-            stream.wanted = False
+            stream.consumer_waiting = False
         try:
             with translate_out_of_memory(self._runner.device):
                 self._runner.step(streams)
-        except BaseException as error:  # noqa: BLE001 - raised again where it is listened for
+        except BaseException as error:  # noqa: BLE001 - raised again in the consumer's thread
             for stream in streams:
                 stream.finish(error)
                 stream.abandoned = True
-        for stream in [stream for stream in streams if stream.over]:
+        for stream in [stream for stream in streams if stream.over or stream.abandoned]:
             self._drop(stream)
 
     def _drop(self, stream: Stream) -> None:
-        self._speaking.remove(stream)
         self._runner.leave(stream)
+        self._running.remove(stream)
 
 
-def _end(scheduler: "weakref.ref[Scheduler]", thread: threading.Thread) -> None:
-    """Wait for a thread before Python ends: in the middle of torch's code it would take the process down with it."""
+def _thread_died(cause: BaseException | None = None) -> DeviceError:
+    error = DeviceError("The model's device thread has stopped. Load the model again.")
+    error.__cause__ = cause
+    return error
+
+
+def _stop_at_exit(scheduler: "weakref.ref[Scheduler]", thread: threading.Thread) -> None:
+    """Wait for a thread before Python exits: torch's native code crashes when its thread is killed."""
     if alive := scheduler():
         alive.abandon()
     while thread.is_alive():
-        with suppress(KeyboardInterrupt):  # it is as good as over
+        with suppress(KeyboardInterrupt):  # the thread ends after its current step
             thread.join()
 
 
-def _rank(stream: Stream) -> int:
-    """Tell who goes first, the lowest of all."""
-    return length_of(stream.sequence) if stream.passed_over < _PATIENCE else 0
+def _admission_order(stream: Stream) -> int:
+    """Return the sort key of a waiting stream; the lowest is admitted first."""
+    return length_of(stream.sequence) if stream.times_skipped < _MAX_SKIPS else 0

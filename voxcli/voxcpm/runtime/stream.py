@@ -1,4 +1,4 @@
-"""One text on its way to sound, between the thread that makes the sound and the one that listens."""
+"""One utterance in progress, shared by the device thread that generates it and the consumer that reads it."""
 
 import queue
 from collections.abc import Callable
@@ -14,69 +14,80 @@ from voxcli.voxcpm.network.sequence import AudioSegment, Sequence
 Samples: TypeAlias = NDArray[np.float32]
 """Mono samples in [-1, 1], shape (n,)."""
 
-_LOOKING_UP = 0.2
-"""Seconds. On Windows whoever waits for a queue does not notice Ctrl-C before that is over."""
+_POLL_SECONDS = 0.2
+"""Seconds. On Windows, Ctrl-C is not noticed before a blocking read of the queue returns."""
 
 
 @dataclass(slots=True, eq=False, kw_only=True, weakref_slot=True)
 class Stream:
-    """What is to be said, how, and how far that has come."""
+    """The input of one utterance, its settings, and its progress."""
 
     sequence: Sequence
-    """What the language models read before it."""
+    """The input of the language models."""
     reference: AudioSegment | None
-    """Whose voice the sequence begins with."""
-    heard: tuple[Tensor, ...] = ()
-    """(N, P, D) each: the clips that the codec has heard before the first patch."""
+    """The clip whose voice is imitated; the sequence begins with it."""
+    prompt_patches: tuple[Tensor, ...] = ()
+    """(N, P, D) each: the clips that the codec decodes before the first patch."""
     steps: int
     guidance: float
     seed: int
     min_patches: int
     limit: int
-    """Patches, at most."""
+    """Maximum number of patches."""
 
-    made: int = 0
-    """Patches so far."""
+    patches_generated: int = 0
     ended: bool = False
-    """Whether the model has come to an end by itself."""
-    wanted: bool = True
-    """Whether somebody waits for the next sound."""
+    """Whether the model emitted its stop token."""
+    consumer_waiting: bool = True
+    """Whether the consumer waits for more audio."""
     abandoned: bool = False
-    """Whether nobody listens any more."""
-    passed_over: int = 0
-    """How many others were let in before it."""
-    _sounds: "queue.SimpleQueue[Samples | BaseException | None]" = field(default_factory=queue.SimpleQueue)
+    """Whether the consumer is gone."""
+    times_skipped: int = 0
+    """How many other streams were admitted before it."""
+    _audio: "queue.SimpleQueue[Samples | BaseException | None]" = field(default_factory=queue.SimpleQueue)
 
     @property
     def over(self) -> bool:
         """Whether no patch will follow."""
-        return self.ended or self.made >= self.limit
+        return self.ended or self.patches_generated >= self.limit
 
     @property
-    def has_sound(self) -> bool:
-        return not self._sounds.empty()
+    def has_audio(self) -> bool:
+        """Whether audio, or the end of it, is waiting to be read."""
+        return not self._audio.empty()
 
     def count_patch(self, *, wants_to_stop: bool) -> None:
-        """Take note of a patch, and of whether the model wanted it to be the last."""
-        self.ended = wants_to_stop and self.made > self.min_patches
-        self.made += 1
+        """Count a generated patch.
+
+        Args:
+            wants_to_stop: whether the model emitted its stop token with this patch.
+        """
+        self.ended = wants_to_stop and self.patches_generated > self.min_patches
+        self.patches_generated += 1
 
     def put(self, samples: Samples) -> None:
-        """Hand sound to the listener."""
-        self._sounds.put(samples)
+        """Pass audio to the consumer."""
+        self._audio.put(samples)
 
     def finish(self, error: BaseException | None = None) -> None:
-        """Tell the listener that this was all, or what went wrong."""
-        self._sounds.put(error)
+        """Tell the consumer that the stream is complete, or why it failed."""
+        self._audio.put(error)
 
-    def next_sound(self, check: Callable[[], None]) -> Samples | None:
-        """Wait for the next sound; None after the last. Raises what went wrong.
+    def next_audio(self, check: Callable[[], None]) -> Samples | None:
+        """Wait for more audio.
 
-        check: called now and then; raises if there is nothing to wait for.
+        Args:
+            check: called while waiting; raises if no more audio can come.
+
+        Returns:
+            Samples, or None at the end of the stream.
+
+        Raises:
+            BaseException: the error that the stream failed with.
         """
         while True:
             try:
-                item = self._sounds.get(timeout=_LOOKING_UP)
+                item = self._audio.get(timeout=_POLL_SECONDS)
             except queue.Empty:
                 check()
                 continue

@@ -1,4 +1,4 @@
-"""What a stream has of its own while it speaks, and how it begins."""
+"""Device state of one stream, and its preparation: shared by both runners."""
 
 from dataclasses import dataclass
 
@@ -12,35 +12,39 @@ from voxcli.voxcpm.runtime.stream import Stream
 
 @dataclass(slots=True, eq=False)
 class StreamState:
-    """Where a stream stands, how its flow is solved, where its noise comes from, what its codec has heard."""
+    """The state of a stream between two patches: KV caches, flow solver, random generator, codec state."""
 
-    state: LMState
+    lm_state: LMState
     solver: Solver
     noise: torch.Generator
-    heard: DecoderState
+    codec_state: DecoderState
 
 
-def new_stream_state(stream: Stream, state: LMState, backbone: Backbone, codec: AudioVAE) -> StreamState:
-    """Prepare a stream, whose sequence has led to `state`, for its first patch."""
-    heard = codec.new_decoder_state(1)
-    if stream.heard:
-        context = torch.cat(stream.heard)[-backbone.config.context_patches :]
-        codec.decode(as_latents(context.flatten(0, 1).unsqueeze(0)), heard)
+def new_stream_state(stream: Stream, lm_state: LMState, backbone: Backbone, codec: AudioVAE) -> StreamState:
+    """Prepare a stream for its first patch.
+
+    Args:
+        lm_state: after the prefill of the stream's sequence.
+    """
+    codec_state = codec.new_decoder_state(1)
+    if stream.prompt_patches:
+        context = torch.cat(stream.prompt_patches)[-backbone.config.context_patches :]
+        codec.decode(as_latents(context.flatten(0, 1).unsqueeze(0)), codec_state)
     return StreamState(
-        state,
+        lm_state,
         backbone.new_solver(stream.steps, stream.guidance),
         torch.Generator(backbone.device).manual_seed(stream.seed),
-        heard,
+        codec_state,
     )
 
 
 def draw_noise(generator: torch.Generator, like: Tensor) -> Tensor:
-    """Draw noise like a patch, (1, P, D): latents first, as the reference draws it."""
+    """Draw the noise of a patch, (1, P, D), latent dimension first as the `voxcpm` package draws it."""
     _, frames, width = like.shape
     noise = torch.randn((1, width, frames), generator=generator, device=like.device, dtype=like.dtype)
     return noise.transpose(1, 2)
 
 
 def as_latents(frames: Tensor) -> Tensor:
-    """Turn frames, (B, T, D), into what the codec decodes, (B, D, T)."""
+    """Convert frames, (B, T, D), to the codec's layout, (B, D, T) in float32."""
     return frames.transpose(1, 2).float()
