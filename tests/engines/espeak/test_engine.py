@@ -29,12 +29,17 @@ class Eavesdropper(Espeak):
     """The real library, with a note of who read what."""
 
     def __init__(self) -> None:
-        self.__dict__.update(load_espeak().__dict__)
+        self.library = load_espeak()
+        self.sample_rate, self.voices, self.variants = (
+            self.library.sample_rate,
+            self.library.voices,
+            self.library.variants,
+        )
         self.readings: list[tuple[str, str]] = []
 
     def speak(self, text: str, voice: str, *rest: object, **more: object) -> None:
         self.readings.append((voice, text))
-        super().speak(text, voice, *rest, **more)  # type: ignore[arg-type]
+        self.library.speak(text, voice, *rest, **more)  # type: ignore[arg-type]
 
 
 def readings(text: str, **details: object) -> list[tuple[str, str]]:
@@ -159,3 +164,12 @@ def test_many_threads_may_speak_at_once() -> None:
             thread.join()
     assert len(lengths) == 12
     assert max(lengths) == pytest.approx(min(lengths), rel=0.02)
+
+
+def test_an_error_of_the_speaking_thread_reaches_the_consumer() -> None:
+    class Broken(Eavesdropper):
+        def speak(self, text: str, voice: str, *rest: object, **more: object) -> None:
+            raise ZeroDivisionError("broken")
+
+    with pytest.raises(ZeroDivisionError, match="broken"):
+        list(BuiltinEngine(Broken()).stream(SynthesisRequest(text="Hello")))

@@ -90,7 +90,7 @@ def test_it_loads_from_paths_of_any_length(tmp_path: Path, length: int) -> None:
     folder = tmp_path / ("d" * max(1, length - len(str(tmp_path)) - len("/espeakng_loader/espeak-ng-data") - 1))
     folder.mkdir()
     shutil.copytree(package, folder / "espeakng_loader")
-    script = "from voxcli.espeak.library import load_espeak; print(len(load_espeak().voices))"
+    script = "from voxcli.engines.espeak.library import load_espeak; print(len(load_espeak().voices))"
     done = subprocess.run(
         [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(folder)!r}); {script}"],
         capture_output=True,
@@ -98,3 +98,14 @@ def test_it_loads_from_paths_of_any_length(tmp_path: Path, length: int) -> None:
         check=True,
     )
     assert int(done.stdout) == len(ESPEAK.voices)
+
+
+def test_a_text_sounds_the_same_whatever_was_said_before() -> None:
+    def said(text: str) -> bytes:
+        taken: list[bytes] = []
+        ESPEAK.speak(text, "gmw/en", NORMAL_RATE, lambda samples: bool(taken.append(samples.tobytes())) or True)
+        return b"".join(taken)
+
+    first = said("Hello, world.")
+    assert said("Something else, and longer.") != first
+    assert said("Hello, world.") == first

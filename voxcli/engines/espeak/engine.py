@@ -11,7 +11,7 @@ from voxcli.audio.chunk import AudioChunk, Samples
 from voxcli.engines.espeak.languages import Run, find_language, find_voice, has_kana, script_runs
 from voxcli.engines.espeak.library import NORMAL_RATE, Espeak, load_espeak
 from voxcli.engines.spelling import spelled_out
-from voxcli.errors import RequestError, VoxError
+from voxcli.errors import RequestError
 from voxcli.synthesis.request import Sampling, Speech, SynthesisRequest
 from voxcli.text.sentences.splitter import split_sentences
 
@@ -123,7 +123,7 @@ def _as_made(espeak: Espeak, reading: _Reading, rate: int) -> Generator[Samples]
     It speaks on a thread of its own, to the end of its text and no further, so that a slow listener never keeps the
     library from others.
     """
-    made: queue.SimpleQueue[Samples | VoxError | None] = queue.SimpleQueue()
+    made: queue.SimpleQueue[Samples | BaseException | None] = queue.SimpleQueue()
     closed = threading.Event()
 
     def take(samples: Samples) -> bool:
@@ -134,14 +134,14 @@ def _as_made(espeak: Espeak, reading: _Reading, rate: int) -> Generator[Samples]
         try:
             espeak.speak(reading.text, reading.voice, rate, take, end_pause=reading.end_pause)
             made.put(None)
-        except VoxError as error:
+        except BaseException as error:  # noqa: BLE001 - raised again where the samples are read
             made.put(error)
 
     thread = threading.Thread(target=work, name="espeak", daemon=True)
     thread.start()
     try:
         while (item := made.get()) is not None:
-            if isinstance(item, VoxError):
+            if isinstance(item, BaseException):
                 raise item
             yield item
     finally:

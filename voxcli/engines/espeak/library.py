@@ -4,11 +4,13 @@ Functions, constants and struct layout are those of eSpeak NG's public header `s
 keeps one voice, one rate and one callback per process and is not safe to call from two threads, hence the one lock.
 """
 
+import _ctypes
 import atexit
 import ctypes
 import functools
 import itertools
 import shutil
+import sys
 import tempfile
 import threading
 from collections.abc import Callable
@@ -68,11 +70,18 @@ class EspeakVoice:
 class Espeak:
     """The one library of this process. Make it with `load_espeak`."""
 
-    def __init__(self, library: ctypes.CDLL, sample_rate: int, data: Path) -> None:
-        self.sample_rate = sample_rate
-        self._library = library
+    def __init__(self, path: str, data: Path) -> None:
+        """
+        Args:
+            path: the shared library.
+            data: its folder espeak-ng-data.
+        """
+        self._path = path
+        self._data = data
+        self._library, self.sample_rate = _open_library(path, data)
+        self._used = False
         self._lock = threading.Lock()
-        self.voices = {voice.name: voice for voice in _list_voices(library)}
+        self.voices = {voice.name: voice for voice in _list_voices(self._library)}
         self.variants = frozenset(path.name for path in (data / "voices" / "!v").iterdir())
 
     def speak(
@@ -104,6 +113,7 @@ class Espeak:
 
         held = _Callback(callback)  # must outlive the call
         with self._lock:
+            self._reset()
             # An unknown name would leave the voice of the last speaker in place.
             if self._library.espeak_SetVoiceByName(voice.encode()) != 0:
                 raise ModelError(f"eSpeak NG cannot load its voice {voice!r}.")
@@ -114,20 +124,37 @@ class Espeak:
         if status != 0:
             raise ModelError(f"eSpeak NG failed with status {status} on {text[:40]!r}.")
 
+    def _reset(self) -> None:
+        """Load the library anew if it has spoken before, which takes half a millisecond.
+
+        It keeps the phase of its oscillators from one text to the next and has no call to reset it, so the samples of
+        a text would depend on what was said before.
+        """
+        if self._used:
+            self._library.espeak_Terminate()
+            _unload(self._library)
+            self._library, _ = _open_library(self._path, self._data)
+        self._used = True
+
 
 @functools.cache
 def load_espeak() -> Espeak:
     """Load the library and its data, once per process.
 
-    It is never unloaded: a second engine of the same process may still be speaking.
+    Raises:
+        ModelError: it cannot be loaded.
     """
     try:
-        library = ctypes.CDLL(espeakng_loader.get_library_path())
-        data = _short_path(Path(espeakng_loader.get_data_path()))
+        return Espeak(espeakng_loader.get_library_path(), _short_path(Path(espeakng_loader.get_data_path())))
     except (OSError, RuntimeError) as error:
         raise ModelError(
             f"eSpeak NG cannot be loaded: {error}. Reinstall it: pip install --force-reinstall espeakng-loader"
         ) from error
+
+
+def _open_library(path: str, data: Path) -> tuple[ctypes.CDLL, int]:
+    """Load and initialize the library. Return it with its sample rate in Hz."""
+    library = ctypes.CDLL(path)
     library.espeak_Synth.argtypes = (
         ctypes.c_char_p,
         ctypes.c_size_t,
@@ -142,7 +169,15 @@ def load_espeak() -> Espeak:
     sample_rate = library.espeak_Initialize(_AUDIO_OUTPUT_SYNCHRONOUS, _BUFFER_MS, bytes(data), _INITIALIZE_DONT_EXIT)
     if sample_rate <= 0:
         raise ModelError(f"eSpeak NG does not accept its data in {data} (status {sample_rate}).")
-    return Espeak(library, sample_rate, data)
+    return library, sample_rate
+
+
+def _unload(library: ctypes.CDLL) -> None:
+    """Unload a shared library, as far as the platform does that."""
+    if sys.platform == "win32":
+        _ctypes.FreeLibrary(library._handle)
+    else:
+        _ctypes.dlclose(library._handle)
 
 
 def _short_path(data: Path) -> Path:
