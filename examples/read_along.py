@@ -3,18 +3,11 @@
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 
+import voxcli
 from voxcli.audio.format import AudioFormat
-from voxcli.engines import open_engine
-from voxcli.sinks import ToFile, ToSpeaker, open_sink
-from voxcli.synthesis.narration import Narrator
-from voxcli.synthesis.request import Speech, SynthesisRequest
-from voxcli.text.parts import read_parts
-
-path = Path(sys.argv[1] if len(sys.argv) > 1 else "story.mp3")
-
+from voxcli.sinks import ToFile, ToSpeaker
 
 STORY = "**Once** upon a time there was a voice. [pause 0.3s] It spoke before the story was written."
 
@@ -26,12 +19,8 @@ def slow_writer() -> Iterator[str]:
         yield STORY[start : start + 4]
 
 
-targets = [ToSpeaker(), ToFile(path, AudioFormat.MP3, overwrite=True)]
-with open_sink(targets) as sink, closing(open_engine()) as engine:
+path = Path(sys.argv[1] if len(sys.argv) > 1 else "story.mp3")
 
-    def speak(text: str) -> Speech:
-        return engine.stream(SynthesisRequest(text=text))
-
-    with closing(Narrator(speak).stream(read_parts(slow_writer(), markdown=True))) as chunks:
-        for chunk in chunks:
-            sink.write(chunk)
+with voxcli.open_engine() as engine:
+    speech = engine.speak(slow_writer(), markdown=True)
+    speech.send(ToSpeaker(), ToFile(path, AudioFormat.MP3, overwrite=True))

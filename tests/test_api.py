@@ -1,0 +1,112 @@
+"""The Python interface: cheap to import, complete, and the same sound as the command line."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import voxcli
+from tests.clips import spoken_wav
+from tests.pulse import PulseServer
+from voxcli.audio.decode import decode
+
+HEAVY = ("numpy", "torch", "pydantic", "httpx", "av", "soundfile", "rich", "typer")
+
+
+def test_importing_it_loads_nothing_heavy() -> None:
+    code = f"import sys, voxcli; print([name for name in {HEAVY} if name in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+@pytest.mark.parametrize("name", voxcli.__all__)
+def test_every_public_name_is_there(name: str) -> None:
+    assert getattr(voxcli, name)
+    assert name in dir(voxcli)
+
+
+def test_the_names_are_those_that_type_checkers_see() -> None:
+    import ast
+
+    tree = ast.parse(Path(voxcli.__file__).read_text("utf-8"))
+    [checking] = [node for node in tree.body if isinstance(node, ast.If)]
+    seen = {
+        (node.module, alias.name) for node in checking.body if isinstance(node, ast.ImportFrom) for alias in node.names
+    }
+    assert {name for _, name in seen} | {"__version__"} == set(voxcli.__all__)
+    for module, name in seen:
+        assert module
+        assert getattr(sys.modules[module], name) is getattr(voxcli, name)
+
+
+def test_other_names_are_not() -> None:
+    with pytest.raises(AttributeError, match="nonsense"):
+        voxcli.nonsense  # noqa: B018
+
+
+def test_a_text_is_saved_and_the_suffix_names_the_format(tmp_path: Path) -> None:
+    with voxcli.open_engine("espeak") as engine:
+        saved = engine.speak("Hello, world.").save(tmp_path / "x.flac")
+        samples, rate = engine.speak("Hello, world.").samples()
+    assert saved.read_bytes()[:4] == b"fLaC"
+    heard = decode(saved.read_bytes())
+    assert heard.sample_rate == rate
+    assert len(heard.samples) == len(samples)
+
+
+def test_an_unknown_suffix_is_refused_before_anything_is_generated(tmp_path: Path) -> None:
+    with voxcli.open_engine("espeak") as engine, pytest.raises(voxcli.RequestError, match="wav, "):
+        engine.speak("Hello").save(tmp_path / "x.doc")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("text", ["...", "", "  \n"])
+def test_a_text_without_words_is_an_error(text: str, tmp_path: Path) -> None:
+    with voxcli.open_engine("espeak") as engine, pytest.raises(voxcli.RequestError, match="nothing to say"):
+        engine.speak(text).save(tmp_path / "x.wav")
+
+
+def test_a_text_is_spoken_while_it_is_written() -> None:
+    written = []
+
+    def writer() -> Iterator[str]:
+        for sentence in ("One is here. ", "Two is here. ", "Three is here."):
+            written.append(sentence)
+            yield sentence
+
+    with voxcli.open_engine("espeak") as engine:
+        chunks = iter(engine.speak(writer()))
+        next(chunks)
+        assert len(written) < 3
+        assert list(chunks)
+
+
+def test_marks_say_where_each_sentence_lies() -> None:
+    with voxcli.open_engine("espeak") as engine:
+        pieces = list(engine.speak("One is here. [pause 1s] Two is here.").pieces())
+        samples, rate = engine.speak("One is here. [pause 1s] Two is here.").samples()
+    ends = [piece for piece in pieces if isinstance(piece, voxcli.SentenceMark) and piece.end is not None]
+    assert [mark.text for mark in ends] == ["One is here.", "Two is here."]
+    assert ends[0].end is not None
+    between = samples[round(ends[0].end * rate) : round(ends[1].start * rate)]
+    assert len(between) == rate
+    assert not between.any()
+
+
+def test_it_is_played(pulse: PulseServer, tmp_path: Path) -> None:
+    code = "import voxcli\nwith voxcli.open_engine('espeak') as engine: engine.speak('Hello, world.').play()"
+    with pulse.recording() as recording:
+        subprocess.run([sys.executable, "-c", code], env=pulse.environment, check=True, timeout=60)
+    assert recording.sounding_seconds > 0.5
+
+
+def test_a_voice_of_the_library_is_found_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VOXCLI_HOME", str(tmp_path))
+    (tmp_path / "ref.wav").write_bytes(spoken_wav())
+    voice = voxcli.voice_from(tmp_path / "ref.wav", "Its words.")
+    voxcli.voice_library().save("anna", voice)
+    with voxcli.open_engine("espeak") as engine, pytest.raises(voxcli.RequestError, match="imitate"):
+        list(engine.speak("Hello", voice="ANNA"))
+    with voxcli.open_engine("espeak") as engine, pytest.raises(voxcli.NotFound):
+        list(engine.speak("Hello", voice="nobody-of-that-name"))

@@ -1,0 +1,252 @@
+"""Public Python interface: open an engine, speak, save or play what it says."""
+
+import os
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import closing
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+
+from voxcli.audio.chunk import AudioChunk, Samples
+from voxcli.audio.format import AudioFormat, find_format, known_suffixes
+from voxcli.engines import open_engine as _open_engine
+from voxcli.engines.remote.settings import RemoteSettings, normalized_url
+from voxcli.engines.settings import AUTO, LocalSettings
+from voxcli.errors import RequestError
+from voxcli.models import ModelLibrary
+from voxcli.paths import find_places
+from voxcli.protocols.dialect import ClientOptions
+from voxcli.sinks import Target, ToFile, ToSpeaker, open_sink
+from voxcli.synthesis.pipeline import Delivery, only_chunks, synthesize
+from voxcli.synthesis.request import Clip, Engine, Piece, Prompt, Sampling, Speech, SynthesisRequest, Voice
+from voxcli.text.parts import read_parts, read_whole
+from voxcli.voices.library import VoiceLibrary
+
+
+class SpeechStream:
+    """The speech of one text, generated while it is consumed. It can be consumed once, in any one way."""
+
+    def __init__(self, pieces: Generator[Piece]) -> None:
+        self._pieces = pieces
+
+    def __iter__(self) -> Iterator[AudioChunk]:
+        """Yield chunks of float32 mono samples, each with its sample rate.
+
+        Raises:
+            RequestError: the text has no words, or asks for what this engine cannot do.
+            VoxError: generation failed; the chunks before that remain valid.
+        """
+        return self._chunks()
+
+    def pieces(self) -> Generator[Piece]:
+        """Yield the chunks and, before and after each sentence, a `SentenceMark` with its position in seconds."""
+        return self._pieces
+
+    def samples(self) -> tuple[Samples, int]:
+        """Return all samples, float32 of shape (n,), and their sample rate in Hz."""
+        chunks = list(self)
+        return np.concatenate([chunk.samples for chunk in chunks]), chunks[0].sample_rate
+
+    def save(self, path: str | os.PathLike[str], *, overwrite: bool = True) -> Path:
+        """Write a file, which is playable while it grows, and return its path.
+
+        path: the suffix names the format: wav, flac, mp3, opus, aac or pcm.
+
+        Raises:
+            RequestError: the suffix names no format, or the file exists and may not be overwritten.
+            DeviceError: the file cannot be written.
+        """
+        path = Path(path)
+        self.send(ToFile(path, _format_of(path), overwrite=overwrite))
+        return path
+
+    def play(self, device: str | None = None) -> None:
+        """Play through a loudspeaker, and return when it has been heard.
+
+        device: name or number of the loudspeaker; None takes the system's default.
+
+        Raises:
+            DeviceError: there is none, or it fails.
+        """
+        self.send(ToSpeaker(device))
+
+    def send(self, *targets: Target) -> None:
+        """Send the speech to several targets at once, such as `ToFile` and `ToSpeaker` of `voxcli.sinks`."""
+        with open_sink(targets) as sink, closing(self._chunks()) as chunks:
+            for chunk in chunks:
+                sink.write(chunk)
+
+    def _chunks(self) -> Speech:
+        silent = True
+        with closing(only_chunks(self._pieces)) as chunks:
+            for chunk in chunks:
+                silent = False
+                yield chunk
+        if silent:
+            raise RequestError("There is nothing to say: the text has no words.")
+
+
+class SpeechEngine:
+    """An open engine with the voices of this user. Close it, or use it as a context manager."""
+
+    def __init__(self, engine: Engine, voices: VoiceLibrary) -> None:
+        self._engine = engine
+        self._voices = voices
+
+    @property
+    def slots(self) -> int:
+        """Number of streams that run at once; further ones wait."""
+        return self._engine.slots
+
+    @property
+    def draws_voices(self) -> bool:
+        """Whether a text without a voice is spoken in a new random voice each time."""
+        return self._engine.draws_voices
+
+    def speak(
+        self,
+        text: str | Iterable[str],
+        *,
+        voice: str | Voice | None = None,
+        language: str | None = None,
+        speed: float = 1.0,
+        volume: float = 1.0,
+        gap_seconds: float | None = None,
+        normalize: bool = False,
+        denoise: bool = False,
+        sampling: Sampling | None = None,
+        markdown: bool = False,
+        split: bool = True,
+    ) -> SpeechStream:
+        """Speak a text, sentence by sentence and in one voice. Nothing is generated until the result is consumed.
+
+        Args:
+            text: complete, or an iterable of pieces that are still being written, such as a language model's output.
+            voice: the name of a voice, of this user's library first, or a `Voice`; None leaves it to the engine.
+            language: such as "zh" or "en"; None detects it from the text.
+            speed: 0.25 to 4, with the pitch kept.
+            volume: gain of the samples.
+            gap_seconds: silence between sentences; None leaves what the engine made.
+            normalize: spell out numbers, dates and units first.
+            denoise: remove noise from the voice's recordings first.
+            sampling: steps, guidance, seed and lengths.
+            markdown: read the text as Markdown.
+            split: False speaks the text in one go, without sentences and `[pause]` marks.
+
+        Raises:
+            ModelError: the named voice is damaged.
+        """
+        delivery = Delivery(
+            voice=self._find_voice(voice),
+            sampling=sampling or Sampling(),
+            language=language,
+            speed=speed,
+            volume=volume,
+            gap_seconds=gap_seconds if split else None,
+            normalize=normalize,
+            denoise=denoise,
+        )
+        texts = [text] if isinstance(text, str) else text
+        parts = read_parts(texts, markdown=markdown) if split else _whole(texts, markdown=markdown)
+        return SpeechStream(synthesize(self._engine, parts, delivery))
+
+    def stream(self, request: SynthesisRequest) -> Speech:
+        """Stream a single request as it stands: the interface that engines share."""
+        return self._engine.stream(request)
+
+    def close(self) -> None:
+        """Free the model. Streams that still run keep it until they end."""
+        self._engine.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _find_voice(self, voice: str | Voice | None) -> Voice:
+        if isinstance(voice, str):
+            return self._voices.find(voice) or Voice(name=voice)
+        return voice or Voice()
+
+
+def open_engine(
+    model: str | os.PathLike[str] | None = None,
+    *,
+    device: str = AUTO,
+    dtype: str = AUTO,
+    quantize: str | None = None,
+    threads: int | None = None,
+    lora: str | os.PathLike[str] | None = None,
+    remote: str | None = None,
+    api_key: str | None = None,
+) -> SpeechEngine:
+    """Load a model, ready to speak.
+
+    Args:
+        model: "voxcpm-1.5" or another installed model, a hub id, the folder of a checkpoint, or "espeak" for the
+            built-in voice; None takes the best installed one.
+        device: auto, cpu, cuda, cuda:N or mps.
+        dtype: auto, float32, bfloat16 or float16.
+        quantize: int8 on a CPU, fp8 on an NVIDIA GPU; None does not quantize.
+        threads: CPU threads; None takes as many as help.
+        lora: the folder of a LoRA.
+        remote: the URL of a server that speaks instead; `model` is then the name the server knows, and the other
+            arguments have no effect.
+        api_key: for `remote`.
+
+    Raises:
+        NotFound: the model is not installed; the message says how to install it.
+        ModelError: it is damaged.
+        DeviceError: it cannot run on that device.
+        RemoteError: the server cannot be reached, or does not speak a known protocol.
+    """
+    places = find_places(os.environ)
+    voices = VoiceLibrary(places.voices)
+    if remote:
+        options = ClientOptions(model=None if model is None else str(model))
+        settings = RemoteSettings(url=normalized_url(remote), key=api_key, options=options, cache=places.cache)
+        return SpeechEngine(_open_engine(remote=settings), voices)
+    local = LocalSettings(
+        device=device,
+        dtype=dtype,
+        quantize=quantize,
+        threads=threads,
+        slots=1,
+        lora=None if lora is None else Path(lora),
+        clips=places.cache / "clips",
+    )
+    models = ModelLibrary(places.hub, places.models)
+    return SpeechEngine(_open_engine(None if model is None else str(model), models=models, settings=local), voices)
+
+
+def voice_from(recording: str | os.PathLike[str], transcript: str | None = None) -> Voice:
+    """Return the voice of a recording: 5 to 30 s of clear speech, in any audio format.
+
+    transcript: the words of the recording. VoxCPM2 can do without, the other models need them.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    path = Path(recording)
+    clip = Clip(path.read_bytes(), path.name)
+    return Voice(prompt=Prompt(clip, transcript)) if transcript else Voice(reference=clip)
+
+
+def voice_library() -> VoiceLibrary:
+    """Return the named voices of this user, as `voxcli voices` lists them."""
+    return VoiceLibrary(find_places(os.environ).voices)
+
+
+def _whole(texts: Iterable[str], *, markdown: bool) -> Iterator[str]:
+    yield read_whole(texts, markdown=markdown)
+
+
+def _format_of(path: Path) -> AudioFormat:
+    if format := find_format(path):
+        return format
+    raise RequestError(f"{path} has no known audio format. Use one of: {', '.join(known_suffixes())}.")
