@@ -4,6 +4,7 @@ import ast
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeGuard
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +30,18 @@ def read_modules(package: Path) -> dict[str, Module]:
 
 
 def imported_names(tree: ast.AST) -> Iterator[tuple[str, str | None]]:
-    """Yield (module, name) for every `from module import name`, and (module, None) for every `import module`."""
+    """Yield (module, name) for `from module import name`, (module, None) for `import module` and `import_module`."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from ((alias.name, None) for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             yield from ((node.module, alias.name) for alias in node.names)
+        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("import_module"):
+            yield from ((argument.value, None) for argument in node.args if _is_text(argument))
+
+
+def _is_text(node: ast.expr) -> TypeGuard[ast.Constant]:
+    return isinstance(node, ast.Constant) and isinstance(node.value, str)
 
 
 def import_graph(package: Path, modules: Mapping[str, Module]) -> dict[str, set[str]]:

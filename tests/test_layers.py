@@ -1,43 +1,69 @@
-"""Imports point down the ladder, heavy libraries stay behind their doors."""
+"""Structure of the package: imports point down fixed ladders without cycles, heavy libraries have one importer."""
 
 import ast
 import re
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import pytest
 
 import voxcli
+from tests.structure import Module, cycles, import_graph, imported_names, read_modules
 
 PACKAGE = Path(voxcli.__file__).parent
-MODULES = sorted(PACKAGE.rglob("*.py"))
+MODULES = read_modules(PACKAGE)
+GRAPH = import_graph(PACKAGE, MODULES)
+FILES = sorted(MODULES.values(), key=lambda module: module.path)
 
 RUNGS = {
-    "backoff": 0,
-    "errors": 0,
-    "files": 0,
-    "paths": 0,
-    "text": 10,
-    "audio": 20,
-    "models": 20,
-    "speech": 25,
-    "timing": 26,
-    "narration": 26,
-    "synthesis": 30,
-    "devices": 30,
-    "voices": 40,
-    "espeak": 40,
-    "voxcpm": 40,
-    "protocols": 40,
-    "sinks": 40,
-    "engines": 50,
-    "microphone": 50,
-    "api": 60,
-    "bench": 70,
-    "server": 70,
-    "cli": 80,
+    **dict.fromkeys(["errors", "paths", "backoff", "files"], 0),
+    "text": 1,
+    **dict.fromkeys(["audio", "models"], 2),
+    **dict.fromkeys(["devices", "synthesis"], 3),
+    **dict.fromkeys(["sinks", "protocols", "voxcpm", "voices", "documents"], 4),
+    "engines": 5,
+    "api": 6,
+    **dict.fromkeys(["server", "batch", "bench"], 7),
+    "cli": 8,
+    "__main__": 9,
 }
-"""Every part of the package has one. A part imports itself and lower rungs."""
+"""The rung of every part of the package. A part imports itself and lower rungs only."""
+
+INNER_RUNGS = {
+    "cli": {
+        **dict.fromkeys(["exits", "files"], 0),
+        **dict.fromkeys(["console", "settings", "text_source"], 1),
+        **dict.fromkeys(["options", "run_report"], 2),
+        "commands": 3,
+        "app": 4,
+    },
+    "server": {
+        **dict.fromkeys(["errors", "settings", "monitoring"], 0),
+        **dict.fromkeys(["admission", "shapes", "streaming"], 1),
+        **dict.fromkeys(["middleware", "model_lifecycle", "uploads"], 2),
+        "service": 3,
+        **dict.fromkeys(["routes", "host"], 4),
+        "app": 5,
+    },
+    "voxcpm": {
+        **dict.fromkeys(["kernels", "memory", "tokenizer"], 0),
+        "network": 1,
+        **dict.fromkeys(["codec", "device"], 2),
+        **dict.fromkeys(["runtime", "weights"], 3),
+        "model": 4,
+        "loading": 5,
+    },
+    "protocols": {
+        **dict.fromkeys(["dialect", "content_types", "names"], 0),
+        "fields": 1,
+        "openai": 2,
+        **dict.fromkeys(["voxcpm", "gptsovits"], 3),
+    },
+}
+"""The same inside the large parts."""
+
+MAX_FILES_PER_FOLDER = 20
 
 DOORS = {
     "audio/denoise.py",
@@ -54,60 +80,97 @@ DOORS = {
     "text/parts.py",
     "voxcpm/kernels/ops.py",
 }
-"""Outside the command line, only these import inside functions: they load what a user asked for and nothing else."""
+"""Outside the command line, only these import inside functions: they load what a request needs and nothing else."""
 
 READERS_OF_THE_ENVIRONMENT = re.compile(r"os\.environ|os\.getenv|getenv\(")
 
 
-def part_of(module: Path) -> str:
-    return module.relative_to(PACKAGE).parts[0].removesuffix(".py")
+def file_of(module: Module) -> str:
+    return str(module.path.relative_to(PACKAGE))
 
 
-def imported_modules(tree: ast.AST) -> Iterator[str]:
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            yield node.module
+def part_of(name: str) -> str:
+    return name.partition(".")[0]
 
 
-def name_of(module: Path) -> str:
-    return str(module.relative_to(PACKAGE))
+def imported_roots(tree: ast.AST) -> set[str]:
+    """Return the top-level packages that are imported, inside functions too."""
+    return {source.partition(".")[0] for source, _ in imported_names(tree)}
 
 
-@pytest.mark.parametrize("module", MODULES, ids=name_of)
-def test_a_module_imports_from_lower_rungs_only(module: Path) -> None:
-    part = part_of(module)
-    if part in ("__init__", "__main__"):
+def upward_imports(names: Iterable[str], depth: int, rungs: Mapping[str, int]) -> list[str]:
+    """List the imports between different parts, at this depth of their names, that do not point to a lower rung."""
+    found = []
+    for name in names:
+        for target in GRAPH[name]:
+            if name.split(".")[:depth] != target.split(".")[:depth]:
+                continue
+            own, other = (full.split(".")[depth] if full.count(".") >= depth else "__init__" for full in (name, target))
+            if own != other and "__init__" not in (own, other) and rungs[other] >= rungs[own]:
+                found.append(f"{name} must not import {target}")
+    return found
+
+
+def test_every_part_imports_from_lower_rungs_only() -> None:
+    assert upward_imports(GRAPH, 0, RUNGS) == []
+
+
+@pytest.mark.parametrize("part", INNER_RUNGS)
+def test_modules_inside_a_part_import_from_lower_rungs_only(part: str) -> None:
+    inside = [name for name in GRAPH if part_of(name) == part]
+    missing = {name.split(".")[1] for name in inside if "." in name} - INNER_RUNGS[part].keys()
+    assert missing == set(), "give it a rung"
+    assert upward_imports(inside, 1, INNER_RUNGS[part]) == []
+
+
+def test_there_are_no_import_cycles() -> None:
+    assert cycles(GRAPH) == []
+
+
+def test_a_cycle_is_found_wherever_it_is() -> None:
+    assert cycles({"a": {"b"}, "b": {"c"}, "c": {"b"}, "d": {"a"}}) == [["b", "c"]]
+
+
+def test_no_folder_has_too_many_modules() -> None:
+    counts = Counter(module.path.parent for module in FILES)
+    assert [str(folder) for folder, count in counts.items() if count > MAX_FILES_PER_FOLDER] == []
+
+
+@pytest.mark.parametrize("module", FILES, ids=file_of)
+def test_imports_inside_functions_exist_at_the_doors_only(module: Module) -> None:
+    if part_of(module.name) == "cli" or file_of(module) in DOORS:
         return
-    for imported in imported_modules(ast.parse(module.read_text("utf-8"))):
-        words = imported.split(".")
-        if words[0] == "voxcli" and len(words) > 1 and words[1] != part:
-            assert RUNGS[words[1]] < RUNGS[part], f"{name_of(module)} must not import {imported}"
-
-
-@pytest.mark.parametrize("module", MODULES, ids=name_of)
-def test_imports_inside_functions_exist_at_the_doors_only(module: Path) -> None:
-    if part_of(module) == "cli" or name_of(module) in DOORS:
-        return
-    for node in ast.walk(ast.parse(module.read_text("utf-8"))):
+    for node in ast.walk(module.tree):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            assert list(imported_modules(node)) == [], f"{name_of(module)}: {node.name} imports"
+            assert list(imported_names(node)) == [], f"{node.name} imports"
 
 
-@pytest.mark.parametrize("module", MODULES, ids=name_of)
-def test_only_the_command_line_reads_the_environment(module: Path) -> None:
-    if part_of(module) != "cli":
-        assert not READERS_OF_THE_ENVIRONMENT.search(module.read_text("utf-8"))
+def test_only_the_command_line_and_the_api_read_the_environment() -> None:
+    readers = [file_of(module) for module in FILES if READERS_OF_THE_ENVIRONMENT.search(module.path.read_text("utf-8"))]
+    assert [name for name in readers if not name.startswith(("cli/", "api.py"))] == []
 
 
-@pytest.mark.parametrize("module", MODULES, ids=name_of)
-def test_only_the_network_imports_torch(module: Path) -> None:
-    roots = {name.partition(".")[0] for name in imported_modules(ast.parse(module.read_text("utf-8")))}
-    assert part_of(module) == "voxcpm" or name_of(module) == "engines/local.py" or "torch" not in roots
+@pytest.mark.parametrize(
+    ("library", "importers"),
+    [
+        ("torch", ("voxcpm/", "engines/local.py")),
+        ("sounddevice", ("devices/",)),
+        ("typer", ("cli/",)),
+        ("fastapi", ("server/",)),
+    ],
+)
+def test_a_library_is_imported_by_its_own_part_only(library: str, importers: tuple[str, ...]) -> None:
+    found = [file_of(module) for module in FILES if library in imported_roots(module.tree)]
+    assert found
+    assert [name for name in found if not name.startswith(importers)] == []
 
 
-def test_every_module_says_in_its_first_line_what_lives_there() -> None:
-    for module in MODULES:
-        docstring = ast.get_docstring(ast.parse(module.read_text("utf-8")))
-        assert docstring, f"{name_of(module)} does not"
+def test_options_are_declared_by_the_command_line_only() -> None:
+    declares = re.compile(r"typer\.(Option|Argument)\b")
+    found = [file_of(module) for module in FILES if declares.search(module.path.read_text("utf-8"))]
+    assert [name for name in found if not name.startswith(("cli/options/", "cli/commands/", "cli/app.py"))] == []
+
+
+@pytest.mark.parametrize("module", FILES, ids=file_of)
+def test_every_module_has_a_docstring(module: Module) -> None:
+    assert ast.get_docstring(module.tree)
