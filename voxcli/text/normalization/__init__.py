@@ -1,1 +1,1 @@
-"""Numbers, dates, units and symbols, spelled out in words."""
+"""Text normalization: numbers, dates, units and symbols in words."""

@@ -1,4 +1,4 @@
-"""Numbers, dates, money and units in a Chinese text, spelled out."""
+"""Chinese normalization: numbers, dates, money and units in words."""
 
 import re
 from collections.abc import Callable
@@ -6,7 +6,7 @@ from collections.abc import Callable
 from wetext import Normalizer
 
 from voxcli.text.normalization.numerals import (
-    LONGEST,
+    MAX_DIGITS,
     TELEPHONE,
     digit_groups,
     han_cardinal,
@@ -16,7 +16,7 @@ from voxcli.text.normalization.numerals import (
 )
 
 HAN = "\u3400-\u4dbf\u4e00-\u9fff〇"
-"""The inside of a character class."""
+"""For use inside a character class."""
 
 _grammar = Normalizer(lang="zh", operator="tn")
 _erhua_grammar = Normalizer(lang="zh", operator="tn", remove_erhua=True)
@@ -44,7 +44,7 @@ def _telephone(number: re.Match[str]) -> str:
 
 def _number(number: re.Match[str]) -> str:
     whole, point, decimals = number[0].replace(",", "").partition(".")
-    words = han_cardinal(int(whole)) if len(whole) <= LONGEST else han_digits(whole)
+    words = han_cardinal(int(whole)) if len(whole) <= MAX_DIGITS else han_digits(whole)
     return words + ("点" + han_digits(decimals) if point else "")
 
 
@@ -57,12 +57,12 @@ _REWRITES: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], .
     (re.compile(TELEPHONE, re.VERBOSE), _telephone),
     (re.compile(rf"({_CURRENCY}) ?{_AMOUNT}"), lambda money: f"{money[2]}{money[3] or ''}{_CURRENCIES[money[1]]}"),
     (re.compile(rf"{_AMOUNT} ?([$¥￥€£₩])"), lambda money: f"{money[1]}{money[2] or ''}{_CURRENCIES[money[3]]}"),
-    # Without its commas, a number might be taken for that of a telephone.
+    # With its commas removed, a number could be mistaken for a telephone number.
     (re.compile(r"(?<![\d,.])\d{1,3}(?:,\d{3})+(?![\d,])(?:\.\d+)?"), _number),
     (re.compile(r"(?<=\d),(?=\d)"), "、"),
     (re.compile(r"\d{12,}"), lambda code: han_digits(code[0])),
     (re.compile(r"(?<![\d.])(?!(?:19|20)\d\d\.\d\d?\.\d\d?(?![\d.]))\d{1,9}(?:\.\d{1,9}){2,}"), _version),
-    # Before a number a hyphen would be a minus, between two numbers as well.
+    # The grammar reads a hyphen before or between numbers as a minus.
     (re.compile(r"(?<=[A-Za-z])-(?=\d)"), " "),
     (re.compile(r"(?<![-=+*/\d.])(\d+(?:\.\d+)?%?) ?[-–—~～] ?(?=\d+(?:\.\d+)?(?! ?[-=+*/\d.]))"), r"\1~"),
     (re.compile(r"(?<=\d)：(?=\d)"), ":"),
@@ -75,19 +75,19 @@ _REWRITES: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], .
     (re.compile("="), "等于"),
 )
 _SIGNS = {"=": "等于", "≈": "约等于", "√": "根号", "²": "平方", "³": "立方", "<": "小于"}
-"""What has no place in the grammar, or only between digits."""
+"""Signs that the grammar does not know, or only between digits."""
 _DIGIT = re.compile(r"\d")
 
 _UNIT = "km/h|km²|km|cm|mm|nm|m²|m³|m|kg|mg|g|ml|L|kW|min|s|h|°C"
 _PIECE = re.compile(rf"(?:(?<=\d) ?(?:{_UNIT})(?![A-Za-z])|[{HAN}\d.:/%+\-~°℃℉²³×÷≥≤±<>]| (?=[{HAN}\d+\-×÷≥≤±<>]))+")
-"""What the grammar knows its way about in, words of other languages and all quotes left out."""
+"""Text that the grammar handles: no words of other languages, no quotes."""
 _KEPT = "健儿|男儿|育儿|侄儿|宠儿|弃儿|患儿|产儿|吾儿|我儿|麟儿|混血儿|幸运儿|宁馨儿|孙儿|儿茶|儿时|儿郎|儿臣"
-"""Words in which 儿 is a syllable, unknown to the grammar."""
+"""Words in which 儿 is a syllable of its own, which the grammar does not know."""
 _ERHUA = re.compile(rf"(?P<kept>{_KEPT}|儿{{2,}})|(?:(?!{_KEPT}|儿儿)[{HAN}])+")
 
 
 def spelled_in_chinese(text: str) -> str:
-    """Return the text with no digit left in it."""
+    """Return the text with all digits spelled out."""
     text = with_plain_digits(text)
     if not _DIGIT.search(text):
         return text
@@ -99,20 +99,20 @@ def spelled_in_chinese(text: str) -> str:
 
 
 def polished(text: str) -> str:
-    """Return the text with its signs in words and without erhua, the r that some endings take."""
+    """Return the text with its signs in words and without erhua, the suffix 儿."""
     for sign, name in _SIGNS.items():
         text = text.replace(sign, name)
     return _ERHUA.sub(_without_erhua, text) if "儿" in text else text
 
 
 def _by_grammar(piece: str) -> str:
-    """Have wetext read a piece of text with digits in it."""
+    """Return a piece of text as wetext reads it, if it has digits."""
     if not _DIGIT.search(piece):
         return piece
     margin = piece[: len(piece) - len(piece.lstrip())]
     try:
         return margin + str(_grammar.normalize(piece))
-    except AssertionError:  # its way to say that it knows no reading
+    except AssertionError:  # wetext's way of reporting that it has no reading
         return piece
 
 
@@ -120,5 +120,5 @@ def _without_erhua(run: re.Match[str]) -> str:
     if run["kept"] or "儿" not in run[0]:
         return run[0]
     words = str(_erhua_grammar.normalize(run[0]))
-    # At the start it ends nothing.
+    # At the start of a run it is not a suffix.
     return f"儿{words}" if run[0][0] == "儿" != words[:1] else words

@@ -1,4 +1,4 @@
-"""Numbers, dates, money and units in an English text, spelled out."""
+"""English normalization: numbers, dates, money and units in words."""
 
 import re
 
@@ -29,8 +29,8 @@ _HOST = r"(?: [A-Za-z0-9-]{1,60} (?: \.[A-Za-z0-9-]{1,60} ){1,9} )"
 _ANY_UNIT = "|".join(re.escape(unit) for unit in sorted(UNITS, key=len, reverse=True))
 _ANY_SCALE = "|".join(SCALES)
 
-# The first that fits counts. A group has the name of what reads it.
-_THINGS = re.compile(
+# The first alternative that matches is used. The name of a group selects its reader.
+_EXPRESSIONS = re.compile(
     rf"""
       (?P<telephone> {TELEPHONE} )
   | (?P<date> (?<![\d./-])
@@ -86,50 +86,50 @@ _SENTENCE_END = re.compile(r"""["'”’)]*(?:\s+["'“‘(]*[A-Z]|\s*\Z)""")
 
 _LIKE_YEARS = range(1100, 2100)
 _PARTS = frozenset((2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 16, 20, 100))
-"""Denominators of what is surely a part of something, as in 3/4. In 24/7 and 50/50 nothing is divided."""
+"""Denominators of true fractions, such as 3/4, unlike 24/7 and 50/50."""
 _TELEPHONE_DIGITS = 10
-"""As long a number without commas is no quantity, unless it is round."""
+"""A number of this length without commas is not a quantity, unless it is round."""
 
 
 def expanded(text: str) -> str:
-    """Return the text with short forms such as "Dr." and the addresses of the web and of mail in words."""
+    """Return the text with short forms such as "Dr." and web and mail addresses in words."""
     text = _SHORT_FORM.sub(lambda short: SHORT_FORMS[short[0]], text)
     return _ADDRESS.sub(lambda address: _by_grammar(address[0].split("://")[-1]), text)
 
 
 def spelled_in_english(text: str) -> str:
-    """Return the text with no digit left in it. Blanks may have doubled."""
+    """Return the text with all digits spelled out. Spaces may be doubled."""
     text = with_plain_digits(text)
     if not _DIGIT.search(text):
         return text
     for sign, words in _SIGNS:
         text = sign.sub(words, text)
-    return _DIGITS.sub(lambda digits: digit_names(digits[0]), _THINGS.sub(_read, text))
+    return _DIGITS.sub(lambda digits: digit_names(digits[0]), _EXPRESSIONS.sub(_read, text))
 
 
-def _read(thing: re.Match[str]) -> str:
-    """Read what was found, and part it from letters around it."""
-    words = _READERS[thing.lastgroup or ""](thing)
-    before = thing.string[max(thing.start() - 1, 0) : thing.start()]
-    after = thing.string[thing.end() : thing.end() + 1]
+def _read(match: re.Match[str]) -> str:
+    """Return the words for a match, separated from adjacent letters."""
+    words = _READERS[match.lastgroup or ""](match)
+    before = match.string[max(match.start() - 1, 0) : match.start()]
+    after = match.string[match.end() : match.end() + 1]
     return (" " if before.isalpha() else "") + words + (" " if after.isalpha() else "")
 
 
 def _by_grammar(written: str) -> str:
     try:
         return str(_grammar.normalize(written))
-    except AssertionError:  # wetext's way to say that it knows no reading
+    except AssertionError:  # wetext's way of reporting that it has no reading
         return written
 
 
-def _telephone(thing: re.Match[str]) -> str:
-    plus = "plus " if thing[0].startswith("+") else ""
-    return plus + ", ".join(map(digit_names, digit_groups(thing[0])))
+def _telephone(match: re.Match[str]) -> str:
+    plus = "plus " if match[0].startswith("+") else ""
+    return plus + ", ".join(map(digit_names, digit_groups(match[0])))
 
 
-def _date(thing: re.Match[str]) -> str:
-    """Read 2024-05-06, and 05/06/2024 as in America, unless only Europe has that day."""
-    first, second, third = _DIGITS.findall(thing[0])
+def _date(match: re.Match[str]) -> str:
+    """Read 2024-05-06; read 05/06/2024 in the American order, unless that is not a date."""
+    first, second, third = _DIGITS.findall(match[0])
     written_year, month, day = (first, second, third) if len(first) == 4 else (third, first, second)
     if int(month) > 12 and written_year is third:
         month, day = day, month
@@ -138,89 +138,89 @@ def _date(thing: re.Match[str]) -> str:
     return f"{MONTHS[int(month) - 1]} {ordinal(int(day))}, {_quantity(written_year)}"
 
 
-def _month_day(thing: re.Match[str]) -> str:
-    day, *years = _DIGITS.findall(thing[0])
-    return ", ".join([f"{_month_in(thing)} {ordinal(int(day))}", *map(_quantity, years)])
+def _month_day(match: re.Match[str]) -> str:
+    day, *years = _DIGITS.findall(match[0])
+    return ", ".join([f"{_month_in(match)} {ordinal(int(day))}", *map(_quantity, years)])
 
 
-def _day_month(thing: re.Match[str]) -> str:
-    day, *years = _DIGITS.findall(thing[0])
-    article = "" if thing.string.lower().endswith("the ", 0, thing.start()) else "the "
-    return ", ".join([f"{article}{ordinal(int(day))} of {_month_in(thing)}", *map(_quantity, years)])
+def _day_month(match: re.Match[str]) -> str:
+    day, *years = _DIGITS.findall(match[0])
+    article = "" if match.string.lower().endswith("the ", 0, match.start()) else "the "
+    return ", ".join([f"{article}{ordinal(int(day))} of {_month_in(match)}", *map(_quantity, years)])
 
 
-def _month_in(thing: re.Match[str]) -> str:
-    return full_month(_MONTH_NAME.findall(thing[0])[0])
+def _month_in(match: re.Match[str]) -> str:
+    return full_month(_MONTH_NAME.findall(match[0])[0])
 
 
-def _money(thing: re.Match[str]) -> str:
-    symbol = next(char for char in thing[0] if char in CURRENCIES)
+def _money(match: re.Match[str]) -> str:
+    symbol = next(char for char in match[0] if char in CURRENCIES)
     one, many, cent, cents = CURRENCIES[symbol]
-    amount, top, scale = *_bounds(thing), SCALES.get(thing["scale"] or "")
+    amount, top, scale = *_bounds(match), SCALES.get(match["scale"] or "")
     if scale:
-        return f"{_sign(thing)}{_span(amount, top)} {scale} {many}"
+        return f"{_sign(match)}{_span(amount, top)} {scale} {many}"
     whole, _, hundredths = amount.replace(",", "").partition(".")
     if top or not cent or len(hundredths) != 2:
-        return f"{_sign(thing)}{_span(amount, top)} {one if amount == '1' else many}"
+        return f"{_sign(match)}{_span(amount, top)} {one if amount == '1' else many}"
     parts = [f"{number_words(whole)} {one if whole == '1' else many}"] if whole.strip("0") else []
     if hundredths != "00":
         parts.append(f"{cardinal(int(hundredths))} {cent if hundredths == '01' else cents}")
-    return _sign(thing) + (" and ".join(parts) or f"zero {many}")
+    return _sign(match) + (" and ".join(parts) or f"zero {many}")
 
 
-def _clock(thing: re.Match[str]) -> str:
-    hour, *rest = _DIGITS.findall(thing[0])
+def _clock(match: re.Match[str]) -> str:
+    hour, *rest = _DIGITS.findall(match[0])
     words = [cardinal(int(hour))]
     words += [f"oh {cardinal(int(part))}" if part[0] == "0" else cardinal(int(part)) for part in rest if int(part)]
-    letters = re.sub(r"[^a-z]", "", thing[0].lower()).upper()
+    letters = re.sub(r"[^a-z]", "", match[0].lower()).upper()
     if not letters:
         return " ".join(words if len(words) > 1 else [*words, "o'clock"])
-    stop = thing[0].endswith(".") and _SENTENCE_END.match(thing.string, thing.end())
+    stop = match[0].endswith(".") and _SENTENCE_END.match(match.string, match.end())
     return " ".join([*words, letters]) + ("." if stop else "")
 
 
-def _decade(thing: re.Match[str]) -> str:
-    digits = _DIGITS.findall(thing[0])[0]
+def _decade(match: re.Match[str]) -> str:
+    digits = _DIGITS.findall(match[0])[0]
     words = year(int(digits)) if len(digits) == 4 else cardinal(int(digits))
     return f"{words[:-1]}ies" if words.endswith("y") else f"{words}s"
 
 
-def _place(thing: re.Match[str]) -> str:
-    return ordinal(int(thing[0][:-2].replace(",", "").partition(".")[0] or 0))
+def _place(match: re.Match[str]) -> str:
+    return ordinal(int(match[0][:-2].replace(",", "").partition(".")[0] or 0))
 
 
-def _version(thing: re.Match[str]) -> str:
-    return " point ".join(digit_names(part) if len(part) > 2 else number_words(part) for part in thing[0].split("."))
+def _version(match: re.Match[str]) -> str:
+    return " point ".join(digit_names(part) if len(part) > 2 else number_words(part) for part in match[0].split("."))
 
 
-def _fraction(thing: re.Match[str]) -> str:
-    *whole, numerator, denominator = _DIGITS.findall(thing[0])
+def _fraction(match: re.Match[str]) -> str:
+    *whole, numerator, denominator = _DIGITS.findall(match[0])
     if int(denominator) in _PARTS and (0 < int(numerator) < int(denominator)):
-        return _by_grammar(thing[0])
+        return _by_grammar(match[0])
     return " ".join(map(number_words, (*whole, numerator, denominator)))
 
 
-def _ratio(thing: re.Match[str]) -> str:
-    return " to ".join(map(number_words, thing[0].split(":")))
+def _ratio(match: re.Match[str]) -> str:
+    return " to ".join(map(number_words, match[0].split(":")))
 
 
-def _measure(thing: re.Match[str]) -> str:
-    low, high = _bounds(thing)
-    one, many = UNITS[thing["unit"]]
-    return f"{_sign(thing)}{_span(low, high)} {one if low == '1' and not high else many}"
+def _measure(match: re.Match[str]) -> str:
+    low, high = _bounds(match)
+    one, many = UNITS[match["unit"]]
+    return f"{_sign(match)}{_span(low, high)} {one if low == '1' and not high else many}"
 
 
-def _amount(thing: re.Match[str]) -> str:
-    return _sign(thing) + " to ".join(_quantity(bound) for bound in _bounds(thing) if bound)
+def _amount(match: re.Match[str]) -> str:
+    return _sign(match) + " to ".join(_quantity(bound) for bound in _bounds(match) if bound)
 
 
-def _sign(thing: re.Match[str]) -> str:
-    return f"{_SIGN_WORDS[thing[0][0]]} " if thing[0][0] in _SIGN_WORDS else ""
+def _sign(match: re.Match[str]) -> str:
+    return f"{_SIGN_WORDS[match[0][0]]} " if match[0][0] in _SIGN_WORDS else ""
 
 
-def _bounds(thing: re.Match[str]) -> tuple[str, str | None]:
-    """Return the one number of a thing, or the lower and the upper one."""
-    bounds = _A_RANGE.search(thing[0])
+def _bounds(match: re.Match[str]) -> tuple[str, str | None]:
+    """Return the number of an expression, or the lower and the upper bound of a range."""
+    bounds = _A_RANGE.search(match[0])
     assert bounds is not None
     return bounds[1], bounds[2]
 

@@ -1,4 +1,4 @@
-"""What short forms, units, months and currencies are called in English."""
+"""English names of short forms, units, months and currencies."""
 
 
 def _words(text: str) -> list[str]:
@@ -9,7 +9,7 @@ MONTHS = _words(
     "January February March April May June July August September October November December "
     "Jan Feb Mar Apr Jun Jul Aug Sept Sep Oct Nov Dec"
 )
-"""The full names come first, so that a pattern made of them finds the longest."""
+"""Full names first, so that a pattern of alternatives matches the longest."""
 
 SHORT_FORMS = {
     "Dr.": "Doctor",
@@ -21,7 +21,7 @@ SHORT_FORMS = {
     "i.e.": "that is",
     "etc.": "et cetera",
 }
-"""None of them stands for two things, as St. does."""
+"""Unambiguous ones only, unlike St."""
 
 CURRENCIES = {
     "$": ("dollar", "dollars", "cent", "cents"),
@@ -29,7 +29,7 @@ CURRENCIES = {
     "£": ("pound", "pounds", "penny", "pence"),
     "¥": ("yen", "yen", "", ""),
 }
-"""The whole and the hundredth, one and many."""
+"""Unit and hundredth, each singular and plural."""
 
 SCALES = {
     "thousand": "thousand",
@@ -44,7 +44,7 @@ SCALES = {
     "b": "billion",
     "B": "billion",
 }
-"""What multiplies an amount of money."""
+"""Multipliers of an amount of money."""
 
 _REGULAR = """
     m meter|km kilometer|cm centimeter|mm millimeter|nm nanometer|mi mile|yd yard
@@ -80,9 +80,9 @@ UNITS = _OTHERS | {
     for line in _REGULAR.strip().splitlines()
     for symbol, _, name in (entry.strip().partition(" ") for entry in line.split("|"))
 }
-"""Symbol to its name, one and many. The inch is missing: its symbol is a common word."""
+"""Symbol to its name, singular and plural. Without the inch, whose symbol is a common word."""
 
 
 def full_month(name: str) -> str:
-    """Return the full name of a month, given that or its short form."""
+    """Return the full name of a month, from its full or short name."""
     return next(month for month in MONTHS if month.startswith(name))

@@ -1,10 +1,10 @@
-"""Numbers in words, in English and in Chinese."""
+"""Numerals: numbers and telephone numbers in words, in English and in Chinese."""
 
 import re
 import unicodedata
 
-LONGEST = 15
-"""Digits. A longer number is no quantity but a code, and read digit by digit."""
+MAX_DIGITS = 15
+"""A longer number is taken for a code, and read digit by digit."""
 
 
 def _words(text: str) -> list[str]:
@@ -31,12 +31,30 @@ _HAN_DIGITS = "零一二三四五六七八九"
 _HAN_TENS = ((1000, "千"), (100, "百"), (10, "十"))
 _HAN_SCALES = ((10**12, "万亿"), (10**8, "亿"), (10**4, "万"))
 
+# With a plus, a country code and at least eight digits; American; Chinese mobile, landline and service numbers; and
+# local ones of seven digits, unless both halves end in zero, which is rather a range.
+TELEPHONE = r"""
+    (?<! [A-Za-z0-9+$£€¥-] ) (?<! \d[.,:] )
+    (?:
+        \+ (?= (?: [ .()-]{0,2} \d ){8} ) \d{1,3} (?: [ .-]? \(?\d{1,5}\)? ){2,6}
+      | (?: 1[ .-] )? (?: \(\d{3}\)[ ]? | \d{3}[.-] ) \d{3}[ .-]\d{4}
+      | 1[3-9]\d (?P<gap>[ -]) \d{4} (?P=gap) \d{4}
+      | 1[3-9]\d{9}
+      | (?: \(0\d{2,3}\)[ ]? | 0\d{2,3}- ) \d{7,8}
+      | [48]00-\d{3,4}-\d{3,4}
+      | (?! \d\d0-\d{3}0 ) \d{3}-\d{4}
+    )
+    (?! [A-Za-z0-9-] | [.,:]\d | [ ]?[%‰°℃℉€£¥=] | [年月日天小分秒个元块米克斤公千百万亿人次度岁名家条件只台字页倍] )
+"""
+"""A verbose pattern with a group named `gap`."""
+
 _RAISED = frozenset("²³¹⁰⁴⁵⁶⁷⁸⁹₀₁₂₃₄₅₆₇₈₉")
 _OTHER_NUMERAL = re.compile(r"[^\W0-9_]")
+_DIGITS = re.compile(r"\d+")
 
 
 def with_plain_digits(text: str) -> str:
-    """Write the digits of all scripts, circled numbers and fractions such as ½ with the digits 0 to 9."""
+    """Rewrite the digits of all scripts, circled numbers and fractions such as ½ with the digits 0 to 9."""
     return text if text.isascii() else _OTHER_NUMERAL.sub(_plain, text)
 
 
@@ -50,12 +68,17 @@ def _plain(numeral: re.Match[str]) -> str:
     return f" {written}" if before.isnumeric() else written
 
 
+def digit_groups(number: str) -> list[str]:
+    """Return the digits of a telephone number in its written groups."""
+    return _DIGITS.findall(number)
+
+
 def digit_names(digits: str) -> str:
     return " ".join(_ONES[int(digit)] for digit in digits)
 
 
 def cardinal(number: int) -> str:
-    """Return for instance "one thousand two hundred and thirty-four" for a number of up to LONGEST digits."""
+    """Return for instance "one thousand two hundred and thirty-four" for a number of up to MAX_DIGITS digits."""
     for size, scale in _SCALES:
         if number >= size:
             high, low = divmod(number, size)
@@ -82,7 +105,7 @@ def ordinal(number: int) -> str:
 
 
 def year(number: int) -> str:
-    """Return a number of four digits the way a year is read: "nineteen oh five", "twenty twenty-four"."""
+    """Return a number of four digits as a year is read: "nineteen oh five", "twenty twenty-four"."""
     high, low = divmod(number, 100)
     if high % 10 == 0 and low < 10:
         return cardinal(number)
@@ -92,9 +115,9 @@ def year(number: int) -> str:
 
 
 def number_words(written: str) -> str:
-    """Read a number as it is written, with or without commas and decimals."""
+    """Return the words of a written number, with or without commas and decimals."""
     whole, point, decimals = written.replace(",", "").partition(".")
-    if len(whole) > LONGEST or (len(whole) > 1 and whole[0] == "0"):
+    if len(whole) > MAX_DIGITS or (len(whole) > 1 and whole[0] == "0"):
         words = digit_names(whole)
     else:
         words = cardinal(int(whole)) if whole else ""
@@ -106,12 +129,12 @@ def han_digits(digits: str) -> str:
 
 
 def han_telephone(digits: str) -> str:
-    """Say 幺 for one, which over the telephone is not taken for seven."""
+    """Return the digits with 幺 for one, which on the telephone is not mistaken for seven."""
     return han_digits(digits).replace("一", "幺")
 
 
 def han_cardinal(number: int) -> str:
-    """Return for instance 一千二百三十四 for a number of up to LONGEST digits."""
+    """Return for instance 一千二百三十四 for a number of up to MAX_DIGITS digits."""
     for size, scale in _HAN_SCALES:
         if number >= size:
             high, low = divmod(number, size)
@@ -128,28 +151,3 @@ def han_cardinal(number: int) -> str:
     if rest or not number:
         words += ("零" if skipped and words else "") + _HAN_DIGITS[rest]
     return words
-
-
-# With a plus, a country code and at least eight digits; American; Chinese mobile, landline and service numbers; and
-# the seven digits that only a neighbour needs. Of these, two numbers that end in nought are rather a range.
-TELEPHONE = r"""
-    (?<! [A-Za-z0-9+$£€¥-] ) (?<! \d[.,:] )
-    (?:
-        \+ (?= (?: [ .()-]{0,2} \d ){8} ) \d{1,3} (?: [ .-]? \(?\d{1,5}\)? ){2,6}
-      | (?: 1[ .-] )? (?: \(\d{3}\)[ ]? | \d{3}[.-] ) \d{3}[ .-]\d{4}
-      | 1[3-9]\d (?P<gap>[ -]) \d{4} (?P=gap) \d{4}
-      | 1[3-9]\d{9}
-      | (?: \(0\d{2,3}\)[ ]? | 0\d{2,3}- ) \d{7,8}
-      | [48]00-\d{3,4}-\d{3,4}
-      | (?! \d\d0-\d{3}0 ) \d{3}-\d{4}
-    )
-    (?! [A-Za-z0-9-] | [.,:]\d | [ ]?[%‰°℃℉€£¥=] | [年月日天小分秒个元块米克斤公千百万亿人次度岁名家条件只台字页倍] )
-"""
-"""A verbose pattern. It has a group of its own, `gap`."""
-
-_DIGITS = re.compile(r"\d+")
-
-
-def digit_groups(number: str) -> list[str]:
-    """Return the digits of a telephone number, in the groups they were written in."""
-    return _DIGITS.findall(number)
