@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -39,6 +40,63 @@ def test_any_text_has_ids_within_the_vocabulary_or_is_empty(tokenizer: Tokenizer
     else:
         with pytest.raises(RequestError, match="empty"):
             on_one_line(text)
+
+
+def declare(folder: Path, name: str, edit: Callable[[dict[str, Any]], object]) -> None:
+    document = json.loads((folder / name).read_text("utf-8"))
+    edit(document)
+    (folder / name).write_text(json.dumps(document), "utf-8")
+
+
+def token(content: str, *, special: bool) -> dict[str, Any]:
+    return {
+        "content": content,
+        "special": special,
+        **dict.fromkeys(("single_word", "lstrip", "rstrip", "normalized"), False),
+    }
+
+
+@pytest.mark.parametrize("special", [True, False])
+def test_tokens_that_only_tokenizer_config_json_names_are_tokens(tmp_path: Path, special: bool) -> None:
+    write_tokenizer(tmp_path)
+    count = len(json.loads((tmp_path / "tokenizer.json").read_text("utf-8"))["model"]["vocab"])
+    before = Tokenizer(tmp_path, VOCABULARY).ids("a<|laugh|>b")
+    declare(
+        tmp_path,
+        "tokenizer_config.json",
+        lambda t: t["added_tokens_decoder"].update({str(count): token("<|laugh|>", special=special)}),
+    )
+    ids = Tokenizer(tmp_path, VOCABULARY).ids("a<|laugh|>b")
+    assert ids.count(count) == 1
+    assert len(ids) < len(before)
+    with pytest.raises(ModelError, match="another model"):
+        Tokenizer(tmp_path, count)
+
+
+def test_additional_special_tokens_are_tokens(tmp_path: Path) -> None:
+    write_tokenizer(tmp_path)
+    before = Tokenizer(tmp_path, VOCABULARY).ids("a<|sigh|>b")
+    declare(tmp_path, "special_tokens_map.json", lambda t: t.update({"additional_special_tokens": ["<|sigh|>"]}))
+    assert len(Tokenizer(tmp_path, VOCABULARY).ids("a<|sigh|>b")) < len(before)
+
+
+def test_a_token_with_a_number_that_it_cannot_have_is_refused(tmp_path: Path) -> None:
+    write_tokenizer(tmp_path)
+    declare(
+        tmp_path,
+        "tokenizer_config.json",
+        lambda t: t["added_tokens_decoder"].update({"9999": token("<|laugh|>", special=True)}),
+    )
+    with pytest.raises(ModelError, match=r"tokenizer_config\.json.*laugh.*9999"):
+        Tokenizer(tmp_path, VOCABULARY)
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"added_tokens_decoder": []}', '{"added_tokens_decoder": {"x": {}}}'])
+def test_a_damaged_tokenizer_config_is_named(tmp_path: Path, text: str) -> None:
+    write_tokenizer(tmp_path)
+    (tmp_path / "tokenizer_config.json").write_text(text, "utf-8")
+    with pytest.raises(ModelError, match=r"tokenizer_config\.json is damaged"):
+        Tokenizer(tmp_path, VOCABULARY)
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:

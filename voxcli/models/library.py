@@ -188,7 +188,7 @@ def _looks_like_voxcpm(snapshot: Path) -> bool:
         architecture = json.loads((snapshot / CONFIG).read_text("utf-8"))["architecture"]
     except (OSError, ValueError, KeyError, TypeError):
         return False
-    return str(architecture).startswith("voxcpm")
+    return str(architecture).lower().startswith("voxcpm")
 
 
 def _look_at(repository: Repository, hub: HubName) -> InstalledModel:

@@ -11,7 +11,7 @@ from voxcli.voxcpm.network.config import RopeConfig
 from voxcli.voxcpm.network.transformer import rotary_table
 
 HEADS, KV_HEADS, WIDTH, POSITIONS = 6, 2, 16, 12
-ROPE = RopeConfig(theta=10000.0, factors=tuple(1 + 0.3 * pair for pair in range(8)), scale=1.19, max_positions=512)
+ROPE = RopeConfig(theta=10000.0, factors=tuple(1 + 0.3 * pair for pair in range(8)), scale=1.19)
 TABLE = rotary_table(ROPE, WIDTH, POSITIONS)
 
 

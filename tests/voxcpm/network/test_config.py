@@ -36,6 +36,30 @@ def test_what_is_left_out_is_as_in_the_first_model(tmp_path: Path) -> None:
     assert full.architecture is Architecture.V1
 
 
+@pytest.mark.parametrize("family", ["voxcpm-1.5", "voxcpm-2"])
+def test_capitals_in_the_architecture_change_nothing(tmp_path: Path, family: str) -> None:
+    document = config_of(family, "full", {})
+    usual = read(tmp_path, document)
+    assert read(tmp_path, {**document, "architecture": document["architecture"].replace("voxcpm", "VoxCPM")}) == usual
+
+
+@pytest.mark.parametrize(
+    ("family", "changes", "mean"),
+    [
+        ("voxcpm-1.5", {}, False),
+        ("voxcpm-1.5", {"dit_mean_mode": True}, True),
+        ("voxcpm-1.5", {"dit_config": {"dit_mean_mode": True}}, False),
+        ("voxcpm-2", {}, False),
+        ("voxcpm-2", {"dit_mean_mode": True}, False),
+        ("voxcpm-2", {"dit_config": {"dit_mean_mode": True}}, True),
+    ],
+)
+def test_mean_mode_stands_where_the_reference_reads_it(
+    tmp_path: Path, family: str, changes: dict[str, Any], mean: bool
+) -> None:
+    assert read(tmp_path, config_of(family, "tiny", changes)).dit_mean_mode is mean
+
+
 def test_only_the_residual_model_of_version_two_has_no_rotary_embedding(tmp_path: Path) -> None:
     config = read(tmp_path, config_of("voxcpm-2", "full", {}))
     assert config.base_lm.rope

@@ -1,6 +1,11 @@
 """The laws of the flow, on fields whose answer is known."""
 
+import json
 import math
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -8,8 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
+from tests.checkpoints.configs import config_of
+from voxcli.voxcpm.device import Placement
 from voxcli.voxcpm.kernels.ops import euler_step
+from voxcli.voxcpm.network.config import read_config
 from voxcli.voxcpm.network.local_dit import TimeGrid, new_time_grid, solve_euler
+from voxcli.voxcpm.weights.checkpoint import load_backbone
 
 CPU = torch.device("cpu")
 
@@ -30,6 +39,29 @@ def test_the_grid_falls_from_noise_to_data_and_ends_there(steps: int) -> None:
 @given(st.integers(1, 100))
 def test_at_first_nothing_moves_so_ten_steps_are_nine_evaluations(steps: int) -> None:
     assert len(grid_of(steps).times) == steps - max(1, math.floor((steps + 1) * 0.04))
+
+
+@pytest.mark.parametrize(
+    ("family", "changes"),
+    [("voxcpm-1.5", {"dit_mean_mode": True}), ("voxcpm-2", {"dit_config": {"dit_mean_mode": True}})],
+)
+def test_in_mean_mode_the_network_is_told_the_length_of_each_step(
+    tmp_path: Path, checkpoints: Callable[[str], Path], family: str, changes: dict[str, Any]
+) -> None:
+    folder = shutil.copytree(checkpoints(family), tmp_path / "model")
+    plain = load_backbone(folder, read_config(folder), Placement(CPU, torch.float32))
+    (folder / "config.json").write_text(json.dumps(config_of(family, "tiny", changes)), "utf-8")
+    mean = load_backbone(folder, read_config(folder), Placement(CPU, torch.float32))
+    grid = grid_of(10)
+    dit = mean.feat_decoder
+    with torch.inference_mode():
+        usual, told = (network.new_solver(10, 2.0).times[:, 0] for network in (plain, mean))
+        still = dit.embed_times(torch.zeros(1), torch.zeros(1))
+        for number in range(len(grid.times)):
+            # The embedding of a time and that of a length are added, so each can be taken alone.
+            length = dit.embed_times(torch.zeros(1), grid.spans[number : number + 1]) - still
+            assert length.abs().max() > 1e-3
+            torch.testing.assert_close(told[number : number + 1], usual[number : number + 1] + length)
 
 
 def guided(positive: Tensor, negative: Tensor, guidance: float) -> Tensor:

@@ -15,7 +15,7 @@ from voxcli.voxcpm.network.config import RopeConfig, StackConfig
 from voxcli.voxcpm.network.kv_cache import KVCache
 from voxcli.voxcpm.network.transformer import Stack, rotary_table
 
-ROPE = RopeConfig(theta=10000.0, factors=tuple(1 + 0.3 * pair for pair in range(8)), scale=1.19, max_positions=512)
+ROPE = RopeConfig(theta=10000.0, factors=tuple(1 + 0.3 * pair for pair in range(8)), scale=1.19)
 CONFIG = StackConfig(
     hidden=48, ffn=96, layers=3, heads=6, kv_heads=2, head_dim=16, norm_eps=1e-5, residual_scale=1.0, rope=ROPE
 )

@@ -1,5 +1,6 @@
 """Loading is strict: whatever does not fit is named, and nothing is loaded by half."""
 
+import json
 import logging
 import shutil
 from collections.abc import Callable
@@ -110,6 +111,41 @@ def test_all_kinds_of_files_hold_the_same_model(tmp_path: Path, folder: Path, we
     np.testing.assert_array_equal(samples_of(load(tmp_path / "other")), samples_of(load(folder)))
 
 
+@pytest.mark.parametrize("name", ["audiovae.pth", "pytorch_model.bin"])
+def test_the_older_format_of_torch_is_read(folder: Path, name: str, tmp_path: Path) -> None:
+    right = samples_of(load(folder))
+    write_checkpoint(folder, "voxcpm-1.5", seed=3, weights="bin")
+    (folder / "model.safetensors").unlink()
+    document = torch.load(folder / name, weights_only=True)
+    torch.save(document, folder / name, _use_new_zipfile_serialization=False)
+    np.testing.assert_array_equal(samples_of(load(folder)), right)
+    (folder / name).write_bytes((folder / name).read_bytes()[:-9])
+    with pytest.raises(ModelError, match=rf"{name} is damaged"):
+        load(folder)
+
+
+def test_a_file_of_the_older_format_that_would_run_code_is_refused(folder: Path) -> None:
+    torch.save({"weights": Path("x")}, folder / "audiovae.pth", _use_new_zipfile_serialization=False)
+    with pytest.raises(ModelError, match=r"audiovae\.pth"):
+        load(folder)
+
+
+@pytest.mark.parametrize(
+    ("file", "stray"),
+    [
+        ("model.safetensors", "base_lm.rotary_emb.inv_freq"),
+        ("model.safetensors", "base_lm.layers.0.self_attn.q_proj.lora_A"),
+        ("audiovae.safetensors", "decoder.model.0.stray"),
+        ("audiovae.safetensors", "decoder.model.99.weight_g"),
+    ],
+)
+def test_a_stray_tensor_in_a_known_part_is_refused_by_name(tmp_path: Path, file: str, stray: str) -> None:
+    write_checkpoint(tmp_path, "voxcpm-1.5", seed=3, codec="safetensors")
+    change(tmp_path / file, lambda t: t.update({stray: torch.ones(2, 1)}))
+    with pytest.raises(ModelError, match=rf"{file} does not fit .*unknown {stray}"):
+        load(tmp_path)
+
+
 def test_a_lora_is_what_it_adds_to_the_weights(tmp_path: Path, folder: Path) -> None:
     write_lora(tmp_path / "lora", folder, seed=5)
     plain, tuned = samples_of(load(folder)), samples_of(load(folder, tmp_path / "lora"))
@@ -133,6 +169,38 @@ def test_a_lora_of_another_model_is_refused(
     change(tmp_path / "lora" / "lora_weights.safetensors", edit)
     with pytest.raises(ModelError, match=words):
         load(folder, tmp_path / "lora")
+
+
+@pytest.mark.parametrize("kind", ["safetensors", "ckpt", "pth"])
+def test_a_lora_may_be_named_by_its_file(tmp_path: Path, folder: Path, kind: str) -> None:
+    lora = tmp_path / "lora"
+    write_lora(lora, folder, seed=5, weights="safetensors" if kind == "safetensors" else "ckpt")
+    tuned = samples_of(load(folder, lora))
+    [weights] = lora.glob("lora_weights.*")
+    renamed = weights.rename(lora / f"anna.{kind}")
+    np.testing.assert_array_equal(samples_of(load(folder, renamed)), tuned)
+
+
+def test_a_lora_without_its_config_has_the_strength_that_the_package_assumes(
+    tmp_path: Path, folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It takes 16 for alpha, and the rank is in the file."""
+    write_lora(tmp_path, folder, seed=5, rank=8)
+    config = tmp_path / "lora_config.json"
+    config.write_text(json.dumps({"lora_config": {"r": 8, "alpha": 16}}), "utf-8")
+    tuned = samples_of(load(folder, tmp_path))
+    config.unlink()
+    with caplog.at_level(logging.WARNING):
+        np.testing.assert_array_equal(samples_of(load(folder, tmp_path)), tuned)
+    assert "lora_config.json" in caplog.text
+
+
+@pytest.mark.parametrize("text", ["", "{}", '{"lora_config": {"alpha": 8}}', '{"lora_config": {"r": 8, "alpha": 8}}'])
+def test_a_lora_whose_config_does_not_fit_is_refused(tmp_path: Path, folder: Path, text: str) -> None:
+    write_lora(tmp_path, folder, seed=5, rank=4)
+    (tmp_path / "lora_config.json").write_text(text, "utf-8")
+    with pytest.raises(ModelError, match=r"lora_config\.json"):
+        load(folder, tmp_path)
 
 
 def test_a_folder_that_is_no_lora_is_refused(tmp_path: Path, folder: Path) -> None:

@@ -198,7 +198,7 @@ class _RateCondition(Layer):
 def fold_weight_norm(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Replace each direction `weight_v` and length `weight_g` by the weight they mean (arXiv 1602.07868).
 
-    A length alone is dropped: the weight it belongs to is found missing when it is looked for.
+    A length without a direction is kept under its own name, which no layer has, so that loading reports it.
 
     Raises:
         ModelError: a direction has no length.
@@ -211,6 +211,6 @@ def fold_weight_norm(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
                 raise ModelError(f"The codec has {name} and no length for it. Pull the model again.")
             norm = torch.linalg.vector_norm(tensor, dim=tuple(range(1, tensor.ndim)), keepdim=True)
             folded[name.removesuffix("_v")] = tensor * (length / norm)
-        elif not name.endswith(".weight_g"):
+        elif f"{name.removesuffix('g')}v" not in tensors or not name.endswith(".weight_g"):
             folded[name] = tensor
     return folded

@@ -113,7 +113,9 @@ class Backbone(nn.Module):
         self.base_lm = Stack(config.base_lm)
         self.residual_lm = Stack(config.residual_lm)
         self.feat_encoder = LocalEncoder(config.local_encoder, config.latent_dim)
-        self.feat_decoder = LocalDiT(config.local_dit, config.latent_dim, time_is_a_token=self._v2)
+        self.feat_decoder = LocalDiT(
+            config.local_dit, config.latent_dim, time_is_a_token=self._v2, mean_mode=config.dit_mean_mode
+        )
         self.fsq_layer = _ScalarQuantizer(hidden, config.fsq_dim, config.fsq_scale)
         self.enc_to_lm_proj = Linear(config.local_encoder.hidden, hidden)
         self.lm_to_dit_proj = Linear(hidden, dit)
@@ -147,7 +149,8 @@ class Backbone(nn.Module):
     def new_solver(self, steps: int, guidance: float) -> Solver:
         if steps not in self._grids:
             grid = new_time_grid(steps, self.device, self.dtype)
-            self._grids[steps] = self.feat_decoder.embed_times(grid.times).unsqueeze(1), grid.spans.unsqueeze(1)
+            times = self.feat_decoder.embed_times(grid.times, grid.spans)
+            self._grids[steps] = times.unsqueeze(1), grid.spans.unsqueeze(1)
         return Solver(*self._grids[steps], torch.full((1,), guidance, dtype=torch.float32, device=self.device))
 
     def hear(self, patches: Tensor) -> AudioSegment:

@@ -1,4 +1,4 @@
-"""What config.json says about a model. All three versions are these numbers and nothing else."""
+"""Model configuration, read from config.json. The three versions of VoxCPM differ by these values only."""
 
 import json
 import math
@@ -14,7 +14,7 @@ CONFIG_FILE = "config.json"
 
 
 class Architecture(StrEnum):
-    """The spelling of config.json. VoxCPM-0.5B and VoxCPM1.5 are both V1."""
+    """The value of `architecture` in config.json, in lower case. VoxCPM-0.5B and VoxCPM1.5 are both V1."""
 
     V1 = "voxcpm"
     V2 = "voxcpm2"
@@ -26,10 +26,9 @@ class RopeConfig:
 
     theta: float
     factors: tuple[float, ...]
-    """Already chosen between the long and the short ones; one per pair of the head dimension."""
+    """One per pair of the head dimension: the long or the short ones, depending on the context length."""
     scale: float
-    """Of both tables."""
-    max_positions: int
+    """Factor on the cos and sin tables."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,28 +57,28 @@ class CodecConfig:
     decoder_rates: tuple[int, ...]
     depthwise: bool
     input_rate: int
-    """Samples a second that the encoder takes."""
+    """Hz, of the samples that the encoder takes."""
     output_rate: int
-    """Samples a second that the decoder makes."""
+    """Hz, of the samples that the decoder returns."""
     rate_boundaries: tuple[int, ...] | None
-    """Of the buckets of output rates that condition the decoder; None if nothing does."""
+    """Hz: boundaries of the output-rate buckets that condition the decoder; None without conditioning."""
     v2: bool
-    """The second version pads its strided convolutions by `rate % 2` less."""
+    """VoxCPM2 pads its strided convolutions by `rate % 2` samples less."""
 
     @property
     def input_hop(self) -> int:
-        """Samples in that become one frame."""
+        """Input samples per latent frame."""
         return math.prod(self.encoder_rates)
 
     @property
     def output_hop(self) -> int:
-        """Samples out that one frame becomes."""
+        """Output samples per latent frame."""
         return math.prod(self.decoder_rates)
 
 
 @dataclass(frozen=True, slots=True)
 class ModelConfig:
-    """A whole model."""
+    """Configuration of a whole model."""
 
     architecture: Architecture
     base_lm: StackConfig
@@ -89,23 +88,25 @@ class ModelConfig:
     vocabulary: int
     embedding_scale: float
     patch_size: int
-    """Frames per patch."""
+    """Latent frames per patch."""
     latent_dim: int
     fsq_dim: int
     fsq_scale: int
     max_length: int
-    """Positions of a sequence: text, clips and what is spoken together."""
+    """Positions of a sequence: text, clips and generated patches together."""
     dtype: str
+    dit_mean_mode: bool
+    """Whether the local DiT is told the length of each solver step besides its time."""
     codec: CodecConfig
 
     @property
     def context_patches(self) -> int:
-        """How many patches of a prompt the codec hears before the first new one."""
+        """Patches of a prompt that are decoded before the first generated one, to fill the codec's state."""
         return 3 if self.architecture is Architecture.V2 else 2
 
     @property
     def patch_samples(self) -> int:
-        """Samples out per patch."""
+        """Output samples per patch."""
         return self.patch_size * self.codec.output_hop
 
 
@@ -131,7 +132,7 @@ def read_config(folder: Path) -> ModelConfig:
 
 
 def _model(document: Mapping[str, Any]) -> ModelConfig:
-    name = document.get("architecture", Architecture.V1)
+    name = str(document.get("architecture", Architecture.V1)).lower()
     if name not in tuple(Architecture):
         raise ValueError(f"the architecture {name!r} is unknown; voxcli knows {', '.join(Architecture)}")
     v2 = name == Architecture.V2
@@ -153,6 +154,7 @@ def _model(document: Mapping[str, Any]) -> ModelConfig:
         fsq_scale=int(document.get("scalar_quantization_scale", 9)),
         max_length=int(document.get("max_length", 8192 if v2 else 4096)),
         dtype=str(document.get("dtype", "bfloat16")),
+        dit_mean_mode=bool((document["dit_config"] if v2 else document).get("dit_mean_mode", False)),
         codec=_codec(document.get("audio_vae_config") or {}, v2=v2),
     )
     if config.codec.latent_dim != config.latent_dim:
@@ -181,7 +183,7 @@ def _language_model(lm: Mapping[str, Any]) -> StackConfig:
 
 
 def _local(local: Mapping[str, Any], lm: Mapping[str, Any]) -> StackConfig:
-    """Build a stack of its own size. Its kv heads and rotary factors are those of the language model."""
+    """Configure the local encoder or DiT, which take kv heads and rotary factors from the language model."""
     return _language_model(
         {
             **lm,
@@ -206,7 +208,7 @@ def _rope(lm: Mapping[str, Any], head_dim: int) -> RopeConfig:
     if len(factors) != head_dim // 2:
         raise ValueError(f"{len(factors)} rotary factors for heads of {head_dim}")
     scale = math.sqrt(1 + math.log(positions / original) / math.log(original))
-    return RopeConfig(float(lm["rope_theta"]), factors, scale, positions)
+    return RopeConfig(float(lm["rope_theta"]), factors, scale)
 
 
 def _codec(codec: Mapping[str, Any], *, v2: bool) -> CodecConfig:

@@ -1,4 +1,8 @@
-"""The network that tells in which direction noise becomes a patch: a small diffusion transformer."""
+"""Local DiT and flow matching: from noise to a patch of latents.
+
+The local DiT is a small diffusion transformer that predicts the velocity of the flow. The flow is integrated with
+Euler's method over a grid of times that is denser near the noise, under classifier-free guidance (CFG-Zero*).
+"""
 
 import math
 from collections.abc import Callable
@@ -19,19 +23,25 @@ _LONGEST_PERIOD = 10000.0
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """What stays the same while one patch is made."""
+    """Inputs of the local DiT that stay the same for all steps of one patch."""
 
-    guides: Tensor
-    """(2B, tokens, hidden): what the language models want; zeros in the second half, which shall not know."""
+    hidden: Tensor
+    """(2B, tokens, hidden): projected hidden states of the language models; zeros in the second, unconditional half."""
     previous: Tensor
-    """(2B, P, hidden): the patch before, embedded."""
+    """(2B, P, hidden): the previous patch, embedded."""
 
 
 class LocalDiT(nn.Module):
-    """Sees guides, time, the previous patch and the noisy one; answers for the noisy one."""
+    """Predicts the velocity of a noisy patch from the hidden states of the language models and the previous patch."""
 
-    def __init__(self, config: StackConfig, latent_dim: int, *, time_is_a_token: bool) -> None:
-        """time_is_a_token: or else it is added to the guide, as VoxCPM-0.5B and 1.5 do."""
+    def __init__(self, config: StackConfig, latent_dim: int, *, time_is_a_token: bool, mean_mode: bool) -> None:
+        """
+        Args:
+            config: of the transformer stack.
+            latent_dim: width of a latent frame, D.
+            time_is_a_token: as in VoxCPM2. Otherwise the time is added to the hidden states.
+            mean_mode: also embed the length of each step, which is zero otherwise.
+        """
         super().__init__()
         self.in_proj = Linear(latent_dim, config.hidden)
         self.cond_proj = Linear(latent_dim, config.hidden)
@@ -41,27 +51,41 @@ class LocalDiT(nn.Module):
         self.decoder = Stack(config)
         self._hidden = config.hidden
         self._time_is_a_token = time_is_a_token
+        self._mean_mode = mean_mode
 
-    def embed_times(self, times: Tensor) -> Tensor:
-        """Embed points of time, (N,), as (N, hidden). The model's second clock always stands at zero."""
+    def embed_times(self, times: Tensor, spans: Tensor) -> Tensor:
+        """Embed the times of solver steps and, in mean mode, their lengths.
+
+        Args:
+            times: (N,).
+            spans: (N,).
+
+        Returns:
+            (N, hidden).
+        """
         embedded: Tensor = self.time_mlp(_sinusoids(times, self._hidden))
-        still: Tensor = self.delta_time_mlp(_sinusoids(torch.zeros_like(times[:1]), self._hidden))
-        return embedded + still
+        lengths = spans if self._mean_mode else torch.zeros_like(times[:1])
+        delta: Tensor = self.delta_time_mlp(_sinusoids(lengths, self._hidden))
+        return embedded + delta
 
     def embed_previous(self, patch: Tensor) -> Tensor:
-        """Embed the patch before, (B, P, D), as (B, P, hidden)."""
+        """Embed the previous patch, (B, P, D), as (B, P, hidden)."""
         embedded: Tensor = self.cond_proj(patch)
         return embedded
 
     def forward(self, x: Tensor, condition: Condition, times: Tensor) -> Tensor:
-        """Return dx/dt of noisy patches, (2B, P, D): of each once with the guides, and once without.
+        """Predict dx/dt of noisy patches, with the hidden states and without.
 
         Args:
             x: (B, P, D).
-            times: (2B, 1, hidden), each one of `embed_times`.
+            condition: of 2B rows.
+            times: (2B, 1, hidden), from `embed_times`.
+
+        Returns:
+            (2B, P, D): all conditional velocities, then all unconditional ones.
         """
-        told = (condition.guides, times) if self._time_is_a_token else (condition.guides + times,)
-        tokens = torch.cat((*told, condition.previous, self.in_proj(x).repeat(2, 1, 1)), 1)
+        prefix = (condition.hidden, times) if self._time_is_a_token else (condition.hidden + times,)
+        tokens = torch.cat((*prefix, condition.previous, self.in_proj(x).repeat(2, 1, 1)), 1)
         hidden = self.decoder(tokens)[:, -x.size(1) :]
         velocity: Tensor = self.out_proj(hidden)
         return velocity
@@ -79,7 +103,7 @@ class _TimeMLP(nn.Module):
 
 
 def _sinusoids(times: Tensor, width: int) -> Tensor:
-    """Sines and cosines of falling frequency, (N, width), in the precision of `times` as the model was trained."""
+    """Sinusoidal embedding of (N,) as (N, width), in the precision of `times`, as the model was trained."""
     half = width // 2
     step = math.log(_LONGEST_PERIOD) / (half - 1)
     frequencies = torch.exp(torch.arange(half, dtype=times.dtype, device=times.device) * -step)
@@ -87,30 +111,32 @@ def _sinusoids(times: Tensor, width: int) -> Tensor:
     return torch.cat((angles.sin(), angles.cos()), -1)
 
 
-_STILL_SHARE = 0.04
-"""Of the grid's points: at the first ones the flow is taken to stand still (CFG-Zero*, arXiv 2503.18886)."""
+_ZERO_INIT_SHARE = 0.04
+"""Share of the grid's points, from the first, at which the velocity is taken as zero (CFG-Zero*, arXiv 2503.18886)."""
 
 Velocity = Callable[[Tensor, int], Tensor]
-"""(x, (B, P, D), number of the evaluation) -> dx/dt, (2B, P, D): first all with the guides, then all without."""
+"""(x of shape (B, P, D), number of the step) -> dx/dt, (2B, P, D): all conditional, then all unconditional."""
 
 
 @dataclass(frozen=True, slots=True)
 class TimeGrid:
-    """Where the flow is evaluated, and how far each evaluation carries. Both (evaluations,), in the model's dtype."""
+    """Times at which the velocity is evaluated, and the length of the step from each. In the model's dtype."""
 
     times: Tensor
+    """(evaluations,)."""
     spans: Tensor
+    """(evaluations,)."""
 
 
 def new_time_grid(steps: int, device: torch.device, dtype: torch.dtype) -> TimeGrid:
-    """Lay out `steps` steps from t=1, noise, to t=0, data; denser near the noise (sway sampling, arXiv 2410.06885).
+    """Divide the way from t=1 (noise) to t=0 (data) into `steps` steps (sway sampling, arXiv 2410.06885).
 
-    Each time is the one before minus the span, rounded as it accumulates, for that is what the reference does.
-    The first steps, in which nothing moves, are left out.
+    Each time is the previous one minus its span, with the accumulated rounding of the reference implementation. The
+    first steps, whose velocity is taken as zero, are left out.
     """
     even = torch.linspace(1, 0, steps + 1, device=device, dtype=dtype)
     points = even + (torch.cos(torch.pi / 2 * even) - 1 + even)
-    still = max(1, math.floor((steps + 1) * _STILL_SHARE))
+    skipped = max(1, math.floor((steps + 1) * _ZERO_INIT_SHARE))
     times, spans = [], []
     time, span = points[0], points[0] - points[1]
     for step in range(1, steps + 1):
@@ -119,17 +145,21 @@ def new_time_grid(steps: int, device: torch.device, dtype: torch.dtype) -> TimeG
         time = time - span
         if step < steps:
             span = time - points[step + 1]
-    moving = slice(still, None)
+    moving = slice(skipped, None)
     return TimeGrid(torch.stack(times)[moving], torch.stack(spans)[moving])
 
 
 def solve_euler(velocity: Velocity, noise: Tensor, spans: Tensor, guidance: Tensor) -> Tensor:
-    """Follow the flow from noise to patches, (B, P, D) both. Each row goes its own way.
+    """Integrate the flow from noise to patches of latents with Euler steps.
 
     Args:
-        spans: (evaluations, B), in the dtype of the noise. A row that needs fewer evaluations than others stands still
-            in the last ones, by spans of zero.
+        velocity: the field, conditional and unconditional.
+        noise: (B, P, D).
+        spans: (evaluations, B), in the dtype of the noise. Zeros pad rows with fewer evaluations than others.
         guidance: (B,), in float32.
+
+    Returns:
+        Latents, (B, P, D).
     """
     x = noise
     for number, span in enumerate(spans):

@@ -1,4 +1,4 @@
-"""The files that weights are kept in, read tensor by tensor so that no file is ever in memory twice."""
+"""Files of weights, safetensors or torch, read tensor by tensor so that no file is in memory twice."""
 
 import pickle
 import zipfile
@@ -15,15 +15,15 @@ from voxcli.voxcpm.memory import is_out_of_memory
 
 
 def find_weights(folder: Path, *names: str) -> Path | None:
-    """Return the first of these files that is there."""
+    """Return the first of these files that exists."""
     return next((path for name in names if (path := folder / name).is_file()), None)
 
 
 def read_shapes(path: Path) -> dict[str, torch.Size]:
-    """Name the tensors in a file, and their shapes.
+    """Return the shape of each tensor in a file, by name.
 
     Raises:
-        ModelError: the file is cut short, or is no file of weights.
+        ModelError: the file is cut short or holds no weights.
     """
     with open_weights(path) as weights:
         if isinstance(weights, _Safetensors):
@@ -33,10 +33,10 @@ def read_shapes(path: Path) -> dict[str, torch.Size]:
 
 @contextmanager
 def open_weights(path: Path) -> Iterator[Mapping[str, Tensor]]:
-    """Map a file into memory. What was read stays mapped until its last tensor is gone.
+    """Map a file into memory. Tensors taken from it keep it mapped until the last of them is freed.
 
     Raises:
-        ModelError: the file is cut short, or is no file of weights.
+        ModelError: the file is cut short or holds no weights.
     """
     try:
         if path.suffix == ".safetensors":
@@ -72,10 +72,10 @@ class _Safetensors(Mapping[str, Tensor]):
 
 
 def _unpickled(path: Path) -> dict[str, Tensor]:
-    """Read what torch.save wrote, without running any of it."""
-    if not zipfile.is_zipfile(path):
-        raise ModelError(f"{path} is damaged: it has no end. Pull the model again.")
-    document = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    """Read a file of torch.save, without executing code that it may contain."""
+    # Only the zip format, the default since torch 1.6, can be mapped; the older one is read into memory as a whole.
+    mapped = zipfile.is_zipfile(path)
+    document = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
     tensors = document.get("state_dict", document) if isinstance(document, dict) else None
     if not isinstance(tensors, dict) or not all(isinstance(tensor, Tensor) for tensor in tensors.values()):
         raise ModelError(f"{path} holds no weights.")

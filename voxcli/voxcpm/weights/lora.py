@@ -1,6 +1,7 @@
-"""A fine-tuned voice as a small difference to some matrices (LoRA, arXiv 2106.09685), merged into them at load."""
+"""Low-rank adaptations (LoRA, arXiv 2106.09685), merged into the weights at load time."""
 
 import json
+import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,20 +16,28 @@ _FILES = ("lora_weights.safetensors", "lora_weights.ckpt")
 _CONFIG = "lora_config.json"
 _DOWN, _UP = ".lora_A", ".lora_B"
 
+_DEFAULT_ALPHA = 16.0
+"""Of the `voxcpm` package, in its Python interface and on its command line, where no other is given."""
+
+_log = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Lora:
-    """Pairs of matrices by the name of the weight they change."""
+    """Pairs of low-rank matrices, by the name of the weight that they change."""
 
     scale: float
     pairs: dict[str, tuple[Tensor, Tensor]]
-    """(r, in) and (out, r)."""
+    """A, (r, inputs), and B, (outputs, r)."""
 
     def merged(self, name: str, weight: Tensor) -> Tensor:
-        """Return the weight of that name with its difference, if it has one, computed in float32.
+        """Return W + scale * B @ A in float32, or the weight itself if the LoRA does not change it.
+
+        Args:
+            weight: W, (outputs, inputs).
 
         Raises:
-            ModelError: the difference is for a weight of another shape.
+            ModelError: the matrices do not fit the shape of the weight.
         """
         if name not in self.pairs:
             return weight
@@ -44,32 +53,44 @@ class Lora:
 NO_LORA = Lora(0.0, {})
 
 
-def read_lora(folder: Path, known: Iterable[str]) -> Lora:
-    """Read a LoRA folder.
+def read_lora(path: Path, known: Iterable[str]) -> Lora:
+    """Read a LoRA.
 
     Args:
+        path: a folder with lora_weights.safetensors or .ckpt, or a file of weights (.safetensors, .ckpt or .pth).
+            The settings are in lora_config.json in the same folder.
         known: the names of the model's weights.
 
     Raises:
-        ModelError: a file is missing or damaged, or it belongs to another model.
+        ModelError: a file is missing or damaged, or belongs to another model.
     """
-    path = find_weights(folder, *_FILES)
-    if path is None:
-        raise ModelError(f"{folder} is no LoRA folder: it has neither {' nor '.join(_FILES)}.")
-    with open_weights(path) as weights:
+    file = path if path.is_file() else find_weights(path, *_FILES)
+    if file is None:
+        raise ModelError(f"{path} is no LoRA folder: it has neither {' nor '.join(_FILES)}.")
+    with open_weights(file) as weights:
         tensors = dict(weights.items())
     stems = {name.removesuffix(_DOWN).removesuffix(_UP) for name in tensors}
     wrong = [stem for stem in stems if stem + _DOWN not in tensors or stem + _UP not in tensors]
     foreign = sorted({stem + ".weight" for stem in stems} - set(known))
     if wrong or foreign:
-        raise ModelError(f"{path} does not fit this model: {(sorted(wrong) or foreign)[0]} has no counterpart.")
-    return Lora(_read_scale(folder), {f"{s}.weight": (tensors[s + _DOWN], tensors[s + _UP]) for s in stems})
+        raise ModelError(f"{file} does not fit this model: {(sorted(wrong) or foreign)[0]} has no counterpart.")
+    ranks = {len(tensors[stem + _DOWN]) for stem in stems}
+    if len(ranks) != 1:
+        raise ModelError(f"{file} holds matrices of different ranks: {sorted(ranks)}.")
+    scale = _read_scale(file.with_name(_CONFIG), ranks.pop())
+    return Lora(scale, {f"{stem}.weight": (tensors[stem + _DOWN], tensors[stem + _UP]) for stem in stems})
 
 
-def _read_scale(folder: Path) -> float:
-    path = folder / _CONFIG
+def _read_scale(path: Path, rank: int) -> float:
+    """Return alpha / r. Without a config, alpha is what the reference implementation assumes then."""
     try:
         config = json.loads(path.read_text("utf-8"))["lora_config"]
-        return float(config["alpha"]) / float(config["r"])
-    except (OSError, ValueError, KeyError, TypeError, ZeroDivisionError) as error:
-        raise ModelError(f"{path} cannot be read ({error}): it tells how strong the LoRA is.") from error
+        alpha, config_rank = float(config["alpha"]), int(config["r"])
+    except FileNotFoundError:
+        _log.warning("%s is missing: the LoRA is applied with alpha %g, the usual value", path, _DEFAULT_ALPHA)
+        return _DEFAULT_ALPHA / rank
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ModelError(f"{path} cannot be read ({error!r}). It must give r and alpha under lora_config.") from error
+    if config_rank != rank:
+        raise ModelError(f"{path} gives rank {config_rank}, but the weights beside it have rank {rank}.")
+    return alpha / rank
