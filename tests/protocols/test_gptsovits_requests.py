@@ -98,7 +98,7 @@ def test_a_streaming_mode_is_a_number_or_a_truth(value: object, mode: int) -> No
     [
         ({"text": None}, "string_type"),
         ({"text": 5}, "string_type"),
-        ({"seed": 7.5}, "int_parsing"),
+        ({"seed": 7.5}, "int_from_float"),
         ({"top_p": "high"}, "float_parsing"),
         ({"parallel_infer": 7}, "bool_parsing"),
         ({"aux_ref_audio_paths": "a.wav"}, "list_type"),

@@ -3,6 +3,7 @@
 import io
 import wave
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -139,8 +140,11 @@ def test_the_engine_is_asked_for_exactly_what_our_client_was(
     client: httpx.Client, engine: ToneEngine, request_: SynthesisRequest, stream: bool
 ) -> None:
     call = to_call(request_, ClientOptions(stream=stream, format=AudioFormat.WAV))
+    before = len(engine.requests)
     assert client.request(call.method, call.path, json=call.json).status_code == 200
-    assert engine.requests[-1] == request_
+    asked = engine.requests[before:]
+    assert "\n".join(request.text for request in asked) == request_.text
+    assert {replace(request, text=request_.text) for request in asked} == {request_}
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ def client(server: Running) -> Iterator[OpenAI]:
 
 
 BAD: list[tuple[dict[str, Any], str, str | None, str]] = [
-    ({"input": None}, "The text is missing", "input", "missing_required_parameter"),
+    ({"input": None}, "'input' is missing", "input", "missing_required_parameter"),
     ({"input": ""}, "empty", "input", "invalid_value"),
     ({"input": "\n"}, "empty", "input", "invalid_value"),
     ({"input": 5}, "must be a string", "input", "invalid_type"),
@@ -40,7 +40,7 @@ BAD: list[tuple[dict[str, Any], str, str | None, str]] = [
     ({"voice": "../../etc/passwd"}, "no voice", "voice", "voice_not_found"),
     ({"voice": "C:\\voices\\me.wav"}, "no voice", "voice", "voice_not_found"),
     ({"voice": {"id": "voice_1"}}, "no voice 'voice_1'", "voice", "voice_not_found"),
-    ({"voice": {"name": "alloy"}}, "no 'id'", "voice.id", "missing_required_parameter"),
+    ({"voice": {"name": "alloy"}}, "'voice.id' is missing", "voice.id", "missing_required_parameter"),
     ({"voice": ["alloy"]}, "not an array", "voice", "invalid_type"),
     ({"response_format": "ogg"}, "mp3", "response_format", "invalid_value"),
     ({"stream_format": "ws"}, "sse, audio", "stream_format", "invalid_value"),
