@@ -1,11 +1,11 @@
-"""Does what it is told with a Speaker, in a process whose environment chooses the sound server.
+"""Follows orders for a Speaker, in a process whose environment chooses the sound server.
 
 Usage: player.py SAMPLES.npy ORDERS.json, with the orders
     speaker   the arguments of Speaker
     rate      of the samples, in Hz
     steps     ["write", from, to] samples, ["rate", of those that follow], ["pause", seconds], ["idle"], ["say", word],
               ["await"] a line, ["time", name], ["until sounding"], ["raise", error]
-Says its words one to a line, and at last what became of it, in JSON.
+Prints its words one to a line, and the outcome in JSON at the end.
 """
 
 import json
@@ -18,10 +18,22 @@ from typing import Any
 import numpy as np
 
 from voxcli.audio.chunk import AudioChunk, Samples
+from voxcli.devices import speaker as speaker_module
+from voxcli.devices.playback import Playback
 from voxcli.devices.speaker import Speaker
 from voxcli.errors import VoxError
 
 ERRORS: dict[str, type[BaseException]] = {"interrupt": KeyboardInterrupt, "bug": RuntimeError}
+
+
+class WatchedPlayback(Playback):
+    """A playback queue that can be found again."""
+
+    newest: Playback | None = None
+
+    def __init__(self, **settings: int) -> None:
+        super().__init__(**settings)
+        WatchedPlayback.newest = self
 
 
 class Player:
@@ -48,12 +60,16 @@ class Player:
             case "time", [name]:
                 self.times[name] = time.monotonic()
             case "until sounding", []:
-                while not self.speaker.played_seconds:
+                while not taken_samples():
                     time.sleep(0)
             case "raise", [error]:
                 raise ERRORS[error]
             case _:
                 raise ValueError(order)
+
+
+def taken_samples() -> int:
+    return WatchedPlayback.newest.taken if WatchedPlayback.newest else 0
 
 
 def say(word: str) -> None:
@@ -65,6 +81,7 @@ def main() -> None:
     # Shells have what they start in the background ignore Ctrl-C, and so its children.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     orders = json.loads(Path(sys.argv[2]).read_text())
+    speaker_module.Playback = WatchedPlayback  # type: ignore[misc]
     speaker = Speaker(**orders["speaker"])
     player = Player(speaker, np.load(Path(sys.argv[1])), orders["rate"])
     failure = None
@@ -83,7 +100,7 @@ def main() -> None:
         "times": player.times,
         "underruns": speaker.underruns,
         "starved_seconds": speaker.starved_seconds,
-        "played_seconds": speaker.played_seconds,
+        "taken_samples": taken_samples(),
     }
     say(json.dumps(outcome))
 

@@ -11,11 +11,11 @@ from tests.pulse import PulseServer
 FIND = """
 import dataclasses, json, sys
 from voxcli.errors import DeviceError
-from voxcli.sinks import devices
+from voxcli.devices import portaudio
 found = {}
 try:
-    found["all"] = [dataclasses.asdict(device) for device in devices.list_devices()]
-    found["device"] = dataclasses.asdict(devices.find_device(json.loads(sys.argv[1])))
+    found["all"] = [dataclasses.asdict(device) for device in portaudio.list_devices()]
+    found["device"] = dataclasses.asdict(portaudio.find_device(json.loads(sys.argv[1])))
 except DeviceError as error:
     found["error"] = str(error)
 sys.stdout.write(json.dumps(found))
@@ -24,7 +24,7 @@ NO_LIBRARY = "import ctypes.util; ctypes.util.find_library = lambda name: None\n
 """What it answers where PortAudio is not installed; sounddevice asks nobody else."""
 CHATTER = """
 import ctypes, sys
-from voxcli.sinks.devices import muted_native_stderr
+from voxcli.devices.portaudio import muted_native_stderr
 libc = ctypes.CDLL(None)
 def print_from_c(text):
     libc.fputs(text, ctypes.c_void_p.in_dll(libc, "stderr"))
@@ -108,7 +108,7 @@ def test_without_portaudio_the_error_has_the_line_that_installs_it() -> None:
 
 
 def test_importing_the_module_loads_no_sound_library() -> None:
-    check = "import sys, voxcli.sinks.devices, voxcli.sinks.speaker; sys.exit('sounddevice' in sys.modules)"
+    check = "import sys, voxcli.devices.portaudio, voxcli.devices.speaker; sys.exit('sounddevice' in sys.modules)"
     subprocess.run([sys.executable, "-c", check], check=True)
 
 

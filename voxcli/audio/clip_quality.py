@@ -87,7 +87,9 @@ def inspect(chunk: AudioChunk) -> ClipReport:
     return ClipReport(
         seconds=chunk.seconds,
         sample_rate=chunk.sample_rate,
-        speech_dbfs=float(decibels(np.mean(10 ** (levels[speaking] / 10)), _FLOOR_DBFS)) if spoken else _FLOOR_DBFS,
+        speech_dbfs=float(decibels(float(np.mean(10 ** (levels[speaking] / 10))), _FLOOR_DBFS))
+        if spoken
+        else _FLOOR_DBFS,
         noise_dbfs=float(noise),
         clipped_fraction=float(np.mean(np.abs(samples) >= _CLIPPED_FROM)) if len(samples) else 0.0,
         leading_silence_seconds=int(speaking[0]) * FRAME_SECONDS if spoken else chunk.seconds,

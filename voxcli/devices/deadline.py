@@ -1,4 +1,4 @@
-"""Calls to an audio device, which may never come back."""
+"""Deadlines for calls to an audio device, which may hang."""
 
 import atexit
 import logging
@@ -12,20 +12,20 @@ _log = logging.getLogger(__name__)
 
 
 class DeviceCalls:
-    """Calls PortAudio on threads of their own, and waits for them so long and no longer.
+    """Calls PortAudio on separate threads, with a timeout.
 
-    While a sound server hangs, calls to it hang in C, where no Ctrl-C reaches them. When one has not come back no other
-    may be made: PulseAudio's client would abort the process.
+    While a sound server hangs, calls to it block in C, where KeyboardInterrupt is not raised. After a call has timed
+    out, no other may be made: PulseAudio's client would abort the process.
     """
 
     def __init__(self, device: str) -> None:
-        """device: for the log, such as "loudspeaker"."""
+        """device: its name in the log, such as "loudspeaker"."""
         self._device = device
         self.hanging = False
-        """One has not come back."""
+        """A call has timed out."""
 
     def returns(self, call: Callable[[], None], seconds: float) -> bool:
-        """Tell whether a call comes back in time. A DeviceError from it is raised here."""
+        """Return whether the call completes in time. Raises the DeviceError that it raises."""
         if self.hanging:
             return False
         errors: list[DeviceError] = []
@@ -43,8 +43,8 @@ class DeviceCalls:
             raise errors[0]
         if thread.is_alive():
             self.hanging = True
-            _log.warning("The %s does not respond, and is left open.", self._device)
+            _log.warning("The %s does not respond; it is left open.", self._device)
             if binding := sys.modules.get("sounddevice"):
-                # When Python ends, it would wait for the same device.
+                # It would wait for the same device when Python exits.
                 atexit.unregister(binding._exit_handler)
         return not self.hanging

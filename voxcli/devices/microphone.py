@@ -1,4 +1,4 @@
-"""The microphone."""
+"""Microphone: recording through PortAudio."""
 
 import threading
 from collections.abc import Callable, Generator
@@ -16,22 +16,22 @@ from voxcli.devices.portaudio import load_sounddevice, muted_native_stderr
 from voxcli.errors import DeviceError
 
 _STALL_SECONDS = 5.0
-"""A device that brings nothing for so long will not bring anything. A headset by Bluetooth takes two or three."""
+"""A device that delivers nothing for this long is taken for dead. Bluetooth headsets take two or three."""
 _RELEASE_SECONDS = 2.0
 _POLL_SECONDS = 0.02
 
 
 class Microphone:
-    """Takes in sound through PortAudio. The device is open, and hears, from entering to leaving."""
+    """Records through PortAudio. The device is open and recording inside the `with` block."""
 
     def __init__(self, device: str | None = None) -> None:
-        """device: its number, its name or a part of it; None is the system's choice."""
+        """device: its number, its name or a part of it; None is the system default."""
         self.label = device or "of this system"
-        """Once it is open, its name and the system's interface to it."""
+        """Once it is open, its name and host API."""
         self.sample_rate = 0
-        """Hz, the device's own."""
+        """Hz. The device's own."""
         self.gaps = 0
-        """How often sound was lost because nobody fetched it in time."""
+        """Input overflows: how often samples were lost because they were not read in time."""
         self._wanted = device
         self._blocks: SimpleQueue[Samples] = SimpleQueue()
         self._stopped = threading.Event()
@@ -41,10 +41,10 @@ class Microphone:
         self._stream: Any = None
 
     def __enter__(self) -> Self:
-        """Return once sound arrives.
+        """Open the device, and return once samples arrive.
 
         Raises:
-            DeviceError: there is no such device, it cannot be opened, or brings nothing.
+            DeviceError: there is no such device, it cannot be opened, or it delivers nothing.
         """
         with ExitStack() as undo:
             undo.enter_context(muted_native_stderr())
@@ -62,7 +62,7 @@ class Microphone:
         self._undo.close()
 
     def record(self, seconds: float) -> Generator[AudioChunk]:
-        """Yield what is heard from now on, as it comes.
+        """Yield the next `seconds` of audio as they are recorded.
 
         Raises:
             DeviceError: the device has stopped.
@@ -86,13 +86,13 @@ class Microphone:
                 channels=1,
                 dtype="float32",
                 latency="high",
-                callback=self._take,
+                callback=self._receive,
                 finished_callback=self._stopped.set,
             )
         except (self._sounddevice.PortAudioError, ValueError) as error:
             raise DeviceError(
                 f"Cannot open the microphone {self.label} at {self.sample_rate} Hz: {error}. "
-                "Another program may hold it: close that, or name another with --microphone."
+                "Another program may be using it: close that, or name another with --microphone."
             ) from error
 
     def _find(self) -> dict[str, Any]:
@@ -108,13 +108,13 @@ class Microphone:
         inputs = [found for found in self._sounddevice.query_devices() if found["max_input_channels"] > 0]
         if not inputs:
             return DeviceError(
-                "There is no microphone to record with. Connect one, or let the system's sound server use it; or "
-                "record elsewhere, and give the file with --prompt."
+                "There is no microphone to record with. Connect one and enable it in the system's sound "
+                "settings, or record elsewhere and pass the file with --prompt."
             )
         listing = "".join(f"\n  {found['index']}  {found['name']}" for found in inputs)
         if self._wanted is None:
             return DeviceError(f"The system has no default microphone. Name one with --microphone:{listing}")
-        return DeviceError(f"{self._wanted!r} names no microphone, or several. There are:{listing}")
+        return DeviceError(f"{self._wanted!r} matches no microphone, or several. Available:{listing}")
 
     def _start(self) -> None:
         try:
@@ -122,22 +122,23 @@ class Microphone:
         except self._sounddevice.PortAudioError as error:
             raise self._failure(f"cannot be started ({error})") from error
 
-    def _take(self, heard: NDArray[np.float32], frames: int, time: object, status: Any) -> None:
+    def _receive(self, samples: NDArray[np.float32], frames: int, time: object, status: Any) -> None:
         """PortAudio's callback, on its thread."""
         self.gaps += bool(status.input_overflow)
-        self._blocks.put(heard[:, 0].copy())
+        self._blocks.put(samples[:, 0].copy())
 
     def _next_block(self) -> Samples:
-        """Wait in short turns, for not every system lets Ctrl-C into a long wait.
+        """Return the next block of samples.
 
-        They are counted, as clocks also run while this process is stopped (Ctrl-Z).
+        Polls, because a long wait cannot be interrupted with Ctrl-C on Windows. Counts polls and not time, because
+        clocks also run while this process is stopped (Ctrl-Z).
         """
         for _ in range(round(_STALL_SECONDS / _POLL_SECONDS)):
             try:
                 return self._blocks.get(timeout=_POLL_SECONDS)
             except Empty:
                 if self._stopped.is_set() or not self._stream.active:
-                    raise self._failure("went away") from None
+                    raise self._failure("was disconnected") from None
         raise self._failure("does not respond")
 
     def _failure(self, what: str) -> DeviceError:
@@ -149,7 +150,7 @@ class Microphone:
         self._calls.returns(self._close, _RELEASE_SECONDS)
 
     def _close(self) -> None:
-        with suppress(self._sounddevice.PortAudioError):  # it is gone already
+        with suppress(self._sounddevice.PortAudioError):  # already closed
             self._stream.abort()
             self._stream.close()
 

@@ -1,4 +1,4 @@
-"""The queue between the one who writes sound and the callback that plays it."""
+"""Playback queue between the thread that writes samples and the callback that plays them."""
 
 from collections import deque
 
@@ -9,30 +9,30 @@ from voxcli.audio.chunk import Samples
 
 
 class Playback:
-    """Samples on their way to a device, and what a listener noticed of their being late.
+    """A queue of samples for a device, with a count of the audible gaps.
 
-    One thread writes (`put`, `rest`, `end`), one other plays (`fill`). Neither ever waits for the other: a deque
-    may be used from both ends, and every field has only one thread that changes it.
+    One thread writes (`put`, `rest`, `end`), another plays (`fill`). Neither waits for the other: a deque is safe to
+    use from both ends, and each field is changed by one thread only.
     """
 
     def __init__(self, *, start_samples: int = 0, tail_samples: int = 0) -> None:
         """
         Args:
-            start_samples: so many must wait before sound begins, also after a gap or a rest.
-            tail_samples: so much silence follows the end.
+            start_samples: samples that must be queued before playback begins, also after a gap or a rest.
+            tail_samples: silence after the end.
         """
         self.underruns = 0
-        """Gaps in the sound while the writer owed some."""
+        """Gaps while more samples were to come."""
         self.starved_samples = 0
-        """The length of those gaps."""
+        """Total length of those gaps."""
         self.taken = 0
-        """Samples that were played."""
+        """Samples played so far."""
         self.finished = False
-        """All is played, the tail included."""
+        """Everything is played, including the tail."""
         self._start_samples = start_samples
         self._tail_left = tail_samples
         self._queue: deque[Samples] = deque()
-        self._position = 0  # in the first of the queue
+        self._position = 0  # within the first item of the queue
         self._put = 0
         self._more_to_come = False
         self._ended = False
@@ -41,22 +41,22 @@ class Playback:
 
     @property
     def waiting(self) -> int:
-        """Samples that are not played yet."""
+        """Samples not played yet."""
         return self._put - self.taken
 
     @property
     def ready(self) -> bool:
-        """Whether sound may begin: enough is waiting, or no more will come."""
+        """Whether playback may begin: enough samples are queued, or no more will come."""
         return self.waiting > 0 and (self.waiting >= self._start_samples or not self._more_to_come)
 
     def put(self, samples: Samples) -> None:
-        """Add samples, and promise that more follow soon."""
+        """Add samples; more are expected, so a gap after them is an underrun."""
         self._queue.append(samples)
         self._put += len(samples)
         self._more_to_come = True
 
     def rest(self) -> None:
-        """Take the promise back: a gap from now to the next `put` is no underrun."""
+        """Expect no more for now: a gap before the next `put` is not an underrun."""
         self._more_to_come = False
 
     def end(self) -> None:
@@ -64,11 +64,11 @@ class Playback:
         self._ended = True
 
     def fill(self, out: NDArray[np.float32], *, device_starved: bool = False) -> None:
-        """Play as much as there is, and silence for the rest.
+        """Play the queued samples, and silence for the rest.
 
         Args:
-            out: (n, channels), all channels get the same.
-            device_starved: the device says that it had to invent sound since the last call.
+            out: shape (n, channels); all channels get the same samples.
+            device_starved: the device reports an output underflow since the last call.
         """
         if device_starved and self._sounding:
             self.underruns += 1
@@ -88,7 +88,7 @@ class Playback:
             self.starved_samples += missing
 
     def _take(self, out: NDArray[np.float32]) -> int:
-        """Move samples from the queue to the front of `out`; return how many."""
+        """Move samples from the queue to the start of `out`; return their number."""
         done = 0
         while self._queue and done < len(out):
             samples = self._queue[0]

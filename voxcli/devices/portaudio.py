@@ -1,4 +1,4 @@
-"""Which loudspeakers there are, and PortAudio, which knows them."""
+"""PortAudio: loading it, and finding loudspeakers."""
 
 import ctypes
 import importlib
@@ -17,7 +17,7 @@ from voxcli.errors import DeviceError, did_you_mean
 _log = logging.getLogger(__name__)
 
 _LOAD_SECONDS = 5.0
-"""A sound server that has not answered by then will not answer."""
+"""Timeout of the sound server."""
 
 _LIBRARY_FIX = {
     "linux": "Install it: sudo apt install libportaudio2 (Debian, Ubuntu), sudo dnf install portaudio (Fedora).",
@@ -34,15 +34,15 @@ _NO_DEVICE_FIX = {
 
 @dataclass(frozen=True, slots=True)
 class OutputDevice:
-    """A loudspeaker as PortAudio sees it."""
+    """A loudspeaker as PortAudio lists it."""
 
     index: int
     name: str
     host: str
-    """The system's interface to it, such as "ALSA" or "Core Audio"; one loudspeaker may have several."""
+    """The host API, such as "ALSA" or "Core Audio"; a loudspeaker may be listed once for each."""
     channels: int
     sample_rate: int
-    """Hz, its own if PortAudio knows it. Of ALSA's devices it says 44100 if they can do that."""
+    """Hz. The native rate if PortAudio knows it; for ALSA devices 44100 if they support it."""
     is_default: bool
 
     @property
@@ -51,10 +51,10 @@ class OutputDevice:
 
 
 def list_devices() -> list[OutputDevice]:
-    """Return the devices that can play, in PortAudio's order. Those that came after the first call are missing.
+    """Return the devices that can play, in PortAudio's order. Devices connected after the first call are missing.
 
     Raises:
-        DeviceError: PortAudio itself is missing.
+        DeviceError: PortAudio is not installed.
     """
     sounddevice = load_sounddevice()
     hosts = [host["name"] for host in sounddevice.query_hostapis()]
@@ -74,10 +74,10 @@ def list_devices() -> list[OutputDevice]:
 
 
 def find_device(wanted: str | None) -> OutputDevice:
-    """Return the device with this index, this name, or a name that contains it; None is the system's choice.
+    """Return the device with this index, this name, or a name that contains `wanted`; None is the system default.
 
     Raises:
-        DeviceError: there is none, or there are several.
+        DeviceError: no device matches, or several do.
     """
     devices = list_devices()
     if not devices:
@@ -92,7 +92,7 @@ def find_device(wanted: str | None) -> OutputDevice:
     if wanted is None:
         raise DeviceError(f"The system has no default loudspeaker. Name one, or give its number:{listing}")
     guess = did_you_mean(wanted, [device.name for device in devices])
-    raise DeviceError(f"There is no loudspeaker {wanted!r}.{guess} There are:{listing}")
+    raise DeviceError(f"There is no loudspeaker {wanted!r}.{guess} Available:{listing}")
 
 
 def _matching(wanted: str | None, devices: Sequence[OutputDevice]) -> list[OutputDevice]:
@@ -101,21 +101,21 @@ def _matching(wanted: str | None, devices: Sequence[OutputDevice]) -> list[Outpu
     if wanted.isdecimal():
         return [device for device in devices if device.index == int(wanted)]
     if exact := [device for device in devices if wanted in (device.name, device.label)]:
-        # A name may stand once for each host; the system's preferred one comes first.
+        # A name may be listed once for each host API; the preferred one comes first.
         return exact[:1]
     return [device for device in devices if wanted.casefold() in device.label.casefold()]
 
 
 def load_sounddevice() -> ModuleType:
-    """Import PortAudio's binding, which fails where the library is not installed, and looks for devices.
+    """Import PortAudio's binding, which loads the library and looks for devices.
 
-    Here and nowhere else, so that only those who play or record sound pay for it or see it fail.
+    The only place that imports it, so that it is loaded only for playing or recording.
 
     Raises:
-        DeviceError: the library is missing, or the sound server does not answer.
+        DeviceError: the library is missing, or the sound server does not respond.
     """
     if "sounddevice" not in sys.modules:
-        with _stderr_kept():
+        with _stderr_restored():
             if not DeviceCalls("sound server").returns(_import_sounddevice, _LOAD_SECONDS):
                 raise DeviceError("The sound server does not respond. Restart it, or write a file with -o FILE.")
     return sys.modules["sounddevice"]
@@ -126,14 +126,12 @@ def _import_sounddevice() -> None:
         importlib.import_module("sounddevice")
     except OSError as error:
         fix = _LIBRARY_FIX.get(sys.platform, "Install it.")
-        raise DeviceError(
-            f"The PortAudio library is missing, without which nothing can be played or recorded. {fix}"
-        ) from error
+        raise DeviceError(f"The PortAudio library, which plays and records sound, is missing. {fix}") from error
 
 
 @contextmanager
-def _stderr_kept() -> Generator[None]:
-    """Bring standard error back. PortAudio's binding sends it away while it is loaded, for good if that hangs."""
+def _stderr_restored() -> Generator[None]:
+    """Restore standard error. PortAudio's binding redirects it while loading, permanently if that hangs."""
     try:
         kept = os.dup(2)
     except OSError:  # it is closed
@@ -148,19 +146,18 @@ def _stderr_kept() -> Generator[None]:
 
 @contextmanager
 def muted_native_stderr() -> Generator[None]:
-    """Keep what C libraries print to stderr from the terminal; what Python writes there still arrives.
+    """Suppress what C libraries print to stderr; Python's own output to it is not affected.
 
-    PortAudio, ALSA, JACK and libpulse print about troubles that we report ourselves, and also from PortAudio's
-    own thread while it plays, so moving file descriptor 2 away would have to last as long and take our own
-    words with it. ALSA's error handler would leave the others talking. glibc keeps its stderr in a variable;
-    pointing that to /dev/null hits C's stdio alone. Other threads may print meanwhile: both files stay open.
-    Debug logging lets everything through.
+    PortAudio, ALSA, JACK and libpulse print problems that we report ourselves, also from PortAudio's thread during
+    playback. Redirecting file descriptor 2 for that long would suppress our own messages too, and ALSA's error handler
+    covers ALSA only. glibc keeps its stderr in a variable; pointing it to /dev/null affects C's stdio alone. Other
+    threads may print meanwhile, so both files stay open. With debug logging, nothing is suppressed.
     """
     if sys.platform != "linux" or _log.isEnabledFor(logging.DEBUG):
         yield
         return
     libc = ctypes.CDLL(None)
-    if not hasattr(libc, "gnu_get_libc_version"):  # musl's stderr is in read-only memory
+    if not hasattr(libc, "gnu_get_libc_version"):  # musl keeps its stderr in read-only memory
         yield
         return
     stderr = ctypes.c_void_p.in_dll(libc, "stderr")
@@ -174,7 +171,7 @@ def muted_native_stderr() -> Generator[None]:
 
 @cache
 def _null_file() -> int | None:
-    """Return a FILE* that swallows everything and is never closed."""
+    """Return a FILE* for /dev/null that is never closed."""
     libc = ctypes.CDLL(None)
     libc.fopen.restype = ctypes.c_void_p
     libc.fopen.argtypes = [ctypes.c_char_p, ctypes.c_char_p]

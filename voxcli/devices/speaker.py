@@ -1,4 +1,4 @@
-"""The loudspeaker."""
+"""Loudspeaker: a sink that plays through PortAudio."""
 
 import threading
 from collections.abc import Callable
@@ -17,15 +17,15 @@ from voxcli.devices.portaudio import OutputDevice, find_device, load_sounddevice
 from voxcli.errors import DeviceError
 
 _TAIL_SECONDS = 0.05
-"""Silence after the end, on top of the latency: through PulseAudio, stopping cuts what is still on its way."""
+"""Silence after the end, in addition to the latency: PulseAudio drops buffered samples when a stream stops."""
 _STALL_SECONDS = 3.0
-"""A device that asks for nothing for so long will not ask again."""
+"""A device that requests no samples for this long is taken for dead."""
 _RELEASE_SECONDS = 2.0
 _POLL_SECONDS = 0.02
 
 
 class Speaker:
-    """Plays chunks through PortAudio. The device is open from entering to leaving."""
+    """Plays chunks through PortAudio. The device is open inside the `with` block."""
 
     def __init__(
         self,
@@ -39,21 +39,21 @@ class Speaker:
         """
         Args:
             device: see `find_device`.
-            sample_rate: Hz; None is what the device reports. Chunks are resampled to it.
-            latency_seconds: of the device. With PortAudio's own "low", sound tears on a busy machine.
-            start_seconds: so much must wait before sound begins, also after a gap. When it begins PortAudio takes
-                a quarter more than the latency at one go, and what waits beyond that is the slack of the writer.
-            ahead_seconds: `write` blocks while more than this is waiting.
+            sample_rate: Hz; None is the device's own. Chunks are resampled to it.
+            latency_seconds: of the device. PortAudio's "low" setting causes dropouts on a busy machine.
+            start_seconds: audio to queue before playback begins, also after a gap. PortAudio first takes a quarter more
+                than the latency at once; the rest is the margin of the writer.
+            ahead_seconds: `write` blocks while more than this is queued.
         """
         self._wanted = device
-        self._sample_rate = sample_rate or 0  # until the device tells its own
+        self._sample_rate = sample_rate or 0  # until the device's own is known
         self._latency_seconds = latency_seconds
         self._start_seconds = min(start_seconds, ahead_seconds)
         self._ahead_seconds = ahead_seconds
         self._playback = Playback()
         self._resampler: Resampler | None = None
         self._started = False
-        self._calls_to_it = DeviceCalls("loudspeaker")
+        self._device_calls = DeviceCalls("loudspeaker")
         self._stopped = threading.Event()
         self._calls = 0
         self._callback_error: BaseException | None = None
@@ -68,13 +68,8 @@ class Speaker:
 
     @property
     def starved_seconds(self) -> float:
-        """How long the gaps were that `underruns` counts."""
+        """Total length of the gaps that `underruns` counts."""
         return self._playback.starved_samples / self._sample_rate if self._sample_rate else 0.0
-
-    @property
-    def played_seconds(self) -> float:
-        """What the device has taken. It is heard one latency later."""
-        return self._playback.taken / self._sample_rate if self._sample_rate else 0.0
 
     def __enter__(self) -> Self:
         with ExitStack() as undo:
@@ -92,11 +87,11 @@ class Speaker:
         with self._undo:
             if kind is None:
                 self._drain()
-            # A thread that hangs would keep it beyond the end of Python, of which its library complains.
+            # Otherwise a hanging thread keeps it alive past interpreter shutdown, where its library fails.
             self._resampler = None
 
     def write(self, chunk: AudioChunk) -> None:
-        """Queue the chunk, and wait while too much is waiting.
+        """Queue the chunk, and block while too much is queued.
 
         Raises:
             DeviceError: the device has stopped.
@@ -110,7 +105,7 @@ class Speaker:
         self._wait(lambda: self._playback.waiting <= most)
 
     def idle(self) -> None:
-        """Play what is there to its end. Silence from now to the next chunk is no underrun."""
+        """Play everything queued. Silence before the next chunk is not an underrun."""
         self._flush()
         self._playback.rest()
         self._start_if_ready()
@@ -122,7 +117,7 @@ class Speaker:
             self._stream = self._sounddevice.OutputStream(
                 device=device.index,
                 samplerate=self._sample_rate,
-                # A single channel of a device that has more comes out on the left of ALSA's hardware devices.
+                # On stereo ALSA hardware devices, a mono stream would play on the left only.
                 channels=min(device.channels, 2),
                 dtype="float32",
                 latency=self._latency_seconds,
@@ -132,7 +127,7 @@ class Speaker:
         except (self._sounddevice.PortAudioError, ValueError) as error:
             raise DeviceError(
                 f"Cannot open the loudspeaker {device.label} at {self._sample_rate} Hz: {error}. "
-                "Another program may hold it: close that, name another device, or write a file with -o FILE."
+                "Another program may be using it: close that, name another device, or write a file with -o FILE."
             ) from error
         self._playback = Playback(
             start_samples=round(self._start_seconds * self._sample_rate),
@@ -140,7 +135,7 @@ class Speaker:
         )
 
     def _fill(self, out: NDArray[np.float32], frames: int, time: object, status: Any) -> None:
-        """PortAudio's callback, on its thread: must be quick, and what it raises would only be printed."""
+        """PortAudio's callback, on its thread. It must be quick, and exceptions in it would only be printed."""
         self._calls += 1
         try:
             self._playback.fill(out, device_starved=status.output_underflow)
@@ -181,26 +176,26 @@ class Speaker:
             self._raise_if_stopped()
 
     def _wait(self, until: Callable[[], bool]) -> None:
-        """Return when `until` holds; a device that stops asking for sound is an error.
+        """Return when `until()` is true. Raises DeviceError if the device stops requesting samples.
 
-        In short turns, for not every system lets Ctrl-C into a long wait. The turns are counted, as clocks also
-        run while this process is stopped (Ctrl-Z).
+        Polls, because a long wait cannot be interrupted with Ctrl-C on Windows. Counts polls and not time, because
+        clocks also run while this process is stopped (Ctrl-Z).
         """
-        calls, quiet_turns = self._calls, 0
+        calls, idle_polls = self._calls, 0
         while not until():
             self._raise_if_stopped()
             self._stopped.wait(_POLL_SECONDS)
-            quiet_turns = quiet_turns + 1 if calls == self._calls else 0
+            idle_polls = idle_polls + 1 if calls == self._calls else 0
             calls = self._calls
-            if quiet_turns * _POLL_SECONDS > _STALL_SECONDS:
+            if idle_polls * _POLL_SECONDS > _STALL_SECONDS:
                 raise self._failure("does not respond")
 
     def _raise_if_stopped(self) -> None:
         if self._callback_error is not None:
-            raise self._failure(f"could not be fed ({self._callback_error!r})") from self._callback_error
+            raise self._failure(f"failed in its callback ({self._callback_error!r})") from self._callback_error
         stopped = self._started and (self._stopped.is_set() or not self._stream.active)
         if stopped and not self._playback.finished:
-            raise self._failure("went away")
+            raise self._failure("was disconnected")
 
     def _failure(self, what: str) -> DeviceError:
         name = self._device.label if self._device else "?"
@@ -208,19 +203,19 @@ class Speaker:
         if self._started:
             seconds += self._stream.latency
         return DeviceError(
-            f"The loudspeaker {name} {what}; about {seconds:.1f} s of sound were not played. "
+            f"The loudspeaker {name} {what}; about {seconds:.1f} s of audio were not played. "
             "Check that it is connected and that the sound server runs."
         )
 
     def _release(self) -> None:
-        """Silence the device at once and close it."""
-        self._calls_to_it.returns(self._close, _RELEASE_SECONDS)
+        """Stop the device at once and close it."""
+        self._device_calls.returns(self._close, _RELEASE_SECONDS)
 
     def _close(self) -> None:
-        with suppress(self._sounddevice.PortAudioError):  # it is gone already
+        with suppress(self._sounddevice.PortAudioError):  # already closed
             self._stream.abort()
             self._stream.close()
 
     def _call(self, call: Callable[[], None]) -> None:
-        if not self._calls_to_it.returns(call, _STALL_SECONDS):
+        if not self._device_calls.returns(call, _STALL_SECONDS):
             raise self._failure("does not respond")

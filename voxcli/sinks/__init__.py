@@ -1,4 +1,4 @@
-"""Where chunks end: the loudspeaker, files, standard output, and the door to them."""
+"""Sinks for chunks: the loudspeaker, files and standard output."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -30,17 +30,17 @@ class ToStdout:
 
 
 Target: TypeAlias = ToSpeaker | ToFile | ToStdout
-"""Where sound shall go."""
+"""A destination of audio."""
 
 
 def open_sink(targets: Sequence[Target]) -> Sink:
-    """Build the one sink that feeds all targets, of which there is at least one. Enter it to open them."""
+    """Return one sink that feeds all targets, at least one. Entering it opens them."""
     sinks = [_build_sink(target) for target in targets]
     return sinks[0] if len(sinks) == 1 else Tee(sinks)
 
 
 def _build_sink(target: Target) -> Sink:
-    # Each kind loads its own library only: PortAudio, libav or none.
+    # Each target loads only the library it needs: PortAudio, libav or none.
     match target:
         case ToSpeaker(device):
             from voxcli.devices.speaker import Speaker
@@ -52,7 +52,7 @@ def _build_sink(target: Target) -> Sink:
 
             return File(path, partial(new_writer, format), overwrite=overwrite)
         case ToStdout(format):
-            from voxcli.sinks.stdout import Stdout
+            from voxcli.sinks.file import Stdout
             from voxcli.sinks.writer import new_writer
 
             return Stdout(partial(new_writer, format))

@@ -1,4 +1,4 @@
-"""What a sink is, and how one stream reaches several."""
+"""Sink protocol, and a sink that feeds several others."""
 
 import logging
 from collections.abc import Sequence
@@ -15,13 +15,13 @@ _log = logging.getLogger(__name__)
 class Sink(Protocol):
     """Takes chunks inside a `with` block.
 
-    Leaving it normally finishes the work: the loudspeaker drains, the file gets its last bytes. Leaving it with
-    an exception stops at once and keeps what was written usable.
+    A normal exit completes the output: the loudspeaker drains, the file gets its last bytes. An exit with an exception
+    stops at once and leaves a valid file.
     """
 
     @property
     def underruns(self) -> int | None:
-        """Gaps that a listener heard because we were late; None where nobody listens."""
+        """Gaps in playback because chunks came too late; None where nothing is played."""
         ...
 
     def __enter__(self) -> Self: ...
@@ -31,25 +31,25 @@ class Sink(Protocol):
     ) -> None: ...
 
     def write(self, chunk: AudioChunk) -> None:
-        """Take one chunk. May block while the sink is full.
+        """Write one chunk. May block while the sink is full.
 
         Raises:
-            DeviceError: it cannot be played or written.
-            ConsumerClosed: nobody is there to take it.
+            DeviceError: the chunk cannot be played or written.
+            ConsumerClosed: the reader has closed the pipe or connection.
         """
         ...
 
     def idle(self) -> None:
-        """Say that there is no more text for now: play what is there; silence up to the next chunk is no underrun."""
+        """Play what is buffered, because no text is available now. Silence until the next chunk is not an underrun."""
         ...
 
 
 class Tee:
-    """Feeds several sinks. One that fails is left behind, the others go on; its error is raised at the end."""
+    """Feeds several sinks. If one fails, the others go on, and its error is raised at the end."""
 
     def __init__(self, sinks: Sequence[Sink]) -> None:
         self._sinks = sinks
-        self._going: list[Sink] = []
+        self._active: list[Sink] = []
         self._failure: VoxError | ConsumerClosed | None = None
 
     @property
@@ -65,7 +65,7 @@ class Tee:
                 except VoxError as error:
                     self._note(error)
                 else:
-                    self._going.append(sink)
+                    self._active.append(sink)
             self._raise_if_all_failed()
             undo.pop_all()
         return self
@@ -73,25 +73,25 @@ class Tee:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        going, self._going = self._going, []
+        active, self._active = self._active, []
         with ExitStack() as finishing:
-            for sink in reversed(going):
+            for sink in reversed(active):
                 finishing.callback(self._finish, sink, kind, error, trace)
         if kind is None and isinstance(self._failure, VoxError):
             raise self._failure
 
     def write(self, chunk: AudioChunk) -> None:
-        for sink in list(self._going):
+        for sink in list(self._active):
             try:
                 sink.write(chunk)
             except (VoxError, ConsumerClosed) as error:
-                self._going.remove(sink)
+                self._active.remove(sink)
                 self._note(error)
                 self._finish(sink, type(error), error, error.__traceback__)
         self._raise_if_all_failed()
 
     def idle(self) -> None:
-        for sink in self._going:
+        for sink in self._active:
             sink.idle()
 
     def _finish(
@@ -107,12 +107,12 @@ class Tee:
             self._note(late)
 
     def _note(self, error: VoxError | ConsumerClosed) -> None:
-        """Keep the first real failure; a listener who left is not one."""
+        """Keep the first failure; a closed consumer counts only if there is no other."""
         if isinstance(error, VoxError):
-            _log.warning("%s The other outputs go on.", error)
+            _log.warning("%s The other outputs continue.", error)
         if self._failure is None or isinstance(self._failure, ConsumerClosed):
             self._failure = error
 
     def _raise_if_all_failed(self) -> None:
-        if not self._going and self._failure:
+        if not self._active and self._failure:
             raise self._failure

@@ -1,6 +1,7 @@
-"""A file that is good to play while it grows, and after whatever ends it."""
+"""File sinks: a file that is valid while it grows and after an interruption, and standard output."""
 
 import stat
+import sys
 from collections.abc import Callable
 from io import FileIO
 from pathlib import Path
@@ -13,12 +14,12 @@ from voxcli.sinks.writer import Writer
 
 
 class File:
-    """One file on disk. It is not touched before the first chunk, so a failure before that costs nothing."""
+    """One file on disk. It is not touched before the first chunk, so an earlier failure leaves it as it is."""
 
     underruns = None
 
     def __init__(self, path: Path, new_writer: Callable[[FileIO, int], Writer], *, overwrite: bool = False) -> None:
-        """new_writer: makes the writer for an open file and a sample rate in Hz."""
+        """new_writer: called with the open file and the sample rate in Hz."""
         self._path = path
         self._new_writer = new_writer
         self._overwrite = overwrite
@@ -27,19 +28,19 @@ class File:
 
     def __enter__(self) -> Self:
         try:
-            self._look()
+            self._check_path()
         except OSError as error:  # a name that is too long, a folder that cannot be entered
             raise self._translated(error) from error
         return self
 
-    def _look(self) -> None:
-        """See what can be seen before any work is done."""
+    def _check_path(self) -> None:
+        """Raise the errors that can be found before any work is done."""
         if self._path.is_dir():
             raise DeviceError(f"Cannot write {self._path}: it is a directory. Name a file in it.")
         if not self._path.parent.is_dir():
             raise DeviceError(f"Cannot write {self._path}: there is no directory {self._path.parent}.")
         if self._path.exists() and not self._overwrite and not is_device(self._path):
-            raise _exists(self._path)
+            raise _already_exists(self._path)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -51,7 +52,7 @@ class File:
                 if self._writer:
                     self._writer.finish()
         except OSError as failure:
-            # After a failed write the disk is as full as before: the first error is the one to tell.
+            # After a failed write this is the same error again: only the first one is raised.
             if kind is None:
                 raise self._translated(failure) from failure
 
@@ -65,10 +66,10 @@ class File:
             raise self._translated(error) from error
 
     def idle(self) -> None:
-        """A file does not mind waiting."""
+        """Do nothing: a file has no underruns."""
 
     def _open(self) -> FileIO:
-        """Unbuffered: what is written is in the file, also for a reader and after a kill. Devices are not read."""
+        """Open the file unbuffered, so that written bytes are visible to readers and survive a kill."""
         if is_device(self._path):
             return FileIO(self._path, "w")
         return FileIO(self._path, "w+" if self._overwrite else "x+")
@@ -77,15 +78,28 @@ class File:
         if isinstance(error, BrokenPipeError):
             return ConsumerClosed(str(self._path))
         if isinstance(error, FileExistsError):
-            return _exists(self._path)
-        kept = " What was written until then is kept." if self._writer else ""
+            return _already_exists(self._path)
+        kept = " The part written so far is kept." if self._writer else ""
         return DeviceError(f"Cannot write {self._path}: {error.strerror or error}.{kept}")
 
 
+class Stdout(File):
+    """Standard output, which is open already and stays open. Bypasses Python's buffer."""
+
+    def __init__(self, new_writer: Callable[[FileIO, int], Writer]) -> None:
+        super().__init__(Path("standard output"), new_writer)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def _open(self) -> FileIO:
+        return FileIO(sys.stdout.fileno(), "w", closefd=False)
+
+
 def is_device(path: Path) -> bool:
-    """Tell whether a path is there and is no plain file: a pipe or a device, which nobody can go back in."""
+    """Whether the path exists and is a pipe or a device, which cannot be rewound."""
     return path.exists() and not stat.S_ISREG(path.stat().st_mode)
 
 
-def _exists(path: Path) -> RequestError:
-    return RequestError(f"{path} is there already. Use --force to overwrite it, or name another file.")
+def _already_exists(path: Path) -> RequestError:
+    return RequestError(f"{path} already exists. Use --force to overwrite it, or name another file.")

@@ -1,4 +1,4 @@
-"""Sound into an open binary file: a WAV that is valid at every moment, or any form that only ever grows."""
+"""Writers of audio into an open binary file: a WAV that is valid at every moment, or any format that only grows."""
 
 import os
 from io import FileIO
@@ -12,7 +12,7 @@ from voxcli.audio.pcm import to_int16
 
 
 class Writer(Protocol):
-    """Writes one stream of one sample rate. May be finished at any time, also after an interrupted write."""
+    """Writes one stream of one sample rate. `finish` may be called at any time, also after an interrupted write."""
 
     def write(self, chunk: AudioChunk) -> None: ...
 
@@ -20,7 +20,7 @@ class Writer(Protocol):
 
 
 def new_writer(format: AudioFormat, file: FileIO, sample_rate: int) -> Writer:
-    """Choose how sound is written. In a file that is open for reading too, one can go back and keep its header true."""
+    """Return the writer for a format. In a file that is open for reading too, it keeps the header up to date."""
     if format is AudioFormat.WAV and file.readable():
         return GrowingWav(file, sample_rate)
     encoder = new_encoder(format, sample_rate)
@@ -42,21 +42,21 @@ class GrowingWav:
         self._write_header(self._file.tell() - self._header_bytes)
 
     def finish(self) -> None:
-        """Describe what is in the file, whatever happened to the last write."""
+        """Make the header match the file, also after a partial write."""
         written = self._file.seek(0, os.SEEK_END) - self._header_bytes
         whole_samples = max(0, written - written % 2)
         self._file.truncate(self._header_bytes + whole_samples)
         self._write_header(whole_samples)
 
     def _write_header(self, data_bytes: int) -> None:
-        # One call for the whole header, so that a process killed here leaves the old one or the new one.
+        # One call for the whole header, so that a killed process leaves either the old one or the new one.
         self._file.seek(0)
         write_all(self._file, growing_header(self._sample_rate, data_bytes))
         self._file.seek(0, os.SEEK_END)
 
 
 class EncodedWriter:
-    """Any form whose bytes can leave as they come."""
+    """Any format that is written as its bytes come."""
 
     def __init__(self, file: FileIO, encoder: Encoder) -> None:
         self._file = file
@@ -70,7 +70,7 @@ class EncodedWriter:
 
 
 class FlacFile(EncodedWriter):
-    """A FLAC stream that is told its length when it ends. The file must be open for reading too."""
+    """A FLAC file whose length is filled in at the end. The file must be open for reading too."""
 
     def __init__(self, file: FileIO, encoder: Encoder) -> None:
         super().__init__(file, encoder)
@@ -89,7 +89,7 @@ class FlacFile(EncodedWriter):
 
 
 def write_all(file: FileIO, data: bytes) -> None:
-    """Write everything: an unbuffered file may take less than it is given."""
+    """Write all bytes: an unbuffered file may write only a part."""
     rest = memoryview(data)
     while rest:
         rest = rest[file.write(rest) :]
