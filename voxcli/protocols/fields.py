@@ -1,104 +1,153 @@
-"""The fields of a form, a query or a loose JSON object, looked at one by one.
+"""Fields of requests, parsed by pydantic: the types that all dialects share, and errors in their own sentences.
 
-What counts as a number or as true is what pydantic takes for it, which reads these fields in other servers.
+Each dialect has one model per message. Parsing, bounds and the OpenAPI document come from it.
 """
 
-import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any, TypeAlias, TypeVar
 
+from pydantic import AfterValidator, BaseModel, Field, InstanceOf, ValidationError, WithJsonSchema
+from pydantic_core import ErrorDetails, PydanticCustomError
+
+from voxcli.audio.format import AudioFormat
 from voxcli.protocols.dialect import FieldError, Problem
 from voxcli.synthesis.request import Clip
 
-_WHOLE = re.compile(r"\s*([+-]?[0-9]{1,20})(\.0*)?\s*")
-_TRUE = frozenset(("1", "true", "t", "yes", "y", "on"))
-_FALSE = frozenset(("0", "false", "f", "no", "n", "off"))
+M = TypeVar("M", bound=BaseModel)
+
+_SHOWN = 80
+"""Characters of what a client has sent that go back to it."""
+_BOUNDS = ("greater_than_equal", "less_than_equal")
+_CHOICES = ("enum", "literal_error")
 
 
 class Malformed(FieldError):
-    """A field is missing, or its value is of another type. Its code is the one that pydantic has for that."""
+    """A field is missing, too long, or of another type. Its code is pydantic's."""
 
 
-def read_text(fields: Mapping[str, Any], name: str, default: str = "", *, most: int | None = None) -> str:
-    """Return a text.
+def shown(value: str) -> str:
+    """Return a text in quotes, fit for a message: cut, and without anything that cannot be printed."""
+    return repr(value if len(value) <= _SHOWN else value[:_SHOWN] + "…")
+
+
+def _encodable(text: str) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise PydanticCustomError("string_unicode", "lone surrogate") from None
+    return text
+
+
+Text: TypeAlias = Annotated[str, AfterValidator(_encodable)]
+"""Valid Unicode."""
+Format: TypeAlias = Annotated[AudioFormat, Field(strict=False), WithJsonSchema({"enum": [*AudioFormat]})]
+Upload: TypeAlias = Annotated[InstanceOf[Clip], WithJsonSchema({"type": "string", "format": "binary"})]
+
+
+def parse(model: type[M], fields: Mapping[str, Any], *, text: str, max_characters: int | None) -> M:
+    """Read a message.
 
     Args:
-        most: characters that it may have.
+        text: name of the field with the text to speak.
+        max_characters: of that text.
 
     Raises:
-        Malformed: it is none, is too long, or holds half of a character.
+        Malformed: a field is missing, too long, or of another type.
+        FieldError: a number is out of bounds.
     """
-    value = fields.get(name, default)
-    if not isinstance(value, str):
-        raise Malformed(f"{name!r} should be a text.", name, "string_type")
-    if most is not None and len(value) > most:
-        raise Malformed(f"{name!r} has {len(value)} characters, more than the {most} allowed.", name, "string_too_long")
     try:
-        value.encode()
-    except UnicodeEncodeError:
-        raise Malformed(
-            f"{name!r} is not valid Unicode: it holds half of a character.", name, "string_unicode"
-        ) from None
-    return value
+        message = model.model_validate(dict(fields))
+    except ValidationError as error:
+        errors = error.errors(include_url=False)
+        raise _field_error(model, next((one for one in errors if one["type"] not in _BOUNDS), errors[0])) from None
+    length = len(getattr(message, text))
+    if max_characters is not None and length > max_characters:
+        raise Malformed(_too_long(text, length, max_characters), text, "string_too_long")
+    return message
 
 
-def read_whole(fields: Mapping[str, Any], name: str, default: int) -> int:
-    """Return a whole number.
+def json_schema(model: type[BaseModel], *, nullable: bool = True) -> dict[str, Any]:
+    """Return the JSON schema of a message for OpenAPI.
 
-    Raises:
-        Malformed: it is none.
+    Args:
+        nullable: whether optional fields may be null, which forms and queries have no value for.
     """
-    value = fields.get(name, default)
-    if isinstance(value, str) and (match := _WHOLE.fullmatch(value)):
-        return int(match[1])
-    if isinstance(value, int) or (isinstance(value, float) and value.is_integer()):
-        return int(value)
-    raise Malformed(f"{name!r} should be a whole number.", name, "int_parsing")
-
-
-def read_number(fields: Mapping[str, Any], name: str, default: float) -> float:
-    """Return a number, which may be infinite or NaN.
-
-    Raises:
-        Malformed: it is none.
-    """
-    value = fields.get(name, default)
-    try:
-        if isinstance(value, str | int | float):
-            return float(value)
-    except (ValueError, OverflowError):
-        pass
-    raise Malformed(f"{name!r} should be a number.", name, "float_parsing")
-
-
-def read_flag(fields: Mapping[str, Any], name: str, default: bool) -> bool:
-    """Return true or false.
-
-    Raises:
-        Malformed: it is neither.
-    """
-    value = fields.get(name, default)
-    word = f"{value:g}" if isinstance(value, int | float) else value.lower() if isinstance(value, str) else ""
-    if word in _TRUE or word in _FALSE:
-        return word in _TRUE
-    raise Malformed(f"{name!r} should be true or false.", name, "bool_parsing")
-
-
-def read_upload(fields: Mapping[str, Any], name: str) -> Clip | None:
-    """Return a file, or None where there is none.
-
-    Raises:
-        Malformed: there is something else.
-    """
-    value = fields.get(name)
-    if value is None or isinstance(value, Clip):
-        return value
-    raise Malformed(f"{name!r} should be a file.", name, "value_error")
+    schema = model.model_json_schema()
+    for name, field in schema["properties"].items():
+        field.pop("title", None)
+        if name in schema["required"] or field.get("default", 0) is None:
+            field.pop("default", None)
+        if not nullable and "anyOf" in field:
+            field.update(field.pop("anyOf")[0])
+    return schema
 
 
 def malformed_body(problem: Problem) -> dict[str, Any]:
     """Return what FastAPI answers when a field is malformed. What was sent is not sent back."""
-    place = ["body", problem.field] if problem.field else ["body"]
+    location = ["body", problem.field] if problem.field else ["body"]
     return {
-        "detail": [{"type": problem.code or "value_error", "loc": place, "msg": problem.message, "input": None}],
+        "detail": [{"type": problem.code or "value_error", "loc": location, "msg": problem.message, "input": None}],
     }
+
+
+def _field_error(model: type[BaseModel], error: ErrorDetails) -> FieldError:
+    name, kind, given = ".".join(str(part) for part in error["loc"]), error["type"], error["input"]
+    if kind in _BOUNDS:
+        return FieldError(f"{name!r} must {_bounds(model, name)}.", name)
+    if kind in _CHOICES and not isinstance(given, str):
+        kind = "string_type"
+    if kind == "too_long" and isinstance(given, str):  # as pydantic calls it behind another validator
+        kind = "string_too_long"
+    context = error.get("ctx", {})
+    match kind:
+        case "missing":
+            message = f"{name!r} is missing."
+        case "string_too_long":
+            message = _too_long(name, len(given), context["max_length"])
+        case "string_unicode":
+            message = f"{name!r} is not valid Unicode: it holds half of a character."
+        case "enum" | "literal_error":
+            choices = str(context["expected"]).replace("'", "").replace(" or ", ", ")
+            message = f"{name!r} cannot be {shown(given)}. Choose one of {choices}."
+        case _:
+            wrong = f", not {_KINDS.get(type(given), 'a number')}" if kind.endswith("_type") else ""
+            message = f"{name!r} must be {_EXPECTED.get(kind.partition('_')[0], 'valid')}{wrong}."
+    return Malformed(message, name, kind)
+
+
+_EXPECTED = {
+    "string": "a string",
+    "int": "a whole number",
+    "finite": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "list": "an array",
+    "is": "a file",
+    "model": "a string or an object",
+}
+"""By the first word of pydantic's code."""
+_KINDS: dict[type, str] = {
+    bool: "a boolean",
+    dict: "an object",
+    list: "an array",
+    str: "a string",
+    Clip: "a file",
+    type(None): "null",
+}
+
+
+def _too_long(name: str, length: int, most: int) -> str:
+    return f"{name!r} has {length} characters, more than the {most} allowed."
+
+
+def _bounds(model: type[BaseModel], name: str) -> str:
+    limits = model.model_fields[name].metadata
+    least = next((limit.ge for limit in limits if hasattr(limit, "ge")), None)
+    most = next((limit.le for limit in limits if hasattr(limit, "le")), None)
+    if least == most:
+        return f"be {least:g}"
+    return f"be at least {least:g}" if most is None else f"lie between {_number(least)} and {_number(most)}"
+
+
+def _number(value: float | None) -> str:
+    return str(value) if isinstance(value, int) else f"{value:g}"

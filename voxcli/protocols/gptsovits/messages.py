@@ -1,4 +1,4 @@
-"""GPT-SoVITS's API, `/tts` of its api_v2.py: a call to a server, and an order from a client.
+"""GPT-SoVITS's API, `/tts` of its api_v2.py: calls that clients make and servers read.
 
 Source: github.com/RVC-Boss/GPT-SoVITS, api_v2.py of 2026. It is slow to say what is wrong with a request: it may stop
 in the middle, hang, or leave words out. So what would do that is refused here.

@@ -1,4 +1,4 @@
-"""OpenAI's speech API, `POST /v1/audio/speech`: a call to a server, and an order from a client.
+"""OpenAI's speech API, `POST /v1/audio/speech`: its body, as clients build it and servers read it.
 
 Source: CreateSpeechRequest in github.com/openai/openai-openapi, 2.3.0. Steps by the name of the model as in
 github.com/neosun100/voxcpm-docker.
@@ -8,14 +8,16 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from voxcli.audio.format import AudioFormat
 from voxcli.errors import RequestError
 from voxcli.protocols.content_types import content_type_of, read_content_type
 from voxcli.protocols.dialect import AnswerForm, ClientOptions, FieldError, FindVoice, Framing, HttpCall, ServerRequest
+from voxcli.protocols.fields import Format, Malformed, Text, parse, shown
 from voxcli.protocols.openai.errors import error_body, error_message
-from voxcli.protocols.openai_fields import read_choice, read_flag, read_number, read_text, read_whole, shown
 from voxcli.synthesis.request import FASTEST, MOST_STEPS, SLOWEST, Sampling, SynthesisRequest, Voice
 
 __all__ = ["answer_form", "answer_headers", "error_body", "error_message", "steps_of", "to_call", "to_server_request"]
@@ -44,9 +46,45 @@ MODELS = (*_STEPS,)
 _DATE = re.compile(r"-(\d{4}|\d{4}-\d\d-\d\d)$")
 
 EVENTS = "text/event-stream"
-_SSE, _AUDIO = "sse", "audio"
+_SSE = "sse"
 _NO_STYLE = ("", "None")
 """Home Assistant sends the second when it has nothing to say."""
+
+
+class VoiceId(BaseModel):
+    """A voice as an object, as OpenAI's clients name voices of their own."""
+
+    id: Text = Field(max_length=256)
+
+
+def _voice_id(voice: object) -> object:
+    return {"id": voice} if isinstance(voice, str) else voice
+
+
+_VOICE_NAME = {"type": "string", "description": "One of GET /v1/audio/voices."}
+_VOICE_SCHEMA = {
+    "anyOf": [_VOICE_NAME, {"type": "object", "properties": {"id": _VOICE_NAME}, "required": ["id"]}, {"type": "null"}],
+    "default": DEFAULT_VOICE,
+}
+
+
+class CreateSpeech(BaseModel):
+    """The body of a request for speech. Null stands for a field's default; unknown fields are ignored."""
+
+    model_config = ConfigDict(strict=True, extra="allow")
+
+    input: Text = Field(json_schema_extra={"minLength": 1}, description="The text to speak.")
+    model: Text | None = Field(None, max_length=256)
+    voice: Annotated[VoiceId | None, BeforeValidator(_voice_id), WithJsonSchema(_VOICE_SCHEMA)] = None
+    instructions: Text | None = Field(None, max_length=MOST_CHARACTERS, description="How to speak.")
+    response_format: Format | None = SERVED_FORMAT
+    speed: float | None = Field(1.0, ge=SLOWEST, le=FASTEST)
+    stream_format: Literal["sse", "audio"] | None = "audio"
+    seed: int | None = Field(None, ge=0, le=2**63 - 1, description="Not in OpenAI's API, nor are the following.")
+    language: Text | None = Field(None, max_length=64, examples=["zh", "en"])
+    normalize: bool | None = Field(None, description="Spell out numbers, dates and units.")
+    steps: int | None = Field(None, ge=1, le=MOST_STEPS, description="Instead of those that the model stands for.")
+    sample_rate: int | None = Field(None, ge=LOWEST_RATE, le=HIGHEST_RATE, description="Hz.")
 
 
 def steps_of(model: str) -> int | None:
@@ -152,49 +190,50 @@ def to_server_request(
     Raises:
         FieldError: a field is missing or wrong.
     """
-    model = read_text(fields, "model", most=256)
-    text = read_text(fields, "input", most=max_characters)
-    if text is None:
-        raise FieldError("The text is missing: put it into 'input'.", "input", "missing_required_parameter")
-    steps = read_whole(fields, "steps", 1, MOST_STEPS) or (steps_of(model or DEFAULT_MODEL) if steps_by_model else None)
-    sampling = Sampling(seed=read_whole(fields, "seed", 0, 2**63 - 1))
-    speed = read_number(fields, "speed", SLOWEST, FASTEST)
-    form = _read_form(fields)
-    voice = _read_voice(fields, find_voice)
-    language = read_text(fields, "language", most=64)
-    normalize = read_flag(fields, "normalize")
+    given = _parse(fields, max_characters)
+    steps = given.steps or (steps_of(given.model or DEFAULT_MODEL) if steps_by_model else None)
+    sampling = Sampling(seed=given.seed)
+    voice = _read_voice(given, find_voice)
     try:
         request = SynthesisRequest(
-            text=text,
+            text=given.input,
             voice=voice,
             sampling=replace(sampling, steps=steps) if steps else sampling,
-            language=language,
-            speed=1.0 if speed is None else speed,
-            normalize=bool(normalize),
+            language=given.language,
+            speed=given.speed or 1.0,
+            normalize=bool(given.normalize),
         )
-    except RequestError as error:  # everything else has been looked at
+    except RequestError as error:  # everything else has been checked
         raise FieldError(str(error), "input") from error
-    return ServerRequest(request=request, form=form, model=model)
-
-
-def _read_form(fields: Mapping[str, Any]) -> AnswerForm:
-    format = AudioFormat(read_choice(fields, "response_format", [*AudioFormat]) or SERVED_FORMAT)
-    rate = read_whole(fields, "sample_rate", LOWEST_RATE, HIGHEST_RATE)
-    return AnswerForm(
+    format = given.response_format or SERVED_FORMAT
+    form = AnswerForm(
         format=format,
-        framing=Framing.SSE if read_choice(fields, "stream_format", [_SSE, _AUDIO]) == _SSE else Framing.PLAIN,
-        sample_rate=PCM_RATE if rate is None and format is AudioFormat.PCM else rate,
+        framing=Framing.SSE if given.stream_format == _SSE else Framing.PLAIN,
+        sample_rate=PCM_RATE if given.sample_rate is None and format is AudioFormat.PCM else given.sample_rate,
     )
+    return ServerRequest(request=request, form=form, model=given.model)
 
 
-def _read_voice(fields: Mapping[str, Any], find_voice: FindVoice) -> Voice:
-    given = fields.get("voice")
-    if isinstance(given, Mapping):
-        name = read_text(given, "id", label="voice.id", most=256)
-    else:
-        name = DEFAULT_VOICE if given is None else read_text(fields, "voice", most=256)
-    if name is None:
-        raise FieldError("The voice has no 'id'.", "voice.id", "missing_required_parameter")
+_CODES = {"missing": "missing_required_parameter", "string_too_long": "string_above_max_length"}
+
+
+def _parse(fields: Mapping[str, Any], max_characters: int) -> CreateSpeech:
+    """Read the body; errors carry OpenAI's codes."""
+    there = {name: _integral(value) for name, value in fields.items() if value is not None}
+    try:
+        return parse(CreateSpeech, there, text="input", max_characters=max_characters)
+    except Malformed as error:
+        code = _CODES.get(error.code, "invalid_type" if error.code.endswith("_type") else "invalid_value")
+        raise FieldError(str(error), error.field, code) from None
+
+
+def _integral(value: object) -> object:
+    """Return 8000.0 as 8000: in JSON both are the same number, and the model is strict."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _read_voice(given: CreateSpeech, find_voice: FindVoice) -> Voice:
+    name = given.voice.id if given.voice else DEFAULT_VOICE
     voice = find_voice(name)
     if voice is None:
         if name.lower() not in VOICES:
@@ -204,7 +243,7 @@ def _read_voice(fields: Mapping[str, Any], find_voice: FindVoice) -> Voice:
                 "voice_not_found",
             )
         voice = Voice()
-    style = read_text(fields, "instructions", most=MOST_CHARACTERS)
+    style = given.instructions
     return voice if style is None or style.strip() in _NO_STYLE else replace(voice, style=style)
 
 

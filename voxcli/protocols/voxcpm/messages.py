@@ -1,4 +1,4 @@
-"""VoxCPM's own API, `POST /api/tts/stream` and `POST /api/tts`: a call to a server, and an order from a client.
+"""VoxCPM's own API, `POST /api/tts/stream` and `POST /api/tts`: its form, as clients build it and servers read it.
 
 Source: github.com/neosun100/voxcpm-docker, release 1.4.0. Our own servers read a few fields more: `seed`, `instruct`,
 `reference_audio`, `language`, `speed` and `format`, and on either path all the fields of the other.
@@ -6,6 +6,8 @@ Source: github.com/neosun100/voxcpm-docker, release 1.4.0. Our own servers read 
 
 from collections.abc import Iterator, Mapping
 from typing import Any
+
+from pydantic import BaseModel, Field
 
 from voxcli.audio.format import AudioFormat
 from voxcli.errors import RequestError
@@ -20,10 +22,19 @@ from voxcli.protocols.dialect import (
     Problem,
     ServerRequest,
 )
-from voxcli.protocols.fields import Malformed, malformed_body, read_flag, read_number, read_text, read_whole
+from voxcli.protocols.fields import Format, Malformed, Text, Upload, malformed_body, parse
 from voxcli.protocols.openai.errors import error_message
-from voxcli.protocols.voxcpm.voices import not_empty, read_voice, voice_fields
-from voxcli.synthesis.request import Sampling, SynthesisRequest
+from voxcli.protocols.voxcpm.voices import MOST_CHARACTERS, not_empty, read_voice, voice_fields
+from voxcli.synthesis.request import (
+    FASTEST,
+    LEAST_GUIDANCE,
+    MOST_GUIDANCE,
+    MOST_RETRIES,
+    MOST_STEPS,
+    SLOWEST,
+    Sampling,
+    SynthesisRequest,
+)
 
 __all__ = [
     "answer_form",
@@ -46,13 +57,46 @@ _ATTEMPTS = 3
 _LONGEST_RATIO = 6.0
 """Patches for each token of the text; beyond, speech is taken for a failure. It is the only one known here."""
 
-_HAVE_OPTIONS = frozenset(
-    (
-        *("text", "cfg_value", "inference_timesteps", "min_len", "max_len", "normalize", "denoise", "retry_badcase"),
-        *("prompt_audio", "prompt_text", "reference_audio", "voice_id", "instruct", "seed", "language", "speed"),
-        "format",
+_USUAL = Sampling()
+
+
+class SpeechForm(BaseModel):
+    """The form that both paths take. A field that is empty is not there; unknown fields are ignored."""
+
+    text: Text = Field(min_length=1, description="The text to speak.")
+    voice_id: Text = Field("", max_length=256, description="One of GET /api/voices.")
+    prompt_audio: Upload | None = Field(None, description="A recording to continue.")
+    prompt_text: Text = Field("", max_length=MOST_CHARACTERS, description="The transcript of prompt_audio.")
+    cfg_value: float = Field(
+        _USUAL.guidance, ge=LEAST_GUIDANCE, le=MOST_GUIDANCE, description="How strictly text and voice are followed."
     )
-)
+    inference_timesteps: int | None = Field(
+        None, ge=1, le=MOST_STEPS, description=f"More sound finer and take longer. The default is {DEFAULT_STEPS}."
+    )
+    min_len: int = Field(_USUAL.min_patches, ge=0)
+    max_len: int = Field(NO_LIMIT, ge=1, description=f"{NO_LIMIT} leaves the length to the text.")
+    normalize: bool = Field(False, description="Spell out numbers, dates and units.")
+    denoise: bool = Field(False, description="Remove the noise from the recordings.")
+    retry_badcase: bool = Field(
+        False, description="Generate speech again that is far too long. The answer then comes as a whole."
+    )
+    retry_badcase_max_times: int = Field(
+        _ATTEMPTS, json_schema_extra={"minimum": 1, "maximum": MOST_RETRIES + 1}, description="Only with retry_badcase."
+    )
+    retry_badcase_ratio_threshold: float = Field(_LONGEST_RATIO, ge=_LONGEST_RATIO, le=_LONGEST_RATIO)
+    seed: int | None = Field(
+        None, json_schema_extra={"minimum": 0}, description="Not in VoxCPM's API, nor are the following."
+    )
+    reference_audio: Upload | None = Field(None, description="A recording to imitate, which needs no transcript.")
+    instruct: Text = Field("", max_length=MOST_CHARACTERS, description="How to speak.")
+    language: Text = Field("", max_length=64, examples=["zh", "en"])
+    speed: float = Field(1.0, ge=SLOWEST, le=FASTEST)
+    format: Format | None = Field(
+        None, description="Without it, the stream is a WAV file for every chunk, and a whole answer one WAV file."
+    )
+
+
+_HAVE_OPTIONS = SpeechForm.model_fields.keys() - {"retry_badcase_max_times", "retry_badcase_ratio_threshold"}
 
 
 def to_call(request: SynthesisRequest, options: ClientOptions) -> HttpCall:
@@ -67,27 +111,25 @@ def to_call(request: SynthesisRequest, options: ClientOptions) -> HttpCall:
     sampling = request.sampling
     if sampling.max_patches == NO_LIMIT:
         raise RequestError(f"In VoxCPM's protocol {NO_LIMIT} patches mean no limit. Leave out --max-len.")
-    form = {
+    fields: dict[str, Any] = {
         "text": request.text,
-        "cfg_value": repr(float(sampling.guidance)),
-        "inference_timesteps": str(sampling.steps),
-        "min_len": str(sampling.min_patches),
-        "max_len": str(sampling.max_patches or NO_LIMIT),
-        "normalize": _flag(request.normalize),
-        "denoise": _flag(request.denoise),
+        "cfg_value": float(sampling.guidance),
+        "inference_timesteps": sampling.steps,
+        "min_len": sampling.min_patches,
+        "max_len": sampling.max_patches or NO_LIMIT,
+        "normalize": request.normalize,
+        "denoise": request.denoise,
+        "seed": sampling.seed,
+        "speed": float(request.speed) if request.speed != 1.0 else None,
+        "format": options.format,
     }
     if not options.stream or sampling.retries:
-        form["retry_badcase"] = _flag(sampling.retries > 0)
-        form["retry_badcase_max_times"] = str(sampling.retries + 1 if sampling.retries else _ATTEMPTS)
-        form["retry_badcase_ratio_threshold"] = repr(_LONGEST_RATIO)
-    if sampling.seed is not None:
-        form["seed"] = str(sampling.seed)
+        fields["retry_badcase"] = sampling.retries > 0
+        fields["retry_badcase_max_times"] = sampling.retries + 1 if sampling.retries else _ATTEMPTS
+        fields["retry_badcase_ratio_threshold"] = _LONGEST_RATIO
     if request.language is not None:
-        form["language"] = not_empty(request.language, "name of the language", "--language")
-    if request.speed != 1.0:
-        form["speed"] = repr(float(request.speed))
-    if options.format is not None:
-        form["format"] = options.format.value
+        fields["language"] = not_empty(request.language, "name of the language", "--language")
+    form = {name: _form_value(value) for name, value in fields.items() if value is not None}
     texts, files = voice_fields(request.voice)
     path = STREAM_PATH if options.stream else WHOLE_PATH
     return HttpCall(method="POST", path=path, form={**form, **texts, **options.extra}, files=files)
@@ -102,8 +144,8 @@ def _check_options(options: ClientOptions) -> None:
         raise RequestError(f"--extra cannot set {said_twice[0]!r}: there is an option for it.")
 
 
-def _flag(value: bool) -> str:
-    return "true" if value else "false"
+def _form_value(value: str | float | bool) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def extensions_used(request: SynthesisRequest, options: ClientOptions) -> list[str]:
@@ -167,47 +209,33 @@ def to_server_request(
         FieldError: a field is missing or wrong. `problem_of` knows the status.
         RequestError: it makes no sense.
     """
-    given = {name: value for name, value in fields.items() if value is not None and value != ""}
-    if "text" not in given:
-        raise Malformed("The text is missing: put it into 'text'.", "text", "missing")
+    there = {name: value for name, value in fields.items() if value is not None and value != ""}
+    given = parse(SpeechForm, there, text="text", max_characters=max_characters)
     request = SynthesisRequest(
-        text=read_text(given, "text", most=max_characters),
+        text=given.text,
         voice=read_voice(given, find_voice),
         sampling=_read_sampling(given, default_steps),
-        language=read_text(given, "language", most=64) or None,
-        speed=read_number(given, "speed", 1.0),
-        normalize=read_flag(given, "normalize", False),
-        denoise=read_flag(given, "denoise", False),
+        language=given.language or None,
+        speed=given.speed,
+        normalize=given.normalize,
+        denoise=given.denoise,
     )
-    return ServerRequest(request=request, form=_read_form(given, stream=stream))
-
-
-def _read_sampling(given: Mapping[str, Any], default_steps: int) -> Sampling:
-    longest = read_whole(given, "max_len", NO_LIMIT)
-    attempts = read_whole(given, "retry_badcase_max_times", _ATTEMPTS)
-    if read_number(given, "retry_badcase_ratio_threshold", _LONGEST_RATIO) != _LONGEST_RATIO:
-        raise FieldError(
-            f"'retry_badcase_ratio_threshold' can only be {_LONGEST_RATIO:g} here. Leave it out.",
-            "retry_badcase_ratio_threshold",
-        )
-    return Sampling(
-        steps=read_whole(given, "inference_timesteps", default_steps),
-        guidance=read_number(given, "cfg_value", Sampling().guidance),
-        seed=read_whole(given, "seed", 0) if "seed" in given else None,
-        min_patches=read_whole(given, "min_len", Sampling().min_patches),
-        max_patches=None if longest == NO_LIMIT else longest,
-        retries=attempts - 1 if read_flag(given, "retry_badcase", False) else 0,
-    )
-
-
-def _read_form(given: Mapping[str, Any], *, stream: bool) -> AnswerForm:
-    asked = read_text(given, "format", most=64)
-    if asked not in ("", *AudioFormat):
-        raise Malformed(f"'format' should be one of {', '.join(AudioFormat)}.", "format", "enum")
-    return AnswerForm(
-        format=AudioFormat(asked or AudioFormat.WAV),
-        framing=Framing.BLOCKS if stream and not asked else Framing.PLAIN,
+    form = AnswerForm(
+        format=given.format or AudioFormat.WAV,
+        framing=Framing.BLOCKS if stream and not given.format else Framing.PLAIN,
         whole=not stream,
+    )
+    return ServerRequest(request=request, form=form)
+
+
+def _read_sampling(given: SpeechForm, default_steps: int) -> Sampling:
+    return Sampling(
+        steps=given.inference_timesteps or default_steps,
+        guidance=given.cfg_value,
+        seed=given.seed,
+        min_patches=given.min_len,
+        max_patches=None if given.max_len == NO_LIMIT else given.max_len,
+        retries=given.retry_badcase_max_times - 1 if given.retry_badcase else 0,
     )
 
 

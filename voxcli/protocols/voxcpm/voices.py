@@ -1,20 +1,18 @@
 """Who speaks, in the words of VoxCPM's own API: a name, clips and a description."""
 
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Protocol
 
 from voxcli.errors import RequestError
 from voxcli.protocols.dialect import FieldError, FindVoice
-from voxcli.protocols.fields import read_text, read_upload
-from voxcli.protocols.openai_fields import shown
+from voxcli.protocols.fields import shown
 from voxcli.synthesis.request import Clip, Prompt, Voice
 
 VOICES_PATH = "/api/voices"
 DEFAULT_VOICE = "default"
 """Every server has one so called. Where the library has not, the model chooses."""
 
-_MOST_CHARACTERS = 4096
+MOST_CHARACTERS = 4096
 """Of a description, and of the words of a clip."""
 
 
@@ -51,21 +49,34 @@ def not_empty(text: str, what: str, option: str) -> str:
     return text
 
 
-def read_voice(given: Mapping[str, Any], find_voice: FindVoice) -> Voice:
-    """Read who shall speak. Empty fields must have been taken out.
+class VoiceFields(Protocol):
+    """The fields of a form that name, describe or carry a voice."""
+
+    @property
+    def voice_id(self) -> str: ...
+    @property
+    def instruct(self) -> str: ...
+    @property
+    def prompt_text(self) -> str: ...
+    @property
+    def prompt_audio(self) -> Clip | None: ...
+    @property
+    def reference_audio(self) -> Clip | None: ...
+
+
+def read_voice(given: VoiceFields, find_voice: FindVoice) -> Voice:
+    """Read which voice is to speak.
 
     Raises:
-        FieldError: there is no such voice, or what is given does not go together.
+        FieldError: there is no such voice, or the fields contradict each other.
     """
-    reference, prompt = read_upload(given, "reference_audio"), _read_prompt(given)
-    name = read_text(given, "voice_id", most=256)
-    voice = _find(name, find_voice) if name else Voice()
+    reference, prompt = given.reference_audio, _read_prompt(given)
+    voice = _find(given.voice_id, find_voice) if given.voice_id else Voice()
     if reference or prompt:
         if voice != Voice():
             raise FieldError("Give the name of a voice or a clip, not both.", "voice_id")
         voice = Voice(reference=reference, prompt=prompt)
-    style = read_text(given, "instruct", most=_MOST_CHARACTERS)
-    return replace(voice, style=style) if style else voice
+    return replace(voice, style=given.instruct) if given.instruct else voice
 
 
 def _find(name: str, find_voice: FindVoice) -> Voice:
@@ -78,8 +89,8 @@ def _find(name: str, find_voice: FindVoice) -> Voice:
     )
 
 
-def _read_prompt(given: Mapping[str, Any]) -> Prompt | None:
-    clip, words = read_upload(given, "prompt_audio"), read_text(given, "prompt_text", most=_MOST_CHARACTERS)
+def _read_prompt(given: VoiceFields) -> Prompt | None:
+    clip, words = given.prompt_audio, given.prompt_text
     if clip and words.strip():
         return Prompt(clip, words)
     if clip or words:
@@ -91,11 +102,3 @@ def _read_prompt(given: Mapping[str, Any]) -> Prompt | None:
 def voice_entry(name: str, voice: Voice) -> dict[str, str]:
     """Return what the list of voices says about one of them."""
     return {"id": name, "description": voice.style or "", "text": voice.prompt.transcript if voice.prompt else ""}
-
-
-def voice_names(listing: object) -> list[str] | None:
-    """Return the names in a server's list of voices, or None if it is no such list."""
-    voices = listing.get("voices") if isinstance(listing, Mapping) else None
-    if not isinstance(voices, list):
-        return None
-    return [str(voice["id"]) for voice in voices if isinstance(voice, Mapping) and "id" in voice]

@@ -14,78 +14,23 @@ from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, WithJsonSchema
 
 from voxcli.protocols.dialect import FieldError, Problem, ServerRequest
+from voxcli.protocols.fields import json_schema
 from voxcli.protocols.gptsovits import messages as gptsovits
-from voxcli.protocols.gptsovits.fields import DEFAULT_VOICE, DEFAULTS, MEDIA_TYPES, VOICE_NOT_FOUND, find_voice_at
-from voxcli.protocols.gptsovits.text_cuts import CODES, METHODS
+from voxcli.protocols.gptsovits.fields import DEFAULT_VOICE, MEDIA_TYPES, VOICE_NOT_FOUND, TtsRequest, find_voice_at
 from voxcli.server.errors import Refusal, audio_responses, dialect_route, error_responses, problem_of
 from voxcli.server.service import Service
 
-_REQUIRED = ("text", "text_lang", "ref_audio_path", "prompt_lang")
-_TYPES = {str: "string", bool: "boolean", int: "integer", float: "number"}
-_LANGUAGE = {"enum": [*CODES]}
-_MORE: dict[str, dict[str, Any]] = {
-    "text": {"type": "string", "minLength": 1, "description": "What is to be said."},
-    "text_lang": _LANGUAGE,
-    "ref_audio_path": {
-        "type": "string",
-        "minLength": 1,
-        "description": "One of GET /speakers, or a path that ends like its name. No file is opened.",
-    },
-    "prompt_lang": _LANGUAGE,
-    "aux_ref_audio_paths": {"type": "array", "maxItems": 0},
-    "text_split_method": {"enum": [*METHODS]},
-    "media_type": {"enum": [*MEDIA_TYPES], "description": "raw is 16 bits, little endian, mono, at 32 kHz."},
-    "streaming_mode": {
-        "anyOf": [{"type": "boolean"}, {"type": "integer", "minimum": 0, "maximum": 3}],
-        "description": "0 sends everything at once. All others send sound as soon as there is some.",
-    },
-    "speed_factor": {"type": "number", "minimum": 0.25, "maximum": 4.0},
-    "seed": {"type": "integer", "minimum": -1, "description": "-1 takes a new one each time."},
-    "sample_steps": {
-        "type": "integer",
-        "minimum": 1,
-        "maximum": 100,
-        "description": f"{DEFAULTS['sample_steps']} leaves it to the model.",
-    },
-    "fragment_interval": {
-        "type": "number",
-        "minimum": 0.0,
-        "maximum": 10.0,
-        "description": "Seconds of silence between the pieces that the text is cut into.",
-    },
-}
-_NO_EFFECT = "Checked, and of no effect on the models here."
-_EFFECTIVE = {*_MORE} - {"aux_ref_audio_paths", "prompt_lang"}
+_SCHEMA = json_schema(TtsRequest)
+_NOT_IN_QUERY = "aux_ref_audio_paths"
+"""The original does not see it there either."""
 
-
-def _property(name: str) -> dict[str, Any]:
-    schema: dict[str, Any] = dict(_MORE.get(name) or {"type": _TYPES[type(DEFAULTS[name])]})
-    if name not in _REQUIRED:
-        schema["default"] = DEFAULTS[name]
-    return schema if name in _EFFECTIVE else {"description": _NO_EFFECT, **schema}
-
-
-_PROPERTIES = {name: _property(name) for name in DEFAULTS}
-
-TtsFields: TypeAlias = Annotated[
-    dict[str, Any],
-    Body(),
-    WithJsonSchema(
-        {
-            "title": "TTS_Request",
-            "type": "object",
-            "required": [*_REQUIRED],
-            "properties": _PROPERTIES,
-            "additionalProperties": True,
-        }
-    ),
-]
+TtsFields: TypeAlias = Annotated[dict[str, Any], Body(), WithJsonSchema(_SCHEMA)]
 
 TTS_QUERY: dict[str, Any] = {
     "parameters": [
-        {"name": name, "in": "query", "required": name in _REQUIRED, "schema": schema}
-        for name, schema in _PROPERTIES.items()
-        if name != "aux_ref_audio_paths"
+        {"name": name, "in": "query", "required": name in _SCHEMA["required"], "schema": schema}
+        for name, schema in _SCHEMA["properties"].items()
+        if name != _NOT_IN_QUERY
     ]
 }
 
@@ -153,7 +98,7 @@ def _add_speech(routes: APIRouter, service: Service) -> None:
     @routes.get("/tts", summary="Say a text", response_class=Response, responses=responses, openapi_extra=TTS_QUERY)
     async def tts_by_query(request: Request) -> Response:
         fields = dict(request.query_params)
-        fields.pop("aux_ref_audio_paths", None)  # the original does not see it either
+        fields.pop(_NOT_IN_QUERY, None)
         for name in ("text_lang", "prompt_lang"):
             if name in fields:
                 fields[name] = fields[name].lower()

@@ -7,55 +7,13 @@ from pydantic import BaseModel, WithJsonSchema
 
 from voxcli.audio.format import AudioFormat
 from voxcli.protocols.content_types import content_type_of
-from voxcli.protocols.openai.messages import (
-    DEFAULT_MODEL,
-    DEFAULT_VOICE,
-    EVENTS,
-    HIGHEST_RATE,
-    LOWEST_RATE,
-    MOST_CHARACTERS,
-    SERVED_FORMAT,
-)
+from voxcli.protocols.fields import json_schema
+from voxcli.protocols.openai.messages import EVENTS, CreateSpeech
 from voxcli.server.errors import audio_responses
-from voxcli.synthesis.request import FASTEST, MOST_STEPS, SLOWEST
 
-_NAME_OF_VOICE = {"type": "string", "description": "One of GET /v1/audio/voices."}
-_VOICE_OBJECT = {"type": "object", "properties": {"id": _NAME_OF_VOICE}, "required": ["id"]}
-_OPTIONAL: dict[str, dict[str, Any]] = {
-    "model": {"type": "string", "maxLength": 256, "default": DEFAULT_MODEL},
-    "voice": {"anyOf": [_NAME_OF_VOICE, _VOICE_OBJECT], "default": DEFAULT_VOICE},
-    "instructions": {"type": "string", "maxLength": MOST_CHARACTERS, "description": "How to say it."},
-    "response_format": {"enum": [*AudioFormat], "default": SERVED_FORMAT},
-    "speed": {"type": "number", "minimum": SLOWEST, "maximum": FASTEST, "default": 1.0},
-    "stream_format": {"enum": ["audio", "sse"], "default": "audio"},
-    "seed": {
-        "type": "integer",
-        "minimum": 0,
-        "maximum": 2**63 - 1,
-        "description": "Not OpenAI's, nor are those that follow.",
-    },
-    "language": {"type": "string", "maxLength": 64, "examples": ["zh", "en"]},
-    "normalize": {"type": "boolean", "description": "Spell out numbers, dates and units."},
-    "steps": {"type": "integer", "minimum": 1, "maximum": MOST_STEPS, "description": "In place of the model's."},
-    "sample_rate": {"type": "integer", "minimum": LOWEST_RATE, "maximum": HIGHEST_RATE, "description": "Hz"},
-}
-
+_EXAMPLE = {"model": "tts-1", "input": "Hello.", "voice": "alloy"}
 SpeechFields: TypeAlias = Annotated[
-    dict[str, Any],
-    Body(),
-    WithJsonSchema(
-        {
-            "title": "CreateSpeech",
-            "type": "object",
-            "required": ["input"],
-            "properties": {
-                "input": {"type": "string", "minLength": 1, "description": "What is to be said."},
-                **{name: {"anyOf": [schema, {"type": "null"}]} for name, schema in _OPTIONAL.items()},
-            },
-            "additionalProperties": True,
-            "examples": [{"model": "tts-1", "input": "Hello.", "voice": "alloy"}],
-        }
-    ),
+    dict[str, Any], Body(), WithJsonSchema({**json_schema(CreateSpeech), "examples": [_EXAMPLE]})
 ]
 
 _NULLABLE = {"type": ["string", "null"]}
