@@ -1,4 +1,4 @@
-"""Fast path for WAV, AIFF and FLAC files: libsndfile, the seam to a second decoder beside FFmpeg."""
+"""libsndfile decoder for WAV, AIFF and FLAC files: the fast path, apart from FFmpeg's in decode.py."""
 
 import os
 from io import BytesIO

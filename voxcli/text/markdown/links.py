@@ -43,6 +43,17 @@ _REFERENCE = re.compile(r"\[(?!\^)[^\[\]\\\n]*\]")
 _REFERENCE_SO_FAR = re.compile(r"\[(?!\^)[^\[\]\\\n]*")
 _PAUSE = re.compile(r"\[\s*pause\b", re.IGNORECASE)
 
+_IN_BRACKETS = {
+    "(": re.compile(r"\\\(.+?\\\)", re.DOTALL),
+    "[": re.compile(r"\\\[.+?\\\]", re.DOTALL),
+}
+_DISPLAYED = re.compile(r"\$\$.+?\$\$", re.DOTALL)
+_IN_LINE = re.compile(r"\$(?:[^$\\\n]|\\.)+(?P<end>[$\n])")
+_IN_LINE_SO_FAR = re.compile(r"\$(?:[^$\\\n]|\\.)*\\?")
+# Prices and shell variables also begin with a dollar sign.
+_OTHER_DOLLAR = re.compile(r"\$(?:[\s\d]|[A-Z_]{2})")
+_LIKELY = re.compile(r"[\\^_={}+<>/]")
+
 
 def host_of(address: str) -> str:
     """Return the text to read for an address: its host, or the address of a mail or phone link."""
@@ -82,18 +93,6 @@ def find_target(window: str, label: int, end: int, *, complete: bool) -> int | N
             return reference.end()
         return MORE if not complete and _REFERENCE_SO_FAR.fullmatch(window, end) else None
     return None
-
-
-_IN_BRACKETS = {
-    "(": re.compile(r"\\\(.+?\\\)", re.DOTALL),
-    "[": re.compile(r"\\\[.+?\\\]", re.DOTALL),
-}
-_DISPLAYED = re.compile(r"\$\$.+?\$\$", re.DOTALL)
-_IN_LINE = re.compile(r"\$(?:[^$\\\n]|\\.)+(?P<end>[$\n])")
-_IN_LINE_SO_FAR = re.compile(r"\$(?:[^$\\\n]|\\.)*\\?")
-# Prices and shell variables also begin with a dollar sign.
-_OTHER_DOLLAR = re.compile(r"\$(?:[\s\d]|[A-Z_]{2})")
-_LIKELY = re.compile(r"[\\^_={}+<>/]")
 
 
 def find_formula(window: str, *, complete: bool) -> int | None:

@@ -7,6 +7,19 @@ from voxcli.text.characters import BULLETS, CLOSERS, HARD_ENDS, OPENERS, SOFT_EN
 
 LOOKAHEAD = 16
 """Characters of the following text that are enough to decide."""
+LOOKBEHIND = 48
+"""Characters before a gap that are examined."""
+
+_MARKS = frozenset(SOFT_ENDS + HARD_ENDS)
+_HARD = frozenset(HARD_ENDS)
+# German closing quotes are the opening ones of other languages.
+_CLOSING = frozenset(CLOSERS + "“‘«‹")
+_OPENING = frozenset(OPENERS + BULLETS)
+_NOTES = re.compile(r"(?:\[\d{1,3}\])+$")
+_LIST_NUMBER = re.compile(r"\(?(?:\d{1,3}|[A-Za-z]|[IVX]{2,5})")
+_ITEM = re.compile(r"[-*+•‣◦▪]|\(?\d{1,3}[.)]|\(?[a-z]\)")
+_ITEM_LENGTH = 5
+_INLINE_NUMBER = re.compile(r"(\d{1,3})(\.\)?|\))")
 
 
 def _word_set(text: str) -> frozenset[str]:
@@ -93,23 +106,8 @@ def _is_one_of(words: frozenset[str], following: str, *, closed: bool) -> bool |
     return None if any(word.startswith(match[0]) for word in words) else False
 
 
-LOOKBEHIND = 48
-"""Characters before a gap that are examined."""
-
-_MARKS = frozenset(SOFT_ENDS + HARD_ENDS)
-_HARD = frozenset(HARD_ENDS)
-# German closing quotes are the opening ones of other languages.
-_CLOSING = frozenset(CLOSERS + "“‘«‹")
-_OPENING = frozenset(OPENERS + BULLETS)
-_NOTES = re.compile(r"(?:\[\d{1,3}\])+$")
-_LIST_NUMBER = re.compile(r"\(?(?:\d{1,3}|[A-Za-z]|[IVX]{2,5})")
-_ITEM = re.compile(r"[-*+•‣◦▪]|\(?\d{1,3}[.)]|\(?[a-z]\)")
-_ITEM_LENGTH = 5
-_INLINE_NUMBER = re.compile(r"(\d{1,3})(\.\)?|\))")
-
-
 @dataclass(frozen=True, slots=True)
-class Ending:
+class EndMarks:
     """The end marks after a word."""
 
     word: str
@@ -125,7 +123,7 @@ class Ending:
         return self.marks == "." and _LIST_NUMBER.fullmatch(self.word) is not None
 
 
-def find_ending(tail: str) -> Ending | None:
+def find_end_marks(tail: str) -> EndMarks | None:
     """Find the end marks at the end of `tail`, before closing quotes, emoji and note numbers."""
     end = len(tail)
     if note := _NOTES.search(tail):
@@ -135,7 +133,7 @@ def find_ending(tail: str) -> Ending | None:
     start = end
     while start and (tail[start - 1] in _MARKS or (start < end and properties_of(tail[start - 1]).attaches)):
         start -= 1
-    return Ending(tail[:start], tail[start:end]) if start < end else None
+    return EndMarks(tail[:start], tail[start:end]) if start < end else None
 
 
 def _closes(char: str) -> bool:
@@ -148,7 +146,7 @@ class Boundary:
     """A position where a piece may end, depending on the text that follows."""
 
     cut: int
-    ending: Ending | None
+    ending: EndMarks | None
     sure: bool
     """A piece ends regardless of what follows: after a blank line, a short line or a mark such as 。"""
     line: bool

@@ -16,7 +16,15 @@ from voxcli.text.characters import (
     properties_of,
 )
 from voxcli.text.marks import MAX_TAG_LENGTH
-from voxcli.text.sentences.boundaries import LOOKBEHIND, Boundary, Ending, InlineList, find_ending, is_bullet, opens
+from voxcli.text.sentences.boundaries import (
+    LOOKBEHIND,
+    Boundary,
+    EndMarks,
+    InlineList,
+    find_end_marks,
+    is_bullet,
+    opens,
+)
 from voxcli.text.sentences.pending_text import PendingText
 
 FIRST_COLUMNS = 60
@@ -58,7 +66,7 @@ class SentenceSplitter:
         # For the gap before the next group.
         self._gap = True
         self._newlines = 0
-        self._ending: Ending | None = None
+        self._ending: EndMarks | None = None
         self._after_clause = False
         self._short_line = True
         self._line_columns = 0
@@ -150,7 +158,7 @@ class SentenceSplitter:
         self._after_clause = False
         if self._previous.trailing or self._pending.chars[-1:] in _MAY_CLOSE:
             tail = self._tail()
-            ending = find_ending(tail)
+            ending = find_end_marks(tail)
             listed = self._list.continues(tail, opens_line=self._opens_line)
             if listed and self._tag is None and closed_by not in _NEWLINES:
                 if is_speakable("".join(self._pending.chars[: self._group])):
@@ -197,7 +205,7 @@ class SentenceSplitter:
         if not pending.chars:
             return
         tail = self._tail() if previous.trailing else ""
-        ending = find_ending(tail) if tail else None
+        ending = find_end_marks(tail) if tail else None
         if ending is not None and self._ends_tightly(ending, char, properties):
             self._tag = None
             if pending.speakable and self._boundary is None:
@@ -209,7 +217,7 @@ class SentenceSplitter:
             elif (previous.unspaced or properties.unspaced) and pending.chars[-1] not in OPENERS:
                 self._allow_cut(here, clause=False)
 
-    def _ends_tightly(self, ending: Ending, char: str, properties: CharacterProperties) -> bool:
+    def _ends_tightly(self, ending: EndMarks, char: str, properties: CharacterProperties) -> bool:
         if ending.hard:
             return True
         if self._address or not (properties.unspaced or (properties.columns == 2 and char in OPENERS)):
