@@ -10,6 +10,7 @@ from tests.server.raw import asked
 from tests.server.running import running
 from tests.server.tone import ToneEngine, until
 from voxcli.errors import ModelError
+from voxcli.synthesis.request import GpuMemory
 
 SPEECH = "/v1/audio/speech"
 FIELDS = {"model": "tts-1", "voice": "alloy", "input": "Hello.", "response_format": "pcm"}
@@ -141,6 +142,29 @@ def test_it_can_be_sent_away_and_comes_back_when_needed() -> None:
         assert speech(server.url).status_code == 200
         assert len(opener.opened) == 2
         assert not opener.opened[1].closed
+
+
+class GpuEngine(ToneEngine):
+    """An engine on a GPU that gives back most of its memory when it is closed."""
+
+    def gpu_memory(self) -> GpuMemory:
+        return GpuMemory("L40S", 1 << 28, 1 << 29) if self.closed else GpuMemory("L40S", 5 << 29, 3 << 30)
+
+
+def test_the_gpu_memory_reported_after_unloading_is_measured(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    with running(Opener(GpuEngine)) as server:
+        status = server.url + "/api/gpu/status"
+        assert httpx.get(status).json()["memory_reserved_gb"] == 3.0
+        httpx.post(server.url + "/api/gpu/offload")
+        unloaded = httpx.get(status).json()
+        assert unloaded == {
+            "model_loaded": False,
+            "memory_allocated_gb": 0.25,
+            "memory_reserved_gb": 0.5,
+            "device_name": "L40S",
+        }
+        assert f"{5 << 29} bytes of GPU memory released" in caplog.text
 
 
 def test_looking_whether_it_works_does_not_keep_it_awake() -> None:

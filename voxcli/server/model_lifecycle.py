@@ -79,11 +79,12 @@ class ModelLifecycle:
         return self._wished_slots or (self._engine.slots if self._engine else 1)
 
     def gpu_memory(self) -> GpuMemory | None:
-        """Return what it takes of a graphics card: nothing while it is unloaded; None if it runs elsewhere."""
-        if isinstance(self._engine, MayUseGpu):
-            self._gpu = self._engine.gpu_memory()
-        elif self._gpu:
-            self._gpu = GpuMemory(self._gpu.name, 0, 0)
+        """Return the GPU memory in use, measured now or, while unloaded, right after unloading.
+
+        None if the model does not run on a GPU, or has not been loaded yet.
+        """
+        if self._engine:
+            self._gpu = _measured(self._engine)
         return self._gpu
 
     async def start(self) -> None:
@@ -190,9 +191,17 @@ class ModelLifecycle:
         if self._engine:
             engine, self._engine = self._engine, None
             self._loading = None
+            before = _measured(engine)
             await self._threads.call(engine.close)
+            self._gpu = after = _measured(engine)
             del engine
             _log.info("the model %s is unloaded", self.name)
+            if before and after:
+                _log.info("%d bytes of GPU memory released", before.reserved_bytes - after.reserved_bytes)
+
+
+def _measured(engine: Engine) -> GpuMemory | None:
+    return engine.gpu_memory() if isinstance(engine, MayUseGpu) else None
 
 
 def _note_end(loading: "asyncio.Task[Engine]") -> None:

@@ -31,7 +31,6 @@ from voxcli.server.service import Service
 from voxcli.server.uploads import read_clip
 from voxcli.synthesis.request import Clip, Prompt, Voice
 from voxcli.voices import Notes, VoiceLibrary
-from voxcli.voices.description import DESCRIPTION, from_files
 
 _MOST_VOICES = 1000
 """More would fill the disk."""
@@ -168,11 +167,11 @@ async def _remove(service: Service, name: str) -> None:
 
 
 def _describe(library: VoiceLibrary, name: str) -> CustomVoice | None:
-    """Read what is known about a voice of the library, but not its clips; None if it is gone or damaged."""
-    try:
-        voice, notes = from_files((library.folder / name / DESCRIPTION).read_bytes(), lambda clip: b"")
-    except (OSError, ValueError):
+    """Describe a voice of the library; None if it is gone or damaged."""
+    found = library.describe(name)
+    if found is None:
         return None
+    voice, notes = found
     words = voice.prompt.transcript if voice.prompt else ""
     return CustomVoice(id=name, name=name, text=words, created_at=_created_at(notes))
 

@@ -27,9 +27,8 @@ from voxcli.server.routes.voxcpm_schema import (
 )
 from voxcli.server.service import Service
 from voxcli.server.uploads import read_clip
-from voxcli.synthesis.request import Sampling, Voice
+from voxcli.synthesis.request import Sampling
 from voxcli.voices import VoiceLibrary
-from voxcli.voices.description import DESCRIPTION, from_files
 
 _CLIPS = ("prompt_audio", "reference_audio")
 _UNPROCESSABLE = 422
@@ -130,16 +129,8 @@ def _gibibytes(count: int) -> float:
 
 
 def _list_voices(library: VoiceLibrary) -> list[NativeVoice]:
-    """List the library, and before it what every server has. Voices that are damaged are left out."""
+    """List the library, after the default voice that every server has. Damaged voices are left out."""
     names = library.names()
     default = [] if DEFAULT_VOICE in names else [NativeVoice(id=DEFAULT_VOICE, description=_DEFAULT, text="")]
-    found = ((name, _read_voice(library, name)) for name in names)
-    return [*default, *(NativeVoice(**voice_entry(name, voice)) for name, voice in found if voice)]
-
-
-def _read_voice(library: VoiceLibrary, name: str) -> Voice | None:
-    """Read what is known about a voice, but not its clips; None if it is gone or damaged."""
-    try:
-        return from_files((library.folder / name / DESCRIPTION).read_bytes(), lambda clip: b"")[0]
-    except (OSError, ValueError):
-        return None
+    described = ((name, library.describe(name)) for name in names)
+    return [*default, *(NativeVoice(**voice_entry(name, found[0])) for name, found in described if found)]
