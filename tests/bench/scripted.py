@@ -7,8 +7,8 @@ import numpy as np
 
 from voxcli.audio.chunk import AudioChunk
 from voxcli.bench.measure.plan import Mode, Plan
-from voxcli.bench.measure.runner import Bench, Circumstances
-from voxcli.bench.measure.sample import InOnePiece
+from voxcli.bench.measure.runner import Bench, RunnerOptions
+from voxcli.bench.measure.sample import NonStreamingEngine
 from voxcli.bench.measure.texts import Text
 from voxcli.bench.report.record import Machine, Record, Settings, Subject
 from voxcli.errors import VoxError
@@ -97,8 +97,8 @@ def measure(
     """Measure all of them one by one."""
     words = {text.name: text.text for text in texts}
     bench = Bench(
-        {name: {Mode.STREAM: engine, Mode.WHOLE: InOnePiece(engine)} for name, engine in engines.items()},
-        Circumstances(
+        {name: {Mode.STREAM: engine, Mode.WHOLE: NonStreamingEngine(engine)} for name, engine in engines.items()},
+        RunnerOptions(
             new_request=lambda name, seed: SynthesisRequest(text=words[name], sampling=Sampling(seed=seed)),
             clock=clock,
             prebuffer_seconds=prebuffer,

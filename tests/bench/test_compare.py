@@ -31,17 +31,17 @@ def only_change(base: Record, new: Record, statistic: str = "p50") -> Change:
 
 def test_the_same_is_no_difference() -> None:
     change = only_change(bench(0.1), bench(0.1))
-    assert change.words == "no difference"
+    assert change.description == "no difference"
     assert change.ratio == pytest.approx(1)
 
 
 def test_what_differs_beyond_chance_is_said_with_where_the_ratio_lies() -> None:
     change = only_change(bench(0.1), bench(0.15))
-    assert change.words == "50 % more"
+    assert change.description == "50 % more"
     assert change.low is not None
     assert change.high is not None
     assert 1.4 < change.low < 1.5 < change.high < 1.6
-    assert only_change(bench(0.15), bench(0.1)).words == "33 % less"
+    assert only_change(bench(0.15), bench(0.1)).description == "33 % less"
 
 
 def test_what_seems_to_differ_but_may_not_is_not_called_the_same() -> None:
@@ -50,11 +50,11 @@ def test_what_seems_to_differ_but_may_not_is_not_called_the_same() -> None:
     base, new = (measure(clock, {"model": engine}, modes=[Mode.STREAM], runs=6) for engine in wild)
     change = only_change(base, new)
     assert change.ratio == pytest.approx(1.2)
-    assert change.words == "may be chance"
+    assert change.description == "not significant"
 
 
 def test_from_few_runs_nothing_is_concluded() -> None:
-    assert only_change(bench(0.1, runs=3), bench(0.2, runs=3)).words == "too few runs to tell"
+    assert only_change(bench(0.1, runs=3), bench(0.2, runs=3)).description == "too few runs to tell"
 
 
 def test_a_text_is_known_by_its_words_and_one_subject_may_stand_for_another() -> None:
@@ -78,7 +78,10 @@ def test_several_of_one_bench_are_compared_with_the_first() -> None:
     engines = {name: Scripted(clock, [even(first, 0.1, 4)]) for name, first in (("a", 0.1), ("b", 0.2), ("c", 0.1))}
     record = measure(clock, engines, modes=[Mode.STREAM], runs=5)
     changes = find_changes(side_by_side(record), [FIRST_BYTE])
-    assert [(change.kind.subject, change.words) for change in changes] == [("b", "100 % more"), ("c", "no difference")]
+    assert [(change.kind.subject, change.description) for change in changes] == [
+        ("b", "100 % more"),
+        ("c", "no difference"),
+    ]
 
 
 def breaches(*conditions: str, record: Record, base: Record | None = None) -> list[str]:
@@ -136,7 +139,7 @@ def test_where_nothing_went_well_every_condition_is_broken() -> None:
 
 def test_nothing_in_common_is_no_success() -> None:
     [breach] = breaches("ttfb_p50>10%", record=bench(0.1), base=bench(0.1, words="Something else."))
-    assert "nothing in common" in breach
+    assert "no text in common" in breach
 
 
 @pytest.mark.parametrize(

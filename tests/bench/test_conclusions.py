@@ -8,7 +8,7 @@ from tests.bench.scripted import WORDS, Clock, Scripted, even, measure, tone
 from voxcli.bench.measure.plan import Mode
 from voxcli.bench.measure.texts import Text
 from voxcli.bench.measure.validity import Fault
-from voxcli.bench.report.record import Cold, Group, Record
+from voxcli.bench.report.record import ColdStart, Group, Record
 from voxcli.bench.report.tables import all_tables
 from voxcli.bench.report.verdict import build_report
 from voxcli.errors import RemoteRefused, RequestError
@@ -69,21 +69,21 @@ def test_who_takes_no_seeds_is_asked_without() -> None:
 
 def test_failed_runs_are_counted_and_never_averaged_in() -> None:
     clock = Clock()
-    good, refused = even(0.5, 0.1, 2), [RemoteRefused("http://a says no (404): Not Found", 404)]
+    good, refused = even(0.5, 0.1, 2), [RemoteRefused("http://a rejected the request (404): Not Found", 404)]
     record = measure(clock, {"model": Scripted(clock, [good, refused, good])}, modes=[Mode.STREAM], runs=6)
     group = group_of(record, Mode.STREAM)
     assert (group.good, group.failed) == (4, 2)
     assert group.metrics["first_byte_seconds"].max == pytest.approx(0.5)
     report = build_report(record)
-    assert "2 of 6 runs failed and do not count" in report.verdict
-    assert report.remarks[0] == "2 of 6 runs failed (stream): refused. http://a says no (404): Not Found"
+    assert "2 of 6 runs failed and are not included" in report.verdict
+    assert report.remarks[0] == "2 of 6 runs failed (stream): refused. http://a rejected the request (404): Not Found"
 
 
 def test_when_nothing_goes_well_there_is_no_number() -> None:
     clock = Clock()
     record = measure(clock, {"model": Scripted(clock, [[RemoteRefused("no (404)", 404)]])})
     report = build_report(record)
-    assert report.verdict == "Nothing could be measured: all 6 runs failed."
+    assert report.verdict == "No result: all 6 runs failed."
     assert all(not group.metrics for group in report.groups)
     assert {run.failure.fault for run in record.runs if run.failure} == {Fault.REFUSED}
 
@@ -101,8 +101,8 @@ def test_the_verdict_says_who_starves() -> None:
     record = measure(clock, {"model": Scripted(clock, [even(0.5, 1.0, 4)])})
     verdict = build_report(record).verdict
     assert verdict == (
-        "Streaming brings the first byte after 500 ms instead of 3.50 s (86 % sooner), speech takes 1.75 times as "
-        "long to make as to say, and a player would run dry in 3 of 3 runs."
+        "With streaming the first byte arrives after 500 ms instead of 3.50 s (86 % sooner), generation takes 1.75 "
+        "times as long as playback, and playback would stall in 3 of 3 runs."
     )
 
 
@@ -118,15 +118,15 @@ def two(first: float, second: float, runs: int = 5) -> Record:
 )
 def test_the_verdict_of_several_sets_each_beside_the_first(second: float, runs: int, said: str) -> None:
     verdict = build_report(two(0.1, second, runs)).verdict
-    assert verdict == f"a brings the first byte after 100 ms, {said}, and no player would run dry."
+    assert verdict == f"First byte: a after 100 ms, {said}; playback never stalls."
 
 
 def test_a_server_that_streams_nothing_is_judged_by_the_whole() -> None:
     clock = Clock()
     record = measure(clock, {"model": Scripted(clock, [[RemoteRefused("no", 404)], even(0.5, 0.1, 4)])}, runs=1)
     assert build_report(record).verdict == (
-        "The first byte of the whole comes after 800 ms, and speech is made 2.5 times as fast as it is spoken; "
-        "1 of 2 runs failed and does not count."
+        "The first byte of the whole audio arrives after 800 ms, and generation is 2.5 times as fast as real time; "
+        "1 of 2 runs failed and is not included."
     )
 
 
@@ -146,15 +146,15 @@ def test_an_outlier_is_said() -> None:
     engine = Scripted(clock, [even(0.1, 0.1, 4)] * 5 + [even(2.0, 0.1, 4)])
     record = measure(clock, {"model": engine}, modes=[Mode.STREAM], runs=6)
     assert group_of(record, Mode.STREAM).outliers == 1
-    assert any("far from the others" in remark for remark in build_report(record).remarks)
+    assert any("is an outlier" in remark for remark in build_report(record).remarks)
 
 
 def test_what_was_stopped_early_says_so() -> None:
     clock = Clock()
     record = measure(clock, {"model": Scripted(clock, [[(0.1, tone(1))]])})
     half = replace(record, partial=True, runs=record.runs[:2])
-    assert build_report(half).remarks == ("It was stopped early: 2 runs were done.",)
-    cold = Cold(subject="model", start_seconds=0.2, load_seconds=1.5, first_chunk_seconds=0.1)
+    assert build_report(half).remarks == ("Stopped early, after 2 runs.",)
+    cold = ColdStart(subject="model", start_seconds=0.2, load_seconds=1.5, first_chunk_seconds=0.1)
     colds = replace(half, runs=(), subjects=(), cold=(cold, cold))
     report = build_report(colds)
     assert report.verdict == "Only cold starts were measured."

@@ -11,7 +11,7 @@ from voxcli.audio.chunk import AudioChunk
 from voxcli.audio.encode import encoded
 from voxcli.audio.format import AudioFormat
 from voxcli.audio.stream_decoding.containers import audio_offset
-from voxcli.bench.measure.first_byte import FirstByteTimer
+from voxcli.bench.measure.sample import FirstByteTimer
 
 CHUNK = AudioChunk((0.3 * np.sin(np.arange(8000) / 9)).astype(np.float32), 16000)
 

@@ -13,19 +13,19 @@ from tests.bench.scripted import WORDS, Clock, Scripted, even, measure, record_o
 from tests.server.tone import ToneEngine, until
 from voxcli.bench.measure.load import under_load
 from voxcli.bench.measure.plan import Level, LoadTest, Mode, Plan
-from voxcli.bench.measure.runner import Bench, Circumstances
+from voxcli.bench.measure.runner import Bench, RunnerOptions
 from voxcli.bench.measure.texts import Text
 from voxcli.bench.measure.validity import Failure, Fault
 from voxcli.bench.report.markdown import to_markdown
 from voxcli.bench.report.record import Record, Run
-from voxcli.bench.report.verdict import build_report, highest_borne
+from voxcli.bench.report.verdict import build_report, highest_sustained
 from voxcli.errors import RequestError
 from voxcli.synthesis.request import Speech, SynthesisRequest
 
 
 def bench_of(engine: ToneEngine) -> Bench:
-    circumstances = Circumstances(new_request=lambda name, seed: SynthesisRequest(text=WORDS), clock=time.perf_counter)
-    return Bench({"tone": {Mode.STREAM: engine}}, circumstances)
+    options = RunnerOptions(new_request=lambda name, seed: SynthesisRequest(text=WORDS), clock=time.perf_counter)
+    return Bench({"tone": {Mode.STREAM: engine}}, options)
 
 
 def plan(level: Level, *, requests: int, warmup: int = 0) -> LoadTest:
@@ -110,13 +110,13 @@ def test_the_highest_level_is_the_last_before_one_stream_in_a_hundred_too_many_s
         (1, lambda n: 0.0), (4, lambda n: 0.2 * (n == 5)), (16, lambda n: 0.2 * (n < 2)), (64, lambda n: 0.0)
     )
     report = build_report(record)
-    borne = highest_borne(report.groups, "model")
-    assert borne is not None
-    assert borne.level == Level(concurrency=4)
+    sustained = highest_sustained(report.groups, "model")
+    assert sustained is not None
+    assert sustained.level == Level(concurrency=4)
     assert [group.starved for group in report.groups] == [0, 1, 2, 0]
     assert report.verdict == (
-        "Up to 4 at once, and no more than that, at least 99 % of the streams never run dry; then the first byte comes "
-        "after 500 ms and 2 s of audio are made per second."
+        "Up to 4 at once, but not more, at least 99 % of the streams never stall; at that load the first byte arrives "
+        "after 500 ms and 2 s of audio are generated per second."
     )
 
 
@@ -131,14 +131,14 @@ def test_who_waits_here_for_a_turn_is_said() -> None:
     record = loaded((4, lambda n: 0.0))
     one = replace(record, subjects=(replace(record.subjects[0], slots=1),))
     assert not any("at a time" in remark for remark in build_report(record).remarks)
-    assert any("model takes 1 at a time" in remark for remark in build_report(one).remarks)
+    assert any("model runs 1 at a time" in remark for remark in build_report(one).remarks)
 
 
 def test_streams_that_fail_are_not_said_to_run_dry() -> None:
     record = loaded((2, lambda n: 0.0))
     failed = [replace(run, failure=Failure(Fault.REFUSED, "busy") if run.number < 50 else None) for run in record.runs]
     verdict = build_report(replace(record, runs=tuple(failed))).verdict
-    assert verdict.startswith("With 2 at once already 50 % of the streams run dry or fail;")
+    assert verdict.startswith("Already with 2 at once, 50 % of the streams stall or fail;")
 
 
 def test_every_number_under_load_stands_in_markdown() -> None:
@@ -149,4 +149,4 @@ def test_every_number_under_load_stands_in_markdown() -> None:
 
 def test_a_level_that_nobody_bears_is_said() -> None:
     report = build_report(loaded((2, lambda n: 0.2 * (n % 2))))
-    assert report.verdict.startswith("With 2 at once already 50 % of the streams run dry;")
+    assert report.verdict.startswith("Already with 2 at once, 50 % of the streams stall;")

@@ -9,9 +9,9 @@ from pathlib import Path
 from tests.bench.scripted import WORDS, Clock, Scripted, Step, even, measure
 from voxcli.bench.measure.plan import Mode
 from voxcli.bench.measure.texts import Text
-from voxcli.bench.report.compare import SHOWN, find_changes, find_differences, find_pairs
+from voxcli.bench.report.compare import DEFAULT_METRICS, find_changes, find_differences, find_pairs
 from voxcli.bench.report.markdown import COLUMNS, to_csv, to_markdown
-from voxcli.bench.report.record import Cold, Record
+from voxcli.bench.report.record import ColdStart, Record
 from voxcli.bench.report.verdict import build_report
 from voxcli.errors import RemoteRefused, VoxError
 
@@ -21,14 +21,14 @@ GOLDEN = Path(__file__).with_name("golden.md")
 def some_record() -> Record:
     clock = Clock()
     texts = [Text("short", WORDS), Text("a|b *c*", WORDS * 3)]
-    refused: list[Step | VoxError] = [RemoteRefused("http://a says no (404): <b>Not | Found</b>", 404)]
+    refused: list[Step | VoxError] = [RemoteRefused("http://a rejected the request (404): <b>Not | Found</b>", 404)]
     scripts: list[Sequence[Step | VoxError]] = [
         *[even(0.080 + 0.001 * number, 0.1, 5) for number in range(22)],
         refused,
         even(0.3, 0.6, 5),
     ]
     record = measure(clock, {"model": Scripted(clock, scripts)}, texts=texts, runs=5, warmup=1)
-    cold = Cold(subject="model", start_seconds=0.21, load_seconds=1.5, first_chunk_seconds=0.125)
+    cold = ColdStart(subject="model", start_seconds=0.21, load_seconds=1.5, first_chunk_seconds=0.125)
     return replace(record, cold=(cold,))
 
 
@@ -56,7 +56,7 @@ def test_words_of_others_are_never_read_as_markdown() -> None:
 def test_what_has_changed_stands_in_it() -> None:
     base = some_record()
     new = replace(base, machine=replace(base.machine, gpu="Slow 1"))
-    changes = find_changes(find_pairs(base, new), SHOWN)
+    changes = find_changes(find_pairs(base, new), DEFAULT_METRICS)
     written = to_markdown(new, build_report(new), changes, list(find_differences(base, new)), "base")
     assert "## Compared with base" in written
     assert "no difference" in written

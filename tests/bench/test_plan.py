@@ -39,16 +39,16 @@ def test_a_run_of_one_kind_is_never_followed_by_another_of_it() -> None:
 
 def test_under_load_every_stream_makes_so_many_runs_and_every_text_is_said() -> None:
     tests = PLAN.under_load([Level(concurrency=1), Level(concurrency=16), Level(rate=0.5)], None)
-    assert [len(test.asks) for test in tests] == [8] * 4 + [64] * 4 + [16] * 4
-    assert all(Counter(ask.text for ask in test.asks).total() == len(test.asks) for test in tests)
-    assert {ask.text for ask in tests[0].asks} == {"short", "long"}
+    assert [len(test.requests) for test in tests] == [8] * 4 + [64] * 4 + [16] * 4
+    assert all(Counter(ask.text for ask in test.requests).total() == len(test.requests) for test in tests)
+    assert {ask.text for ask in tests[0].requests} == {"short", "long"}
     assert [len(test.warmup) for test in tests] == [1] * 4 + [16] * 4 + [4] * 4
     assert all(ask.warmup for test in tests for ask in test.warmup)
 
 
 def test_the_number_of_requests_can_be_said() -> None:
     [test, *_] = PLAN.under_load([Level(concurrency=4)], 10)
-    assert len(test.asks) == 10
+    assert len(test.requests) == 10
 
 
 @pytest.mark.parametrize("rate", [0.5, 20.0])

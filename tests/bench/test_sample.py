@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.bench.scripted import RATE, WORDS, Clock, Scripted, Step, even, quiet, tone
-from voxcli.bench.measure.sample import InOnePiece, Sample, take_sample
+from voxcli.bench.measure.sample import NonStreamingEngine, Sample, take_sample
 from voxcli.errors import NotFound, RemoteCut, RequestError, VoxError
 from voxcli.synthesis.request import Speech, SynthesisRequest
 
@@ -16,7 +16,11 @@ def sample(*script: Step | VoxError, last: float = 0.0, whole: bool = False, pre
     clock = Clock()
     engine = Scripted(clock, [script], last)
     return take_sample(
-        InOnePiece(engine) if whole else engine, REQUEST, clock=clock, check=lambda: None, prebuffer_seconds=prebuffer
+        NonStreamingEngine(engine) if whole else engine,
+        REQUEST,
+        clock=clock,
+        check=lambda: None,
+        prebuffer_seconds=prebuffer,
     )
 
 

@@ -8,9 +8,9 @@ import pytest
 
 from tests.bench.scripted import WORDS
 from tests.bench.wire import Answer, Connection, not_found, wav, wired
-from voxcli.bench.measure.plan import Ask, Mode
+from voxcli.bench.measure.plan import BenchRequest, Mode
 from voxcli.bench.measure.player import is_starved
-from voxcli.bench.measure.runner import Bench, Circumstances
+from voxcli.bench.measure.runner import Bench, RunnerOptions
 from voxcli.bench.measure.validity import Fault
 from voxcli.bench.report.record import Run
 from voxcli.engines.remote.engine import RemoteEngine
@@ -24,7 +24,7 @@ DELAY = 0.25
 
 
 def asked(answers: dict[str, Answer], mode: Mode = Mode.STREAM, *, read_seconds: float = 5.0) -> Run:
-    """Ask once, in the way of VoxCPM's own server."""
+    """Send one request, in the way of VoxCPM's own server."""
     with wired(answers) as url:
         settings = RemoteSettings(
             url=url,
@@ -35,11 +35,11 @@ def asked(answers: dict[str, Answer], mode: Mode = Mode.STREAM, *, read_seconds:
             read_seconds=read_seconds,
         )
         with closing(RemoteEngine(settings)) as engine:
-            circumstances = Circumstances(
+            options = RunnerOptions(
                 new_request=lambda name, seed: SynthesisRequest(text=WORDS), clock=time.perf_counter
             )
-            bench = Bench({"server": {mode: engine}}, circumstances)
-            return bench.run(Ask(subject="server", text="short", mode=mode, number=0), lambda: None)
+            bench = Bench({"server": {mode: engine}}, options)
+            return bench.run(BenchRequest(subject="server", text="short", mode=mode, number=0), lambda: None)
 
 
 def fault_of(answer: Answer, *, read_seconds: float = 5.0) -> Fault | None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voxcli.bench.report.statistics import count_outliers, least_runs, ratio_interval, summarize
+from voxcli.bench.report.statistics import count_outliers, minimum_runs, ratio_interval, summarize
 
 NUMBERS = st.lists(st.floats(0.001, 1000), min_size=2, max_size=120)
 
@@ -24,7 +24,7 @@ def test_it_agrees_with_python(values: list[float]) -> None:
 
 @pytest.mark.parametrize(("statistic", "runs"), [("p90", 10), ("p95", 20), ("p99", 100)])
 def test_a_percentile_is_left_out_until_there_is_one_number_beyond_it(statistic: str, runs: int) -> None:
-    assert least_runs(statistic) == runs
+    assert minimum_runs(statistic) == runs
     values = [float(number) for number in range(runs)]
     assert getattr(summarize(values[:-1]), statistic) is None
     assert getattr(summarize(values), statistic) == pytest.approx(np.percentile(values, int(statistic[1:])))

@@ -34,8 +34,8 @@ def test_the_built_in_voice_is_measured_streaming_and_whole(run: Run) -> None:
     done = run("bench", *QUICK)
     shown = done.stdout.decode()
     assert done.returncode == 0
-    assert "One by one, medians" in shown
-    assert shown.splitlines()[-1].startswith("Streaming brings the first byte after")
+    assert "Sequential requests, medians" in shown
+    assert shown.splitlines()[-1].startswith("With streaming the first byte arrives after")
     for text in ("short", "medium", "long"):
         assert shown.count(text) >= 2
 
@@ -59,7 +59,7 @@ def test_every_file_tells_the_same(run: Run, tmp_path: Path) -> None:
 def test_json_on_standard_output_stands_there_alone(run: Run) -> None:
     done = run("bench", "short", *QUICK, "--json", "-")
     assert json.loads(done.stdout)["record"]["texts"][0]["name"] == "short"
-    assert "Streaming" in said(done)
+    assert "With streaming" in said(done)
 
 
 def test_a_random_model_is_measured_too(run: Run, checkpoints: Callable[[str], Path]) -> None:
@@ -178,7 +178,7 @@ def test_the_form_of_earlier_reports_from_any_server_with_the_native_protocol(ru
     assert len(document["record"]["runs"]) == 30
     assert [one["text"] for one in document["report"]["improvements"]] == ["short", "medium", "long", None]
     assert document["record"]["subjects"][0]["seeded"] is False
-    assert "takes no seeds" in (tmp_path / "r.md").read_text("utf-8")
+    assert "does not support seeds" in (tmp_path / "r.md").read_text("utf-8")
 
 
 def test_a_server_that_does_not_stream_is_not_credited_with_it(run: Run) -> None:
@@ -212,7 +212,7 @@ def test_ctrl_c_shows_and_keeps_what_is_done(tmp_path: Path, environment: dict[s
     command = [sys.executable, "-m", "voxcli", "bench", "long", "--runs", "100000", "--json", str(tmp_path / "r.json")]
     code, shown = run_on_terminal(command, environment, {b"long, whole": CTRL_C})
     assert code == 130
-    assert "It was stopped early" in shown
+    assert "Stopped early" in shown
     document = json.loads((tmp_path / "r.json").read_text("utf-8"))
     assert document["record"]["partial"] is True
     assert document["record"]["runs"]

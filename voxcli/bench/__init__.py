@@ -1,1 +1,1 @@
-"""How soon and how fast engines speak, measured so that the numbers can be trusted."""
+"""Benchmarks of engines and servers: measurements and their reports."""

@@ -1,1 +1,1 @@
-"""Measurements: texts, runs, load, and what counts as a valid run."""
+"""Measurements: texts, runs, load tests and the validity of runs."""

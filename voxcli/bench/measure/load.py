@@ -1,4 +1,4 @@
-"""Many requests at once: as many as ever are answered, or as many as come."""
+"""Load generator: requests at a fixed concurrency (closed loop) or a fixed rate (open loop)."""
 
 import queue
 import random
@@ -8,83 +8,82 @@ from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from typing import TypeAlias
 
-from voxcli.bench.measure.plan import Ask, LoadTest, poisson_times
+from voxcli.bench.measure.plan import BenchRequest, LoadTest, poisson_times
 from voxcli.bench.report.record import Run
 
-Measure: TypeAlias = Callable[[Ask, Callable[[], None]], Run]
+Measure: TypeAlias = Callable[[BenchRequest, Callable[[], None]], Run]
 
-_GLANCE_SECONDS = 0.1
-"""How often somebody who waits looks whether to stop. Windows has no ears for Ctrl-C during one wait."""
-_FAREWELL_SECONDS = 2.0
-"""How long streams that are stopped may take to end."""
+_POLL_SECONDS = 0.1
+"""Longest single wait for a run: on Windows, a wait on a queue cannot be interrupted by Ctrl-C."""
+_SHUTDOWN_SECONDS = 2.0
+"""Time that cancelled streams get to end."""
 
 
-class _Stopped(BaseException):
-    """Nobody waits for the answer any more."""
+class _Cancelled(BaseException):
+    """The load test was closed while a request was running."""
 
 
 def under_load(test: LoadTest, measure: Measure, check: Callable[[], None], seed: int = 0) -> Generator[Run]:
-    """Make all requests of a test, those that warm up first, and yield the runs as they end.
+    """Make all requests of a test, the warm-ups first, and yield the runs as they end.
 
-    Closing it stops what still runs at its next chunk, and waits a moment for that.
+    Closing the generator cancels the running requests at their next chunk, and waits for that for a short time.
 
     Args:
-        measure: makes one request. Called from several threads.
-        check: called while waiting; raises if the work shall stop.
-        seed: of the moments at which requests come.
-
-    Raises:
-        whatever `measure` raises.
+        measure: makes one request. Called from several threads. Its errors pass through.
+        check: called while waiting; raises to stop.
+        seed: of the random times of an open loop.
     """
     at_once = test.level.concurrency
     if test.warmup:
         yield from _closed_loop(test.warmup, at_once or len(test.warmup), measure, check)
     if at_once:
-        yield from _closed_loop(test.asks, at_once, measure, check)
+        yield from _closed_loop(test.requests, at_once, measure, check)
     elif test.level.rate:
-        times = list(poisson_times(test.level.rate, len(test.asks), random.Random(seed)))
-        yield from _open_loop(test.asks, times, measure, check)
+        times = list(poisson_times(test.level.rate, len(test.requests), random.Random(seed)))
+        yield from _open_loop(test.requests, times, measure, check)
 
 
-def _closed_loop(asks: Sequence[Ask], at_once: int, measure: Measure, check: Callable[[], None]) -> Generator[Run]:
-    """Keep so many requests going at any time."""
-    left = deque(asks)
-    crowd = _Crowd(measure)
+def _closed_loop(
+    requests: Sequence[BenchRequest], at_once: int, measure: Measure, check: Callable[[], None]
+) -> Generator[Run]:
+    """Keep `at_once` requests running at any time."""
+    left = deque(requests)
+    workers = _LoadWorkers(measure)
 
     def work() -> None:
         while True:
             try:
-                ask = left.popleft()
+                request = left.popleft()
             except IndexError:
                 return
-            crowd.measure(ask)
+            workers.measure(request)
 
-    with crowd:
-        for _ in range(min(at_once, len(asks))):
-            crowd.start(work)
-        yield from crowd.runs(len(asks), check)
+    with workers:
+        for _ in range(min(at_once, len(requests))):
+            workers.start(work)
+        yield from workers.runs(len(requests), check)
 
 
 def _open_loop(
-    asks: Sequence[Ask], times: Sequence[float], measure: Measure, check: Callable[[], None]
+    requests: Sequence[BenchRequest], times: Sequence[float], measure: Measure, check: Callable[[], None]
 ) -> Generator[Run]:
-    """Begin every request at its time, whatever has become of those before."""
-    crowd = _Crowd(measure)
+    """Start each request at its time, whether or not earlier ones have ended."""
+    workers = _LoadWorkers(measure)
 
     def send() -> None:
-        began = time.monotonic()
-        for ask, due in zip(asks, times, strict=True):
-            if crowd.stopped.wait(max(0.0, began + due - time.monotonic())):
+        started = time.monotonic()
+        for request, due in zip(requests, times, strict=True):
+            if workers.stopped.wait(max(0.0, started + due - time.monotonic())):
                 return
-            crowd.start(lambda ask=ask: crowd.measure(ask))  # type: ignore[misc]
+            workers.start(lambda request=request: workers.measure(request))  # type: ignore[misc]
 
-    with crowd:
-        crowd.start(send)
-        yield from crowd.runs(len(asks), check)
+    with workers:
+        workers.start(send)
+        yield from workers.runs(len(requests), check)
 
 
-class _Crowd:
-    """Threads that make requests, and what comes of it."""
+class _LoadWorkers:
+    """Threads that make requests, and a queue of their results."""
 
     def __init__(self, measure: Measure) -> None:
         self.stopped = threading.Event()
@@ -97,27 +96,27 @@ class _Crowd:
 
     def __exit__(self, *_: object) -> None:
         self.stopped.set()
-        deadline = time.monotonic() + _FAREWELL_SECONDS
+        deadline = time.monotonic() + _SHUTDOWN_SECONDS
         for thread in list(self._threads):
             thread.join(max(0.0, deadline - time.monotonic()))
 
     def start(self, work: Callable[[], None]) -> None:
-        # A daemon: a server that stays silent must not keep the program from ending.
+        # Daemon threads, so that a server that does not respond cannot keep the program from ending.
         thread = threading.Thread(target=work, name="bench", daemon=True)
         self._threads.append(thread)
         thread.start()
 
-    def measure(self, ask: Ask) -> None:
-        """Make one request; whatever becomes of it is handed over."""
+    def measure(self, request: BenchRequest) -> None:
+        """Make one request, and queue the run or the error."""
         try:
-            self._done.put(self._measure(ask, self._raise_if_stopped))
-        except _Stopped:
+            self._done.put(self._measure(request, self._raise_if_stopped))
+        except _Cancelled:
             pass
-        except BaseException as error:  # noqa: BLE001 - raised again by whoever waits
+        except BaseException as error:  # noqa: BLE001 - raised again in the thread that reads the queue
             self._done.put(error)
 
     def runs(self, count: int, check: Callable[[], None]) -> Generator[Run]:
-        """Yield so many runs as they end."""
+        """Yield `count` runs as they end."""
         for _ in range(count):
             yield self._next(check)
 
@@ -125,7 +124,7 @@ class _Crowd:
         while True:
             check()
             try:
-                done = self._done.get(timeout=_GLANCE_SECONDS)
+                done = self._done.get(timeout=_POLL_SECONDS)
             except queue.Empty:
                 continue
             if isinstance(done, BaseException):
@@ -134,4 +133,4 @@ class _Crowd:
 
     def _raise_if_stopped(self) -> None:
         if self.stopped.is_set():
-            raise _Stopped
+            raise _Cancelled

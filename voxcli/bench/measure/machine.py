@@ -1,4 +1,4 @@
-"""With what it was measured: versions, the processor, the graphics card, the operating system."""
+"""Machine description: versions of software, CPU, GPU and operating system."""
 
 import importlib.metadata
 import importlib.util
@@ -12,12 +12,12 @@ from pathlib import Path
 import voxcli
 from voxcli.bench.report.record import Machine
 
-_PATIENCE_SECONDS = 10.0
+_TIMEOUT_SECONDS = 10.0
 _PACKAGE = Path(voxcli.__file__).parent
 
 
 def find_machine() -> Machine:
-    """Look around. What is not there or does not tell is left out; nothing heavy is loaded."""
+    """Describe this machine, without loading PyTorch. What cannot be determined is None."""
     gpu, driver = _find_gpu()
     torch, cuda = _find_torch()
     return Machine(
@@ -36,7 +36,7 @@ def find_machine() -> Machine:
 
 
 def _find_torch() -> tuple[str | None, str | None]:
-    """Return the versions of PyTorch and of the CUDA that it was built for, from its files: it is slow to load."""
+    """Return the versions of PyTorch and its CUDA, read from its files because importing it is slow."""
     try:
         version = importlib.metadata.version("torch")
     except importlib.metadata.PackageNotFoundError:
@@ -45,18 +45,18 @@ def _find_torch() -> tuple[str | None, str | None]:
     if found is None or found.origin is None:
         return version, None
     try:
-        written = Path(found.origin).with_name("version.py").read_text("utf-8")
+        source = Path(found.origin).with_name("version.py").read_text("utf-8")
     except OSError:
         return version, None
-    own = re.search(r"^__version__.*?['\"]([^'\"]+)['\"]", written, re.MULTILINE)
-    cuda = re.search(r"^cuda\b.*?['\"]([^'\"]+)['\"]", written, re.MULTILINE)
+    own = re.search(r"^__version__.*?['\"]([^'\"]+)['\"]", source, re.MULTILINE)
+    cuda = re.search(r"^cuda\b.*?['\"]([^'\"]+)['\"]", source, re.MULTILINE)
     return own[1] if own else version, cuda[1] if cuda else None
 
 
 def _find_gpu() -> tuple[str | None, str | None]:
-    """Return the names of the graphics cards, and the version of their driver."""
-    said = _said("nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader")
-    cards = [line.rpartition(",") for line in (said or "").splitlines() if "," in line]
+    """Return the names of the GPUs, and the version of their driver."""
+    listed = _output_of("nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader")
+    cards = [line.rpartition(",") for line in (listed or "").splitlines() if "," in line]
     if not cards:
         return None, None
     names = [name.strip() for name, _, _ in cards]
@@ -66,37 +66,37 @@ def _find_gpu() -> tuple[str | None, str | None]:
 
 def _find_cpu() -> str:
     try:
-        told = Path("/proc/cpuinfo").read_text("utf-8", errors="replace")
+        cpuinfo = Path("/proc/cpuinfo").read_text("utf-8", errors="replace")
     except OSError:
-        told = ""
-    if found := re.search(r"^model name\s*:\s*(.+)$", told, re.MULTILINE):
+        cpuinfo = ""
+    if found := re.search(r"^model name\s*:\s*(.+)$", cpuinfo, re.MULTILINE):
         return found[1].strip()
-    if sys.platform == "darwin" and (name := _said("sysctl", "-n", "machdep.cpu.brand_string")):
+    if sys.platform == "darwin" and (name := _output_of("sysctl", "-n", "machdep.cpu.brand_string")):
         return name
     return platform.processor() or platform.machine()
 
 
 def _count_cores() -> int:
-    """Return how many of them this process may use."""
+    """Return the number of CPU cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def _find_commit() -> str | None:
-    """Return the commit of the checkout that this package is in, if it is in one."""
+    """Return the commit of the checkout that contains this package, if any; "+" marks local changes."""
     if not _PACKAGE.with_name(".git").exists():
         return None
-    commit = _said("git", "-C", str(_PACKAGE), "rev-parse", "--short=12", "HEAD")
-    changed = _said("git", "-C", str(_PACKAGE), "status", "--porcelain", "--", str(_PACKAGE))
+    commit = _output_of("git", "-C", str(_PACKAGE), "rev-parse", "--short=12", "HEAD")
+    changed = _output_of("git", "-C", str(_PACKAGE), "status", "--porcelain", "--", str(_PACKAGE))
     return f"{commit}+" if commit and changed else commit
 
 
-def _said(*command: str) -> str | None:
-    """Return what a program says, or None if it is not there or fails."""
+def _output_of(*command: str) -> str | None:
+    """Return the standard output of a program, or None if it is missing or fails."""
     try:
         done = subprocess.run(
-            command, capture_output=True, text=True, errors="replace", timeout=_PATIENCE_SECONDS, check=False
+            command, capture_output=True, text=True, errors="replace", timeout=_TIMEOUT_SECONDS, check=False
         )
     except (OSError, subprocess.TimeoutExpired):
         return None

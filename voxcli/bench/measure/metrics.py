@@ -1,11 +1,11 @@
-"""What is measured, each thing defined in one sentence."""
+"""Metrics of a benchmark, each defined in one sentence."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
 
 class Unit(StrEnum):
-    """In which a number is given; of shares and counts there is none."""
+    """Unit of a metric; ratios and counts have none."""
 
     SECONDS = "s"
     BYTES = "bytes"
@@ -14,12 +14,12 @@ class Unit(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """One number of every run."""
+    """One number that is measured in every run."""
 
     field: str
-    """In records."""
+    """Name of the field in `Run`."""
     short: str
-    """In conditions."""
+    """Name in conditions of --fail-if."""
     title: str
     unit: Unit
     meaning: str
@@ -30,36 +30,42 @@ FIRST_BYTE = Metric(
     "ttfb",
     "first byte",
     Unit.SECONDS,
-    "from asking to the first byte of sound: headers, of HTTP or of a file, do not count; "
-    "of a model in this process it is that of the first chunk",
+    "from the request to the first byte of audio, not counting HTTP and file headers; "
+    "for a model in this process, to the first chunk",
 )
 FIRST_CHUNK = Metric(
-    "first_chunk_seconds", "first_chunk", "first chunk", Unit.SECONDS, "from asking to the first samples to play"
+    "first_chunk_seconds",
+    "first_chunk",
+    "first chunk",
+    Unit.SECONDS,
+    "from the request to the first samples that can be played",
 )
 FIRST_SOUND = Metric(
     "first_sound_seconds",
     "first_sound",
     "first sound",
     Unit.SECONDS,
-    "from asking to the chunk with the first 10 ms above -50 dBFS",
+    "from the request to the chunk with the first 10 ms above -50 dBFS",
 )
-TOTAL = Metric("total_seconds", "total", "total", Unit.SECONDS, "from asking to the end of the answer")
-AUDIO = Metric(
-    "audio_seconds", "audio", "audio", Unit.SECONDS, "how long it sounds, by its decoded samples and not by its bytes"
-)
+TOTAL = Metric("total_seconds", "total", "total", Unit.SECONDS, "from the request to the end of the response")
+AUDIO = Metric("audio_seconds", "audio", "audio", Unit.SECONDS, "duration of the decoded samples")
 REAL_TIME_FACTOR = Metric(
-    "real_time_factor", "rtf", "real-time factor", Unit.NONE, "total over audio: below 1, faster than it is spoken"
+    "real_time_factor", "rtf", "real-time factor", Unit.NONE, "total divided by audio; below 1 is faster than real time"
 )
-CHUNKS = Metric("chunks", "chunks", "chunks", Unit.NONE, "the pieces in which samples came")
+CHUNKS = Metric("chunks", "chunks", "chunks", Unit.NONE, "number of chunks in which the samples arrived")
 BYTES = Metric(
-    "bytes", "bytes", "bytes", Unit.BYTES, "of encoded sound; of a model in this process, its samples in 16 bits"
+    "bytes",
+    "bytes",
+    "bytes",
+    Unit.BYTES,
+    "size of the encoded audio; for a model in this process, of its samples in 16 bits",
 )
 STARVED = Metric(
     "starved_seconds",
     "starved",
     "starved",
     Unit.SECONDS,
-    "how long a player that began at the first chunk, or once it had --prebuffer, would have run dry",
+    "how long playback would have stalled, had it started at the first chunk or with --prebuffer of audio",
 )
 
 METRICS = (FIRST_BYTE, FIRST_CHUNK, FIRST_SOUND, TOTAL, AUDIO, REAL_TIME_FACTOR, CHUNKS, BYTES, STARVED)

@@ -1,4 +1,4 @@
-"""Which requests are made, and in which order."""
+"""Benchmark plan: the requests to measure, and their order."""
 
 import random
 from collections.abc import Iterator, Sequence
@@ -6,77 +6,80 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import product
 
+_STREAMS_BY_RATE = 4
+"""Concurrency assumed for the numbers of requests and warm-ups of an open loop."""
+
 
 class Mode(StrEnum):
-    """How an answer comes."""
+    """How the audio is delivered."""
 
     STREAM = "stream"
-    """Sound as soon as it exists."""
+    """As soon as it is generated."""
     WHOLE = "whole"
-    """All of it at once, when all of it exists."""
+    """At once, when all of it is generated."""
 
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """How much is asked for at once. One of the two is given."""
+    """Load of a test, either a concurrency or a rate."""
 
     concurrency: int | None = None
-    """So many streams at any time: each end is followed by a new request."""
+    """Streams at a time; each one that ends is followed by a new request (closed loop)."""
     rate: float | None = None
-    """So many requests per second, at random moments, whether or not earlier ones are done."""
+    """Mean requests per second, at random times, whether or not earlier ones have ended (open loop)."""
 
     def __str__(self) -> str:
         return f"{self.concurrency} at once" if self.concurrency else f"{self.rate:g} per second"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ask:
-    """One request that is to be measured."""
+class BenchRequest:
+    """One request to measure."""
 
     subject: str
-    """Who is asked."""
+    """Name of the engine or server."""
     text: str
-    """By its name."""
+    """Name of the text."""
     mode: Mode
     number: int
-    """Which run it is, from 0: the same of all alternatives get the same seed."""
+    """Index of the run, from 0. The same run of all alternatives has the same seed."""
     warmup: bool = False
-    """Made first, and never counted."""
+    """Made first, and excluded from all statistics."""
     level: Level | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is measured against what."""
+    """Alternatives to compare: every subject in every mode, with every text."""
 
     subjects: Sequence[str]
     texts: Sequence[str]
     modes: Sequence[Mode]
     runs: int
-    """Of each."""
+    """Per alternative and text."""
     warmup: int
-    """Runs of each that do not count."""
+    """Warm-up runs per alternative and text."""
 
-    def one_by_one(self) -> list[Ask]:
-        """Order the runs so that whatever changes with time meets all alternatives alike.
+    def one_by_one(self) -> list[BenchRequest]:
+        """Return the sequential requests, ordered so that changes over time affect all alternatives alike.
 
-        They take turns, text by text, and another one is first each time.
+        The alternatives take turns, text by text, and each round starts with another one.
         """
         rounds = [(number, True) for number in range(self.warmup)] + [(number, False) for number in range(self.runs)]
         alternatives = self._alternatives()
-        asks = []
+        requests = []
         for number, warmup in rounds:
             first = number % len(alternatives)
             for text in self.texts:
                 for subject, mode in [*alternatives[first:], *alternatives[:first]]:
-                    asks.append(Ask(subject=subject, text=text, mode=mode, number=number, warmup=warmup))
-        return asks
+                    requests.append(BenchRequest(subject=subject, text=text, mode=mode, number=number, warmup=warmup))
+        return requests
 
     def under_load(self, levels: Sequence[Level], requests: int | None) -> "list[LoadTest]":
-        """Order what is measured under load: level by level, and alternatives in turn within each.
+        """Return the load tests: level by level, and within each the alternatives in turn.
 
         Args:
-            requests: how many make a test; None takes `runs` of every stream, or of every text if those are more.
+            requests: number per test; None makes `runs` for each concurrent stream, or for each text if those are more.
         """
         return [self._load_test(level, *who, requests) for level, who in product(levels, self._alternatives())]
 
@@ -84,31 +87,29 @@ class Plan:
         return list(product(self.subjects, self.modes))
 
     def _load_test(self, level: Level, subject: str, mode: Mode, requests: int | None) -> "LoadTest":
-        at_once = level.concurrency or _FEW
+        at_once = level.concurrency or _STREAMS_BY_RATE
         count = requests or self.runs * max(at_once, len(self.texts))
-        asks = [
-            Ask(subject=subject, text=self.texts[number % len(self.texts)], mode=mode, number=number, level=level)
+        planned = [
+            BenchRequest(
+                subject=subject, text=self.texts[number % len(self.texts)], mode=mode, number=number, level=level
+            )
             for number in range(count)
         ]
-        before = [replace(ask, warmup=True) for ask in asks[:at_once] * self.warmup]
-        return LoadTest(level, before, asks)
-
-
-_FEW = 4
-"""Streams at once, where only a rate is given."""
+        before = [replace(request, warmup=True) for request in planned[:at_once] * self.warmup]
+        return LoadTest(level, before, planned)
 
 
 @dataclass(frozen=True, slots=True)
 class LoadTest:
-    """The requests that one alternative gets at one level of load."""
+    """The requests to one alternative at one level of load."""
 
     level: Level
-    warmup: list[Ask]
-    asks: list[Ask]
+    warmup: list[BenchRequest]
+    requests: list[BenchRequest]
 
 
 def poisson_times(rate: float, count: int, rng: random.Random) -> Iterator[float]:
-    """Yield when requests come that know nothing of each other, in seconds from the first, which comes at once."""
+    """Yield the times of independent requests (a Poisson process), in seconds after the first one."""
     now = 0.0
     for _ in range(count):
         yield now

@@ -1,31 +1,31 @@
-"""A player that plays sound while it comes, and may run dry."""
+"""Simulated playback: when a player would stall because the next chunk has not arrived."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
 Arrivals: TypeAlias = Sequence[tuple[float, float]]
-"""For every chunk, when it came and how much sound there was then with it, both in seconds."""
+"""For each chunk, its time of arrival and the duration of all audio so far, both in seconds."""
 
-UNHEARD_SECONDS = 0.001
-"""A player that has run dry for less than this has not: clocks and schedulers are no finer."""
+_INAUDIBLE_SECONDS = 0.001
+"""Shorter stalls are ignored: clocks and schedulers are not more precise."""
 
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """A time during which a player had nothing to play, in seconds since asking."""
+    """A stall of the playback, in seconds since the request."""
 
     start: float
     end: float
     played: float
-    """How much of the sound it had played before."""
+    """Seconds of audio played before."""
 
 
 def find_gaps(arrivals: Arrivals, prebuffer_seconds: float = 0.0) -> list[Gap]:
-    """Find out when a player had nothing to play before the end.
+    """Return the stalls of a playback.
 
     Args:
-        prebuffer_seconds: of sound that it waits for before it begins; without, it begins at the first chunk.
+        prebuffer_seconds: audio to wait for before playback starts; 0 starts it at the first chunk.
     """
     if not arrivals:
         return []
@@ -33,19 +33,19 @@ def find_gaps(arrivals: Arrivals, prebuffer_seconds: float = 0.0) -> list[Gap]:
     gaps: list[Gap] = []
     before = 0.0
     for when, audio in arrivals:
-        dry = late + before  # when all that had come is played
-        if when > dry:
-            gaps.append(Gap(dry, when, before))
-            late += when - dry
+        played_at = late + before  # when everything that had arrived is played
+        if when > played_at:
+            gaps.append(Gap(played_at, when, before))
+            late += when - played_at
         before = audio
     return gaps
 
 
 def starved_seconds(arrivals: Arrivals, prebuffer_seconds: float = 0.0) -> float:
-    """Return how long in all a player had nothing to play before the end."""
+    """Return the total duration of all stalls."""
     return sum((gap.end - gap.start for gap in find_gaps(arrivals, prebuffer_seconds)), 0.0)
 
 
 def is_starved(seconds: float) -> bool:
-    """Tell whether a listener would notice."""
-    return seconds > UNHEARD_SECONDS
+    """Whether stalls of this total duration count."""
+    return seconds > _INAUDIBLE_SECONDS

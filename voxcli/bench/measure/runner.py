@@ -1,10 +1,10 @@
-"""The bench itself: engines are handed to it, and every request that was planned becomes a run."""
+"""Benchmark runner: makes a planned request with an engine, and records the run."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from voxcli.bench.measure.plan import Ask, Mode
+from voxcli.bench.measure.plan import BenchRequest, Mode
 from voxcli.bench.measure.sample import Sample, take_sample
 from voxcli.bench.measure.validity import find_failure
 from voxcli.bench.report.record import Run
@@ -12,77 +12,80 @@ from voxcli.errors import RequestError
 from voxcli.synthesis.request import Engine, SynthesisRequest
 
 _DIGITS = 6
-"""Behind the point of a second: no clock here is finer."""
+"""Decimal places of seconds in records."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Circumstances:
-    """How everything is measured."""
+class RunnerOptions:
+    """Options that all runs of a benchmark have in common."""
 
     new_request: Callable[[str, int | None], SynthesisRequest]
-    """Makes a request of a text, by its name, and a seed."""
+    """Makes a request from the name of a text and a seed."""
     clock: Callable[[], float]
-    """Seconds from any origin."""
+    """Returns seconds since any origin."""
     seed: int | None = None
-    """Of the first run, if the user wants one. Otherwise those who take none are asked without."""
+    """Of the first run. None uses 0 where seeds are supported, and no seed elsewhere."""
     prebuffer_seconds: float = 0.0
 
 
 class Bench:
-    """Measures one request after another, or several at once from several threads."""
+    """Measures requests, from one thread or several."""
 
-    def __init__(self, engines: Mapping[str, Mapping[Mode, Engine]], circumstances: Circumstances) -> None:
-        """engines: of every subject, the one that streams and the one that does not. Closed by whoever opened them."""
+    def __init__(self, engines: Mapping[str, Mapping[Mode, Engine]], options: RunnerOptions) -> None:
+        """
+        Args:
+            engines: by subject and mode. The caller closes them.
+        """
         self.seedless: set[str] = set()
-        """Who takes no seeds. Known once they were asked."""
+        """Subjects that have refused a seed."""
         self._engines = engines
-        self._circumstances = circumstances
-        self._began = circumstances.clock()
+        self._options = options
+        self._started = options.clock()
 
-    def run(self, ask: Ask, check: Callable[[], None]) -> Run:
-        """Make one request and judge the answer.
+    def run(self, planned: BenchRequest, check: Callable[[], None]) -> Run:
+        """Make one request, and record what was measured and whether the run is valid.
 
         Args:
-            check: called between chunks; raises if the work shall stop.
+            check: called between chunks; raises to stop.
 
         Raises:
-            RequestError: the subject cannot be asked for that.
+            RequestError: the subject does not support the request.
             NotFound: it has no such voice.
         """
-        circumstances = self._circumstances
-        seed = None if ask.subject in self.seedless else (circumstances.seed or 0) + ask.number
-        request = circumstances.new_request(ask.text, seed)
-        started = circumstances.clock() - self._began
+        options = self._options
+        seed = None if planned.subject in self.seedless else (options.seed or 0) + planned.number
+        request = options.new_request(planned.text, seed)
+        started = options.clock() - self._started
         try:
-            sample = self._sample(ask, request, check)
+            sample = self._sample(planned, request, check)
         except RequestError:
-            if seed is None or circumstances.seed is not None:
+            if seed is None or options.seed is not None:
                 raise
-            self.seedless.add(ask.subject)  # or something else is wrong, and is again
-            return self.run(ask, check)
-        return _to_run(ask, request, started, sample)
+            self.seedless.add(planned.subject)  # if the seed is not the reason, the next attempt fails too
+            return self.run(planned, check)
+        return _to_run(planned, request, started, sample)
 
-    def _sample(self, ask: Ask, request: SynthesisRequest, check: Callable[[], None]) -> Sample:
+    def _sample(self, planned: BenchRequest, request: SynthesisRequest, check: Callable[[], None]) -> Sample:
         return take_sample(
-            self._engines[ask.subject][ask.mode],
+            self._engines[planned.subject][planned.mode],
             request,
-            clock=self._circumstances.clock,
+            clock=self._options.clock,
             check=check,
-            prebuffer_seconds=self._circumstances.prebuffer_seconds,
+            prebuffer_seconds=self._options.prebuffer_seconds,
         )
 
 
-def _to_run(ask: Ask, request: SynthesisRequest, started: float, sample: Sample) -> Run:
+def _to_run(planned: BenchRequest, request: SynthesisRequest, started: float, sample: Sample) -> Run:
     names = [field.name for field in fields(sample) if field.name != "error"]
     measured = {name: _rounded(getattr(sample, name)) for name in names}
     return Run(
-        subject=ask.subject,
-        text=ask.text,
-        mode=ask.mode,
-        number=ask.number,
+        subject=planned.subject,
+        text=planned.text,
+        mode=planned.mode,
+        number=planned.number,
         seed=request.sampling.seed,
-        warmup=ask.warmup,
-        level=ask.level,
+        warmup=planned.warmup,
+        level=planned.level,
         started_seconds=_rounded(started),
         failure=find_failure(sample, request),
         **measured,
@@ -90,7 +93,7 @@ def _to_run(ask: Ask, request: SynthesisRequest, started: float, sample: Sample)
 
 
 def _rounded(value: Any) -> Any:
-    """Round seconds, and pairs of them."""
+    """Round floats, also in tuples."""
     if isinstance(value, tuple):
         return tuple(map(_rounded, value))
     return round(value, _DIGITS) if isinstance(value, float) else value

@@ -1,4 +1,4 @@
-"""One request, measured from asking to the end."""
+"""Measurement of one request, from sending it to the end of the response."""
 
 from collections.abc import Callable
 from contextlib import closing
@@ -8,31 +8,57 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 
 from voxcli.audio.chunk import AudioChunk
-from voxcli.bench.measure.first_byte import FirstByteTimer
+from voxcli.audio.stream_decoding.containers import audio_offset
 from voxcli.bench.measure.player import starved_seconds
 from voxcli.errors import NotFound, RequestError, VoxError
 from voxcli.synthesis.request import Engine, Speech, SynthesisRequest
 from voxcli.synthesis.timing import Stopwatch
 
 _BYTES_PER_SAMPLE = 2
-"""What is made in this process has no bytes; most formats that carry it as it is take so many."""
+"""Counted for engines in this process, which make samples and no bytes: the size of 16-bit PCM."""
+_MAX_HEADER_BYTES = 1 << 20
+"""Pictures in tags are large, but the headers of a stream are not."""
+
+
+class FirstByteTimer:
+    """Counts the bytes of a response, and notes when the first byte of audio arrived."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self.count = 0
+        self.began: float | None = None
+        """Time of the first audio byte, by the clock."""
+        self._clock = clock
+        self._head = b""
+
+    def note(self, data: bytes) -> None:
+        """Take a piece of the response."""
+        now = self._clock()
+        self.count += len(data)
+        if self.began is not None:
+            return
+        self._head += data
+        offset = audio_offset(self._head)
+        if offset is None and len(self._head) > _MAX_HEADER_BYTES:
+            offset = 0
+        if offset is not None and self.count > offset:
+            self.began, self._head = now, b""
 
 
 @runtime_checkable
-class Watched(Protocol):
-    """An engine to which sound comes as bytes, and which lets somebody watch them come."""
+class ObservableEngine(Protocol):
+    """An engine that receives encoded audio, and reports its bytes as they arrive."""
 
     def stream_watched(self, request: SynthesisRequest, on_bytes: Callable[[bytes], None]) -> Speech:
-        """Stream, and tell of encoded sound as soon as it is there, before it is decoded.
+        """Stream, and call `on_bytes` with the encoded audio as it arrives, before it is decoded.
 
-        Nothing is told of answers that are none, such as error pages.
+        Error responses are not reported.
         """
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
-    """What was measured, as far as it came. Seconds are from asking."""
+    """Measurements of one request. Times are in seconds since the request; None if that point was not reached."""
 
     first_byte_seconds: float | None
     first_chunk_seconds: float | None
@@ -44,9 +70,9 @@ class Sample:
     bytes: int
     starved_seconds: float
     arrivals: tuple[tuple[float, float], ...]
-    """For every chunk, when it came and how much sound there was then."""
+    """For each chunk, its time of arrival and the duration of all audio so far."""
     error: VoxError | None = None
-    """What ended it too early."""
+    """Error that ended the response too early."""
 
 
 def take_sample(
@@ -57,23 +83,23 @@ def take_sample(
     check: Callable[[], None],
     prebuffer_seconds: float = 0.0,
 ) -> Sample:
-    """Ask once, and listen to the end.
+    """Make one request and measure it to its end.
 
     Args:
-        clock: seconds from any origin.
-        check: called between chunks; raises if the work shall stop.
-        prebuffer_seconds: of sound that a player would wait for.
+        clock: returns seconds since any origin.
+        check: called between chunks; raises to stop.
+        prebuffer_seconds: audio that a player would wait for before it starts.
 
     Raises:
-        RequestError: this engine cannot be asked for that.
+        RequestError: the engine does not support the request.
         NotFound: there is no such voice.
     """
-    watch, stopwatch = FirstByteTimer(clock), Stopwatch(clock)
+    first_byte, stopwatch = FirstByteTimer(clock), Stopwatch(clock)
     arrivals: list[tuple[float, float]] = []
     samples, error = 0, None
-    asked = clock()
+    started = clock()
     try:
-        with closing(stopwatch.timed(_asked(engine, request, watch))) as chunks:
+        with closing(stopwatch.timed(_stream(engine, request, first_byte))) as chunks:
             for chunk in chunks:
                 samples += len(chunk.samples)
                 arrivals.append((stopwatch.timings.working, stopwatch.timings.audio))
@@ -84,30 +110,30 @@ def take_sample(
         error = stopped
     timings = stopwatch.timings
     return Sample(
-        # Time between chunks, which is the listener's, is in neither; before the first there is none.
-        first_byte_seconds=timings.first_chunk if watch.began is None else watch.began - asked,
+        # Neither time includes what the consumer does between chunks; before the first chunk it does nothing.
+        first_byte_seconds=timings.first_chunk if first_byte.began is None else first_byte.began - started,
         first_chunk_seconds=timings.first_chunk,
         first_sound_seconds=timings.first_sound,
-        total_seconds=timings.working if error is None else clock() - asked,
+        total_seconds=timings.working if error is None else clock() - started,
         audio_seconds=timings.audio,
         real_time_factor=timings.real_time_factor,
         chunks=timings.chunks,
-        bytes=watch.count or _BYTES_PER_SAMPLE * samples,
+        bytes=first_byte.count or _BYTES_PER_SAMPLE * samples,
         starved_seconds=starved_seconds(arrivals, prebuffer_seconds),
         arrivals=tuple(arrivals),
         error=error,
     )
 
 
-def _asked(engine: Engine, request: SynthesisRequest, watch: FirstByteTimer) -> Speech:
-    if isinstance(engine, Watched):
-        yield from engine.stream_watched(request, watch.note)
+def _stream(engine: Engine, request: SynthesisRequest, first_byte: FirstByteTimer) -> Speech:
+    if isinstance(engine, ObservableEngine):
+        yield from engine.stream_watched(request, first_byte.note)
     else:
         yield from engine.stream(request)
 
 
-class InOnePiece:
-    """Another engine as an `Engine` that streams nothing. It is closed by whoever opened it."""
+class NonStreamingEngine:
+    """An `Engine` that collects the audio of another one and yields it as one chunk. The caller closes the other."""
 
     def __init__(self, engine: Engine) -> None:
         self.slots = engine.slots
@@ -121,4 +147,4 @@ class InOnePiece:
             yield AudioChunk(np.concatenate([chunk.samples for chunk in made]), made[0].sample_rate)
 
     def close(self) -> None:
-        """Nothing of its own to give back."""
+        """Does nothing: the wrapped engine is closed by its owner."""

@@ -1,4 +1,4 @@
-"""Whether a run counts: an answer that is none must not be averaged in."""
+"""Validity of runs: failed or implausible responses are excluded from all averages."""
 
 import unicodedata
 from dataclasses import dataclass
@@ -9,23 +9,23 @@ from voxcli.errors import RemoteCut, RemoteError, RemoteRefused, RemoteTimeout, 
 from voxcli.synthesis.request import Sampling, SynthesisRequest
 
 _SYLLABIC = ("CJK", "HIRAGANA", "KATAKANA", "HANGUL")
-"""How the names of characters begin that are a syllable each, or more."""
+"""Prefixes of the Unicode names of characters that are at least a syllable each."""
 
 _SHORTEST_SYLLABLE, _SHORTEST_LETTER = 0.07, 0.02
-"""Seconds. Auctioneers reach these; a speech below has words missing."""
+"""Seconds. The fastest human speech; a shorter response is missing words."""
 _LONGEST_SYLLABLE, _LONGEST_LETTER, _LONGEST_START = 1.0, 0.4, 5.0
-"""Seconds. Nobody speaks more slowly; a speech above has words that are not in the text."""
+"""Seconds. Slower than any speech; a longer response has words that are not in the text."""
 
 
 class Fault(StrEnum):
-    """Why a run failed."""
+    """Kind of a failure."""
 
     REFUSED = "refused"
     CUT = "cut off"
     TIMEOUT = "timed out"
-    UNREACHABLE = "no sound from the server"
+    UNREACHABLE = "no audio from the server"
     BROKEN = "failed"
-    EMPTY = "nothing came"
+    EMPTY = "no samples"
     SILENT = "silence"
     TOO_SHORT = "too little audio"
     TOO_LONG = "too much audio"
@@ -33,7 +33,7 @@ class Fault(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why a run does not count."""
+    """Reason why a run is not valid."""
 
     fault: Fault
     message: str
@@ -49,29 +49,29 @@ _FAULTS: tuple[tuple[type[VoxError], Fault], ...] = (
 
 
 def find_failure(sample: Sample, request: SynthesisRequest) -> Failure | None:
-    """Find out why a run must not count; None if it may."""
+    """Return why a run is not valid; None if it is."""
     if sample.error:
         fault = next(fault for kind, fault in _FAULTS if isinstance(sample.error, kind))
         return Failure(fault, str(sample.error))
     if not sample.audio_seconds:
-        return Failure(Fault.EMPTY, "The answer holds no samples.")
+        return Failure(Fault.EMPTY, "The response has no samples.")
     if sample.first_sound_seconds is None:
-        return Failure(Fault.SILENT, f"{sample.audio_seconds:.2f} s came, with nothing above -50 dBFS.")
+        return Failure(Fault.SILENT, f"{sample.audio_seconds:.2f} s of audio, all of it below -50 dBFS.")
     return _find_wrong_length(sample.audio_seconds, request)
 
 
 def _find_wrong_length(seconds: float, request: SynthesisRequest) -> Failure | None:
-    """Who sets a length cannot expect another one."""
+    """Check the duration against the text, unless the request itself limits it."""
     least, most = plausible_seconds(request.text, request.speed)
     if seconds < least and request.sampling.max_patches == Sampling().max_patches:
-        return Failure(Fault.TOO_SHORT, f"{seconds:.2f} s came; the text takes at least {least:.2f} s.")
+        return Failure(Fault.TOO_SHORT, f"{seconds:.2f} s of audio; the text takes at least {least:.2f} s.")
     if seconds > most and request.sampling.min_patches == Sampling().min_patches:
-        return Failure(Fault.TOO_LONG, f"{seconds:.2f} s came; the text takes at most {most:.2f} s.")
+        return Failure(Fault.TOO_LONG, f"{seconds:.2f} s of audio; the text takes at most {most:.2f} s.")
     return None
 
 
 def plausible_seconds(text: str, speed: float = 1.0) -> tuple[float, float]:
-    """Return how long it takes at least and at most to say a text. Generous on both sides."""
+    """Return generous lower and upper bounds for the duration of a text, in seconds."""
     spoken = [character for character in text if character.isalnum()]
     syllables = sum(map(_is_syllabic, spoken))
     digits = sum(map(str.isdigit, spoken))

@@ -1,1 +1,1 @@
-"""Reports: summaries, comparisons, tables, plots and files of results."""
+"""Reports: records, statistics, comparisons, tables and plots."""

@@ -1,4 +1,4 @@
-"""A bench as Markdown that reads well in an issue."""
+"""Export of a benchmark: a Markdown report for an issue, and a CSV table of its runs."""
 
 import csv
 import io
@@ -9,44 +9,46 @@ from dataclasses import fields
 from voxcli.bench.measure.metrics import FIRST_BYTE, METRICS
 from voxcli.bench.report.compare import Change
 from voxcli.bench.report.record import Record, Report, Run
-from voxcli.bench.report.statistics import in_words, seconds
+from voxcli.bench.report.statistics import format_seconds, format_value
 from voxcli.bench.report.tables import NONE, Table, all_tables, changes, details, setup_rows
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~])")
+_NESTED_FIELDS = ("level", "arrivals", "failure")
+_FLAT_FIELDS = [field.name for field in fields(Run) if field.name not in _NESTED_FIELDS]
+COLUMNS = (*_FLAT_FIELDS, "concurrency", "rate", "fault", "message")
+"""Columns of the CSV table."""
 
 
 def to_markdown(
     record: Record, report: Report, compared: Sequence[Change] = (), differences: Sequence[str] = (), base: str = ""
 ) -> str:
-    """Write all of it.
+    """Return the full report.
 
     Args:
-        compared: what changed since another bench.
-        differences: what else has.
-        base: the name of the other.
+        compared: changes since another benchmark.
+        differences: other differences from it.
+        base: its name.
     """
     several = len(record.subjects) > 1
-    blocks = ["# voxcli bench", f"**{_plain(report.verdict)}**", *_remarks(report.remarks)]
+    blocks = ["# voxcli bench", f"**{_escaped(report.verdict)}**", *_remarks(report.remarks)]
     for table in all_tables(record, report):
-        blocks += [f"## {_plain(table.title)}", _table(table)]
+        blocks += [f"## {_escaped(table.title)}", _table(table)]
     if compared:
         table = changes(compared, several, f"Compared with {base}")
-        blocks += [f"## {_plain(table.title)}", _table(table), *_remarks(differences)]
+        blocks += [f"## {_escaped(table.title)}", _table(table), *_remarks(differences)]
     setup = Table("", ("", ""), tuple(setup_rows(record)), 2)
-    blocks += ["## Measured with", _table(setup), _fenced(record.command)]
-    blocks += [f"On {record.created}, in {seconds(record.took_seconds)}."]
-    blocks += _folded(
-        "What the numbers mean", "\n".join(f"* **{one.title}**: {_plain(one.meaning)}." for one in METRICS)
-    )
-    if numbers := list(_all_numbers(report, several)):
-        blocks += _folded("All numbers", "\n\n".join(numbers))
-    blocks += _folded("What was said", _table(_texts(record)))
-    blocks += _folded("Every run", _table(_every_run(record, several)))
+    blocks += ["## Setup", _table(setup), _fenced(record.command)]
+    blocks += [f"On {record.created}, in {format_seconds(record.took_seconds)}."]
+    blocks += _folded("Metrics", "\n".join(f"* **{one.title}**: {_escaped(one.meaning)}." for one in METRICS))
+    if statistics := list(_all_statistics(report, several)):
+        blocks += _folded("All statistics", "\n\n".join(statistics))
+    blocks += _folded("Texts", _table(_texts(record)))
+    blocks += _folded("All runs", _table(_all_runs(record, several)))
     return "\n\n".join(blocks) + "\n"
 
 
 def _remarks(remarks: Sequence[str]) -> list[str]:
-    return ["\n".join(f"* {_plain(remark)}" for remark in remarks)] if remarks else []
+    return ["\n".join(f"* {_escaped(remark)}" for remark in remarks)] if remarks else []
 
 
 def _folded(title: str, block: str) -> list[str]:
@@ -56,7 +58,7 @@ def _folded(title: str, block: str) -> list[str]:
 def _table(table: Table) -> str:
     rules = [":--" if number < table.names else "--:" for number in range(len(table.columns))]
     rows = [table.columns, rules, *table.rows]
-    return "\n".join(f"| {' | '.join(cell if row is rules else _plain(cell) for cell in row)} |" for row in rows)
+    return "\n".join(f"| {' | '.join(cell if row is rules else _escaped(cell) for cell in row)} |" for row in rows)
 
 
 def _fenced(text: str) -> str:
@@ -64,28 +66,28 @@ def _fenced(text: str) -> str:
     return f"{fence}\n{text}\n{fence}"
 
 
-def _all_numbers(report: Report, several: bool) -> Iterator[str]:
-    """Yield a table for each metric that no other table has in full."""
+def _all_statistics(report: Report, several: bool) -> Iterator[str]:
+    """Yield a table for each metric, but for those that another table shows in full."""
     alone = all(group.level is None for group in report.groups)
     for metric in METRICS:
         table = details(metric, report.groups, several)
         if table.rows and not (alone and metric is FIRST_BYTE):
-            yield f"**{_plain(table.title)}**\n\n{_table(table)}"
+            yield f"**{_escaped(table.title)}**\n\n{_table(table)}"
 
 
 def _texts(record: Record) -> Table:
     rows = tuple((text.name, str(len(text.text)), text.text) for text in record.texts)
-    return Table("", ("text", "characters", "words"), rows, 3)
+    return Table("", ("name", "characters", "text"), rows, 3)
 
 
-def _every_run(record: Record, several: bool) -> Table:
+def _all_runs(record: Record, several: bool) -> Table:
     names = ("text", *(("subject",) if several else ()), "mode", "load", "run")
     columns = (*names, *(metric.title for metric in METRICS), "failure")
     return Table("", columns, tuple(_run_row(run, several) for run in record.runs), len(names))
 
 
 def _run_row(run: Run, several: bool) -> tuple[str, ...]:
-    values: Iterator[str] = (in_words(getattr(run, metric.field), metric.unit) for metric in METRICS)
+    values: Iterator[str] = (format_value(getattr(run, metric.field), metric.unit) for metric in METRICS)
     return (
         run.text,
         *((run.subject,) if several else ()),
@@ -97,23 +99,18 @@ def _run_row(run: Run, several: bool) -> tuple[str, ...]:
     )
 
 
-def _plain(text: str) -> str:
-    """Let no word of the user's or of a server's be read as Markdown."""
+def _escaped(text: str) -> str:
+    """Escape text of the user or a server, so that it is not rendered as Markdown."""
     return _SPECIAL.sub(r"\\\1", " ".join(text.split()))
 
 
-_LEFT_OUT = ("level", "arrivals", "failure")
-_PLAIN = [field.name for field in fields(Run) if field.name not in _LEFT_OUT]
-COLUMNS = (*_PLAIN, "concurrency", "rate", "fault", "message")
-
-
 def to_csv(record: Record) -> str:
-    """Write a row for each run, warm-ups too. What was not measured is empty."""
+    """Return a row for each run, warm-ups included. Missing values are empty."""
     written = io.StringIO()
     writer = csv.writer(written, lineterminator="\n")
     writer.writerow(COLUMNS)
     for run in record.runs:
         level = (run.level.concurrency, run.level.rate) if run.level else (None, None)
         failure = (run.failure.fault, run.failure.message) if run.failure else (None, None)
-        writer.writerow([*(getattr(run, name) for name in _PLAIN), *level, *failure])
+        writer.writerow([*(getattr(run, name) for name in _FLAT_FIELDS), *level, *failure])
     return written.getvalue()

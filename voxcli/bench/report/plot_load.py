@@ -1,4 +1,4 @@
-"""The picture of a bench under load: how latency grows, and what is made all in all."""
+"""Plots of load tests, latency and throughput by level of load, and the style that all plots share."""
 
 from collections.abc import Sequence
 from typing import Literal, TypeAlias
@@ -9,43 +9,45 @@ from matplotlib.colors import to_rgb
 from voxcli.bench.measure.metrics import FIRST_BYTE
 from voxcli.bench.measure.plan import Mode
 from voxcli.bench.report.record import Group
-from voxcli.bench.report.statistics import percent, seconds
-from voxcli.bench.report.verdict import never_starved
+from voxcli.bench.report.statistics import format_percent, format_seconds
+from voxcli.bench.report.verdict import share_without_stalls
 
 INK, FAINT, GRID = "#1f2933", "#66727f", "#e4e7eb"
 COLORS = ("#0b7285", "#e8590c", "#5f3dc4", "#2b8a3e", "#c2255c", "#1864ab", "#a17800", "#495057")
-"""Told apart by those who see few colors, and in print."""
-_PALE = 0.62
-"""How much white is in the color of those who wait for the whole."""
+"""Distinguishable with color blindness and in print."""
+_WHOLE_MODE_WHITE = 0.62
+"""Share of white in the colors of the whole mode."""
+_LOG_SCALE_RATIO = 15.0
+"""Ratio of the slowest to the fastest from which the axis is logarithmic."""
 
 Color: TypeAlias = tuple[float, float, float]
 
 
-def mixed(number: int, white: float) -> Color:
-    """Return a color of the palette, with white in it."""
+def palette_color(number: int, white: float) -> Color:
+    """Return a color of the palette, palette_color with white."""
     red, green, blue = to_rgb(COLORS[number % len(COLORS)])
     return red + (1 - red) * white, green + (1 - green) * white, blue + (1 - blue) * white
 
 
-def look_of(ways: Sequence[tuple[str, Mode]], way: tuple[str, Mode]) -> Color:
-    """Return a color by subject, pale for those who wait for the whole."""
-    subjects = list(dict.fromkeys(subject for subject, _ in ways))
-    return mixed(subjects.index(way[0]), 0.0 if way[1] is Mode.STREAM else _PALE)
+def series_color(series: Sequence[tuple[str, Mode]], key: tuple[str, Mode]) -> Color:
+    """Return the color of a series by its subject, pale for the whole mode."""
+    subjects = list(dict.fromkeys(subject for subject, _ in series))
+    return palette_color(subjects.index(key[0]), 0.0 if key[1] is Mode.STREAM else _WHOLE_MODE_WHITE)
 
 
-def name_way(way: tuple[str, Mode], *, several: bool) -> str:
-    words = {Mode.STREAM: "streaming", Mode.WHOLE: "whole answer"}[way[1]]
-    return f"{way[0]}, {words}" if several else words
+def series_name(key: tuple[str, Mode], *, several: bool) -> str:
+    mode = {Mode.STREAM: "streaming", Mode.WHOLE: "whole audio"}[key[1]]
+    return f"{key[0]}, {mode}" if several else mode
 
 
-def name_seconds(axes: Axes, highest: float) -> None:
-    """Name all of an axis in one unit."""
+def label_seconds(axes: Axes, highest: float) -> None:
+    """Label an axis in seconds, or in milliseconds if all values are below one second."""
     factor, unit = (1, "s") if highest >= 1 else (1000, "ms")
     axes.yaxis.set_major_formatter(lambda value, _: f"{factor * value:.3g} {unit}")
 
 
-def write_note(axes: Axes, text: str, place: tuple[float, float], side: int = 0) -> None:
-    """Write a number to the left (-1), above (0) or to the right (1) of a place."""
+def annotate(axes: Axes, text: str, place: tuple[float, float], side: int = 0) -> None:
+    """Write a number to the left (-1), above (0) or to the right (1) of a point."""
     shift = (8 * side, -3) if side else (0, 5)
     axes.annotate(
         text,
@@ -63,7 +65,7 @@ def add_legend(axes: Axes, loc: Literal["best", "upper left"]) -> None:
         axes.legend(loc=loc, facecolor="white", framealpha=0.85, edgecolor="none")
 
 
-def tidy(axes: Axes) -> None:
+def style_axes(axes: Axes) -> None:
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color(FAINT)
     axes.tick_params(colors=FAINT, labelcolor=INK, labelsize=9)
@@ -77,32 +79,28 @@ def tidy(axes: Axes) -> None:
             text.set(fontsize=8.5, color=INK)
 
 
-_WIDE = 15.0
-"""Where the slowest takes so many times as long as the fastest, only a logarithmic axis shows both."""
-
-
 def draw_latency(axes: Axes, groups: Sequence[Group]) -> None:
-    """Latency by level of load: the median, and up to the slowest."""
-    lines = _by_way(groups)
+    """Draw latency by level of load: the median, and the range of the runs."""
+    lines = _by_series(groups)
     several = len({subject for subject, _ in lines}) > 1
-    for number, (way, found) in enumerate(lines.items()):
-        color = mixed(number, 0.0)
-        label: str | None = name_way(way, several=several)
-        for is_rate in (False, True):  # no line leads from one kind of load to the other
+    for number, (key, found) in enumerate(lines.items()):
+        color = palette_color(number, 0.0)
+        label: str | None = series_name(key, several=several)
+        for is_rate in (False, True):  # no line connects concurrencies with rates
             same = [(place, group) for place, group in found if bool(group.level and group.level.rate) is is_rate]
             _draw_line(axes, same, color, label, side=(-1 if number % 2 == 0 else 1) if len(lines) > 1 else 0)
             label = None if same else label
     _label_levels(axes, groups)
     highest = max((group.metrics[FIRST_BYTE.field].max for group in groups if group.good), default=1.0)
     lowest = min((group.metrics[FIRST_BYTE.field].min for group in groups if group.good), default=highest)
-    if 0 < lowest < highest / _WIDE:
+    if 0 < lowest < highest / _LOG_SCALE_RATIO:
         axes.set_yscale("log")
         axes.set_ylim(lowest / 2, 3 * highest)
     else:
         axes.set_ylim(0, 1.2 * highest)
-    name_seconds(axes, highest)
-    axes.set_ylabel("median; shaded from the fastest to the slowest")
-    axes.set_title("Until the first byte of sound")
+    label_seconds(axes, highest)
+    axes.set_ylabel("median (shaded: fastest to slowest)")
+    axes.set_title("Time to first byte of audio")
     add_legend(axes, loc="upper left")
 
 
@@ -115,32 +113,32 @@ def _draw_line(axes: Axes, found: Sequence[tuple[int, Group]], color: Color, lab
         places, [one.min for _, one in measured], [one.max for _, one in measured], color=color, alpha=0.13, linewidth=0
     )
     for place, one in measured:
-        write_note(axes, seconds(one.median), (place, one.median), side)
+        annotate(axes, format_seconds(one.median), (place, one.median), side)
 
 
-def draw_starving(axes: Axes, groups: Sequence[Group]) -> None:
-    """How much sound is made, and how many streams come without a gap."""
-    lines = _by_way(groups)
+def draw_throughput(axes: Axes, groups: Sequence[Group]) -> None:
+    """Draw throughput by level of load, labelled with the share of streams without stalls."""
+    lines = _by_series(groups)
     several = len({subject for subject, _ in lines}) > 1
     width = 0.7 / max(1, len(lines))
-    for number, (way, found) in enumerate(lines.items()):
-        color = mixed(number, 0.0)
+    for number, (key, found) in enumerate(lines.items()):
+        color = palette_color(number, 0.0)
         shift = (number - (len(lines) - 1) / 2) * width
         heights = [group.audio_per_second or 0.0 for _, group in found]
-        label = name_way(way, several=several)
+        label = series_name(key, several=several)
         axes.bar([place + shift for place, _ in found], heights, width * 0.9, color=color, label=label)
         for (place, group), height in zip(found, heights, strict=True):
-            share = percent(never_starved(group))
-            write_note(axes, share, (place + shift, height))
+            share = format_percent(share_without_stalls(group))
+            annotate(axes, share, (place + shift, height))
     _label_levels(axes, groups)
     axes.margins(y=0.3 if several else 0.12)
-    axes.set_ylabel("seconds of sound per second, all streams together")
-    axes.set_title("Sound made; above, how many of the streams never run dry")
+    axes.set_ylabel("seconds of audio per second, all streams")
+    axes.set_title("Throughput, and the share of streams that never stall")
     if several:
         add_legend(axes, loc="upper left")
 
 
-def _by_way(groups: Sequence[Group]) -> dict[tuple[str, Mode], list[tuple[int, Group]]]:
+def _by_series(groups: Sequence[Group]) -> dict[tuple[str, Mode], list[tuple[int, Group]]]:
     levels = _levels(groups)
     lines: dict[tuple[str, Mode], list[tuple[int, Group]]] = {}
     for group in groups:

@@ -1,4 +1,4 @@
-"""What a bench leaves behind: all that was measured, and under which circumstances, as JSON with a schema."""
+"""Benchmark records: everything measured and its conditions, as JSON that follows `record.schema.json`."""
 
 import json
 import re
@@ -21,92 +21,92 @@ _DOCUMENTED = ConfigDict(use_attribute_docstrings=True)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """One request. Seconds are from asking, and null if it did not come so far."""
+    """One request. Times are in seconds since the request; null if that point was not reached."""
 
     __pydantic_config__ = _DOCUMENTED
 
     subject: str
-    """Who was asked."""
+    """Name of the engine or server."""
     text: str
-    """By its name."""
+    """Name of the text."""
     mode: Mode
     number: int
-    """Which run of its kind it is, from 0."""
+    """Index of the run within its group, from 0."""
     seed: int | None
-    """Null where the protocol has none."""
+    """Null if the subject does not support seeds."""
     warmup: bool
-    """Whether it was made only to warm up. Then it counts nowhere."""
+    """Whether it was a warm-up, which no statistic includes."""
     level: Level | None
-    """How much was asked for at once; null: one by one."""
+    """Load; null for sequential requests."""
     started_seconds: float
-    """From the beginning of the bench."""
+    """Since the start of the benchmark."""
     first_byte_seconds: float | None
-    """To the first byte of sound: headers, of HTTP or of a file, do not count."""
+    """First byte of audio, not counting HTTP and file headers."""
     first_chunk_seconds: float | None
-    """To the first samples."""
+    """First decoded samples."""
     first_sound_seconds: float | None
-    """To the chunk with the first 10 ms above -50 dBFS."""
+    """Chunk with the first 10 ms above -50 dBFS."""
     total_seconds: float
-    """To the end of the answer."""
+    """End of the response."""
     audio_seconds: float
-    """Decoded samples over their rate."""
+    """Duration of the decoded samples."""
     real_time_factor: float | None
-    """Total over audio."""
+    """Total divided by audio."""
     chunks: int
-    """Pieces in which samples came."""
+    """Number of chunks in which the samples arrived."""
     bytes: int
-    """Of encoded sound; of a model in the same process, of its samples in 16 bits."""
+    """Size of the encoded audio; for a model in the same process, of its samples in 16 bits."""
     starved_seconds: float
-    """How long a player would have run dry."""
+    """How long playback would have stalled."""
     arrivals: tuple[tuple[float, float], ...]
-    """For every chunk, when it came and how much sound there was then with it, in seconds."""
+    """For each chunk, its time of arrival and the duration of all audio so far, in seconds."""
     failure: Failure | None
-    """Why it does not count; null if it does."""
+    """Why the run is not valid; null if it is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
-    """Who was asked, as far as it is known."""
+    """An engine or server, as far as it is known."""
 
     __pydantic_config__ = _DOCUMENTED
 
     name: str
-    """In runs."""
+    """Name in runs."""
     model: str | None
-    """Null leaves it to the server."""
+    """Null if the server chooses it."""
     revision: str | None = None
-    """The commit of the checkpoint."""
+    """Commit of the checkpoint."""
     url: str | None = None
-    """Of a server; null: in this process."""
+    """Of a server; null for an engine in this process."""
     dialect: str | None = None
     device: str | None = None
     dtype: str | None = None
     quantize: str | None = None
     load_seconds: float | None = None
-    """How long it took to make it ready; of a server, to find out what it is."""
+    """Time to load the model or, for a server, to detect its protocol."""
     seeded: bool = True
-    """Whether it takes seeds."""
+    """Whether it supports seeds."""
     slots: int | None = None
-    """How many streams it runs at once; others wait in this process. Null leaves it to the server."""
+    """Number of concurrent streams; further ones wait in this process. Null if the server decides."""
     server: Mapping[str, Any] = field(default_factory=dict)
-    """What a server says of itself, by the path that was asked."""
+    """The server's documents about itself, by their paths."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Machine:
-    """Where it was measured, and with what."""
+    """Hardware and software of the machine that measured."""
 
     __pydantic_config__ = _DOCUMENTED
 
     voxcli: str
     commit: str | None
-    """Of the checkout that ran; a + says that it was changed."""
+    """Of the checkout; "+" marks local changes."""
     python: str
     system: str
     cpu: str
     cores: int
     load: float | None
-    """How many processes wanted to run in the minute before."""
+    """Load average of the minute before."""
     torch: str | None
     cuda: str | None
     gpu: str | None
@@ -115,7 +115,7 @@ class Machine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What was asked for."""
+    """Settings of the benchmark."""
 
     __pydantic_config__ = _DOCUMENTED
 
@@ -123,40 +123,40 @@ class Settings:
     runs: int
     warmup: int
     requests: int | None
-    """Under load, in each test; null: by the number of runs."""
+    """Per load test; null to derive it from the number of runs."""
     concurrency: tuple[int, ...]
     rates: tuple[float, ...]
     prebuffer_seconds: float
     steps: int
     guidance: float
     seed: int
-    """Of the first run; the next has the next."""
+    """Of the first run; each further run adds one."""
     speed: float
     voice: str | None
-    """Its name, or that of its clip."""
+    """Name of the voice or of its clip."""
     style: str | None = None
-    """In words."""
+    """Description of the style."""
     min_patches: int = 2
     max_patches: int | None = None
     retries: int = 0
-    """Of speech far too long for its text."""
+    """Of speech that is implausibly long for its text."""
     normalize: bool = False
-    """Whether numbers are spelled out first."""
+    """Whether numbers are spelled out before synthesis."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Cold:
-    """One fresh process of `voxcli say`, in seconds that add up to the first byte of its sound."""
+class ColdStart:
+    """One new process of `voxcli say`, in seconds that add up to the first byte of its audio."""
 
     __pydantic_config__ = _DOCUMENTED
 
     subject: str
     start_seconds: float
-    """From the start of the process until it turns to the model."""
+    """From the start of the process until it starts to load the model."""
     load_seconds: float
-    """Until the model is ready, or the server is reached."""
+    """Until the model is loaded, or the server is reached."""
     first_chunk_seconds: float
-    """From asking until it speaks; the graphs of a GPU are captured here."""
+    """From the request to the first chunk; CUDA graphs are captured here."""
 
     @property
     def first_byte_seconds(self) -> float:
@@ -165,71 +165,71 @@ class Cold:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """All that was measured."""
+    """All measurements of a benchmark."""
 
     __pydantic_config__ = _DOCUMENTED
 
     created: str
-    """When it began, as in ISO 8601."""
+    """Time of the start, in ISO 8601."""
     command: str
     partial: bool
-    """Whether it was stopped before its end."""
+    """Whether it was stopped early."""
     took_seconds: float
     settings: Settings
     machine: Machine
     texts: tuple[Text, ...]
     subjects: tuple[Subject, ...]
     runs: tuple[Run, ...]
-    """In the order in which they ended."""
-    cold: tuple[Cold, ...] = ()
+    """In the order of their ends."""
+    cold: tuple[ColdStart, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Group:
-    """All runs of one kind."""
+    """Summary of all runs with the same subject, mode, and text or load."""
 
     __pydantic_config__ = _DOCUMENTED
 
     subject: str
     mode: Mode
     text: str | None
-    """Null: all of them, under load."""
+    """Null under load, where all texts are mixed."""
     level: Level | None
     good: int
     failed: int
     starved: int
-    """Good runs in which a player would have run dry."""
+    """Valid runs in which playback would have stalled."""
     outliers: int
-    """Good runs whose first byte is far from that of the others; not told under load, where queues make it vary."""
+    """Valid runs whose first byte is far from the median; 0 under load, where queues make it vary."""
     metrics: Mapping[str, Summary]
-    """Of the good runs, by the names of their fields."""
+    """Summaries of the valid runs, by the names of their fields."""
     audio_per_second: float | None
-    """Under load, all streams together."""
+    """Under load, of all streams together."""
     requests_per_second: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Improvement:
-    """How much sooner the first byte comes when it is streamed: medians."""
+    """Gain of streaming: medians of the time to the first byte."""
 
     __pydantic_config__ = _DOCUMENTED
 
     subject: str
     text: str | None
-    """Null: the mean of all texts."""
+    """Null for the mean of all texts."""
     whole_seconds: float
-    """Until the first byte of those who wait for the whole."""
+    """Time to the first byte of the whole audio."""
     stream_seconds: float
-    """Until the first byte of a stream."""
+    """Time to the first byte of a stream."""
     seconds: float
-    """How much sooner that is."""
+    """Difference of the two."""
     percent: float
-    """Of the time that the whole takes."""
+    """Difference relative to the whole."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """What follows from a record."""
+    """Results derived from a record."""
 
     __pydantic_config__ = _DOCUMENTED
 
@@ -237,59 +237,56 @@ class Report:
     groups: tuple[Group, ...]
     improvements: tuple[Improvement, ...]
     remarks: tuple[str, ...]
-    """What makes the numbers less sure, or less many."""
+    """What makes the results less reliable or less complete."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Document:
-    """The whole file."""
+    """Content of the file."""
 
     __pydantic_config__ = _DOCUMENTED
 
     voxcli_bench: int
-    """The version of this form."""
+    """Version of the format."""
     record: Record
     report: Report | None = None
-    """Derived from the record, which alone is read back."""
+    """Derived from the record; ignored when the file is read."""
 
 
 _ADAPTER = TypeAdapter(Document)
 _PAIR = re.compile(r"\[\n\s+(-?[\d.e-]+),\n\s+(-?[\d.e-]+)\n\s+\]")
-"""Two numbers on four lines. Within strings there are no line breaks."""
+"""An array of two numbers on four lines. JSON strings contain no line breaks."""
 
 
 def to_json(record: Record, report: Report) -> str:
-    """Write a record, and what follows from it."""
+    """Serialize a record and its report."""
     document = Document(voxcli_bench=VERSION, record=record, report=report)
     written = json.dumps(_ADAPTER.dump_python(document, mode="json"), ensure_ascii=False, indent=1)
     return _PAIR.sub(r"[\1, \2]", written) + "\n"
 
 
 def from_json(data: bytes, name: str) -> Record:
-    """Read a record.
+    """Parse a record.
 
     Args:
-        name: for messages.
+        name: of the file, for messages.
 
     Raises:
-        RequestError: it is none.
+        RequestError: it is not a record, is damaged, or has another version.
     """
     try:
         version = json.loads(data).get("voxcli_bench")
     except (ValueError, AttributeError, RecursionError):
         version = None
     if version is None:
-        raise RequestError(f"{name} is not what `voxcli bench` writes with --save or --json.")
+        raise RequestError(f"{name} is not a record of `voxcli bench`, as --save and --json write it.")
     if version != VERSION:
-        raise RequestError(f"{name} was written by another version of voxcli (form {version}). Measure it anew.")
+        raise RequestError(
+            f"{name} has version {version} of the format, which this voxcli does not read. Measure again."
+        )
     try:
         return _ADAPTER.validate_json(data).record
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))
         raise RequestError(f"{name} is damaged: {place}: {first['msg']}.") from error
-
-
-def schema() -> dict[str, Any]:
-    """Describe the form of the file."""
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **_ADAPTER.json_schema(mode="serialization")}

@@ -1,4 +1,7 @@
-"""Many numbers in a few, and how sure one may be of them."""
+"""Summary statistics, confidence intervals and the formatting of numbers.
+
+NumPy has everything but the bootstrap, which takes ten lines here; SciPy would be 35 MB for that one function.
+"""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -13,25 +16,25 @@ from voxcli.bench.measure.metrics import Unit
 Numbers: TypeAlias = NDArray[np.float64]
 
 _DRAWS = 4000
-_LEAST_FOR_INTERVAL = 5
-"""Drawn from fewer, an interval would seem surer than it is."""
-_OUTLYING, _FROM_MAD = 3.5, 1.4826
-"""Deviations from the median (Iglewicz and Hoaglin 1993), and what makes the median one of a normal distribution."""
-_LEAST_FOR_OUTLIERS = 5
-_LEAST_SPREAD = 0.05
-"""Of the median. What agrees better than this has no outliers worth a word."""
+_MIN_FOR_INTERVAL = 5
+"""A bootstrap of fewer numbers gives intervals that are too narrow."""
+_OUTLIER_SIGMAS, _SIGMA_PER_MAD = 3.5, 1.4826
+"""Iglewicz and Hoaglin 1993; the second is the ratio for a normal distribution."""
+_MIN_FOR_OUTLIERS = 5
+_MIN_SPREAD = 0.05
+"""Relative to the median; a smaller spread is taken for this, so that nearly equal numbers have no outliers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
-    """What numbers have in common. A percentile is there if enough of them are to have one in that part."""
+    """Summary of numbers. Percentiles are None if there are too few numbers for them."""
 
     count: int
     min: float
     median: float
     mean: float
     sd: float | None
-    """Of the sample; of one number there is none."""
+    """Standard deviation of the sample; None for one number."""
     p90: float | None
     p95: float | None
     p99: float | None
@@ -41,7 +44,7 @@ class Summary:
 def summarize(values: Sequence[float]) -> Summary:
     """Summarize one number or more."""
     numbers = np.asarray(values, np.float64)
-    of = {name: statistic(numbers) for name, statistic in STATISTICS.items() if len(numbers) >= least_runs(name)}
+    of = {name: statistic(numbers) for name, statistic in STATISTICS.items() if len(numbers) >= minimum_runs(name)}
     found = {name: float(value) for name, value in of.items() if name != "p50"}
     return Summary(
         count=len(numbers),
@@ -60,74 +63,74 @@ STATISTICS: Mapping[str, Callable[[Numbers], Numbers]] = {
     "p99": lambda numbers: np.asarray(np.percentile(numbers, 99, axis=-1)),
     "max": lambda numbers: np.asarray(np.max(numbers, axis=-1)),
 }
-"""By their names in conditions. Each works along the last axis."""
+"""By their names in conditions of --fail-if. Each reduces the last axis."""
 
 _FIELDS = ("min", "mean", "sd", "p90", "p95", "p99", "max")
 
 
-def least_runs(statistic: str) -> int:
-    """Return how many numbers it takes: of a percentile, so many that one of them is beyond it."""
+def minimum_runs(statistic: str) -> int:
+    """Return how many numbers a statistic needs: for a percentile, enough that one lies beyond it."""
     if statistic.startswith("p") and statistic != "p50":
         return math.ceil(100 / (100 - int(statistic[1:])))
     return 2 if statistic == "sd" else 1
 
 
 def count_outliers(values: Sequence[float]) -> int:
-    """Count those that lie far from the others, by their distance to the median."""
-    if len(values) < _LEAST_FOR_OUTLIERS:
+    """Count the numbers that are far from the median, relative to the median absolute deviation."""
+    if len(values) < _MIN_FOR_OUTLIERS:
         return 0
     numbers = np.asarray(values, np.float64)
     middle = float(np.median(numbers))
-    away = np.abs(numbers - middle)
-    spread = max(_FROM_MAD * float(np.median(away)), _LEAST_SPREAD * abs(middle))
-    return int(np.sum(away > _OUTLYING * spread))
+    deviations = np.abs(numbers - middle)
+    spread = max(_SIGMA_PER_MAD * float(np.median(deviations)), _MIN_SPREAD * abs(middle))
+    return int(np.sum(deviations > _OUTLIER_SIGMAS * spread))
 
 
 def ratio_interval(
     base: Sequence[float], new: Sequence[float], statistic: str, rng: np.random.Generator
 ) -> tuple[float, float] | None:
-    """Return where the ratio of new to base lies with 95 % certainty, by drawing both anew many times (bootstrap).
+    """Return the 95 % confidence interval of the ratio of new to base, by bootstrapping both.
 
-    None if there are too few numbers, or a base of zero.
+    None if there are too few numbers, or the base may be zero.
     """
-    least = max(_LEAST_FOR_INTERVAL, least_runs(statistic))
+    least = max(_MIN_FOR_INTERVAL, minimum_runs(statistic))
     if min(len(base), len(new)) < least:
         return None
-    below, above = (_drawn(values, statistic, rng) for values in (base, new))
+    below, above = (_bootstrap(values, statistic, rng) for values in (base, new))
     if not np.all(below > 0):
         return None
     low, high = np.percentile(above / below, [2.5, 97.5])
     return float(low), float(high)
 
 
-def _drawn(values: Sequence[float], statistic: str, rng: np.random.Generator) -> Numbers:
+def _bootstrap(values: Sequence[float], statistic: str, rng: np.random.Generator) -> Numbers:
     drawn = rng.choice(np.asarray(values, np.float64), size=(_DRAWS, len(values)))
     return np.asarray(STATISTICS[statistic](drawn))
 
 
-def in_words(value: float | None, unit: Unit) -> str:
-    """Write a number with its unit, no more exactly than anybody needs."""
+def format_value(value: float | None, unit: Unit) -> str:
+    """Format a number with its unit, with about three significant digits; a dash for None."""
     return "–" if value is None else f"{_number(value, unit, value)}{_suffix(unit, value)}"
 
 
-def spread_in_words(summary: Summary, unit: Unit) -> str:
-    """Write the mean and the standard deviation in one unit."""
+def format_mean_sd(summary: Summary, unit: Unit) -> str:
+    """Format the mean and the standard deviation in one unit."""
     scale = summary.mean
     spread = "" if summary.sd is None else f" ± {_number(summary.sd, unit, scale)}"
     return f"{_number(scale, unit, scale)}{spread}{_suffix(unit, scale)}"
 
 
-def seconds(value: float | None) -> str:
-    return in_words(value, Unit.SECONDS)
+def format_seconds(value: float | None) -> str:
+    return format_value(value, Unit.SECONDS)
 
 
-def ratio(value: float) -> str:
-    """Write three digits, and all of those before the point."""
+def format_ratio(value: float) -> str:
+    """Format a ratio with three significant digits, and never fewer than its integer part has."""
     return f"{value:.3g}" if abs(value) < 999.5 else f"{value:.0f}"
 
 
-def percent(share: float) -> str:
-    """Write a share of 1. It is never rounded up: what is not all must not look like it."""
+def format_percent(share: float) -> str:
+    """Format a share of 1, rounded down so that only 1 becomes 100 %."""
     return f"{math.floor(1000 * share + 1e-9) / 10:g} %"
 
 
@@ -147,7 +150,7 @@ def _number(value: float, unit: Unit, scale: float) -> str:
         return f"{1000 * value:.{digits}f}"
     if unit is Unit.SECONDS:
         return f"{value:.2f}" if abs(scale) < 10 else f"{value:.1f}"
-    return ratio(value)
+    return format_ratio(value)
 
 
 def _is_small(scale: float) -> bool:

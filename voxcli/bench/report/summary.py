@@ -1,4 +1,4 @@
-"""What many runs have in common: groups, how much streaming helps, and what makes the numbers less sure."""
+"""Groups of runs: their summaries, the gain of streaming over waiting, and remarks on the quality of the data."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -8,18 +8,18 @@ from voxcli.bench.measure.metrics import FIRST_BYTE, METRICS, REAL_TIME_FACTOR
 from voxcli.bench.measure.plan import Level, Mode
 from voxcli.bench.measure.player import is_starved
 from voxcli.bench.report.record import Group, Improvement, Record, Run
-from voxcli.bench.report.statistics import count_outliers, percent, summarize
+from voxcli.bench.report.statistics import count_outliers, format_percent, summarize
 
 _NOISY = 0.1
-"""Of the real-time factor: a machine that does the same work differs less from run to run."""
+"""Relative standard deviation of the real-time factor; on an idle machine it is smaller."""
 _BUSY = 0.5
-"""Processes per core, before anything was measured."""
+"""Load average per core, before the benchmark."""
 _LONGEST_MESSAGE = 300
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
-    """What the runs of one group are alike in."""
+class GroupKey:
+    """What the runs of a group have in common."""
 
     subject: str
     mode: Mode
@@ -27,37 +27,37 @@ class Kind:
     level: Level | None
 
     @classmethod
-    def of(cls, run: Run) -> "Kind":
+    def of(cls, run: Run) -> "GroupKey":
         return cls(run.subject, run.mode, None if run.level else run.text, run.level)
 
 
-def by_kind(record: Record) -> dict[Kind, list[Run]]:
-    """Sort the runs that count into groups, in the order in which they were asked for."""
+def group_runs(record: Record) -> dict[GroupKey, list[Run]]:
+    """Group all runs but warm-ups, in the order of the settings."""
     texts = [text.name for text in record.texts]
     subjects = [subject.name for subject in record.subjects]
 
-    def place(kind: Kind) -> tuple[float, ...]:
+    def place(kind: GroupKey) -> tuple[float, ...]:
         level = kind.level or Level()
         text = texts.index(kind.text) if kind.text else 0
         mode = record.settings.modes.index(kind.mode)
         return level.rate or 0, level.concurrency or 0, text, subjects.index(kind.subject), mode
 
-    found: dict[Kind, list[Run]] = {}
+    found: dict[GroupKey, list[Run]] = {}
     for run in record.runs:
         if not run.warmup:
-            found.setdefault(Kind.of(run), []).append(run)
+            found.setdefault(GroupKey.of(run), []).append(run)
     return {kind: found[kind] for kind in sorted(found, key=place)}
 
 
-def good_values(runs: Sequence[Run], field: str) -> list[float]:
-    """Return one number of every run that went well."""
+def valid_values(runs: Sequence[Run], field: str) -> list[float]:
+    """Return one metric of all valid runs that have it."""
     return [getattr(run, field) for run in runs if not run.failure and getattr(run, field) is not None]
 
 
-def summarize_group(kind: Kind, runs: Sequence[Run]) -> Group:
-    """Summarize runs of one kind."""
+def summarize_group(kind: GroupKey, runs: Sequence[Run]) -> Group:
+    """Summarize the runs of one group."""
     good = [run for run in runs if not run.failure]
-    values = {metric.field: good_values(runs, metric.field) for metric in METRICS}
+    values = {metric.field: valid_values(runs, metric.field) for metric in METRICS}
     took = max(run.started_seconds + run.total_seconds for run in runs) - min(run.started_seconds for run in runs)
     under_load = kind.level is not None and took > 0
     return Group(
@@ -76,7 +76,7 @@ def summarize_group(kind: Kind, runs: Sequence[Run]) -> Group:
 
 
 def find_improvements(groups: Sequence[Group]) -> list[Improvement]:
-    """Compare streaming with waiting, one by one and overall."""
+    """Compare streaming with waiting for the whole audio, per text and overall."""
     found: list[Improvement] = []
     alone = [group for group in groups if group.level is None and FIRST_BYTE.field in group.metrics]
     for subject in dict.fromkeys(group.subject for group in alone):
@@ -113,29 +113,29 @@ def _both(one: Improvement) -> tuple[float, float]:
 
 
 def find_remarks(record: Record, groups: Sequence[Group]) -> Iterator[str]:
-    """Say what makes the numbers less sure, or less many."""
+    """Describe what makes the results less reliable or less complete."""
     counted = [run for run in record.runs if not run.warmup]
     if record.partial:
-        yield f"It was stopped early: {len(counted)} run{_s(len(counted))} were done."
+        yield f"Stopped early, after {len(counted)} run{_s(len(counted))}."
     yield from _failures(counted)
     if outliers := sum(group.outliers for group in groups):
-        lie = "lies" if outliers == 1 else "lie"
-        yield f"{outliers} of {len(counted)} runs {lie} far from the others: something else may have run."
+        are = "is an outlier" if outliers == 1 else "are outliers"
+        yield f"{outliers} of {len(counted)} runs {are}: other programs may have been running."
     if noise := _noise(groups):
-        yield f"The machine is noisy: the same work takes {percent(noise)} more or less time from run to run."
+        yield f"Timings are noisy: the real-time factor varies by {format_percent(noise)} between runs."
     machine = record.machine
     if machine.load is not None and machine.load > _BUSY * machine.cores:
-        yield f"The machine was busy before: {machine.load:.1f} processes on {machine.cores} cores."
+        yield f"The machine was already busy: load average {machine.load:.1f} on {machine.cores} cores."
     for subject in record.subjects:
         if not subject.seeded:
-            yield f"{subject.name} takes no seeds: what it says differs from run to run, and so does its length."
+            yield f"{subject.name} does not support seeds: its audio differs from run to run, also in length."
         at_once = max(record.settings.concurrency, default=0)
         if subject.slots and (at_once > subject.slots or record.settings.rates):
-            yield f"{subject.name} takes {subject.slots} at a time: the others wait, and that is in their numbers."
+            yield f"{subject.name} runs {subject.slots} at a time: other requests wait, and the times include that."
 
 
 def _failures(runs: Sequence[Run]) -> Iterator[str]:
-    """Say each failure once, with how often it was."""
+    """Describe each distinct failure once, with its count."""
     found = Counter((run.subject, run.mode, run.failure) for run in runs if run.failure)
     several = len({run.subject for run in runs}) > 1
     for (subject, mode, failure), count in found.most_common():
@@ -148,7 +148,7 @@ def _failures(runs: Sequence[Run]) -> Iterator[str]:
 
 
 def _noise(groups: Sequence[Group]) -> float | None:
-    """Return by how much of itself the real-time factor varies, where it was measured one by one."""
+    """Return the median relative standard deviation of the real-time factor in sequential runs, if it is large."""
     shares = []
     for group in groups:
         factor = group.metrics.get(REAL_TIME_FACTOR.field)

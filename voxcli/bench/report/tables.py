@@ -1,13 +1,20 @@
-"""What a bench shows, as tables of words: the terminal and Markdown draw them, each in its own way."""
+"""Result tables of a benchmark, as text cells. The terminal and Markdown render them."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from voxcli.bench.measure.metrics import AUDIO, FIRST_BYTE, FIRST_SOUND, REAL_TIME_FACTOR, STARVED, TOTAL, Metric
-from voxcli.bench.report.compare import SHOWN, Change, find_changes, side_by_side
-from voxcli.bench.report.record import Cold, Group, Improvement, Record, Report, Subject
-from voxcli.bench.report.statistics import Summary, in_words, percent, ratio, seconds, spread_in_words
-from voxcli.bench.report.verdict import never_starved
+from voxcli.bench.report.compare import DEFAULT_METRICS, Change, find_changes, side_by_side
+from voxcli.bench.report.record import ColdStart, Group, Improvement, Record, Report, Subject
+from voxcli.bench.report.statistics import (
+    Summary,
+    format_mean_sd,
+    format_percent,
+    format_ratio,
+    format_seconds,
+    format_value,
+)
+from voxcli.bench.report.verdict import share_without_stalls
 
 NONE = "–"
 _RESULTS = (FIRST_BYTE, FIRST_SOUND, TOTAL, AUDIO, REAL_TIME_FACTOR)
@@ -16,17 +23,17 @@ _SHORT = {REAL_TIME_FACTOR.field: "RTF"}
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Rows below a title. The first columns name the row; what follows are numbers."""
+    """A titled table. The first columns name the row, the others are numbers."""
 
     title: str
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     names: int
-    """How many columns name the row."""
+    """Number of columns that name the row."""
 
 
 def all_tables(record: Record, report: Report) -> Iterator[Table]:
-    """Yield the tables that have rows, the most important first."""
+    """Yield the tables that are not empty, the most important first."""
     alone = [group for group in report.groups if group.level is None]
     load = [group for group in report.groups if group.level is not None]
     several = len(record.subjects) > 1
@@ -52,21 +59,23 @@ def _results(groups: Sequence[Group], several: bool) -> Table:
         for group in groups
     ]
     numbers = [_SHORT.get(metric.field, metric.title) for metric in _RESULTS]
-    return _table("One by one, medians", (*_names(several), *numbers, "starved", "runs"), rows, len(_names(several)))
+    return _table(
+        "Sequential requests, medians", (*_names(several), *numbers, "starved", "runs"), rows, len(_names(several))
+    )
 
 
 def details(metric: Metric, groups: Sequence[Group], several: bool) -> Table:
-    """Show all that is known of one number. Percentiles that nobody has are left out."""
+    """Show all statistics of one metric. Percentiles that no group has are left out."""
     found = [(group, summary) for group in groups if (summary := group.metrics.get(metric.field))]
     tails = [name for name in ("p90", "p95", "p99") if any(getattr(summary, name) is not None for _, summary in found)]
     rows = [
         (
             *_name(group, several),
-            in_words(summary.min, metric.unit),
-            in_words(summary.median, metric.unit),
-            spread_in_words(summary, metric.unit),
-            *(in_words(getattr(summary, name), metric.unit) for name in tails),
-            in_words(summary.max, metric.unit),
+            format_value(summary.min, metric.unit),
+            format_value(summary.median, metric.unit),
+            format_mean_sd(summary, metric.unit),
+            *(format_value(getattr(summary, name), metric.unit) for name in tails),
+            format_value(summary.max, metric.unit),
         )
         for group, summary in found
     ]
@@ -76,25 +85,25 @@ def details(metric: Metric, groups: Sequence[Group], several: bool) -> Table:
 
 
 def improvements(found: Sequence[Improvement], several: bool) -> Table:
-    """Show what streaming is worth."""
+    """Compare the first byte with streaming and without."""
     rows = [
         (
             *((one.subject,) if several else ()),
             one.text or "overall",
-            seconds(one.whole_seconds),
-            seconds(one.stream_seconds),
-            seconds(one.seconds),
+            format_seconds(one.whole_seconds),
+            format_seconds(one.stream_seconds),
+            format_seconds(one.seconds),
             f"{one.percent:.1f} %",
         )
         for one in found
     ]
     names = (*(("subject",) if several else ()), "text")
-    columns = (*names, "whole", "stream", "sooner by", "that is")
-    return _table("How much sooner streaming brings the first byte", columns, rows, len(names))
+    columns = (*names, "whole", "stream", "saved", "percent")
+    return _table("First byte: streaming compared with whole audio", columns, rows, len(names))
 
 
 def load_results(groups: Sequence[Group], several: bool) -> Table:
-    """Show how latency grows with load."""
+    """Show latency and throughput by level of load."""
     summaries = [summary for group in groups if (summary := group.metrics.get(FIRST_BYTE.field))]
     tails = [name for name in ("p90", "p95", "p99") if any(getattr(one, name) is not None for one in summaries)]
     rows = [
@@ -104,68 +113,70 @@ def load_results(groups: Sequence[Group], several: bool) -> Table:
             str(group.mode),
             *_latencies(group.metrics.get(FIRST_BYTE.field), tails),
             _median(group, TOTAL),
-            percent(never_starved(group)),
-            NONE if group.audio_per_second is None else f"{ratio(group.audio_per_second)} s/s",
+            format_percent(share_without_stalls(group)),
+            NONE if group.audio_per_second is None else f"{format_ratio(group.audio_per_second)} s/s",
             _runs(group),
         )
         for group in groups
     ]
     names = ("load", *(("subject",) if several else ()), "mode")
-    columns = (*names, "first byte", *tails, "max", "total", "never starved", "audio", "runs")
+    columns = (*names, "first byte", *tails, "max", "total", "without stalls", "audio", "runs")
     return _table("Under load", columns, rows, len(names))
 
 
 def _latencies(summary: Summary | None, tails: Sequence[str]) -> list[str]:
-    return [seconds(getattr(summary, name, None)) for name in ("median", *tails, "max")]
+    return [format_seconds(getattr(summary, name, None)) for name in ("median", *tails, "max")]
 
 
-def cold_starts(found: Sequence[Cold], text: str) -> Table:
-    """Show what a first sound costs where nothing is loaded yet."""
+def cold_starts(found: Sequence[ColdStart], text: str) -> Table:
+    """Show the time to the first byte in a new process."""
     several = len({one.subject for one in found}) > 1
     rows = [
         (
             *((one.subject,) if several else ()),
             str(sum(before.subject == one.subject for before in found[: number + 1])),
-            seconds(one.start_seconds),
-            seconds(one.load_seconds),
-            seconds(one.first_chunk_seconds),
-            seconds(one.first_byte_seconds),
+            format_seconds(one.start_seconds),
+            format_seconds(one.load_seconds),
+            format_seconds(one.first_chunk_seconds),
+            format_seconds(one.first_byte_seconds),
         )
         for number, one in enumerate(found)
     ]
     names = (*(("subject",) if several else ()), "process")
-    columns = (*names, "start", "load", "first chunk", "first byte in all")
-    return _table(f"Cold: a fresh process of voxcli say, {text}", columns, rows, len(names))
+    columns = (*names, "start", "load", "first chunk", "first byte in total")
+    return _table(f"Cold start: a new process of voxcli say, {text}", columns, rows, len(names))
 
 
 def against_first(record: Record) -> Table:
-    """Show how all others do beside the first of several."""
+    """Compare all further subjects with the first."""
     first = record.subjects[0].name if record.subjects else NONE
-    return changes(find_changes(side_by_side(record), SHOWN), True, f"Against {first}", ("the first", "this"))
+    return changes(
+        find_changes(side_by_side(record), DEFAULT_METRICS), True, f"Compared with {first}", ("first", "this")
+    )
 
 
 def changes(found: Sequence[Change], several: bool, title: str, columns: tuple[str, str] = ("before", "now")) -> Table:
-    """Show what is different, and whether that is more than chance."""
+    """Show changes and their significance."""
     rows = [
         (
             *((change.kind.subject,) if several else ()),
             change.kind.text or str(change.kind.level),
             str(change.kind.mode),
             change.metric.title,
-            in_words(change.base, change.metric.unit),
-            in_words(change.new, change.metric.unit),
+            format_value(change.base, change.metric.unit),
+            format_value(change.new, change.metric.unit),
             NONE if change.ratio is None else f"{change.ratio:.2f}",
             NONE if change.low is None else f"{change.low:.2f} to {change.high:.2f}",
-            change.words,
+            change.description,
         )
         for change in found
     ]
     names = (*(("subject",) if several else ()), "text", "mode", "median of")
-    return _table(title, (*names, *columns, "ratio", "95 % sure", "that is"), rows, len(names))
+    return _table(title, (*names, *columns, "ratio", "95 % interval", "change"), rows, len(names))
 
 
 def setup_rows(record: Record) -> list[tuple[str, str]]:
-    """Say with what it was measured."""
+    """Return names and values of everything that was measured with."""
     machine, settings = record.machine, record.settings
     torch = f"{machine.torch} with CUDA {machine.cuda}" if machine.cuda else machine.torch
     rows = [
@@ -187,19 +198,19 @@ def _describe(subject: Subject) -> str:
     precision = " ".join(part for part in (subject.dtype, subject.quantize) if part)
     loaded = None if subject.url else subject.load_seconds
     parts = (
-        f"a server that speaks {subject.dialect}" if subject.url else "in this process",
+        f"a server with the {subject.dialect} protocol" if subject.url else "in this process",
         f"model {subject.model}" if subject.model and subject.model != subject.name else None,
         f"revision {subject.revision}" if subject.revision else None,
         f"on {subject.device}" if subject.device else None,
         precision or None,
-        f"ready after {seconds(loaded)}" if loaded is not None else None,
-        *(_server_says(subject) if subject.url else ()),
+        f"loaded in {format_seconds(loaded)}" if loaded is not None else None,
+        *(_server_details(subject) if subject.url else ()),
     )
     return ", ".join(part for part in parts if part)
 
 
-def _server_says(subject: Subject) -> Iterator[str]:
-    """Pick out of what a server says of itself what makes a difference to speed."""
+def _server_details(subject: Subject) -> Iterator[str]:
+    """Yield what a server reports about its version, model and device."""
     for document in subject.server.values():
         if isinstance(document, dict):
             for name in ("version", "model", "device", "device_name", "gpu"):
@@ -221,16 +232,16 @@ def _name(group: Group, several: bool) -> tuple[str, ...]:
 
 def _median(group: Group, metric: Metric) -> str:
     summary = group.metrics.get(metric.field)
-    return in_words(summary.median if summary else None, metric.unit)
+    return format_value(summary.median if summary else None, metric.unit)
 
 
 def _starved(group: Group) -> str:
-    """Say in how many runs a player would have run dry, and for how long at worst."""
+    """Say in how many runs playback would have stalled, and for how long at most."""
     if not group.good:
         return NONE
     if not group.starved:
         return "never"
-    return f"{group.starved} of {group.good}, up to {seconds(group.metrics[STARVED.field].max)}"
+    return f"{group.starved} of {group.good}, up to {format_seconds(group.metrics[STARVED.field].max)}"
 
 
 def _runs(group: Group) -> str:

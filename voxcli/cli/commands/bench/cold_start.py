@@ -13,7 +13,7 @@ from typing import Any
 
 import typer
 
-from voxcli.bench.report.record import Cold
+from voxcli.bench.report.record import ColdStart
 from voxcli.cli.options.common import on_command_line
 from voxcli.cli.options.engine import EngineOptions, SamplingOptions
 from voxcli.cli.options.speech import VoiceOptions
@@ -46,7 +46,7 @@ def _as_words(param: Any, value: Any) -> list[str]:
     return [word for one in values for word in (param.opts[0], str(one))]
 
 
-def start_cold(subject: str, arguments: Sequence[str], text: str) -> Cold:
+def start_cold(subject: str, arguments: Sequence[str], text: str) -> ColdStart:
     """Speak a text in a new process, and measure from its start to the first byte that it writes.
 
     Raises:
@@ -81,7 +81,7 @@ def start_cold(subject: str, arguments: Sequence[str], text: str) -> Cold:
         raise ModelError(f"A fresh process could not speak: {said}")
     turned = events["loading"][0]
     first_chunk = float(events["done"][1]["first_chunk_seconds"])
-    return Cold(
+    return ColdStart(
         subject=subject,
         start_seconds=round(turned - started, 6),
         load_seconds=round(max(0.0, sounded - turned - first_chunk), 6),

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from voxcli.bench.report.compare import SHOWN, Change, find_changes, find_differences, find_pairs
+from voxcli.bench.report.compare import DEFAULT_METRICS, Change, find_changes, find_differences, find_pairs
 from voxcli.bench.report.markdown import to_csv, to_markdown
 from voxcli.bench.report.record import Record, Report, from_json, to_json
 from voxcli.cli.commands.bench.options import STDOUT, ResultOptions
@@ -68,7 +68,7 @@ def load_record(name: str) -> Record:
 
 def compare_with(name: str, base: Record, record: Record) -> Comparison:
     """Find out what has changed."""
-    changes = find_changes(find_pairs(base, record), SHOWN)
+    changes = find_changes(find_pairs(base, record), DEFAULT_METRICS)
     return Comparison(name, base, tuple(changes), tuple(find_differences(base, record)))
 
 

@@ -11,10 +11,10 @@ from itertools import product
 
 from voxcli.bench.measure.load import under_load
 from voxcli.bench.measure.machine import find_machine
-from voxcli.bench.measure.plan import Ask, Level, Plan
-from voxcli.bench.measure.runner import Bench, Circumstances
+from voxcli.bench.measure.plan import BenchRequest, Level, Plan
+from voxcli.bench.measure.runner import Bench, RunnerOptions
 from voxcli.bench.measure.texts import Text
-from voxcli.bench.report.record import Cold, Record, Run, Settings
+from voxcli.bench.report.record import ColdStart, Record, Run, Settings
 from voxcli.cli.commands.bench.cold_start import start_cold
 from voxcli.cli.commands.bench.subjects import Open, opened, short_name
 from voxcli.cli.commands.bench.view import Meter, shown_progress
@@ -51,7 +51,7 @@ class Measured:
 
     subjects: Sequence[Open]
     runs: list[Run]
-    cold: list[Cold]
+    cold: list[ColdStart]
     seedless: set[str]
     stopped: BaseException | None = None
 
@@ -85,7 +85,7 @@ def measure(job: Job, console: Console, check: Callable[[], None]) -> tuple[Reco
 
 
 def _measure_all(job: Job, console: Console, check: Callable[[], None]) -> Measured:
-    cold: list[Cold] = []
+    cold: list[ColdStart] = []
     try:
         # First, while nothing is loaded here that would take memory away.
         cold += _start_cold(job, console)
@@ -96,7 +96,7 @@ def _measure_all(job: Job, console: Console, check: Callable[[], None]) -> Measu
         return Measured([], [], cold, set(), stopped)
 
 
-def _start_cold(job: Job, console: Console) -> Iterator[Cold]:
+def _start_cold(job: Job, console: Console) -> Iterator[ColdStart]:
     for number, engine in product(range(job.cold_starts), job.subjects):
         server = ["--remote", engine.remote.url if engine.remote else ""]
         console.note(f"cold start {number + 1} of {job.cold_starts}: {engine_name(engine)}")
@@ -104,12 +104,12 @@ def _start_cold(job: Job, console: Console) -> Iterator[Cold]:
 
 
 def _measure_warm(
-    job: Job, subjects: Sequence[Open], cold: list[Cold], console: Console, check: Callable[[], None]
+    job: Job, subjects: Sequence[Open], cold: list[ColdStart], console: Console, check: Callable[[], None]
 ) -> Measured:
     by_name = {text.name: text.text for text in job.texts}
     bench = Bench(
         {one.subject.name: one.engines for one in subjects},
-        Circumstances(
+        RunnerOptions(
             new_request=lambda name, seed: job.new_request(by_name[name], replace(job.sampling, seed=seed)),
             clock=time.perf_counter,
             seed=job.sampling.seed,
@@ -150,9 +150,9 @@ def _one_by_one(job: Job, plan: Plan, bench: Bench, console: Console, check: Cal
 
 def _under_load(job: Job, plan: Plan, bench: Bench, console: Console, check: Callable[[], None]) -> Generator[Run]:
     tests = plan.under_load(job.levels, job.settings.requests)
-    with shown_progress(console, sum(len(test.warmup) + len(test.asks) for test in tests)) as meter:
+    with shown_progress(console, sum(len(test.warmup) + len(test.requests) for test in tests)) as meter:
         for test in tests:
-            meter.begin(_describe(test.asks[0], plan))
+            meter.begin(_describe(test.requests[0], plan))
             with closing(under_load(test, bench.run, _glancing(meter, check), job.settings.seed)) as runs:
                 for run in runs:
                     yield run
@@ -167,7 +167,7 @@ def _glancing(meter: Meter, check: Callable[[], None]) -> Callable[[], None]:
     return glance
 
 
-def _describe(ask: Ask, plan: Plan) -> str:
+def _describe(ask: BenchRequest, plan: Plan) -> str:
     who = [ask.subject] if len(plan.subjects) > 1 else []
     what = str(ask.level) if ask.level else ask.text
     return ", ".join([*who, what, str(ask.mode), *(["warm-up"] if ask.warmup else [])])

@@ -9,7 +9,7 @@ import typer
 
 if TYPE_CHECKING:
     from voxcli.bench.measure.plan import Level, Mode
-    from voxcli.bench.report.gate import Condition
+    from voxcli.bench.report.gate import FailCondition
 
 T = TypeVar("T")
 
@@ -183,7 +183,7 @@ class ResultOptions:
     compare: Compare = None
     fail_if: FailIf = None
 
-    def conditions(self) -> "list[Condition]":
+    def conditions(self) -> "list[FailCondition]":
         from voxcli.bench.report.gate import parse_condition
 
         return [parse_condition(text) for text in self.fail_if or []]

@@ -10,7 +10,7 @@ from typing import Any, Protocol, runtime_checkable
 import typer
 
 from voxcli.bench.measure.plan import Mode
-from voxcli.bench.measure.sample import InOnePiece
+from voxcli.bench.measure.sample import NonStreamingEngine
 from voxcli.bench.report.record import Subject
 from voxcli.cli.commands.chosen import engine_name, engine_settings, open_chosen_engine
 from voxcli.cli.options.common import on_command_line
@@ -111,7 +111,7 @@ def _open_here(settings: EngineSettings, name: str, modes: Sequence[Mode], stack
         slots=engine.slots,
         load_seconds=round(took, 6),
     )
-    ways: dict[Mode, Engine] = {Mode.STREAM: engine, Mode.WHOLE: InOnePiece(engine)}
+    ways: dict[Mode, Engine] = {Mode.STREAM: engine, Mode.WHOLE: NonStreamingEngine(engine)}
     return Open(subject, {mode: ways[mode] for mode in modes})
 
 
@@ -136,7 +136,7 @@ def _open_server(chosen: EngineSettings, name: str, modes: Sequence[Mode], stack
     streaming = stack.enter_context(closing(RemoteEngine(_for_mode(settings, Mode.STREAM))))
     took = time.perf_counter() - started
     dialect = streaming.server.dialect
-    whole: Engine = InOnePiece(streaming)  # OpenAI's protocol has no other way to ask for the whole
+    whole: Engine = NonStreamingEngine(streaming)  # OpenAI's protocol has no other way to ask for the whole
     if dialect is not Dialect.OPENAI:
         whole = stack.enter_context(closing(RemoteEngine(_for_mode(settings, Mode.WHOLE))))
     ways: dict[Mode, Engine] = {Mode.STREAM: streaming, Mode.WHOLE: whole}
