@@ -38,7 +38,7 @@ def patches_of(model: Model, said: Utterance) -> Tensor:
             batch = Batch.of([state])
             if made:
                 backbone.advance(batch, made[-1])
-                batch.part([state])
+                batch.write_back([state])
             drawn = torch.randn((1, config.latent_dim, config.patch_size), generator=noise).transpose(1, 2)
             made.append(backbone.next_patches(batch, drawn, solver))
     return torch.cat(made)

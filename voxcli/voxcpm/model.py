@@ -158,7 +158,7 @@ class Model:
     def _segment(self, latents: Tensor) -> AudioSegment:
         """Split latents, (D, frames), into patches, and embed them."""
         patches = latents.view(len(latents), -1, self.config.patch_size).permute(1, 2, 0)
-        return self._backbone.hear(patches.to(self._backbone.dtype))
+        return self._backbone.encode_patches(patches.to(self._backbone.dtype))
 
     def _counted_context(self, utterance: Utterance) -> int:
         """Return how many prompt patches count as generated ones.

@@ -1,6 +1,7 @@
-"""The wiring of the network: read a sequence, then make one patch of latents after another.
+"""Backbone: language models, local encoder and local DiT, wired to prefill a sequence and generate patches of latents.
 
-Tokenizer, files and samples are not known here. All that changes from stream to stream is in `LMState`.
+Everything that differs between streams is in `LMState`, so the modules hold weights only. Shapes: B streams, T
+positions, P latent frames a patch, D values a frame, N patches.
 """
 
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from voxcli.voxcpm.network.config import Architecture, ModelConfig, StackConfig
-from voxcli.voxcpm.network.kv_cache import JoinedCaches, KVCache, Memory
+from voxcli.voxcpm.network.kv_cache import JoinedCaches, KVCache, KVCacheView
 from voxcli.voxcpm.network.linear import Linear
 from voxcli.voxcpm.network.local_dit import Condition, LocalDiT, new_time_grid, solve_euler
 from voxcli.voxcpm.network.sequence import AudioSegment, Segment, Sequence, TextSegment
@@ -18,7 +19,7 @@ from voxcli.voxcpm.network.transformer import Stack
 
 
 class LocalEncoder(nn.Module):
-    """Reads the frames of a patch together with a token of its own, and answers with that token."""
+    """Encodes a patch into one vector: the output of a special token in front of its frames."""
 
     def __init__(self, config: StackConfig, latent_dim: int) -> None:
         super().__init__()
@@ -27,7 +28,7 @@ class LocalEncoder(nn.Module):
         self.encoder = Stack(config)
 
     def forward(self, patches: Tensor) -> Tensor:
-        """Map patches, (N, P, D), to (N, hidden)."""
+        """Encode patches, (N, P, D), as (N, hidden)."""
         frames = self.in_proj(patches)
         token = self.special_token[0].expand(len(patches), 1, -1)
         encoded: Tensor = self.encoder(torch.cat((token, frames), 1))
@@ -40,12 +41,12 @@ class LMState:
 
     base_cache: KVCache
     residual_cache: KVCache
-    base: Tensor
-    """(1, hidden): what the text language model said last."""
-    residual: Tensor
-    """(1, hidden): what the residual language model said last."""
+    base_hidden: Tensor
+    """(1, hidden): last hidden state of the text language model."""
+    residual_hidden: Tensor
+    """(1, hidden): last hidden state of the residual language model."""
     previous: Tensor
-    """(1, P, D): the patch before."""
+    """(1, P, D): the previous patch."""
 
     @property
     def length(self) -> int:
@@ -55,45 +56,49 @@ class LMState:
 
 @dataclass(slots=True, eq=False)
 class Batch:
-    """Where streams stand that make one step together: as `LMState`, with B rows."""
+    """The states of B streams that make one step together."""
 
-    base_memory: Memory
-    residual_memory: Memory
-    base: Tensor
-    residual: Tensor
+    base_kv: KVCacheView
+    residual_kv: KVCacheView
+    base_hidden: Tensor
+    """(B, hidden)."""
+    residual_hidden: Tensor
+    """(B, hidden)."""
     previous: Tensor
+    """(B, P, D)."""
 
     @classmethod
     def of(cls, states: list[LMState]) -> "Batch":
         return cls(
             JoinedCaches(state.base_cache for state in states),
             JoinedCaches(state.residual_cache for state in states),
-            torch.cat([state.base for state in states]),
-            torch.cat([state.residual for state in states]),
+            torch.cat([state.base_hidden for state in states]),
+            torch.cat([state.residual_hidden for state in states]),
             torch.cat([state.previous for state in states]),
         )
 
-    def part(self, states: list[LMState]) -> None:
-        """Let each stream know where it stands now. Their caches do so already."""
+    def write_back(self, states: list[LMState]) -> None:
+        """Copy each row to the state of its stream, whose caches are up to date already."""
         for row, state in enumerate(states):
-            mine = slice(row, row + 1)
-            state.base, state.residual, state.previous = self.base[mine], self.residual[mine], self.previous[mine]
+            own = slice(row, row + 1)
+            state.base_hidden, state.residual_hidden = self.base_hidden[own], self.residual_hidden[own]
+            state.previous = self.previous[own]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Solver:
-    """How the flow of B rows is solved: when it is evaluated, how far that carries, how much the guides count."""
+    """Solver settings of B streams: times, step lengths and guidance."""
 
     times: Tensor
-    """(evaluations, B, hidden): what the local DiT makes of the points of time."""
+    """(evaluations, B, hidden): embedded times."""
     spans: Tensor
-    """(evaluations, B)."""
+    """(evaluations, B): step lengths."""
     guidance: Tensor
     """(B,), in float32."""
 
     @classmethod
     def of(cls, solvers: list["Solver"]) -> "Solver":
-        """Join rows. Those that need fewer evaluations than others stand still at the end."""
+        """Join the rows, padding those with fewer evaluations by steps of length zero."""
         longest = max(len(solver.spans) for solver in solvers)
         times = [_padded(solver.times, longest) for solver in solvers]
         spans = [_padded(solver.spans, longest) for solver in solvers]
@@ -108,7 +113,7 @@ class Backbone(nn.Module):
         self.config = config
         self._v2 = config.architecture is Architecture.V2
         hidden, dit = config.base_lm.hidden, config.local_dit.hidden
-        # Of a tensor, for else it draws numbers, for which torch loads a compiler where there is no memory to fill.
+        # From a tensor: initializing random weights on the meta device would make torch import its compiler.
         self.embed_tokens: nn.Embedding = nn.Embedding.from_pretrained(torch.empty(config.vocabulary, hidden))
         self.base_lm = Stack(config.base_lm)
         self.residual_lm = Stack(config.residual_lm)
@@ -132,11 +137,11 @@ class Backbone(nn.Module):
 
     @property
     def dtype(self) -> torch.dtype:
-        """Of the activations."""
+        """Of weights and activations."""
         return self.embed_tokens.weight.dtype
 
     def prepare(self) -> None:
-        """Derive the tables that are not in the checkpoint. Call it once, after loading."""
+        """Compute the tables that are not in the checkpoint. Call it once, after loading."""
         patch = self.config.patch_size
         for stack, positions in (
             (self.base_lm, self.config.max_length),
@@ -147,89 +152,101 @@ class Backbone(nn.Module):
             stack.prepare(self.device, positions)
 
     def new_solver(self, steps: int, guidance: float) -> Solver:
+        """Return the settings of one stream: number of solver steps, and scale of classifier-free guidance."""
         if steps not in self._grids:
             grid = new_time_grid(steps, self.device, self.dtype)
             times = self.feat_decoder.embed_times(grid.times, grid.spans)
             self._grids[steps] = times.unsqueeze(1), grid.spans.unsqueeze(1)
         return Solver(*self._grids[steps], torch.full((1,), guidance, dtype=torch.float32, device=self.device))
 
-    def hear(self, patches: Tensor) -> AudioSegment:
-        """Take in speech, (N, P, D), that is to be read in one sequence or in many."""
+    def encode_patches(self, patches: Tensor) -> AudioSegment:
+        """Encode a clip, (N, P, D), for use in any number of sequences."""
         return AudioSegment(patches, self._encode(patches))
 
     def prefill(self, sequence: Sequence, begun: LMState | None = None) -> LMState:
-        """Read a sequence, and stand before its first new patch.
+        """Run the language models over a sequence.
 
         Args:
-            begun: where another sequence has led to, which this one goes on from. It stays as it is.
+            begun: the state after a prefix that the sequence continues. It is not modified.
+
+        Returns:
+            The state before the first generated patch.
         """
         base_cache = begun.base_cache.copy() if begun else self._new_cache(self.base_lm)
         residual_cache = begun.residual_cache.copy() if begun else self._new_cache(self.residual_lm)
-        base, residual = self.read(*self.embed(sequence), base_cache, residual_cache)
+        base, residual = self.forward_lms(*self.embed(sequence), base_cache, residual_cache)
         return LMState(base_cache, residual_cache, base[-1:], residual[-1:], self.last_patch(sequence))
 
     def embed(self, sequence: Sequence) -> tuple[Tensor, Tensor | None]:
-        """Return what the language models read, (T, hidden), and where it is speech, (T, 1); None if it is nowhere."""
+        """Return input embeddings, (T, hidden), and a mask of the speech positions, (T, 1), or None without any."""
         embedded = torch.cat([self._embed(segment) for segment in sequence])
         spoken = [isinstance(segment, AudioSegment) for segment in sequence]
         if not any(spoken):
             return embedded, None
         lengths = torch.tensor([len(segment) for segment in sequence])
-        return embedded, self._sent(torch.tensor(spoken).repeat_interleave(lengths).unsqueeze(1))
+        return embedded, self._to_device(torch.tensor(spoken).repeat_interleave(lengths).unsqueeze(1))
 
-    def read(
-        self, embedded: Tensor, is_speech: Tensor | None, base_memory: Memory, residual_memory: Memory
+    def forward_lms(
+        self, embedded: Tensor, is_speech: Tensor | None, base_kv: KVCacheView, residual_kv: KVCacheView
     ) -> tuple[Tensor, Tensor]:
-        """Have both language models read what `embed` returns, and return what each says at every position."""
-        base = self.base_lm(embedded.unsqueeze(0), base_memory)[0]
+        """Run both language models over one sequence, and append its keys and values to their caches.
+
+        Args:
+            embedded: (T, hidden), from `embed`.
+            is_speech: (T, 1), from `embed`.
+
+        Returns:
+            Hidden states of the text and of the residual language model, (T, hidden) each.
+        """
+        base = self.base_lm(embedded.unsqueeze(0), base_kv)[0]
         speech = torch.zeros_like(embedded)
         if is_speech is not None:
             base = torch.where(is_speech, self.fsq_layer(base), base)
             speech = torch.where(is_speech, embedded, speech)
-        return base, self.residual_lm(self._fused(base, speech).unsqueeze(0), residual_memory)[0]
+        return base, self.residual_lm(self._fused(base, speech).unsqueeze(0), residual_kv)[0]
 
     def last_patch(self, sequence: Sequence) -> Tensor:
-        """Return the patch that the first new one follows, (1, P, D): silence if it is not speech."""
+        """Return the patch before the first generated one, (1, P, D): zeros if the sequence ends with text."""
         if isinstance(sequence[-1], AudioSegment):
             return sequence[-1].patches[-1:]
         shape = (1, self.config.patch_size, self.config.latent_dim)
         return torch.zeros(shape, device=self.device, dtype=self.dtype)
 
-    def wants_to_stop(self, base: Tensor) -> Tensor:
-        """Tell from what the text language model said, (B, hidden), whether the next patch shall be the last, (B,)."""
-        logits: Tensor = self.stop_head(functional.silu(self.stop_proj(base)))
+    def wants_to_stop(self, base_hidden: Tensor) -> Tensor:
+        """Predict whether the next patch is the last, (B,), from the text model's hidden states, (B, hidden)."""
+        logits: Tensor = self.stop_head(functional.silu(self.stop_proj(base_hidden)))
         return logits.argmax(-1) == 1
 
     def next_patches(self, batch: Batch, noise: Tensor, solver: Solver) -> Tensor:
-        """Make the next patch of each row, (B, P, D), from noise of that shape. The batch stays as it is."""
-        guides = self._guides(batch)
+        """Generate the next patch of each row, (B, P, D), from noise of that shape, without modifying the batch."""
+        hidden = self._dit_conditioning(batch)
         previous = self.feat_decoder.embed_previous(batch.previous)
-        # The second half of the rows does not know the guides.
-        condition = Condition(torch.cat((guides, torch.zeros_like(guides))), previous.repeat(2, 1, 1))
+        # The second half of the rows is unconditional.
+        condition = Condition(torch.cat((hidden, torch.zeros_like(hidden))), previous.repeat(2, 1, 1))
         times = solver.times.repeat(1, 2, 1).unsqueeze(2)
 
         def velocity(x: Tensor, number: int) -> Tensor:
-            towards: Tensor = self.feat_decoder(x, condition, times[number])
-            return towards
+            predicted: Tensor = self.feat_decoder(x, condition, times[number])
+            return predicted
 
         return solve_euler(velocity, noise, solver.spans, solver.guidance)
 
     def advance(self, batch: Batch, patches: Tensor) -> None:
-        """Hear the patches that were made, (B, P, D), and go on to the next position."""
-        heard = self._encode(patches).unsqueeze(1)
-        base = self.fsq_layer(self.base_lm(heard, batch.base_memory))
-        residual = self.residual_lm(self._fused(base, heard), batch.residual_memory)
-        batch.base, batch.residual, batch.previous = base[:, 0], residual[:, 0], patches
+        """Run the language models over the generated patches, (B, P, D), one position further."""
+        embedded = self._encode(patches).unsqueeze(1)
+        base = self.fsq_layer(self.base_lm(embedded, batch.base_kv))
+        residual = self.residual_lm(self._fused(base, embedded), batch.residual_kv)
+        batch.base_hidden, batch.residual_hidden, batch.previous = base[:, 0], residual[:, 0], patches
 
     def _embed(self, segment: Segment) -> Tensor:
         if isinstance(segment, TextSegment):
-            ids = self._sent(torch.tensor(segment.ids))
+            ids = self._to_device(torch.tensor(segment.ids))
             embedded: Tensor = self.embed_tokens(ids)
             return embedded * self.config.embedding_scale
         return segment.embeddings
 
-    def _sent(self, tensor: Tensor) -> Tensor:
-        """Send something to the device, without waiting for what that is doing."""
+    def _to_device(self, tensor: Tensor) -> Tensor:
+        """Copy a tensor to the device without synchronizing with it."""
         return (
             tensor.pin_memory().to(self.device, non_blocking=True)
             if self.device.type == "cuda"
@@ -241,14 +258,15 @@ class Backbone(nn.Module):
         return encoded
 
     def _fused(self, base: Tensor, speech: Tensor) -> Tensor:
-        """Join what the text language model says with what was heard, (..., hidden) each."""
+        """Combine hidden states of the text model with embedded speech, (..., hidden) each."""
         if not self._v2:
             return base + speech
         fused: Tensor = self.fusion_concat_proj(torch.cat((base, speech), -1))
         return fused
 
-    def _guides(self, batch: Batch) -> Tensor:
-        base, residual = self.lm_to_dit_proj(batch.base), self.res_to_dit_proj(batch.residual)
+    def _dit_conditioning(self, batch: Batch) -> Tensor:
+        """Project the hidden states for the local DiT: (B, 2, hidden) in VoxCPM2, (B, 1, hidden) before."""
+        base, residual = self.lm_to_dit_proj(batch.base_hidden), self.res_to_dit_proj(batch.residual_hidden)
         return torch.stack((base, residual), 1) if self._v2 else (base + residual).unsqueeze(1)
 
     def _new_cache(self, stack: Stack) -> KVCache:
@@ -256,7 +274,7 @@ class Backbone(nn.Module):
 
 
 class _ScalarQuantizer(nn.Module):
-    """Rounds to a grid in a narrower space (finite scalar quantization, arXiv 2309.15505)."""
+    """Finite scalar quantization (arXiv 2309.15505): rounds to a grid in a narrower space."""
 
     def __init__(self, width: int, narrow: int, scale: int) -> None:
         super().__init__()

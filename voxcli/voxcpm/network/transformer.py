@@ -1,18 +1,18 @@
-"""One stack of transformer blocks, used four times: text and residual language models, local encoder, local DiT."""
+"""Transformer stack, used four times: text and residual language models, local encoder, local DiT."""
 
 import torch
 from torch import Tensor, nn
 
 from voxcli.voxcpm.kernels.ops import add_rms_norm, full_attention, rms_norm, silu_and_mul
 from voxcli.voxcpm.network.config import RopeConfig, StackConfig
-from voxcli.voxcpm.network.kv_cache import Memory
+from voxcli.voxcpm.network.kv_cache import KVCacheView
 from voxcli.voxcpm.network.linear import Linear
 
 
 class Stack(nn.Module):
-    """Pre-norm blocks with grouped-query attention and a silu_and_mul MLP, and a norm at the end.
+    """Pre-norm blocks with grouped-query attention and a SwiGLU MLP, and a final norm.
 
-    With a memory it is causal and goes on from what that holds; without one every position sees every other.
+    With a KV cache attention is causal and continues the cached positions; without one it is bidirectional.
     """
 
     def __init__(self, config: StackConfig) -> None:
@@ -21,27 +21,31 @@ class Stack(nn.Module):
         blocks = [_Block(config, index) for index in range(config.layers)]
         self.layers = nn.ModuleList(blocks)
         self.norm = RMSNorm(config.hidden, config.norm_eps)
-        # A block ends with the norm that the next one, or the stack, begins with, for both are one operation.
+        # Each block ends with the first norm of the next one, because adding and normalizing are one fused operation.
         self._norms = [*(block.input_layernorm for block in blocks), self.norm]
         self._rotary: Tensor | None = None
 
     def prepare(self, device: torch.device, positions: int) -> None:
-        """Derive the tables that are not in the checkpoint, for so many positions."""
+        """Compute the rotary table, which is not in the checkpoint, for this number of positions."""
         if self.config.rope:
             self._rotary = rotary_table(self.config.rope, self.config.head_dim, positions).to(device)
 
-    def forward(self, x: Tensor, memory: Memory | None = None) -> Tensor:
-        """Map (B, T, hidden) to the same shape, B the streams of the memory if there is one."""
+    def forward(self, x: Tensor, cache: KVCacheView | None = None) -> Tensor:
+        """Map (B, T, hidden) to the same shape.
+
+        Args:
+            cache: of the B streams; the new keys and values are appended to it.
+        """
         count, rotary = x.size(1), self._rotary
-        if memory:
-            memory.reserve(count)
+        if cache:
+            cache.reserve(count)
         if rotary is not None:
-            rotary = memory.rotary(rotary, count) if memory else rotary[:, :count]
+            rotary = cache.rotary(rotary, count) if cache else rotary[:, :count]
         normed: Tensor = self._norms[0](x)
         for layer, norm in zip(self.layers, self._norms[1:], strict=True):
-            x, normed = layer(x, normed, norm, rotary, memory)
-        if memory:
-            memory.advance(count)
+            x, normed = layer(x, normed, norm, rotary, cache)
+        if cache:
+            cache.advance(count)
         return normed
 
 
@@ -57,15 +61,19 @@ class RMSNorm(nn.Module):
         return rms_norm(x, self.weight, self.eps)
 
     def of_sum(self, x: Tensor, update: Tensor, scale: float) -> tuple[Tensor, Tensor]:
-        """Return x + scale·update, and its norm."""
+        """Return x + scale·update, and the norm of it."""
         return add_rms_norm(x, update, scale, self.weight, self.eps)
 
 
 class JoinedLinear(Linear):
-    """Matrices with the same input as one, for one large product is faster than several small ones."""
+    """Several matrices with the same input stacked into one, since one large product is faster."""
 
     def __init__(self, in_features: int, parts: dict[str, int]) -> None:
-        """parts: the matrices of the checkpoint that are stacked here, with their rows."""
+        """
+        Args:
+            in_features: of all matrices.
+            parts: number of rows of each matrix, by its name in the checkpoint.
+        """
         super().__init__(in_features, sum(parts.values()), bias=False)
         self.parts = parts
 
@@ -80,10 +88,10 @@ class _Block(nn.Module):
         self._scale = config.residual_scale
 
     def forward(
-        self, x: Tensor, normed: Tensor, next_norm: RMSNorm, rotary: Tensor | None, memory: Memory | None
+        self, x: Tensor, normed: Tensor, next_norm: RMSNorm, rotary: Tensor | None, cache: KVCacheView | None
     ) -> tuple[Tensor, Tensor]:
-        """Take the residual stream and its norm, and return both for the next block."""
-        x, normed = self.post_attention_layernorm.of_sum(x, self.self_attn(normed, rotary, memory), self._scale)
+        """Map the residual stream and its norm, (B, T, hidden) each, to those of the next block."""
+        x, normed = self.post_attention_layernorm.of_sum(x, self.self_attn(normed, rotary, cache), self._scale)
         return next_norm.of_sum(x, self.mlp(normed), self._scale)
 
 
@@ -98,10 +106,10 @@ class _Attention(nn.Module):
         self.qkv_proj = JoinedLinear(config.hidden, {"q_proj": wide, "k_proj": narrow, "v_proj": narrow})
         self.o_proj = Linear(config.heads * config.head_dim, config.hidden, bias=False)
 
-    def forward(self, x: Tensor, rotary: Tensor | None, memory: Memory | None) -> Tensor:
+    def forward(self, x: Tensor, rotary: Tensor | None, cache: KVCacheView | None) -> Tensor:
         heads = self.qkv_proj(x).view(x.size(0), x.size(1), -1, self._head_dim)
-        if memory:
-            mixed = memory.attend(self._index, heads, rotary, self._queries)
+        if cache:
+            mixed = cache.attend(self._index, heads, rotary, self._queries)
         else:
             mixed = full_attention(heads, rotary, self._queries)
         projected: Tensor = self.o_proj(mixed)
@@ -122,7 +130,7 @@ class _GatedMLP(nn.Module):
 
 
 def rotary_table(config: RopeConfig, head_dim: int, positions: int) -> Tensor:
-    """Return cos and sin in float32, (2, positions, 1, head_dim). The sign of the turn is in the sin."""
+    """Return cos and sin in float32, (2, positions, 1, head_dim). The first half of sin is negated."""
     frequencies = 1.0 / (config.theta ** (torch.arange(0, head_dim, 2).float() / head_dim))
     factors = torch.tensor(config.factors, dtype=torch.float32)
     steps = torch.arange(positions, dtype=torch.float32)

@@ -87,7 +87,7 @@ class EagerRunner:
         batch = Batch.of([state.lm_state for state in states])
         solver = Solver.of([state.solver for state in states])
         noise = torch.cat([draw_noise(state.noise, state.lm_state.previous) for state in states])
-        stops = self._backbone.wants_to_stop(batch.base)
+        stops = self._backbone.wants_to_stop(batch.base_hidden)
         patches = self._backbone.next_patches(batch, noise, solver)
         return patches, stops.tolist()
 
@@ -109,4 +109,4 @@ class EagerRunner:
             lm_states = [states[row].lm_state for row in unfinished]
             batch = Batch.of(lm_states)
             self._backbone.advance(batch, patches[unfinished])
-            batch.part(lm_states)
+            batch.write_back(lm_states)

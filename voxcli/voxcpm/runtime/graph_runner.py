@@ -260,7 +260,7 @@ class _Prefiller:
 
     def _forward(self, length: int) -> None:
         self._base_cache.length = self._residual_cache.length = 0
-        hidden = self._backbone.read(
+        hidden = self._backbone.forward_lms(
             self._embeddings[:length], self._is_speech[:length], self._base_cache, self._residual_cache
         )
         for last, positions in zip(self._hidden, hidden, strict=True):

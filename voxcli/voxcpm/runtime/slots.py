@@ -50,7 +50,7 @@ class Slots:
         """Generate the patches of the first rows from their noise."""
         batch = self._batch(rows)
         solver = Solver(self._times[:evaluations, :rows], self._spans[:evaluations, :rows], self._guidance[:rows])
-        self.stops[:rows] = self._backbone.wants_to_stop(batch.base)
+        self.stops[:rows] = self._backbone.wants_to_stop(batch.base_hidden)
         self.patches[:rows] = self._backbone.next_patches(batch, self.noise[:rows], solver)
 
     def take_patches(self, rows: int) -> None:
@@ -66,7 +66,7 @@ class Slots:
         """Feed the patches to the language models, and move on to the next position."""
         batch = self._batch(rows)
         self._backbone.advance(batch, self.patches[:rows])
-        self._base[:rows], self._residual[:rows] = batch.base, batch.residual
+        self._base[:rows], self._residual[:rows] = batch.base_hidden, batch.residual_hidden
         self._previous[:rows] = batch.previous
         # An unused row, or one whose stream is over, must not run past the end of its cache.
         self.lengths[:rows] = (self.lengths[:rows] + 1).clamp(max=self._last)
@@ -77,7 +77,7 @@ class Slots:
         self._base_cache.load_slot(row, state.base_cache)
         self._residual_cache.load_slot(row, state.residual_cache)
         self.lengths[row] = min(state.length, self._last)
-        self._base[row], self._residual[row] = state.base[0], state.residual[0]
+        self._base[row], self._residual[row] = state.base_hidden[0], state.residual_hidden[0]
         self._previous[row] = state.previous[0]
         self._times[: len(solver.times), row] = solver.times[:, 0]
         self._spans[: len(solver.spans), row], self._spans[len(solver.spans) :, row] = solver.spans[:, 0], 0
