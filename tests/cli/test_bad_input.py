@@ -130,9 +130,9 @@ def test_a_file_is_not_overwritten_without_force(run: Run, tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        (["--format", "mp4", "-o", "x"], 2, ["no format 'mp4'", "Did you mean 'mp3'", "opus"]),
-        (["-o", "x.mp4"], 2, ["x.mp4 does not tell a format", "Did you mean '.mp3'", "--format"]),
-        (["-o", "x"], 2, ["does not tell a format", "--format"]),
+        (["--format", "mp4", "-o", "x"], 2, ["Unknown format 'mp4'", "Did you mean 'mp3'", "opus"]),
+        (["-o", "x.mp4"], 2, ["Cannot tell the audio format from the name x.mp4", "Did you mean '.mp3'", "--format"]),
+        (["-o", "x"], 2, ["Cannot tell the audio format", "--format"]),
         (["--voice", "en-uk", "-o", "x.wav"], 3, ["no voice 'en-uk'", "Did you mean 'en-us'", "cmn"]),
         (["--language", "kr", "-o", "x.wav"], 3, ["does not speak 'kr'", "yue", "ko"]),
         (["--model", "espeek", "-o", "x.wav"], 3, ["no model 'espeek'", "Did you mean 'espeak'"]),

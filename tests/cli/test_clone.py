@@ -67,7 +67,7 @@ def test_with_its_words_it_is_kept_as_a_prompt(
 def test_the_words_may_be_in_a_file_beside_it(run: Run, library: VoiceLibrary, ref: Path) -> None:
     (ref.parent / "ref.txt").write_text("你好,\n世界\n", "utf-8")
     done = run("clone", "--reference-audio", "ref.wav")
-    assert "The words are taken from ref.txt: 你好, 世界" in said(done)
+    assert "Transcript from ref.txt: 你好, 世界" in said(done)
     assert library.load("ref").prompt == Prompt(Clip(ref.read_bytes(), "prompt.wav"), "你好, 世界")
     assert run("clone", "--prompt", "ref.wav", "--name", "without", "--no-prompt-text").returncode == 0
     assert library.load("without").prompt is None
@@ -92,7 +92,7 @@ def test_on_a_terminal_the_words_are_asked_for(
 def test_a_voice_is_kept_even_if_the_model_cannot_speak_with_it(run: Run, library: VoiceLibrary, ref: Path) -> None:
     done = run("clone", "--prompt", "ref.wav", "Hello", "--model", "espeak", "-o", "x.wav")
     assert done.returncode == 4
-    assert said(done).index("The voice ref is kept") < said(done).index("cannot imitate a voice")
+    assert said(done).index("Saved voice ref.") < said(done).index("cannot imitate a voice")
     assert library.names() == ["ref"]
     assert not (ref.parent / "x.wav").exists()
     done = run("clone", "--prompt", "ref.wav", "--force", "Hello", "--model", "espeak", "-o", "-", "--json")
@@ -173,12 +173,12 @@ def test_a_poor_recording_is_kept_with_warnings(run: Run, library: VoiceLibrary,
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ([], "Name a recording"),
+        ([], "Give a recording"),
         (["--prompt", "con.wav"], "Choose one"),
-        (["--prompt", "ref.wav", "-o", "x.wav"], "nothing to say"),
-        (["--prompt", "ref.wav", "--steps", "4"], "nothing to say"),
+        (["--prompt", "ref.wav", "-o", "x.wav"], "Only for speaking, and no text is given"),
+        (["--prompt", "ref.wav", "--steps", "4"], "Only for speaking, and no text is given"),
         (["--prompt", "ref.wav", "--prompt-text", "a", "--no-prompt-text"], "in one way only"),
-        (["--prompt", "ref.wav", "Hello", "--format", "xyz", "--json"], "no format"),
+        (["--prompt", "ref.wav", "Hello", "--format", "xyz", "--json"], "Unknown format"),
     ],
 )
 def test_what_makes_no_sense_is_refused_before_anything_is_kept(
@@ -197,7 +197,7 @@ def test_silence_at_the_ends_of_a_recording_is_not_kept(run: Run, library: Voice
     soundfile.write(tmp_path / "long.flac", whole, rate)
     done = run("clone", "--prompt", "long.flac")
     assert done.returncode == 0, said(done)
-    assert "long.flac: 3.9 s of silence at its ends are left out" in said(done)
+    assert "long.flac: removed 3.9 s of silence at the ends" in said(done)
     assert "warning" not in said(done)
     clip = library.load("long").reference
     assert clip
@@ -220,7 +220,7 @@ def test_for_a_model_that_needs_the_words_nothing_is_kept_without_them(
 ) -> None:
     done = run("clone", "--prompt", "ref.wav", *ways, checkpoints(V1))
     assert done.returncode == 4, said(done)
-    for way in (V1, "--prompt-text TEXT", "--prompt-text-file FILE", "ref.txt beside it", "--no-prompt-text"):
+    for way in (V1, "--prompt-text TEXT", "--prompt-text-file FILE", "or in ref.txt", "--no-prompt-text"):
         assert way in said(done)
     assert not library.folder.exists()
     assert not ref.with_name("x.wav").exists()
@@ -234,7 +234,7 @@ def test_the_model_of_the_settings_counts_too_and_torch_is_not_needed_to_know_it
     command = [sys.executable, "-c", program, "clone", "--prompt", "ref.wav"]
     done = subprocess.run(command, env=environment, cwd=ref.parent, capture_output=True, check=False)
     assert done.returncode == 4, said(done)
-    assert "needs the words" in said(done)
+    assert "needs the transcript" in said(done)
     done = subprocess.run([*command, "--model", "espeak"], env=environment, cwd=ref.parent, check=False)
     assert done.returncode == 0
     assert library.names() == ["ref"]

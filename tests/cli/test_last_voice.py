@@ -91,7 +91,7 @@ def test_a_cache_that_cannot_be_written_is_no_failure(run: Run, last: Path, mode
     done = run("say", "你好。", *model, "-o", "x.wav")
     assert done.returncode == 0, said(done)
     assert "remembered" not in said(done)
-    assert "is not remembered" in said(run("say", "你好。", *model, "-o", "y.wav", "--verbose"))
+    assert "cannot remember the voice" in said(run("say", "你好。", *model, "-o", "y.wav", "--verbose"))
 
 
 @pytest.mark.parametrize(("more", "shown"), [([], True), (["--json"], False)])

@@ -45,7 +45,7 @@ def test_devices_are_listed(run: Run, pulse: PulseServer) -> None:
 def test_without_devices_that_is_said(run: Run) -> None:
     done = run("devices")
     assert done.returncode == 0
-    assert "no loudspeaker" in said(done)
+    assert "No loudspeaker" in said(done)
     assert json.loads(run("devices", "--json").stdout) == []
 
 
@@ -66,7 +66,7 @@ def test_the_doctor_finds_a_machine_without_sound_fit_to_write_files(run: Run) -
         "cache",
     ):
         assert name in text
-    assert "To mend:" in text
+    assert "To fix:" in text
     checks = {check["name"]: check for check in json.loads(run("doctor", "--json").stdout)}
     assert checks["loudspeaker"]["verdict"] == "warn"
     assert checks["loudspeaker"]["fix"]

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.checkpoints import write_checkpoint
-from tests.hub import PATIENCE_SECONDS, Hub, serving
+from tests.hub import TIMEOUT_SECONDS, Hub, serving
 from tests.program import Run, said, started
 from tests.screen import CTRL_C, run_on_terminal
 from tests.test_startup import loaded_by
@@ -76,7 +76,7 @@ def test_a_model_comes_is_shown_speaks_for_itself_and_goes(run: Run, hub: Hub, l
 
     again = run("models", "pull", "voxcpm-1.5")  # there is nothing to ask about
     assert again.returncode == 0
-    assert "here already" in said(again)
+    assert "already installed" in said(again)
     assert len(hub.log) == 1
 
     asked = run("models", "rm", "voxcpm-1.5")
@@ -169,14 +169,17 @@ def test_offline_nothing_comes_but_what_is_here_will_do(run: Run, installed: Pat
         done = run("models", "pull", "voxcpm-1.5", env=unreachable)
         assert done.returncode == 0
         assert done.stdout.decode() == f"{installed}\n"
-        assert "Whether there is a newer voxcpm-1.5 is not known" in said(done)
+        assert "Cannot check for a newer voxcpm-1.5" in said(done)
 
 
 def test_the_setting_decides_which_is_the_default(run: Run, installed: Path, tmp_path: Path) -> None:
     (tmp_path / "voxcli.toml").write_text('model = "espeak"')
     assert "\n*  espeak" in run("models").stdout.decode()
     assert "\n*  voxcpm-1.5" in run("models", env={"VOXCLI_MODEL": "openbmb/VoxCPM1.5"}).stdout.decode()
-    assert "model = voxcpm-2 says which one speaks" in run("models", env={"VOXCLI_MODEL": "voxcpm-2"}).stdout.decode()
+    assert (
+        "The default is voxcpm-2, set in the settings"
+        in run("models", env={"VOXCLI_MODEL": "voxcpm-2"}).stdout.decode()
+    )
 
 
 def test_a_full_disk_is_an_error_of_the_disk_and_what_came_stays(
@@ -198,19 +201,19 @@ def test_an_interrupted_pull_keeps_what_came_and_says_so(
     half = len(hub.files[WEIGHTS]) // 2
     hub.hold_at[WEIGHTS] = half
     with started([sys.executable, "-m", "voxcli", "models", "pull", "voxcpm-1.5", "--yes"], environment) as process:
-        assert hub.held.wait(PATIENCE_SECONDS)
+        assert hub.held.wait(TIMEOUT_SECONDS)
         blobs = library.shared / "models--openbmb--VoxCPM1.5" / "blobs"
         partial = blobs / f"{hub.digest_of(WEIGHTS)}.incomplete"
         while partial.stat().st_size < half:
             assert process.poll() is None
         process.send_signal(number)
-        _, words = process.communicate(timeout=PATIENCE_SECONDS)
+        _, words = process.communicate(timeout=TIMEOUT_SECONDS)
     assert process.returncode == code
-    assert b"What has come is kept" in words
+    assert b"The partial download is kept" in words
     assert b"Traceback" not in words
 
     listed = run("models").stdout.decode()
-    assert re.search(r"voxcpm-1\.5 +incomplete +.*`voxcli models pull voxcpm-1\.5` brings the rest", listed)
+    assert re.search(r"voxcpm-1\.5 +incomplete +.*to complete it: voxcli models pull voxcpm-1\.5", listed)
     hub.hold_at.clear()
     hub.log.clear()
     done = run("models", "pull", "voxcpm-1.5", "--yes")
@@ -230,7 +233,7 @@ def test_on_a_terminal_it_asks(hub: Hub, library: ModelLibrary, environment: dic
     code, shown = run_on_terminal(PULL, environment, {b"[y/N]": b"n\n"})
     assert code == 130
     assert "Download 1.7 MB?" in shown
-    assert "Nothing was done" in shown
+    assert "Cancelled." in shown
     assert not library.shared.exists()
     code, _ = run_on_terminal(PULL, environment, {b"[y/N]": CTRL_C})
     assert code == 130
@@ -254,7 +257,7 @@ def test_the_bar_never_runs_backwards_not_even_after_ctrl_c(
     hub.hold_at[WEIGHTS] = half + 100_000
     code, shown = run_on_terminal(PULL, environment, {b"[y/N]": b"y\n", here: let_go})
     assert code == 0
-    assert "the rest is here" in shown
+    assert "the rest is already there" in shown
     after = amounts(shown)
     assert before + after == sorted(before + after)
     assert before

@@ -74,13 +74,13 @@ def test_profiles_are_listed(run: Run, settings: Path, tmp_path: Path) -> None:
         ('[remote.box]\nurl = "box:1"\nspeed = 99', ["remote.box", "'speed'"]),
         ("remote = 7", ["voxcli.toml", "remote"]),
         ("[remote]\nother = 7", ["voxcli.toml", "remote"]),
-        ('[remote.bux]\nurl = "box:1"', ["no profile 'box'", "Did you mean 'bux'", "[remote.box]"]),
-        ("", ["no profile 'box'", "http://box:7861"]),
+        ('[remote.bux]\nurl = "box:1"', ["Unknown server profile 'box'", "Did you mean 'bux'", "[remote.box]"]),
+        ("", ["Unknown server profile 'box'", "http://box:7861"]),
     ],
 )
 def test_a_wrong_profile_is_named(here: Here, tmp_path: Path, content: str, words: list[str]) -> None:
     (tmp_path / "voxcli.toml").write_text(content)
     code, answer = here("say", "hello", "-o", "x.wav", "--remote", "box")
-    assert code == (3 if "no profile 'box'" in words else 2)
+    assert code == (3 if "Unknown server profile 'box'" in words else 2)
     for word in words:
         assert word in answer

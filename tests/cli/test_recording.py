@@ -89,7 +89,7 @@ def test_what_is_said_becomes_a_voice(
         play(pulse.client(SPEAKER), sound, RATE, [["write", 0, len(sound)]], sample_rate=RATE)
         _, words = process.communicate(timeout=30)
     assert process.returncode == 0, words
-    assert b"The voice me is kept" in words
+    assert b"Saved voice me." in words
     voice, notes = library.load_noted("me")
     assert voice.prompt
     assert voice.prompt.transcript == "One two three."

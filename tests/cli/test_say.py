@@ -32,7 +32,7 @@ def test_a_wav_file(run: Run, tmp_path: Path) -> None:
 
 
 def test_the_default_voice_is_named_with_a_way_to_a_better_one(run: Run) -> None:
-    assert "built-in voice speaks (eSpeak NG)" in said(run("say", "hello", "-o", "x.wav"))
+    assert "using the built-in voice (eSpeak NG)" in said(run("say", "hello", "-o", "x.wav"))
     assert "built-in voice" not in said(run("say", "hello", "-o", "y.wav", "--model", "espeak"))
 
 
@@ -131,14 +131,14 @@ def in_a_terminal(tmp_path: Path, environment: dict[str, str], *arguments: str, 
 def test_a_terminal_gets_no_sound_as_text(tmp_path: Path, environment: dict[str, str]) -> None:
     code, seen = in_a_terminal(tmp_path, environment, "say", "hello", "-o", "-")
     assert code == 2
-    assert "not written to a terminal" in seen
+    assert "Refusing to write audio to a terminal" in seen
     assert "RIFF" not in seen
 
 
 def test_a_terminal_without_text_gets_help_and_no_silent_wait(tmp_path: Path, environment: dict[str, str]) -> None:
     code, seen = in_a_terminal(tmp_path, environment, "say")
     assert code == 2
-    assert "Say what" in seen
+    assert "No text. Give one" in seen
 
 
 def test_who_asks_for_it_may_type_the_text(tmp_path: Path, environment: dict[str, str]) -> None:

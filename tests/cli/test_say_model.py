@@ -84,6 +84,36 @@ def test_events_tell_of_each_chunk(run: Run, checkpoints: Checkpoints) -> None:
     assert (events[-1]["event"], events[-1]["chunks"], events[-1]["audio_seconds"]) == ("done", 4, 0.24)
 
 
+def test_the_drawn_seed_is_reported_and_repeats_the_speech(run: Run, tmp_path: Path, checkpoints: Checkpoints) -> None:
+    say = [
+        "say",
+        "你好。再见。",
+        "--model",
+        checkpoints("voxcpm-1.5"),
+        *QUICK,
+        "--min-len",
+        "2",
+        "--max-len",
+        "3",
+        "--json",
+    ]
+    seeds = {json.loads(run(*say, "-o", name).stdout.splitlines()[-1])["seed"] for name in ("a.wav", "b.wav")}
+    assert len(seeds) == 2
+    done = run(*say, "-o", "again.wav")
+    seed = json.loads(done.stdout.splitlines()[-1])["seed"]
+    done = run(*say, "-o", "repeated.wav", "--seed", str(seed))
+    assert json.loads(done.stdout.splitlines()[-1])["seed"] == seed
+    assert (tmp_path / "again.wav").read_bytes() == (tmp_path / "repeated.wav").read_bytes()
+    assert (tmp_path / "again.wav").read_bytes() != (tmp_path / "a.wav").read_bytes()
+    done = run(*[argument for argument in say if argument != "--json"], "-o", "told.wav", "--verbose")
+    assert "to repeat this speech: --seed " in said(done)
+
+
+def test_an_engine_without_seeds_reports_none(run: Run) -> None:
+    done = run("say", "hello", "--model", "espeak", "--seed", "7", "-o", "x.wav", "--json")
+    assert json.loads(done.stdout.splitlines()[-1])["seed"] is None
+
+
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_stops_it_within_a_patch_and_keeps_what_was_said(
     tmp_path: Path, environment: dict[str, str], checkpoints: Checkpoints, number: signal.Signals, code: int

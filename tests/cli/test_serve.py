@@ -69,7 +69,7 @@ def test_it_says_where_it_is_and_whom_it_lets_in(environment: dict[str, str]) ->
         code, words = server.end()
     assert code == 0
     assert "/docs" in words
-    assert "no key is needed" in words
+    assert "no API key required" in words
     assert "espeak is ready" in words
     assert "Traceback" not in words
 
@@ -134,7 +134,7 @@ def test_it_keeps_to_itself_unless_there_are_keys_or_one_insists(run: Run, tmp_p
     (tmp_path / "keys").write_text("# nobody\n\n")
     done = run("serve", "--host", "0.0.0.0", "--port", "0", "--api-key-file", "keys")
     assert done.returncode == 2
-    assert "holds no key" in said(done)
+    assert "contains no key" in said(done)
 
 
 def test_keys_open_it(environment: dict[str, str], tmp_path: Path) -> None:
@@ -149,7 +149,7 @@ def test_keys_open_it(environment: dict[str, str], tmp_path: Path) -> None:
         server.process.terminate()
         code, words = server.end()
     assert code == 0
-    assert "2 keys open it" in words
+    assert "2 API keys accepted" in words
     assert "chmod 600" in words
     assert "sesame" not in words
 

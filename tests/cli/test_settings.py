@@ -37,7 +37,7 @@ def test_people_get_a_table(run: Run, tmp_path: Path, user_file: Path) -> None:
     (tmp_path / "voxcli.toml").write_text("speed = 2\n")
     lines = run("config", "show").stdout.decode().splitlines()
     assert ["speed", "2.0", "voxcli.toml"] in [line.split() for line in lines]
-    assert f"  {user_file}  (not there)" in lines
+    assert f"  {user_file}  (missing)" in lines
 
 
 def voice_used(run: Run, *arguments: str, env: dict[str, str] | None = None) -> str:
@@ -72,7 +72,7 @@ def test_a_flag_that_equals_the_default_wins_too(run: Run, tmp_path: Path, user_
         ("quiet = 17", ["voxcli.toml", "'quiet'"]),
         ("voice = [1]", ["voxcli.toml", "'voice'"]),
         ("voice = = 1", ["voxcli.toml", "line 1"]),
-        ('output = "x.wav"', ["voxcli.toml", "'output'", "no setting"]),
+        ('output = "x.wav"', ["voxcli.toml", "'output'", "Unknown setting"]),
     ],
 )
 def test_a_wrong_settings_file_is_named(run: Run, tmp_path: Path, content: str, words: list[str]) -> None:

@@ -77,6 +77,14 @@ def test_what_cannot_be_changed_safely_is_left_alone(tmp_path: Path, value: str)
     assert path.read_text() == f"voice = {value}\n"
 
 
+def test_a_table_of_that_name_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "voxcli.toml"
+    path.write_text("[voice]\nx = 1\n")
+    with pytest.raises(RequestError, match="cannot be changed safely"):
+        edit_settings(path, "voice", None)
+    assert path.read_text() == "[voice]\nx = 1\n"
+
+
 @pytest.mark.parametrize("content", [b"voice =", b"\xff", b"\xef\xbb\xbfspeed = 1", b"a = 1\na = 2"])
 def test_a_file_that_is_no_settings_file_is_left_alone(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "voxcli.toml"

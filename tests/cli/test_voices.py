@@ -86,7 +86,7 @@ def test_on_a_terminal_it_asks_before_it_removes(
     library: VoiceLibrary, environment: dict[str, str], answer: bytes, code: int, left: list[str]
 ) -> None:
     command = [sys.executable, "-m", "voxcli", "voices", "rm", "anna"]
-    done, shown = run_on_terminal(command, environment, {b"Delete Anna with all clips? [y/N]": answer})
+    done, shown = run_on_terminal(command, environment, {b"Delete Anna and all its clips? [y/N]": answer})
     assert done == code, shown
     assert library.names() == left
 
@@ -126,7 +126,8 @@ def test_an_export_overwrites_nothing_unasked(run: Run, library: VoiceLibrary, t
 def test_what_is_no_voice_is_not_imported(run: Run, library: VoiceLibrary, tmp_path: Path) -> None:
     (tmp_path / "ref.wav").write_bytes(spoken_wav())
     (tmp_path / "damaged").write_bytes(pack("bob", Voice(reference=Clip(b"no sound", "reference.wav"))))
-    for file, reason in (("ref.wav", "not an exported voice"), ("damaged", "reference.wav of bob"), ("nothing", "Cannot")):
+    refused = (("ref.wav", "not an exported voice"), ("damaged", "reference.wav of bob"), ("nothing", "Cannot"))
+    for file, reason in refused:
         done = run("voices", "import", file)
         assert done.returncode == 4, said(done)
         assert reason in said(done)
@@ -178,9 +179,9 @@ def test_nobody_unknown_becomes_the_default(run: Run, library: VoiceLibrary, set
 def test_it_says_when_another_setting_counts_more(run: Run, library: VoiceLibrary) -> None:
     done = run("voices", "default", "anna", env={"VOXCLI_VOICE": "af"})
     assert done.returncode == 0
-    assert "warning: VOXCLI_VOICE says af" in said(done)
+    assert "warning: VOXCLI_VOICE sets af, which overrides it" in said(done)
     done = run("voices", "rm", "anna", "--yes", env={"VOXCLI_VOICE": "anna"})
-    assert "warning: VOXCLI_VOICE still names Anna" in said(done)
+    assert "warning: VOXCLI_VOICE still sets Anna" in said(done)
 
 
 def test_the_default_follows_a_voice_to_its_new_name_and_goes_with_it(
@@ -193,7 +194,7 @@ def test_the_default_follows_a_voice_to_its_new_name_and_goes_with_it(
     assert done.returncode == 0, said(done)
     assert settings.read_text() == 'voice = "Clara" # the best\n'
     done = run("voices", "rm", "clara", "--yes")
-    assert "now none is" in said(done)
+    assert "the default voice, which is now unset" in said(done)
     assert settings.read_text() == ""
     assert library.names() == ["小明"]
 

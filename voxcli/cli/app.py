@@ -1,4 +1,4 @@
-"""The command line as a whole: its commands, its settings and the outermost handler."""
+"""Command line entry point: all commands, settings and the outermost error handler."""
 
 import os
 import sys
@@ -26,7 +26,7 @@ _EPILOG = "Exit codes: " + " · ".join(f"{code:d} {meaning}" for code, meaning i
 
 app = typer.Typer(
     name="voxcli",
-    help="The command line that speaks.",
+    help="Text-to-speech for the command line.",
     epilog=_EPILOG,
     no_args_is_help=True,
     rich_markup_mode="rich",
@@ -55,7 +55,7 @@ def _version(wanted: bool) -> None:
 def root(
     context: typer.Context,
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Say which version this is.")
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
     context.default_map = default_map(context.command, read_settings(context, settings_files()))
@@ -66,15 +66,15 @@ def main() -> None:
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run one command line and return its exit code. The outermost handler: whatever comes here ends in words."""
+    """Run one command line and return its exit code. Every error becomes a message here."""
     console = Console()
     command = typer.main.get_command(app)
     try:
-        with GracefulShutdown() as strikes:
-            result = command.main(arguments, prog_name="voxcli", standalone_mode=False, obj=strikes)
+        with GracefulShutdown() as shutdown:
+            result = command.main(arguments, prog_name="voxcli", standalone_mode=False, obj=shutdown)
         return result if isinstance(result, int) else ExitCode.OK
     except TyperException as error:
-        from typer.rich_utils import rich_format_error  # slow to load, as its Markdown is
+        from typer.rich_utils import rich_format_error  # slow to load
 
         error.message = printable(error.message)
         rich_format_error(cast(Any, error))
@@ -85,11 +85,11 @@ def run(arguments: Sequence[str]) -> int:
         if isinstance(error, ConsumerClosed):
             _forget_stdout()
         return exit_code(error)
-    except Exception:  # noqa: BLE001 - a fault of ours keeps its traceback
-        console.error("This is a fault of voxcli itself; the lines below say where.\n" + traceback.format_exc())
+    except Exception:  # noqa: BLE001 - an internal error is shown with its traceback
+        console.error("Internal error in voxcli (please report it):\n" + traceback.format_exc())
         return ExitCode.INTERNAL
 
 
 def _forget_stdout() -> None:
-    """Let nothing be flushed into a closed pipe when Python ends."""
+    """Replace standard output, so that nothing is flushed into a closed pipe when Python exits."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

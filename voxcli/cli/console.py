@@ -1,6 +1,6 @@
-"""Words for people, on standard error, and lists on standard output.
+"""Console output: messages on standard error, tables and documents on standard output.
 
-Text and paths of the user are never read as markup and cannot steer the terminal.
+Text and paths of the user are never interpreted as markup and cannot contain terminal control sequences.
 """
 
 import json
@@ -20,7 +20,7 @@ from voxcli.errors import ConsumerClosed
 
 
 class Console:
-    """What the user reads beside the product. Errors are always said, warnings too, notes unless quiet."""
+    """Messages for the user, on standard error. Errors and warnings are always shown, notes unless quiet."""
 
     def __init__(self, *, quiet: bool = False) -> None:
         self.quiet = quiet
@@ -28,15 +28,15 @@ class Console:
 
     def note(self, message: str) -> None:
         if not self.quiet:
-            self._say("", "dim", message)
+            self._print("", "dim", message)
 
     def warning(self, message: str) -> None:
-        self._say("warning: ", "yellow", message)
+        self._print("warning: ", "yellow", message)
 
     def error(self, message: str) -> None:
-        self._say("error: ", "bold red", message)
+        self._print("error: ", "bold red", message)
 
-    def _say(self, label: str, style: str, message: str) -> None:
+    def _print(self, label: str, style: str, message: str) -> None:
         text = printable(message)
         self.rich.print(Text.assemble((label, style), text) if label else Text(text, style))
 
@@ -55,7 +55,7 @@ class _ConsoleLogHandler(logging.Handler):
 
 @contextmanager
 def logs_on_console(console: Console, *, verbose: bool) -> Iterator[None]:
-    """Say what the package logs: warnings, and with `verbose` everything."""
+    """Show the log records of the package: warnings, and with `verbose` everything."""
     level = logging.DEBUG if verbose else logging.WARNING
     handler, logger = _ConsoleLogHandler(console, level), logging.getLogger("voxcli")
     before = logger.level
@@ -69,7 +69,7 @@ def logs_on_console(console: Console, *, verbose: bool) -> Iterator[None]:
 
 
 def printable(text: str) -> str:
-    """Replace everything that could steer a terminal."""
+    """Replace terminal control characters."""
     return "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
@@ -77,7 +77,7 @@ def write_lines(lines: Sequence[str]) -> None:
     """Write lines to standard output.
 
     Raises:
-        ConsumerClosed: whoever read it has seen enough.
+        ConsumerClosed: the reader closed the pipe.
     """
     try:
         for line in lines:
@@ -88,12 +88,12 @@ def write_lines(lines: Sequence[str]) -> None:
 
 
 def write_json(document: Any) -> None:
-    """Write a document to standard output, for programs."""
+    """Write a document to standard output as JSON."""
     write_lines([json.dumps(document, indent=2)])
 
 
 def write_table(rows: Sequence[Sequence[str]]) -> None:
-    """Write rows of cells to standard output in columns. The last column may be as long as it likes."""
+    """Write rows of cells to standard output, in columns. The last column is not cut or padded."""
     shown = [[printable(cell) for cell in row] for row in rows]
     widths = [max(map(cell_len, column)) for column in zip(*shown, strict=True)]
     write_lines(
@@ -105,31 +105,31 @@ def write_table(rows: Sequence[Sequence[str]]) -> None:
 
 
 def can_ask() -> bool:
-    """Tell whether somebody sits there who sees questions and can answer."""
+    """Tell whether both standard input and standard error are a terminal."""
     return sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()
 
 
 def ask(console: Console, question: str) -> str:
-    """Return one line from the terminal, without the blanks around it."""
+    """Ask a question and return the answer, stripped."""
     console.rich.print(Text(printable(question) + " "), end="")
     return sys.stdin.buffer.readline().decode("utf-8", "replace").strip()
 
 
 def confirm(console: Console, question: str, *, yes: bool, command: str) -> None:
-    """Go on only if the user has said so already, or says so now.
+    """Ask for confirmation, unless it was given already.
 
     Args:
-        yes: what --yes says.
-        command: does the same without a question.
+        yes: the user passed --yes.
+        command: does the same without asking; for the message.
 
     Raises:
-        typer.Exit: the answer is no, or there is nobody to ask.
+        typer.Exit: the answer is no, or there is no terminal to ask on.
     """
     if yes:
         return
     if not can_ask():
-        console.error(f"{question} There is no terminal to ask on. If you are sure: {command}")
+        console.error(f"{question} Cannot ask without a terminal. To confirm, run: {command}")
         raise typer.Exit(ExitCode.USAGE)
     if ask(console, f"{question} [y/N]").lower() not in ("y", "yes"):
-        console.note("Nothing was done.")
+        console.note("Cancelled.")
         raise typer.Exit(ExitCode.INTERRUPTED)

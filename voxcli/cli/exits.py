@@ -1,8 +1,9 @@
-"""Exit codes, and which error becomes which."""
+"""Exit codes and signals."""
 
 import os
 import signal
 import sys
+from collections.abc import Callable
 from enum import IntEnum
 from http import HTTPStatus
 from types import FrameType, TracebackType
@@ -21,14 +22,20 @@ from voxcli.errors import (
 
 
 class Terminated(BaseException):
-    """SIGTERM came. Like KeyboardInterrupt, nobody but the outermost handler may hold it up."""
+    """SIGTERM was received. Like KeyboardInterrupt, only the outermost handler may catch it for good."""
 
 
 class GracefulShutdown:
-    """Within it, the first signal is an exception in the main thread, and the second one ends the process."""
+    """SIGINT and SIGTERM within a block: the first one asks for a clean end, the second one ends the process.
 
-    def __init__(self) -> None:
-        self._interrupted: type[BaseException] | None = None
+    The first one raises KeyboardInterrupt or `Terminated` in the main thread, unless `on_first` is given.
+    """
+
+    def __init__(self, on_first: Callable[[], object] | None = None) -> None:
+        """on_first: called from the signal handler instead of raising."""
+        self.interrupted: type[BaseException] | None = None
+        """The exception that the first signal stands for."""
+        self._on_first = on_first
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
@@ -43,22 +50,25 @@ class GracefulShutdown:
             signal.signal(number, handler)
 
     def raise_if_interrupted(self) -> None:
-        """Raise again what a library may have swallowed: PyAV loses what is raised while it makes its own errors."""
-        if self._interrupted:
-            raise self._interrupted
+        """Raise again what a library may have swallowed: PyAV drops exceptions raised inside its error handling."""
+        if self.interrupted:
+            raise self.interrupted
 
     def _interrupt(self, number: int, frame: FrameType | None) -> None:
-        if self._interrupted:
-            os._exit(128 + number)  # the shell's way of saying which signal it was
-        self._interrupted = KeyboardInterrupt if number == signal.SIGINT else Terminated
+        if self.interrupted:
+            os._exit(128 + number)  # the exit code that shells use for a signal
+        self.interrupted = KeyboardInterrupt if number == signal.SIGINT else Terminated
+        if self._on_first:
+            self._on_first()
+            return
         if number == signal.SIGINT and sys.stderr.isatty():
-            # Not through the console: it may be in the middle of a line, and it is not reentrant.
+            # Not through the console, which is not reentrant and may be in the middle of a line.
             os.write(2, b"\nstopping...\n")
-        raise self._interrupted
+        raise self.interrupted
 
 
 class ExitCode(IntEnum):
-    """What a script can rely on."""
+    """Stable codes for scripts."""
 
     OK = 0
     INTERNAL = 1
@@ -69,25 +79,24 @@ class ExitCode(IntEnum):
     NETWORK = 6
     TIMEOUT = 7
     UNAUTHORIZED = 8
-    PARTLY = 9
     INTERRUPTED = 130
     TERMINATED = 143
 
 
 MEANINGS = {
     ExitCode.OK: "done",
-    ExitCode.INTERNAL: "a fault of voxcli itself, or what `bench --fail-if` looks for",
-    ExitCode.USAGE: "wrong options, or a wrong settings file",
+    ExitCode.INTERNAL: "internal error, or a condition of `bench --fail-if` is met",
+    ExitCode.USAGE: "invalid options or settings file",
     ExitCode.NOT_FOUND: "no such model, voice or language, or it is damaged",
-    ExitCode.BAD_INPUT: "the text, a clip or a file name cannot be used",
-    ExitCode.DEVICE: "loudspeaker, microphone, disk or accelerator",
-    ExitCode.NETWORK: "a server that cannot be reached, says no, or stops before the end",
-    ExitCode.TIMEOUT: "a server that does not answer in time",
-    ExitCode.UNAUTHORIZED: "a server that wants a key, or another one",
+    ExitCode.BAD_INPUT: "invalid text, clip or file name",
+    ExitCode.DEVICE: "loudspeaker, microphone, disk or GPU failed",
+    ExitCode.NETWORK: "server unreachable, request rejected, or connection lost",
+    ExitCode.TIMEOUT: "server timeout",
+    ExitCode.UNAUTHORIZED: "authentication failed",
     ExitCode.INTERRUPTED: "Ctrl-C",
     ExitCode.TERMINATED: "SIGTERM",
 }
-"""The codes that this version can end with. The others are reserved."""
+"""For the help."""
 
 _BY_ERROR: dict[type[BaseException], ExitCode] = {
     RequestError: ExitCode.BAD_INPUT,
@@ -101,12 +110,12 @@ _BY_ERROR: dict[type[BaseException], ExitCode] = {
     Terminated: ExitCode.TERMINATED,
 }
 
-_WANTS_A_KEY = {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
+_UNAUTHORIZED = {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
 
 
 def exit_code(error: BaseException) -> ExitCode:
-    """Look an error up by its class, the nearest ancestor first."""
-    if isinstance(error, RemoteRefused) and error.status in _WANTS_A_KEY:
+    """Return the code of an error: that of its class, or of the nearest base class that has one."""
+    if isinstance(error, RemoteRefused) and error.status in _UNAUTHORIZED:
         return ExitCode.UNAUTHORIZED
     for kind in type(error).__mro__:
         if kind in _BY_ERROR:

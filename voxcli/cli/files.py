@@ -1,25 +1,24 @@
-"""Whole files: read no further than they may go, and written so that nobody ever sees half of one."""
+"""Whole files: read up to a limit, and written atomically."""
 
-import os
-import secrets
-import shutil
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from voxcli.errors import ConsumerClosed, RequestError
+from voxcli.errors import ConsumerClosed, DeviceError, RequestError
+from voxcli.files import write_atomically
 from voxcli.synthesis.request import Clip
 
 STDIO = "-"
-"""What names standard input and standard output."""
+"""The file name that stands for standard input and output."""
 
 
 def read_at_most(path: Path, limit_bytes: int, advice: str) -> bytes:
     """Read a file that the user named, or standard input.
 
     Raises:
-        RequestError: it cannot be read, or is larger than it may be; then with the advice.
+        RequestError: it cannot be read, or is too large; the message then ends with the advice.
     """
     try:
         if str(path) == STDIO:
@@ -36,9 +35,9 @@ def read_clip(path: Path) -> Clip:
     Raises:
         RequestError: it cannot be read, or is too large.
     """
-    from voxcli.audio.decode import MAX_BYTES  # the decoders are slow to load, and other files need none
+    from voxcli.audio.decode import MAX_BYTES  # the decoders are slow to load
 
-    return Clip(read_at_most(path, MAX_BYTES, "Cut out the part that counts, or save it as MP3."), path.name)
+    return Clip(read_at_most(path, MAX_BYTES, "Cut out the relevant part, or save it as MP3."), path.name)
 
 
 def _read(file: BinaryIO, name: str, limit_bytes: int, advice: str) -> bytes:
@@ -48,34 +47,35 @@ def _read(file: BinaryIO, name: str, limit_bytes: int, advice: str) -> bytes:
     return data
 
 
-def replace_file(path: Path, data: bytes) -> None:
-    """Write a file in one step, in the place of another if there is one, whose permissions it keeps.
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn an OSError into a DeviceError that names the file."""
+    try:
+        yield
+    except OSError as error:
+        raise DeviceError(f"Cannot write {path}: {error.strerror or error}.") from error
 
-    A link stays, and what it leads to is replaced.
+
+def write_file(path: Path, data: bytes, *, private: bool = False) -> None:
+    """Write a whole file atomically, and create its folder if it does not exist.
+
+    Args:
+        private: only its owner may read it.
 
     Raises:
-        OSError: it cannot be written; then all is as before.
+        DeviceError: it cannot be written; the old file is then unchanged.
     """
-    path = path.resolve()
-    staged = path.with_name(f".{secrets.token_hex(8)}")
-    try:
-        with staged.open("xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        with suppress(FileNotFoundError):
-            shutil.copymode(path, staged)
-        staged.replace(path)
-    finally:
-        staged.unlink(missing_ok=True)
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, data, private=private)
 
 
 def create_file(path: Path, data: bytes) -> None:
-    """Write a file that must not be there yet.
+    """Write a file that must not exist yet.
 
     Raises:
-        FileExistsError: it is.
-        OSError: it cannot be written; then it is not there.
+        FileExistsError: it exists.
+        OSError: it cannot be written; it is then removed again.
     """
     with path.open("xb") as file:
         try:
@@ -90,7 +90,7 @@ def write_stdout(data: bytes) -> None:
     """Write bytes to standard output.
 
     Raises:
-        ConsumerClosed: whoever read it has seen enough.
+        ConsumerClosed: the reader closed the pipe.
     """
     try:
         sys.stdout.buffer.write(data)

@@ -1,4 +1,4 @@
-"""What is said about a run: words for people, or events for programs."""
+"""Reports on a run: text for people, or JSON events for programs."""
 
 import json
 from collections.abc import Iterator
@@ -17,13 +17,13 @@ from voxcli.synthesis.timing import Timings
 
 
 class Report(Protocol):
-    """Hears how a run goes."""
+    """Receives the progress of a run."""
 
     def loading(self, model: str) -> None: ...
 
     def chunk(self, chunk: AudioChunk, timings: Timings) -> None: ...
 
-    def done(self, timings: Timings, underruns: int | None, outputs: list[str]) -> None: ...
+    def done(self, timings: Timings, underruns: int | None, outputs: list[str], seed: int | None) -> None: ...
 
     def failed(self, error: BaseException) -> None: ...
 
@@ -31,7 +31,7 @@ class Report(Protocol):
 
 
 class TextReport:
-    """One line at the end; before that, on a terminal, one that moves."""
+    """One line at the end, and on a terminal a status line before that."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -46,12 +46,12 @@ class TextReport:
     def chunk(self, chunk: AudioChunk, timings: Timings) -> None:
         self._show(f"{timings.audio:.1f} s of audio")
 
-    def done(self, timings: Timings, underruns: int | None, outputs: list[str]) -> None:
+    def done(self, timings: Timings, underruns: int | None, outputs: list[str], seed: int | None) -> None:
         self.close()
         self._console.note(latency_line(timings, underruns))
 
     def failed(self, error: BaseException) -> None:
-        """The outermost handler says it."""
+        """Do nothing: the outermost handler shows the error."""
 
     def close(self) -> None:
         if self._status:
@@ -63,18 +63,18 @@ class TextReport:
 
 
 class EventsReport:
-    """NDJSON: one event per line, flushed at once. Keys end in their unit."""
+    """NDJSON: one event per line, flushed immediately. Keys end in their unit."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
-        self._sounded = False
+        self._first_audio_sent = False
 
     def loading(self, model: str) -> None:
         self._emit("loading", model=model)
 
     def chunk(self, chunk: AudioChunk, timings: Timings) -> None:
-        if timings.first_sound is not None and not self._sounded:
-            self._sounded = True
+        if timings.first_sound is not None and not self._first_audio_sent:
+            self._first_audio_sent = True
             self._emit("first_audio", first_sound_seconds=_rounded(timings.first_sound))
         self._emit(
             "chunk",
@@ -83,7 +83,7 @@ class EventsReport:
             audio_seconds=_rounded(timings.audio),
         )
 
-    def done(self, timings: Timings, underruns: int | None, outputs: list[str]) -> None:
+    def done(self, timings: Timings, underruns: int | None, outputs: list[str], seed: int | None) -> None:
         self._emit(
             "done",
             first_chunk_seconds=_rounded(timings.first_chunk),
@@ -94,13 +94,14 @@ class EventsReport:
             chunks=timings.chunks,
             underruns=underruns,
             outputs=outputs,
+            seed=seed,
         )
 
     def failed(self, error: BaseException) -> None:
         self._emit("error", message=str(error) or "stopped", kind=type(error).__name__, code=exit_code(error))
 
     def close(self) -> None:
-        """Every event is out already."""
+        """Do nothing: every event has been written already."""
 
     def _emit(self, event: str, **fields: Any) -> None:
         try:
@@ -112,7 +113,7 @@ class EventsReport:
 
 @contextmanager
 def open_report(console: Console, stream: TextIO | None) -> Iterator[Report]:
-    """Report in words, or as events on `stream` if there is one; then errors end there too."""
+    """Report as text, or as events on `stream` if there is one. Errors then become events too."""
     report: Report = EventsReport(stream) if stream else TextReport(console)
     try:
         yield report
@@ -126,7 +127,7 @@ def open_report(console: Console, stream: TextIO | None) -> Iterator[Report]:
 
 
 def latency_line(timings: Timings, underruns: int | None) -> str:
-    """Return the one line in which a run is judged."""
+    """Return the latency, length and speed of a run as one line."""
     first = timings.first_sound
     parts = ["no sound" if first is None else f"first sound {first * 1000:.0f} ms"]
     parts.append(f"{timings.audio:.1f} s of audio")

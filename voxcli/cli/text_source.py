@@ -1,4 +1,4 @@
-"""Where the text comes from: the command line, a file, or a writer who may still be writing."""
+"""Text sources: the command line, a file, or a pipe that may still be written to."""
 
 import codecs
 import os
@@ -14,19 +14,19 @@ from typing import Protocol
 from voxcli.errors import RequestError
 
 IDLE_SECONDS = 0.4
-"""A writer who is silent for so long has made a pause; what is there is spoken."""
+"""After this long without input, the text received so far is spoken."""
 
 _READ_BYTES = 65536
 
 
 class Source(Protocol):
-    """A text, whole or still arriving."""
+    """A text, complete or still arriving."""
 
     def pieces(self, before_waiting: Callable[[], None]) -> Iterator[str | None]:
-        """Yield the text as soon as it is there, and None once per pause of its writer.
+        """Yield the text as soon as it is available, and None once per pause of the writer.
 
         Args:
-            before_waiting: called whenever all is read that was written.
+            before_waiting: called when all available text has been read.
 
         Raises:
             RequestError: it cannot be read, or is not text.
@@ -36,7 +36,7 @@ class Source(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Whole:
-    """A text that is all there."""
+    """A complete text."""
 
     text: str
 
@@ -45,9 +45,9 @@ class Whole:
 
 
 class Arriving:
-    """Text from a descriptor, as soon as it is written.
+    """Text from a file descriptor, as soon as it is written.
 
-    A thread reads, so that waiting for text never keeps sound from being played, nor the other way round.
+    A thread reads it, so that waiting for text never blocks playback, and playback never blocks reading.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class Arriving:
             idle = self._idle_seconds if paused else max(0.0, last + self._idle_seconds - self._clock())
             try:
                 last, data = self._read.get(timeout=idle)
-            except queue.Empty:  # waits are short even in a pause: Windows has no ears for Ctrl-C during one
+            except queue.Empty:  # waits are always short: on Windows, Ctrl-C does not interrupt them
                 if not paused:
                     paused = True
                     yield None
@@ -98,21 +98,21 @@ class Arriving:
 
 
 class TextDecoder:
-    """UTF-8 in pieces, strictly."""
+    """Incremental, strict UTF-8 decoder."""
 
     def __init__(self, name: str) -> None:
         """name: for messages."""
         self._name = name
-        # Not utf-8-sig, which lets half a byte order mark at the end pass.
+        # Not utf-8-sig, which accepts half a byte order mark at the end.
         self._decoder = codecs.getincrementaldecoder("utf-8")()
         self._taken = 0
         self._begun = False
 
     def decode(self, data: bytes) -> str:
-        """Decode the next bytes; none are the end.
+        """Decode the next bytes; empty bytes mark the end.
 
         Raises:
-            RequestError: it is not text, and where that shows.
+            RequestError: it is not UTF-8 text; the message names the position.
         """
         try:
             text = self._decoder.decode(data, final=not data)
@@ -124,7 +124,7 @@ class TextDecoder:
                 "Convert it first, for example with: iconv -t UTF-8"
             ) from error
         if "\0" in text:
-            raise RequestError(f"{self._name} is a binary file, not text: it holds a zero byte.")
+            raise RequestError(f"{self._name} is a binary file, not text: it contains a zero byte.")
         self._taken += len(data)
         if text and not self._begun:
             self._begun = True
@@ -133,12 +133,12 @@ class TextDecoder:
 
 
 def open_text_file(path: Path) -> Source:
-    """Read a whole file, or begin to read a named pipe.
+    """Read a whole file, or start reading a named pipe.
 
     Raises:
-        RequestError: it is not there, is a directory or is not text.
+        RequestError: it does not exist, is a directory or is not text.
     """
-    with _named(path):
+    with _readable(path):
         if path.is_fifo():
             return Arriving(os.open(path, os.O_RDONLY), str(path))
     decoder = TextDecoder(str(path))
@@ -151,12 +151,12 @@ def read_file(path: Path) -> bytes:
     Raises:
         RequestError: it cannot be read.
     """
-    with _named(path):
+    with _readable(path):
         return path.read_bytes()
 
 
 @contextmanager
-def _named(path: Path) -> Iterator[None]:
+def _readable(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Generator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeAlias, runtime_checkable
 
 from voxcli.audio.chunk import AudioChunk
@@ -161,3 +161,19 @@ class MayUseGpu(Protocol):
     def gpu_memory(self) -> GpuMemory | None:
         """Return the memory in use; None if it does not run on a GPU."""
         ...
+
+
+@runtime_checkable
+class DrawsSeeds(Protocol):
+    """An engine that samples at random, from a seed."""
+
+    def draw_seed(self) -> int:
+        """Draw a seed for a request that names none."""
+        ...
+
+
+def with_seed(sampling: Sampling, engine: Engine) -> Sampling:
+    """Draw the seed before the first request if none is set, so that it can be reported and the speech repeated."""
+    if sampling.seed is None and isinstance(engine, DrawsSeeds):
+        return replace(sampling, seed=engine.draw_seed())
+    return sampling

@@ -1,4 +1,4 @@
-"""The checks of `voxcli doctor`. Each looks at one thing for real and says how to mend it."""
+"""Checks of `voxcli doctor`, each with a fix."""
 
 import importlib
 import importlib.metadata
@@ -17,8 +17,8 @@ from pathlib import Path
 from voxcli.cli.settings.files import find_user_places, model_library
 from voxcli.errors import VoxError
 
-_PACKAGES = ("numpy", "av", "soundfile", "soxr", "httpx", "pydantic", "rich", "typer", "platformdirs")
-"""Each is imported by the name it is installed by. Those with a check of their own are not here."""
+_PACKAGES = ("numpy", "av", "soundfile", "soxr", "httpx", "pydantic", "rich", "typer", "platformdirs", "tomlkit")
+"""Packages whose import name is their distribution name. Others have checks of their own."""
 
 _ASK_TORCH = """
 import json, torch
@@ -34,9 +34,9 @@ print(json.dumps([torch.__version__, device]))
 class Verdict(StrEnum):
     OK = "ok"
     WARN = "warn"
-    """Something that not everybody needs is missing."""
+    """Something optional is missing."""
     FAIL = "fail"
-    """voxcli cannot speak like this."""
+    """voxcli cannot work."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,7 @@ def _sound() -> Iterator[Check]:
         try:
             yield Check(name, Verdict.OK, look())
         except VoxError as error:
-            # Without sound files still work, so this is no failure. The first sentence says what is wrong.
+            # Files can be written without a sound system, so this is no failure.
             trouble, _, fix = str(error).partition(". ")
             yield Check(name, Verdict.WARN, trouble, fix)
 
@@ -114,7 +114,7 @@ def _loudspeaker() -> str:
 
 
 def _torch() -> Check:
-    """Ask a process of its own: torch is slow to load, and a broken one may take its process down."""
+    """Check torch in a child process: it is slow to load, and a broken installation may crash the process."""
     if importlib.util.find_spec("torch") is None:
         return Check("torch", Verdict.WARN, "not installed; VoxCPM models need it", 'pip install "voxcli[local]"')
     answer = subprocess.run(
@@ -130,7 +130,7 @@ def _torch() -> Check:
 def _models() -> Check:
     names = [model.name for model in model_library().installed() if not model.missing]
     if not names:
-        return Check("models", Verdict.WARN, "none but the built-in voice", "voxcli models pull voxcpm-1.5")
+        return Check("models", Verdict.WARN, "only the built-in voice", "voxcli models pull voxcpm-1.5")
     return Check("models", Verdict.OK, ", ".join(names))
 
 
@@ -138,4 +138,4 @@ def _writable(name: str, path: Path) -> Check:
     there = next(parent for parent in (path, *path.parents) if os.access(parent, os.F_OK))
     if there.is_dir() and os.access(there, os.W_OK):
         return Check(name, Verdict.OK, str(path))
-    return Check(name, Verdict.FAIL, f"{path} cannot be written", "set VOXCLI_HOME to a folder that can be written")
+    return Check(name, Verdict.FAIL, f"{path} is not writable", "set VOXCLI_HOME to a writable folder")

@@ -148,11 +148,12 @@ def _reads_clips(engine: EngineSettings) -> bool:
 def _with_fields(engine: EngineSettings, fields: Mapping[str, str]) -> EngineSettings:
     """Add fields to those of --extra."""
     assert engine.remote
-    wishes = engine.remote.wishes
+    options = engine.remote.options
     for name in fields:
-        if name in wishes.extra:
+        if name in options.extra:
             raise typer.BadParameter(f"{name!r} is given twice.", param_hint="--extra")
-    return replace(engine, remote=replace(engine.remote, wishes=replace(wishes, extra={**wishes.extra, **fields})))
+    options = replace(options, extra={**options.extra, **fields})
+    return replace(engine, remote=replace(engine.remote, options=options))
 
 
 def _clip_fields(path: str | None, transcript: str | None, language: str | None) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""`voxcli clone`: a recording becomes a voice, which may speak at once."""
+"""`voxcli clone`: save the voice of a recording, and optionally speak with it."""
 
 import sys
 from contextlib import nullcontext
@@ -26,12 +26,12 @@ EXAMPLES = """Examples:
 
 voxcli clone --prompt ref.wav
 
-voxcli clone --prompt ref.wav --prompt-text "What is said in it." --name anna "Hello from my new voice" --play
+voxcli clone --prompt ref.wav --prompt-text "The transcript." --name anna "Hello from my new voice" --play
 
 voxcli clone --record 10 --consent "It is me." --name me"""
 
-_ABOUT_THE_VOICE = {"name", "force", "model", *(field.name for field in fields(RecordingOptions))}
-_ABOUT_BOTH = {field.name for field in fields(OutputVerbosity)}
+_VOICE_OPTIONS = {"name", "force", "model", *(field.name for field in fields(RecordingOptions))}
+_COMMON_OPTIONS = {field.name for field in fields(OutputVerbosity)}
 
 
 @grouped
@@ -44,7 +44,8 @@ def clone(
     out: OutputOptions,
     verbosity: OutputVerbosity,
     text: Annotated[
-        list[str] | None, typer.Argument(metavar="TEXT...", help="What to say with it. Without it, nothing is said.")
+        list[str] | None,
+        typer.Argument(metavar="TEXT...", help="Text to speak with the new voice. Default: only save it."),
     ] = None,
     file: options.TextFile = None,
     markdown: options.Markdown = None,
@@ -52,31 +53,31 @@ def clone(
     denoise: options.Denoise = False,
     name: options.NewName = None,
 ) -> None:
-    """Keep the voice of a recording under a name, and say a text with it if there is one.
+    """Save the voice of a recording under a name, and speak a text with it if one is given.
 
-    Without --name, the voice is called like the file. --force replaces a voice or a file that is there already.
-    Silence at both ends of the recording is left out.
+    Without --name, the voice is named after the file. --force replaces an existing voice or file. Silence at both
+    ends of the recording is removed.
     """
     from voxcli.cli.commands.recording import keep
     from voxcli.cli.run_report import open_report
 
     if source.recording is None and source.record_seconds is None:
         raise typer.BadParameter(
-            "Name a recording, as in: voxcli clone --prompt ref.wav. Or make one with --record 10.",
+            "Give a recording, as in: voxcli clone --prompt ref.wav. Or make one with --record 10.",
             param_hint="--prompt",
         )
     name = name or _name_after(source.recording)
     speaking = bool(text or file)
     if not speaking:
-        _refuse_what_is_for_speaking(context)
+        _refuse_speech_options(context)
     delivery.check_gap(context, no_split=no_split)
     console = Console(quiet=verbosity.quiet or verbosity.json)
     events = _events_stream(out, speaking) if verbosity.json else None
     with open_report(console, events) if events else nullcontext():
         model = _model_here(engine)
-        kept = keep(name, source, console, overwrite=out.force, model=model, needs_words=_needs_words(model))
+        kept = keep(name, source, console, overwrite=out.force, model=model, needs_transcript=_needs_transcript(model))
     if events:
-        _tell(events, kept)
+        _emit_saved(events, kept)
     if speaking:
         who = VoiceOptions(voice=kept, denoise=denoise)
         say.say(context, who, delivery, engine, sampling, out, verbosity, text, file, markdown, no_split)
@@ -86,23 +87,23 @@ def _name_after(recording: Path | None) -> str:
     from voxcli.voices.names import name_from
 
     if recording is None:
-        raise typer.BadParameter("Say what the voice is to be called.", param_hint="--name")
+        raise typer.BadParameter("Name the voice with --name.", param_hint="--name")
     if (name := name_from(recording.stem)) is None:
-        raise typer.BadParameter(f"No voice can be called like {recording}. Choose one.", param_hint="--name")
+        raise typer.BadParameter(
+            f"No valid name can be made from {recording}. Choose one with --name.", param_hint="--name"
+        )
     return name
 
 
-def _refuse_what_is_for_speaking(context: typer.Context) -> None:
+def _refuse_speech_options(context: typer.Context) -> None:
     for option in context.command.params:
         name = option.name or ""
-        if name not in _ABOUT_THE_VOICE | _ABOUT_BOTH and options.on_command_line(context, name):
-            raise typer.BadParameter(
-                "This is about speaking, and there is nothing to say. Add it.", param_hint=option.opts[0]
-            )
+        if name not in _VOICE_OPTIONS | _COMMON_OPTIONS and options.on_command_line(context, name):
+            raise typer.BadParameter("Only for speaking, and no text is given.", param_hint=option.opts[0])
 
 
 def _model_here(engine: EngineOptions) -> str | None:
-    """Name the model that is to speak, if it runs here and imitates anybody."""
+    """Return the local model that would speak, if it can clone voices."""
     from voxcli.cli.commands.chosen import engine_name, engine_settings
     from voxcli.engines import BUILTIN_MODEL
 
@@ -110,8 +111,8 @@ def _model_here(engine: EngineOptions) -> str | None:
     return None if chosen.remote or (model := engine_name(chosen)) == BUILTIN_MODEL else model
 
 
-def _needs_words(model: str | None) -> bool:
-    """Tell whether a model imitates no clip without its words."""
+def _needs_transcript(model: str | None) -> bool:
+    """Tell whether a model needs the transcript of a clip to imitate it."""
     from voxcli.cli.settings.files import model_library
     from voxcli.voxcpm.network.config import Architecture, read_config
 
@@ -124,7 +125,7 @@ def _events_stream(out: OutputOptions, speaking: bool) -> TextIO:
     return say.events_stream(choose_targets(out)) if speaking else sys.stdout
 
 
-def _tell(events: TextIO, voice: str) -> None:
+def _emit_saved(events: TextIO, voice: str) -> None:
     line = dumps({"event": "kept", "voice": voice})
     if events is sys.stdout:
         write_lines([line])

@@ -1,4 +1,4 @@
-"""`voxcli config`: what is set, and by whom."""
+"""`voxcli config`: show settings and where they come from."""
 
 import os
 from typing import Any, cast
@@ -16,8 +16,8 @@ app = typer.Typer(name="config", help="Show the settings.", no_args_is_help=True
 def show(context: typer.Context, json: options.Json = False) -> None:
     """Show every setting, its value and where the value comes from.
 
-    What counts, from strongest to weakest: the option on the command line, the variable VOXCLI_<NAME>,
-    ./voxcli.toml, the user's own voxcli.toml, the default.
+    Highest priority first: the option on the command line, the variable VOXCLI_<NAME>, ./voxcli.toml, the user's
+    voxcli.toml, the default.
     """
     whole = cast(typer.Context, context.find_root())
     files = settings_files()
@@ -28,13 +28,13 @@ def show(context: typer.Context, json: options.Json = False) -> None:
     rows = [["SETTING", "VALUE", "FROM"]]
     rows += [[name.replace("_", "-"), _shown(s.value), s.origin] for name, s in settings.items()]
     write_table(rows)
-    write_lines(["", "Settings files, the later ones win:"])
-    write_lines([f"  {file}{'' if file.exists() else '  (not there)'}" for file in files])
+    write_lines(["", "Settings files, later ones override earlier ones:"])
+    write_lines([f"  {file}{'' if file.exists() else '  (missing)'}" for file in files])
 
 
 @app.command("profiles")
 def profiles(context: typer.Context, json: options.Json = False) -> None:
-    """Show the servers that have a name in the settings files, what is set for each, and which file says so."""
+    """Show the server profiles: name, address, settings and the file that defines each."""
     from dataclasses import asdict
 
     from voxcli.cli.settings.profiles import read_profiles

@@ -1,4 +1,4 @@
-"""`voxcli devices`: where it can be heard."""
+"""`voxcli devices`: list the loudspeakers."""
 
 from dataclasses import asdict
 
@@ -7,7 +7,7 @@ from voxcli.cli.options import common as options
 
 
 def devices(json: options.Json = False) -> None:
-    """Show the loudspeakers that --audio-device can name."""
+    """List the loudspeakers for --audio-device."""
     from voxcli.devices.portaudio import list_devices
 
     found = list_devices()
@@ -15,7 +15,7 @@ def devices(json: options.Json = False) -> None:
         write_json([asdict(device) for device in found])
         return
     if not found:
-        Console().note("There is no loudspeaker here; `voxcli doctor` says what to do.")
+        Console().note("No loudspeaker found; run `voxcli doctor`.")
         return
     rows = [["", "NUMBER", "NAME", "SYSTEM", "RATE"]]
     for device in found:

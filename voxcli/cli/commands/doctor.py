@@ -1,4 +1,4 @@
-"""`voxcli doctor`: what is missing here, with the line that mends it."""
+"""`voxcli doctor`: check the installation, with a fix for each problem."""
 
 from contextlib import closing
 from dataclasses import asdict
@@ -21,7 +21,7 @@ def doctor(
     live: Annotated[bool, typer.Option("--live", help="Speak a test through the loudspeaker.")] = False,
     audio_device: options.AudioDevice = None,
 ) -> None:
-    """Check what voxcli needs on this machine, and say how to mend what is missing."""
+    """Check the installation, and show how to fix each problem."""
     from voxcli.cli.commands.checks import Verdict, run_checks
 
     checks = list(run_checks())
@@ -32,7 +32,7 @@ def doctor(
     else:
         write_table([[check.verdict, check.name, check.detail] for check in checks])
         fixes = [f"  {check.name}: {check.fix}" for check in checks if check.fix]
-        write_lines(["", "To mend:", *fixes] if fixes else [])
+        write_lines(["", "To fix:", *fixes] if fixes else [])
     if any(check.verdict is Verdict.FAIL for check in checks):
         raise typer.Exit(ExitCode.DEVICE)
 

@@ -1,4 +1,4 @@
-"""A recording made now, with the microphone, while the user sees how loud it is and how long it goes on."""
+"""Recording with the microphone, with the level and the remaining time shown."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -11,14 +11,14 @@ from voxcli.cli.console import Console
 from voxcli.devices.microphone import Microphone
 
 _SOFTEST_DBFS = -60.0
-"""Where the bar of the level begins."""
+"""Lower end of the level bar."""
 
 
 def record(seconds: float, device: str | None, console: Console) -> AudioChunk:
-    """Record with the microphone of this name or number, or with the system's.
+    """Record with the microphone of this name or number, or with the default one.
 
     Raises:
-        DeviceError: there is none, or it stops.
+        DeviceError: there is no microphone, or it fails.
     """
     with Microphone(device) as microphone:
         console.note(f"recording {seconds:g} s: speak now")
@@ -29,13 +29,13 @@ def record(seconds: float, device: str | None, console: Console) -> AudioChunk:
                 show(chunk)
     console.note("recorded")
     if microphone.gaps:
-        console.warning("This machine was too busy to hear all of it: the recording has gaps.")
+        console.warning("The recording has gaps, because this machine was too busy.")
     return AudioChunk(np.concatenate(chunks), microphone.sample_rate)
 
 
 @contextmanager
 def _showing(seconds: float, console: Console) -> Iterator[Callable[[AudioChunk], None]]:
-    """Show on a terminal what is left, and the level as a bar."""
+    """Show the remaining time, and the level as a bar, on a terminal."""
     if console.quiet or not console.rich.is_terminal:
         yield lambda chunk: None
         return
@@ -55,6 +55,6 @@ def _showing(seconds: float, console: Console) -> Iterator[Callable[[AudioChunk]
 
 
 def _level(chunk: AudioChunk) -> float:
-    """Return the level in dBFS, not below where the bar begins."""
+    """Return the level in dBFS, at least the lower end of the bar."""
     power = float(np.mean(np.square(chunk.samples)))
     return max(10 * math.log10(power), _SOFTEST_DBFS) if power else _SOFTEST_DBFS

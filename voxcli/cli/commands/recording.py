@@ -1,4 +1,4 @@
-"""From a recording to a voice in the library: read or made, judged, joined with its words, kept."""
+"""Cloning: a recording is read or made, checked, joined with its transcript and saved as a voice."""
 
 import shlex
 from datetime import date
@@ -24,18 +24,18 @@ from voxcli.voices.description import note_of_model
 from voxcli.voices.names import check_name
 
 _MOST_BYTES = 1 << 16
-"""Far more than anybody says in the longest clip."""
+"""Far longer than the transcript of the longest clip."""
 
 
 def find_transcript(given: RecordingOptions, console: Console) -> str | None:
-    """Take the words from the option, from its file, from the file beside the clip, or ask for them.
+    """Take the transcript from its option, from its file, from the file next to the clip, or ask for it.
 
     Raises:
-        RequestError: they cannot be read, or are empty.
+        RequestError: it cannot be read, or is empty.
     """
     ways = (given.transcript is not None, given.transcript_file is not None, given.no_transcript)
     if sum(ways) > 1:
-        raise typer.BadParameter("Say in one way only what the words are.", param_hint="--prompt-text")
+        raise typer.BadParameter("Give the transcript in one way only.", param_hint="--prompt-text")
     if given.transcript is not None:
         return _not_empty(given.transcript, "--prompt-text")
     if given.transcript_file is not None:
@@ -45,36 +45,36 @@ def find_transcript(given: RecordingOptions, console: Console) -> str | None:
     clip = given.recording
     beside = clip and clip.with_suffix(".txt")
     if beside and beside != clip and beside.is_file() and (found := _read(beside)):
-        console.note(f"The words are taken from {beside}: {found} (--no-prompt-text leaves them out)")
+        console.note(f"Transcript from {beside}: {found} (--no-prompt-text ignores it)")
         return found
     if can_ask():
         question = f"What is said in {clip}?" if clip else "What will you say?"
-        return ask(console, f"{question} Enter if you do not know:") or None
+        return ask(console, f"{question} Press Enter if you do not know:") or None
     return None
 
 
 def ways_to_give_it(clip: Path | None) -> str:
-    """Say where the words of a clip can be given."""
+    """Return how the transcript of a clip can be given, for messages."""
     ways = ["with --prompt-text TEXT", "with --prompt-text-file FILE"]
     if clip is None:
         return " or ".join(ways)
-    return f"{', '.join(ways)}, or in {clip.with_suffix('.txt')} beside it"
+    return f"{', '.join(ways)}, or in {clip.with_suffix('.txt')}"
 
 
 def _read(path: Path) -> str:
-    data = read_at_most(path, _MOST_BYTES, "The words of a clip are a few lines.")
+    data = read_at_most(path, _MOST_BYTES, "A transcript is a few lines long.")
     decoder = TextDecoder(str(path))
     return " ".join((decoder.decode(data) + decoder.decode(b"")).split())
 
 
 def _not_empty(transcript: str, label: str) -> str:
     if not transcript.strip():
-        raise RequestError(f"{label} is empty: there are no words in it. Use --no-prompt-text if you do not know them.")
+        raise RequestError(f"{label} is empty. Use --no-prompt-text if you do not know the transcript.")
     return transcript.strip()
 
 
 def how_to_use(name: str) -> str:
-    return f'The voice {name} is kept. Use it with: voxcli say "..." --voice {shlex.quote(name)}'
+    return f'Saved voice {name}. Use it with: voxcli say "..." --voice {shlex.quote(name)}'
 
 
 def keep(
@@ -84,16 +84,16 @@ def keep(
     *,
     overwrite: bool,
     model: str | None = None,
-    needs_words: bool = False,
+    needs_transcript: bool = False,
 ) -> str:
-    """Keep a voice, and return its name as it is written in the library.
+    """Save a voice, and return its exact name.
 
     Args:
-        model: that is to speak with it.
-        needs_words: that model imitates no clip without its words.
+        model: the model that will speak with it.
+        needs_transcript: that model cannot imitate a clip without its transcript.
 
     Raises:
-        RequestError: the clip, its words or the name cannot be used; nothing was kept.
+        RequestError: the clip, its transcript or the name cannot be used; nothing is saved then.
         DeviceError: the microphone fails.
     """
     if overwrite:
@@ -101,18 +101,18 @@ def keep(
     else:
         voice_library().check_free(name)
     consent = _one_line(given.consent)
-    voice = build_voice(given, console, model if needs_words else None)
+    voice = build_voice(given, console, model if needs_transcript else None)
     return keep_voice(name, voice, console, overwrite=overwrite, consent=consent, model=model)
 
 
 def keep_voice(
     name: str, voice: Voice, console: Console, *, overwrite: bool, consent: str | None = None, model: str | None = None
 ) -> str:
-    """Save a voice, say how it is used, and return its name as it is written in the library.
+    """Save a voice, show how to use it, and return its exact name.
 
     Args:
-        consent: who allowed it.
-        model: which it is made for, or was drawn by.
+        consent: who consented to the cloning.
+        model: the model it is made for, or was drawn by.
 
     Raises:
         RequestError: the name cannot be used.
@@ -123,18 +123,18 @@ def keep_voice(
     console.note(how_to_use(kept))
     if voice.reference and not voice.prompt:
         console.note(
-            "Its words are not known, so of the VoxCPM models only VoxCPM2 can imitate it. For VoxCPM-0.5B and 1.5, "
-            "keep it again with --force and --prompt-text TEXT, with --prompt-text-file FILE, "
-            "or with the words in a .txt file beside the clip."
+            "Without a transcript, only VoxCPM2 can imitate it. For VoxCPM-0.5B and 1.5, "
+            "save it again with --force and --prompt-text TEXT, with --prompt-text-file FILE, "
+            "or with the transcript in a .txt file next to the clip."
         )
     return kept
 
 
 def build_voice(given: RecordingOptions, console: Console, for_model: str | None = None) -> Voice:
-    """Read or make a recording, judge it and join it with its words.
+    """Read or make a recording, check it and join it with its transcript.
 
     Raises:
-        RequestError: there is no voice in it, or the words cannot be read, or are missing.
+        RequestError: there is no voice in it, or the transcript cannot be read, or is missing.
         DeviceError: the microphone fails.
     """
     _check_recording(given)
@@ -143,7 +143,7 @@ def build_voice(given: RecordingOptions, console: Console, for_model: str | None
         clip = _read_recording(given.recording, console)
         transcript = _find_transcript(given, console, for_model)
     elif given.record_seconds:
-        # First the words, which then stand on the screen to be read aloud.
+        # The transcript first, so that it is on the screen to be read aloud.
         transcript = _find_transcript(given, console, for_model)
         clip = _make_recording(given.record_seconds, given.microphone, console)
     else:
@@ -153,11 +153,11 @@ def build_voice(given: RecordingOptions, console: Console, for_model: str | None
     return Voice(style=style, reference=clip)
 
 
-def judge(sound: AudioChunk, label: str, console: Console) -> None:
-    """Warn of what is wrong with a recording.
+def check_clip(sound: AudioChunk, label: str, console: Console) -> None:
+    """Warn about problems of a recording.
 
     Raises:
-        RequestError: nobody can be imitated after it.
+        RequestError: it is silent.
     """
     report = inspect(sound)
     if report.silent:
@@ -167,33 +167,34 @@ def judge(sound: AudioChunk, label: str, console: Console) -> None:
 
 
 def _check_recording(given: RecordingOptions) -> None:
-    """Refuse what does not go together, or would have no effect."""
+    """Refuse options that contradict each other or have no effect."""
     if given.recording and given.record_seconds:
-        raise typer.BadParameter("Give a recording or make one, not both.", param_hint="--record")
+        raise typer.BadParameter("Give --prompt or --record, not both.", param_hint="--record")
     if given.microphone and not given.record_seconds:
-        raise typer.BadParameter("Say how long to record, as in: --record 10", param_hint="--microphone")
+        raise typer.BadParameter("--microphone needs --record SECONDS, as in: --record 10", param_hint="--microphone")
     if given.recording or given.record_seconds:
         return
     if given.transcript or given.transcript_file:
-        raise typer.BadParameter("There are words but no clip that says them.", param_hint="--prompt")
+        raise typer.BadParameter("There is a transcript but no recording.", param_hint="--prompt")
     if not (given.instruct or "").strip():
         raise typer.BadParameter(
-            "Give a recording, or make one (--record), or a description (--instruct).", param_hint="--prompt"
+            "Give a recording (--prompt), make one (--record), or describe the voice (--instruct).",
+            param_hint="--prompt",
         )
 
 
 def _read_recording(path: Path, console: Console) -> Clip:
-    """Return the file as it is, or what is left of it without the silence at its ends."""
+    """Return the file, without the silence at its ends."""
     clip, label = read_clip(path), str(path)
     sound = decode(clip.data, name=label)
     piece = trimmed(sound)
-    judge(piece, label, console)
+    check_clip(piece, label, console)
     if piece is sound:
         return clip
     shorter = _to_clip(piece, path.stem)
     if len(shorter.data) > MAX_BYTES:  # five minutes at 192 kHz, once compressed
         return clip
-    console.note(f"{label}: {sound.seconds - piece.seconds:.1f} s of silence at its ends are left out.")
+    console.note(f"{label}: removed {sound.seconds - piece.seconds:.1f} s of silence at the ends.")
     return shorter
 
 
@@ -201,7 +202,7 @@ def _make_recording(seconds: float, microphone: str | None, console: Console) ->
     from voxcli.cli.commands.microphone import record
 
     sound = trimmed(record(seconds, microphone, console))
-    judge(sound, "The recording", console)
+    check_clip(sound, "The recording", console)
     return _to_clip(sound, "recording")
 
 
@@ -214,8 +215,8 @@ def _find_transcript(given: RecordingOptions, console: Console, for_model: str |
     transcript = find_transcript(given, console)
     if transcript is None and for_model and not given.no_transcript:
         raise RequestError(
-            f"{for_model} needs the words of a clip to imitate it. Give them {ways_to_give_it(given.recording)}. "
-            "VoxCPM2 needs no words: to keep the voice without them, use --no-prompt-text."
+            f"{for_model} needs the transcript of a clip to imitate it. Give it {ways_to_give_it(given.recording)}. "
+            "VoxCPM2 needs none: to save the voice without a transcript, use --no-prompt-text."
         )
     return transcript
 
@@ -224,5 +225,5 @@ def _one_line(consent: str | None) -> str | None:
     if consent is None:
         return None
     if not (line := " ".join(consent.split())):
-        raise typer.BadParameter("Say who allowed it, or leave this out.", param_hint="--consent")
+        raise typer.BadParameter("Say who consented, or omit --consent.", param_hint="--consent")
     return line

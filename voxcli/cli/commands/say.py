@@ -1,4 +1,4 @@
-"""`voxcli say`: a text goes in, speech comes out, from the first sentence on."""
+"""`voxcli say`: speak a text, sentence by sentence."""
 
 import sys
 from pathlib import Path
@@ -39,9 +39,9 @@ def say(
     markdown: options.Markdown = None,
     no_split: options.NoSplit = False,
 ) -> None:
-    r"""Say a text: from the command line, from a file, or from a pipe while it is being written.
+    r"""Speak a text: from the command line, from a file, or from a pipe while it is being written.
 
-    \[pause 0.5s] in the text is half a second of silence.
+    \[pause 0.5s] in the text inserts half a second of silence.
     """
     from voxcli.cli.commands.chosen import engine_settings, find_voice, with_clip_on_server
     from voxcli.cli.commands.speak import Job, speak
@@ -69,14 +69,14 @@ def say(
 
 
 def events_stream(targets: "list[Target]") -> TextIO:
-    """Events never mix with sound."""
+    """Return standard output, or standard error if audio goes to standard output."""
     from voxcli.sinks import ToStdout
 
     return sys.stderr if any(isinstance(target, ToStdout) for target in targets) else sys.stdout
 
 
 def _choose_text(words: list[str] | None, file: str | None) -> "tuple[Source, bool]":
-    """Return the text, or its arrival, and whether it should be taken for Markdown."""
+    """Return the text, and whether it should be read as Markdown."""
     from voxcli.cli.text_source import Arriving, Whole, open_text_file
 
     if words and file:
@@ -89,6 +89,6 @@ def _choose_text(words: list[str] | None, file: str | None) -> "tuple[Source, bo
     asked_for = words == [STDIN] or file == STDIN
     if sys.stdin is None or (sys.stdin.isatty() and not asked_for):
         raise typer.BadParameter(
-            'Say what, as in: voxcli say "Hello". Or use -f FILE, or pipe a text in.', param_hint="TEXT"
+            'No text. Give one, as in: voxcli say "Hello". Or use -f FILE, or pipe a text in.', param_hint="TEXT"
         )
     return Arriving(sys.stdin.fileno(), "standard input"), True

@@ -4,10 +4,10 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from voxcli.cli.commands.chosen import engine_name, open_chosen_engine
-from voxcli.cli.commands.voices.remembered import HOW_TO_KEEP, remember
+from voxcli.cli.commands.voices.remembered import HOW_TO_SAVE, remember
 from voxcli.cli.console import Console
 from voxcli.cli.run_report import Report
 from voxcli.cli.text_source import Source, Whole
@@ -16,7 +16,7 @@ from voxcli.engines.settings import EngineSettings
 from voxcli.errors import RequestError
 from voxcli.sinks import Target, ToFile, open_sink
 from voxcli.synthesis.pipeline import Delivery, only_chunks, synthesize
-from voxcli.synthesis.request import Voice
+from voxcli.synthesis.request import Voice, with_seed
 from voxcli.synthesis.timing import Stopwatch
 from voxcli.text.marks import Part
 from voxcli.text.parts import read_parts, read_whole
@@ -24,19 +24,19 @@ from voxcli.text.parts import read_parts, read_whole
 _log = logging.getLogger(__name__)
 
 _BUILTIN_NOTE = (
-    "the built-in voice speaks (eSpeak NG): instant but robotic. A human one: {}voxcli models pull voxcpm-1.5"
+    "using the built-in voice (eSpeak NG): instant but robotic. For a natural voice: {}voxcli models pull voxcpm-1.5"
 )
 _INSTALL = 'pip install "voxcli[local]", then '
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """Everything that the command line asked for."""
+    """Everything that `voxcli say` was asked to do."""
 
     text: Source
     markdown: bool
     split: bool
-    """Sentence by sentence, or in one go."""
+    """Into sentences."""
     engine: EngineSettings
     delivery: Delivery
     targets: list[Target]
@@ -62,9 +62,14 @@ def speak(job: Job, console: Console, report: Report, check: Callable[[], None])
         console.note(_BUILTIN_NOTE.format("" if can_run_models() else _INSTALL))
     report.loading(model)
     started, stopwatch = time.perf_counter(), Stopwatch()
-    # The sink first: a file that may not be written is better known before a model is loaded.
+    # The sink first, so that a file that cannot be written is reported before a model is loaded.
     with open_sink(job.targets) as sink, closing(open_chosen_engine(job.engine, slots=1)) as engine:
         _log.debug("ready after %.0f ms", 1000 * (time.perf_counter() - started))
+
+        sampling = with_seed(job.delivery.sampling, engine)
+        seed = sampling.seed if model != BUILTIN_MODEL else None
+        if seed is not None:
+            _log.debug("to repeat this speech: --seed %d", seed)
 
         def before_waiting() -> None:
             check()
@@ -72,7 +77,8 @@ def speak(job: Job, console: Console, report: Report, check: Callable[[], None])
 
         drawn: list[Voice] = []
         parts = job.parts(before_waiting)
-        pieces = synthesize(engine, parts, job.delivery, stopwatch=stopwatch, on_drawn_voice=drawn.append)
+        delivery = replace(job.delivery, sampling=sampling)
+        pieces = synthesize(engine, parts, delivery, stopwatch=stopwatch, on_drawn_voice=drawn.append)
         try:
             with closing(only_chunks(pieces)) as chunks:
                 for chunk in chunks:
@@ -84,6 +90,6 @@ def speak(job: Job, console: Console, report: Report, check: Callable[[], None])
     if not stopwatch.timings.chunks:
         raise RequestError("There is nothing to say: the text has no words.")
     outputs = [str(target.path) for target in job.targets if isinstance(target, ToFile)]
-    report.done(stopwatch.timings, sink.underruns, outputs)
+    report.done(stopwatch.timings, sink.underruns, outputs, seed)
     if remembered and console.rich.is_terminal:
-        console.note(HOW_TO_KEEP)
+        console.note(HOW_TO_SAVE)

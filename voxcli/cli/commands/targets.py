@@ -1,4 +1,4 @@
-"""From -o, --format, --play and the like to the targets they mean."""
+"""Targets of the sound, chosen by --output, --format, --play and --audio-device."""
 
 import sys
 from pathlib import Path
@@ -22,7 +22,7 @@ def choose_targets(options: OutputOptions) -> list[Target]:
     outputs, wanted = options.output or [], _parse_format(options.format)
     targets: list[Target] = [_target(output, wanted, options.force) for output in outputs]
     if twice := {output for output in outputs if outputs.count(output) > 1}:
-        raise typer.BadParameter(f"Named more than once: {', '.join(twice)}.", param_hint="--output")
+        raise typer.BadParameter(f"Output given more than once: {', '.join(twice)}.", param_hint="--output")
     if options.play or (options.play is None and not outputs):
         targets.append(ToSpeaker(options.audio_device))
     if not targets:
@@ -36,7 +36,7 @@ def _target(output: str, format: AudioFormat | None, force: bool) -> Target:
         return ToFile(path, format or _format_of(path), overwrite=force)
     if sys.stdout.isatty():
         raise typer.BadParameter(
-            "Sound is not written to a terminal. Send it on, as in: voxcli say ... -o - | ffplay -",
+            "Refusing to write audio to a terminal. Pipe it, as in: voxcli say ... -o - | ffplay -",
             param_hint="--output",
         )
     return ToStdout(format or AudioFormat.WAV)
@@ -49,7 +49,7 @@ def _parse_format(name: str | None) -> AudioFormat | None:
         return AudioFormat(name.lower().removeprefix("."))
     except ValueError:
         raise typer.BadParameter(
-            f"There is no format {name!r}.{did_you_mean(name, AudioFormat)} There are: {', '.join(AudioFormat)}.",
+            f"Unknown format {name!r}.{did_you_mean(name, AudioFormat)} Choose from: {', '.join(AudioFormat)}.",
             param_hint="--format",
         ) from None
 
@@ -59,7 +59,7 @@ def _format_of(path: Path) -> AudioFormat:
         return format
     suffix = path.suffix or path.name
     raise typer.BadParameter(
-        f"The name {path} does not tell a format.{did_you_mean(suffix, known_suffixes())} "
-        f"End it in one of {', '.join(known_suffixes())}, or say --format.",
+        f"Cannot tell the audio format from the name {path}.{did_you_mean(suffix, known_suffixes())} "
+        f"Use one of the suffixes {', '.join(known_suffixes())}, or pass --format.",
         param_hint="--output",
     )

@@ -1,4 +1,4 @@
-"""The options, each with one meaning wherever it appears, and which of them are settings."""
+"""Options that several commands share. Those made with `setting` can also be set in settings files."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,41 +11,35 @@ _ENVIRONMENT_PREFIX = "VOXCLI_"
 
 
 def setting(*names: str, **details: Any) -> Any:
-    """An option that VOXCLI_<NAME> and the settings files can set too, by its first name."""
+    """Declare an option that VOXCLI_<NAME> and the settings files can set too, by its first name."""
     name = names[0].lstrip("-").partition("/")[0]
     variable = _ENVIRONMENT_PREFIX + name.replace("-", "_").upper()
     return typer.Option(*names, envvar=variable, show_envvar=False, **details)
 
 
 def on_command_line(context: typer.Context, option: str) -> bool:
-    """Tell whether an option was given there, and not in the environment or the settings."""
+    """Tell whether an option was given on the command line, and not in the environment or a settings file."""
     source = context.get_parameter_source(option)
     return source is not None and source.name == "COMMANDLINE"
 
 
-def on_command_line(context: typer.Context, option: str) -> bool:
-    """Tell whether an option was given there, and not in the environment or the settings."""
-    source = context.get_parameter_source(option)
-    return source is not None and source.name == "COMMANDLINE"
-
-
-_SPEAKING = "How it sounds"
-_OUTPUT = "Where it goes"
-_MANNERS = "What is said about it"
+_SPEECH = "Speech"
+_OUTPUT = "Output"
+_LOGGING = "Logging"
 
 TextArgument = Annotated[
     list[str] | None,
-    typer.Argument(metavar="TEXT...", help="What to say. Without it, standard input is read as it arrives."),
+    typer.Argument(metavar="TEXT...", help="Text to speak. Default: standard input, spoken as it arrives."),
 ]
 TextFile = Annotated[
     str | None,
-    typer.Option("--file", "-f", metavar="FILE", help="Say what is in a file; - is standard input."),
+    typer.Option("--file", "-f", metavar="FILE", help="Speak the text in a file; - is standard input."),
 ]
 Markdown = Annotated[
     bool | None,
     setting(
         "--markdown/--no-markdown",
-        help="Read Markdown as one would aloud. On for .md files and for piped text.",
+        help="Read Markdown as prose. Default: on for .md files and piped text.",
         show_default=False,
     ),
 ]
@@ -55,9 +49,9 @@ Model = Annotated[
     setting(
         "--model",
         "-m",
-        help="Which model speaks. Default: the best on this machine.",
+        help="Model to use. Default: the best one installed.",
         autocompletion=complete.models,
-        rich_help_panel=_SPEAKING,
+        rich_help_panel=_SPEECH,
     ),
 ]
 VoiceName = Annotated[
@@ -65,9 +59,9 @@ VoiceName = Annotated[
     setting(
         "--voice",
         "-v",
-        help="Whose voice: see `voxcli voices`.",
+        help="Voice to use: see `voxcli voices`.",
         autocompletion=complete.voices,
-        rich_help_panel=_SPEAKING,
+        rich_help_panel=_SPEECH,
     ),
 ]
 Language = Annotated[
@@ -76,18 +70,18 @@ Language = Annotated[
         "--language",
         "-l",
         "--lang",
-        help="Such as zh, en, ja, ko, yue. Default: by the script of each passage.",
+        help="Language, such as zh, en, ja, ko or yue. Default: detected from the script.",
         autocompletion=complete.languages,
-        rich_help_panel=_SPEAKING,
+        rich_help_panel=_SPEECH,
     ),
 ]
 Speed = Annotated[
     float,
-    setting("--speed", "-s", min=0.25, max=4.0, help="2 is twice as fast.", rich_help_panel=_SPEAKING),
+    setting("--speed", "-s", min=0.25, max=4.0, help="Speaking rate: 2 is twice as fast.", rich_help_panel=_SPEECH),
 ]
 Volume = Annotated[
     float,
-    setting("--volume", min=0.0, max=4.0, help="0.5 is half as loud.", rich_help_panel=_SPEAKING),
+    setting("--volume", min=0.0, max=4.0, help="Gain: 0.5 is half as loud.", rich_help_panel=_SPEECH),
 ]
 ReferenceClip = Annotated[
     Path | None,
@@ -95,34 +89,41 @@ ReferenceClip = Annotated[
         "--ref-audio",
         "--reference-audio",
         metavar="CLIP",
-        help="Speak with the voice of this recording.",
-        rich_help_panel=_SPEAKING,
+        help="Recording of the voice to imitate.",
+        rich_help_panel=_SPEECH,
     ),
 ]
 PromptClip = Annotated[
     Path | None,
     typer.Option(
-        "--prompt-audio", "--prompt", metavar="CLIP", help="Carry on from this recording.", rich_help_panel=_SPEAKING
+        "--prompt-audio",
+        "--prompt",
+        metavar="CLIP",
+        help="Audio prompt to continue from (needs --prompt-text).",
+        rich_help_panel=_SPEECH,
     ),
 ]
 PromptText = Annotated[
     str | None,
-    typer.Option("--prompt-text", metavar="TEXT", help="The words of --prompt-audio.", rich_help_panel=_SPEAKING),
+    typer.Option("--prompt-text", metavar="TEXT", help="Transcript of --prompt-audio.", rich_help_panel=_SPEECH),
 ]
 Style = Annotated[
     str | None,
-    typer.Option("--instruct", "-i", help='How to speak: "an old man, unhurried".', rich_help_panel=_SPEAKING),
+    typer.Option(
+        "--instruct",
+        "-i",
+        help='Description of the voice or style, such as "an old man, unhurried".',
+        rich_help_panel=_SPEECH,
+    ),
 ]
 
 Denoise = Annotated[
     bool,
-    typer.Option("--denoise", help="Take the noise out of the recording first.", rich_help_panel=_SPEAKING),
+    typer.Option("--denoise", help="Remove noise from the recording first.", rich_help_panel=_SPEECH),
 ]
 Normalize = Annotated[
     bool,
-    typer.Option(
-        "--normalize", help="Spell out numbers, dates and units before they are read.", rich_help_panel=_SPEAKING
-    ),
+    typer.Option("--normalize", help="Spell out numbers, dates and units first.", rich_help_panel=_SPEECH),
 ]
 Gap = Annotated[
     float | None,
@@ -131,14 +132,14 @@ Gap = Annotated[
         min=0.0,
         max=10.0,
         metavar="SECONDS",
-        help="Silence between sentences. Default: as the voice leaves it.",
-        rich_help_panel=_SPEAKING,
+        help="Silence between sentences. Default: as generated.",
+        rich_help_panel=_SPEECH,
     ),
 ]
 NoSplit = Annotated[
     bool,
     typer.Option(
-        "--no-split", help="Say the text in one go, as it stands: no sentences, no marks.", rich_help_panel=_SPEAKING
+        "--no-split", help="Do not split the text into sentences or read [pause] tags.", rich_help_panel=_SPEECH
     ),
 ]
 
@@ -148,7 +149,7 @@ Outputs = Annotated[
         "--output",
         "-o",
         metavar="FILE",
-        help="Write a file that is good to play while it grows; - is standard output. May be repeated.",
+        help="File to write, playable while it is being written; - is standard output. Repeatable.",
         rich_help_panel=_OUTPUT,
     ),
 ]
@@ -156,20 +157,20 @@ Format = Annotated[
     str | None,
     typer.Option(
         "--format",
-        help="wav, flac, mp3, opus, aac or pcm. Default: by the suffix of the file, wav on standard output.",
+        help="wav, flac, mp3, opus, aac or pcm. Default: from the file suffix; wav on standard output.",
         autocompletion=complete.formats,
         rich_help_panel=_OUTPUT,
     ),
 ]
 Force = Annotated[
     bool,
-    typer.Option("--force", help="Overwrite a file that is there already.", rich_help_panel=_OUTPUT),
+    typer.Option("--force", help="Overwrite an existing file.", rich_help_panel=_OUTPUT),
 ]
 Play = Annotated[
     bool | None,
     setting(
         "--play/--no-play",
-        help="Play it. On unless it goes somewhere else.",
+        help="Play the speech. Default: on unless --output is given.",
         show_default=False,
         rich_help_panel=_OUTPUT,
     ),
@@ -179,21 +180,21 @@ AudioDevice = Annotated[
     setting(
         "--audio-device",
         metavar="NAME",
-        help="Which loudspeaker, by name or number: see `voxcli devices`.",
+        help="Loudspeaker to play on, by name or number: see `voxcli devices`.",
         autocompletion=complete.audio_devices,
         rich_help_panel=_OUTPUT,
     ),
 ]
 
-Quiet = Annotated[bool, setting("--quiet", "-q", help="Only warnings and errors.", rich_help_panel=_MANNERS)]
-Verbose = Annotated[bool, setting("--verbose", help="Everything.", rich_help_panel=_MANNERS)]
+Quiet = Annotated[bool, setting("--quiet", "-q", help="Show only warnings and errors.", rich_help_panel=_LOGGING)]
+Verbose = Annotated[bool, setting("--verbose", help="Show debug messages.", rich_help_panel=_LOGGING)]
 Events = Annotated[
     bool,
-    typer.Option("--json", help="One JSON event per line instead of words.", rich_help_panel=_MANNERS),
+    typer.Option("--json", help="Report as JSON events, one per line.", rich_help_panel=_LOGGING),
 ]
-Json = Annotated[bool, typer.Option("--json", help="As JSON, for programs.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
-_VOICE = "The voice"
+_VOICE = "Voice"
 
 Recording = Annotated[
     Path | None,
@@ -203,7 +204,7 @@ Recording = Annotated[
         "--ref-audio",
         "--reference-audio",
         metavar="CLIP",
-        help="A recording of the voice: 5 to 30 s of clear speech.",
+        help="Recording of the voice: 5 to 30 s of clear speech.",
         rich_help_panel=_VOICE,
     ),
 ]
@@ -214,7 +215,7 @@ RecordSeconds = Annotated[
         metavar="SECONDS",
         min=3,
         max=60,
-        help="Record it now, for so long: 3 to 60 s.",
+        help="Record the voice now, for 3 to 60 s.",
         rich_help_panel=_VOICE,
     ),
 ]
@@ -223,48 +224,50 @@ Microphone = Annotated[
     typer.Option(
         "--microphone",
         metavar="NAME",
-        help="What to record with, by name or number. Default: the system's choice.",
+        help="Microphone to record with, by name or number. Default: the system's default.",
         rich_help_panel=_VOICE,
     ),
 ]
 Consent = Annotated[
     str | None,
     typer.Option(
-        "--consent", metavar="TEXT", help="Who allowed it, in a line that stays with the voice.", rich_help_panel=_VOICE
+        "--consent", metavar="TEXT", help="Who consented to the cloning; stored with the voice.", rich_help_panel=_VOICE
     ),
 ]
-RecordedWords = Annotated[
+Transcript = Annotated[
     str | None,
     typer.Option(
         "--prompt-text",
         "--ref-text",
         metavar="TEXT",
-        help="What is said in it. Default: the words in the .txt file beside it, if there is one.",
+        help="Transcript of the recording. Default: the .txt file next to it, if it exists.",
         rich_help_panel=_VOICE,
     ),
 ]
-RecordedWordsFile = Annotated[
+TranscriptFile = Annotated[
     Path | None,
-    typer.Option("--prompt-text-file", metavar="FILE", help="The file with these words.", rich_help_panel=_VOICE),
+    typer.Option("--prompt-text-file", metavar="FILE", help="File with the transcript.", rich_help_panel=_VOICE),
 ]
-NoRecordedWords = Annotated[
+NoTranscript = Annotated[
     bool,
-    typer.Option("--no-prompt-text", help="Keep it without words, and do not ask.", rich_help_panel=_VOICE),
+    typer.Option(
+        "--no-prompt-text", help="Save the voice without a transcript, and do not ask for one.", rich_help_panel=_VOICE
+    ),
 ]
 LastVoice = Annotated[
     bool,
     typer.Option(
         "--last",
-        help="Instead of a recording: the voice that a model drew last, when none was named.",
+        help="Save the voice that a model last drew at random, instead of a recording.",
         rich_help_panel=_VOICE,
     ),
 ]
 NewName = Annotated[
     str | None,
-    typer.Option("--name", metavar="NAME", help="What to call it.", rich_help_panel=_VOICE),
+    typer.Option("--name", metavar="NAME", help="Name of the voice.", rich_help_panel=_VOICE),
 ]
 Replace = Annotated[
     bool,
-    typer.Option("--force", help="Replace a voice or a file that is there already.", rich_help_panel=_VOICE),
+    typer.Option("--force", help="Replace an existing voice or file.", rich_help_panel=_VOICE),
 ]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]

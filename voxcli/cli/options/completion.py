@@ -1,4 +1,4 @@
-"""What the shell offers after Tab: real names, looked up when the key is pressed."""
+"""Shell completion: real names, looked up when Tab is pressed."""
 
 from collections.abc import Iterable
 
@@ -32,7 +32,7 @@ def languages(incomplete: str) -> list[str]:
 
 
 def devices(incomplete: str) -> list[str]:
-    return _starting_with(["auto", "cpu", "cuda", "mps"], incomplete)  # torch takes too long to be asked
+    return _starting_with(["auto", "cpu", "cuda", "mps"], incomplete)  # importing torch would take too long
 
 
 def dtypes(incomplete: str) -> list[str]:
@@ -62,5 +62,5 @@ def audio_devices(incomplete: str) -> list[str]:
 
     try:
         return _starting_with([device.name for device in list_devices()], incomplete)
-    except VoxError:  # a machine without sound has nothing to offer
+    except VoxError:  # no sound system on this machine
         return []

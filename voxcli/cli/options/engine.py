@@ -1,4 +1,4 @@
-"""The options that choose a model, how it runs on this machine and how it samples."""
+"""Options for the model, how it runs on this machine and how it samples."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,27 +15,41 @@ if TYPE_CHECKING:
     from voxcli.paths import Places
     from voxcli.synthesis.request import Sampling
 
-_SAMPLING = "How the model samples"
-_RUNNING = "How the model runs here"
+_SAMPLING = "Sampling"
+_RUNNING = "Local model"
 
 Steps = Annotated[
     int,
     options.setting(
-        "--steps", min=1, max=100, help="More are finer and slower; 6 to 10 are good.", rich_help_panel=_SAMPLING
+        "--steps",
+        min=1,
+        max=100,
+        help="Solver steps per patch: more are better and slower; 6 to 10 work well.",
+        rich_help_panel=_SAMPLING,
     ),
 ]
 Guidance = Annotated[
     float,
     options.setting(
-        "--cfg", min=0.0, max=10.0, help="How strictly text and voice are followed.", rich_help_panel=_SAMPLING
+        "--cfg",
+        min=0.0,
+        max=10.0,
+        help="Classifier-free guidance: how closely the text and voice are followed.",
+        rich_help_panel=_SAMPLING,
     ),
 ]
 Seed = Annotated[
     int | None,
-    options.setting("--seed", min=0, max=2**63 - 1, help="The same makes the same sound.", rich_help_panel=_SAMPLING),
+    options.setting(
+        "--seed",
+        min=0,
+        max=2**63 - 1,
+        help="The same seed gives the same speech. Default: random.",
+        rich_help_panel=_SAMPLING,
+    ),
 ]
 LeastLength = Annotated[
-    int, typer.Option("--min-len", min=0, metavar="PATCHES", help="Not shorter than this.", rich_help_panel=_SAMPLING)
+    int, typer.Option("--min-len", min=0, metavar="PATCHES", help="Minimum length.", rich_help_panel=_SAMPLING)
 ]
 MostLength = Annotated[
     int | None,
@@ -43,7 +57,7 @@ MostLength = Annotated[
         "--max-len",
         min=1,
         metavar="PATCHES",
-        help="Not longer than this. Default: by the length of the text.",
+        help="Maximum length. Default: depends on the length of the text.",
         rich_help_panel=_SAMPLING,
     ),
 ]
@@ -54,7 +68,7 @@ Retries = Annotated[
         min=0,
         max=3,
         metavar="TIMES",
-        help="Try again so often if far too much is said. Nothing sounds before it is whole.",
+        help="How often to regenerate speech that is far too long for its text. Disables streaming.",
         rich_help_panel=_SAMPLING,
     ),
 ]
@@ -84,7 +98,7 @@ Quantize = Annotated[
     options.setting(
         "--quantize",
         metavar="int8|fp8",
-        help="Faster, less exact: int8 on a CPU, fp8 on an NVIDIA GPU.",
+        help="Quantize the weights, faster but less exact: int8 on a CPU, fp8 on an NVIDIA GPU.",
         callback=only_here,
         rich_help_panel=_RUNNING,
     ),
@@ -95,7 +109,7 @@ Threads = Annotated[
         "--threads",
         min=1,
         max=1024,
-        help="Of the CPU. Default: what it can spare.",
+        help="CPU threads. Default: adapted to the load of the machine.",
         callback=only_here,
         rich_help_panel=_RUNNING,
     ),
@@ -104,7 +118,7 @@ LazyGraphs = Annotated[
     bool,
     options.setting(
         "--lazy-graphs/--no-lazy-graphs",
-        help="On an NVIDIA GPU: ready sooner, first sounds later.",
+        help="Capture CUDA graphs on first use instead of at load time.",
         callback=only_here,
         rich_help_panel=_RUNNING,
     ),
@@ -114,7 +128,7 @@ LoraFolder = Annotated[
     typer.Option(
         "--lora",
         metavar="FOLDER",
-        help="A fine-tuned voice for this model.",
+        help="LoRA fine-tuned for this model.",
         callback=only_here,
         rich_help_panel=_RUNNING,
     ),
@@ -123,7 +137,7 @@ LoraFolder = Annotated[
 
 @dataclass(frozen=True, slots=True)
 class SamplingOptions:
-    """How the model draws a sample."""
+    """Sampling parameters."""
 
     steps: Steps = 10
     cfg: Guidance = 2.0
@@ -147,7 +161,7 @@ class SamplingOptions:
 
 @dataclass(frozen=True, slots=True)
 class EngineOptions(RemoteOptions):
-    """Which model speaks, here or on a server, and how it runs."""
+    """The model, on this machine or on a server, and how it runs."""
 
     model: options.Model = None
     device: Device = "auto"
@@ -158,7 +172,7 @@ class EngineOptions(RemoteOptions):
     lora: LoraFolder = None
 
     def to_settings(self, places: "Places", key: str | None) -> "EngineSettings":
-        """Return which engine speaks, and how it runs.
+        """Return the settings of the engine.
 
         Args:
             places: where caches are.

@@ -1,4 +1,4 @@
-"""Options that belong together, declared once and taken by every command that needs them."""
+"""Groups of options: dataclasses that any command can take as parameters."""
 
 import functools
 import inspect
@@ -8,7 +8,7 @@ from typing import Any, get_type_hints
 
 
 def grouped(command: Callable[..., None]) -> Callable[..., None]:
-    """Let a command take dataclasses of options: on the command line each field is an option of its own.
+    """Let a command take dataclasses of options: on the command line, each field is an option of its own.
 
     Fields are annotated with the types of `options` and have plain defaults.
     """

@@ -1,4 +1,4 @@
-"""The options that let a server speak in place of this machine."""
+"""Options for a server that speaks in place of this machine."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,27 +15,27 @@ if TYPE_CHECKING:
     from voxcli.engines.remote.settings import RemoteSettings
     from voxcli.paths import Places
 
-_PANEL = "On another machine"
+REMOTE_PANEL = "Remote server"
 
 
 def only_here(context: typer.Context, param: typer.CallbackParam, value: object) -> object:
-    """Refuse an option that is about this machine where a server speaks."""
+    """Refuse an option for local models where a server speaks."""
     if context.params.get("remote") and options.on_command_line(context, param.name or ""):
-        raise typer.BadParameter("This is about a model on this machine, and a server is to speak. Leave it out.")
+        raise typer.BadParameter("Only for models on this machine; it cannot be used with --remote.")
     return value
 
 
 def only_there(context: typer.Context, param: typer.CallbackParam, value: object) -> object:
-    """Refuse an option that is about a server where none speaks."""
+    """Refuse an option for servers where none is used."""
     if not context.params.get("remote") and options.on_command_line(context, param.name or ""):
-        raise typer.BadParameter("This is about a server, and none is named. Name it with --remote.")
+        raise typer.BadParameter("Only for servers: name one with --remote.")
     return value
 
 
 def _find_server(context: typer.Context, param: typer.CallbackParam, value: str | None) -> str | None:
-    """Put the address in the place of a name, and let the settings of its profile count more than the others.
+    """Replace the name of a profile by its address, and let the profile override the other settings.
 
-    This option is the first to be read, so all others see what it does. A model in the other settings is one of this
+    This option is eager, so that it is read before all others. A model in the other settings is meant for this
     machine.
     """
     from voxcli.cli.settings.profiles import find_server
@@ -52,7 +52,7 @@ def _check_protocol(context: typer.Context, param: typer.CallbackParam, value: s
     known = (AUTO, *PROTOCOLS)
     if value not in known:
         raise typer.BadParameter(
-            f"There is no protocol {value!r}.{did_you_mean(value, known)} There are: {', '.join(known)}."
+            f"Unknown protocol {value!r}.{did_you_mean(value, known)} Choose from: {', '.join(known)}."
         )
     only_there(context, param, value)
     return value
@@ -61,7 +61,7 @@ def _check_protocol(context: typer.Context, param: typer.CallbackParam, value: s
 def _check_wire_format(context: typer.Context, param: typer.CallbackParam, value: str | None) -> str | None:
     if value is not None and value not in WIRE_FORMATS:
         raise typer.BadParameter(
-            f"There is no format {value!r}.{did_you_mean(value, WIRE_FORMATS)} There are: {', '.join(WIRE_FORMATS)}."
+            f"Unknown format {value!r}.{did_you_mean(value, WIRE_FORMATS)} Choose from: {', '.join(WIRE_FORMATS)}."
         )
     only_there(context, param, value)
     return value
@@ -72,21 +72,21 @@ Remote = Annotated[
     options.setting(
         "--remote",
         metavar="SERVER",
-        help="Let a server speak: its address, or its name in the settings; '' for none.",
+        help="Server to use: its address, or its name in the settings files; '' for none.",
         autocompletion=complete.remotes,
         is_eager=True,
         callback=_find_server,
-        rich_help_panel=_PANEL,
+        rich_help_panel=REMOTE_PANEL,
     ),
 ]
 Protocol = Annotated[
     str,
     options.setting(
         "--protocol",
-        help="auto, voxcpm, openai or gpt-sovits.",
+        help="Protocol of the server: auto, voxcpm, openai or gpt-sovits.",
         autocompletion=complete.protocols,
         callback=_check_protocol,
-        rich_help_panel=_PANEL,
+        rich_help_panel=REMOTE_PANEL,
     ),
 ]
 Timeout = Annotated[
@@ -95,9 +95,9 @@ Timeout = Annotated[
         "--timeout",
         min=0.1,
         metavar="SECONDS",
-        help="How long it may be silent.",
+        help="How long to wait for data.",
         callback=only_there,
-        rich_help_panel=_PANEL,
+        rich_help_panel=REMOTE_PANEL,
     ),
 ]
 ApiKeyFile = Annotated[
@@ -105,9 +105,9 @@ ApiKeyFile = Annotated[
     options.setting(
         "--api-key-file",
         metavar="FILE",
-        help="The file with its key. Default: as kept by `voxcli keys`.",
+        help="File with the API key. Default: the key saved with `voxcli keys`.",
         callback=only_there,
-        rich_help_panel=_PANEL,
+        rich_help_panel=REMOTE_PANEL,
     ),
 ]
 StreamingMode = Annotated[
@@ -116,9 +116,9 @@ StreamingMode = Annotated[
         "--streaming-mode",
         min=0,
         max=3,
-        help="Of GPT-SoVITS: 0 sends it whole, 3 the soonest.",
+        help="GPT-SoVITS only: 0 does not stream, 3 has the lowest latency.",
         callback=only_there,
-        rich_help_panel=_PANEL,
+        rich_help_panel=REMOTE_PANEL,
     ),
 ]
 WireFormat = Annotated[
@@ -126,54 +126,61 @@ WireFormat = Annotated[
     options.setting(
         "--wire-format",
         metavar="FORMAT",
-        help="How sound travels: wav, flac, mp3, opus, aac or pcm. Default: what arrives soonest.",
+        help="Audio format on the wire: wav, flac, mp3, opus, aac or pcm. Default: the one with the lowest latency.",
         autocompletion=complete.formats,
         callback=_check_wire_format,
-        rich_help_panel=_PANEL,
+        rich_help_panel=REMOTE_PANEL,
     ),
 ]
 NoStream = Annotated[
     bool,
-    typer.Option("--no-stream", help="Ask for each sentence as a whole.", callback=only_there, rich_help_panel=_PANEL),
+    typer.Option(
+        "--no-stream",
+        help="Do not stream: request each sentence as a complete file.",
+        callback=only_there,
+        rich_help_panel=REMOTE_PANEL,
+    ),
 ]
 Extra = Annotated[
     list[str] | None,
     typer.Option(
         "--extra",
         metavar="KEY=VALUE",
-        help="A field that goes to the server as it is. May be repeated.",
+        help="Extra field of the request. Repeatable.",
         callback=only_there,
-        rich_help_panel=_PANEL,
+        rich_help_panel=REMOTE_PANEL,
     ),
 ]
 RefText = Annotated[
     str | None,
     typer.Option(
-        "--ref-text", metavar="TEXT", help="The words of --ref-audio, for GPT-SoVITS.", rich_help_panel=_PANEL
+        "--ref-text", metavar="TEXT", help="Transcript of --ref-audio, for GPT-SoVITS.", rich_help_panel=REMOTE_PANEL
     ),
 ]
 RefLanguage = Annotated[
     str | None,
-    typer.Option("--ref-lang", metavar="LANGUAGE", help="In which they are spoken.", rich_help_panel=_PANEL),
+    typer.Option(
+        "--ref-lang", metavar="LANGUAGE", help="Language of --ref-text, for GPT-SoVITS.", rich_help_panel=REMOTE_PANEL
+    ),
 ]
 
 
 @dataclass(frozen=True, slots=True)
 class ServerOptions:
-    """Which server, and how it is reached."""
+    """A server, and how to connect to it."""
 
     remote: Remote = None
-    """Once read, its address."""
+    """Its address, once the option has been read."""
     protocol: Protocol = AUTO
     timeout: Timeout = 300.0
     api_key_file: ApiKeyFile = None
 
     def to_connection(self, places: "Places", key: str | None) -> "RemoteSettings":
-        """Return how the server is reached."""
+        """Return how to connect to the server."""
         from voxcli.engines.remote.settings import RemoteSettings
 
         if self.remote is None:
-            raise typer.BadParameter("Name a server.", param_hint="--remote")
+            raise typer.BadParameter("Name a server with --remote.", param_hint="--remote")
         return RemoteSettings(
             url=self.remote,
             dialect=None if self.protocol == AUTO else Dialect(self.protocol),
@@ -185,7 +192,7 @@ class ServerOptions:
 
 @dataclass(frozen=True, slots=True)
 class RemoteOptions(ServerOptions):
-    """Which server speaks, and how it is asked."""
+    """A server that speaks, and how requests are made."""
 
     streaming_mode: StreamingMode = None
     wire_format: WireFormat = None
@@ -193,7 +200,7 @@ class RemoteOptions(ServerOptions):
     extra: Extra = None
 
     def to_remote(self, places: "Places", key: str | None, model: str | None) -> "RemoteSettings":
-        """Return how the server is reached, and what is asked of it.
+        """Return how to connect to the server, and how to make requests.
 
         Args:
             model: its name on the server.
@@ -202,7 +209,7 @@ class RemoteOptions(ServerOptions):
         from voxcli.protocols.dialect import ClientOptions
 
         if self.no_stream and self.streaming_mode:
-            raise typer.BadParameter("It contradicts --streaming-mode.", param_hint="--no-stream")
+            raise typer.BadParameter("--no-stream contradicts --streaming-mode.", param_hint="--no-stream")
         options = ClientOptions(
             model=model,
             format=AudioFormat(self.wire_format) if self.wire_format else None,
@@ -218,7 +225,7 @@ def _parse_extra(given: list[str]) -> dict[str, str]:
     for pair in given:
         name, is_there, value = pair.partition("=")
         if not (name and is_there):
-            raise typer.BadParameter(f"{pair!r} is no KEY=VALUE.", param_hint="--extra")
+            raise typer.BadParameter(f"{pair!r} is not KEY=VALUE.", param_hint="--extra")
         if name in fields:
             raise typer.BadParameter(f"{name!r} is given twice.", param_hint="--extra")
         fields[name] = value

@@ -1,4 +1,4 @@
-"""The options that say who speaks and how, what becomes of it, and what is said about it."""
+"""Options for the voice, the delivery, the output and the verbosity."""
 
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class VoiceOptions:
-    """Who speaks."""
+    """The voice to speak with."""
 
     voice: options.VoiceName = None
     ref_audio: options.ReferenceClip = None
@@ -29,7 +29,7 @@ class VoiceOptions:
 
 @dataclass(frozen=True, slots=True)
 class ReadingOptions:
-    """How it is spoken."""
+    """How a text is spoken."""
 
     language: options.Language = None
     speed: options.Speed = 1.0
@@ -52,7 +52,7 @@ class ReadingOptions:
 
 @dataclass(frozen=True, slots=True)
 class DeliveryOptions(ReadingOptions):
-    """How a text of many sentences is spoken."""
+    """How a text of several sentences is spoken."""
 
     gap: options.Gap = None
 
@@ -64,14 +64,16 @@ class DeliveryOptions(ReadingOptions):
         return replace(plain, denoise=denoise, gap_seconds=self.gap if split else None)
 
     def check_gap(self, context: typer.Context, *, no_split: bool) -> None:
-        """Refuse a gap that has no place. A gap in the settings is meant for texts that have one."""
+        """Refuse --gap together with --no-split. A gap in the settings files is ignored then."""
         if no_split and options.on_command_line(context, "gap"):
-            raise typer.BadParameter("With --no-split there are no sentences to put a gap between.", param_hint="--gap")
+            raise typer.BadParameter(
+                "--gap has no effect with --no-split: the text is not split into sentences.", param_hint="--gap"
+            )
 
 
 @dataclass(frozen=True, slots=True)
 class OutputOptions:
-    """Where it goes."""
+    """The outputs of the speech."""
 
     output: options.Outputs = None
     format: options.Format = None
@@ -82,7 +84,7 @@ class OutputOptions:
 
 @dataclass(frozen=True, slots=True)
 class OutputVerbosity:
-    """What is said about it."""
+    """How much is reported, and in which form."""
 
     quiet: options.Quiet = False
     verbose: options.Verbose = False
@@ -91,13 +93,13 @@ class OutputVerbosity:
 
 @dataclass(frozen=True, slots=True)
 class RecordingOptions:
-    """A recording or how to make it, the words in it, how they are spoken, and who allowed it."""
+    """A recording of a voice, existing or to be made, its transcript, its style and the consent to clone it."""
 
     recording: options.Recording = None
     record_seconds: options.RecordSeconds = None
     microphone: options.Microphone = None
-    transcript: options.RecordedWords = None
-    transcript_file: options.RecordedWordsFile = None
-    no_transcript: options.NoRecordedWords = False
+    transcript: options.Transcript = None
+    transcript_file: options.TranscriptFile = None
+    no_transcript: options.NoTranscript = False
     instruct: options.Style = None
     consent: options.Consent = None

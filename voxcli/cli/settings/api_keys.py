@@ -1,31 +1,27 @@
-"""The keys of servers, kept in a file that nobody else may read, each under the address it opens."""
+"""API keys of servers by address, in a file that only its owner may read."""
 
-import contextlib
 import json
 import os
-import secrets
 import stat
 from collections.abc import Mapping
 from pathlib import Path
 
 import typer
 
+from voxcli.cli.files import write_file
 from voxcli.cli.settings.files import find_user_places
-from voxcli.errors import DeviceError
-
-_OWNER_ONLY = 0o600
 
 
 def keys_path() -> Path:
-    """Return where this user's keys are, beside the settings."""
+    """Return the file of this user's keys, beside the settings."""
     return find_user_places().settings.with_name("keys.json")
 
 
 def read_keys(path: Path) -> dict[str, str]:
-    """Return keys by address. A file that is not there holds none.
+    """Return keys by address. A missing file holds none.
 
     Raises:
-        typer.BadParameter: it is damaged, or others may read it.
+        typer.BadParameter: it is damaged, or readable by other users.
     """
     try:
         with path.open("rb") as file:
@@ -36,42 +32,32 @@ def read_keys(path: Path) -> dict[str, str]:
     except (OSError, ValueError) as error:
         raise typer.BadParameter(f"{path} cannot be read: {error}") from error
     if not isinstance(keys, dict) or not all(isinstance(key, str) for key in keys.values()):
-        raise typer.BadParameter(f"{path} does not hold keys. Delete it, and keep them anew with: voxcli keys set URL")
+        raise typer.BadParameter(
+            f"{path} is not a file of API keys. Delete it, and save them again with: voxcli keys set URL"
+        )
     return keys
 
 
 def write_keys(path: Path, keys: Mapping[str, str]) -> None:
-    """Write all keys, in the place of those before, so that at no moment anybody else may read them.
+    """Replace all keys. At no moment can another user read them.
 
     Raises:
-        DeviceError: it cannot be written; then all is as before.
+        DeviceError: they cannot be written; the old file is then unchanged.
     """
-    staged = path.with_name(f".{secrets.token_hex(8)}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _OWNER_ONLY)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            json.dump(dict(keys), file, indent=1)
-            file.flush()
-            os.fsync(file.fileno())
-        staged.replace(path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            staged.unlink(missing_ok=True)
-        raise DeviceError(f"Cannot write {path}: {error.strerror or error}.") from error
+    write_file(path, json.dumps(dict(keys), indent=1).encode(), private=True)
 
 
 def find_key(keys: Mapping[str, str], url: str) -> str | None:
-    """Return the key for a server: that of its address, or of what its address lies below."""
+    """Return the key of a server: the one of its address, or of the nearest address above it."""
     above = [address for address in keys if url == address or url.startswith(f"{address}/")]
     return keys[max(above, key=len)] if above else None
 
 
 def read_key(path: Path) -> str:
-    """Read the first line that says anything from a file with a key.
+    """Read an API key: the first line of a file that is neither empty nor a comment.
 
     Raises:
-        typer.BadParameter: there is none.
+        typer.BadParameter: there is no such line.
     """
     try:
         lines = [line.strip() for line in path.read_text("utf-8").splitlines()]
@@ -80,9 +66,9 @@ def read_key(path: Path) -> str:
     for line in lines:
         if line and not line.startswith("#"):
             return line
-    raise typer.BadParameter(f"{path} holds no key.", param_hint="--api-key-file")
+    raise typer.BadParameter(f"{path} contains no key.", param_hint="--api-key-file")
 
 
 def _refuse_if_open(path: Path, status: os.stat_result) -> None:
     if os.name == "posix" and status.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
-        raise typer.BadParameter(f"{path} can be read by others, and holds keys. Run: chmod 600 {path}")
+        raise typer.BadParameter(f"Other users can read the keys in {path}. Run: chmod 600 {path}")

@@ -1,80 +1,59 @@
-"""One line of a settings file set or taken out, and all others left as they stand."""
+"""Edits of a settings file that keep its comments, its order and everything else in it."""
 
-import json
-import re
 import tomllib
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-from voxcli.cli.files import replace_file
-from voxcli.errors import DeviceError, RequestError
-
-_VALUE = r"""(?P<value>"(?:[^"\\]|\\.)*"|'[^']*'|[^\s"'#\[{]+)"""
+from voxcli.cli.files import write_file, writing
+from voxcli.errors import RequestError
 
 
 def edit_settings(path: Path, key: str, value: str | None) -> None:
-    """Set a key of a settings file, which need not be there yet, or take it out.
+    """Set a key of a settings file, which need not exist yet, or remove the key.
 
     Raises:
-        RequestError: the file is not one in which this can be done line by line.
+        RequestError: the file is not valid TOML, or holds something other than a plain value under the key.
         DeviceError: it cannot be written.
     """
     try:
-        text = path.read_bytes().decode() if path.exists() else ""
+        with writing(path):
+            text = path.read_bytes().decode() if path.exists() else ""
         edited = with_setting(text, key, value)
-        if edited != text:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            replace_file(path, edited.encode())
     except ValueError as error:
-        line = f"write there: {_line(key, value)}" if value is not None else f"take {key} out there"
-        raise RequestError(f"{path} cannot be changed safely ({error}). Open it and {line}") from error
-    except OSError as error:
-        raise DeviceError(f"Cannot write {path}: {error.strerror or error}.") from error
+        advice = f"write there: {_line(key, value)}" if value is not None else f"remove {key} there"
+        raise RequestError(f"{path} cannot be changed safely ({error}). Open it and {advice}") from error
+    if edited != text:
+        write_file(path, edited.encode())
 
 
 def with_setting(text: str, key: str, value: str | None) -> str:
-    """Return the text of a settings file with a key of it set, or with None taken out.
+    """Return the text of a settings file with a key set, or removed if the value is None.
 
     Raises:
-        ValueError: it is no TOML, or the value stands there in a way that takes more than a line.
+        ValueError: it is not valid TOML, or the key does not hold a plain value.
     """
     before = tomllib.loads(text)
-    wanted: dict[str, Any] = {name: known for name, known in before.items() if name != key}
-    if value is not None:
-        wanted[key] = value
-    if before == wanted:
+    if before.get(key) == value:
         return text
-    # A line that looks right may be part of a longer string, so whatever is tried is also read.
-    for edited in _attempts(text, key, value):
-        if _meaning(edited) == wanted:
-            return edited
-    raise ValueError(f"{key} is set there in a way not known here")
+    import tomlkit  # needed by the few commands that write settings only
+
+    document = tomlkit.parse(text)
+    if key in document:
+        written = tomlkit.item(document[key]).as_string()
+        if isinstance(before[key], dict | list) or written.startswith(('"""', "'''")):
+            raise ValueError(f"{key} is not a plain value there")
+        if value is None:
+            document.remove(key)
+        else:
+            document[key] = value
+        return tomlkit.dumps(document)
+    end = "\r\n" if "\r\n" in text else "\n"
+    line = _line(key, value or "") + end
+    if any(isinstance(item, dict | list) for item in before.values()):
+        return line + text  # a line at the end would belong to the last table
+    return text + (end if text and not text.endswith("\n") else "") + line
 
 
-def _attempts(text: str, key: str, value: str | None) -> Iterator[str]:
-    lines = re.findall(r"[^\n]*\n|[^\n]+", text)
-    pattern = re.compile(rf"""(?P<before>\s*(["']?){re.escape(key)}\2\s*=\s*){_VALUE}(?P<after>\s*(#.*)?\n?)""")
-    for number, line in enumerate(lines):
-        if match := pattern.fullmatch(line):
-            changed = [] if value is None else [match["before"] + _quoted(value) + match["after"]]
-            yield "".join([*lines[:number], *changed, *lines[number + 1 :]])
-    if value is not None:
-        end = "\r\n" if "\r\n" in text else "\n"
-        yield text + (end if text and not text.endswith("\n") else "") + _line(key, value) + end
-        yield _line(key, value) + end + text  # where the end belongs to a table
+def _line(key: str, value: str) -> str:
+    import tomlkit
 
-
-def _meaning(text: str) -> dict[str, Any] | None:
-    try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError:
-        return None
-
-
-def _line(key: str, value: str | None) -> str:
-    return f"{key} = {_quoted(value or '')}"
-
-
-def _quoted(value: str) -> str:
-    return json.dumps(value, ensure_ascii=False)
+    return f"{key} = {tomlkit.item(value).as_string()}"

@@ -1,4 +1,4 @@
-"""Settings files: which there are, what they say, and where each value comes from."""
+"""Settings files: their locations, their values and the origin of each value."""
 
 import os
 import tomllib
@@ -29,14 +29,14 @@ class Setting:
 
 
 def find_user_places() -> "Places":
-    """Find this user's folders. The environment is read here and passed on."""
+    """Find this user's folders, from the environment."""
     from voxcli.paths import find_places
 
     return find_places(os.environ)
 
 
 def model_library() -> "ModelLibrary":
-    """Find this user's models."""
+    """Open this user's model library."""
     from voxcli.models import ModelLibrary
 
     places = find_user_places()
@@ -44,21 +44,21 @@ def model_library() -> "ModelLibrary":
 
 
 def voice_library() -> "VoiceLibrary":
-    """Find this user's voices."""
+    """Open this user's voice library."""
     from voxcli.voices import VoiceLibrary
 
     return VoiceLibrary(find_user_places().voices)
 
 
 def settings_files() -> list[Path]:
-    """List the settings files, there or not; the later ones win."""
+    """List the settings files, existing or not; later ones override earlier ones."""
     from voxcli.paths import PROJECT_SETTINGS
 
     return [find_user_places().settings, PROJECT_SETTINGS]
 
 
 def settable_options(command: Any) -> dict[str, Any]:
-    """Map the name of every option below a command that can be a setting to the option, as Typer built it."""
+    """Map names to Click parameters, for all options below a command that can be settings."""
     options: dict[str, Any] = {}
     for child in _with_children(command):
         options |= {param.name: param for param in child.params if param.envvar}
@@ -66,14 +66,14 @@ def settable_options(command: Any) -> dict[str, Any]:
 
 
 def read_settings(context: typer.Context, files: Sequence[Path]) -> dict[str, Setting]:
-    """Read settings files, of which the later win. A file that is not there says nothing.
+    """Read settings files; later ones override earlier ones. Missing files are skipped.
 
     Args:
-        context: of the whole command line, whose options the settings are.
+        context: of the root command, whose options the settings are.
         files: in TOML.
 
     Raises:
-        typer.BadParameter: with the file, the key and what is wrong.
+        typer.BadParameter: a file, key or value is invalid.
     """
     options = settable_options(context.command)
     settings: dict[str, Setting] = {}
@@ -89,10 +89,10 @@ def read_settings(context: typer.Context, files: Sequence[Path]) -> dict[str, Se
 
 
 def read_remotes(files: Sequence[Path]) -> dict[str, Setting]:
-    """Read the tables that describe servers, by name; of several with one name, the last wins.
+    """Read the tables that describe servers, by name; later files override earlier ones.
 
     Raises:
-        typer.BadParameter: with the file and what is wrong.
+        typer.BadParameter: a file is invalid.
     """
     remotes: dict[str, Setting] = {}
     for file in files:
@@ -104,19 +104,19 @@ def read_remotes(files: Sequence[Path]) -> dict[str, Setting]:
 def check_setting(
     context: typer.Context, place: str, key: str, value: Any, options: Mapping[str, Any]
 ) -> tuple[str, Any]:
-    """Return the name of an option, and the value that something sets it to.
+    """Return the name of an option and its checked value.
 
     Args:
-        place: where that is written, for words.
+        place: where the value is set, for messages.
 
     Raises:
-        typer.BadParameter: there is no such option, or it does not take the value.
+        typer.BadParameter: there is no such option, or the value is invalid.
     """
     name = key.replace("-", "_")
     if name not in options:
         known = sorted(options)
         raise typer.BadParameter(
-            f"{place} sets {key!r}, which is no setting.{did_you_mean(name, known)} There are: {', '.join(known)}."
+            f"Unknown setting {key!r} in {place}.{did_you_mean(name, known)} Known settings: {', '.join(known)}."
         )
     return name, _checked(context, place, key, value, options[name])
 
@@ -124,7 +124,7 @@ def check_setting(
 def effective_settings(
     options: Mapping[str, Any], from_files: Mapping[str, Setting], environment: Mapping[str, str]
 ) -> dict[str, Setting]:
-    """Say what each option will be if the command line does not say: environment, then files, then default."""
+    """Return the value of each option without the command line: environment, then files, then default."""
     effective = {}
     for name, option in sorted(options.items()):
         if value := environment.get(option.envvar):
@@ -135,7 +135,7 @@ def effective_settings(
 
 
 def find_setting(context: typer.Context, name: str) -> Setting | None:
-    """Find out what an option is set to when the command line does not say, and who says so; None if nobody does."""
+    """Find the value of an option in the environment or the settings files; None if it is not set."""
     whole = cast(typer.Context, context.find_root())
     from_files = read_settings(whole, settings_files())
     found = effective_settings(settable_options(whole.command), from_files, os.environ)[name]
@@ -143,7 +143,7 @@ def find_setting(context: typer.Context, name: str) -> Setting | None:
 
 
 def default_map(command: Any, settings: Mapping[str, Setting]) -> dict[str, Any]:
-    """Arrange settings in the form of Click's `default_map`: a tree like that of the commands."""
+    """Return settings as a Click `default_map`: a tree like that of the commands."""
     return {
         name: {
             **{param.name: settings[param.name].value for param in child.params if param.name in settings},
@@ -165,13 +165,13 @@ def _read_toml(file: Path) -> dict[str, Any]:
     except (FileNotFoundError, NotADirectoryError):
         return {}
     except (OSError, ValueError) as error:
-        raise typer.BadParameter(f"{file} cannot be read as settings: {error}") from error
+        raise typer.BadParameter(f"Cannot read settings from {file}: {error}") from error
 
 
 def _split_remote(file: Path, value: Any) -> tuple[str | None, dict[str, Any]]:
-    """Return which server speaks if none is named, and the tables that describe servers.
+    """Return the default server, and the tables that describe servers.
 
-    The first stands by itself, as `remote = "box"`, or beside the tables, as `default = "box"` in [remote].
+    The default is written as `remote = "box"`, or next to the tables as `default = "box"` in [remote].
     """
     whole = value if isinstance(value, dict) else {_DEFAULT_REMOTE: value}
     tables = {name: table for name, table in whole.items() if isinstance(table, dict)}
@@ -179,17 +179,17 @@ def _split_remote(file: Path, value: Any) -> tuple[str | None, dict[str, Any]]:
     default = others.pop(_DEFAULT_REMOTE, None)
     if others or not isinstance(default, str | None):
         raise typer.BadParameter(
-            f"{file} sets 'remote' wrongly: it takes the address or the name of a server, "
+            f"Invalid setting 'remote' in {file}: expected the address or the name of a server, "
             "or tables such as [remote.box] with a url."
         )
     return default, tables
 
 
 def _checked(context: typer.Context, place: str, key: str, value: Any, option: Any) -> Any:
-    """Let the option itself judge the value, so that a wrong one is blamed on its file."""
+    """Check a value with the option itself, and name the place in the error."""
     if not isinstance(value, str | int | float):
-        raise typer.BadParameter(f"{place} sets {key!r} wrongly: it takes one value.")
+        raise typer.BadParameter(f"Invalid setting {key!r} in {place}: expected a single value.")
     try:
         return option.process_value(context, value)
     except typer.BadParameter as error:
-        raise typer.BadParameter(f"{place} sets {key!r} wrongly: {error.message}") from error
+        raise typer.BadParameter(f"Invalid setting {key!r} in {place}: {error.message}") from error

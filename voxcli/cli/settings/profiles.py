@@ -1,4 +1,4 @@
-"""Servers with a name: the tables [remote.NAME] of the settings files, each with its address and its own settings."""
+"""Server profiles: the tables [remote.NAME] of the settings files, with an address and settings each."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,23 +15,23 @@ _URL = "url"
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """A server, and what is set when it speaks."""
+    """A named server and its settings."""
 
     name: str
     url: str
     settings: Mapping[str, Any]
     origin: str
-    """The file that describes it."""
+    """The settings file."""
 
 
 def read_profiles(context: typer.Context, files: Sequence[Path]) -> dict[str, Profile]:
-    """Read the profiles of settings files, of which the later win.
+    """Read the profiles from settings files; later ones override earlier ones.
 
     Args:
         context: of any command.
 
     Raises:
-        typer.BadParameter: with the file, the profile and what is wrong.
+        typer.BadParameter: a profile is invalid.
     """
     options = settable_options(context.find_root().command)
     own = {name: option for name, option in options.items() if name != "remote"}
@@ -39,11 +39,11 @@ def read_profiles(context: typer.Context, files: Sequence[Path]) -> dict[str, Pr
 
 
 def find_server(context: typer.Context, name: str) -> tuple[str, Mapping[str, Any]]:
-    """Return the address of a server that a user names by its profile or by the address itself, and what is set there.
+    """Return the address and the settings of a server, named by its profile or by its address.
 
     Raises:
-        NotFound: it is neither, with the profiles there are.
-        RequestError: it is no address.
+        NotFound: there is no such profile.
+        RequestError: the address is invalid.
     """
     from voxcli.engines.remote.settings import normalized_url
 
@@ -56,29 +56,29 @@ def find_server(context: typer.Context, name: str) -> tuple[str, Mapping[str, An
 
 
 def _looks_like_url(name: str) -> bool:
-    """Tell an address from the name of a profile."""
+    """Tell addresses from names of profiles."""
     return any(mark in name for mark in ".:/") or name.lower() == "localhost"
 
 
 def _no_profile(name: str, profiles: Mapping[str, Profile]) -> NotFound:
-    known = f"There are: {', '.join(sorted(profiles))}." if profiles else "There is none yet."
+    known = f"Known profiles: {', '.join(sorted(profiles))}." if profiles else "There are no profiles yet."
     return NotFound(
-        f"There is no profile {name!r}.{did_you_mean(name, profiles)} {known} "
-        f"Name an address such as http://{name}:7861, or write it into {settings_files()[0]} under [remote.{name}]."
+        f"Unknown server profile {name!r}.{did_you_mean(name, profiles)} {known} "
+        f"Give an address such as http://{name}:7861, or add [remote.{name}] to {settings_files()[0]}."
     )
 
 
 def _read(context: typer.Context, name: str, table: Setting, options: Mapping[str, Any]) -> Profile:
     from voxcli.engines.remote.settings import normalized_url
 
-    place, values = f"{table.origin}, [remote.{name}],", dict(table.value)
+    place, values = f"{table.origin}, [remote.{name}]", dict(table.value)
     url = values.pop(_URL, None)
     if not isinstance(url, str):
-        raise typer.BadParameter(f"{place} names no url.")
+        raise typer.BadParameter(f"{place}: url is missing.")
     try:
         url = normalized_url(url)
     except RequestError as error:
-        raise typer.BadParameter(f"{place} names a wrong url: {error}") from error
+        raise typer.BadParameter(f"{place}: invalid url: {error}") from error
     root = cast(typer.Context, context.find_root())
     settings = dict(check_setting(root, place, key, value, options) for key, value in values.items())
     return Profile(name, url, settings, table.origin)

@@ -9,9 +9,9 @@ from voxcli.bench.report.markdown import to_csv, to_markdown
 from voxcli.bench.report.record import Record, Report, from_json, to_json
 from voxcli.cli.commands.bench.options import STDOUT, ResultOptions
 from voxcli.cli.console import write_lines
-from voxcli.cli.files import replace_file
+from voxcli.cli.files import write_file, writing
 from voxcli.cli.settings.files import find_user_places
-from voxcli.errors import DeviceError, NotFound, RequestError, did_you_mean
+from voxcli.errors import NotFound, RequestError, did_you_mean
 
 _SUFFIX = ".json"
 _KNOWN_MARKS = "-_."
@@ -108,19 +108,13 @@ def _markdown(record: Record, report: Report, compared: Comparison | None) -> st
 def _plot(record: Record, report: Report, path: Path) -> None:
     from voxcli.bench.report.plot import write_plot  # loads matplotlib, which few need
 
-    try:
+    with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         write_plot(record, report, path)
-    except OSError as error:
-        raise DeviceError(f"Cannot write {path}: {error.strerror or error}.") from error
 
 
 def _write(path: Path, text: str) -> None:
     if path == STDOUT:
         write_lines(text.splitlines())
         return
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        replace_file(path, text.encode())
-    except OSError as error:
-        raise DeviceError(f"Cannot write {path}: {error.strerror or error}.") from error
+    write_file(path, text.encode())

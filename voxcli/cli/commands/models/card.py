@@ -1,4 +1,4 @@
-"""What can be told of a model without loading it."""
+"""Description of a model, read without loading it."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,11 +11,11 @@ if TYPE_CHECKING:
     from voxcli.models import ModelLibrary
 
 _VOICES = {
-    Architecture.V1: ["drawn at random", "carry on from a clip, with its words"],
+    Architecture.V1: ["drawn at random", "continue from a clip, with its transcript"],
     Architecture.V2: [
         "drawn at random",
-        "carry on from a clip, with its words",
-        "imitate a clip without its words",
+        "continue from a clip, with its transcript",
+        "imitate a clip without its transcript",
         "both together",
         "a style in parentheses, such as (an old man, unhurried)",
     ],
@@ -23,10 +23,10 @@ _VOICES = {
 
 
 def describe(library: "ModelLibrary", name: str) -> dict[str, Any]:
-    """Collect what the files of a model tell, for programs.
+    """Return the description of a model as a document.
 
     Raises:
-        NotFound: it is not here.
+        NotFound: it is not installed.
         ModelError: it is damaged.
     """
     folder = library.load(name)
@@ -49,8 +49,8 @@ def describe(library: "ModelLibrary", name: str) -> dict[str, Any]:
     }
 
 
-def describe_in_words(card: dict[str, Any]) -> list[list[str]]:
-    """Arrange it in two columns, for people."""
+def to_rows(card: dict[str, Any]) -> list[list[str]]:
+    """Return the rows of a table for what `describe` returns."""
     from rich.filesize import decimal
 
     rows = [["model", card["name"]]]
@@ -59,9 +59,9 @@ def describe_in_words(card: dict[str, Any]) -> list[list[str]]:
     rows += [
         ["folder", card["folder"]],
         ["architecture", card["architecture"]],
-        ["sound", f"{card['sample_rate']} Hz, {1000 * card['patch_seconds']:.0f} ms at a time"],
-        ["longest", f"{card['max_length']} positions of text, clips and speech together"],
-        ["weights", _weights_in_words(card)],
+        ["sound", f"{card['sample_rate']} Hz, {1000 * card['patch_seconds']:.0f} ms per patch"],
+        ["context", f"{card['max_length']} positions for text, clips and speech"],
+        ["weights", _describe_weights(card)],
     ]
     rows += _listed("voices", card["voices"])
     return rows + _listed("files", [f"{name}  {decimal(size)}" for name, size in card["files"].items()])
@@ -71,7 +71,7 @@ def _listed(label: str, lines: list[str]) -> list[list[str]]:
     return [[label if number == 0 else "", line] for number, line in enumerate(lines)]
 
 
-def _weights_in_words(card: dict[str, Any]) -> str:
+def _describe_weights(card: dict[str, Any]) -> str:
     if not card["parameters"]:
         return f"run in {card['dtype']}"
     parts = [f"{count / 1e6:,.0f} M in {dtype}" for dtype, count in card["parameters"].items()]
@@ -79,7 +79,7 @@ def _weights_in_words(card: dict[str, Any]) -> str:
 
 
 def _count_parameters(folder: Path) -> dict[str, int]:
-    """Count the numbers of each type. Only safetensors tell without being loaded."""
+    """Count the parameters by dtype. Only safetensors files tell without being loaded."""
     path = folder / WEIGHTS[0]
     return dict(read_index(path).numbers.most_common()) if path.is_file() else {}
 

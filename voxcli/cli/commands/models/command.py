@@ -1,4 +1,4 @@
-"""`voxcli models`: which models are here, which could be, and how they come and go."""
+"""`voxcli models`: list, download, show and remove models."""
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -11,7 +11,7 @@ from voxcli.cli.settings.files import find_setting, model_library
 if TYPE_CHECKING:
     from voxcli.models import InstalledModel
 
-app = typer.Typer(name="models", help="Show, pull and remove models.", invoke_without_command=True)
+app = typer.Typer(name="models", help="List, download, show and remove models.", invoke_without_command=True)
 
 
 def _installed_names(incomplete: str) -> list[str]:
@@ -26,13 +26,15 @@ def _published_names(incomplete: str) -> list[str]:
 
 Installed = Annotated[
     str,
-    typer.Argument(metavar="MODEL", help="A name of `voxcli models`.", autocompletion=_installed_names),
+    typer.Argument(
+        metavar="MODEL", help="Name of an installed model: see `voxcli models`.", autocompletion=_installed_names
+    ),
 ]
 Published = Annotated[
     str,
     typer.Argument(
         metavar="MODEL",
-        help="Such as voxcpm-1.5, or the id of a model on a hub; either with @REVISION.",
+        help="Name such as voxcpm-1.5, or model id on the hub; optionally with @REVISION.",
         autocompletion=_published_names,
     ),
 ]
@@ -40,14 +42,14 @@ Published = Annotated[
 
 @app.callback()
 def models(context: typer.Context, json: options.Json = False) -> None:
-    """Show which models are here and which could be."""
+    """List installed and available models."""
     if context.invoked_subcommand is None:
         list_models(context, json)
 
 
 @app.command("list")
 def list_models(context: typer.Context, json: options.Json = False) -> None:
-    """Show which models are here and which could be. The one with * speaks unless another is asked for."""
+    """List installed and available models. * marks the default."""
     from voxcli.engines import BUILTIN_MODEL, best_model
 
     library = model_library()
@@ -62,9 +64,9 @@ def list_models(context: typer.Context, json: options.Json = False) -> None:
         return
     _write_installed([entry for entry in entries if entry["state"] != "absent"])
     if not any(entry.get("default") for entry in entries):
-        write_lines(["", f"The setting model = {default} says which one speaks: see `voxcli config show`."])
+        write_lines(["", f"The default is {default}, set in the settings: see `voxcli config show`."])
     if absent := [entry for entry in entries if entry["state"] == "absent"]:
-        write_lines(["", "More, each by `voxcli models pull MODEL`:"])
+        write_lines(["", "Available, install with `voxcli models pull MODEL`:"])
         write_table([["  " + entry["name"], entry["size"], entry["summary"]] for entry in absent])
 
 
@@ -72,15 +74,15 @@ def list_models(context: typer.Context, json: options.Json = False) -> None:
 def pull(
     name: Published,
     source: Annotated[
-        Literal["huggingface", "modelscope"], typer.Option("--from", help="The hub that it comes from.")
+        Literal["huggingface", "modelscope"], typer.Option("--from", help="Hub to download from.")
     ] = "huggingface",
     revision: Annotated[
-        str | None, typer.Option("--revision", help="A branch, tag or commit. Default: the newest.")
+        str | None, typer.Option("--revision", help="Branch, tag or commit. Default: the newest.")
     ] = None,
     yes: options.Yes = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Bring a model here, and write where it is. A pull that was cut goes on where it ended."""
+    """Download a model, and print its folder. An interrupted download resumes where it stopped."""
     from voxcli.cli.commands.models.pull import pull_model
 
     write_lines([str(pull_model(name, source, revision, yes=yes, console=Console(quiet=quiet)))])
@@ -88,19 +90,19 @@ def pull(
 
 @app.command("show")
 def show(name: Installed, json: options.Json = False) -> None:
-    """Show what a model on this machine is: also a folder with a checkpoint of your own."""
-    from voxcli.cli.commands.models.card import describe, describe_in_words
+    """Show details of an installed model, or of a folder with a checkpoint."""
+    from voxcli.cli.commands.models.card import describe, to_rows
 
     card = describe(model_library(), name)
     if json:
         write_json(card)
     else:
-        write_table(describe_in_words(card))
+        write_table(to_rows(card))
 
 
 @app.command("rm")
 def remove(name: Installed, yes: options.Yes = False) -> None:
-    """Remove a model from this machine, with all its revisions."""
+    """Remove an installed model, with all its revisions."""
     from rich.filesize import decimal
 
     from voxcli.cli.console import confirm
@@ -109,10 +111,10 @@ def remove(name: Installed, yes: options.Yes = False) -> None:
     found = library.removable(name)
     size = decimal(sum(repository.bytes_held() for repository in found))
     shared = any(repository.folder.parent == library.shared for repository in found)
-    where = "Hugging Face's cache, which other programs share" if shared else "this machine"
+    where = "the Hugging Face cache, which other programs share" if shared else "this machine"
     confirm(console, f"Remove {name} ({size}) from {where}?", yes=yes, command=f"voxcli models rm {name} --yes")
     library.remove(name)
-    console.note(f"{name} is removed; {size} are free again.")
+    console.note(f"Removed {name}, {size} freed.")
 
 
 def _entry(model: "InstalledModel") -> dict[str, Any]:
@@ -151,14 +153,14 @@ def _cells(entry: dict[str, Any]) -> list[str]:
     if entry["state"] == "built-in":
         return ["built in", "", ""]
     if entry["state"] == "incomplete":
-        return ["incomplete", decimal(entry["bytes"]), f"`voxcli models pull {entry['name']}` brings the rest"]
+        return ["incomplete", decimal(entry["bytes"]), f"to complete it: voxcli models pull {entry['name']}"]
     size = decimal(entry["bytes"])
     if entry["leftover_bytes"]:
-        size += f" + {decimal(entry['leftover_bytes'])} of older or other files"
+        size += f" + {decimal(entry['leftover_bytes'])} in older or other files"
     return ["ready", size, entry["folder"]]
 
 
 def _chosen_model(context: typer.Context) -> str | None:
-    """Find the setting `model`, whoever sets it."""
+    """Return the setting `model`."""
     found = find_setting(context, "model")
     return str(found.value) if found else None

@@ -1,4 +1,4 @@
-"""What is said while a model comes: its size first, then a bar that never runs backwards."""
+"""Download of a model, with confirmation and progress."""
 
 import os
 from collections.abc import Iterator
@@ -24,11 +24,11 @@ _STEPS = 10
 
 
 def pull_model(name: str, source: HubName, revision: str | None, *, yes: bool, console: Console) -> Path:
-    """Bring a model here after asking, and return its folder."""
+    """Download a model after asking, and return its folder."""
     from voxcli.models.download import free_bytes, plan_pull
 
     library = model_library()
-    library.repository(name, source)  # a wrong name is better known before a hub is asked
+    library.repository(name, source)  # report a wrong name before contacting the hub
     hub = _open_hub(source)
     try:
         plan = plan_pull(library, name, hub, revision)
@@ -37,25 +37,27 @@ def pull_model(name: str, source: HubName, revision: str | None, *, yes: bool, c
     missing = plan.size - plan.present
     if missing:
         plan.check_room()
-        begun = f" of {decimal(plan.size)}, the rest is here" if plan.present else ""
+        begun = f" of {decimal(plan.size)}, the rest is already there" if plan.present else ""
         room = f"{decimal(free_bytes(plan.repository.folder))} free"
         console.note(f"{plan.listing.model_id} from {HUB_TITLES[source]} to {plan.repository.folder.parent} ({room})")
         question = f"Download {decimal(missing)}{begun}?"
         confirm(console, question, yes=yes, command=_command(name, source, revision))
     try:
-        with logs_on_console(console, verbose=False), _showing(plan, console) as arrived:
+        with logs_on_console(console, verbose=False), _progress(plan, console) as arrived:
             folder = plan.run(arrived)
     except (KeyboardInterrupt, Terminated):
-        console.note("What has come is kept: the same command goes on from there.")
+        console.note("The partial download is kept: run the same command to resume.")
         raise
     usable = f"{name}@{revision}" if revision and "@" not in name else name
-    console.note(f'{name} is {"here" if missing else "here already"}. Try it: voxcli say --model {usable} "Hello"')
+    console.note(
+        f'{name} is {"installed" if missing else "already installed"}. Try it: voxcli say --model {usable} "Hello"'
+    )
     return folder
 
 
 def _open_hub(source: HubName) -> "Hub":
     if source == "huggingface":
-        return open_hub(source)  # its library reads its own variables: HF_ENDPOINT, HF_TOKEN and more
+        return open_hub(source)  # its library reads HF_ENDPOINT, HF_TOKEN and others itself
     endpoint, token = map(os.environ.get, ("MODELSCOPE_ENDPOINT", "MODELSCOPE_API_TOKEN"))
     return open_hub(source, endpoint=endpoint, token=token)
 
@@ -70,18 +72,18 @@ def _command(name: str, source: HubName, revision: str | None) -> str:
 def _without_hub(
     library: "ModelLibrary", name: str, revision: str | None, error: RemoteError, console: Console
 ) -> Path:
-    """Be content with what is here, if it is whole."""
+    """Use the installed model if it is complete."""
     found = library.find(f"{name}@{revision}" if revision else name)
     if not found:
         raise error
-    console.warning(f"Whether there is a newer {name} is not known. {error}")
-    console.note(f"{name} is here already.")
+    console.warning(f"Cannot check for a newer {name}: {error}")
+    console.note(f"{name} is already installed.")
     return found
 
 
 @contextmanager
-def _showing(plan: "Pull", console: Console) -> "Iterator[Arrived]":
-    """Show how far it is: a bar on a terminal, elsewhere a line now and then. What is here counts from the start."""
+def _progress(plan: "Pull", console: Console) -> "Iterator[Arrived]":
+    """Show progress: a bar on a terminal, otherwise a line per tenth. Includes what was downloaded before."""
     if console.quiet or plan.present == plan.size:
         yield lambda file, count: None
     elif console.rich.is_terminal:

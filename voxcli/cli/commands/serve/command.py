@@ -1,4 +1,4 @@
-"""`voxcli serve`: what speaks on the command line speaks over HTTP, in three dialects."""
+"""`voxcli serve`: an HTTP server with the protocols of VoxCPM, OpenAI and GPT-SoVITS."""
 
 import importlib
 import ipaddress
@@ -14,7 +14,7 @@ from voxcli.cli.console import Console, logs_on_console
 from voxcli.cli.options import common as options
 from voxcli.cli.options.engine import EngineOptions
 from voxcli.cli.options.groups import grouped
-from voxcli.cli.options.server import RefLanguage, RefText, only_there
+from voxcli.cli.options.server import REMOTE_PANEL, RefLanguage, RefText, only_there
 from voxcli.errors import NotFound
 
 if TYPE_CHECKING:
@@ -26,13 +26,15 @@ voxcli serve
 
 voxcli serve --model voxcpm-1.5 --host 0.0.0.0 --api-key-file keys
 
-voxcli serve --remote http://other:9880 --ref-audio /on/the/server/ref.wav --ref-text "Its words." --ref-lang en"""
+voxcli serve --remote http://other:9880 --ref-audio /on/the/server/ref.wav --ref-text "Its transcript." --ref-lang en"""
 
-_DOOR = "Who may come in"
-_LOAD = "How much at once"
+_ACCESS = "Access control"
+_LIMITS = "Limits"
 
-Address = Annotated[str, typer.Option("--host", metavar="ADDRESS", help="Where to listen. 0.0.0.0 is everywhere.")]
-Port = Annotated[int, typer.Option("--port", min=0, max=65535, help="0 takes one that is free.")]
+Address = Annotated[
+    str, typer.Option("--host", metavar="ADDRESS", help="Address to listen on; 0.0.0.0 for all interfaces.")
+]
+Port = Annotated[int, typer.Option("--port", min=0, max=65535, help="Port to listen on; 0 for any free one.")]
 RemoteKeyFile = Annotated[
     Path | None,
     typer.Option(
@@ -40,9 +42,9 @@ RemoteKeyFile = Annotated[
         envvar="VOXCLI_API_KEY_FILE",
         show_envvar=False,
         metavar="FILE",
-        help="The file with the key of --remote. Default: as kept by `voxcli keys`.",
+        help="File with the API key of --remote. Default: the key saved with `voxcli keys`.",
         callback=only_there,
-        rich_help_panel="On another machine",
+        rich_help_panel=REMOTE_PANEL,
     ),
 ]
 RefAudio = Annotated[
@@ -50,25 +52,31 @@ RefAudio = Annotated[
     typer.Option(
         "--ref-audio",
         metavar="PATH",
-        help="A recording on a server of GPT-SoVITS, which it speaks like.",
+        help="Recording to imitate, as a path on the GPT-SoVITS server.",
         callback=only_there,
-        rich_help_panel="On another machine",
+        rich_help_panel=REMOTE_PANEL,
     ),
 ]
 KeyFile = Annotated[
     Path | None,
-    typer.Option("--api-key-file", metavar="FILE", help="Keys that open it, one on each line.", rich_help_panel=_DOOR),
+    typer.Option(
+        "--api-key-file",
+        metavar="FILE",
+        help="File with the API keys to accept, one per line.",
+        rich_help_panel=_ACCESS,
+    ),
 ]
 Insecure = Annotated[
-    bool, typer.Option("--insecure", help="Let anybody in who can reach it, without a key.", rich_help_panel=_DOOR)
+    bool,
+    typer.Option("--insecure", help="Accept requests without an API key from any address.", rich_help_panel=_ACCESS),
 ]
 Origins = Annotated[
     list[str] | None,
     typer.Option(
         "--cors",
         metavar="ORIGIN",
-        help="Let the pages of a site use it, such as https://example.org. May be repeated.",
-        rich_help_panel=_DOOR,
+        help="Origin whose pages may use the server, such as https://example.org. Repeatable.",
+        rich_help_panel=_ACCESS,
     ),
 ]
 HostNames = Annotated[
@@ -76,42 +84,47 @@ HostNames = Annotated[
     typer.Option(
         "--allow-host",
         metavar="NAME",
-        help="Answer to this name too, beside numeric addresses and the machine's own name. May be repeated.",
-        rich_help_panel=_DOOR,
+        help="Host name to accept, besides IP addresses and the machine's own name. Repeatable.",
+        rich_help_panel=_ACCESS,
     ),
 ]
 Slots = Annotated[
     int | None,
     typer.Option(
-        "--slots", min=1, max=1024, help="Streams at once. Default: what the model runs.", rich_help_panel=_LOAD
+        "--slots",
+        min=1,
+        max=1024,
+        help="Streams at once. Default: as many as the model can run.",
+        rich_help_panel=_LIMITS,
     ),
 ]
 Queue = Annotated[
-    int, typer.Option("--queue", min=0, max=100_000, help="Requests that may wait for a slot.", rich_help_panel=_LOAD)
+    int, typer.Option("--queue", min=0, max=100_000, help="Requests that may wait for a slot.", rich_help_panel=_LIMITS)
 ]
 MostCharacters = Annotated[
-    int, typer.Option("--max-characters", min=1, max=1_000_000, help="Of one text.", rich_help_panel=_LOAD)
+    int,
+    typer.Option("--max-characters", min=1, max=1_000_000, help="Longest text of a request.", rich_help_panel=_LIMITS),
 ]
-Lazy = Annotated[bool, typer.Option("--lazy", help="Load the model when it is first needed.", rich_help_panel=_LOAD)]
+Lazy = Annotated[bool, typer.Option("--lazy", help="Load the model on the first request.", rich_help_panel=_LIMITS)]
 IdleSeconds = Annotated[
     float | None,
     typer.Option(
         "--idle-seconds",
         min=0.0,
         metavar="SECONDS",
-        help="Unload the model after so long without work. Default: never.",
-        rich_help_panel=_LOAD,
+        help="Unload the model after this long without requests. Default: never.",
+        rich_help_panel=_LIMITS,
     ),
 ]
 StrictModels = Annotated[
     bool,
-    typer.Option("--strict-models", help="Refuse the names of models that are not loaded."),
+    typer.Option("--strict-models", help="Reject requests that name another model."),
 ]
 
 
 @dataclass(frozen=True, slots=True)
 class ServedOptions(EngineOptions):
-    """Which model is served. Here --api-key-file is about who may come in."""
+    """The model to serve. Here, --api-key-file holds the keys of clients."""
 
     api_key_file: RemoteKeyFile = None
     ref_audio: RefAudio = None
@@ -121,7 +134,7 @@ class ServedOptions(EngineOptions):
 
 @dataclass(frozen=True, slots=True)
 class ListenOptions:
-    """Where the server listens, and who may come in."""
+    """The address to listen on, and access control."""
 
     host: Address = "127.0.0.1"
     port: Port = 7861
@@ -132,8 +145,8 @@ class ListenOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class LoadOptions:
-    """How much is done at once, and how long the model stays."""
+class LimitOptions:
+    """Limits on requests, and when the model is loaded."""
 
     slots: Slots = None
     queue: Queue = 16
@@ -146,23 +159,23 @@ class LoadOptions:
 @grouped
 def serve(
     listen: ListenOptions,
-    load: LoadOptions,
+    limits: LimitOptions,
     engine: ServedOptions,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> None:
-    """Speak over HTTP, in the dialects of VoxCPM, OpenAI and GPT-SoVITS.
+    """Serve speech over HTTP, with the APIs of VoxCPM, OpenAI and GPT-SoVITS.
 
-    With --remote it is a gateway, whatever is spoken behind it.
+    With --remote it is a gateway to another server, whatever its protocol.
 
-    The first Ctrl-C, or SIGTERM, lets the streams that run come to their end. The second one ends at once.
+    The first Ctrl-C or SIGTERM lets running streams finish. The second one exits immediately.
     """
     console = Console(quiet=quiet)
     keys = _read_keys(listen.key_file, console) if listen.key_file else frozenset()
     if not keys and not listen.insecure and not _is_loopback(listen.host):
         raise typer.BadParameter(
-            f"At {listen.host}, anybody in the network could use it. Put keys into a file, one on each line, and name "
-            "it with --api-key-file; or let everybody in with --insecure.",
+            f"On {listen.host}, anyone in the network could use the server. Require API keys with --api-key-file FILE "
+            "(one key per line), or allow open access with --insecure.",
             param_hint="--host",
         )
     _check_installed()
@@ -171,10 +184,10 @@ def serve(
 
     with logs_on_console(console, verbose=verbose):
         chosen = with_default_clip(engine_settings(engine), engine.ref_audio, engine.ref_text, engine.ref_lang)
-        run(_settings(listen, load, keys), chosen, console)
+        run(_settings(listen, limits, keys), chosen, console)
 
 
-def _settings(listen: ListenOptions, load: LoadOptions, keys: frozenset[str]) -> "ServerSettings":
+def _settings(listen: ListenOptions, limits: LimitOptions, keys: frozenset[str]) -> "ServerSettings":
     from voxcli.cli.settings.files import find_user_places
     from voxcli.server.settings import ServerSettings
 
@@ -184,12 +197,12 @@ def _settings(listen: ListenOptions, load: LoadOptions, keys: frozenset[str]) ->
         keys=keys,
         allowed_hosts=tuple(listen.allow_host or ()),
         cors_origins=tuple(listen.cors or ()),
-        slots=load.slots,
-        queue=load.queue,
-        max_characters=load.max_characters,
-        strict_models=load.strict_models,
-        lazy=load.lazy,
-        idle_seconds=load.idle_seconds,
+        slots=limits.slots,
+        queue=limits.queue,
+        max_characters=limits.max_characters,
+        strict_models=limits.strict_models,
+        lazy=limits.lazy,
+        idle_seconds=limits.idle_seconds,
         voices=find_user_places().voices,
     )
 
@@ -209,9 +222,9 @@ def _read_keys(path: Path, console: Console) -> frozenset[str]:
     lines = (line.strip() for line in text.splitlines())
     keys = frozenset(line for line in lines if line and not line.startswith("#"))
     if not keys:
-        raise typer.BadParameter(f"{path} holds no key. Write one on each line.", param_hint="--api-key-file")
+        raise typer.BadParameter(f"{path} contains no key. Write one per line.", param_hint="--api-key-file")
     if sys.platform != "win32" and mode & (stat.S_IRGRP | stat.S_IROTH):
-        console.warning(f"Others on this machine can read the keys. Run: chmod 600 {path}")
+        console.warning(f"Other users can read the keys in {path}. Run: chmod 600 {path}")
     return keys
 
 

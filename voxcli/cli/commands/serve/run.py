@@ -1,19 +1,13 @@
-"""What runs behind `voxcli serve`: the service, its socket and its signals."""
+"""The run of `voxcli serve`: service, socket and signals."""
 
 import asyncio
 import logging
-import os
-import signal
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from types import FrameType
 
 from voxcli.cli.commands.chosen import engine_name, open_chosen_engine
 from voxcli.cli.console import Console
-from voxcli.cli.exits import Terminated
+from voxcli.cli.exits import GracefulShutdown
 from voxcli.cli.settings.files import model_library
 from voxcli.engines import BUILTIN_MODEL
 from voxcli.engines.remote.engine import RemoteEngine
@@ -27,34 +21,41 @@ from voxcli.server.settings import ServerSettings
 from voxcli.voices import VoiceLibrary
 
 GATEWAY = "gateway"
-"""The model that clients see where another server speaks. Its address is nobody's business."""
+"""Model name that clients see when another server speaks. Its address is not disclosed."""
 
 
 def run(settings: ServerSettings, engine: EngineSettings, console: Console) -> None:
-    """Serve until a signal comes.
+    """Serve until a signal arrives.
 
     Raises:
         DeviceError: the port is taken.
         VoxError: the model cannot be loaded.
-        KeyboardInterrupt, Terminated: a stream did not come to its end in time.
+        KeyboardInterrupt, Terminated: streams had to be cut off.
     """
-    logging.getLogger("voxcli.engines.espeak.engine").setLevel(logging.ERROR)  # it quotes what it reads
+    logging.getLogger("voxcli.engines.espeak.engine").setLevel(logging.ERROR)  # it logs the text of requests
     service = new_service(settings, engine)
     with open_socket(settings) as sock:
         port: int = sock.getsockname()[1]
-        struck = asyncio.run(_serve(service, Host(create_app(service), service, sock), port, console))
-    if struck:
-        raise struck
+        interrupted = asyncio.run(_serve(service, Host(create_app(service), service, sock), port, console))
+    if interrupted:
+        raise interrupted
 
 
 async def _serve(service: Service, host: Host, port: int, console: Console) -> type[BaseException] | None:
-    with _signals(host.stop, console) as strike:
-        clean = await host.run(lambda: _say_where(service, port, console), lambda: _say_what(service, console))
-    return None if clean else strike.kind
+    """Return the exception for the signal that stopped the server, if streams had to be cut off."""
+    loop = asyncio.get_running_loop()
+
+    def stop() -> None:
+        console.note("stopping after the running streams have finished")
+        host.stop()
+
+    with GracefulShutdown(lambda: loop.call_soon_threadsafe(stop)) as shutdown:
+        clean = await host.run(lambda: _note_address(service, port, console), lambda: _note_ready(service, console))
+    return None if clean else shutdown.interrupted
 
 
 def new_service(settings: ServerSettings, engine: EngineSettings) -> Service:
-    """Put together what is served. Raises NotFound if the model is not there, even if it is to be loaded later."""
+    """Build the service. Raises NotFound if the model is not installed, even if it is to be loaded later."""
     assert settings.voices
     voices = VoiceLibrary(settings.voices)
     if engine.remote:
@@ -84,57 +85,29 @@ def _knows_builtin_voice(name: str) -> bool:
 
 def _knows_remote_voice(models: ModelLifecycle, name: str) -> bool:
     engine = models.engine
-    return engine.knows_voice(name) if isinstance(engine, RemoteEngine) else True  # it will tell when it is asked
+    return engine.knows_voice(name) if isinstance(engine, RemoteEngine) else True  # checked when it is requested
 
 
-def _say_where(service: Service, port: int, console: Console) -> None:
+def _note_address(service: Service, port: int, console: Console) -> None:
     settings = service.settings
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     console.note(f"listening at http://{host}:{port}")
-    console.note(f"what it can do: http://{host}:{port}/docs")
+    console.note(f"API documentation: http://{host}:{port}/docs")
     if settings.keys:
-        console.note("1 key opens it" if len(settings.keys) == 1 else f"{len(settings.keys)} keys open it")
+        console.note("1 API key accepted" if len(settings.keys) == 1 else f"{len(settings.keys)} API keys accepted")
     else:
-        console.note("no key is needed")
+        console.note("no API key required")
     if not service.settings.lazy:
         console.note(f"loading {service.models.name}")
 
 
-def _say_what(service: Service, console: Console) -> None:
+def _note_ready(service: Service, console: Console) -> None:
     slots = service.models.slots
     streams = "1 stream" if slots == 1 else f"{slots} streams"
     if service.models.loaded:
-        console.note(f"{service.models.name} is ready, for {streams} at once")
+        console.note(f"{service.models.name} is ready ({streams} at once)")
     else:
-        console.note(f"{service.models.name} will be loaded when it is needed")
+        console.note(f"{service.models.name} will be loaded on the first request")
     engine = service.models.engine
     if isinstance(engine, RemoteEngine) and engine.wants_recording:
-        console.warning("It speaks like a recording on that server, and none is named. Name it with --ref-audio PATH.")
-
-
-@dataclass
-class _Strike:
-    kind: type[BaseException] | None = None
-
-
-@contextmanager
-def _signals(stop: Callable[[], None], console: Console) -> Iterator[_Strike]:
-    """Within it, the first signal stops the server in good order, and the second one ends the process."""
-    strike, loop = _Strike(), asyncio.get_running_loop()
-
-    def tell() -> None:
-        console.note("stopping, when the streams that run have come to their end")
-        stop()
-
-    def on_signal(number: int, frame: FrameType | None) -> None:
-        if strike.kind:
-            os._exit(128 + number)  # the shell's way of saying which signal it was
-        strike.kind = KeyboardInterrupt if number == signal.SIGINT else Terminated
-        loop.call_soon_threadsafe(tell)
-
-    before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield strike
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        console.warning("The server needs a recording to imitate. Name one of its files with --ref-audio PATH.")

@@ -28,7 +28,7 @@ class Audition:
     text: str | None
     engine: EngineSettings
     delivery: Delivery
-    """For all voices; its own voice does not count."""
+    """For all voices; its `voice` is replaced by each of them."""
     targets: list[Target]
 
 

@@ -1,4 +1,4 @@
-"""What is known of one voice of the library, for people and for programs."""
+"""Description of one voice of the library, as a document and as a table."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -12,7 +12,7 @@ from voxcli.voices import Notes
 
 
 def describe(name: str, voice: Voice, notes: Notes, folder: Path) -> dict[str, Any]:
-    """Return the card of a voice as a document. Keys end in their unit."""
+    """Return the description of a voice as a document. Keys end in their unit."""
     return {
         "name": name,
         "style": voice.style,
@@ -25,7 +25,7 @@ def describe(name: str, voice: Voice, notes: Notes, folder: Path) -> dict[str, A
 
 
 def to_rows(card: dict[str, Any]) -> list[list[str]]:
-    """Return what `describe` made as a table."""
+    """Return the rows of a table for what `describe` returns."""
     rows = [["NAME", card["name"]]]
     for kind in ("reference", "prompt"):
         if clip := card[kind]:
@@ -33,7 +33,7 @@ def to_rows(card: dict[str, Any]) -> list[list[str]]:
             rows.append([kind.upper(), f"{length}{clip['bytes'] / 1000:.0f} kB"])
             rows += [["", remark] for remark in clip["remarks"]]
     if card["transcript"]:
-        rows.append(["WORDS", card["transcript"]])
+        rows.append(["TRANSCRIPT", card["transcript"]])
     if card["style"]:
         rows.append(["STYLE", card["style"]])
     if card["consent"]:
@@ -41,7 +41,7 @@ def to_rows(card: dict[str, Any]) -> list[list[str]]:
     if card["model"]:
         rows.append(["MODEL", card["model"]])
     if made := " ".join(filter(None, (card["created"], card["voxcli"] and f"by voxcli {card['voxcli']}"))):
-        rows.append(["MADE", made])
+        rows.append(["CREATED", made])
     return [*rows, ["FOLDER", card["folder"]]]
 
 

@@ -1,4 +1,4 @@
-"""`voxcli voices`: who can speak, and the library of your own voices."""
+"""`voxcli voices`: list voices, and manage the library of your own voices."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,7 +14,7 @@ from voxcli.cli.options.server import ServerOptions
 from voxcli.cli.options.speech import OutputOptions, ReadingOptions, RecordingOptions
 from voxcli.cli.settings.files import voice_library
 
-app = typer.Typer(name="voices", help="Show who can speak, and keep voices of your own.", invoke_without_command=True)
+app = typer.Typer(name="voices", help="List voices, and manage your own.", invoke_without_command=True)
 
 Name = Annotated[str, typer.Argument(metavar="NAME", autocompletion=complete.voices)]
 Names = Annotated[list[str], typer.Argument(metavar="NAME...", autocompletion=complete.voices)]
@@ -24,7 +24,7 @@ OptionalNames = Annotated[list[str] | None, typer.Argument(metavar="[NAME...]", 
 
 @app.callback()
 def voices(context: typer.Context, json: options.Json = False) -> None:
-    """Show who can speak: your own voices first, then those of the built-in model."""
+    """List voices: your own first, then those of the built-in model."""
     if context.invoked_subcommand is None:
         _list_voices_here(context, json)
 
@@ -32,7 +32,7 @@ def voices(context: typer.Context, json: options.Json = False) -> None:
 @app.command("list")
 @grouped
 def list_voices(context: typer.Context, server: ServerOptions, json: options.Json = False) -> None:
-    """Show who can speak: your own voices first, then those of the built-in model; or those of a server."""
+    """List voices: your own first, then those of the built-in model; or those of a server."""
     if not server.remote:
         _list_voices_here(context, json)
         return
@@ -71,7 +71,7 @@ def _list_voices_here(context: typer.Context, json: bool) -> None:
     ]
     if default := find_default(context):
         named = [entry for entry in entries if folded(entry["name"]) == folded(str(default.value))]
-        for entry in named[:1]:  # your own comes first, here and when it speaks
+        for entry in named[:1]:  # your own voice takes precedence, here and in `say`
             entry["default"] = True
     if json:
         write_json(entries)
@@ -85,7 +85,7 @@ def _list_voices_here(context: typer.Context, json: bool) -> None:
 
 @app.command("show")
 def show(name: Name, json: options.Json = False) -> None:
-    """Show one of your voices: what it says, how long its clip is, and what may be wrong with it."""
+    """Show one of your voices: transcript, length of the clip, and possible problems."""
     from voxcli.cli.commands.voices.card import describe, to_rows
 
     library = voice_library()
@@ -106,12 +106,12 @@ def add(
     force: options.Replace = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Keep the voice of a recording under a name. `voxcli clone` does the same, and lets it speak at once."""
+    """Save the voice of a recording. `voxcli clone` does the same, and can speak with it."""
     from voxcli.cli.commands.recording import keep, keep_voice
     from voxcli.cli.commands.voices.remembered import recall
 
     if last and source != RecordingOptions():
-        raise typer.BadParameter("Keep the last voice or another one, not both.", param_hint="--last")
+        raise typer.BadParameter("Give --last or a recording, not both.", param_hint="--last")
     console = Console(quiet=quiet)
     if last:
         voice, notes = recall()
@@ -122,18 +122,18 @@ def add(
 
 @app.command("rename")
 def rename(context: typer.Context, old: Name, new: Annotated[str, typer.Argument(metavar="NEW")]) -> None:
-    """Give one of your voices another name."""
+    """Rename one of your voices."""
     from voxcli.cli.commands.voices.remembered import follow
 
     console = Console()
     old, new = voice_library().rename(old, new)
-    console.note(f"{old} is called {new} now.")
+    console.note(f"Renamed {old} to {new}.")
     follow(context, old, new, console)
 
 
 @app.command("rm")
 def remove(context: typer.Context, names: Names, yes: options.Yes = False) -> None:
-    """Delete voices of your own."""
+    """Delete some of your voices."""
     from shlex import join
 
     from voxcli.cli.commands.voices.remembered import follow
@@ -142,10 +142,10 @@ def remove(context: typer.Context, names: Names, yes: options.Yes = False) -> No
     library, console = voice_library(), Console()
     known = list(dict.fromkeys(library.spelling(name) for name in names))
     command = join(["voxcli", "voices", "rm", "--yes", *known])
-    confirm(console, f"Delete {', '.join(known)} with all clips?", yes=yes, command=command)
+    confirm(console, f"Delete {', '.join(known)} and all its clips?", yes=yes, command=command)
     for name in known:
         library.remove(name)
-        console.note(f"{name} is deleted.")
+        console.note(f"Deleted {name}.")
         follow(context, name, None, console)
 
 
@@ -154,12 +154,12 @@ def export(
     name: Name,
     output: Annotated[
         str | None,
-        typer.Option("--output", "-o", metavar="FILE", help="Default: NAME.voxvoice. - is standard output."),
+        typer.Option("--output", "-o", metavar="FILE", help="Default: NAME.voxvoice; - is standard output."),
     ] = None,
     force: options.Force = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Write one of your voices to a file, to be taken in on another machine."""
+    """Export one of your voices to a file, for another machine."""
     from voxcli.cli.commands.voices.exchange import export_voice
 
     export_voice(name, output, Console(quiet=quiet), overwrite=force)
@@ -172,7 +172,7 @@ def import_(
     force: options.Replace = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Take in a voice that was exported elsewhere."""
+    """Import a voice that was exported with `voxcli voices export`."""
     from voxcli.cli.commands.voices.exchange import import_voice
 
     import_voice(file, name, Console(quiet=quiet), overwrite=force)
@@ -182,21 +182,21 @@ def import_(
 def default(
     context: typer.Context,
     name: OptionalName = None,
-    unset: Annotated[bool, typer.Option("--unset", help="Leave the choice to the model again.")] = False,
+    unset: Annotated[bool, typer.Option("--unset", help="Unset the default voice.")] = False,
 ) -> None:
-    """Show or choose who speaks when no voice is named."""
+    """Show or set the default voice."""
     from voxcli.cli.commands.voices.remembered import find_default, set_default
 
     console = Console()
     if name and unset:
-        raise typer.BadParameter("Name a voice or unset it, not both.", param_hint="--unset")
+        raise typer.BadParameter("Give a name or --unset, not both.", param_hint="--unset")
     if name or unset:
         set_default(context, _spelling(name) if name else None, console)
     elif found := find_default(context):
         write_lines([str(found.value)])
-        console.note(f"from {found.origin}")
+        console.note(f"set by {found.origin}")
     else:
-        console.note("No voice is chosen: the model has the choice. Choose one with: voxcli voices default NAME")
+        console.note("No default voice is set: the model chooses. To set one: voxcli voices default NAME")
 
 
 @app.command("audition")
@@ -209,11 +209,11 @@ def audition(
     out: OutputOptions,
     names: OptionalNames = None,
     text: Annotated[
-        str | None, typer.Option("--text", metavar="TEXT", help="What they say. Default: a greeting.")
+        str | None, typer.Option("--text", metavar="TEXT", help="Text to speak. Default: a greeting.")
     ] = None,
     quiet: options.Quiet = False,
 ) -> None:
-    """Hear voices one after another: those named, or all of your own."""
+    """Play voices one after another: the named ones, or all of your own."""
     from voxcli.cli.commands.chosen import engine_settings
     from voxcli.cli.commands.targets import choose_targets
     from voxcli.cli.commands.voices.audition import Audition, hold
@@ -223,7 +223,7 @@ def audition(
     library, console = voice_library(), Console(quiet=quiet)
     wanted = names or library.names()
     if not wanted:
-        raise NotFound("You have no voices of your own yet. Make one with: voxcli clone --prompt ref.wav")
+        raise NotFound("You have no voices of your own yet. Create one with: voxcli clone --prompt ref.wav")
     given = Audition(
         voices=[(name, library.find(name) or Voice(name=name)) for name in wanted],
         text=text,
@@ -235,10 +235,10 @@ def audition(
 
 
 def _spelling(name: str) -> str:
-    """Return how a voice is written, one of your own or of the built-in model.
+    """Return the exact name of a voice, your own or of the built-in model.
 
     Raises:
-        NotFound: with the list of your own.
+        NotFound: there is no such voice.
     """
     from voxcli.engines.espeak.languages import find_voice
     from voxcli.engines.espeak.library import load_espeak

@@ -1,30 +1,33 @@
-"""Voices passed from one machine to another as files."""
+"""Export and import of voices as files."""
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import typer
 
 from voxcli.audio.decode import decode
-from voxcli.cli.commands.recording import how_to_use, judge
+from voxcli.cli.commands.recording import check_clip, how_to_use
 from voxcli.cli.console import Console
-from voxcli.cli.files import STDIO, create_file, read_at_most, replace_file, write_stdout
+from voxcli.cli.files import STDIO, create_file, read_at_most, write_stdout, writing
 from voxcli.cli.settings.files import voice_library
-from voxcli.errors import DeviceError, RequestError
+from voxcli.errors import RequestError
+from voxcli.files import write_atomically
 from voxcli.sinks.file import is_device
 from voxcli.voices.archive import MAX_ARCHIVE_BYTES, SUFFIX, pack, unpack
 
 
 def export_voice(name: str, output: str | None, console: Console, *, overwrite: bool) -> None:
-    """Write a voice to a file, by default to one of its name in this folder.
+    """Write a voice to a file, by default NAME.voxvoice in the current folder.
 
     Raises:
-        RequestError: the file is there already.
+        RequestError: the file exists.
         DeviceError: it cannot be written.
     """
     if output == STDIO and sys.stdout.isatty():
         raise typer.BadParameter(
-            "A voice is not written to a terminal. Name a file, or send it on.", param_hint="--output"
+            "Refusing to write a voice to a terminal. Name a file, or redirect the output.", param_hint="--output"
         )
     library = voice_library()
     known = library.spelling(name)
@@ -33,25 +36,29 @@ def export_voice(name: str, output: str | None, console: Console, *, overwrite: 
         write_stdout(packed)
         return
     path = Path(output) if output else Path(known + SUFFIX)
-    try:
+    with writing(path), _refusing_to_overwrite(path):
         if is_device(path):
             path.write_bytes(packed)
         elif overwrite:
-            replace_file(path, packed)
+            write_atomically(path, packed)
         else:
             create_file(path, packed)
+    console.note(f"Exported {known} to {path}. To import it elsewhere: voxcli voices import FILE")
+
+
+@contextmanager
+def _refusing_to_overwrite(path: Path) -> Iterator[None]:
+    try:
+        yield
     except FileExistsError as error:
-        raise RequestError(f"{path} is there already. Use --force to overwrite it, or name another file.") from error
-    except OSError as error:
-        raise DeviceError(f"Cannot write {path}: {error.strerror or error}.") from error
-    console.note(f"{known} is in {path}. To take it in elsewhere: voxcli voices import FILE")
+        raise RequestError(f"{path} already exists. Pass --force to overwrite it, or name another file.") from error
 
 
 def import_voice(file: Path, name: str | None, console: Console, *, overwrite: bool) -> None:
-    """Keep a voice that was exported elsewhere.
+    """Save an exported voice in the library.
 
     Raises:
-        RequestError: it is not one, cannot be used, or its name is taken; nothing was kept.
+        RequestError: it is not a voice, cannot be used, or its name is taken; nothing is saved then.
     """
     label = "Standard input" if str(file) == STDIO else str(file)
     found, voice, notes = unpack(read_at_most(file, MAX_ARCHIVE_BYTES, "It cannot be a voice."), label=label)
@@ -62,5 +69,5 @@ def import_voice(file: Path, name: str | None, console: Console, *, overwrite: b
     for clip in (voice.reference, voice.prompt and voice.prompt.clip):
         if clip:
             label = f"{clip.name} of {name}"
-            judge(decode(clip.data, name=label), label, console)
+            check_clip(decode(clip.data, name=label), label, console)
     console.note(how_to_use(library.save(name, voice, notes, overwrite=overwrite)))

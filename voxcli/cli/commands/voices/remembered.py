@@ -1,4 +1,4 @@
-"""The voice that a model drew last, remembered until the next one, so that it can be kept."""
+"""The voice that a model last drew at random, and the default voice."""
 
 import logging
 from typing import TYPE_CHECKING
@@ -6,48 +6,48 @@ from typing import TYPE_CHECKING
 import typer
 
 from voxcli.cli.console import Console
-from voxcli.cli.files import replace_file
 from voxcli.cli.settings.edit import edit_settings
 from voxcli.cli.settings.files import Setting, find_setting, find_user_places
 from voxcli.errors import NotFound, RequestError
+from voxcli.files import write_atomically
 from voxcli.synthesis.request import Voice
 
 if TYPE_CHECKING:
     from voxcli.voices import Notes
 
 
-HOW_TO_KEEP = "To keep this voice: voxcli voices add NAME --last"
+HOW_TO_SAVE = "To save this voice: voxcli voices add NAME --last"
 
 _NAME = "last"
 _FILE = "last.voxvoice"
 _MOST_BYTES = 6_000_000
-"""Of a clip: a minute at 48 kHz. What is longer is a text said in one go, and no clip to imitate a voice after."""
+"""Of a clip: a minute at 48 kHz. Longer ones come from texts spoken with --no-split and are poor prompts."""
 
 _log = logging.getLogger(__name__)
 
 
 def remember(voice: Voice, model: str | None) -> bool:
-    """Put a voice in the place of the one before. Tell whether that worked; nobody has asked for it yet.
+    """Replace the remembered voice. Return whether that worked; failures are only logged.
 
-    model: that drew it, if it is one of this machine.
+    model: the local model that drew it.
     """
     if voice.prompt and len(voice.prompt.clip.data) > _MOST_BYTES:
         return False
-    from voxcli.voices.archive import pack  # loads the decoders, which are slow to load
+    from voxcli.voices.archive import pack  # imports the decoders, which are slow to load
     from voxcli.voices.description import Notes, note_of_model
 
     path = find_user_places().cache / _FILE
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        replace_file(path, pack(_NAME, voice, Notes(model=model and note_of_model(model))))
+        write_atomically(path, pack(_NAME, voice, Notes(model=model and note_of_model(model))))
     except OSError as error:
-        _log.debug("the voice is not remembered: %s", error)
+        _log.debug("cannot remember the voice: %s", error)
         return False
     return True
 
 
 def recall() -> "tuple[Voice, Notes]":
-    """Return the voice that was remembered, and what is known about it.
+    """Return the remembered voice and its notes.
 
     Raises:
         NotFound: there is none.
@@ -58,10 +58,10 @@ def recall() -> "tuple[Voice, Notes]":
     try:
         return unpack(path.read_bytes(), label=str(path))[1:]
     except (OSError, RequestError) as error:
-        _log.debug("no voice is remembered: %s", error)
+        _log.debug("no remembered voice: %s", error)
         raise NotFound(
-            "There is no last voice. When nobody is named, a VoxCPM model draws one: "
-            'say something without --voice, as in voxcli say "Hello", and try again.'
+            "There is no last voice. Without --voice, a VoxCPM model draws one at random: "
+            'run voxcli say "Hello" and try again.'
         ) from error
 
 
@@ -69,22 +69,22 @@ KEY = "voice"
 
 
 def find_default(context: typer.Context) -> Setting | None:
-    """Find out which voice speaks when none is named, and who says so."""
+    """Find the default voice, and where it is set."""
     return find_setting(context, KEY)
 
 
 def set_default(context: typer.Context, name: str | None, console: Console) -> None:
-    """Write a voice into the user's own settings, or take it out of them, and warn if that changes nothing here."""
+    """Set or unset the default voice in the user's settings, and warn if another setting overrides it."""
     path = find_user_places().settings
     edit_settings(path, KEY, name)
     now = find_default(context)
-    console.note(f"{name or 'No voice of yours'} speaks from now on when none is named ({path}).")
+    console.note(f"The default voice is now {name or 'unset'} ({path}).")
     if now and now.origin != str(path):
-        console.warning(f"{now.origin} says {now.value}, and that counts more.")
+        console.warning(f"{now.origin} sets {now.value}, which overrides it.")
 
 
 def follow(context: typer.Context, old: str, new: str | None, console: Console) -> None:
-    """Keep the setting true after a voice was renamed, or removed with None."""
+    """Update the default voice after a voice was renamed, or removed (None)."""
     from voxcli.voices.names import folded
 
     found = find_default(context)
@@ -92,7 +92,7 @@ def follow(context: typer.Context, old: str, new: str | None, console: Console) 
         return
     path = find_user_places().settings
     if found.origin != str(path):
-        console.warning(f"{found.origin} still names {old} as the voice that speaks.")
+        console.warning(f"{found.origin} still sets {old} as the default voice.")
         return
     edit_settings(path, KEY, new)
-    console.note(f"It was the voice that speaks when none is named; now {new or 'none'} is ({path}).")
+    console.note(f"It was the default voice, which is now {new or 'unset'} ({path}).")
