@@ -1,7 +1,7 @@
-"""`voxcli` without the time that loading takes: every run is forked off a process that has loaded it.
+"""Runs of `voxcli` that are forked from a process which has imported it, to save the time of the imports.
 
-A fork is as real as any process: folder, environment, arguments, standard streams, exit code and end are its own. Only
-what Python itself takes from the environment is that of the process where it comes from.
+A fork has its own working folder, environment, arguments, standard streams and exit code, as any process. Only the
+environment variables that Python reads at its start are those of the parent.
 """
 
 import gc
@@ -34,14 +34,14 @@ APART = (
     "voxcli.server",
     "voxcli.voxcpm",
 )
-"""Loaded by those who need it: what is large and rarely needed, what is optional, and huggingface_hub, which reads the
-environment while it is loaded."""
+"""Not imported beforehand: large and rarely needed modules, optional ones, and huggingface_hub, which reads the
+environment while it is imported."""
 
 
 @contextmanager
 def forking(*also: str) -> Iterator[RunIn]:
-    """Give what runs `voxcli`, one run at a time. `also` are modules that are loaded beforehand too."""
-    if sys.platform != "linux":  # others have no such sockets, or cannot be forked safely
+    """Yield a function that runs `voxcli`, one run at a time. `also` names more modules to import beforehand."""
+    if sys.platform != "linux":  # elsewhere there are no such sockets, or forking is not safe
         yield run_afresh
         return
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -96,13 +96,13 @@ def _await_end(origin: socket.socket) -> int:
 
 
 def fork_on_demand(wire: socket.socket) -> None:
-    """Return in every fork, which by then is what it was ordered to be."""
+    """Fork once per request on the socket. Returns in each fork, with its streams and environment set up."""
     while True:
         _, given, *_ = socket.recv_fds(wire, 32, 4)
         if not given:
             sys.exit()
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # OpenBLAS has threads, and can be forked
+            warnings.simplefilter("ignore", DeprecationWarning)  # the threads are those of OpenBLAS, which allows forks
             pid = os.fork()
         if not pid:
             wire.close()
@@ -127,13 +127,13 @@ def become(order: int, *streams: int) -> None:
 
 
 def main() -> None:
-    """Load everything, then be whatever is ordered through the socket of the number given."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # this process ends when nobody can order anything any more
+    """Import the package, then fork on demand. The argument is the number of the socket."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # this process ends when the socket is closed
     limit_openmp_spinning(os.environ)
     found = [module.name for module in walk_packages(voxcli.__path__, "voxcli.")]
     for name in [*(name for name in found if not name.startswith(APART)), *sys.argv[2:]]:
         import_module(name)
-    gc.freeze()  # otherwise a fork copies everything when it ends
+    gc.freeze()  # otherwise the garbage collection of a fork copies all pages
     fork_on_demand(socket.socket(fileno=int(sys.argv[1])))
     import_module("voxcli.cli.app").main()
 

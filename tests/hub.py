@@ -1,4 +1,4 @@
-"""A hub on loopback that speaks as Hugging Face and as ModelScope do, keeps a log, and fails when it is told to."""
+"""A hub on loopback with the APIs of Hugging Face and ModelScope, a log of requests, and faults on demand."""
 
 import hashlib
 import json
@@ -11,14 +11,14 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 LARGE_BYTES = 20_000
-"""From here on a file is kept outside git, as LFS does."""
+"""Files of at least this size are stored in LFS."""
 
 PATIENCE_SECONDS = 20.0
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What a client asked for."""
+    """One request of a client."""
 
     path: str
     range: str | None
@@ -27,31 +27,31 @@ class Request:
 
 @dataclass
 class Hub:
-    """What the hub has, and how it behaves. It may change while the hub runs."""
+    """Content and behaviour of the hub. Both may change while it runs."""
 
     model_id: str
     files: dict[str, bytes]
     commit: str = "c0ffee" * 6 + "c0ff"
     gated: bool = False
     token: str | None = None
-    """If it is set, nothing is told without it."""
+    """If set, requests without it are rejected."""
     status: int | None = None
-    """If it is set, every answer has it."""
+    """If set, the status of every response."""
     headers: dict[str, str] = field(default_factory=dict)
-    """Sent along with it."""
+    """Sent with that status."""
     sizes: dict[str, int] = field(default_factory=dict)
-    """Told instead of the true ones."""
+    """Reported instead of the real sizes."""
     cut_at: dict[str, int] = field(default_factory=dict)
-    """The connection breaks when this many bytes of a file are out, and further requests for it fail."""
+    """The connection breaks after this many bytes of a file, and further requests for it fail."""
     hold_at: dict[str, int] = field(default_factory=dict)
-    """Nothing more comes after this many bytes of a file."""
+    """The response stalls after this many bytes of a file."""
     damaged: set[str] = field(default_factory=set)
     listing: bytes | None = None
-    """If it is set, this is told instead of what there is."""
+    """If set, returned instead of the real listing."""
     knows_ranges: bool = True
     log: list[Request] = field(default_factory=list)
     held: threading.Event = field(default_factory=threading.Event)
-    """Set when a file has come to where it is held."""
+    """Set when a response has stalled at `hold_at`."""
     ended: threading.Event = field(default_factory=threading.Event)
     url: str = ""
 
@@ -97,7 +97,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(404, b"")
 
     def do_HEAD(self) -> None:
-        """Tell what Hugging Face's own library wants to know before it downloads a file."""
+        """Answer what the Hugging Face library requests before a download."""
         name = self.path.rpartition("/")[2]
         self.send_response(200)
         for header, value in {
@@ -130,7 +130,7 @@ class _Handler(BaseHTTPRequestHandler):
         return sibling
 
     def _resolve(self, name: str) -> None:
-        """Send what git has, and on to another host for what it has not."""
+        """Send small files, and redirect to another host for those in LFS."""
         if len(self.hub.files[name]) < LARGE_BYTES:
             self._content(name)
         else:
@@ -189,12 +189,12 @@ class _Handler(BaseHTTPRequestHandler):
                 self.hub.ended.wait(PATIENCE_SECONDS)
 
     def log_message(self, format: str, *words: Any) -> None:
-        """The log of the hub says it."""
+        """Requests are in the log of the hub."""
 
 
 @contextmanager
 def serving(hub: Hub) -> Iterator[Hub]:
-    """Let the hub answer at `hub.url`."""
+    """Serve the hub at `hub.url`."""
     handler = type("Handler", (_Handler,), {"hub": hub})
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         hub.url = f"http://127.0.0.1:{server.server_port}"

@@ -1,4 +1,4 @@
-"""The program itself, as a user starts it."""
+"""Runs of the program as a user starts it."""
 
 import subprocess
 import sys
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 STRICT = "error,ignore::DeprecationWarning:sounddevice"
-"""For PYTHONWARNINGS. sounddevice 0.5.6 sets the shape of arrays, of which NumPy 2.5 disapproves."""
+"""For PYTHONWARNINGS. sounddevice 0.5.6 assigns the shape of arrays, which NumPy 2.5 deprecates."""
 
 STRICTLY = {"PYTHONWARNINGS": STRICT, "PYTHONUTF8": "1"}
 """For the environment."""
@@ -23,7 +23,7 @@ RunIn: TypeAlias = Callable[[Path, Mapping[str, str], Sequence[str], bytes], Don
 """Runs `voxcli` in a folder with an environment, arguments and what is on its standard input."""
 
 Here: TypeAlias = Callable[..., tuple[int, str]]
-"""Runs `voxcli` within this process; returns the exit code and what was said."""
+"""Runs `voxcli` within this process; returns the exit code and its output."""
 
 
 def run_afresh(folder: Path, environment: Mapping[str, str], arguments: Sequence[str], stdin: bytes = b"") -> Done:
@@ -39,13 +39,13 @@ def run_afresh(folder: Path, environment: Mapping[str, str], arguments: Sequence
 
 
 def said(done: Done) -> str:
-    """Return what stands on standard error, without the frames and line breaks of a terminal."""
+    """Return the text on standard error, without frames and line breaks."""
     return " ".join(done.stderr.decode().replace("│", " ").split())
 
 
 @contextmanager
 def started(command: Sequence[str], environment: dict[str, str]) -> Iterator["subprocess.Popen[bytes]"]:
-    """Start a program whose words are read, and leave nothing of it behind."""
+    """Start a program with standard error piped, and kill it at the end."""
     with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE) as process:
         try:
             yield process

@@ -1,4 +1,4 @@
-"""A program on a terminal of its own, where Ctrl-C is a signal, and somebody who reads along and reacts."""
+"""A program on a terminal of its own, where Ctrl-C is a signal, with reactions to what it prints."""
 
 import fcntl
 import os
@@ -11,14 +11,14 @@ from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 Reactions: TypeAlias = dict[bytes, bytes | Callable[[], None]]
-"""What is typed, or done, when the program first shows something."""
+"""Text on the screen -> what is typed, or called, when it first appears."""
 
 CTRL_C = b"\x03"
-PATIENCE_SECONDS = 20.0
+TIMEOUT_SECONDS = 20.0
 
 
 def run_on_terminal(command: Sequence[str], environment: dict[str, str], reactions: Reactions) -> tuple[int, str]:
-    """Return the exit code and all that was shown."""
+    """Return the exit code and everything that was shown."""
     screen, keyboard = pty.openpty()
     with subprocess.Popen(
         command,
@@ -32,7 +32,7 @@ def run_on_terminal(command: Sequence[str], environment: dict[str, str], reactio
         os.close(keyboard)
         try:
             shown = _follow(screen, dict(reactions))
-            process.wait(PATIENCE_SECONDS)
+            process.wait(TIMEOUT_SECONDS)
         finally:
             process.kill()
             os.close(screen)
@@ -40,11 +40,11 @@ def run_on_terminal(command: Sequence[str], environment: dict[str, str], reactio
 
 
 def _follow(screen: int, reactions: Reactions) -> str:
-    shown, deadline = b"", time.monotonic() + PATIENCE_SECONDS
+    shown, deadline = b"", time.monotonic() + TIMEOUT_SECONDS
     while select.select([screen], [], [], max(0.0, deadline - time.monotonic()))[0]:
         try:
             data = os.read(screen, 65536)
-        except OSError:  # Linux: nobody is on the terminal any more
+        except OSError:  # Linux: no process has the terminal open
             data = b""
         if not data:
             assert not reactions, f"never shown: {list(reactions)}, but {shown!r}"
@@ -56,4 +56,4 @@ def _follow(screen: int, reactions: Reactions) -> str:
                 os.write(screen, reaction)
             else:
                 reaction()
-    raise AssertionError(f"waited in vain for {list(reactions)} or the end; shown: {shown!r}")
+    raise AssertionError(f"timed out waiting for {list(reactions)} or the end; shown: {shown!r}")

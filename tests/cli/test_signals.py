@@ -1,4 +1,4 @@
-"""Real signals to a real process."""
+"""Signals to a running process: its files are complete, its exit codes right."""
 
 import os
 import signal
@@ -13,14 +13,14 @@ import pytest
 
 from tests.sound import read_by_three, seconds_of
 
-ENDLESS = "This sentence is said again and again, until somebody has heard enough of it. "
+ENDLESS = "This sentence is repeated again and again until the process is stopped by a signal. "
 
 
 @contextmanager
 def speaking(
     tmp_path: Path, environment: dict[str, str], *arguments: str, name: str = "x.wav"
 ) -> Iterator[tuple["subprocess.Popen[bytes]", Path]]:
-    """A process that has begun to write its file and waits for more text."""
+    """Yield a process that has begun to write its file and waits for more text."""
     path = tmp_path / name
     with subprocess.Popen(
         [sys.executable, "-m", "voxcli", "say", "-o", str(path), *arguments],
@@ -46,7 +46,7 @@ def speaking(
 @pytest.mark.parametrize(
     ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -signal.SIGKILL)]
 )
-def test_whatever_ends_it_leaves_a_wav_that_everybody_reads_alike(
+def test_any_signal_leaves_a_wav_that_all_readers_agree_on(
     tmp_path: Path, environment: dict[str, str], number: signal.Signals, code: int
 ) -> None:
     with speaking(tmp_path, environment) as (process, path):
@@ -70,7 +70,7 @@ def test_a_kill_at_any_moment_leaves_a_good_wav(tmp_path: Path, environment: dic
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 @pytest.mark.parametrize("name", ["x.mp3", "x.opus", "x.flac"])
-def test_compressed_files_are_ended_in_good_order(
+def test_compressed_files_are_completed(
     tmp_path: Path, environment: dict[str, str], number: signal.Signals, code: int, name: str
 ) -> None:
     with speaking(tmp_path, environment, name=name) as (process, path):
@@ -121,7 +121,7 @@ def test_the_second_signal_leaves_at_once(number: signal.Signals, code: int) -> 
 def test_an_interruption_while_it_waits_for_text_ends_it(tmp_path: Path, environment: dict[str, str]) -> None:
     with speaking(tmp_path, environment) as (process, path):
         before = -1
-        while path.stat().st_size != before:  # until it has said all that it was given
+        while path.stat().st_size != before:  # until all of its text has been spoken
             before = path.stat().st_size
             time.sleep(0.3)
         os.kill(process.pid, signal.SIGINT)
