@@ -1,4 +1,4 @@
-"""Where settings, voices, models and cached files live. Below the command line, only here is the environment known."""
+"""Folders of settings, voices, models and caches, derived from the environment that the caller passes in."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ _HUB_VARIABLES = (
     ("HF_HOME", "hub"),
     ("XDG_CACHE_HOME", "huggingface/hub"),
 )
-"""Which variables move Hugging Face's cache, the strongest first, and where it lies below each.
+"""Variables that move Hugging Face's cache, in order of precedence, and its path below each.
 
 From https://huggingface.co/docs/huggingface_hub/package_reference/environment_variables.
 """
@@ -23,22 +23,22 @@ From https://huggingface.co/docs/huggingface_hub/package_reference/environment_v
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Folders of this user. None of them need exist yet."""
+    """Folders of this user. They may not exist yet."""
 
     settings: Path
-    """The user's own settings, a TOML file."""
+    """The user's settings, a TOML file."""
     voices: Path
     """One folder per voice."""
     cache: Path
-    """Whatever may be deleted at any time."""
+    """Files that may be deleted at any time."""
     models: Path
-    """Models that only voxcli knows of."""
+    """Models that voxcli downloads for itself."""
     hub: Path
-    """Hugging Face's cache, which this user's other programs share."""
+    """Hugging Face's cache, shared with other programs."""
 
 
 def find_places(environment: Mapping[str, str]) -> Places:
-    """Follow the customs of the operating system, or keep all that is voxcli's under VOXCLI_HOME if that is set."""
+    """Return the standard folders of the operating system, or those below VOXCLI_HOME if it is set."""
     hub = _find_hub(environment)
     if home := environment.get("VOXCLI_HOME"):
         folder = Path(home)

@@ -1,4 +1,4 @@
-"""Things that satisfy `Engine`, and the door to them."""
+"""Engines, and `open_engine`, which loads one and imports only what it needs."""
 
 import importlib.util
 from pathlib import Path
@@ -18,17 +18,17 @@ _NEEDS_LOCAL = 'VoxCPM models need PyTorch, which is not installed ({}). Run: pi
 
 
 def model_names(models: ModelLibrary) -> list[str]:
-    """Name the models that can speak on this machine, the best first."""
+    """Return the names of the installed models, the best first."""
     return [*(model.name for model in models.installed() if not model.missing), BUILTIN_MODEL]
 
 
 def best_model(models: ModelLibrary) -> str:
-    """Name the model that speaks when none is asked for."""
+    """Return the name of the default model."""
     return (models.best() if can_run_models() else None) or BUILTIN_MODEL
 
 
 def can_run_models() -> bool:
-    """Tell whether PyTorch is installed, without loading it."""
+    """Whether PyTorch is installed; does not import it."""
     return importlib.util.find_spec("torch") is not None
 
 
@@ -39,19 +39,19 @@ def open_engine(
     settings: LocalSettings | None = None,
     remote: "RemoteSettings | None" = None,
 ) -> Engine:
-    """Make a model ready to speak. The caller closes what it gets.
+    """Load a model, or connect to a server. The caller closes the engine.
 
     Args:
         model: one of `model_names`, the id of a model on a hub, or the folder of a checkpoint; None takes the best.
-        models: where models are; without it only the built-in one and folders are known.
-        settings: how a model runs.
-        remote: a server that speaks instead; then nothing else counts.
+        models: the installed models; None allows only the built-in model and folders.
+        settings: of the device, for VoxCPM models.
+        remote: a server; if given, all other arguments are ignored.
 
     Raises:
-        NotFound: no such model here, with the command that brings it.
-        ModelError: it is damaged.
-        DeviceError: it cannot run on that device.
-        RemoteError: the server cannot be reached, or is none that speaks.
+        NotFound: the model is not installed; the message has the command that installs it.
+        ModelError: the model is damaged.
+        DeviceError: the model cannot run on the device.
+        RemoteError: the server cannot be reached, or its protocol is not recognized.
     """
     if remote:
         from voxcli.engines.remote.engine import RemoteEngine

@@ -1,1 +1,1 @@
-"""The built-in voice: eSpeak NG, and which of its voices reads which run of text."""
+"""eSpeak NG engine: the built-in voices, and the choice of a voice for each script in a text."""

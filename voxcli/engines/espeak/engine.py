@@ -1,4 +1,4 @@
-"""The engine that every machine has: eSpeak NG, instant and robotic."""
+"""eSpeak NG engine: fast formant synthesis, always available."""
 
 import logging
 import queue
@@ -8,7 +8,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 
 from voxcli.audio.chunk import AudioChunk, Samples
-from voxcli.engines.espeak.languages import Run, find_language, find_voice, has_kana, script_runs
+from voxcli.engines.espeak.languages import ScriptRun, find_language, find_voice, has_kana, script_runs
 from voxcli.engines.espeak.library import NORMAL_RATE, Espeak, load_espeak
 from voxcli.engines.spelling import spelled_out
 from voxcli.errors import RequestError
@@ -17,7 +17,8 @@ from voxcli.text.sentences.splitter import split_sentences
 
 _log = logging.getLogger(__name__)
 
-_SLOWEST_OF_ITS_OWN = 0.5  # eSpeak NG stops slowing down at 80 words a minute
+_MIN_OWN_SPEED = 0.5
+"""eSpeak NG speaks at least 80 words per minute; slower speech is stretched."""
 
 _CHINESE = "cmn"
 _JAPANESE = "jpx/ja"
@@ -27,14 +28,14 @@ _CANNOT_CLONE = (
 )
 _CANNOT_ACT = "The built-in voice (eSpeak NG) cannot follow a description. VoxCPM2 can: voxcli models pull voxcpm-2"
 _CANNOT_SAMPLE = (
-    "The built-in voice (eSpeak NG) always speaks the same way: it has no steps, no guidance and no length. "
+    "The built-in voice (eSpeak NG) does not sample: it has no steps, no guidance and no limits of length. "
     "Leave out --steps, --cfg, --min-len, --max-len and --retry-badcase."
 )
 
 
 @dataclass(frozen=True, slots=True)
-class _Reading:
-    """A text and who reads it."""
+class _Utterance:
+    """A text and the voice that reads it."""
 
     text: str
     voice: str
@@ -42,14 +43,14 @@ class _Reading:
 
 
 class BuiltinEngine:
-    """eSpeak NG as an `Engine`. The library speaks one text at a time; callers take turns, run by run."""
+    """eSpeak NG as an `Engine`. The library synthesizes one text at a time, so concurrent streams take turns."""
 
     slots = 1
     draws_voices = False
 
     def __init__(self, espeak: Espeak | None = None) -> None:
         self._espeak = espeak or load_espeak()
-        self._warned_of_kanji = False
+        self._has_warned_of_kanji = False
 
     def stream(self, request: SynthesisRequest) -> Speech:
         if request.voice.reference or request.voice.prompt:
@@ -60,30 +61,30 @@ class BuiltinEngine:
             raise RequestError(_CANNOT_SAMPLE)
         if request.normalize:
             request = replace(request, text=spelled_out(request.text))
-        own_speed = max(request.speed, _SLOWEST_OF_ITS_OWN)
-        chunks = self._spoken(request, round(NORMAL_RATE * own_speed))
+        own_speed = max(request.speed, _MIN_OWN_SPEED)
+        chunks = self._synthesize(request, round(NORMAL_RATE * own_speed))
         if own_speed != request.speed:
-            from voxcli.audio.tempo import retimed  # loads libav, which only the slowest speeds need
+            from voxcli.audio.tempo import retimed  # imports libav, which only very slow speech needs
 
             chunks = retimed(chunks, request.speed / own_speed)
         yield from chunks
 
     def close(self) -> None:
-        """Nothing to give back: the library stays for the other engines of the process."""
+        """Does nothing: other engines of the process may use the library."""
 
-    def _spoken(self, request: SynthesisRequest, rate: int) -> Speech:
-        for reading in self._readings(request):
-            _log.debug("%s reads %r", reading.voice, reading.text)
-            with closing(_as_made(self._espeak, reading, rate)) as made:
-                for samples in made:
+    def _synthesize(self, request: SynthesisRequest, rate: int) -> Speech:
+        for utterance in self._utterances(request):
+            _log.debug("%s reads %r", utterance.voice, utterance.text)
+            with closing(_streamed(self._espeak, utterance, rate)) as stream:
+                for samples in stream:
                     yield AudioChunk(samples, self._espeak.sample_rate)
 
-    def _readings(self, request: SynthesisRequest) -> Iterator[_Reading]:
-        """Choose who reads what. Raises before the first reading if somebody unknown is asked for."""
-        fixed, variant = self._asked_for(request)
+    def _utterances(self, request: SynthesisRequest) -> Iterator[_Utterance]:
+        """Assign voices to the text. Raises before the first utterance if a voice or language is unknown."""
+        fixed, variant = self._requested_voice(request)
         japanese = fixed == _JAPANESE if fixed else has_kana(request.text)
         for sentence in split_sentences(request.text):
-            runs = script_runs(sentence) if japanese or not fixed else [Run(sentence, None)]
+            runs = script_runs(sentence) if japanese or not fixed else [ScriptRun(sentence, None)]
             for run in runs:
                 kanji = japanese and run.language == _CHINESE
                 if kanji:
@@ -92,10 +93,10 @@ class BuiltinEngine:
                     voice = fixed
                 else:
                     voice = find_language(run.language or "en", self._espeak.voices).identifier
-                yield _Reading(run.text, voice + variant, end_pause=run is runs[-1])
+                yield _Utterance(run.text, voice + variant, end_pause=run is runs[-1])
 
-    def _asked_for(self, request: SynthesisRequest) -> tuple[str | None, str]:
-        """Return the identifier of the one voice that reads everything, if one is asked for, and a variant."""
+    def _requested_voice(self, request: SynthesisRequest) -> tuple[str | None, str]:
+        """Return the identifier of the voice for the whole text, None if the request names none, and a variant."""
         voice, variant = find_voice(request.voice.name or "", self._espeak)
         if request.language is None:
             return voice, variant
@@ -103,25 +104,24 @@ class BuiltinEngine:
         if voice not in (None, language):
             raise RequestError(
                 f"The built-in voice {request.voice.name!r} does not speak {request.language!r}. "
-                "Name a voice that does, or only one of the two."
+                "Name a voice that does, or leave out one of the two."
             )
         return language, variant
 
     def _warn_of_kanji(self, kanji: str) -> None:
-        if not self._warned_of_kanji:
-            self._warned_of_kanji = True
+        if not self._has_warned_of_kanji:
+            self._has_warned_of_kanji = True
             _log.warning(
                 "The built-in voice cannot read Japanese kanji, such as %s: it reads them as Chinese. "
-                "Write them in kana to hear them right.",
+                "Write them in kana instead.",
                 kanji.strip(),
             )
 
 
-def _as_made(espeak: Espeak, reading: _Reading, rate: int) -> Generator[Samples]:
-    """Yield what eSpeak NG makes while it still speaks.
+def _streamed(espeak: Espeak, utterance: _Utterance, rate: int) -> Generator[Samples]:
+    """Yield samples while eSpeak NG synthesizes them.
 
-    It speaks on a thread of its own, to the end of its text and no further, so that a slow listener never keeps the
-    library from others.
+    The synthesis runs in its own thread to the end of the text, so that a slow consumer does not block the library.
     """
     made: queue.SimpleQueue[Samples | BaseException | None] = queue.SimpleQueue()
     closed = threading.Event()
@@ -132,7 +132,7 @@ def _as_made(espeak: Espeak, reading: _Reading, rate: int) -> Generator[Samples]
 
     def work() -> None:
         try:
-            espeak.speak(reading.text, reading.voice, rate, take, end_pause=reading.end_pause)
+            espeak.speak(utterance.text, utterance.voice, rate, take, end_pause=utterance.end_pause)
             made.put(None)
         except BaseException as error:  # noqa: BLE001 - raised again where the samples are read
             made.put(error)

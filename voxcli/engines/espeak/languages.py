@@ -1,4 +1,4 @@
-"""From the names people use for a language or a voice to the voices of eSpeak NG."""
+"""Choice of eSpeak NG's voices: by language, by name, and by the script of a text."""
 
 import unicodedata
 from collections.abc import Mapping
@@ -16,64 +16,7 @@ _ALIASES = {
     "zh-hk": "yue",
     "en": "en-us",
 }
-
-
-def find_language(language: str, voices: Mapping[str, EspeakVoice]) -> EspeakVoice:
-    """Find who reads a language, given as "zh", "en-GB" or by its name in eSpeak NG.
-
-    A region that eSpeak NG does not know falls back to the language itself: "de-AT" is read as "de".
-
-    Raises:
-        NotFound: with the list of all languages.
-    """
-    wanted = language.strip().lower().replace("_", "-")
-    for name in (wanted, wanted.partition("-")[0]):
-        name = _ALIASES.get(name, name)
-        if found := voices.get(name) or _find_tag(name, voices):
-            return found
-    names = language_names(voices)
-    raise NotFound(
-        f"The built-in voice does not speak {language!r}.{did_you_mean(wanted, names)} It speaks: {', '.join(names)}."
-    )
-
-
-def _find_tag(tag: str, voices: Mapping[str, EspeakVoice]) -> EspeakVoice | None:
-    """Find the first voice with this tag; several may have it."""
-    return next((voice for voice in voices.values() if voice.language == tag), None)
-
-
-def language_names(voices: Mapping[str, EspeakVoice]) -> list[str]:
-    """List every name that `find_language` takes, but for regions."""
-    return sorted({*voices, *_ALIASES})
-
-
-def find_voice(name: str, espeak: Espeak) -> tuple[str | None, str]:
-    """Take apart a voice given as "en-us", "en-us+f3" or "+f3", where f3 is one of eSpeak NG's variants.
-
-    Returns:
-        The identifier of the voice, None if the name has none; and the variant with its plus sign, or "".
-
-    Raises:
-        NotFound: with the list of all voices, or of all variants.
-    """
-    base, plus, variant = name.partition("+")
-    if plus and variant not in espeak.variants:
-        # The library would take any variant and speak without it.
-        variants = sorted(espeak.variants)
-        raise NotFound(
-            f"eSpeak NG has no variant {variant!r}.{did_you_mean(variant, variants)} It has: {', '.join(variants)}."
-        )
-    voice = espeak.voices.get(base.lower())
-    if base and voice is None:
-        names = sorted(espeak.voices)
-        raise NotFound(
-            f"There is no voice {name!r}.{did_you_mean(base, names)} The built-in voice has: {', '.join(names)}."
-        )
-    return voice.identifier if voice else None, plus + variant
-
-
-# The first word of a character's Unicode name is its script. Where a script serves many languages, the most spoken
-# of them stands here; --language says otherwise.
+"""Names of languages that eSpeak NG calls otherwise."""
 _LANGUAGE_BY_SCRIPT = {
     "LATIN": "en-us",
     "CJK": "cmn",
@@ -103,41 +46,94 @@ _LANGUAGE_BY_SCRIPT = {
     "GEORGIAN": "ka",
     "CHEROKEE": "chr",
 }
+"""By the first word of a character's Unicode name. For scripts of several languages, the most widely spoken one."""
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
-    """A stretch of text in one script, with the signs and spaces that follow it."""
+class ScriptRun:
+    """A part of a text in one script, with the punctuation and spaces that follow it."""
 
     text: str
     language: str | None
-    """The name of an eSpeak NG voice; None if no character says."""
+    """Name of an eSpeak NG voice; None if the text has no letters."""
 
 
-def script_runs(text: str) -> list[Run]:
-    """Cut a text wherever its script changes. Digits, signs and spaces stay with what stands before them."""
-    runs: list[Run] = []
+def find_language(language: str, voices: Mapping[str, EspeakVoice]) -> EspeakVoice:
+    """Return the voice for a language, given as "zh", "en-GB" or by its name in eSpeak NG.
+
+    An unknown region falls back to the language: "de-AT" is read as "de".
+
+    Raises:
+        NotFound: the language is unknown; the message lists all languages.
+    """
+    wanted = language.strip().lower().replace("_", "-")
+    for name in (wanted, wanted.partition("-")[0]):
+        name = _ALIASES.get(name, name)
+        if found := voices.get(name) or _find_tag(name, voices):
+            return found
+    names = language_names(voices)
+    raise NotFound(
+        f"The built-in voice does not speak {language!r}.{did_you_mean(wanted, names)} Languages: {', '.join(names)}."
+    )
+
+
+def _find_tag(tag: str, voices: Mapping[str, EspeakVoice]) -> EspeakVoice | None:
+    """Return the first voice with this language tag; several may have it."""
+    return next((voice for voice in voices.values() if voice.language == tag), None)
+
+
+def language_names(voices: Mapping[str, EspeakVoice]) -> list[str]:
+    """Return all names that `find_language` accepts, without further regions."""
+    return sorted({*voices, *_ALIASES})
+
+
+def find_voice(name: str, espeak: Espeak) -> tuple[str | None, str]:
+    """Parse the name of a voice, such as "en-us", "en-us+f3" or "+f3", where f3 is one of eSpeak NG's variants.
+
+    Returns:
+        The identifier of the voice, None if the name has none; and the variant with its plus sign, or "".
+
+    Raises:
+        NotFound: the voice or variant is unknown; the message lists all.
+    """
+    base, plus, variant = name.partition("+")
+    if plus and variant not in espeak.variants:
+        # The library would silently ignore an unknown variant.
+        variants = sorted(espeak.variants)
+        raise NotFound(
+            f"eSpeak NG has no variant {variant!r}.{did_you_mean(variant, variants)} Variants: {', '.join(variants)}."
+        )
+    voice = espeak.voices.get(base.lower())
+    if base and voice is None:
+        names = sorted(espeak.voices)
+        raise NotFound(f"There is no voice {name!r}.{did_you_mean(base, names)} Built-in voices: {', '.join(names)}.")
+    return voice.identifier if voice else None, plus + variant
+
+
+def script_runs(text: str) -> list[ScriptRun]:
+    """Split a text where its script changes. Digits, punctuation and spaces belong to the run before them."""
+    runs: list[ScriptRun] = []
     start, language = 0, None
     for index, character in enumerate(text):
         found = _language_of(character)
         if found is None or found == language:
             continue
         if language is not None:
-            runs.append(Run(text[start:index], language))
+            runs.append(ScriptRun(text[start:index], language))
             start = index
         language = found
-    runs.append(Run(text[start:], language))
+    runs.append(ScriptRun(text[start:], language))
     return runs
 
 
 def has_kana(text: str) -> bool:
-    """Tell whether a text is Japanese: no other language is written with kana."""
+    """Whether a text contains kana, and so is Japanese."""
     return any(_language_of(character) == "ja" for character in text)
 
 
 def _language_of(character: str) -> str | None:
     category = unicodedata.category(character)
-    if category[0] != "L" and character != "〇":  # marks follow their letter, all else is neutral
+    if category[0] != "L" and character != "〇":  # combining marks follow their letter; the rest is neutral
         return None
     words = unicodedata.name(character, "").split(maxsplit=2)
     if words and words[0] in ("FULLWIDTH", "HALFWIDTH"):

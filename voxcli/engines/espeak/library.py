@@ -1,7 +1,7 @@
-"""The eSpeak NG shared library, called through ctypes.
+"""ctypes binding of the eSpeak NG shared library.
 
 Functions, constants and struct layout are those of eSpeak NG's public header `speak_lib.h`, version 1.52. The library
-keeps one voice, one rate and one callback per process and is not safe to call from two threads, hence the one lock.
+has one voice, one rate and one callback per process and is not thread-safe, hence the lock.
 """
 
 import _ctypes
@@ -30,11 +30,11 @@ _END_PAUSE = 0x1000
 _PARAMETER_RATE = 1
 _POSITION_CHARACTER = 1
 
-_BUFFER_MS = 60  # less is not honoured: a callback brings 60 ms at the least
-_LONGEST_DATA_PATH = 158  # bytes; a fixed buffer inside the library, longer paths make it fail
+_BUFFER_MS = 60  # the smallest value that has an effect
+_MAX_DATA_PATH = 158  # bytes; the size of a fixed buffer in the library
 
 NORMAL_RATE = 175
-"""Words a minute, the library's own default."""
+"""Words per minute; the library's default."""
 
 _Callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_int16), ctypes.c_int, ctypes.c_void_p)
 
@@ -55,20 +55,20 @@ class _VoiceStruct(ctypes.Structure):
 
 @dataclass(frozen=True, slots=True)
 class EspeakVoice:
-    """A language as eSpeak NG reads it."""
+    """A voice of eSpeak NG, which stands for a language or dialect."""
 
     name: str
-    """Short and unique, such as "en-us"."""
+    """Unique short name, such as "en-us"."""
     language: str
-    """A language tag, such as "fr-fr"; several voices may share one."""
+    """Language tag, such as "fr-fr"; several voices may have the same."""
     title: str
-    """In words, such as "French (France)"."""
+    """Display name, such as "French (France)"."""
     identifier: str
-    """What the library wants to hear; every listed one is accepted, unlike the tags."""
+    """Name for `espeak_SetVoiceByName`, which accepts all of these but not all tags."""
 
 
 class Espeak:
-    """The one library of this process. Make it with `load_espeak`."""
+    """The library, once per process. Create it with `load_espeak`."""
 
     def __init__(self, path: str, data: Path) -> None:
         """
@@ -93,32 +93,35 @@ class Espeak:
         *,
         end_pause: bool = True,
     ) -> None:
-        """Speak one text and return when all of it was made.
+        """Synthesize one text, and return when all of it is done.
 
         Args:
-            text: without surrogates; NUL would end it early.
-            voice: an `EspeakVoice.identifier`, perhaps with "+variant".
-            rate: words a minute, 80 and up.
-            take: gets samples (n,) as they are made; returns False to stop the speech.
-            end_pause: leave the silence that ends a sentence.
+            text: without surrogates.
+            voice: an `EspeakVoice.identifier`, optionally with "+variant".
+            rate: words per minute, at least 80.
+            take: called with samples (n,) as they are generated; returns False to stop.
+            end_pause: keep the silence at the end of the sentence.
+
+        Raises:
+            ModelError: the voice cannot be loaded, or the synthesis failed.
         """
-        data = text.replace("\0", " ").encode()
-        going_on = True
+        data = text.replace("\0", " ").encode()  # NUL would end the text
+        wanted = True
 
         def callback(wav: "ctypes._Pointer[ctypes.c_int16]", count: int, events: int) -> int:
-            nonlocal going_on
-            if wav and count > 0 and going_on:
-                going_on = take(np.ctypeslib.as_array(wav, (count,)).astype(np.float32) / np.float32(32768))
-            return 0 if going_on else 1
+            nonlocal wanted
+            if wav and count > 0 and wanted:
+                wanted = take(np.ctypeslib.as_array(wav, (count,)).astype(np.float32) / np.float32(32768))
+            return 0 if wanted else 1
 
-        held = _Callback(callback)  # must outlive the call
+        c_callback = _Callback(callback)  # must outlive the call
         with self._lock:
             self._reset()
-            # An unknown name would leave the voice of the last speaker in place.
+            # For an unknown name, the library would keep the previous voice.
             if self._library.espeak_SetVoiceByName(voice.encode()) != 0:
-                raise ModelError(f"eSpeak NG cannot load its voice {voice!r}.")
+                raise ModelError(f"Cannot load eSpeak NG's voice {voice!r}.")
             self._library.espeak_SetParameter(_PARAMETER_RATE, rate, 0)
-            self._library.espeak_SetSynthCallback(held)
+            self._library.espeak_SetSynthCallback(c_callback)
             flags = _CHARS_UTF8 | (_END_PAUSE if end_pause else 0)
             status = self._library.espeak_Synth(data, len(data) + 1, 0, _POSITION_CHARACTER, 0, flags, None, None)
         if status != 0:
@@ -139,16 +142,16 @@ class Espeak:
 
 @functools.cache
 def load_espeak() -> Espeak:
-    """Load the library and its data, once per process.
+    """Load the library and its data, once per process. It is never unloaded, since other engines may use it.
 
     Raises:
-        ModelError: it cannot be loaded.
+        ModelError: the library or its data cannot be loaded.
     """
     try:
         return Espeak(espeakng_loader.get_library_path(), _short_path(Path(espeakng_loader.get_data_path())))
     except (OSError, RuntimeError) as error:
         raise ModelError(
-            f"eSpeak NG cannot be loaded: {error}. Reinstall it: pip install --force-reinstall espeakng-loader"
+            f"Cannot load eSpeak NG: {error}. Reinstall it: pip install --force-reinstall espeakng-loader"
         ) from error
 
 
@@ -168,7 +171,7 @@ def _open_library(path: str, data: Path) -> tuple[ctypes.CDLL, int]:
     library.espeak_ListVoices.restype = ctypes.POINTER(ctypes.POINTER(_VoiceStruct))
     sample_rate = library.espeak_Initialize(_AUDIO_OUTPUT_SYNCHRONOUS, _BUFFER_MS, bytes(data), _INITIALIZE_DONT_EXIT)
     if sample_rate <= 0:
-        raise ModelError(f"eSpeak NG does not accept its data in {data} (status {sample_rate}).")
+        raise ModelError(f"Cannot load the data of eSpeak NG from {data} (status {sample_rate}).")
     return library, sample_rate
 
 
@@ -181,18 +184,18 @@ def _unload(library: ctypes.CDLL) -> None:
 
 
 def _short_path(data: Path) -> Path:
-    """Return a path to `data` that fits the library's buffer, through a temporary link if need be."""
-    if len(bytes(data)) <= _LONGEST_DATA_PATH:
+    """Return a path to `data` that fits into the library's buffer, if necessary through a temporary link."""
+    if len(bytes(data)) <= _MAX_DATA_PATH:
         return data
     folder = Path(tempfile.mkdtemp(prefix="voxcli-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     short = folder / "espeak-ng-data"
     try:
         short.symlink_to(data, target_is_directory=True)
-    except OSError:  # Windows keeps links for administrators
+    except OSError:  # on Windows, only administrators may create links
         shutil.copytree(data, short)
-    if len(bytes(short)) > _LONGEST_DATA_PATH:
-        raise OSError(f"the path of the temporary folder is too long for it: {folder}")
+    if len(bytes(short)) > _MAX_DATA_PATH:
+        raise OSError(f"the path of the temporary folder is too long: {folder}")
     return short
 
 

@@ -1,1 +1,1 @@
-"""A server as an engine."""
+"""Remote engine: synthesis on a server."""
