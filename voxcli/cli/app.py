@@ -11,6 +11,7 @@ from typer.exceptions import TyperException
 
 import voxcli
 from voxcli.cli.commands import clone, config, devices, doctor, keys, say
+from voxcli.cli.commands import help as help_command
 from voxcli.cli.commands.bench import command as bench
 from voxcli.cli.commands.models import command as models
 from voxcli.cli.commands.serve import command as serve
@@ -43,6 +44,7 @@ app.command("devices")(devices.devices)
 app.command("doctor")(doctor.doctor)
 app.add_typer(config.app)
 app.add_typer(keys.app)
+app.command("help")(help_command.show_help)
 
 
 def _version(wanted: bool) -> None:

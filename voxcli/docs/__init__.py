@@ -1,0 +1,1 @@
+"""Help topics, shown by `voxcli help TOPIC`."""
