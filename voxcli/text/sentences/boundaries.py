@@ -122,6 +122,13 @@ class EndMarks:
         """Whether this is the number of a list item, provided that it begins a line."""
         return self.marks == "." and _LIST_NUMBER.fullmatch(self.word) is not None
 
+    def ends_before_wide(self, char: str) -> bool:
+        """Whether a sentence ends before a character without a space, as in Chinese text with Latin punctuation."""
+        properties = properties_of(char)
+        if not (properties.unspaced or (properties.columns == 2 and char in OPENERS)):
+            return False
+        return self.marks != "." or properties_of(self.word[-1:] or " ").unspaced
+
 
 def find_end_marks(tail: str) -> EndMarks | None:
     """Find the end marks at the end of `tail`, before closing quotes, emoji and note numbers."""

@@ -1,8 +1,7 @@
 """Sentence splitter for text that may still be arriving.
 
-Our own, because it must be incremental: it splits while text arrives, and the result never depends on how the text was
-cut on its way. It is 13 times as fast as pysbd; tests/text/sentences/test_against_pysbd.py compares the two on each of
-pysbd's golden rules.
+Our own, because it splits while text arrives, and the result never depends on how the text was cut on its way. It is 13
+times as fast as pysbd; tests/text/sentences/test_against_pysbd.py compares the two on each of pysbd's golden rules.
 """
 
 from voxcli.text.characters import (
@@ -206,7 +205,7 @@ class SentenceSplitter:
             return
         tail = self._tail() if previous.trailing else ""
         ending = find_end_marks(tail) if tail else None
-        if ending is not None and self._ends_tightly(ending, char, properties):
+        if ending is not None and (ending.hard or (not self._address and ending.ends_before_wide(char))):
             self._tag = None
             if pending.speakable and self._boundary is None:
                 self._boundary = Boundary(here, ending, sure=True, line=False)
@@ -216,13 +215,6 @@ class SentenceSplitter:
                 self._allow_cut(here, clause=True)
             elif (previous.unspaced or properties.unspaced) and pending.chars[-1] not in OPENERS:
                 self._allow_cut(here, clause=False)
-
-    def _ends_tightly(self, ending: EndMarks, char: str, properties: CharacterProperties) -> bool:
-        if ending.hard:
-            return True
-        if self._address or not (properties.unspaced or (properties.columns == 2 and char in OPENERS)):
-            return False
-        return ending.marks != "." or properties_of(ending.word[-1:] or " ").unspaced
 
     def _track(self, char: str, properties: CharacterProperties) -> None:
         """Track tags, addresses, quotes and words."""
