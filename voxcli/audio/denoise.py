@@ -94,9 +94,7 @@ def _zipenhanced(chunk: AudioChunk) -> AudioChunk | None:
     try:
         from voxcli.audio.zipenhancer import zipenhanced  # loads torch and the network
     except ImportError as error:
-        _log.warning(
-            "modelscope lacks a dependency of ZipEnhancer: %s. Denoising with a Wiener filter.", error
-        )
+        _log.warning("modelscope lacks a dependency of ZipEnhancer: %s. Denoising with a Wiener filter.", error)
         return None
     return zipenhanced(chunk)
 

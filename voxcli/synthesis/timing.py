@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from voxcli.audio.chunk import AudioChunk, Samples
+from voxcli.audio.loudness import mean_power
 
-_AUDIBLE = 10 ** (-50 / 20)  # -50 dBFS, as root mean square of one window
+_AUDIBLE = 10 ** (-50 / 10)  # -50 dBFS, as the mean power of one window
 _WINDOW_SECONDS = 0.01
 
 
@@ -73,5 +74,4 @@ class Stopwatch:
         samples = np.concatenate([self._rest, chunk.samples])
         whole = len(samples) - len(samples) % window
         self._rest = samples[whole:]
-        loudness = np.sqrt(np.mean(np.square(samples[:whole].reshape(-1, window)), axis=1))
-        return bool(np.any(loudness > _AUDIBLE))
+        return bool(np.any(mean_power(samples[:whole].reshape(-1, window)) > _AUDIBLE))
