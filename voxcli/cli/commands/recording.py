@@ -1,17 +1,21 @@
 """Cloning: a recording is read or made, checked, joined with its transcript and saved as a voice."""
 
+import math
 import shlex
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 
+import numpy as np
 import typer
 
 import voxcli
 from voxcli.audio.chunk import AudioChunk
 from voxcli.audio.clip_quality import inspect, trimmed
 from voxcli.audio.decode import MAX_BYTES, decode
-from voxcli.audio.headers import growing_header
-from voxcli.audio.pcm import to_int16
+from voxcli.audio.headers import wav_bytes
+from voxcli.audio.loudness import decibels, mean_power
 from voxcli.cli.console import Console, ask, can_ask
 from voxcli.cli.files import read_at_most, read_clip
 from voxcli.cli.options.speech import RecordingOptions
@@ -23,8 +27,10 @@ from voxcli.voices import Notes
 from voxcli.voices.description import note_of_model
 from voxcli.voices.names import check_name
 
-_MOST_BYTES = 1 << 16
+_MAX_TRANSCRIPT_BYTES = 1 << 16
 """Far longer than the transcript of the longest clip."""
+_LOWEST_LEVEL_DBFS = -60.0
+"""Lower end of the level bar."""
 
 
 def find_transcript(given: RecordingOptions, console: Console) -> str | None:
@@ -62,7 +68,7 @@ def ways_to_give_it(clip: Path | None) -> str:
 
 
 def _read(path: Path) -> str:
-    data = read_at_most(path, _MOST_BYTES, "A transcript is a few lines long.")
+    data = read_at_most(path, _MAX_TRANSCRIPT_BYTES, "A transcript is a few lines long.")
     decoder = TextDecoder(str(path))
     return " ".join((decoder.decode(data) + decoder.decode(b"")).split())
 
@@ -199,16 +205,13 @@ def _read_recording(path: Path, console: Console) -> Clip:
 
 
 def _make_recording(seconds: float, microphone: str | None, console: Console) -> Clip:
-    from voxcli.cli.commands.microphone import record
-
-    sound = trimmed(record(seconds, microphone, console))
+    sound = trimmed(_record(seconds, microphone, console))
     check_clip(sound, "The recording", console)
     return _to_clip(sound, "recording")
 
 
 def _to_clip(sound: AudioChunk, name: str) -> Clip:
-    data = to_int16(sound.samples)
-    return Clip(growing_header(sound.sample_rate, len(data)) + data, f"{name}.wav")
+    return Clip(wav_bytes(sound.samples, sound.sample_rate), f"{name}.wav")
 
 
 def _find_transcript(given: RecordingOptions, console: Console, for_model: str | None) -> str | None:
@@ -227,3 +230,50 @@ def _one_line(consent: str | None) -> str | None:
     if not (line := " ".join(consent.split())):
         raise typer.BadParameter("Say who consented, or omit --consent.", param_hint="--consent")
     return line
+
+
+def _record(seconds: float, device: str | None, console: Console) -> AudioChunk:
+    """Record with the microphone of this name or number, or with the default one.
+
+    Raises:
+        DeviceError: there is no microphone, or it fails.
+    """
+    from voxcli.devices.microphone import Microphone
+
+    with Microphone(device) as microphone:
+        console.note(f"recording {seconds:g} s: speak now")
+        chunks = []
+        with _shown_level(seconds, console) as show:
+            for chunk in microphone.record(seconds):
+                chunks.append(chunk.samples)
+                show(chunk)
+    console.note("recorded")
+    if microphone.gaps:
+        console.warning("The recording has gaps, because this machine was too busy.")
+    return AudioChunk(np.concatenate(chunks), microphone.sample_rate)
+
+
+@contextmanager
+def _shown_level(seconds: float, console: Console) -> Iterator[Callable[[AudioChunk], None]]:
+    """Show the remaining time, and the level as a bar, on a terminal."""
+    if console.quiet or not console.rich.is_terminal:
+        yield lambda chunk: None
+        return
+    from rich.progress import BarColumn, Progress, TextColumn
+
+    left = seconds
+    columns = [TextColumn("{task.description}", markup=False), BarColumn()]
+    with Progress(*columns, console=console.rich, transient=True) as progress:
+        task = progress.add_task("", total=-_LOWEST_LEVEL_DBFS)
+
+        def show(chunk: AudioChunk) -> None:
+            nonlocal left
+            left -= chunk.seconds
+            progress.update(task, description=f"{math.ceil(left)} s left", completed=_level(chunk) - _LOWEST_LEVEL_DBFS)
+
+        yield show
+
+
+def _level(chunk: AudioChunk) -> float:
+    """Return the level in dBFS, at least the lower end of the bar."""
+    return float(decibels(mean_power(chunk.samples), _LOWEST_LEVEL_DBFS))
