@@ -1,6 +1,7 @@
 """Pulling from a hub that is really there, in all the ways in which it can go wrong."""
 
-import fcntl
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -62,7 +63,7 @@ def test_a_cut_download_goes_on_where_it_ended(
 ) -> None:
     half = len(files[WEIGHTS]) // 2
     hub.cut_at[WEIGHTS], hub.knows_ranges = half, knows_ranges
-    with pytest.raises(RemoteCut, match=r"What has come is kept"):
+    with pytest.raises(RemoteCut, match=r"What was downloaded is kept"):
         plan().run(lambda file, count: None, waits=())
     assert library.find("voxcpm-1.5") is None
 
@@ -117,11 +118,14 @@ def test_a_beginning_of_something_else_does_not_stay(
 def test_two_do_not_write_the_same_file(plan: Plan) -> None:
     begun = plan()
     begun.repository.blobs.mkdir(parents=True)
-    weights = next(file for file in begun.listing.files if file.name == WEIGHTS)
-    with (begun.repository.blobs / f"{weights.digest}.incomplete").open("ab") as stream:
-        fcntl.flock(stream, fcntl.LOCK_EX)
+    holder = "import filelock, sys; lock = filelock.FileLock(sys.argv[1]); lock.acquire(); print(flush=True); input()"
+    command = [sys.executable, "-c", holder, str(begun.repository.blobs / ".lock")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout
+        assert other.stdout.readline()
         with pytest.raises(DeviceError, match="another voxcli"):
             begun.run(lambda file, count: None, waits=())
+        other.communicate(b"\n")
     pulled(plan())
 
 
@@ -199,7 +203,7 @@ def test_a_hub_that_is_not_there_is_named(hub: Hub, plan: Plan) -> None:
 def test_a_file_that_has_gone_since_is_named(hub: Hub, plan: Plan) -> None:
     begun = plan()
     hub.status = 404
-    with pytest.raises(NotFound, match=r"is not there any more.*404"):
+    with pytest.raises(NotFound, match=r"no longer exists.*404"):
         begun.run(lambda file, count: None, waits=())
 
 

@@ -64,17 +64,17 @@ def test_a_hub_that_is_busy_for_a_moment_is_asked_again(
 ) -> None:
     hub.status = 503
     with open_client({}) as client:
-        with pytest.raises(RemoteCut, match=r"503.*What has come is kept"):
+        with pytest.raises(RemoteCut, match=r"503.*What was downloaded is kept"):
             fetch(client, file_on(hub), tmp_path / "partial", lambda file, count: None, waits=(0.01, 0.02))
         hub.status = None
         fetch(client, file_on(hub), tmp_path / "partial", lambda file, count: None, waits=())
-    assert [record.message[-22:] for record in caplog.records if record.levelname == "WARNING"] == [
-        "trying again in 0.01 s",
-        "trying again in 0.02 s",
+    assert [record.message[-23:-1] for record in caplog.records if record.levelname == "WARNING"] == [
+        "Trying again in 0.01 s",
+        "Trying again in 0.02 s",
     ]
 
 
 def test_an_address_that_makes_no_sense_is_an_error_in_words(tmp_path: Path) -> None:
     file = RemoteFile(NAME, 1, "0" * 64, "http://hub:port/file")
-    with open_client({}) as client, pytest.raises(RemoteError, match="cannot be asked for"):
+    with open_client({}) as client, pytest.raises(RemoteError, match="cannot be requested"):
         fetch(client, file, tmp_path / "partial", lambda file, count: None, waits=())

@@ -1,10 +1,7 @@
-"""Bringing a model here: what is to come, whether there is room, and then file by file."""
+"""Downloads of models: what is missing, whether it fits on the disk, and each file with resume and checksum."""
 
-import logging
 import re
 import shutil
-import sys
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,8 +9,10 @@ from pathlib import Path, PurePosixPath
 from typing import IO, TypeAlias
 
 import httpx
+from filelock import FileLock, Timeout
 from rich.filesize import decimal
 
+from voxcli.backoff import Backoff, RetryableError, is_retryable, with_retries
 from voxcli.errors import DeviceError, NotFound, RemoteCut, RemoteError, RemoteRefused, RequestError
 from voxcli.models.cache import UNFINISHED, Repository
 from voxcli.models.catalog import HUB_TITLES, find_known, split_revision
@@ -21,28 +20,20 @@ from voxcli.models.checkpoint import needed_files
 from voxcli.models.hub import Hub, Listing, RemoteFile
 from voxcli.models.library import ModelLibrary
 
-if sys.platform == "win32":
-    import msvcrt
-else:
-    import fcntl
-
-_log = logging.getLogger(__name__)
-
 Arrived: TypeAlias = Callable[[RemoteFile, int], None]
-"""Hears how many more bytes of a file are on disk."""
+"""Called with the number of further bytes of a file that are on disk."""
 
 WAITS_SECONDS = (1.0, 2.0, 4.0, 8.0)
-"""Before each further try, after a try that brought nothing."""
+"""Delays between attempts that make no progress."""
 
 _CONNECT_SECONDS, _READ_SECONDS = 15.0, 30.0
 _BUFFER = 1 << 20
+_LOCK = ".lock"
 _RANGE = re.compile(r"bytes (\d+)-")
-_FOR_NOW = {408, 425, 429, 500, 502, 503, 504}
-"""Answers that a server may take back a moment later."""
 
 
-class _TryAgain(Exception):
-    """What went wrong may go right the next time."""
+class _Interrupted(Exception):
+    """An attempt failed in a way that may pass."""
 
 
 class _Partial:
@@ -61,7 +52,8 @@ class _Partial:
         self._stream.write(data)
         self._count(data)
 
-    def is_true(self) -> bool:
+    def is_intact(self) -> bool:
+        """Whether the content has the expected hash."""
         return self._hash.hexdigest() == self.file.digest
 
     def _count(self, data: bytes) -> None:
@@ -70,73 +62,80 @@ class _Partial:
 
 
 def open_client(headers: Mapping[str, str]) -> httpx.Client:
-    """Open what keeps connections between files. The caller closes it."""
+    """Open a client that reuses connections between files. The caller closes it."""
     timeout = httpx.Timeout(_READ_SECONDS, connect=_CONNECT_SECONDS)
-    # Compressed on the way, a file could not be asked for from its middle on.
+    # A range of a compressed transfer could not be requested.
     return httpx.Client(headers={**headers, "Accept-Encoding": "identity"}, timeout=timeout, follow_redirects=True)
 
 
 def fetch(
     client: httpx.Client, file: RemoteFile, path: Path, arrived: Arrived, waits: Sequence[float] = WAITS_SECONDS
 ) -> None:
-    """Bring the rest of a file to `path`, where its beginning may lie. What came stays there, whatever happens.
+    """Download a file to `path`, continuing a partial download that is already there.
+
+    A partial download is kept whatever happens, unless its hash is wrong when it is complete.
+
+    Args:
+        arrived: reports progress.
+        waits: seconds between attempts that make no progress.
 
     Raises:
-        RemoteError: it does not come, or what came is something else; that is deleted.
-        DeviceError: the disk refuses, or somebody else is at it.
+        RemoteError: the download fails, or its hash is wrong.
+        DeviceError: the file cannot be written, or another process is downloading it.
     """
     try:
-        with _opened_alone(path) as stream:
+        with _locked(path.parent), path.open("a+b", buffering=0) as stream:
             partial = _Partial(stream, file)
             _complete(client, partial, arrived, waits)
-            whole = partial.is_true()
+            whole = partial.is_intact()
         if not whole:
             path.unlink()
     except OSError as error:
-        raise DeviceError(f"{path} cannot be written: {error}. What has come is kept.") from error
+        raise DeviceError(f"{path} cannot be written: {error}. What was downloaded is kept.") from error
     if not whole:
         raise RemoteError(f"{file.name} arrived damaged: its hash is wrong. It is deleted; pull again.")
 
 
 def _complete(client: httpx.Client, partial: _Partial, arrived: Arrived, waits: Sequence[float]) -> None:
-    left = list(waits)
-    while partial.size < partial.file.size:
-        before = partial.size
-        try:
-            _receive(client, partial, arrived)
-        except (_TryAgain, httpx.TransportError) as error:
-            trouble = str(error) or type(error).__name__
-            if partial.size > before:
-                left = list(waits)
-                continue
-            if not left:
-                raise RemoteCut(f"{partial.file.name} does not come: {trouble}. What has come is kept.") from error
-            _log.warning("%s: %s; trying again in %g s", partial.file.name, trouble, left[0])
-            time.sleep(left.pop(0))
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise RemoteError(f"{partial.file.name} cannot be asked for: {error}.") from error
+    backoff = Backoff(waits)
+
+    def attempt() -> None:
+        while partial.size < partial.file.size:
+            before = partial.size
+            try:
+                _receive(client, partial, arrived)
+            except (_Interrupted, httpx.TransportError) as error:
+                if partial.size == before:
+                    reason = str(error) or type(error).__name__
+                    failure = f"{partial.file.name} cannot be downloaded: {reason}. What was downloaded is kept."
+                    raise RetryableError(RemoteCut(failure)) from error
+                backoff.reset()
+            except (httpx.HTTPError, httpx.InvalidURL) as error:
+                raise RemoteError(f"{partial.file.name} cannot be requested: {error}.") from error
+
+    with_retries(attempt, backoff)
 
 
 def _receive(client: httpx.Client, partial: _Partial, arrived: Arrived) -> None:
-    """Ask once for what is still missing, and keep what comes."""
+    """Request the missing rest once, and append what arrives."""
     file = partial.file
     headers = {"Range": f"bytes={partial.size}-"} if partial.size else {}
     with client.stream("GET", file.url, headers=headers) as response:
         _refuse_unless_fine(response, file)
         known = partial.size - _start_of(response)
         if known < 0:
-            raise RemoteError(f"{file.name} comes from the wrong place on: {response.headers['Content-Range']}.")
+            raise RemoteError(f"{file.name} starts at the wrong position: {response.headers['Content-Range']}.")
         for data in response.iter_bytes():
             fresh = data[known:][: file.size - partial.size]
             known = max(0, known - len(data))
             partial.append(fresh)
             arrived(file, len(fresh))
     if partial.size < file.size:
-        raise _TryAgain("the server stopped before the end")
+        raise _Interrupted("the server stopped before the end")
 
 
 def _start_of(response: httpx.Response) -> int:
-    """Say where in the file an answer begins. ModelScope sends a range with status 200, so the status says nothing."""
+    """Return the position of a response in the file. ModelScope sends ranges with status 200, so the header decides."""
     found = _RANGE.match(response.headers.get("Content-Range", ""))
     return int(found[1]) if found else 0
 
@@ -145,31 +144,26 @@ def _refuse_unless_fine(response: httpx.Response, file: RemoteFile) -> None:
     if response.is_success:
         return
     trouble = f"{response.url.host} answers {response.status_code} ({response.reason_phrase})"
-    if response.status_code in _FOR_NOW:
-        raise _TryAgain(trouble)
+    if is_retryable(response.status_code):
+        raise _Interrupted(trouble)
     if response.status_code == httpx.codes.NOT_FOUND:
-        raise NotFound(f"{file.name} is not there any more: {trouble}. Pull again.")
+        raise NotFound(f"{file.name} no longer exists: {trouble}. Pull again.")
     raise RemoteRefused(f"{file.name} is refused: {trouble}.", response.status_code)
 
 
 @contextmanager
-def _opened_alone(path: Path) -> Iterator[IO[bytes]]:
-    """Open a file for reading and appending as long as no other process does, without a buffer to lose."""
-    with path.open("a+b", buffering=0) as stream:
-        try:
-            if sys.platform == "win32":
-                stream.seek(0)
-                msvcrt.locking(stream.fileno(), msvcrt.LK_NBLCK, 1)
-            else:
-                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise DeviceError(f"{path} is being written by another voxcli. Wait for it, or end it.") from error
-        yield stream
+def _locked(folder: Path) -> Iterator[None]:
+    """Hold the lock of a folder of downloads, so that no other process writes there. The lock file stays."""
+    try:
+        with FileLock(folder / _LOCK, timeout=0):
+            yield
+    except Timeout as error:
+        raise DeviceError(f"{folder} is being written by another voxcli. Wait for it, or stop it.") from error
 
 
 @dataclass(frozen=True, slots=True)
 class Pull:
-    """A checkpoint on a hub, and where it will be here."""
+    """A checkpoint on a hub, and its place on this machine."""
 
     listing: Listing
     repository: Repository
@@ -181,16 +175,16 @@ class Pull:
 
     @property
     def present(self) -> int:
-        """Bytes that are here already."""
+        """Bytes that are on disk already."""
         return sum(self._present(file) for file in self.listing.files)
 
     @property
     def folder(self) -> Path:
-        """Of the checkpoint, once it is here."""
+        """Folder of the checkpoint, once it is complete."""
         return self.repository.snapshot(self.listing.commit)
 
     def check_room(self) -> None:
-        """Raise DeviceError unless the disk has room for what is missing."""
+        """Raise DeviceError if the missing files do not fit on the disk."""
         missing, free = self.size - self.present, free_bytes(self.repository.folder)
         if missing > free:
             raise DeviceError(
@@ -200,16 +194,18 @@ class Pull:
             )
 
     def run(self, arrived: Arrived, waits: Sequence[float] = WAITS_SECONDS) -> Path:
-        """Bring what is missing and return the folder of the checkpoint. It counts as new only when it is whole.
+        """Download what is missing, and return the folder of the checkpoint.
+
+        The revision points to the new checkpoint only when it is complete.
 
         Raises:
-            RemoteError: it does not all come, or comes damaged. What has come is kept.
-            DeviceError: the disk refuses.
+            RemoteError: a download fails or is damaged. Complete and partial files are kept.
+            DeviceError: a file cannot be written.
         """
         try:
             self.repository.blobs.mkdir(parents=True, exist_ok=True)
             with open_client(self.listing.headers) as client:
-                # Small files first: they tell what this is, should it be cut.
+                # Small files first: they identify the model if the download is interrupted.
                 for file in sorted(self.listing.files, key=lambda file: file.size):
                     if not self._has(file):
                         fetch(client, file, self._partial(file), arrived, waits)
@@ -218,7 +214,9 @@ class Pull:
                     self.repository.link(file.digest, self.listing.commit, file.name)
             self.repository.set_commit(self.listing.revision, self.listing.commit)
         except OSError as error:
-            raise DeviceError(f"{self.repository.folder} cannot be written: {error}. What has come is kept.") from error
+            raise DeviceError(
+                f"{self.repository.folder} cannot be written: {error}. What was downloaded is kept."
+            ) from error
         return self.folder
 
     def _blob(self, file: RemoteFile) -> Path:
@@ -228,7 +226,7 @@ class Pull:
         return self._blob(file).with_name(file.digest + UNFINISHED)
 
     def _has(self, file: RemoteFile) -> bool:
-        # Where links are not allowed, the snapshot has the file itself.
+        # Where links are not allowed, the snapshot holds the file itself.
         return any(_size_of(path) == file.size for path in (self._blob(file), self.folder / file.name))
 
     def _present(self, file: RemoteFile) -> int:
@@ -239,13 +237,13 @@ class Pull:
 
 
 def plan_pull(library: ModelLibrary, name: str, hub: Hub, revision: str | None = None) -> Pull:
-    """Ask a hub what a model takes.
+    """Ask a hub which files a model needs.
 
     Args:
         name: a short name or an id, perhaps with "@revision".
 
     Raises:
-        NotFound: no such model, or it is none of ours.
+        NotFound: no such model, or it is not a VoxCPM model.
         RemoteError: the hub cannot be reached, or refuses.
     """
     repository = library.repository(name, hub.name)
@@ -266,7 +264,7 @@ def plan_pull(library: ModelLibrary, name: str, hub: Hub, revision: str | None =
 
 
 def free_bytes(folder: Path) -> int:
-    """Say how much room there is where a folder is, or would be."""
+    """Return the free space, in bytes, on the disk of a folder that need not exist yet."""
     there = next(path for path in (folder, *folder.parents) if path.exists())
     return shutil.disk_usage(there).free
 
