@@ -13,7 +13,7 @@ from torch import Tensor
 from tests.voxcpm.speech import samples_of, utterance
 from voxcli.voxcpm.codec import layers as causal
 from voxcli.voxcpm.device import Placement
-from voxcli.voxcpm.kernels import ops as fused
+from voxcli.voxcpm.kernels import ops
 from voxcli.voxcpm.loading import load_model
 from voxcli.voxcpm.model import Model
 from voxcli.voxcpm.network import kv_cache, transformer
@@ -39,11 +39,10 @@ def choose_interpreter(patch: pytest.MonkeyPatch) -> None:
 with pytest.MonkeyPatch.context() as patch:
     choose_interpreter(patch)
     pytest.importorskip("triton", reason="Triton is not installed: it is not made for this system")
-    from voxcli.voxcpm.kernels import triton_attention, triton_rows
-    from voxcli.voxcpm.kernels import triton_decode_attention as triton_past
+    from voxcli.voxcpm.kernels import triton_attention, triton_decode_attention, triton_rows
 
-KERNELS = vars(triton_attention) | vars(triton_past) | vars(triton_rows)
-PLAIN = {name: value.__wrapped__ for name, value in vars(fused).items() if hasattr(value, "__wrapped__")}
+KERNELS = vars(triton_attention) | vars(triton_decode_attention) | vars(triton_rows)
+PLAIN = {name: value.__wrapped__ for name, value in vars(ops).items() if hasattr(value, "__wrapped__")}
 OPERATIONS = {name: plain for name, plain in PLAIN.items() if name in KERNELS}
 
 
@@ -81,7 +80,7 @@ def check_close(got: Tensor, expected: Tensor, *, exactly: bool = False) -> None
 
 def table(width: int, positions: int) -> Tensor:
     factors = tuple(1 + 0.3 * pair for pair in range(width // 2))
-    return rotary_table(RopeConfig(10000.0, factors, 1.19, positions), width, positions)
+    return rotary_table(RopeConfig(10000.0, factors, 1.19), width, positions)
 
 
 def test_every_kernel_is_called_as_its_twin_is() -> None:
@@ -94,14 +93,14 @@ def test_every_kernel_is_called_as_its_twin_is() -> None:
 @pytest.mark.parametrize("width", [7, 100, 1024])
 def test_rms_norm(dtype: torch.dtype, width: int) -> None:
     x, weight = drawn(2, 3, width, dtype=dtype), drawn(width, dtype=dtype)
-    check_close(by_kernel(fused.rms_norm, x, weight, 1e-5), fused.rms_norm(x, weight, 1e-5), exactly=True)
+    check_close(by_kernel(ops.rms_norm, x, weight, 1e-5), ops.rms_norm(x, weight, 1e-5), exactly=True)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("scale", [1.0, 0.25])
 def test_add_rms_norm(dtype: torch.dtype, scale: float) -> None:
     given = drawn(2, 3, 100, dtype=dtype), drawn(2, 5, 100, dtype=dtype)[:, :3], scale, drawn(100, dtype=dtype), 1e-5
-    for got, expected in zip(by_kernel(fused.add_rms_norm, *given), fused.add_rms_norm(*given), strict=True):
+    for got, expected in zip(by_kernel(ops.add_rms_norm, *given), ops.add_rms_norm(*given), strict=True):
         check_close(got, expected, exactly=True)
 
 
@@ -111,7 +110,7 @@ def test_add_rms_norm(dtype: torch.dtype, scale: float) -> None:
 def test_silu_and_mul(dtype: torch.dtype, width: int) -> None:
     gate_up = 3 * drawn(2, 3, 2 * width, dtype=dtype)
     gate_up[0, 0, :2] = torch.tensor([-500, 500])
-    check_close(by_kernel(fused.silu_and_mul, gate_up), fused.silu_and_mul(gate_up), exactly=True)
+    check_close(by_kernel(ops.silu_and_mul, gate_up), ops.silu_and_mul(gate_up), exactly=True)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -119,7 +118,7 @@ def test_silu_and_mul(dtype: torch.dtype, width: int) -> None:
 def test_full_attention(dtype: torch.dtype, count: int, heads: int, width: int) -> None:
     qkv, rotary = drawn(2, count, heads + 4, width, dtype=dtype), table(width, 20)
     for given in ((qkv, rotary[:, :count], heads), (qkv, None, heads)):
-        check_close(by_kernel(fused.full_attention, *given), fused.full_attention(*given))
+        check_close(by_kernel(ops.full_attention, *given), ops.full_attention(*given))
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -131,7 +130,7 @@ def test_rotate_and_append_kv(dtype: torch.dtype, rotary: Tensor | None) -> None
     there = keys.to(DEVICE, copy=True), values.to(DEVICE, copy=True)
     turning = None if rotary is None else rotary.to(DEVICE)
     queries = KERNELS["rotate_and_append_kv"](qkv.to(DEVICE), turning, lengths.to(DEVICE), *there, 4)
-    check_close(queries, fused.rotate_and_append_kv(qkv, rotary, lengths, keys, values, 4), exactly=True)
+    check_close(queries, ops.rotate_and_append_kv(qkv, rotary, lengths, keys, values, 4), exactly=True)
     for got, expected in zip(there, (keys, values), strict=True):
         torch.testing.assert_close(got.cpu(), expected, equal_nan=True)
 
@@ -153,33 +152,33 @@ def test_decode_attention(dtype: torch.dtype, heads: int, kv_heads: int, width: 
     keys, values = drawn(2, rows + 1, kv_heads, longest, width, dtype=dtype)
     values = values.transpose(1, 2).contiguous().transpose(1, 2)
     queries, newest = drawn(rows, heads, width, dtype=dtype), torch.tensor([*lengths, 7])
-    expected = fused.decode_attention(queries, keys, values, newest)
+    expected = ops.decode_attention(queries, keys, values, newest)
     for kept in (keys, values):
         kept[rows:] = NAN
         for row, length in enumerate(lengths):
             kept[row, :, length + 1 :] = NAN
-    check_close(by_kernel(fused.decode_attention, queries, keys, values, newest), expected)
+    check_close(by_kernel(ops.decode_attention, queries, keys, values, newest), expected)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_euler_step(dtype: torch.dtype) -> None:
     x, both, span = drawn(3, 4, 15, dtype=dtype), drawn(6, 4, 15, dtype=dtype), drawn(3, dtype=dtype)
     given = x, both, span, torch.tensor([1.0, 2.0, 3.3])
-    check_close(by_kernel(fused.euler_step, *given), fused.euler_step(*given), exactly=True)
+    check_close(by_kernel(ops.euler_step, *given), ops.euler_step(*given), exactly=True)
 
 
 def test_snake() -> None:
     x, alpha = 10 * drawn(2, 70, 24), 5 * drawn(24)
     x[0, 0] = 1000
     given = x, alpha, (alpha + 1e-9).reciprocal()
-    torch.testing.assert_close(by_kernel(fused.snake, *given).cpu(), fused.snake(*given), rtol=1e-5, atol=2e-4)
+    torch.testing.assert_close(by_kernel(ops.snake, *given).cpu(), ops.snake(*given), rtol=1e-5, atol=2e-4)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_quantize_rows_fp8(dtype: torch.dtype) -> None:
     x = drawn(5, 100, dtype=dtype) * torch.logspace(-3, 3, 5, dtype=dtype)[:, None]
     x[2] = 0
-    (levels, scales), (expected, expected_scales) = by_kernel(fused.quantize_rows_fp8, x), fused.quantize_rows_fp8(x)
+    (levels, scales), (expected, expected_scales) = by_kernel(ops.quantize_rows_fp8, x), ops.quantize_rows_fp8(x)
     assert torch.equal(scales.cpu(), expected_scales)
     if ON_GPU:  # The interpreter loses what is carried over from the mantissa.
         assert torch.equal(levels.cpu().view(torch.uint8), expected.view(torch.uint8))
@@ -190,7 +189,7 @@ def test_in_8_bits_numbers_that_fit_are_kept() -> None:
     fitting = bits.view(torch.float8_e4m3fn).float()[(bits & 127) != 127].expand(3, -1) * torch.tensor(
         [[0.125], [1], [4]]
     )
-    levels, scales = by_kernel(fused.quantize_rows_fp8, fitting)
+    levels, scales = by_kernel(ops.quantize_rows_fp8, fitting)
     assert torch.equal(levels.cpu().float() * scales.cpu(), fitting)
 
 
@@ -202,7 +201,7 @@ def test_a_graph_of_kernels_goes_on_from_where_the_streams_are() -> None:
     kept = drawn(2, 2, 2, 200, 64).to(DEVICE)
 
     def step() -> Tensor:
-        return fused.decode_attention(fused.rotate_and_append_kv(qkv, rotary, lengths, *kept, 4), *kept, lengths)
+        return ops.decode_attention(ops.rotate_and_append_kv(qkv, rotary, lengths, *kept, 4), *kept, lengths)
 
     expected = []
     before = kept.clone()

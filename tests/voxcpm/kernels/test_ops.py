@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from voxcli.voxcpm.kernels import ops as fused
+from voxcli.voxcpm.kernels import ops
 from voxcli.voxcpm.kernels.ops import decode_attention, euler_step, quantize_rows_fp8, rotate_and_append_kv, split_heads
 from voxcli.voxcpm.network.config import RopeConfig
 from voxcli.voxcpm.network.transformer import rotary_table
@@ -63,7 +63,7 @@ def test_a_row_of_zeros_stays_one_in_8_bits() -> None:
 
 
 def test_on_a_cpu_nobody_asks_for_kernels() -> None:
-    asked = fused._find_kernels.cache_info()
+    asked = ops._find_kernels.cache_info()
     rotate_and_append_kv(drawn(1, 1, 4, 16), None, torch.zeros(1, dtype=torch.int64), *torch.zeros(2, 1, 1, 4, 16), 2)
     quantize_rows_fp8(drawn(3, 16))
-    assert fused._find_kernels.cache_info() == asked
+    assert ops._find_kernels.cache_info() == asked

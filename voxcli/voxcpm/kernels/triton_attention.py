@@ -1,7 +1,7 @@
 # mypy: disable-error-code="import-not-found,import-untyped,no-untyped-def,untyped-decorator"
-"""Kernel for the attention of `fused` over few positions, all to all, under the name that it has there.
+"""Triton kernel for full attention over short sequences, with the signature of its counterpart in `ops`.
 
-Heads are turned as two halves, for each half of the result is a sum of both.
+Heads are processed as two load_halves, since rotary embeddings combine the load_halves.
 """
 
 import math
@@ -10,39 +10,39 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-LEAST = 16
-"""Rows and columns of the smallest matrices that a GPU multiplies."""
+MIN_DOT = 16
+"""Smallest matrix size of `tl.dot`."""
 
 
 def full_attention(qkv: Tensor, rotary: Tensor | None, heads: int) -> Tensor:
     qkv = qkv.contiguous()
-    batch, count, lines, width = qkv.shape
-    mixed = qkv.new_empty(batch, count, heads * width)
-    half_block = max(LEAST, triton.next_power_of_2(width // 2))
+    batch, count, qkv_heads, width = qkv.shape
+    out = qkv.new_empty(batch, count, heads * width)
+    half_block = max(MIN_DOT, triton.next_power_of_2(width // 2))
     _full_attention[(batch * heads,)](
-        mixed,
+        out,
         qkv,
         rotary,
         0 if rotary is None else rotary.stride(0),
         1 / math.sqrt(width),
         count,
         heads,
-        (lines - heads) // 2,
+        (qkv_heads - heads) // 2,
         width // 2,
-        max(LEAST, triton.next_power_of_2(count)),
+        max(MIN_DOT, triton.next_power_of_2(count)),
         half_block,
-        num_warps=half_block // LEAST,
+        num_warps=half_block // MIN_DOT,
         enable_fp_fusion=False,
     )
-    return mixed
+    return out
 
 
 @triton.jit
 def _full_attention(
-    mixed,
+    out,
     qkv,
     rotary,
-    to_sin,
+    sin_offset,
     scale,
     count,
     heads: tl.constexpr,
@@ -51,50 +51,50 @@ def _full_attention(
     block: tl.constexpr,
     half_block: tl.constexpr,
 ):
-    """One program for each head of each row."""
+    """One program per query head and batch row."""
     dtype: tl.constexpr = qkv.dtype.element_ty
     row = (tl.program_id(0) // heads).to(tl.int64)
     head = tl.program_id(0) % heads
     kv_head = heads + head // (heads // kv_heads)
     position = tl.arange(0, block)
-    lane = tl.arange(0, half_block)
-    inside = (position < count)[:, None] & (lane < half)[None, :]
-    lines: tl.constexpr = heads + 2 * kv_heads
-    qkv += row * count * lines * 2 * half
-    line = (position * lines * 2 * half)[:, None] + lane[None, :]
+    d = tl.arange(0, half_block)
+    mask = (position < count)[:, None] & (d < half)[None, :]
+    qkv_heads: tl.constexpr = heads + 2 * kv_heads
+    qkv += row * count * qkv_heads * 2 * half
+    offsets = (position * qkv_heads * 2 * half)[:, None] + d[None, :]
 
-    query, query_end = halves(qkv + head * 2 * half + line, half, inside)
-    key, key_end = halves(qkv + kv_head * 2 * half + line, half, inside)
-    value, value_end = halves(qkv + (kv_head + kv_heads) * 2 * half + line, half, inside)
+    query, query_end = load_halves(qkv + head * 2 * half + offsets, half, mask)
+    key, key_end = load_halves(qkv + kv_head * 2 * half + offsets, half, mask)
+    value, value_end = load_halves(qkv + (kv_head + kv_heads) * 2 * half + offsets, half, mask)
     if rotary is not None:
-        turn = (position * 2 * half)[:, None] + lane[None, :]
-        cos = tl.load(rotary + turn, mask=inside, other=0.0)
-        sin = tl.load(rotary + to_sin + half + turn, mask=inside, other=0.0)
-        query, query_end = turned(query, query_end, cos, sin)
-        key, key_end = turned(key, key_end, cos, sin)
+        rotary_offsets = (position * 2 * half)[:, None] + d[None, :]
+        cos = tl.load(rotary + rotary_offsets, mask=mask, other=0.0)
+        sin = tl.load(rotary + sin_offset + half + rotary_offsets, mask=mask, other=0.0)
+        query, query_end = rotate_halves(query, query_end, cos, sin)
+        key, key_end = rotate_halves(key, key_end, cos, sin)
 
     scores = tl.dot(query, tl.trans(key), input_precision="ieee")
     scores = tl.dot(query_end, tl.trans(key_end), acc=scores, input_precision="ieee") * scale
     scores = tl.where((position < count)[None, :], scores, float("-inf"))
-    weights = tl.exp(scores - tl.max(scores, 1)[:, None])
-    total = tl.sum(weights, 1)[:, None]
-    weights = weights.to(dtype)
-    heard = tl.dot(weights, value, input_precision="ieee") / total
-    heard_end = tl.dot(weights, value_end, input_precision="ieee") / total
+    p = tl.exp(scores - tl.max(scores, 1)[:, None])
+    denominator = tl.sum(p, 1)[:, None]
+    p = p.to(dtype)
+    acc = tl.dot(p, value, input_precision="ieee") / denominator
+    acc_end = tl.dot(p, value_end, input_precision="ieee") / denominator
 
-    mixed += (row * count * heads + head) * 2 * half
-    place = (position * heads * 2 * half)[:, None] + lane[None, :]
-    tl.store(mixed + place, heard.to(dtype), mask=inside)
-    tl.store(mixed + half + place, heard_end.to(dtype), mask=inside)
-
-
-@triton.jit
-def halves(start, half: tl.constexpr, inside):
-    return tl.load(start, mask=inside, other=0.0), tl.load(start + half, mask=inside, other=0.0)
+    out += (row * count * heads + head) * 2 * half
+    out_offsets = (position * heads * 2 * half)[:, None] + d[None, :]
+    tl.store(out + out_offsets, acc.to(dtype), mask=mask)
+    tl.store(out + half + out_offsets, acc_end.to(dtype), mask=mask)
 
 
 @triton.jit
-def turned(first, second, cos, sin):
-    """Turn the halves of heads as `rotated` does, by sines without the sign that its table has."""
-    wide, wide_end = first.to(tl.float32), second.to(tl.float32)
-    return (wide * cos - wide_end * sin).to(first.dtype), (wide_end * cos + wide * sin).to(first.dtype)
+def load_halves(start, half: tl.constexpr, mask):
+    return tl.load(start, mask=mask, other=0.0), tl.load(start + half, mask=mask, other=0.0)
+
+
+@triton.jit
+def rotate_halves(first, second, cos, sin):
+    """Rotate heads, as `ops.rotated` does. The sines are those of its table, without their sign."""
+    x1, x2 = first.to(tl.float32), second.to(tl.float32)
+    return (x1 * cos - x2 * sin).to(first.dtype), (x2 * cos + x1 * sin).to(first.dtype)

@@ -1,5 +1,5 @@
 # mypy: disable-error-code="import-not-found,import-untyped,no-untyped-def,untyped-decorator"
-"""Kernels for the attention of `fused` to all that a stream remembers, each under the name that it has there."""
+"""Triton kernels for decoding with a KV cache, with the signatures of their counterparts in `ops`."""
 
 import math
 
@@ -8,26 +8,26 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from voxcli.voxcpm.kernels.triton_attention import LEAST, halves, turned
+from voxcli.voxcpm.kernels.triton_attention import MIN_DOT, load_halves, rotate_halves
 
 _BLOCK = 64
-"""Positions that a program looks at together."""
+"""Positions per iteration of a program."""
 
-_MOST_PARTS = 32
-_BUSY = 128
-"""Programs that keep a large GPU busy: about one for each of its processors."""
+_MAX_PARTS = 32
+_TARGET_PROGRAMS = 128
+"""Programs that fill a large GPU: about one per multiprocessor."""
 
-_MOST_IN_FLIGHT = 64 * 1024
-"""Bytes of keys and values that one program may wait for. Every GPU has that much shared memory."""
+_MAX_PREFETCH = 64 * 1024
+"""Bytes of keys and values that a program prefetches. Every supported GPU has that much shared memory."""
 
 
 def rotate_and_append_kv(
     qkv: Tensor, rotary: Tensor | None, lengths: Tensor, keys: Tensor, values: Tensor, heads: int
 ) -> Tensor:
     qkv = qkv.contiguous()
-    batch, _, lines, width = qkv.shape
+    batch, _, qkv_heads, width = qkv.shape
     queries = qkv.new_empty(batch, heads, width)
-    _rotate_and_append_kv[(batch * lines,)](
+    _rotate_and_append_kv[(batch * qkv_heads,)](
         queries,
         keys,
         values,
@@ -38,7 +38,7 @@ def rotate_and_append_kv(
         *keys.stride()[:3],
         *values.stride()[:3],
         heads,
-        (lines - heads) // 2,
+        (qkv_heads - heads) // 2,
         width // 2,
         triton.next_power_of_2(width // 2),
         num_warps=1,
@@ -54,7 +54,7 @@ def _rotate_and_append_kv(
     values,
     qkv,
     rotary,
-    to_sin,
+    sin_offset,
     lengths,
     key_slot,
     key_head,
@@ -67,43 +67,43 @@ def _rotate_and_append_kv(
     half: tl.constexpr,
     block: tl.constexpr,
 ):
-    """One program for each head of each row, those of keys and values among them."""
-    lines: tl.constexpr = heads + 2 * kv_heads
-    row = (tl.program_id(0) // lines).to(tl.int64)
-    head = tl.program_id(0) % lines
-    at = tl.load(lengths + row)
-    lane = tl.arange(0, block)
-    inside = lane < half
-    first, second = halves(qkv + (row * lines + head) * 2 * half + lane, half, inside)
-    if rotary is not None:  # noqa: SIM102  (this is decided when it is compiled)
+    """One program per head of q, k and v, and batch row."""
+    qkv_heads: tl.constexpr = heads + 2 * kv_heads
+    row = (tl.program_id(0) // qkv_heads).to(tl.int64)
+    head = tl.program_id(0) % qkv_heads
+    position = tl.load(lengths + row)
+    d = tl.arange(0, block)
+    mask = d < half
+    first, second = load_halves(qkv + (row * qkv_heads + head) * 2 * half + d, half, mask)
+    if rotary is not None:  # noqa: SIM102  (a compile-time condition)
         if head < heads + kv_heads:
-            turn = rotary + at * 2 * half + lane
-            cos = tl.load(turn, mask=inside, other=0.0)
-            sin = tl.load(turn + to_sin + half, mask=inside, other=0.0)
-            first, second = turned(first, second, cos, sin)
+            rotary_offsets = rotary + position * 2 * half + d
+            cos = tl.load(rotary_offsets, mask=mask, other=0.0)
+            sin = tl.load(rotary_offsets + sin_offset + half, mask=mask, other=0.0)
+            first, second = rotate_halves(first, second, cos, sin)
     if head < heads:
-        there = queries + (row * heads + head) * 2 * half
+        dst = queries + (row * heads + head) * 2 * half
     elif head < heads + kv_heads:
-        there = keys + row * key_slot + (head - heads) * key_head + at * key_position
+        dst = keys + row * key_slot + (head - heads) * key_head + position * key_position
     else:
-        there = values + row * value_slot + (head - heads - kv_heads) * value_head + at * value_position
-    tl.store(there + lane, first, mask=inside)
-    tl.store(there + half + lane, second, mask=inside)
+        dst = values + row * value_slot + (head - heads - kv_heads) * value_head + position * value_position
+    tl.store(dst + d, first, mask=mask)
+    tl.store(dst + half + d, second, mask=mask)
 
 
 def decode_attention(queries: Tensor, keys: Tensor, values: Tensor, lengths: Tensor) -> Tensor:
     queries = queries.contiguous()
     batch, heads, width = queries.shape
     kv_heads = keys.size(1)
-    mixed = queries.new_empty(batch, heads * width)
-    parts = min(_MOST_PARTS, triton.next_power_of_2(triton.cdiv(_BUSY, batch * kv_heads)))
-    heard, weights = mixed, mixed  # the latter is not written to
+    out = queries.new_empty(batch, heads * width)
+    parts = min(_MAX_PARTS, triton.next_power_of_2(triton.cdiv(_TARGET_PROGRAMS, batch * kv_heads)))
+    acc, lse = out, out  # with one part, lse is not written
     if parts > 1:
-        heard = queries.new_empty(batch, heads, parts, width, dtype=torch.float32)
-        weights = queries.new_empty(batch, heads, parts, dtype=torch.float32)
+        acc = queries.new_empty(batch, heads, parts, width, dtype=torch.float32)
+        lse = queries.new_empty(batch, heads, parts, dtype=torch.float32)
     _attend_part[(parts, kv_heads, batch)](
-        heard,
-        weights,
+        acc,
+        lse,
         queries,
         keys,
         values,
@@ -113,19 +113,19 @@ def decode_attention(queries: Tensor, keys: Tensor, values: Tensor, lengths: Ten
         1 / math.sqrt(width),
         heads // kv_heads,
         width,
-        max(LEAST, triton.next_power_of_2(heads // kv_heads)),
-        max(LEAST, triton.next_power_of_2(width)),
+        max(MIN_DOT, triton.next_power_of_2(heads // kv_heads)),
+        max(MIN_DOT, triton.next_power_of_2(width)),
         _BLOCK,
         parts,
         num_warps=4,
-        num_stages=max(1, min(3, _MOST_IN_FLIGHT // (2 * _BLOCK * width * keys.element_size()))),
+        num_stages=max(1, min(3, _MAX_PREFETCH // (2 * _BLOCK * width * keys.element_size()))),
         enable_fp_fusion=False,
     )
     if parts > 1:
-        _join_parts[(batch * heads,)](
-            mixed,
-            heard,
-            weights,
+        _combine_parts[(batch * heads,)](
+            out,
+            acc,
+            lse,
             lengths,
             heads,
             width,
@@ -135,13 +135,13 @@ def decode_attention(queries: Tensor, keys: Tensor, values: Tensor, lengths: Ten
             num_warps=4,
             enable_fp_fusion=False,
         )
-    return mixed
+    return out
 
 
 @triton.jit
 def _attend_part(
-    heard,
-    weights,
+    acc,
+    lse,
     queries,
     keys,
     values,
@@ -160,64 +160,64 @@ def _attend_part(
     block: tl.constexpr,
     parts: tl.constexpr,
 ):
-    """One program for each part of the past, each key head and each row: all queries of that head, block by block.
+    """One program per part of the cache, key head and batch row, for all queries of the key head (split-KV decoding).
 
-    It leaves what they hear, and the logarithm of what it weighs beside other parts; or the result, if it is the only.
+    Stores the part's output and log-sum-exp, or the result if dst is only one part.
     """
     row = tl.program_id(2).to(tl.int64)
     kv_head = tl.program_id(1)
     part = tl.program_id(0)
-    seen = tl.load(lengths + row).to(tl.int32) + 1
-    size = _part_size(seen, parts, block)
-    first = part * size
-    last = tl.minimum(first + size, seen)
+    kv_len = tl.load(lengths + row).to(tl.int32) + 1
+    part_size = _part_size(kv_len, parts, block)
+    first = part * part_size
+    last = tl.minimum(first + part_size, kv_len)
     if first >= last:
         return
 
     head = tl.arange(0, group_block)
-    lane = tl.arange(0, width_block)
-    asking = (head < group)[:, None] & (lane < width)[None, :]
-    line = (tl.program_id(2) * tl.num_programs(1) + kv_head) * group + head
-    query = tl.load(queries + (line * width)[:, None] + lane[None, :], mask=asking, other=0.0)
+    d = tl.arange(0, width_block)
+    q_mask = (head < group)[:, None] & (d < width)[None, :]
+    row_head = (tl.program_id(2) * tl.num_programs(1) + kv_head) * group + head
+    query = tl.load(queries + (row_head * width)[:, None] + d[None, :], mask=q_mask, other=0.0)
     keys += row * key_slot + kv_head * key_head
     values += row * value_slot + kv_head * value_head
-    mixed, weight = _attend(query, keys, values, key_position, value_position, scale, first, last, width, block)
+    part_acc, part_lse = _attend(query, keys, values, key_position, value_position, scale, first, last, width, block)
     if parts > 1:
-        line = line * parts + part
-        tl.store(weights + line, weight, mask=head < group)
-    tl.store(heard + (line * width)[:, None] + lane[None, :], mixed.to(heard.dtype.element_ty), mask=asking)
+        row_head = row_head * parts + part
+        tl.store(lse + row_head, part_lse, mask=head < group)
+    tl.store(acc + (row_head * width)[:, None] + d[None, :], part_acc.to(acc.dtype.element_ty), mask=q_mask)
 
 
 @triton.jit
 def _attend(
     query, keys, values, key_position, value_position, scale, first, last, width: tl.constexpr, block: tl.constexpr
 ):
-    """Return what queries hear from positions `first` to `last`, and the logarithm of what that weighs."""
-    lane = tl.arange(0, query.shape[1])
-    highest = tl.full([query.shape[0]], float("-inf"), tl.float32)
-    total = tl.zeros([query.shape[0]], tl.float32)
-    mixed = tl.zeros(query.shape, tl.float32)
+    """Return the output of queries over positions `first` to `last`, and its log-sum-exp (online softmax)."""
+    d = tl.arange(0, query.shape[1])
+    running_max = tl.full([query.shape[0]], float("-inf"), tl.float32)
+    denominator = tl.zeros([query.shape[0]], tl.float32)
+    acc = tl.zeros(query.shape, tl.float32)
     for start in range(first, last, block):
         position = start + tl.arange(0, block)
-        inside = (position < last)[:, None] & (lane < width)[None, :]
-        key = tl.load(keys + (position * key_position)[:, None] + lane[None, :], mask=inside, other=0.0)
-        value = tl.load(values + (position * value_position)[:, None] + lane[None, :], mask=inside, other=0.0)
+        mask = (position < last)[:, None] & (d < width)[None, :]
+        key = tl.load(keys + (position * key_position)[:, None] + d[None, :], mask=mask, other=0.0)
+        value = tl.load(values + (position * value_position)[:, None] + d[None, :], mask=mask, other=0.0)
         scores = tl.dot(query, tl.trans(key), input_precision="ieee") * scale
         scores = tl.where((position < last)[None, :], scores, float("-inf"))
-        higher = tl.maximum(highest, tl.max(scores, 1))
-        shrunk = tl.exp(highest - higher)
-        share = tl.exp(scores - higher[:, None])
-        total = total * shrunk + tl.sum(share, 1)
-        mixed = tl.dot(share.to(query.dtype), value, acc=mixed * shrunk[:, None], input_precision="ieee")
-        highest = higher
-    return mixed / total[:, None], highest + tl.log(total)
+        new_max = tl.maximum(running_max, tl.max(scores, 1))
+        rescale = tl.exp(running_max - new_max)
+        p = tl.exp(scores - new_max[:, None])
+        denominator = denominator * rescale + tl.sum(p, 1)
+        acc = tl.dot(p.to(query.dtype), value, acc=acc * rescale[:, None], input_precision="ieee")
+        running_max = new_max
+    return acc / denominator[:, None], running_max + tl.log(denominator)
 
 
 @triton.jit
-def _join_parts(
-    mixed,
-    heard,
-    weights,
+def _combine_parts(
+    out,
+    acc,
+    lse,
     lengths,
     heads: tl.constexpr,
     width: tl.constexpr,
@@ -225,22 +225,22 @@ def _join_parts(
     block: tl.constexpr,
     parts: tl.constexpr,
 ):
-    """One program for each head of each row."""
-    line = tl.program_id(0)
-    seen = tl.load(lengths + line // heads).to(tl.int32) + 1
+    """Combine the parts of a query head by their log-sum-exps. One program per query head and batch row."""
+    row_head = tl.program_id(0)
+    kv_len = tl.load(lengths + row_head // heads).to(tl.int32) + 1
     part = tl.arange(0, parts)
-    lane = tl.arange(0, width_block)
-    there = part * _part_size(seen, parts, block) < seen
-    weight = tl.load(weights + line * parts + part, mask=there, other=float("-inf"))
-    share = tl.exp(weight - tl.max(weight, 0))
+    d = tl.arange(0, width_block)
+    part_mask = part * _part_size(kv_len, parts, block) < kv_len
+    part_lse = tl.load(lse + row_head * parts + part, mask=part_mask, other=float("-inf"))
+    share = tl.exp(part_lse - tl.max(part_lse, 0))
     share = share / tl.sum(share, 0)
-    places = heard + ((line * parts + part) * width)[:, None] + lane[None, :]
-    pieces = tl.load(places, mask=there[:, None] & (lane < width)[None, :], other=0.0)
-    joined = tl.sum(pieces * share[:, None], 0)
-    tl.store(mixed + line * width + lane, joined.to(mixed.dtype.element_ty), mask=lane < width)
+    acc_offsets = acc + ((row_head * parts + part) * width)[:, None] + d[None, :]
+    pieces = tl.load(acc_offsets, mask=part_mask[:, None] & (d < width)[None, :], other=0.0)
+    combined = tl.sum(pieces * share[:, None], 0)
+    tl.store(out + row_head * width + d, combined.to(out.dtype.element_ty), mask=d < width)
 
 
 @triton.jit
-def _part_size(seen, parts: tl.constexpr, block: tl.constexpr):
-    """Share out so many positions among the parts, in whole blocks."""
-    return tl.cdiv(tl.cdiv(seen, parts), block) * block
+def _part_size(kv_len, parts: tl.constexpr, block: tl.constexpr):
+    """Return the positions per part, in whole blocks."""
+    return tl.cdiv(tl.cdiv(kv_len, parts), block) * block
