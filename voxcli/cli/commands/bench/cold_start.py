@@ -101,8 +101,8 @@ def _deferred_interrupts() -> Iterator[None]:
     finally:
         for number, handler in handlers.items():
             signal.signal(number, handler)
-    for number in received:
-        signal.raise_signal(number)
+    for held_back in received:
+        signal.raise_signal(held_back)
 
 
 def _read_events(process: "subprocess.Popen[bytes]", events: dict[str, tuple[float, Mapping[str, Any]]]) -> None:

@@ -1,4 +1,4 @@
-"""`voxcli bench`: how soon and how fast it speaks, measured so that it can be trusted."""
+"""`voxcli bench`: measure latency and throughput."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -39,7 +39,7 @@ def _definition(metric: Metric) -> str:
     return f"{metric.title}{also}: {metric.meaning}."
 
 
-EPILOG = "\n\n".join([_EXAMPLES, "The numbers:", *map(_definition, METRICS)])
+EPILOG = "\n\n".join([_EXAMPLES, "Metrics:", *map(_definition, METRICS)])
 
 
 def bench(
@@ -57,10 +57,10 @@ def bench(
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> None:
-    """Measure how soon and how fast a model speaks: streaming against waiting for the whole answer.
+    """Measure latency and throughput: streaming compared with waiting for the complete speech.
 
-    Each text is one request, made as `voxcli say --no-split` makes it. Alternatives take turns, nothing is played, and
-    runs that bring no sound, or not that of the text, are counted and shown but never averaged in.
+    Each text is one request, as with `voxcli say --no-split`. Alternatives are interleaved, nothing is played, and
+    failed runs are counted and shown but not averaged.
     """
     from voxcli.bench.measure.texts import choose_texts
     from voxcli.cli.commands.bench.cold_start import shared_arguments
@@ -118,7 +118,7 @@ def _settings(
 
 
 def _read_text(name: str) -> str:
-    """Read a file that the user named."""
+    """Read a text file."""
     from voxcli.cli.text_source import TextDecoder, read_file
 
     decoder = TextDecoder(name)
@@ -142,7 +142,7 @@ def _measure_and_report(job: "Job", results: ResultOptions, console: Console, ch
     compared = compare_with(results.compare, base, record) if results.compare and base else None
     show_report(record, report, compared, console, on_stdout=not results.takes_stdout)
     for name in write_results(record, report, results, compared):
-        console.note(f"written: {name}")
+        console.note(f"wrote {name}")
     if stopped:
         raise stopped
     breaches = find_breaches(results.conditions(), record, base)
@@ -150,11 +150,11 @@ def _measure_and_report(job: "Job", results: ResultOptions, console: Console, ch
         console.error(breach)
     if breaches:
         raise typer.Exit(ExitCode.INTERNAL)
-    _fail_if_nothing_went_well(record)
+    _fail_if_all_failed(record)
 
 
-def _fail_if_nothing_went_well(record: "Record") -> None:
+def _fail_if_all_failed(record: "Record") -> None:
     failures = [run.failure for run in record.runs if run.failure and not run.warmup]
     if failures and all(run.failure for run in record.runs if not run.warmup):
-        message = f"Nothing could be measured. {failures[0].message}"
+        message = f"All runs failed. {failures[0].message}"
         raise RemoteError(message) if any(subject.url for subject in record.subjects) else ModelError(message)

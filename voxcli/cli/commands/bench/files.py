@@ -1,4 +1,4 @@
-"""Where benches are kept, and the files in which they are handed on."""
+"""Result files of `voxcli bench`, and the saved benches."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,28 +19,28 @@ _KNOWN_MARKS = "-_."
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Another bench, and what has changed since."""
+    """A comparison with another bench."""
 
     name: str
     base: Record
     changes: tuple[Change, ...]
     differences: tuple[str, ...]
-    """Of machine and settings."""
+    """Of the machine and the settings."""
 
 
 def benches_folder() -> Path:
-    """Return where benches are kept by name."""
+    """Return the folder of saved benches."""
     return find_user_places().voices.with_name("benches")
 
 
 def check_name(name: str) -> str:
-    """Refuse what is no name of a file.
+    """Check that a name can be the name of a file.
 
     Raises:
-        RequestError: it is none.
+        RequestError: it cannot.
     """
     if not name or name.startswith((".", "-")) or not all(mark.isalnum() or mark in _KNOWN_MARKS for mark in name):
-        raise RequestError(f"{name!r} cannot be the name of a bench: use letters, digits, - and _.")
+        raise RequestError(f"Invalid name for a bench: {name!r}. Use letters, digits, - and _.")
     return name
 
 
@@ -48,8 +48,8 @@ def load_record(name: str) -> Record:
     """Read a bench by its name, or by the path of its JSON file.
 
     Raises:
-        NotFound: there is none.
-        RequestError: it is something else.
+        NotFound: it does not exist.
+        RequestError: the file is not a bench.
     """
     if Path(name).suffix == _SUFFIX:
         path = Path(name)
@@ -57,8 +57,8 @@ def load_record(name: str) -> Record:
         path = benches_folder() / f"{check_name(name)}{_SUFFIX}"
         if not path.exists():
             kept = sorted(found.stem for found in benches_folder().glob(f"*{_SUFFIX}"))
-            there = f"There are: {', '.join(kept)}." if kept else "None is kept yet: voxcli bench --save NAME."
-            raise NotFound(f"There is no bench {name!r}.{did_you_mean(name, kept)} {there}")
+            there = f"Saved benches: {', '.join(kept)}." if kept else "None is saved yet: voxcli bench --save NAME."
+            raise NotFound(f"Unknown bench {name!r}.{did_you_mean(name, kept)} {there}")
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -67,16 +67,16 @@ def load_record(name: str) -> Record:
 
 
 def compare_with(name: str, base: Record, record: Record) -> Comparison:
-    """Find out what has changed."""
+    """Compare two benches."""
     changes = find_changes(find_pairs(base, record), DEFAULT_METRICS)
     return Comparison(name, base, tuple(changes), tuple(find_differences(base, record)))
 
 
 def write_results(record: Record, report: Report, results: ResultOptions, compared: Comparison | None) -> list[str]:
-    """Write all files that were asked for, and return their names.
+    """Write all requested files, and return their names.
 
     Raises:
-        DeviceError: one cannot be written.
+        DeviceError: a file cannot be written.
     """
     written = to_json(record, report)
     if results.json_file:
@@ -106,7 +106,7 @@ def _markdown(record: Record, report: Report, compared: Comparison | None) -> st
 
 
 def _plot(record: Record, report: Report, path: Path) -> None:
-    from voxcli.bench.report.plot import write_plot  # loads matplotlib, which few need
+    from voxcli.bench.report.plot import write_plot  # imports matplotlib
 
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""The loop behind `voxcli bench`: everything that was planned is measured, until it is done or somebody stops it."""
+"""Measurement loop of `voxcli bench`, which a signal stops with partial results."""
 
 import shlex
 import sys
@@ -16,7 +16,7 @@ from voxcli.bench.measure.runner import Bench, RunnerOptions
 from voxcli.bench.measure.texts import Text
 from voxcli.bench.report.record import ColdStart, Record, Run, Settings
 from voxcli.cli.commands.bench.cold_start import start_cold
-from voxcli.cli.commands.bench.subjects import Open, opened, short_name
+from voxcli.cli.commands.bench.subjects import OpenSubject, opened, short_name
 from voxcli.cli.commands.bench.view import Meter, shown_progress
 from voxcli.cli.commands.chosen import engine_name
 from voxcli.cli.console import Console
@@ -25,31 +25,31 @@ from voxcli.engines.settings import EngineSettings
 from voxcli.synthesis.request import Sampling, SynthesisRequest
 
 _AT_LEAST = 20
-"""Characters that the shortest text counts for: also the beginning takes time."""
+"""Smallest length in characters that a text counts for in the progress bar, as each run has a fixed cost."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """Everything that the command line asked for."""
+    """Everything that `voxcli bench` was asked to measure."""
 
     texts: Sequence[Text]
     subjects: Sequence[EngineSettings]
     settings: Settings
     levels: Sequence[Level]
     new_request: Callable[[str, Sampling], SynthesisRequest]
-    """Makes a request of the words of a text."""
+    """Makes the request for a text."""
     sampling: Sampling
-    """Its seed is that of the first run, if the user wants one."""
+    """Its seed, if there is one, is that of the first run."""
     cold_starts: int
     cold_arguments: Sequence[str]
-    """Of `voxcli say`, but for the server."""
+    """Of `voxcli say`, without --remote."""
 
 
 @dataclass(slots=True)
 class Measured:
-    """What came of it so far."""
+    """Results so far."""
 
-    subjects: Sequence[Open]
+    subjects: Sequence[OpenSubject]
     runs: list[Run]
     cold: list[ColdStart]
     seedless: set[str]
@@ -57,13 +57,13 @@ class Measured:
 
 
 def measure(job: Job, console: Console, check: Callable[[], None]) -> tuple[Record, BaseException | None]:
-    """Measure, and return the record with what stopped it early, if anything did.
+    """Measure, and return the record, and the exception that stopped it early, if any.
 
     Args:
-        check: raises if the work shall stop.
+        check: raises if the work has to stop.
 
     Raises:
-        VoxError: somebody cannot be made ready, or cannot be asked for that.
+        VoxError: an engine cannot be opened or does not support the request.
     """
     created, started = datetime.now().astimezone(), time.perf_counter()
     machine = find_machine()
@@ -87,9 +87,9 @@ def measure(job: Job, console: Console, check: Callable[[], None]) -> tuple[Reco
 def _measure_all(job: Job, console: Console, check: Callable[[], None]) -> Measured:
     cold: list[ColdStart] = []
     try:
-        # First, while nothing is loaded here that would take memory away.
+        # First, while nothing is loaded in this process that would compete for memory.
         cold += _start_cold(job, console)
-        console.note("making ready: " + ", ".join(map(engine_name, job.subjects)))
+        console.note("loading: " + ", ".join(map(engine_name, job.subjects)))
         with opened(job.subjects, job.settings.modes) as subjects:
             return _measure_warm(job, subjects, cold, console, check)
     except (KeyboardInterrupt, Terminated) as stopped:
@@ -104,7 +104,7 @@ def _start_cold(job: Job, console: Console) -> Iterator[ColdStart]:
 
 
 def _measure_warm(
-    job: Job, subjects: Sequence[Open], cold: list[ColdStart], console: Console, check: Callable[[], None]
+    job: Job, subjects: Sequence[OpenSubject], cold: list[ColdStart], console: Console, check: Callable[[], None]
 ) -> Measured:
     by_name = {text.name: text.text for text in job.texts}
     bench = Bench(
@@ -143,7 +143,7 @@ def _one_by_one(job: Job, plan: Plan, bench: Bench, console: Console, check: Cal
     with shown_progress(console, sum(sizes[ask.text] for ask in asks)) as meter:
         for ask in asks:
             meter.begin(_describe(ask, plan))
-            yield bench.run(ask, _glancing(meter, check))
+            yield bench.run(ask, _checking(meter, check))
             meter.advance(sizes[ask.text])
             check()
 
@@ -153,18 +153,18 @@ def _under_load(job: Job, plan: Plan, bench: Bench, console: Console, check: Cal
     with shown_progress(console, sum(len(test.warmup) + len(test.requests) for test in tests)) as meter:
         for test in tests:
             meter.begin(_describe(test.requests[0], plan))
-            with closing(under_load(test, bench.run, _glancing(meter, check), job.settings.seed)) as runs:
+            with closing(under_load(test, bench.run, _checking(meter, check), job.settings.seed)) as runs:
                 for run in runs:
                     yield run
                     meter.advance(1)
 
 
-def _glancing(meter: Meter, check: Callable[[], None]) -> Callable[[], None]:
-    def glance() -> None:
+def _checking(meter: Meter, check: Callable[[], None]) -> Callable[[], None]:
+    def check_and_redraw() -> None:
         check()
-        meter.glance()
+        meter.redraw()
 
-    return glance
+    return check_and_redraw
 
 
 def _describe(ask: BenchRequest, plan: Plan) -> str:

@@ -1,4 +1,4 @@
-"""The options of `voxcli bench`: what is measured, how often, how much at once, and what becomes of the numbers."""
+"""Options of `voxcli bench` for measurements, load and results."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,32 +13,35 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_MEASURING = "What is measured"
-_LOAD = "How much at once"
-_RESULTS = "What becomes of the numbers"
+_MEASURING = "Measurement"
+_LOAD = "Load"
+_RESULTS = "Results"
 STDOUT = Path("-")
 
 Texts = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="TEXT...",
-        help="short, medium, long, @FILE, or any text. Default: all three.",
+        help="short, medium, long, @FILE, or any text. Default: short medium long.",
         show_default=False,
     ),
 ]
-Lang = Annotated[str, typer.Option("--lang", help="Of short, medium and long: zh or en.", rich_help_panel=_MEASURING)]
+Lang = Annotated[
+    str, typer.Option("--lang", help="Language of short, medium and long: zh or en.", rich_help_panel=_MEASURING)
+]
 Modes = Annotated[
     str | None,
     typer.Option(
         "--mode",
         metavar="stream,whole",
-        help="Sound as it is made, all of it at once, or one against the other. Default: both; under load, stream.",
+        help="Stream the speech, request it as a whole, or compare both. Default: both; under load, stream.",
         rich_help_panel=_MEASURING,
     ),
 ]
-Runs = Annotated[int, typer.Option("--runs", min=1, help="Of each text and mode.", rich_help_panel=_MEASURING)]
+Runs = Annotated[int, typer.Option("--runs", min=1, help="Runs per text and mode.", rich_help_panel=_MEASURING)]
 Warmup = Annotated[
-    int, typer.Option("--warmup", min=0, help="Runs of each before, which do not count.", rich_help_panel=_MEASURING)
+    int,
+    typer.Option("--warmup", min=0, help="Warm-up runs per text and mode, not counted.", rich_help_panel=_MEASURING),
 ]
 ColdStarts = Annotated[
     int,
@@ -46,7 +49,7 @@ ColdStarts = Annotated[
         "--cold",
         min=0,
         metavar="TIMES",
-        help="Start voxcli anew so often, and measure from there to the first byte of sound.",
+        help="Cold starts: run a fresh process this often, and measure until its first byte of audio.",
         rich_help_panel=_MEASURING,
     ),
 ]
@@ -56,7 +59,7 @@ Prebuffer = Annotated[
         "--prebuffer",
         min=0.0,
         metavar="SECONDS",
-        help="Of sound that a player waits for before it begins.",
+        help="Audio that a player buffers before it starts.",
         rich_help_panel=_MEASURING,
     ),
 ]
@@ -65,7 +68,7 @@ Concurrency = Annotated[
     typer.Option(
         "--concurrency",
         metavar="1,4,16",
-        help="Keep so many requests going at any time, one level after another.",
+        help="Keep this many requests running, one level after another.",
         rich_help_panel=_LOAD,
     ),
 ]
@@ -74,41 +77,48 @@ Rate = Annotated[
     typer.Option(
         "--rate",
         metavar="0.5,2",
-        help="Let so many requests come per second, at random moments, whether or not others are done.",
+        help="Send this many requests per second, at random times (open loop).",
         rich_help_panel=_LOAD,
     ),
 ]
 Requests = Annotated[
     int | None,
     typer.Option(
-        "--requests", min=1, help="At each level. Default: --runs for every stream at once.", rich_help_panel=_LOAD
+        "--requests", min=1, help="Requests per level. Default: --runs times the concurrency.", rich_help_panel=_LOAD
     ),
 ]
 JsonFile = Annotated[
     Path | None,
-    typer.Option("--json", metavar="FILE", help="All of it, with every run; - is stdout.", rich_help_panel=_RESULTS),
+    typer.Option(
+        "--json",
+        metavar="FILE",
+        help="Write all results, with every run, as JSON; - is stdout.",
+        rich_help_panel=_RESULTS,
+    ),
 ]
 MarkdownFile = Annotated[
     Path | None,
-    typer.Option("--markdown", metavar="FILE", help="For an issue; - is stdout.", rich_help_panel=_RESULTS),
+    typer.Option(
+        "--markdown", metavar="FILE", help="Write a report in Markdown; - is stdout.", rich_help_panel=_RESULTS
+    ),
 ]
 CsvFile = Annotated[
     Path | None,
-    typer.Option("--csv", metavar="FILE", help="Every run, for a spreadsheet; - is stdout.", rich_help_panel=_RESULTS),
+    typer.Option("--csv", metavar="FILE", help="Write every run as CSV; - is stdout.", rich_help_panel=_RESULTS),
 ]
 PlotFile = Annotated[
-    Path | None, typer.Option("--plot", metavar="FILE", help="A picture, such as r.png.", rich_help_panel=_RESULTS)
+    Path | None, typer.Option("--plot", metavar="FILE", help="Write a plot, such as r.png.", rich_help_panel=_RESULTS)
 ]
 Save = Annotated[
     str | None,
-    typer.Option("--save", metavar="NAME", help="Keep it under this name.", rich_help_panel=_RESULTS),
+    typer.Option("--save", metavar="NAME", help="Save the results under this name.", rich_help_panel=_RESULTS),
 ]
 Compare = Annotated[
     str | None,
     typer.Option(
         "--compare",
         metavar="NAME",
-        help="Show what has changed since one that was kept, or since a JSON file.",
+        help="Compare with saved results, or with a JSON file.",
         rich_help_panel=_RESULTS,
     ),
 ]
@@ -117,8 +127,8 @@ FailIf = Annotated[
     typer.Option(
         "--fail-if",
         metavar="CONDITION",
-        help="Exit with 1 if this is so: 'ttfb_p50>10%' against --compare, 'rtf_mean>0.5', 'failed>0'. "
-        "A change that may be chance is none. May be repeated.",
+        help="Exit with 1 if the condition is met: 'ttfb_p50>10%' relative to --compare, 'rtf_mean>0.5', 'failed>0'. "
+        "Changes that are not statistically significant are ignored. Repeatable.",
         rich_help_panel=_RESULTS,
     ),
 ]
@@ -126,7 +136,7 @@ FailIf = Annotated[
 
 @dataclass(frozen=True, slots=True)
 class MeasuringOptions:
-    """What is measured, and how often."""
+    """What to measure, and how often."""
 
     lang: Lang = "zh"
     mode: Modes = None
@@ -139,41 +149,43 @@ class MeasuringOptions:
         from voxcli.bench.measure.texts import LANGUAGES
 
         if self.lang not in LANGUAGES:
-            raise typer.BadParameter(f"It is {' or '.join(LANGUAGES)}.", param_hint="--lang")
+            raise typer.BadParameter(f"Choose from: {', '.join(LANGUAGES)}.", param_hint="--lang")
         return self.lang
 
     def modes(self, *, load: bool) -> "tuple[Mode, ...]":
-        """Return how answers shall come."""
+        """Return the modes to measure."""
         from voxcli.bench.measure.plan import Mode
 
         if self.mode is None:
             return (Mode.STREAM,) if load else (Mode.STREAM, Mode.WHOLE)
-        modes = _parse_list(self.mode, Mode, "--mode", "It is stream, whole, or both with a comma between.")
+        modes = _parse_list(self.mode, Mode, "--mode", "Expected stream, whole, or stream,whole.")
         return tuple(modes)
 
 
 @dataclass(frozen=True, slots=True)
 class LoadOptions:
-    """How much is asked for at once."""
+    """The load, as concurrent requests or as requests per second."""
 
     concurrency: Concurrency = None
     rate: Rate = None
     requests: Requests = None
 
     def levels(self) -> "list[Level]":
-        """Return the levels of load, the lowest first; none if requests are made one by one."""
+        """Return the levels of load in ascending order; empty if requests are made one at a time."""
         from voxcli.bench.measure.plan import Level
 
-        at_once = _parse_list(self.concurrency, _parse_count, "--concurrency", "It is numbers such as 1,4,16.")
-        rates = _parse_list(self.rate, _parse_rate, "--rate", "It is requests per second, such as 0.5,2.")
+        at_once = _parse_list(self.concurrency, _parse_count, "--concurrency", "Expected numbers such as 1,4,16.")
+        rates = _parse_list(self.rate, _parse_rate, "--rate", "Expected requests per second, such as 0.5,2.")
         if self.requests and not (at_once or rates):
-            raise typer.BadParameter("It goes with --concurrency or --rate; else say --runs.", param_hint="--requests")
+            raise typer.BadParameter(
+                "Only with --concurrency or --rate; otherwise use --runs.", param_hint="--requests"
+            )
         return [Level(concurrency=count) for count in sorted(at_once)] + [Level(rate=rate) for rate in sorted(rates)]
 
 
 @dataclass(frozen=True, slots=True)
 class ResultOptions:
-    """What becomes of the numbers."""
+    """Where the results go."""
 
     json_file: JsonFile = None
     markdown_file: MarkdownFile = None
@@ -190,11 +202,11 @@ class ResultOptions:
 
     @property
     def takes_stdout(self) -> bool:
-        """Whether a file is written there, so that nothing else may be."""
+        """Whether a result file is written to standard output."""
         return STDOUT in (self.json_file, self.markdown_file, self.csv_file)
 
     def check(self, runs: int) -> None:
-        """Refuse what would fail only when all is measured.
+        """Refuse options that would fail only after the measurement.
 
         Args:
             runs: of each text and mode.
@@ -211,24 +223,26 @@ class ResultOptions:
             ("--plot", self.plot_file),
         ):
             if path and path != STDOUT and (path.is_dir() or not path.parent.is_dir()):
-                raise typer.BadParameter(f"{path} cannot be written: no file can be there.", param_hint=option)
+                raise typer.BadParameter(
+                    f"Cannot write {path}: it is a folder, or its folder does not exist.", param_hint=option
+                )
         if (self.json_file, self.markdown_file, self.csv_file, self.plot_file).count(STDOUT) > 1:
-            raise typer.BadParameter("Only one of them can be on standard output.", param_hint="--json")
+            raise typer.BadParameter("Only one result file can be written to standard output.", param_hint="--json")
         if self.plot_file == STDOUT:
-            raise typer.BadParameter("A picture needs a file, such as r.png.", param_hint="--plot")
+            raise typer.BadParameter("A plot needs a file, such as r.png.", param_hint="--plot")
         if self.plot_file and importlib.util.find_spec("matplotlib") is None:
             raise typer.BadParameter(
-                'It needs matplotlib, which is not installed. Run: pip install "voxcli[plot]"', param_hint="--plot"
+                'Plots need matplotlib, which is not installed. Run: pip install "voxcli[plot]"', param_hint="--plot"
             )
         if self.plot_file and self.plot_file.suffix.lower() not in _PICTURES:
-            raise typer.BadParameter(f"End it in one of {', '.join(_PICTURES)}.", param_hint="--plot")
+            raise typer.BadParameter(f"Use one of the suffixes {', '.join(_PICTURES)}.", param_hint="--plot")
 
 
 _PICTURES = (".png", ".svg", ".pdf")
 
 
 def _parse_list(text: str | None, parse: Callable[[str], T], option: str, advice: str) -> list[T]:
-    """Read what is separated by commas; what is there twice counts once."""
+    """Parse a comma-separated list, without duplicates."""
     try:
         return list(dict.fromkeys(parse(word.strip()) for word in text.split(","))) if text is not None else []
     except ValueError:

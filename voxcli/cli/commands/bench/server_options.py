@@ -1,4 +1,4 @@
-"""The options of `voxcli bench` that say who is measured: this machine, a server, or several side by side."""
+"""Options of `voxcli bench` for the engines to measure: this machine, a server, or several servers."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -7,18 +7,19 @@ import typer
 
 from voxcli.cli.options import completion as complete
 from voxcli.cli.options.engine import EngineOptions
+from voxcli.cli.options.server import REMOTE_PANEL
 
 
 def _choose_servers(context: typer.Context, param: typer.CallbackParam, value: list[str] | None) -> list[str] | None:
     if value and len(set(value)) < len(value):
-        raise typer.BadParameter("The same server twice cannot be told apart.")
+        raise typer.BadParameter("The same server is given twice.")
     return value
 
 
 def _find_first_server(context: typer.Context, param: typer.CallbackParam, value: str | None) -> str | None:
-    """Return the address of the first server, so that other options know whether one speaks.
+    """Return the address of the first server, so that other options know whether one is used.
 
-    One alone brings the settings of its profile with it, as with any command.
+    The profile of a single server applies, as with any command.
     """
     from voxcli.cli.settings.profiles import find_server
 
@@ -32,7 +33,7 @@ def _find_first_server(context: typer.Context, param: typer.CallbackParam, value
     if len(typed) <= 1:
         defaults = dict(context.default_map or {})
         if typed:
-            defaults.pop("model", None)  # it is set for this machine
+            defaults.pop("model", None)  # set for this machine
         context.default_map = {**defaults, **of_profile}
     return url
 
@@ -42,11 +43,11 @@ Servers = Annotated[
     typer.Option(
         "--remote",
         metavar="SERVER",
-        help="A server, by its address or name; '' is this machine. Several are measured side by side.",
+        help="Server to measure: its address or name; '' for this machine. Repeatable, to compare servers.",
         autocompletion=complete.remotes,
         is_eager=True,
         callback=_choose_servers,
-        rich_help_panel="On another machine",
+        rich_help_panel=REMOTE_PANEL,
     ),
 ]
 FirstServer = Annotated[
@@ -60,15 +61,15 @@ FirstServer = Annotated[
         callback=_find_first_server,
     ),
 ]
-"""What the settings and the environment say, as they say it for other commands."""
+"""--remote from the settings files and the environment."""
 
 NoStream = Annotated[bool, typer.Option("--no-stream", hidden=True)]
-"""Refused, with what to say instead."""
+"""Refused, with a hint at --mode."""
 
 
 @dataclass(frozen=True, slots=True)
 class SubjectOptions(EngineOptions):
-    """Which model speaks, here or on a server; if several servers do, the first of them."""
+    """The model to measure, on this machine or on a server; with several servers, on the first of them."""
 
     remote: FirstServer = None
     no_stream: NoStream = False

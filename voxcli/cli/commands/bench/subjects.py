@@ -1,4 +1,4 @@
-"""Who is measured by `voxcli bench`: engines made ready, and what is known of them."""
+"""Engines that `voxcli bench` measures, and their descriptions."""
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -28,22 +28,22 @@ from voxcli.protocols.names import Dialect
 from voxcli.synthesis.request import Engine
 
 _SELF_DESCRIPTIONS = ("/health", "/api/gpu/status")
-"""What a server with VoxCPM's own protocol tells of itself."""
+"""Paths where a server with VoxCPM's own protocol describes itself."""
 _SNAPSHOTS = "snapshots"
-"""In a hub's cache, what lies below is named by its commit."""
+"""In the cache of a hub, the folders in it are named by commit."""
 
 
 @runtime_checkable
-class Placed(Protocol):
-    """An engine that knows where it runs, as in "cuda:0 in bfloat16"."""
+class HasPlacement(Protocol):
+    """An engine that reports its device and dtype, such as "cuda:0 in bfloat16"."""
 
     @property
     def placement(self) -> object: ...
 
 
 @dataclass(frozen=True, slots=True)
-class Open:
-    """Somebody who is ready to speak, in each mode."""
+class OpenSubject:
+    """An open engine per mode."""
 
     subject: Subject
     engines: Mapping[Mode, Engine]
@@ -52,11 +52,11 @@ class Open:
 def choose_subjects(context: typer.Context, engine: EngineOptions, servers: Sequence[str]) -> list[EngineSettings]:
     """Return the settings of every engine to measure.
 
-    Several servers have each the settings of its own profile that say how it is reached; how it speaks is the same
+    With several servers, the profile of each one determines how it is connected to; all other options are the same
     for all.
     """
     if engine.no_stream:
-        raise typer.BadParameter("Here it is called --mode whole.", param_hint="--no-stream")
+        raise typer.BadParameter("Use --mode whole instead.", param_hint="--no-stream")
     if len(servers) <= 1:
         return [engine_settings(engine)]
     return [engine_settings(_with_server(context, engine, name)) for name in servers]
@@ -73,10 +73,10 @@ def _with_server(context: typer.Context, engine: EngineOptions, name: str) -> En
 
 
 @contextmanager
-def opened(chosen: Sequence[EngineSettings], modes: Sequence[Mode]) -> Iterator[list[Open]]:
-    """Make everybody ready, and close them in the end."""
+def opened(chosen: Sequence[EngineSettings], modes: Sequence[Mode]) -> Iterator[list[OpenSubject]]:
+    """Open all engines, and close them at the end."""
     with ExitStack() as stack:
-        found: list[Open] = []
+        found: list[OpenSubject] = []
         for settings in chosen:
             open_one = _open_server if settings.remote else _open_here
             found.append(open_one(settings, _new_name(short_name(settings), found), modes, stack))
@@ -84,19 +84,19 @@ def opened(chosen: Sequence[EngineSettings], modes: Sequence[Mode]) -> Iterator[
 
 
 def short_name(settings: EngineSettings) -> str:
-    """Name a folder by its last part, and a server without what is the same for all."""
+    """Return the last part of a folder, or the address of a server without its scheme."""
     name = engine_name(settings)
     if settings.remote:
         return name.partition("://")[2]
     return Path(name).resolve().name if Path(name).is_dir() else name
 
 
-def _new_name(name: str, found: Sequence[Open]) -> str:
+def _new_name(name: str, found: Sequence[OpenSubject]) -> str:
     others = sum(one.subject.name.partition(" (")[0] == name for one in found)
     return f"{name} ({others + 1})" if others else name
 
 
-def _open_here(settings: EngineSettings, name: str, modes: Sequence[Mode], stack: ExitStack) -> Open:
+def _open_here(settings: EngineSettings, name: str, modes: Sequence[Mode], stack: ExitStack) -> OpenSubject:
     started = time.perf_counter()
     engine = stack.enter_context(closing(open_chosen_engine(settings)))
     took = time.perf_counter() - started
@@ -112,11 +112,11 @@ def _open_here(settings: EngineSettings, name: str, modes: Sequence[Mode], stack
         load_seconds=round(took, 6),
     )
     ways: dict[Mode, Engine] = {Mode.STREAM: engine, Mode.WHOLE: NonStreamingEngine(engine)}
-    return Open(subject, {mode: ways[mode] for mode in modes})
+    return OpenSubject(subject, {mode: ways[mode] for mode in modes})
 
 
 def _find_placement(engine: Engine, settings: EngineSettings) -> tuple[str | None, str | None]:
-    if isinstance(engine, Placed):
+    if isinstance(engine, HasPlacement):
         device, _, dtype = str(engine.placement).partition(" in ")
         return device, dtype
     return (None, None) if engine_name(settings) == BUILTIN_MODEL else (settings.local.device, settings.local.dtype)
@@ -129,14 +129,14 @@ def _find_revision(model: str) -> str | None:
     return folder.name if folder and folder.parent.name == _SNAPSHOTS else None
 
 
-def _open_server(chosen: EngineSettings, name: str, modes: Sequence[Mode], stack: ExitStack) -> Open:
+def _open_server(chosen: EngineSettings, name: str, modes: Sequence[Mode], stack: ExitStack) -> OpenSubject:
     started = time.perf_counter()
     settings = chosen.remote
     assert settings
     streaming = stack.enter_context(closing(RemoteEngine(_for_mode(settings, Mode.STREAM))))
     took = time.perf_counter() - started
     dialect = streaming.server.dialect
-    whole: Engine = NonStreamingEngine(streaming)  # OpenAI's protocol has no other way to ask for the whole
+    whole: Engine = NonStreamingEngine(streaming)  # OpenAI's protocol has no request for the complete speech
     if dialect is not Dialect.OPENAI:
         whole = stack.enter_context(closing(RemoteEngine(_for_mode(settings, Mode.WHOLE))))
     ways: dict[Mode, Engine] = {Mode.STREAM: streaming, Mode.WHOLE: whole}
@@ -147,20 +147,20 @@ def _open_server(chosen: EngineSettings, name: str, modes: Sequence[Mode], stack
         dialect=dialect,
         slots=1 if streaming.slots == 1 else None,
         load_seconds=round(took, 6),
-        server=_ask_server(settings) if dialect is Dialect.VOXCPM else {},
+        server=_describe_server(settings) if dialect is Dialect.VOXCPM else {},
     )
-    return Open(subject, {mode: ways[mode] for mode in modes})
+    return OpenSubject(subject, {mode: ways[mode] for mode in modes})
 
 
 def _for_mode(settings: RemoteSettings, mode: Mode) -> RemoteSettings:
-    """Ask in the one way that is measured, and once: what a second try brings would count for the first."""
+    """Make requests in the measured mode only, without retries, which would distort the times."""
     stream = mode is Mode.STREAM
     options = replace(settings.options, stream=stream, mode=settings.options.mode if stream else None)
     return replace(settings, options=options, retry_delays=(), no_fallback=True)
 
 
-def _ask_server(settings: RemoteSettings) -> dict[str, Any]:
-    """Let a server describe itself; what it does not tell is left out."""
+def _describe_server(settings: RemoteSettings) -> dict[str, Any]:
+    """Collect the server's descriptions of itself; failures are skipped."""
     found = {}
     with closing(Transport(settings)) as transport:
         for path in _SELF_DESCRIPTIONS:

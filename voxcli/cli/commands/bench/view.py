@@ -1,4 +1,4 @@
-"""What `voxcli bench` shows: progress while it measures, tables and a verdict in the end."""
+"""Console view of `voxcli bench`: progress, tables and a verdict."""
 
 import io
 import shutil
@@ -18,13 +18,13 @@ from voxcli.cli.commands.bench.files import Comparison
 from voxcli.cli.console import Console, printable, write_lines
 
 _WIDE = 160
-"""Columns, where nothing tells how many there are."""
+"""Columns, if the width is unknown."""
 _REDRAW_SECONDS = 1.0
-"""Drawing takes a few milliseconds, which a measurement should not see too often."""
+"""Drawing takes a few milliseconds, which would disturb measurements."""
 
 
 class Meter:
-    """Shows how far it has come, and how long it will take. Nothing is drawn by a thread of its own."""
+    """A progress bar, drawn by the calling thread only."""
 
     def __init__(self, progress: Progress, total: int) -> None:
         self._progress = progress
@@ -32,16 +32,16 @@ class Meter:
         self._drawn = 0.0
 
     def begin(self, what: str) -> None:
-        """Say what is done now."""
+        """Show the current step."""
         self._progress.update(self._task, description=printable(what))
-        self.glance()
+        self.redraw()
 
     def advance(self, by: int) -> None:
         self._progress.advance(self._task, by)
-        self.glance()
+        self.redraw()
 
-    def glance(self) -> None:
-        """Draw, if that was not just done."""
+    def redraw(self) -> None:
+        """Draw the bar, at most once per interval."""
         now = time.monotonic()
         if now - self._drawn >= _REDRAW_SECONDS:
             self._drawn = now
@@ -50,7 +50,7 @@ class Meter:
 
 @contextmanager
 def shown_progress(console: Console, total: int) -> Iterator[Meter]:
-    """Show progress on standard error, if somebody can see it there."""
+    """Show progress on standard error if it is a terminal."""
     progress = Progress(
         TextColumn("{task.description}", style="dim", markup=False),
         BarColumn(bar_width=30),
@@ -70,7 +70,7 @@ def shown_progress(console: Console, total: int) -> Iterator[Meter]:
 def show_report(
     record: Record, report: Report, compared: Comparison | None, console: Console, *, on_stdout: bool
 ) -> None:
-    """Show tables, what makes them less sure, and the verdict: on standard output, unless something else is there."""
+    """Show tables, remarks and the verdict, on standard output or else on standard error."""
     screen = _new_console(console, on_stdout=on_stdout)
     _print_setup(screen, record)
     several = len(record.subjects) > 1
