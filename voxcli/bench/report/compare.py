@@ -80,8 +80,8 @@ def find_pairs(base: Record, new: Record) -> list[RunPair]:
 
 
 def _identity(record: Record, kind: GroupKey, one_each: bool) -> tuple[str | None, Mode, str | None, Level | None]:
-    words = {text.name: text.text for text in record.texts}
-    return None if one_each else kind.subject, kind.mode, words[kind.text] if kind.text else None, kind.level
+    contents = {text.name: text.text for text in record.texts}
+    return None if one_each else kind.subject, kind.mode, contents[kind.text] if kind.text else None, kind.level
 
 
 def side_by_side(record: Record) -> list[RunPair]:
