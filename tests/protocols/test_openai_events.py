@@ -117,7 +117,7 @@ def test_the_events_of_other_servers_are_read(body: bytes) -> None:
         (b'data: {"type": "speech.audio.error", "error": {"message": "Lost."}}\n\n', "Lost"),
         (b'event: error\ndata: {"detail": "Lost."}\n\n', "Lost"),
         (b'data: {"error": "Lost."}\n\n', "Lost"),
-        (b'data: {"type": "error"}\n\n', "does not say"),
+        (b'data: {"type": "error"}\n\n', "without a message"),
         (b"data: <html>\n\n", "not a JSON object"),
         (b"data: 7\n\n", "not a JSON object"),
         (b'data: {"type": "audio.delta", "audio": "?"}\n\n', "base64"),

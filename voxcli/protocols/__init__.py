@@ -1,1 +1,1 @@
-"""What travels over HTTP, one module per dialect, read by client and server alike; no HTTP library is known here."""
+"""Messages that travel over HTTP, one folder per protocol, for client and server alike. No HTTP library is imported."""

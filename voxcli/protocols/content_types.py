@@ -1,4 +1,4 @@
-"""The names that sound goes by in the header of an answer."""
+"""Content types of audio formats, written and read."""
 
 import re
 
@@ -31,16 +31,16 @@ _RATE = re.compile(r"\brate=\"?(\d{4,6})\b")
 
 
 def content_type_of(format: AudioFormat, sample_rate: int) -> str:
-    """Name a form of sound.
+    """Return the content type of a format.
 
     Args:
-        sample_rate: Hz, which PCM does not tell by itself.
+        sample_rate: Hz, stated for PCM only, which has no header.
     """
     return _CONTENT_TYPES.get(format) or f"audio/pcm;rate={sample_rate};channels=1"
 
 
 def read_content_type(value: str) -> tuple[AudioFormat | None, int | None]:
-    """Return the form that a server says it sends, and its rate in Hz, where it tells them."""
+    """Return the format and the sample rate (Hz) in a content type, each None if absent or unknown."""
     kind, _, parameters = value.lower().partition(";")
     rate = _RATE.search(parameters)
     return _FORMATS.get(kind.strip()), int(rate[1]) if rate else None

@@ -1,4 +1,4 @@
-"""What all dialects have in common: their names, a call to a server, an order from a client, and what goes wrong."""
+"""Types that all dialects share: options and calls of a client, requests and problems of a server."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -11,49 +11,49 @@ from voxcli.synthesis.request import Clip, SynthesisRequest, Voice
 
 
 class Framing(StrEnum):
-    """How sound lies in the body of an answer."""
+    """How audio is arranged in a response body."""
 
     PLAIN = "plain"
     """One file, or one stream."""
     BLOCKS = "blocks"
-    """A complete WAV file for every chunk, one behind another, as VoxCPM's own server sends them."""
+    """A complete WAV file for every chunk, concatenated, as VoxCPM's own server sends them."""
     SSE = "sse"
     """Server-sent events with the bytes in base64."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnswerForm:
-    """The form in which sound leaves a server."""
+    """Format and framing of a response."""
 
     format: AudioFormat
     framing: Framing = Framing.PLAIN
     sample_rate: int | None = None
-    """Hz; None leaves it as the model speaks."""
+    """Hz; None for the model's own rate."""
     whole: bool = False
-    """Sent when all of it exists, with its true length."""
+    """Sent once complete, with its length in the header."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClientOptions:
-    """What a client asks of a server beside the speech itself."""
+    """What a client requests of a server besides the speech itself."""
 
     model: str | None = None
     format: AudioFormat | None = None
-    """None takes what arrives soonest."""
+    """None for the format with the lowest latency."""
     stream: bool = True
     mode: int | None = None
     """GPT-SoVITS's streaming mode, 0 to 3."""
     extra: Mapping[str, str] = field(default_factory=dict)
-    """Fields that go along as they are."""
+    """Further fields, sent unchanged."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpCall:
-    """A request to a server, in no library's form. One of `json` and `form` is given, or neither."""
+    """An HTTP request, independent of any HTTP library. At most one of `json` and `form` is given."""
 
     method: str
     path: str
-    """Below the server's base URL, with a slash in front."""
+    """Relative to the server's base URL, with a leading slash."""
     query: Mapping[str, str] = field(default_factory=dict)
     json: Mapping[str, Any] | None = None
     form: Mapping[str, str] | None = None
@@ -63,32 +63,32 @@ class HttpCall:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerRequest:
-    """What a client has asked a server for."""
+    """A speech request as a server has read it."""
 
     request: SynthesisRequest
     form: AnswerForm
     model: str | None = None
-    """As the client calls it."""
+    """Name given by the client."""
     gap_seconds: float | None = None
-    """Of silence between the lines of the text, which are spoken one by one; None speaks all of it in one go."""
+    """Silence between the lines of the text, which are spoken one by one; None to speak it as one text."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """Why a server does not answer with sound, before a dialect puts it into its own words."""
+    """An error response, before a dialect shapes its body."""
 
     status: int
     message: str
     code: str | None = None
     """For programs, such as "voice_not_found"."""
     field: str | None = None
-    """Which field of the request is to blame."""
+    """The invalid field of the request."""
     retry_after: int | None = None
     """Seconds."""
 
 
 class FieldError(RequestError):
-    """A field of a request is wrong."""
+    """A field of a request is invalid."""
 
     def __init__(self, message: str, field: str | None = None, code: str = "invalid_value") -> None:
         super().__init__(message)
@@ -97,7 +97,7 @@ class FieldError(RequestError):
 
 
 DRAWS_VOICES = "x-draws-voices"
-"""A header of voxcli's own servers: whether a request for no voice in particular is spoken by another one each time."""
+"""Header of voxcli's own servers: whether each request without a voice gets a different one."""
 
 FindVoice: TypeAlias = Callable[[str], Voice | None]
-"""Finds a voice by its name: one of the server's library, or one that its engine knows (then only `name` is set)."""
+"""Finds a voice by name: in the server's library, or one that its engine knows (then only `name` is set)."""

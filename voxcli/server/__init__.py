@@ -1,1 +1,1 @@
-"""One given engine behind HTTP, in three dialects."""
+"""HTTP server: one engine behind three protocols."""

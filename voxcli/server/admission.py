@@ -1,4 +1,4 @@
-"""Who is served at once, who waits, in which order, and who is sent away."""
+"""Admission: where a request is admitted, queued or refused, fairly between clients."""
 
 import asyncio
 import math
@@ -8,13 +8,13 @@ from voxcli.protocols.dialect import Problem
 from voxcli.server.errors import Refusal
 
 _SOONEST, _LATEST = 1, 120
-"""Seconds. OpenAI's clients do not come again if they are told to wait longer."""
+"""Seconds. OpenAI's clients do not retry if they are told to wait longer."""
 _FIRST_GUESS = 3.0
-"""Seconds that a request takes, before any has been measured."""
+"""Seconds that a request is assumed to take until one has been measured."""
 _WEIGHT = 0.2
-"""Of the newest measurement in the mean."""
+"""Of the newest measurement in the moving average."""
 _RESTART = 10
-"""Seconds until another server may have taken the place of one that ends."""
+"""Seconds until another server may have replaced one that is shutting down."""
 
 
 class _Waiter:
@@ -24,19 +24,19 @@ class _Waiter:
 
 
 class Admission:
-    """Slots, and a queue before them in which clients take turns however much each of them wants.
+    """Slots for running requests, and a queue in which clients take turns, regardless of how many requests each sends.
 
-    It lives on the event loop. A client is whoever fairness is for: a key, or an address.
+    Used on the event loop only. A client is identified by its API key, or else by its address.
     """
 
     def __init__(self, slots: int, queue: int) -> None:
         self.used = 0
-        """Slots."""
+        """Slots in use."""
         self.draining = False
         self._slots = slots
         self._queue = queue
         self._waiting: OrderedDict[str, deque[_Waiter]] = OrderedDict()
-        """By client; the first waiter of the first client is next."""
+        """By client. The first waiter of the first client is next."""
         self._mean_seconds = _FIRST_GUESS
         self._idle = asyncio.Event()
         self._idle.set()
@@ -52,14 +52,18 @@ class Admission:
 
     @property
     def depth(self) -> int:
-        """How many wait."""
+        """Number of waiting requests."""
         return sum(len(waiters) for waiters in self._waiting.values())
 
     async def enter(self, client: str, seconds: float) -> None:
-        """Wait for a slot, which is to be left again. Whoever is cancelled gives up his place.
+        """Wait for a slot; the caller must `leave` it. Cancelling removes the request from the queue.
+
+        Args:
+            client: key or address.
+            seconds: timeout.
 
         Raises:
-            Refusal: the queue is full, nothing has become free for so many seconds, or the server is about to end.
+            Refusal: the queue is full, the wait timed out, or the server is shutting down.
         """
         if self.draining:
             raise _ending()
@@ -72,31 +76,31 @@ class Admission:
                 await waiter.turn
         except TimeoutError:
             self._forget(waiter)
-            raise self._busy(f"No slot has become free for {seconds:g} seconds.") from None
+            raise self._busy(f"No slot became free within {seconds:g} seconds.") from None
         except BaseException:
             self._forget(waiter)
             raise
 
     def leave(self, seconds: float) -> None:
-        """Give a slot back.
+        """Release a slot.
 
-        seconds: how long it was used.
+        seconds: how long it was in use.
         """
         self._mean_seconds += _WEIGHT * (seconds - self._mean_seconds)
         self._give_back()
 
     def drain(self) -> None:
-        """Let nobody in any more. Whoever waits is sent away."""
+        """Admit no more requests, and refuse those that are waiting."""
         self.draining = True
         for waiter in [waiter for waiters in self._waiting.values() for waiter in waiters]:
             self._refuse(waiter, _ending())
 
     async def wait_idle(self) -> None:
-        """Wait until no slot is used."""
+        """Wait until no slot is in use."""
         await self._idle.wait()
 
     def retry_after(self) -> int:
-        """Estimate in how many seconds somebody who came now would be served."""
+        """Estimate in how many seconds a request that arrives now would be served."""
         turns = (self.depth + 1) / max(self._slots, 1)
         return min(max(math.ceil(turns * self._mean_seconds), _SOONEST), _LATEST)
 
@@ -111,7 +115,7 @@ class Admission:
             self._idle.set()
 
     def _admit(self) -> None:
-        """Give what is free to those who wait, one client after another."""
+        """Assign free slots to waiting requests, one client after another."""
         while self.used < self._slots and self._waiting:
             client, waiters = self._waiting.popitem(last=False)
             waiter = waiters.popleft()
@@ -129,19 +133,19 @@ class Admission:
         return waiter
 
     def _make_room(self, client: str) -> None:
-        """Send away the newest waiter of a client who has more of them than this one will have.
+        """Refuse the newest request of the client with the longest queue, if that is longer than this one's will be.
 
         Raises:
-            Refusal: nobody has: 429 if this client is in the queue already, else 503.
+            Refusal: there is no such client: 429 if this client is already queued, else 503.
         """
         own = len(self._waiting.get(client, ()))
-        greediest = max(self._waiting.values(), key=len, default=deque())
-        if len(greediest) > own + 1:
-            self._refuse(greediest[-1], self._too_many())
+        longest = max(self._waiting.values(), key=len, default=deque())
+        if len(longest) > own + 1:
+            self._refuse(longest[-1], self._too_many())
         elif own:
             raise self._too_many()
         else:
-            raise self._busy("All slots and all places in the queue are taken.")
+            raise self._busy("All slots are in use and the queue is full.")
 
     def _refuse(self, waiter: _Waiter, refusal: Refusal) -> None:
         self._remove(waiter)
@@ -149,7 +153,7 @@ class Admission:
             waiter.turn.set_exception(refusal)
 
     def _forget(self, waiter: _Waiter) -> None:
-        """Do without somebody who waits no longer, even if his turn has come at this very moment."""
+        """Remove a request that stopped waiting, and release its slot if it was assigned at the same moment."""
         self._remove(waiter)
         if waiter.turn.done() and not waiter.turn.cancelled() and not waiter.turn.exception():
             self._give_back()
@@ -171,5 +175,5 @@ class Admission:
 
 
 def _ending() -> Refusal:
-    message = "The server is about to end, and takes no new requests."
+    message = "The server is shutting down and accepts no new requests."
     return Refusal(Problem(status=503, message=message, code="draining", retry_after=_RESTART))

@@ -1,4 +1,4 @@
-"""The whole of the server as one ASGI application."""
+"""ASGI application: routes, middleware, error handlers and the OpenAPI document."""
 
 from typing import Any
 
@@ -18,15 +18,15 @@ from voxcli.server.routes import voxcpm as native
 from voxcli.server.service import Service
 from voxcli.server.shapes import error_body_at
 
-_DESCRIPTION = """Text to speech that streams from the first sound, in three dialects: VoxCPM's own API, OpenAI's speech
-API and GPT-SoVITS's api_v2. Where keys are set, every path but `/livez` and `/health` wants one of them as a bearer."""
+_DESCRIPTION = """Text to speech, streamed while it is generated, in three APIs: VoxCPM's own, OpenAI's speech API and
+GPT-SoVITS's api_v2. If keys are set, every path except `/livez` and `/health` requires one as a bearer token."""
 
-_UNTRUE = "422"
-"""FastAPI declares it for every route with parameters, whatever the route answers in their place."""
+_VALIDATION_STATUS = "422"
+"""FastAPI declares it for every route with parameters, even where the route answers with another status."""
 
 
 def create_app(service: Service) -> ASGIApp:
-    """Build the application. Whoever runs it starts and closes the service."""
+    """Build the application. The caller starts and closes the service."""
     app = FastAPI(title="voxcli", version=voxcli.__version__, description=_DESCRIPTION)
     for module in (native, openai, gptsovits, health):
         app.include_router(module.router(service))
@@ -34,15 +34,15 @@ def create_app(service: Service) -> ASGIApp:
         app.add_exception_handler(kind, _answer)
     schema = app.openapi
 
-    def true_schema() -> dict[str, Any]:
-        return app.openapi_schema or _made_true(schema(), with_keys=bool(service.settings.keys))
+    def corrected_schema() -> dict[str, Any]:
+        return app.openapi_schema or _corrected(schema(), with_keys=bool(service.settings.keys))
 
-    app.openapi = true_schema  # type: ignore[method-assign]
+    app.openapi = corrected_schema  # type: ignore[method-assign]
     return _guarded(app, service)
 
 
 def _guarded(app: ASGIApp, service: Service) -> ASGIApp:
-    """Put the checks in front, the outermost last."""
+    """Wrap the application in its middleware, the outermost last."""
     settings = service.settings
     app = BodyLimit(app, settings)
     app = KeyCheck(app, settings.keys)
@@ -60,17 +60,17 @@ def _guarded(app: ASGIApp, service: Service) -> ASGIApp:
 
 
 async def _answer(request: Request, error: Exception) -> Response:
-    """Answer for whatever no dialect has answered for, such as paths that do not exist."""
+    """Answer errors outside the routes, such as paths that do not exist."""
     note(error)
     headers = error.headers if isinstance(error, HTTPException) else None
     return answer(problem_of(error), error_body_at(request.scope), dict(headers or {}))
 
 
-def _made_true(schema: dict[str, Any], *, with_keys: bool) -> dict[str, Any]:
+def _corrected(schema: dict[str, Any], *, with_keys: bool) -> dict[str, Any]:
     for path, operations in schema["paths"].items():
         for operation in operations.values():
-            if "HTTPValidationError" in str(operation["responses"].get(_UNTRUE)):
-                del operation["responses"][_UNTRUE]
+            if "HTTPValidationError" in str(operation["responses"].get(_VALIDATION_STATUS)):
+                del operation["responses"][_VALIDATION_STATUS]
             if with_keys and path not in OPEN_PATHS:
                 operation["security"] = [{"key": []}]
     components = schema.setdefault("components", {})

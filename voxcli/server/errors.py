@@ -1,4 +1,4 @@
-"""What goes wrong while a server answers, as the answer that each dialect gives."""
+"""Errors as HTTP responses: their status, and their body in the shape of each dialect."""
 
 import logging
 from collections.abc import Callable, Coroutine, Iterable
@@ -28,11 +28,11 @@ from voxcli.protocols.dialect import FieldError, Problem
 _log = logging.getLogger(__name__)
 
 ErrorBody: TypeAlias = Callable[[Problem], dict[str, Any]]
-"""Puts a problem into the words of a dialect."""
+"""Shapes a problem as the JSON body of a dialect."""
 ProblemOf: TypeAlias = Callable[[Exception], Problem]
 
 CLIENT_LEFT = 499
-"""Nobody reads it. nginx's number for it, for the log."""
+"""Client closed the request: nginx's status for the log, which no client receives."""
 
 _BODY_UNREAD = {
     HTTPStatus.UNAUTHORIZED,
@@ -41,12 +41,12 @@ _BODY_UNREAD = {
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     HTTPStatus.MISDIRECTED_REQUEST,
 }
-_SENT_ELSEWHERE = {HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY}
-"""What a client of a gateway has to mend, and not the gateway."""
+_CLIENT_ERRORS_UPSTREAM = {HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY}
+"""Upstream errors that the client has to fix, not the gateway."""
 
 
 class Refusal(VoxError):
-    """A request that is answered with a problem, and not with sound."""
+    """A request is answered with a problem instead of audio."""
 
     def __init__(self, problem: Problem) -> None:
         super().__init__(problem.message)
@@ -54,7 +54,7 @@ class Refusal(VoxError):
 
 
 def problem_of(error: Exception) -> Problem:
-    """Say what a client is told. Names of files, addresses and faults of ours stay in the log."""
+    """Return what the client is told. File names, addresses and internal errors stay in the log."""
     match error:
         case Refusal():
             return error.problem
@@ -68,24 +68,24 @@ def problem_of(error: Exception) -> Problem:
             return Problem(status=400, message=str(error), code="invalid_request")
         case NotFound():
             return Problem(status=404, message=str(error), code="not_found")
-        case RemoteRefused() if error.status in _SENT_ELSEWHERE:
+        case RemoteRefused() if error.status in _CLIENT_ERRORS_UPSTREAM:
             return Problem(status=400, message=str(error), code="refused_upstream")
         case RemoteRefused(status=HTTPStatus.TOO_MANY_REQUESTS | HTTPStatus.SERVICE_UNAVAILABLE):
-            return Problem(status=503, message="The server behind this one is busy.", code="busy", retry_after=10)
+            return Problem(status=503, message="The upstream server is busy.", code="busy", retry_after=10)
         case RemoteTimeout():
-            return Problem(status=504, message="The server behind this one takes too long.", code="upstream_timeout")
+            return Problem(status=504, message="The upstream server timed out.", code="upstream_timeout")
         case RemoteError():
-            return Problem(status=502, message="The server behind this one does not answer.", code="upstream")
+            return Problem(status=502, message="The upstream server does not respond.", code="upstream")
         case DeviceError():
-            return Problem(status=503, message="The device of this server fails.", code="device_failed", retry_after=30)
+            return Problem(status=503, message="The server's device failed.", code="device_failed", retry_after=30)
         case ModelError():
-            return Problem(status=500, message="The model failed. The server's log says why.", code="model_failed")
+            return Problem(status=500, message="The model failed. See the server log.", code="model_failed")
         case _:
-            return Problem(status=500, message="A fault of the server. Its log says where.", code="internal_error")
+            return Problem(status=500, message="Internal server error. See the server log.", code="internal_error")
 
 
 def _malformed(error: RequestValidationError) -> Problem:
-    """Name the first field that is wrong, without what it holds: that is the client's own."""
+    """Name the first invalid field, without repeating its value."""
     first = error.errors()[0]
     place = [str(part) for part in first.get("loc", ()) if part not in ("body", "query", "path")]
     field = ".".join(place) or None
@@ -101,23 +101,23 @@ def _code_of(status: int) -> str:
 
 
 def answer(problem: Problem, error_body: ErrorBody, headers: dict[str, str] | None = None) -> Response:
-    """Return a problem as an answer, with what tells clients whether and when to come again."""
+    """Return a problem as a response, with the headers that tell clients whether and when to retry."""
     more = dict(headers or {})
     if problem.retry_after is not None:
         more["retry-after"] = str(problem.retry_after)
     if problem.status == HTTPStatus.INTERNAL_SERVER_ERROR:
-        more["x-should-retry"] = "false"  # else OpenAI's clients have the same fault made three times
+        more["x-should-retry"] = "false"  # otherwise OpenAI's clients repeat the request twice
     if problem.status == HTTPStatus.UNAUTHORIZED:
         more["www-authenticate"] = "Bearer"
     if problem.status in _BODY_UNREAD:
-        more["connection"] = "close"  # else the rest of it is read for nothing
+        more["connection"] = "close"  # otherwise the rest of the body is read for nothing
     return JSONResponse(error_body(problem), problem.status, more)
 
 
 def note(error: Exception) -> None:
-    """Log what the operator has to know of an error that a client is told of."""
+    """Log an error that the operator should know about."""
     if isinstance(error, Refusal | RequestError | NotFound | RequestValidationError | HTTPException):
-        return  # the client's affair
+        return  # the client's mistake
     if isinstance(error, VoxError):
         _log.error("%s", error)
     else:
@@ -125,18 +125,18 @@ def note(error: Exception) -> None:
 
 
 def dialect_route(error_body: ErrorBody, problem_of: ProblemOf = problem_of) -> type[APIRoute]:
-    """Make a class of routes whose failures are answered in the words of one dialect.
+    """Build a route class whose errors are answered in the shape of one dialect.
 
     Args:
-        error_body: these words.
-        problem_of: chooses another status for some errors; for all others it asks the function of this module.
+        error_body: shapes the body.
+        problem_of: maps errors to problems; a dialect may choose other statuses.
     """
 
     class DialectRoute(APIRoute):
         def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
             respond = super().get_route_handler()
 
-            async def respond_or_say_why_not(request: Request) -> Response:
+            async def respond_or_refuse(request: Request) -> Response:
                 try:
                     return await respond(request)
                 except ConsumerClosed:
@@ -146,13 +146,13 @@ def dialect_route(error_body: ErrorBody, problem_of: ProblemOf = problem_of) -> 
                     headers = error.headers if isinstance(error, HTTPException) else None
                     return answer(problem_of(error), error_body, dict(headers or {}))
 
-            return respond_or_say_why_not
+            return respond_or_refuse
 
     return DialectRoute
 
 
 async def refuse(problem: Problem, error_body: ErrorBody, scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer with a problem where no route has been reached."""
+    """Answer with a problem before any route is reached."""
     await answer(problem, error_body)(scope, receive, send)
 
 
@@ -161,7 +161,7 @@ _SPEAKING = (429, 502, 504)
 
 
 def error_responses(schema: dict[str, Any], statuses: Iterable[int] = ()) -> dict[int | str, dict[str, Any]]:
-    """Declare for OpenAPI the errors that every route may answer with, and `statuses` beside them.
+    """Declare for OpenAPI the errors that every route may return, plus `statuses`.
 
     Args:
         schema: of the JSON body, as a JSON schema.
@@ -176,13 +176,13 @@ def error_responses(schema: dict[str, Any], statuses: Iterable[int] = ()) -> dic
 def audio_responses(
     content_types: Iterable[str], schema: dict[str, Any], statuses: Iterable[int] = ()
 ) -> dict[int | str, dict[str, Any]]:
-    """Declare for OpenAPI what a route that speaks may answer. The route takes `response_class=Response` with it.
+    """Declare for OpenAPI the responses of a speech route, which must also set `response_class=Response`.
 
     Args:
-        content_types: of the sound, without parameters.
+        content_types: of the audio, without parameters.
         schema: of the JSON body of an error.
-        statuses: of errors beside those that every speaking route has.
+        statuses: of errors in addition to those of every speech route.
     """
     binary = {"schema": {"type": "string", "format": "binary"}}
-    sound = {"description": "Speech, as it is made.", "content": dict.fromkeys(content_types, binary)}
-    return {200: sound, **error_responses(schema, (*_SPEAKING, *statuses))}
+    audio = {"description": "Speech, sent while it is generated.", "content": dict.fromkeys(content_types, binary)}
+    return {200: audio, **error_responses(schema, (*_SPEAKING, *statuses))}

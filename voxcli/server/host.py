@@ -1,4 +1,4 @@
-"""The server on a socket: opened, run, drained and closed."""
+"""Socket and process: uvicorn opened, run, drained and closed."""
 
 import asyncio
 import errno
@@ -20,18 +20,18 @@ from voxcli.server.streaming.response import CONNECTION
 _log = logging.getLogger(__name__)
 
 _EVERYWHERE = "::"
-"""With IPv4, where the system can do both on one socket."""
+"""Includes IPv4 where the system supports both on one socket."""
 _LAST_SECONDS = 2
-"""For what is under way when nothing speaks any more."""
+"""Seconds for the remaining connections after the last stream has ended."""
 _CLOSING_SECONDS = 10
-"""For a model to be unloaded."""
+"""Seconds for the model to be unloaded."""
 
 
 def open_socket(settings: ServerSettings) -> socket.socket:
-    """Take the port, which from now on keeps callers waiting.
+    """Bind the port. From now on, connections wait until the server accepts them.
 
     Raises:
-        DeviceError: it is taken, or not ours to take.
+        DeviceError: the port is in use, or cannot be bound.
     """
     host, port = settings.host, settings.port
     try:
@@ -48,7 +48,7 @@ def open_socket(settings: ServerSettings) -> socket.socket:
 
 
 class Host:
-    """Runs one application on one socket until it is told to stop, and then sees its streams out."""
+    """Runs one application on one socket until it is stopped, then waits for running streams."""
 
     def __init__(self, app: ASGIApp, service: Service, sock: socket.socket) -> None:
         self._service = service
@@ -70,15 +70,15 @@ class Host:
         )
 
     def stop(self) -> None:
-        """Take no new requests, and end when those that run are done, or after the deadline."""
+        """Accept no new requests, and end when the running ones are done or the deadline passes."""
         self._stopping.set()
 
     async def run(self, on_listening: Callable[[], None], on_ready: Callable[[], None] = lambda: None) -> bool:
-        """Serve. Return whether all streams came to their end.
+        """Serve. Return whether all streams were finished.
 
         Args:
-            on_listening: called when it answers, though the model may not be there yet.
-            on_ready: called when it is.
+            on_listening: called when the server answers; the model may still be loading.
+            on_ready: called when the model is loaded.
 
         Raises:
             VoxError: the model cannot be loaded.
@@ -104,11 +104,11 @@ class Host:
                 async with asyncio.timeout(_CLOSING_SECONDS):
                     await self._service.close()
             except TimeoutError:
-                _log.warning("the model does not come to its end, and goes with the process")
+                _log.warning("the model did not close in time, and ends with the process")
 
 
 class _Server(uvicorn.Server):
-    """uvicorn without its own signal handlers: whoever runs it knows what a signal means."""
+    """uvicorn without its own signal handlers: the caller handles signals."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
@@ -123,10 +123,10 @@ class _Server(uvicorn.Server):
 
 
 class _Connection(H11Protocol):
-    """Sends every piece at once, and gives its transport to the application, which may have to break it off."""
+    """Sends every chunk at once, and exposes its transport to the application, which may have to abort it."""
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
-        # asyncio does so only where it has chosen the protocol itself. Without, a piece waits 40 ms for the last one.
+        # asyncio sets it only on connections of its own. Without it, a chunk is delayed by 40 ms.
         transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.app_state = {**self.app_state, CONNECTION: transport}

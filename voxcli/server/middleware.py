@@ -1,4 +1,7 @@
-"""Who may come in: the key, the name by which the server was called, and the page that a browser calls from."""
+"""Middleware: request ids, and checks of API key, Host, Origin and body size before a request reaches a route.
+
+A request passes them in this order: RequestIds, HostCheck, OriginCheck, KeyCheck, BodyLimit.
+"""
 
 import asyncio
 import hashlib
@@ -22,17 +25,17 @@ from voxcli.server.settings import ServerSettings
 from voxcli.server.shapes import error_body_at
 
 OPEN_PATHS = frozenset({"/livez", "/health"})
-"""What needs no key, for whoever looks after the server."""
+"""Paths without authentication, for health checks."""
 
 CLIENT = "client"
-"""Under this name, the state of a request says whom fairness is for."""
+"""Key of the request state that identifies the client for fair queueing."""
 
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _ANY = "*"
 
 
 class KeyCheck:
-    """Lets requests with one of the keys pass, or all if there are no keys."""
+    """Requires one of the keys as a bearer token, if there are any."""
 
     def __init__(self, app: ASGIApp, keys: Iterable[str]) -> None:
         self._app = app
@@ -45,8 +48,8 @@ class KeyCheck:
         given = _bearer(Headers(scope=scope).get("authorization", ""))
         known = self._find(given)
         if self._digests and known is None and scope["path"] not in OPEN_PATHS:
-            message = "This server wants a key: send it as 'Authorization: Bearer KEY'."
-            problem = Problem(status=401, message="The key is wrong." if given else message, code="invalid_api_key")
+            message = "This server requires an API key: send it as 'Authorization: Bearer KEY'."
+            problem = Problem(status=401, message="Invalid API key." if given else message, code="invalid_api_key")
             await refuse(problem, error_body_at(scope), scope, receive, send)
             return
         address = (scope.get("client") or ("",))[0]
@@ -54,7 +57,7 @@ class KeyCheck:
         await self._app(scope, receive, send)
 
     def _find(self, key: str) -> str | None:
-        """Compare with every key, and always as long: how long it takes tells nothing."""
+        """Return an identifier of the key, comparing with every key in constant time."""
         digest = _digest(key)
         same = [hmac.compare_digest(digest, known) for known in self._digests]
         return digest.hex() if any(same) else None
@@ -65,15 +68,15 @@ def _digest(key: str) -> bytes:
 
 
 def _bearer(header: str) -> str:
-    """Return the key. Some clients send a bearer without any, where the user has entered none."""
+    """Return the key. Some clients send an empty bearer token where the user has entered none."""
     scheme, _, key = header.partition(" ")
     return key.strip() if scheme.lower() == "bearer" else ""
 
 
 class HostCheck:
-    """Sends away whoever was led here under a foreign name: a page in a browser, by a name that it controls.
+    """Refuses requests for other host names: protection against DNS rebinding by pages in a browser.
 
-    Numeric addresses pass, for nobody can make them mean something else.
+    Numeric addresses pass, because DNS cannot redirect them.
     """
 
     def __init__(self, app: ASGIApp, settings: ServerSettings) -> None:
@@ -84,10 +87,10 @@ class HostCheck:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         host = Headers(scope=scope).get("host") if scope["type"] == "http" else None
-        if host is None or self._knows(host):  # HTTP/1.0 has none, and no browser
+        if host is None or self._knows(host):  # only HTTP/1.0 clients omit it, and browsers are none
             await self._app(scope, receive, send)
             return
-        message = "This server is not called so. Whoever runs it can allow the name with --allow-host."
+        message = "Unknown host name. The operator of this server can allow it with --allow-host."
         problem = Problem(status=421, message=message, code="unknown_host")
         await refuse(problem, error_body_at(scope), scope, receive, send)
 
@@ -100,9 +103,9 @@ class HostCheck:
 
 
 class OriginCheck:
-    """Sends pages in a browser away, but those of this server and of the origins that are allowed.
+    """Refuses pages in a browser, except those of this server and of the allowed origins.
 
-    Without it any page could have the model speak, even though it could not hear what is said.
+    Without it any page could make the model generate speech, even though it could not read the response.
     """
 
     def __init__(self, app: ASGIApp, origins: Iterable[str]) -> None:
@@ -110,20 +113,20 @@ class OriginCheck:
         self._origins = frozenset(origin.rstrip("/") for origin in origins)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or self._may(Headers(scope=scope)):
+        if scope["type"] != "http" or self._is_allowed(Headers(scope=scope)):
             await self._app(scope, receive, send)
             return
-        message = "This server does not serve other sites' pages. Whoever runs it can allow one with --cors."
+        message = "Pages of this origin are not allowed. The operator of this server can allow it with --cors."
         problem = Problem(status=403, message=message, code="origin_not_allowed")
         await refuse(problem, error_body_at(scope), scope, receive, send)
 
-    def _may(self, headers: Headers) -> bool:
+    def _is_allowed(self, headers: Headers) -> bool:
         origin = headers.get("origin")
         if _ANY in self._origins or origin in self._origins:
             return True
         if origin is not None:
             return urlsplit(origin).netloc == headers.get("host")
-        # Fetch metadata (w3.org/TR/fetch-metadata): what a page embeds has no origin. A link that is followed may be.
+        # Fetch metadata (w3.org/TR/fetch-metadata): embedded resources have no origin. Following a link is allowed.
         return headers.get("sec-fetch-site") != "cross-site" or headers.get("sec-fetch-dest") == "document"
 
 
@@ -138,12 +141,12 @@ def _is_address(name: str) -> bool:
 _CLIPS = 2
 """A reference and a prompt."""
 _BESIDE_CLIPS = 2**20
-"""Bytes for all other fields: the longest text in the widest characters, escaped, is far below."""
+"""Bytes for all other fields: more than the longest text takes in the widest characters, escaped."""
 _TOO_LARGE, _TOO_SLOW = 413, 408
 
 
 class BodyLimit:
-    """Counts the bytes of a body as they come, and refuses what is too large; at once if it says so itself."""
+    """Refuses bodies that are too large: by their Content-Length, or while they are read."""
 
     def __init__(self, app: ASGIApp, settings: ServerSettings) -> None:
         self._app = app
@@ -166,30 +169,30 @@ class BodyLimit:
 
 
 def _counted(receive: Receive, most: int, seconds: float) -> Receive:
-    """Count what comes.
+    """Limit a body.
 
-    seconds: for the next piece of it.
+    seconds: timeout for each chunk.
     """
     count, more = 0, True
 
     async def receive_within_limit() -> Message:
         nonlocal count, more
         try:
-            # After the body comes only the client's end, which may take as long as it likes.
+            # After the body only the disconnect is awaited, which has no timeout.
             async with asyncio.timeout(seconds if more else None):
                 message = await receive()
         except TimeoutError:
-            raise HTTPException(_TOO_SLOW, "The body of the request does not come.") from None
+            raise HTTPException(_TOO_SLOW, "The request body was not received in time.") from None
         count, more = count + len(message.get("body", b"")), bool(message.get("more_body"))
         if count > most:
-            raise HTTPException(_TOO_LARGE, _too_large(most))  # the only kind that FastAPI passes on from here
+            raise HTTPException(_TOO_LARGE, _too_large(most))  # the only exception that FastAPI passes on from here
         return message
 
     return receive_within_limit
 
 
 def _too_large(most: int) -> str:
-    return f"The body is too large: {most} bytes are the most."
+    return f"The request body is too large: at most {most} bytes are allowed."
 
 
 def _length(headers: Headers) -> int:
@@ -202,11 +205,11 @@ def _length(headers: Headers) -> int:
 _log = logging.getLogger(__name__)
 
 REQUEST_ID = "x-request-id"
-_SANE = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+_VALID_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 
 
 class RequestIds:
-    """Puts it onto every answer: the client's own if it is sane. Logs the path, but not the query with its text."""
+    """Adds a request id to every response, the client's own if it is valid. Logs the path, but not the query."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -216,10 +219,10 @@ class RequestIds:
             await self._app(scope, receive, send)
             return
         given = Headers(scope=scope).get(REQUEST_ID, "")
-        name = given if _SANE.fullmatch(given) else f"req_{secrets.token_hex(8)}"
+        name = given if _VALID_ID.fullmatch(given) else f"req_{secrets.token_hex(8)}"
         started, status = time.perf_counter(), 0
 
-        async def send_named(message: Message) -> None:
+        async def send_with_id(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
@@ -227,7 +230,7 @@ class RequestIds:
             await send(message)
 
         try:
-            await self._app(scope, receive, send_named)
+            await self._app(scope, receive, send_with_id)
         finally:
             seconds = time.perf_counter() - started
             _log.info("%s %s %s: %d after %.3f s", name, scope["method"], scope["path"], status, seconds)

@@ -1,4 +1,4 @@
-"""The life of a model: loaded when it is needed, unloaded when it is not, and never while it speaks."""
+"""Model lifecycle: loaded on demand, unloaded when idle, never while streams run."""
 
 import asyncio
 import logging
@@ -16,19 +16,19 @@ from voxcli.synthesis.request import Engine, GpuMemory, MayUseGpu
 _log = logging.getLogger(__name__)
 
 _FIRST_GUESS = 15.0
-"""Seconds that loading takes, before it has been measured."""
+"""Seconds that loading is assumed to take until it has been measured."""
 _LATEST = 120
 """Seconds; see `admission`."""
 _UNAVAILABLE = Problem(
     status=503,
-    message="The model cannot be loaded. The server's log says why.",
+    message="The model cannot be loaded. See the server log.",
     code="model_unavailable",
     retry_after=_LATEST,
 )
 
 
 class ModelLifecycle:
-    """One model, which is opened and closed on threads of its own. It lives on the event loop."""
+    """One model, opened and closed on threads of its own. Used on the event loop only."""
 
     def __init__(
         self, name: str, open_engine: Callable[[], Engine], settings: ServerSettings, *, samples: bool = True
@@ -36,33 +36,33 @@ class ModelLifecycle:
         """
         Args:
             name: as clients see it.
-            open_engine: makes it ready, and may take its time. Raises VoxError.
-            samples: whether it has steps and guidance. Where it has none, no dialect sets them by default.
+            open_engine: loads the model; may block. Raises VoxError.
+            samples: whether the model has steps and guidance. If not, no dialect sets them by default.
         """
         self.name = name
         self.samples = samples
         self.users = 0
-        """Streams that run, or wait for the model."""
+        """Streams that are running or waiting for the model."""
         self.failed = False
-        """Whether it could not be loaded when that was last tried."""
+        """Whether the last attempt to load it failed."""
         self._open_engine = open_engine
         self._idle_seconds = settings.idle_seconds
         self._lazy = settings.lazy
-        self._wished_slots = settings.slots
+        self._requested_slots = settings.slots
         self._threads = Threads("model")
         self._engine: Engine | None = None
         self._gpu: GpuMemory | None = None
         self._loading: asyncio.Task[Engine] | None = None
         self._load_seconds = _FIRST_GUESS
         self._changing = asyncio.Lock()
-        self._wanted_gone = False
+        self._unload_requested = False
         self._used_at = time.monotonic()
         self._timer: asyncio.TimerHandle | None = None
         self._unloading: asyncio.Task[bool] | None = None
 
     @property
     def engine(self) -> Engine | None:
-        """What is loaded. To have it speak, take it by `in_use`."""
+        """The loaded engine. To generate speech, take it with `in_use`."""
         return self._engine
 
     @property
@@ -75,8 +75,8 @@ class ModelLifecycle:
 
     @property
     def slots(self) -> int:
-        """Streams at once: as many as the operator wants, else as the engine runs, else one until that is known."""
-        return self._wished_slots or (self._engine.slots if self._engine else 1)
+        """Concurrent streams: as configured, or as many as the engine runs, or one until that is known."""
+        return self._requested_slots or (self._engine.slots if self._engine else 1)
 
     def gpu_memory(self) -> GpuMemory | None:
         """Return the GPU memory in use, measured now or, while unloaded, right after unloading.
@@ -88,20 +88,20 @@ class ModelLifecycle:
         return self._gpu
 
     async def start(self) -> None:
-        """Load it, unless it is to be loaded when it is first needed. Raises what hinders it."""
+        """Load the model, unless that is lazy. Raises VoxError if it cannot be loaded."""
         if not self._lazy:
             await asyncio.shield(self._load())
 
     @asynccontextmanager
     async def in_use(self, seconds: float, *, counts: bool = True) -> AsyncIterator[Engine]:
-        """Keep the model loaded, and load it first if it is not.
+        """Keep the model loaded for a while, loading it first if needed.
 
         Args:
-            seconds: how long that may take.
-            counts: whether its time of rest begins anew afterwards.
+            seconds: timeout for loading.
+            counts: whether this use restarts the idle timeout.
 
         Raises:
-            Refusal: it takes longer, or cannot be loaded.
+            Refusal: loading timed out or failed.
         """
         self.users += 1
         try:
@@ -114,12 +114,12 @@ class ModelLifecycle:
                 self._schedule_unload()
 
     async def offload(self) -> bool:
-        """Unload the model, at once or after the streams that run. Tell whether it is gone already."""
-        self._wanted_gone = True
+        """Unload the model, now or after the running streams. Return whether it is already unloaded."""
+        self._unload_requested = True
         return await self._unload()
 
     async def close(self) -> None:
-        """Unload it for good. Whatever still runs goes on without it."""
+        """Unload the model for good, without waiting for running streams."""
         if self._timer:
             self._timer.cancel()
         if self._loading and not self._loading.done():
@@ -135,7 +135,7 @@ class ModelLifecycle:
             return await asyncio.wait_for(asyncio.shield(self._load()), seconds)
         except TimeoutError:
             left = min(max(round(self._load_seconds), 1), _LATEST)
-            message = f"The model is being loaded. Try again in {left} s."
+            message = f"The model is loading. Try again in {left} s."
             raise Refusal(Problem(status=503, message=message, code="model_loading", retry_after=left)) from None
         except VoxError as error:
             raise Refusal(_UNAVAILABLE) from error
@@ -143,7 +143,7 @@ class ModelLifecycle:
     def _load(self) -> "asyncio.Task[Engine]":
         if self._loading is None or self._loading.done():
             self._loading = asyncio.create_task(self._loaded())
-            self._loading.add_done_callback(_note_end)
+            self._loading.add_done_callback(_retrieve_exception)
         return self._loading
 
     async def _loaded(self) -> Engine:
@@ -151,7 +151,7 @@ class ModelLifecycle:
             if self._engine:
                 return self._engine
             started = time.monotonic()
-            self.failed = True  # unless it comes to its end
+            self.failed = True  # until it has been loaded
             try:
                 self._engine = await self._threads.call(self._open_engine)
             except VoxError as error:
@@ -166,8 +166,8 @@ class ModelLifecycle:
             return self._engine
 
     def _schedule_unload(self) -> None:
-        """See to it that the model goes when its time has come."""
-        if self._wanted_gone:
+        """Unload now if that was requested, or after the idle timeout."""
+        if self._unload_requested:
             self._unloading = asyncio.create_task(self._unload())
         elif self._idle_seconds is not None:
             if self._timer:
@@ -183,11 +183,11 @@ class ModelLifecycle:
         async with self._changing:
             if not self.users:
                 await self._shut()
-                self._wanted_gone = False
+                self._unload_requested = False
             return not self.loaded
 
     async def _shut(self) -> None:
-        """Close the engine. Whoever wants it meanwhile waits, and has it loaded again."""
+        """Close the engine. A request that arrives meanwhile waits and loads it again."""
         if self._engine:
             engine, self._engine = self._engine, None
             self._loading = None
@@ -204,7 +204,7 @@ def _measured(engine: Engine) -> GpuMemory | None:
     return engine.gpu_memory() if isinstance(engine, MayUseGpu) else None
 
 
-def _note_end(loading: "asyncio.Task[Engine]") -> None:
-    """Look at what has come of it, for perhaps nobody waits for it any more: else asyncio complains."""
+def _retrieve_exception(loading: "asyncio.Task[Engine]") -> None:
+    """Retrieve the exception, in case no request awaits the task: otherwise asyncio logs a warning."""
     if not loading.cancelled():
         loading.exception()

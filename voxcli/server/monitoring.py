@@ -1,4 +1,4 @@
-"""What can be read off a server, for Prometheus: how soon it sounds, how long one waits, how streams end."""
+"""Monitoring: metrics for Prometheus, and the engine's heartbeat for readiness checks."""
 
 import time
 from collections.abc import Callable
@@ -14,55 +14,57 @@ from voxcli.synthesis.timing import Timings
 
 _SECONDS = (0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10, 30, 60)
 _FACTORS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9, 1, 1.2, 1.5, 2, 5, 10)
-_UNHEARD = 0.02
-"""Seconds without sound that nobody notices, if a player has a buffer at all."""
+_TOLERATED_GAP = 0.02
+"""Seconds of starvation that any player's buffer covers."""
 
 
 class Ending(StrEnum):
-    """How a request for speech came to its end."""
+    """How a speech request ended."""
 
     DONE = "done"
     CLIENT_LEFT = "client_left"
     STALLED = "stalled"
-    """The client did not take what it was sent."""
+    """The client stopped reading."""
     FAILED = "failed"
     REFUSED = "refused"
-    """Before any sound, and with a reason."""
+    """Before any audio, with a reason."""
 
 
 @dataclass(slots=True)
-class Record:
-    """What is known of one request."""
+class RequestRecord:
+    """Times of one request."""
 
     arrived: float = field(default_factory=time.perf_counter)
     admitted: float | None = None
     asked: float | None = None
-    """When the engine was asked; these are moments of the same clock."""
+    """When the engine was called. All times are of the same clock."""
     first_byte: float | None = None
     timings: Timings = field(default_factory=Timings)
 
 
 class Metrics:
-    """The numbers of one server, in a registry of their own."""
+    """The metrics of one server, in their own registry."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self.slots = self._gauge("slots", "Streams that may run at once.")
-        self.slots_used = self._gauge("slots_used", "Streams that run.")
-        self.queue_depth = self._gauge("queue_depth", "Requests that wait for a slot.")
+        self.slots = self._gauge("slots", "Streams that may run concurrently.")
+        self.slots_used = self._gauge("slots_used", "Running streams.")
+        self.queue_depth = self._gauge("queue_depth", "Requests waiting for a slot.")
         self.model_loaded = self._gauge("model_loaded", "1 while the model is loaded.")
-        self._first_byte = self._seconds("first_byte_seconds", "From a request's arrival to the first byte of sound.")
-        self._first_sound = self._seconds("first_sound_seconds", "From a request's arrival to sound that is heard.")
+        self._first_byte = self._seconds("first_byte_seconds", "From a request's arrival to its first byte of audio.")
+        self._first_sound = self._seconds(
+            "first_sound_seconds", "From a request's arrival to its first audible sample."
+        )
         self._queue_wait = self._seconds("queue_wait_seconds", "From a request's arrival to its slot.")
-        self._factor = self._histogram("real_time_factor", "Work per second of sound, of one stream.", _FACTORS)
-        self._audio = self._counter("audio_seconds", "Sound that was made, in seconds.")
-        self._starved = self._counter("streams_starved", "Streams that a player would have had to wait for.")
-        self._ended = self._counter("requests", "Requests for speech, by how they ended.", "ending")
+        self._factor = self._histogram("real_time_factor", "Time per second of audio, of one stream.", _FACTORS)
+        self._audio = self._counter("audio_seconds", "Generated audio, in seconds.")
+        self._starved = self._counter("streams_starved", "Streams that would have stalled a player.")
+        self._ended = self._counter("requests", "Speech requests by how they ended.", "ending")
         for ending in Ending:
             self._ended.labels(ending.value)
 
-    def note(self, record: Record, ending: Ending) -> None:
-        """Count a request that has come to its end."""
+    def note(self, record: RequestRecord, ending: Ending) -> None:
+        """Record a request that has ended."""
         timings = record.timings
         self._ended.labels(ending.value).inc()
         if record.admitted is not None:
@@ -74,10 +76,10 @@ class Metrics:
         if timings.real_time_factor is not None:
             self._factor.observe(timings.real_time_factor)
             self._audio.inc(timings.audio)
-            self._starved.inc(timings.starved > _UNHEARD)
+            self._starved.inc(timings.starved > _TOLERATED_GAP)
 
     def text(self) -> bytes:
-        """Return all of it in Prometheus's own format."""
+        """Return all metrics in Prometheus's text format."""
         return generate_latest(self.registry)
 
     def _gauge(self, name: str, meaning: str) -> Gauge:
@@ -94,11 +96,11 @@ class Metrics:
 
 
 _FRESH = 60.0
-"""Seconds for which a step proves that the engine works."""
+"""Seconds for which a generated chunk proves that the engine works."""
 
 
 class EngineHeartbeat:
-    """When the engine last made a step, or failed to, and whether somebody waits for one. Used from any thread."""
+    """Times of the engine's last chunk and failure, and of streams waiting for a chunk. Thread-safe."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         """clock: seconds from any origin."""
@@ -106,10 +108,10 @@ class EngineHeartbeat:
         self._step: float | None = None
         self._failure: float | None = None
         self._waiting: dict[object, float] = {}
-        """Since when each stream has waited for its next chunk."""
+        """Since when each stream has been waiting for its next chunk."""
 
     def watched(self, chunks: Speech) -> Speech:
-        """Pass a stream on, and note its steps."""
+        """Pass on a stream's chunks, and record when they arrive."""
         stream = object()
         with closing(chunks):
             try:
@@ -128,14 +130,14 @@ class EngineHeartbeat:
                 self._waiting.pop(stream, None)
 
     def silent_seconds(self) -> float:
-        """Return for how long somebody has waited and nothing has come, for anybody."""
+        """Return for how long streams have been waiting without any stream getting a chunk; 0 if none is waiting."""
         waiting = list(self._waiting.values())
         if not waiting:
             return 0.0
         return self._clock() - max(min(waiting), self._step or 0.0)
 
     def is_fresh(self) -> bool:
-        """Tell whether a step proves that the engine works now."""
+        """Tell whether a recent chunk proves that the engine works."""
         if self._step is None or (self._failure is not None and self._failure >= self._step):
             return False
         return self._clock() - self._step < _FRESH

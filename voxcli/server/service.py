@@ -1,4 +1,4 @@
-"""What stands behind all routes: a model, a library of voices, and the way from an order to an answer."""
+"""Service behind all routes: a model, a voice library, and the steps from a request to its response."""
 
 import asyncio
 import logging
@@ -16,10 +16,10 @@ from voxcli.server.admission import Admission
 from voxcli.server.errors import Refusal
 from voxcli.server.middleware import CLIENT
 from voxcli.server.model_lifecycle import ModelLifecycle
-from voxcli.server.monitoring import Ending, EngineHeartbeat, Metrics, Record
+from voxcli.server.monitoring import Ending, EngineHeartbeat, Metrics, RequestRecord
 from voxcli.server.settings import ServerSettings
 from voxcli.server.streaming.rendering import Rendering
-from voxcli.server.streaming.response import DisconnectWatcher, SpeechResponse, Stream
+from voxcli.server.streaming.response import DisconnectWatcher, ResponseStream, SpeechResponse
 from voxcli.server.streaming.worker import Threads, Worker
 from voxcli.synthesis.request import SynthesisRequest, Voice
 from voxcli.text.characters import is_speakable
@@ -28,16 +28,16 @@ from voxcli.voices import VoiceLibrary
 _log = logging.getLogger(__name__)
 
 PROBE = SynthesisRequest(text="One.")
-"""What a model says to show that it works."""
+"""What a model speaks to show that it works."""
 
-_NO_WORDS = Problem(status=400, message="There is nothing to say: the text has no words.", code="no_words")
+_NO_WORDS = Problem(status=400, message="The text has no words: there is nothing to speak.", code="no_words")
 
 AnswerHeaders: TypeAlias = Callable[[ServerRequest, int], dict[str, str]]
-"""Of an order and the sample rate, in Hz, at which its sound leaves."""
+"""Builds response headers from a request and the sample rate of the response in Hz."""
 
 
 class Service:
-    """One model behind HTTP. It lives on the event loop; what takes long is done by `threads`."""
+    """One model behind HTTP. Used on the event loop; blocking work runs on `threads`."""
 
     def __init__(
         self,
@@ -50,8 +50,8 @@ class Service:
     ) -> None:
         """
         Args:
-            knows_voice: whether the engine has a voice of that name. The library comes first.
-            probe: what shows that it works; None where speaking costs somebody something.
+            knows_voice: whether the engine has a voice of that name. The library takes precedence.
+            probe: request for readiness checks; None where speech costs money.
         """
         self.settings = settings
         self.voices = voices
@@ -69,22 +69,22 @@ class Service:
         self.metrics.model_loaded.set_function(lambda: self.models.loaded)
 
     def find_voice(self, name: str) -> Voice | None:
-        """Find a voice. It reads files: on the event loop, have `threads` call it."""
+        """Find a voice. Reads files: from the event loop, call it on `threads`."""
         return self.voices.find(name) or (Voice(name=name) if self._knows_voice(name) else None)
 
     async def start(self) -> None:
-        """Load the model, unless that is to wait. Raises what hinders it."""
+        """Load the model, unless that is lazy. Raises VoxError."""
         await self.models.start()
         self.admission.slots = self.models.slots
 
     async def drain(self) -> bool:
-        """Take no new requests, and see out those that run. Break them off after the deadline, and return False."""
+        """Accept no new requests and wait for running ones. After the deadline, abort them and return False."""
         self.admission.drain()
         try:
             async with asyncio.timeout(self.settings.drain_seconds):
                 await self.admission.wait_idle()
         except TimeoutError:
-            _log.warning("%d streams are broken off: they took too long to end", self.admission.used)
+            _log.warning("aborted %d streams that did not finish in time", self.admission.used)
             for watcher in list(self._watchers):
                 watcher.stop_watching()
             return False
@@ -96,18 +96,18 @@ class Service:
         self.threads.close()
 
     async def speak(self, http: Request, server_request: ServerRequest, headers: AnswerHeaders) -> SpeechResponse:
-        """Return an answer whose first sound is there.
+        """Admit a request, generate its first chunk, and return the response that streams the rest.
 
         Args:
             http: the request, whose body has been read.
-            headers: of the answer.
+            headers: of the response.
 
         Raises:
-            Refusal: it is not this one's turn, or it will never be.
-            VoxError: there is no sound.
-            ConsumerClosed: the client did not wait for it.
+            Refusal: the request was not admitted, or its text has no words.
+            VoxError: generation failed before the first chunk.
+            ConsumerClosed: the client disconnected.
         """
-        record, watcher = Record(), DisconnectWatcher(http.receive)
+        record, watcher = RequestRecord(), DisconnectWatcher(http.receive)
         self._watchers.add(watcher)
         try:
             self._check(server_request)
@@ -115,7 +115,7 @@ class Service:
                 rendering, worker = await self._begin(http, server_request, watcher, held, record)
                 first = await watcher.run_until_disconnect(_first(worker, server_request.request.text))
                 more = {**headers(server_request, rendering.sample_rate), **rendering.headers()}
-                stream = Stream(
+                stream = ResponseStream(
                     worker=worker,
                     first=first,
                     form=server_request.form,
@@ -131,7 +131,7 @@ class Service:
             raise
 
     async def try_out(self) -> None:
-        """Have the model begin to speak, where nobody hears it. Raises VoxError if it does not."""
+        """Generate the first chunk of the probe. Raises VoxError if that fails."""
         if not self.probe:
             return
         probe = self.probe
@@ -146,7 +146,7 @@ class Service:
     def _check(self, server_request: ServerRequest) -> None:
         most = self.settings.max_characters
         if len(server_request.request.text) > most:
-            message = f"The text is too long: {most} characters are the most."
+            message = f"The text is too long: at most {most} characters are allowed."
             raise Refusal(Problem(status=400, message=message, code="string_above_max_length"))
 
     async def _begin(
@@ -155,9 +155,9 @@ class Service:
         server_request: ServerRequest,
         watcher: DisconnectWatcher,
         held: AsyncExitStack,
-        record: Record,
+        record: RequestRecord,
     ) -> tuple[Rendering, Worker[bytes]]:
-        """Have the engine begin as soon as it can. What is taken for it is put onto `held`."""
+        """Take a slot and the engine, and start generating. What must be released is pushed onto `held`."""
         wait = self.settings.wait_seconds
         client = getattr(http.state, CLIENT, "")
         await watcher.run_until_disconnect(self.admission.enter(client, wait))
@@ -179,7 +179,7 @@ class Service:
 async def _first(worker: Worker[bytes], text: str) -> bytes:
     try:
         first = await worker.next()
-    except NotFound as error:  # the language or the voice that was asked for
+    except NotFound as error:  # the requested language or voice
         raise Refusal(Problem(status=400, message=str(error), code="not_found")) from error
     if first is None:
         raise _no_sound() if is_speakable(text) else Refusal(_NO_WORDS)
@@ -187,7 +187,7 @@ async def _first(worker: Worker[bytes], text: str) -> bytes:
 
 
 def _no_sound() -> Refusal:
-    return Refusal(Problem(status=500, message="The model has made no sound of it.", code="no_sound"))
+    return Refusal(Problem(status=500, message="The model generated no audio.", code="no_sound"))
 
 
 def _ending(error: BaseException) -> Ending:

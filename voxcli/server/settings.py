@@ -1,4 +1,4 @@
-"""How a server is run."""
+"""Server settings, plain data that the command line fills in."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,32 +6,32 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerSettings:
-    """What the operator chose."""
+    """How a server is run."""
 
     host: str = "127.0.0.1"
     port: int = 7861
     keys: frozenset[str] = frozenset()
-    """Each opens the door; without any it stands open."""
+    """API keys. Without any, no authentication is required."""
     allowed_hosts: tuple[str, ...] = ()
-    """Names, beside the address it listens on, that a Host header may carry."""
+    """Host names to accept besides the address it listens on."""
     cors_origins: tuple[str, ...] = ()
     slots: int | None = None
-    """Streams at once; None as many as the engine runs."""
+    """Concurrent streams; None for as many as the engine runs."""
     queue: int = 16
     """Requests that may wait for a slot."""
     wait_seconds: float = 60.0
-    """For a slot, before a request is sent away."""
+    """For a slot, before a request is refused."""
     send_seconds: float = 30.0
-    """For the client to take a piece of sound, before it is given up."""
+    """For the client to accept a chunk, before the connection is aborted."""
     drain_seconds: float = 30.0
-    """For running streams to end, after SIGTERM."""
+    """For running streams to finish, after SIGTERM."""
     max_characters: int = 4096
     max_upload_bytes: int = 10 * 2**20
     max_clip_seconds: float = 60.0
     strict_models: bool = False
-    """Refuse the names of models other than the one that is loaded."""
+    """Refuse model names other than that of the loaded model."""
     lazy: bool = False
-    """Load the model when it is first needed."""
+    """Load the model on the first request."""
     idle_seconds: float | None = None
-    """Unload the model after so long without work; None keeps it."""
+    """Idle time before the model is unloaded; None keeps it loaded."""
     voices: Path | None = None

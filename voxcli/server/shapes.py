@@ -1,4 +1,4 @@
-"""Which dialect a path belongs to, for errors that happen before a route is reached."""
+"""Protocol of a path, for errors that happen before a route is reached."""
 
 from starlette.types import Scope
 
@@ -12,7 +12,7 @@ _GPT_SOVITS = ("/tts", "/speakers", "/control", "/set_")
 
 
 def error_body_at(scope: Scope) -> ErrorBody:
-    """Return the shape in which whoever calls this path expects an error."""
+    """Return the shape of an error for this path."""
     path: str = scope["path"]
     if path.startswith(_OPENAI):
         return openai.error_body

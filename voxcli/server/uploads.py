@@ -1,4 +1,4 @@
-"""Clips that clients send: measured while they are read, and judged by decoding them."""
+"""Uploaded clips, read with a size limit and validated by decoding them."""
 
 from pathlib import PurePath
 
@@ -16,21 +16,21 @@ _BLOCK = 2**16
 
 
 async def read_clip(upload: UploadFile, settings: ServerSettings, threads: Threads, *, field: str = "file") -> Clip:
-    """Return the clip of an upload. Of its name only the last part is kept, for messages.
+    """Read an uploaded clip. Only the last part of its file name is kept, for messages.
 
     Args:
-        threads: `Service.threads`, where it is decoded.
-        field: of the form.
+        threads: `Service.threads`, on which it is decoded.
+        field: name of the form field.
 
     Raises:
-        Refusal: it is too large.
-        FieldError: it is no sound, or too long.
+        Refusal: the clip is too large.
+        FieldError: it is not audio, or too long.
     """
     data = bytearray()
     while block := await upload.read(_BLOCK):
         data += block
         if len(data) > settings.max_upload_bytes:
-            message = f"The clip is too large: {settings.max_upload_bytes} bytes are the most."
+            message = f"The clip is too large: at most {settings.max_upload_bytes} bytes are allowed."
             raise Refusal(Problem(status=413, message=message, code="clip_too_large", field=field))
     name = PurePath((upload.filename or "clip").replace("\\", "/")).name[-100:] or "clip"
     clip = Clip(bytes(data), name)

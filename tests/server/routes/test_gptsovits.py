@@ -216,7 +216,7 @@ def test_a_failure_before_the_first_sound_is_an_error() -> None:
 def test_nobody_changes_the_server_over_http(client: httpx.Client, path: str) -> None:
     answer = client.get(path)
     assert answer.status_code == 403
-    assert "whoever runs it" in answer.json()["message"]
+    assert "operator" in answer.json()["message"]
     assert client.get("/livez").status_code == 200
 
 

@@ -1,4 +1,4 @@
-"""What GPT-SoVITS sends in place of sound when it has failed: a second of silence, with a status that says 200.
+"""Failures of GPT-SoVITS, which it reports as a second of silence with status 200.
 
 Source: github.com/RVC-Boss/GPT-SoVITS, `TTS.run`: 16000 samples of zero, at 16 kHz where nothing was sent before.
 """
@@ -12,32 +12,30 @@ from voxcli.errors import RemoteCut, RemoteError
 from voxcli.synthesis.request import Speech
 
 _RATE = 16000
-"""Hz. None of its models speaks at this rate."""
+"""Hz. None of its models uses this rate."""
 _COUNT = 16000
-"""Samples, whatever the rate."""
+"""Samples, at any rate."""
 
 _FAILED = (
-    "The server failed while it spoke, or found nothing to say: all it sent is a second of silence, "
-    "as GPT-SoVITS does then. Its log says why."
+    "The server failed while generating, or found no text to speak: all it sent is a second of silence, "
+    "as GPT-SoVITS does then. See its log."
 )
-_FAILED_LATE = (
-    "{} Before, it sent half a second of silence or more, as GPT-SoVITS does when it fails. Its log says why."
-)
+_FAILED_LATE = "{} Before that, it sent a stretch of silence, as GPT-SoVITS does when it fails. See its log."
 
 
 def is_failure(samples: Samples, sample_rate: int) -> bool:
-    """Tell whether a whole answer stands for a failure."""
+    """Tell whether a complete response stands for a failure."""
     return sample_rate == _RATE and len(samples) == _COUNT and not samples.any()
 
 
 def without_failure(chunks: Speech) -> Speech:
-    """Pass sound on, but raise an error in the place of silence that stands for one.
+    """Pass chunks on, but raise an error for silence that stands for a failure.
 
-    Only silence that may be all there is waits until that is known; other chunks pass at once.
+    Chunks are held back only as long as they may be the silence of a failure.
 
     Raises:
-        RemoteError: the whole answer stands for a failure.
-        RemoteCut: what `chunks` raises, with the reason if the silence before gives it away.
+        RemoteError: the complete response stands for a failure.
+        RemoteCut: raised by `chunks`; with an explanation if the silence before it indicates a failure.
     """
     held: list[AudioChunk] = []
     count = zeros = 0
@@ -62,6 +60,6 @@ def without_failure(chunks: Speech) -> Speech:
 
 
 def _zeros_at_end(samples: Samples, before: int) -> int:
-    """Count the samples of zero at the end of all sound, of which `before` were there already."""
-    heard = np.flatnonzero(samples)
-    return len(samples) - 1 - int(heard[-1]) if len(heard) else before + len(samples)
+    """Return the number of trailing zero samples, given that of the chunks before."""
+    nonzero = np.flatnonzero(samples)
+    return len(samples) - 1 - int(nonzero[-1]) if len(nonzero) else before + len(samples)

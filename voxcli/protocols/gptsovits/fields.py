@@ -20,15 +20,15 @@ from voxcli.protocols.gptsovits.text_cuts import CODES, METHODS, cut, from_code
 from voxcli.synthesis.request import FASTEST, MOST_STEPS, SLOWEST, Sampling, SynthesisRequest, Voice
 
 VERSION = "v2Pro"
-"""Of the models that we stand in for. Clients take it for a promise that `raw` comes at 32 kHz."""
+"""Model version that this server reports. Clients then expect `raw` at 32 kHz."""
 RAW_RATE = 32000
 """Hz."""
 MEDIA_TYPES = {"wav": AudioFormat.WAV, "raw": AudioFormat.PCM, "ogg": AudioFormat.OPUS, "aac": AudioFormat.AAC}
 
 DEFAULT_STEPS = 32
-"""Taken for the model's own number of steps."""
+"""Stands for the model's own number of steps."""
 _MOST_CHARACTERS = 4096
-"""Of any field but the text."""
+"""In any field except the text."""
 _WHOLE, _FLAG = TypeAdapter(int), TypeAdapter(bool)
 
 
@@ -102,30 +102,30 @@ class TtsRequest(BaseModel):
 
 
 DEFAULTS: dict[str, Any] = {name: field.get_default() for name, field in TtsRequest.model_fields.items()}
-"""Every field, and what a server takes it for where a client leaves it out."""
+"""Every field with its default."""
 
 DEFAULT_VOICE = "default"
-"""The model chooses, unless the library has a voice so called."""
+"""The model's own voice, unless the library has one of this name."""
 
 REQUIRED, UNSUPPORTED = "required", "unsupported"
-"""Codes of what is found before anything is tried."""
+"""Codes of errors found during validation."""
 VOICE_NOT_FOUND = "voice_not_found"
 
 _SHOWN = 200
-"""Characters of a path that go back to the client."""
+"""Characters of a path that are repeated to the client."""
 
 
 def to_server_request(
     fields: Mapping[str, Any], find_voice: FindVoice, *, max_characters: int | None = None
 ) -> ServerRequest:
-    """Read what a client wants, from JSON, or from a query whose languages have been put into lower case.
+    """Read a request from JSON, or from a query whose languages have been lowercased.
 
     Args:
         max_characters: of the text.
 
     Raises:
-        FieldError: a field is missing or wrong.
-        RequestError: it makes no sense.
+        FieldError: a field is missing or invalid.
+        RequestError: the request is invalid as a whole.
     """
     given = parse(TtsRequest, fields, text="text", max_characters=max_characters)
     _check(given)
@@ -148,7 +148,7 @@ def to_server_request(
 
 
 def _check(given: TtsRequest) -> None:
-    """Look for what api_v2.py looks for before it tries anything; the first hit counts."""
+    """Validate as api_v2.py does, in its order; the first error is reported."""
     for name in ("ref_audio_path", "text", "text_lang", "prompt_lang"):
         value = getattr(given, name)
         if not value:
@@ -170,7 +170,7 @@ def _check(given: TtsRequest) -> None:
 
 
 def _read_pieces(given: TtsRequest) -> list[str]:
-    """Return what is to be spoken one after another; with cut0 that is the text as it stands."""
+    """Return the pieces to speak one after another; with cut0, the text unchanged."""
     pieces = cut(given.text, given.text_split_method, english=given.text_lang.lower() == "en")
     if not pieces:
         raise FieldError("Please enter valid text.", "text")
@@ -178,7 +178,7 @@ def _read_pieces(given: TtsRequest) -> list[str]:
 
 
 def _read_voice(given: TtsRequest, find_voice: FindVoice) -> Voice:
-    """Find the voice that a path stands for. Its words are the library's: some clients send its name for them."""
+    """Find the voice that a path stands for. The transcript is the library's: some clients send the name instead."""
     voice = find_voice_at(given.ref_audio_path, find_voice)
     if voice is None:
         raise FieldError(f"{given.ref_audio_path[:_SHOWN]} not exists", "ref_audio_path", VOICE_NOT_FOUND)
@@ -186,7 +186,7 @@ def _read_voice(given: TtsRequest, find_voice: FindVoice) -> Voice:
 
 
 def find_voice_at(path: str, find_voice: FindVoice) -> Voice | None:
-    """Find the voice that a path stands for, by all of it or by its last part."""
+    """Find the voice that a path stands for, by the whole path or its last part."""
     stem = stem_of(path)
     voice = find_voice(path) or (find_voice(stem) if stem else None)
     return voice or (Voice() if stem == DEFAULT_VOICE else None)

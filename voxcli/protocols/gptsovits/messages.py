@@ -1,7 +1,7 @@
 """GPT-SoVITS's API, `/tts` of its api_v2.py: calls that clients make and servers read.
 
-Source: github.com/RVC-Boss/GPT-SoVITS, api_v2.py of 2026. It is slow to say what is wrong with a request: it may stop
-in the middle, hang, or leave words out. So what would do that is refused here.
+Source: github.com/RVC-Boss/GPT-SoVITS, api_v2.py of 2026. Some requests make it stop in
+the middle, hang or leave words out; those are refused here.
 """
 
 import json
@@ -37,7 +37,7 @@ __all__ = [
 PATH, V1_PATH = "/tts", "/"
 _FASTEST_MODE = 3
 _SMALLEST_CHUNKS = (2, 3)
-"""The modes that send parts of a sentence. Servers from before November 2025 do not know them."""
+"""Modes that send parts of a sentence. Servers from before November 2025 do not know them."""
 
 _HAVE_OPTIONS = frozenset(("text", "text_lang", "speed_factor", "seed", "media_type", "streaming_mode"))
 _LEAST = {"batch_size": 1, "overlap_length": 1, "min_chunk_length": 1, "top_k": 1, "fragment_interval": 0}
@@ -58,14 +58,14 @@ _V1_NAMES = {
 
 
 def to_call(request: SynthesisRequest, options: ClientOptions) -> HttpCall:
-    """Put a request into the words of api_v2.py, every field in full: its defaults have changed.
+    """Build the call for api_v2.py, with every field, because its defaults have changed over time.
 
-    The server cuts nothing: who calls has done so. The default number of steps is the server's own. Everything that
-    no option says comes as `options.extra`: `ref_audio_path` is a file on the server that speaks `prompt_text` in
+    The server does not split the text: the caller has. The default number of steps is the server's own. Everything
+    without an option comes as `options.extra`: `ref_audio_path` is a file on the server that speaks `prompt_text` in
     `prompt_lang`; without it the name of the voice takes its place.
 
     Raises:
-        RequestError: the protocol cannot say it; with the name of the option.
+        RequestError: the protocol cannot express it; names the option.
     """
     fields = _fields(request, options)
     if not fields["ref_audio_path"]:
@@ -76,7 +76,7 @@ def to_call(request: SynthesisRequest, options: ClientOptions) -> HttpCall:
 
 
 def fallback(call: HttpCall, status: int, body: bytes) -> HttpCall | None:
-    """Return a call that older servers understand, if that is why they have refused this one."""
+    """Return a call that older servers accept, if this one was refused for its streaming mode."""
     given = call.json or {}
     if status != 422 or given.get("streaming_mode") not in _SMALLEST_CHUNKS or b"streaming_mode" not in body:
         return None
@@ -84,12 +84,12 @@ def fallback(call: HttpCall, status: int, body: bytes) -> HttpCall | None:
 
 
 def v1_call(request: SynthesisRequest, options: ClientOptions) -> HttpCall:
-    """Put a request into the words of api.py, the first version, whose form of answer its operator chooses.
+    """Build the call for api.py, the first version, whose operator chooses the response format.
 
-    Without a recording it speaks as its operator has set it up.
+    Without a recording it speaks in the voice that its operator has configured.
 
     Raises:
-        RequestError: the protocol cannot say it; with the name of the option.
+        RequestError: the protocol cannot express it; names the option.
     """
     checks = (
         (request.sampling.seed is not None, "a seed", "--seed"),
@@ -115,10 +115,10 @@ def v1_call(request: SynthesisRequest, options: ClientOptions) -> HttpCall:
 def _fields(request: SynthesisRequest, options: ClientOptions) -> dict[str, Any]:
     """Return all fields of `/tts`."""
     if unsaid := next(_unsaid(request, options), None):
-        raise RequestError(f"GPT-SoVITS's protocol has no word for {unsaid[0]}. Leave out {unsaid[1]}.")
+        raise RequestError(f"GPT-SoVITS's protocol cannot express {unsaid[0]}. Leave out {unsaid[1]}.")
     _check_recordings(request, options)
     if not is_spoken(request.text):
-        raise RequestError("There is no word in the text: GPT-SoVITS fails over it.")
+        raise RequestError("The text has no words: GPT-SoVITS fails on such a text.")
     language = to_code(request.language)
     mode = _mode(options)
     steps, seed = request.sampling.steps, request.sampling.seed
@@ -143,7 +143,7 @@ def _fields(request: SynthesisRequest, options: ClientOptions) -> dict[str, Any]
 
 
 def _unsaid(request: SynthesisRequest, options: ClientOptions) -> Iterator[tuple[str, str]]:
-    """Yield what has no word here, and its option."""
+    """Yield what the protocol cannot express, with its option."""
     sampling, usual = request.sampling, Sampling()
     checks = (
         (request.voice.style is not None, "a description", "--instruct"),
@@ -189,7 +189,7 @@ def _media_type(format: AudioFormat | None) -> str:
 
 
 def _typed(name: str, value: str) -> Any:
-    """Return what a user has typed as the kind of value that a field has."""
+    """Parse a typed value as the type of its field."""
     if isinstance(DEFAULTS.get(name, ""), str):
         return value.lower() if name == "prompt_lang" else value
     try:
@@ -199,7 +199,7 @@ def _typed(name: str, value: str) -> Any:
 
 
 def _check_extra(fields: Mapping[str, Any], extra: Mapping[str, str]) -> None:
-    """Refuse what has an option, and what the server would hang or leave words out over."""
+    """Refuse fields that have an option, and values that make the server hang or drop words."""
     if said_twice := [name for name in extra if name in _HAVE_OPTIONS]:
         raise RequestError(f"--extra cannot set {said_twice[0]!r}: there is an option for it.")
     for name, least in _LEAST.items():
@@ -213,7 +213,7 @@ def _check_extra(fields: Mapping[str, Any], extra: Mapping[str, str]) -> None:
 
 
 def answer_form(headers: Mapping[str, str], call: HttpCall) -> AnswerForm:
-    """Tell in which form the sound comes, by the headers of an answer and by what was asked for.
+    """Determine the format of a response from its headers and from the call.
 
     Args:
         headers: by lower-case names.
@@ -229,7 +229,7 @@ def answer_form(headers: Mapping[str, str], call: HttpCall) -> AnswerForm:
 
 
 def error_message(status: int, body: bytes) -> str:
-    """Return one sentence out of an error answer, whatever shape it has."""
+    """Return one sentence from an error response of any shape."""
     try:
         said = json.loads(body)
     except (ValueError, RecursionError):
@@ -239,10 +239,10 @@ def error_message(status: int, body: bytes) -> str:
 
 
 def answer_headers(server_request: ServerRequest, sample_rate: int) -> dict[str, str]:
-    """Return what goes before the sound: no rate, for clients compare the whole header.
+    """Return the response headers: without a rate, because clients compare the whole content type.
 
     Args:
-        sample_rate: Hz, at which it leaves.
+        sample_rate: Hz, of the response.
     """
     return {
         "content-type": next(
@@ -252,7 +252,7 @@ def answer_headers(server_request: ServerRequest, sample_rate: int) -> dict[str,
 
 
 def problem_of(error: FieldError) -> Problem:
-    """Return a wrong field with the status that goes with it: 422 where it is malformed, as FastAPI has it."""
+    """Return the problem of an invalid field: status 422 if it is malformed, as in FastAPI."""
     status = 422 if isinstance(error, Malformed) else 400
     return Problem(status=status, message=str(error), code=error.code, field=error.field)
 

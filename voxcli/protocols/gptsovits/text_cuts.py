@@ -1,8 +1,8 @@
-"""How GPT-SoVITS cuts a text into pieces that are spoken one after another.
+"""GPT-SoVITS's rules for cutting a text into pieces, and its language codes.
 
 The rules, cut0 to cut5, are those of github.com/RVC-Boss/GPT-SoVITS, text_segmentation_method.py and
-TextPreprocessor.py of 2026; lengths count characters. Left out is what only serves its models: the mark that goes
-before a short first word, and that runs of marks become one.
+TextPreprocessor.py of 2026; lengths count characters. Rules that only serve its models are left out: the mark
+before a short first word, and merging runs of marks.
 """
 
 import re
@@ -23,11 +23,11 @@ _MOST = 510
 
 
 def cut(text: str, method: str, *, english: bool = False) -> list[str]:
-    """Return the pieces of a text, none of them without a word.
+    """Return the pieces of a text, each with at least one word.
 
     Args:
         method: one of `METHODS`.
-        english: whether a piece without an end gets an English full stop.
+        english: whether a piece without end punctuation gets an English full stop.
     """
     lines = METHODS[method](text.strip("\n"))
     pieces = _merged(line for line in "\n".join(lines).split("\n") if line not in ("", " "))
@@ -45,7 +45,7 @@ def _uncut(text: str) -> list[str]:
 
 
 def _by_fours(text: str) -> list[str]:
-    """Cut after every fourth end; the last piece takes what is left over, up to eight."""
+    """Cut after every fourth end mark; the last piece takes the rest, up to eight."""
     segments = _segments(text)
     starts = range(0, max(len(segments) - _GROUP, 1), _GROUP)
     if len(segments) <= _GROUP:
@@ -54,7 +54,7 @@ def _by_fours(text: str) -> list[str]:
 
 
 def _by_fifties(text: str) -> list[str]:
-    """Cut at the first end beyond fifty characters; a short last piece goes to the one before."""
+    """Cut at the first end mark beyond fifty characters; a short last piece is joined to the previous one."""
     segments = _segments(text)
     if len(segments) < 2:
         return [text]
@@ -77,7 +77,7 @@ def _by_english_stops(text: str) -> list[str]:
 
 
 def _by_marks(text: str) -> list[str]:
-    """Cut after every mark but the point of a number."""
+    """Cut after every mark except the decimal point of a number."""
     pieces = [""]
     for index, char in enumerate(text):
         pieces[-1] += char
@@ -98,7 +98,7 @@ METHODS: dict[str, Callable[[str], list[str]]] = {
 
 
 def _segments(text: str) -> list[str]:
-    """Cut after every single end."""
+    """Cut after every end mark."""
     text = _ended(text.replace("……", "。").replace("——", "，"), "。")
     segments = [""]
     for char in text:
@@ -113,7 +113,7 @@ def _worded(pieces: Iterable[str]) -> list[str]:
 
 
 def _merged(pieces: Iterable[str]) -> list[str]:
-    """Join pieces that are too short to be spoken well to what follows, at the end to what goes before."""
+    """Join pieces that are too short to the following piece, or the last one to the previous piece."""
     merged: list[str] = []
     waiting = ""
     for piece in pieces:
@@ -133,7 +133,7 @@ def _ended(text: str, mark: str) -> str:
 
 
 def _shortened(piece: str) -> list[str]:
-    """Cut a piece that is too long at its ends, and leave it where it has none."""
+    """Cut a piece that is too long after end punctuation, if it has any."""
     if len(piece) <= _MOST:
         return [piece]
     parts = [""]
@@ -148,13 +148,13 @@ CODES = (
     *("auto", "auto_yue", "en", "zh", "ja", "yue", "ko"),
     *("all_zh", "all_ja", "all_yue", "all_ko"),
 )
-"""What its models from v2 on understand."""
+"""Languages of its models from v2 on."""
 _AUTO = "auto"
 _OTHER_NAMES = {"cmn": "zh"}
 
 
 def to_code(language: str | None) -> str:
-    """Return the code of a language, such as "zh" for "zh-CN". One that is a code already stays.
+    """Return the code of a language, such as "zh" for "zh-CN". A code is returned unchanged.
 
     Raises:
         RequestError: GPT-SoVITS does not speak it.
@@ -174,7 +174,7 @@ def to_code(language: str | None) -> str:
 
 
 def from_code(code: str) -> str | None:
-    """Return the language behind one of `CODES`; None leaves it to the text."""
+    """Return the language of one of `CODES`; None to detect it from the text."""
     if code == _AUTO:
         return None
     return code.removeprefix("all_").removeprefix("auto_")

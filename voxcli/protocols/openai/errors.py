@@ -1,4 +1,4 @@
-"""What goes wrong, in OpenAI's words: written by a server, read by a client whatever server it has met."""
+"""Error bodies: OpenAI's envelope, and the message in an error response of any server."""
 
 import html
 import json
@@ -10,7 +10,7 @@ from typing import Any
 from voxcli.protocols.dialect import Problem
 
 _MOST = 300
-"""Characters of somebody else's words that a user is shown."""
+"""Characters of a server's message that a user is shown."""
 _TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
 _TOO_MANY = 429
 
@@ -22,7 +22,7 @@ def error_type(problem: Problem) -> str:
 
 
 def error_body(problem: Problem) -> dict[str, Any]:
-    """Return a problem in the envelope that OpenAI's clients open: all four keys, and `code` a text or null."""
+    """Return a problem in OpenAI's envelope, with all four keys."""
     return {
         "error": {
             "message": problem.message,
@@ -34,8 +34,8 @@ def error_body(problem: Problem) -> dict[str, Any]:
 
 
 def error_message(status: int, body: bytes) -> str:
-    """Return one sentence out of an error answer, whatever shape it has."""
-    said = find_message(_parsed(body)) or _plain_words(body)
+    """Return one sentence from an error response of any shape."""
+    said = find_message(_parsed(body)) or _plain_text(body)
     return said or f"It gave no reason ({status} {_phrase(status)})."
 
 
@@ -47,7 +47,7 @@ def _parsed(body: bytes) -> Any:
 
 
 def find_message(value: Any, depth: int = 4) -> str | None:
-    """Find the sentence in a JSON value: OpenAI's `error.message`, FastAPI's `detail`, and their like."""
+    """Find the message in a JSON value: OpenAI's `error.message`, FastAPI's `detail`, and similar shapes."""
     if depth and isinstance(value, list):
         found = (find_message(item, depth - 1) for item in value)
         return "; ".join(dict.fromkeys(message for message in found if message))[:_MOST] or None
@@ -59,14 +59,14 @@ def find_message(value: Any, depth: int = 4) -> str | None:
 
 
 def _with_place(message: str, place: Any) -> str:
-    """Say where FastAPI has found a fault: its messages name no field."""
+    """Prefix the location of a FastAPI error, whose messages name no field."""
     if not isinstance(place, list) or not place:
         return message
     return f"{'.'.join(str(part) for part in place if part != 'body') or 'body'}: {message}"
 
 
-def _plain_words(body: bytes) -> str | None:
-    """Return a plain text, or the title of a page."""
+def _plain_text(body: bytes) -> str | None:
+    """Return plain text, or the title of an HTML page."""
     text = body[: 1 << 16].decode(errors="replace")
     if title := _TITLE.search(text):
         text = html.unescape(title[1])
@@ -76,7 +76,7 @@ def _plain_words(body: bytes) -> str | None:
 
 
 def _one_line(text: str) -> str | None:
-    """Return the beginning of a text without anything that would disturb a terminal."""
+    """Return the beginning of a text without control characters."""
     line = "".join(c if c.isprintable() else " " for c in text[: 4 * _MOST])
     line = " ".join(line.split())
     return (line if len(line) <= _MOST else line[:_MOST] + "…") or None
@@ -86,4 +86,4 @@ def _phrase(status: int) -> str:
     try:
         return HTTPStatus(status).phrase
     except ValueError:
-        return "is no known status"
+        return "unknown status"

@@ -1,4 +1,4 @@
-"""Sound as server-sent events: `stream_format: "sse"` of OpenAI's speech API, written and read."""
+"""Server-sent events with audio, `stream_format: "sse"` of OpenAI's speech API, written and read."""
 
 import binascii
 import json
@@ -11,35 +11,39 @@ from voxcli.protocols.openai.errors import error_body, find_message
 
 _DELTA, _DONE, _ERROR = "speech.audio.delta", "speech.audio.done", "error"
 _END = b"[DONE]"
-"""Not of this API, but of its neighbours: some servers send it."""
+"""From OpenAI's other APIs; some servers send it here too."""
 
 _BYTES_PER_TOKEN = 4
-"""Of English text, as a rule of thumb."""
+"""A rule of thumb for English text."""
 _TOKENS_PER_SECOND = 20
-"""Of sound, as OpenAI counts what its models say."""
+"""Tokens per second of audio, as OpenAI counts them."""
 _MOST_WAITING = 64 << 20
 """Bytes of one event."""
 
 
 def delta_event(data: bytes) -> bytes:
-    """Return the event that carries a piece of an audio file."""
+    """Return the event with a piece of an audio file."""
     return _event({"type": _DELTA, "audio": b64encode(data).decode()})
 
 
 def done_event(text: str, seconds: float) -> bytes:
-    """Return the last event, with what OpenAI's clients read as the cost: estimates, for nothing is counted here.
+    """Return the last event, with an estimated token usage.
 
     Args:
-        text: what was said.
-        seconds: how long that took to say.
+        text: the spoken text.
+        seconds: duration of the audio.
     """
-    spoken, heard = -(-len(text.encode()) // _BYTES_PER_TOKEN), round(seconds * _TOKENS_PER_SECOND)
-    usage = {"input_tokens": spoken, "output_tokens": heard, "total_tokens": spoken + heard}
+    input_tokens, output_tokens = -(-len(text.encode()) // _BYTES_PER_TOKEN), round(seconds * _TOKENS_PER_SECOND)
+    usage = {
+        "input_tokens": input_tokens,
+        "output_tokens": output_tokens,
+        "total_tokens": input_tokens + output_tokens,
+    }
     return _event({"type": _DONE, "usage": usage})
 
 
 def error_event(problem: Problem) -> bytes:
-    """Return the event after which nothing comes, for what goes wrong when sound is under way."""
+    """Return the last event of a stream that failed after its first audio."""
     return _event({"type": _ERROR, **error_body(problem)})
 
 
@@ -48,18 +52,18 @@ def _event(value: dict[str, Any]) -> bytes:
 
 
 class EventFailure(ValueError):
-    """An event says that something has gone wrong, or is none."""
+    """An event reports an error, or cannot be read."""
 
 
 class EventReader:
-    """Takes the body of an answer in pieces, cut anywhere, and gives back the audio file in its events.
+    """Reads a response body in pieces, cut anywhere, and returns the audio file in its events.
 
-    Other servers' events are read as well: with `event:` lines, as `audio.delta` or `audio.speech.chunk`, the bytes
+    Other servers' events are understood too: with `event:` lines, as `audio.delta` or `audio.speech.chunk`, the bytes
     under `audio` or `delta`, and `[DONE]` at the end.
     """
 
     ended = False
-    """Whether the last event has come. A body that stops before is cut."""
+    """Whether the last event has arrived. A body that ends before is truncated."""
 
     def __init__(self) -> None:
         self._waiting = bytearray()
@@ -67,24 +71,24 @@ class EventReader:
         self._data: list[bytes] = []
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        """Yield the pieces of the audio file that have become whole.
+        """Yield the pieces of the audio file in complete events.
 
         Raises:
-            EventFailure: in the middle of the sound, with what the server says.
+            EventFailure: an event reports an error, or cannot be read.
         """
         self._waiting += data
-        # A carriage return at the very end may be half of a line's end.
+        # A carriage return at the very end may be the first half of a line ending.
         end = max(self._waiting.rfind(b"\n"), self._waiting.rfind(b"\r", 0, len(self._waiting) - 1)) + 1
         lines = bytes(self._waiting[:end]).splitlines()
         del self._waiting[:end]
         if len(self._waiting) > _MOST_WAITING:
-            raise EventFailure("The server sends an event without an end.")
+            raise EventFailure("The server sent an event that does not end.")
         for line in lines:
-            if sound := self._take(line):
-                yield sound
+            if audio := self._take(line):
+                yield audio
 
     def _take(self, line: bytes) -> bytes | None:
-        """Take one line, and return the sound that an empty one completes."""
+        """Take one line, and return the audio of the event that an empty line completes."""
         name, _, value = line.partition(b":")
         value = value.removeprefix(b" ")
         if name == b"event":
@@ -106,18 +110,18 @@ class EventReader:
         except (ValueError, RecursionError):
             value = None
         if not isinstance(value, dict):
-            raise EventFailure("The server sends an event that is not a JSON object.")
+            raise EventFailure("The server sent an event that is not a JSON object.")
         kind = str(value.get("type") or event)
         if value.get("error") or kind.endswith(_ERROR):
-            raise EventFailure(find_message(value) or "The server reports an error and does not say which.")
+            raise EventFailure(find_message(value) or "The server reported an error without a message.")
         if kind.endswith((".done", ".completed")):
             self.ended = True
-        return _sound(value) if kind.endswith((".delta", ".chunk")) else None
+        return _audio(value) if kind.endswith((".delta", ".chunk")) else None
 
 
-def _sound(value: dict[str, Any]) -> bytes:
+def _audio(value: dict[str, Any]) -> bytes:
     encoded = value.get("audio") or value.get("delta") or ""
     try:
         return b64decode(encoded, validate=True)
     except (binascii.Error, TypeError, ValueError) as error:
-        raise EventFailure("The server sends an event whose sound is not in base64.") from error
+        raise EventFailure("The server sent an event whose audio is not valid base64.") from error

@@ -23,24 +23,24 @@ from voxcli.synthesis.request import FASTEST, MOST_STEPS, SLOWEST, Sampling, Syn
 __all__ = ["answer_form", "answer_headers", "error_body", "error_message", "steps_of", "to_call", "to_server_request"]
 
 DEFAULT_FORMAT = AudioFormat.WAV
-"""What a client asks for: it arrives as soon as PCM does, and tells its rate, about which many servers are wrong."""
+"""Requested by our client: as fast as PCM, and states its sample rate, which many servers get wrong for PCM."""
 SERVED_FORMAT = AudioFormat.MP3
-"""What a client gets that asks for none."""
+"""Sent to clients that request no format."""
 PCM_RATE = 24000
-"""Hz. PCM tells nobody, so everybody takes it for this."""
+"""Hz. PCM has no header; clients assume this rate."""
 LOWEST_RATE, HIGHEST_RATE = 8000, 48000
 MOST_CHARACTERS = 4096
-"""Of the text, and of the instructions."""
+"""In the text, and in the instructions."""
 
 DEFAULT_VOICE = "alloy"
 VOICES = (
     *("alloy", "ash", "ballad", "cedar", "coral", "echo", "fable"),
     *("marin", "nova", "onyx", "sage", "shimmer", "verse"),
 )
-"""Everybody's clients name these. Where the library has none so called, the model chooses."""
+"""Names that clients of OpenAI use. If the library has no such voice, the model chooses one."""
 
 DEFAULT_MODEL, STYLED_MODEL = "tts-1", "gpt-4o-mini-tts"
-"""OpenAI's own follow instructions only with the second."""
+"""OpenAI follows instructions only with the second."""
 _STEPS = {"tts-1": 5, "tts-1-hd": 10, "gpt-4o-mini-tts": 7}
 MODELS = (*_STEPS,)
 _DATE = re.compile(r"-(\d{4}|\d{4}-\d\d-\d\d)$")
@@ -48,7 +48,7 @@ _DATE = re.compile(r"-(\d{4}|\d{4}-\d\d-\d\d)$")
 EVENTS = "text/event-stream"
 _SSE = "sse"
 _NO_STYLE = ("", "None")
-"""Home Assistant sends the second when it has nothing to say."""
+"""Home Assistant sends the second for no instructions."""
 
 
 class VoiceId(BaseModel):
@@ -88,24 +88,24 @@ class CreateSpeech(BaseModel):
 
 
 def steps_of(model: str) -> int | None:
-    """Return the steps that the name of one of OpenAI's models, dated or not, stands for; None for other names."""
+    """Return the steps for the name of an OpenAI model, dated or not; None for other names."""
     return _STEPS.get(_DATE.sub("", model))
 
 
 def to_call(request: SynthesisRequest, options: ClientOptions) -> HttpCall:
-    """Put a request into OpenAI's words. The path lies below a base URL that ends in `/v1`.
+    """Build the call. Its path is relative to a base URL that ends in `/v1`.
 
-    A voice whose name begins with "voice_" is one made for its owner, and named as an object. What comes as
-    `options.extra` is taken for JSON where it is some, such as 5 or true, else for text.
+    A voice whose name begins with "voice_" is a custom one, sent as an object. Values in `options.extra` are sent as
+    JSON if they are valid JSON, such as 5 or true, else as text.
 
     Raises:
-        RequestError: the protocol cannot say it; with the name of the option.
+        RequestError: the protocol cannot express it; names the option.
     """
     voice = DEFAULT_VOICE if request.voice.name is None else request.voice.name
     style = request.voice.style
     if unsaid := list(_unsaid(request, options)):
         what, flags = (", ".join(words) for words in zip(*unsaid, strict=True))
-        raise RequestError(f"OpenAI's protocol has no word for {what}. Leave out {flags}.")
+        raise RequestError(f"OpenAI's protocol cannot express {what}. Leave out {flags}.")
     fields: dict[str, Any] = {
         "model": options.model or (DEFAULT_MODEL if style is None else STYLED_MODEL),
         "input": request.text,
@@ -122,7 +122,7 @@ def to_call(request: SynthesisRequest, options: ClientOptions) -> HttpCall:
 
 
 def _unsaid(request: SynthesisRequest, options: ClientOptions) -> Iterator[tuple[str, str]]:
-    """Yield what of a request has no word here, and its options."""
+    """Yield what the protocol cannot express, with its options."""
     voice, sampling, usual = request.voice, request.sampling, Sampling()
     checks = (
         (voice.reference, "a clip to imitate", "--ref-audio"),
@@ -151,7 +151,7 @@ def _json_or_text(value: str) -> Any:
 
 
 def answer_form(headers: Mapping[str, str], call: HttpCall) -> AnswerForm:
-    """Tell in which form the sound comes, by the headers of an answer and by what was asked for.
+    """Determine the format of a response from its headers and from the call.
 
     Args:
         headers: by lower-case names.
@@ -179,16 +179,16 @@ def to_server_request(
     max_characters: int = MOST_CHARACTERS,
     steps_by_model: bool = False,
 ) -> ServerRequest:
-    """Read what a client wants. Fields that are not known are passed over, as their clients expect.
+    """Read a request. Unknown fields are ignored, as clients expect.
 
-    Beside OpenAI's fields there are `seed`, `language`, `normalize`, `steps`, and `sample_rate` (Hz, of any format).
+    Besides OpenAI's fields there are `seed`, `language`, `normalize`, `steps`, and `sample_rate` (Hz, of any format).
 
     Args:
         max_characters: of the text.
-        steps_by_model: whether the name of the model chooses the number of steps, if nothing else does.
+        steps_by_model: whether the model's name sets the number of steps where `steps` does not.
 
     Raises:
-        FieldError: a field is missing or wrong.
+        FieldError: a field is missing or invalid.
     """
     given = _parse(fields, max_characters)
     steps = given.steps or (steps_of(given.model or DEFAULT_MODEL) if steps_by_model else None)
@@ -238,7 +238,7 @@ def _read_voice(given: CreateSpeech, find_voice: FindVoice) -> Voice:
     if voice is None:
         if name.lower() not in VOICES:
             raise FieldError(
-                f"There is no voice {shown(name)}. GET /v1/audio/voices lists those there are.",
+                f"There is no voice {shown(name)}. GET /v1/audio/voices lists the voices.",
                 "voice",
                 "voice_not_found",
             )
@@ -248,10 +248,10 @@ def _read_voice(given: CreateSpeech, find_voice: FindVoice) -> Voice:
 
 
 def answer_headers(server_request: ServerRequest, sample_rate: int) -> dict[str, str]:
-    """Return what goes before the sound.
+    """Return the response headers.
 
     Args:
-        sample_rate: Hz, at which it leaves.
+        sample_rate: Hz, of the response.
     """
     if server_request.form.framing is Framing.SSE:
         return {"content-type": EVENTS, "cache-control": "no-cache"}

@@ -1,7 +1,7 @@
 """VoxCPM's own API, `POST /api/tts/stream` and `POST /api/tts`: its form, as clients build it and servers read it.
 
-Source: github.com/neosun100/voxcpm-docker, release 1.4.0. Our own servers read a few fields more: `seed`, `instruct`,
-`reference_audio`, `language`, `speed` and `format`, and on either path all the fields of the other.
+Source: github.com/neosun100/voxcpm-docker, release 1.4.0. Our own servers read a few more fields: `seed`, `instruct`,
+`reference_audio`, `language`, `speed` and `format`, and all fields on both paths.
 """
 
 from collections.abc import Iterator, Mapping
@@ -50,12 +50,12 @@ __all__ = [
 STREAM_PATH, WHOLE_PATH = "/api/tts/stream", "/api/tts"
 
 DEFAULT_STEPS = 5
-"""Of the servers of VoxCPM, for clients that name none."""
+"""Default of VoxCPM's servers."""
 NO_LIMIT = 4096
-"""Patches: what the protocol says where nothing but the text limits the length."""
+"""Patches. In this protocol it means that only the text limits the length."""
 _ATTEMPTS = 3
 _LONGEST_RATIO = 6.0
-"""Patches for each token of the text; beyond, speech is taken for a failure. It is the only one known here."""
+"""Patches per token of the text beyond which speech counts as failed. No other value is supported."""
 
 _USUAL = Sampling()
 
@@ -100,12 +100,12 @@ _HAVE_OPTIONS = SpeechForm.model_fields.keys() - {"retry_badcase_max_times", "re
 
 
 def to_call(request: SynthesisRequest, options: ClientOptions) -> HttpCall:
-    """Put a request into the words of VoxCPM's servers, every parameter in full: their defaults have changed.
+    """Build the call for VoxCPM's servers, with every parameter, because their defaults have changed over time.
 
-    Some of the words only our own servers understand, and others ignore them: see `extensions_used`.
+    Some fields are understood only by our own servers; others ignore them: see `extensions_used`.
 
     Raises:
-        RequestError: the protocol cannot say it; with the name of the option.
+        RequestError: the protocol cannot express it; names the option.
     """
     _check_options(options)
     sampling = request.sampling
@@ -149,9 +149,9 @@ def _form_value(value: str | float | bool) -> str:
 
 
 def extensions_used(request: SynthesisRequest, options: ClientOptions) -> list[str]:
-    """Name the options in use that only our own servers understand. Others pass over them without a word.
+    """Name the options in use that only our own servers understand. Others ignore them silently.
 
-    A voice is not among them where it can be named: which ones a server has is told by `GET /api/voices`.
+    A named voice is not among them in a stream: `GET /api/voices` lists the voices of a server.
     """
     return list(_extensions(request, options))
 
@@ -172,7 +172,7 @@ def _extensions(request: SynthesisRequest, options: ClientOptions) -> Iterator[s
 
 
 def answer_form(headers: Mapping[str, str], call: HttpCall) -> AnswerForm:
-    """Tell in which form the sound comes, by the headers of an answer and by what was asked for.
+    """Determine the format of a response from its headers and from the call.
 
     Args:
         headers: by lower-case names.
@@ -180,7 +180,7 @@ def answer_form(headers: Mapping[str, str], call: HttpCall) -> AnswerForm:
     asked = (call.form or {}).get("format")
     told, rate = read_content_type(headers.get("content-type", ""))
     format = told or AudioFormat(asked or AudioFormat.WAV)
-    # Whoever does not know the field sends blocks all the same, so the bytes have the last word.
+    # Servers that ignore the field send blocks anyway, so the reader also checks the bytes.
     blocks = format is AudioFormat.WAV and call.path == STREAM_PATH and asked is None
     return AnswerForm(
         format=format,
@@ -198,16 +198,16 @@ def to_server_request(
     default_steps: int = DEFAULT_STEPS,
     max_characters: int | None = None,
 ) -> ServerRequest:
-    """Read what a client wants. A field that is empty is not there; one that is not known is passed over.
+    """Read a request. Empty fields count as absent; unknown fields are ignored.
 
     Args:
         stream: whether it was sent to `/api/tts/stream`.
-        default_steps: for clients that name none.
+        default_steps: for requests without `inference_timesteps`.
         max_characters: of the text.
 
     Raises:
-        FieldError: a field is missing or wrong. `problem_of` knows the status.
-        RequestError: it makes no sense.
+        FieldError: a field is missing or invalid. `problem_of` returns the status.
+        RequestError: the request is invalid as a whole.
     """
     there = {name: value for name, value in fields.items() if value is not None and value != ""}
     given = parse(SpeechForm, there, text="text", max_characters=max_characters)
@@ -240,10 +240,10 @@ def _read_sampling(given: SpeechForm, default_steps: int) -> Sampling:
 
 
 def answer_headers(server_request: ServerRequest, sample_rate: int) -> dict[str, str]:
-    """Return what goes before the sound.
+    """Return the response headers.
 
     Args:
-        sample_rate: Hz, at which it leaves.
+        sample_rate: Hz, of the response.
     """
     return {"content-type": content_type_of(server_request.form.format, sample_rate)}
 
@@ -252,7 +252,7 @@ _STATUSES = {"voice_not_found": 404, "prompt_incomplete": 400, "invalid_value": 
 
 
 def problem_of(error: FieldError) -> Problem:
-    """Return a wrong field with the status that goes with it: 422 where it is malformed, as FastAPI has it."""
+    """Return the problem of an invalid field: status 422 if it is malformed, as in FastAPI."""
     status = 422 if isinstance(error, Malformed) else _STATUSES.get(error.code, 400)
     return Problem(status=status, message=str(error), code=error.code, field=error.field)
 

@@ -1,4 +1,4 @@
-"""Who speaks, in the words of VoxCPM's own API: a name, clips and a description."""
+"""Voices in VoxCPM's own API: a name, clips and a description."""
 
 from dataclasses import replace
 from typing import Protocol
@@ -10,17 +10,17 @@ from voxcli.synthesis.request import Clip, Prompt, Voice
 
 VOICES_PATH = "/api/voices"
 DEFAULT_VOICE = "default"
-"""Every server has one so called. Where the library has not, the model chooses."""
+"""Exists on every server. If the library has no such voice, the model chooses one."""
 
 MOST_CHARACTERS = 4096
-"""Of a description, and of the words of a clip."""
+"""In a description, and in a transcript."""
 
 
 def voice_fields(voice: Voice) -> tuple[dict[str, str], dict[str, Clip]]:
-    """Return the fields and the files that a voice takes.
+    """Return the form fields and files of a voice.
 
     Raises:
-        RequestError: the protocol cannot say it; with the name of the option.
+        RequestError: the protocol cannot express it; names the option.
     """
     texts: dict[str, str] = {}
     files: dict[str, Clip] = {}
@@ -39,13 +39,13 @@ def voice_fields(voice: Voice) -> tuple[dict[str, str], dict[str, Clip]]:
 
 
 def not_empty(text: str, what: str, option: str) -> str:
-    """Return a text that this protocol can carry: an empty field is none.
+    """Return a text unchanged if it is not empty: in this protocol an empty field counts as absent.
 
     Raises:
-        RequestError: there is nothing in it.
+        RequestError: the text is empty.
     """
     if not text.strip():
-        raise RequestError(f"The {what} is empty: in VoxCPM's protocol that is none. Check {option}.")
+        raise RequestError(f"The {what} is empty, which counts as absent in VoxCPM's protocol. Check {option}.")
     return text
 
 
@@ -85,7 +85,7 @@ def _find(name: str, find_voice: FindVoice) -> Voice:
     if name == DEFAULT_VOICE:
         return Voice()
     raise FieldError(
-        f"There is no voice {shown(name)}. GET {VOICES_PATH} lists those there are.", "voice_id", "voice_not_found"
+        f"There is no voice {shown(name)}. GET {VOICES_PATH} lists the voices.", "voice_id", "voice_not_found"
     )
 
 
@@ -95,10 +95,12 @@ def _read_prompt(given: VoiceFields) -> Prompt | None:
         return Prompt(clip, words)
     if clip or words:
         missing, there = ("prompt_text", "prompt_audio") if clip else ("prompt_audio", "prompt_text")
-        raise FieldError(f"{there!r} needs {missing!r}: a recording goes with its words.", missing, "prompt_incomplete")
+        raise FieldError(
+            f"{there!r} needs {missing!r}: a recording needs its transcript.", missing, "prompt_incomplete"
+        )
     return None
 
 
 def voice_entry(name: str, voice: Voice) -> dict[str, str]:
-    """Return what the list of voices says about one of them."""
+    """Return the entry of a voice in the list of voices."""
     return {"id": name, "description": voice.style or "", "text": voice.prompt.transcript if voice.prompt else ""}

@@ -1,6 +1,6 @@
-"""GPT-SoVITS's api_v2 at `/tts`, with what SillyTavern asks for beside it.
+"""GPT-SoVITS's api_v2 at `/tts`, and the paths that SillyTavern requests.
 
-What a server of GPT-SoVITS lets anybody do to it, nobody may do to this one: end it, or have it load other files.
+Unlike GPT-SoVITS's server, this one cannot be stopped or made to load other files over HTTP.
 """
 
 from collections.abc import Mapping
@@ -49,8 +49,8 @@ _MALFORMED = {
 ERROR_SCHEMA: dict[str, Any] = {"anyOf": [_MESSAGE, _MALFORMED]}
 
 
-class Speaker(BaseModel):
-    """A voice, as SillyTavern asks for it."""
+class SpeakerEntry(BaseModel):
+    """A voice, as SillyTavern lists it."""
 
     name: str
     voice_id: str
@@ -91,11 +91,11 @@ def _add_speech(routes: APIRouter, service: Service) -> None:
         server_request = await service.threads.call(lambda: _read_server_request(fields, service))
         return await service.speak(request, server_request, gptsovits.answer_headers)
 
-    @routes.post("/tts", summary="Say a text", response_class=Response, responses=responses)
+    @routes.post("/tts", summary="Speak a text", response_class=Response, responses=responses)
     async def tts(request: Request, fields: TtsFields) -> Response:
         return await speak(request, fields)
 
-    @routes.get("/tts", summary="Say a text", response_class=Response, responses=responses, openapi_extra=TTS_QUERY)
+    @routes.get("/tts", summary="Speak a text", response_class=Response, responses=responses, openapi_extra=TTS_QUERY)
     async def tts_by_query(request: Request) -> Response:
         fields = dict(request.query_params)
         fields.pop(_NOT_IN_QUERY, None)
@@ -104,13 +104,13 @@ def _add_speech(routes: APIRouter, service: Service) -> None:
                 fields[name] = fields[name].lower()
         return await speak(request, fields)
 
-    @routes.post("/", summary="Say a text, for SillyTavern", response_class=Response, responses=responses)
+    @routes.post("/", summary="Speak a text, for SillyTavern", response_class=Response, responses=responses)
     async def tts_at_root(request: Request, fields: TtsFields) -> Response:
         return await speak(request, fields)
 
 
 def _read_server_request(fields: Mapping[str, Any], service: Service) -> ServerRequest:
-    """Read what a client wants. Who names a voice that is not there is told which ones are."""
+    """Read the request. The error for an unknown voice lists the known ones."""
     try:
         return gptsovits.to_server_request(fields, service.find_voice, max_characters=service.settings.max_characters)
     except FieldError as error:
@@ -127,21 +127,23 @@ def _voice_names(service: Service) -> list[str]:
 
 
 def _add_voices(routes: APIRouter, service: Service) -> None:
-    @routes.get("/speakers", summary="The voices that can be named, for SillyTavern")
-    async def speakers() -> list[Speaker]:
-        return [Speaker(name=name, voice_id=name) for name in await service.threads.call(lambda: _voice_names(service))]
+    @routes.get("/speakers", summary="List the voices, for SillyTavern")
+    async def speakers() -> list[SpeakerEntry]:
+        return [
+            SpeakerEntry(name=name, voice_id=name) for name in await service.threads.call(lambda: _voice_names(service))
+        ]
 
     @routes.get(
         "/set_refer_audio",
-        summary="Ask for a voice before it is needed",
-        description="There is nothing to prepare: it succeeds if the voice is there, and `/tts` wants its name anyway.",
+        summary="Check that a voice exists",
+        description="Succeeds if the voice exists. Nothing is prepared: `/tts` requires its name anyway.",
         response_model=Success,
         responses=error_responses(ERROR_SCHEMA, [_UNPROCESSABLE]),
     )
     async def set_refer_audio(refer_audio_path: str) -> Success | JSONResponse:
         if await service.threads.call(lambda: find_voice_at(refer_audio_path, service.find_voice)):
             return Success()
-        reason = "There is no such voice. GET /speakers lists those there are."
+        reason = "Voice not found. GET /speakers lists the voices."
         return JSONResponse({"message": "set refer audio failed", "Exception": reason}, 400)
 
 
@@ -150,7 +152,7 @@ def _add_refusals(routes: APIRouter) -> None:
         @routes.get(
             path,
             name=path[1:],
-            summary="Not here",
+            summary="Not available",
             description=message,
             status_code=_FORBIDDEN,
             responses=error_responses(ERROR_SCHEMA, [_FORBIDDEN]),
@@ -158,6 +160,6 @@ def _add_refusals(routes: APIRouter) -> None:
         async def refused() -> None:
             raise Refusal(Problem(status=_FORBIDDEN, message=message, code="forbidden"))
 
-    refuse("/control", "This server cannot be ended or restarted over HTTP: whoever runs it can.")
+    refuse("/control", "This server cannot be stopped or restarted over HTTP, only by its operator.")
     for path in ("/set_gpt_weights", "/set_sovits_weights"):
-        refuse(path, "This server has one model, chosen by whoever runs it. It loads no others over HTTP.")
+        refuse(path, "This server has one model, chosen by its operator. It loads no others over HTTP.")

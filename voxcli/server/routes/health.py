@@ -1,4 +1,4 @@
-"""Whether the server lives, whether it can speak, and its numbers."""
+"""Health routes: `/livez`, `/readyz` and `/metrics`."""
 
 import asyncio
 
@@ -10,14 +10,14 @@ from voxcli.server.errors import error_responses
 from voxcli.server.service import Service
 
 _STUCK = 15.0
-"""Seconds without a step, while something is to be spoken, that a model which works does not take."""
+"""Seconds without a chunk, while streams are waiting, after which the model counts as stuck."""
 _TRIAL_SECONDS = 10.0
 
 _PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
 
 
 class Readiness:
-    """Finds out whether a request would be served: by the last step of the engine, or by having it say something."""
+    """Decides whether a request would be served: by the engine's last chunk, or by a trial request."""
 
     def __init__(self, service: Service, *, stuck_seconds: float = _STUCK) -> None:
         self._service = service
@@ -25,7 +25,7 @@ class Readiness:
         self._trial: asyncio.Task[bool] | None = None
 
     async def state(self) -> tuple[bool, str]:
-        """Return whether it is ready, and one word that says why."""
+        """Return whether the server is ready, and its state in one word."""
         service = self._service
         if service.admission.draining:
             return False, "draining"
@@ -34,7 +34,7 @@ class Readiness:
         if service.models.failed:
             return False, "failed"
         if not service.models.loaded:
-            return True, "asleep"  # the next request wakes it, and none would come if this said no
+            return True, "asleep"  # the next request loads it; a balancer would send none if this were false
         if service.probe and service.heartbeat.silent_seconds() > self._stuck_seconds:
             return False, "stuck"
         if service.heartbeat.is_fresh() or service.admission.used:
@@ -43,7 +43,7 @@ class Readiness:
         return works, "ready" if works else "failed"
 
     async def _tried(self) -> bool:
-        """Have the engine speak, once for all who ask meanwhile."""
+        """Run a trial request, shared by all concurrent checks."""
         if self._trial is None or self._trial.done():
             self._trial = asyncio.create_task(self._try())
         done, _ = await asyncio.wait({self._trial}, timeout=_TRIAL_SECONDS)
@@ -53,27 +53,27 @@ class Readiness:
         try:
             await self._service.try_out()
         except RequestError:
-            return True  # it answers, and wants to be asked for something else
+            return True  # the engine answered
         except VoxError:
             return False
         return True
 
 
 def router(service: Service) -> APIRouter:
-    """Build the routes. `/livez` needs no key."""
+    """Build the routes. `/livez` requires no key."""
     routes = APIRouter(tags=["health"], responses=error_responses(_ERROR))
     readiness = Readiness(service)
 
-    @routes.get("/livez", summary="Whether the server lives")
+    @routes.get("/livez", summary="Whether the server is running")
     async def livez() -> dict[str, str]:
         return {"status": "alive"}
 
     @routes.get(
         "/readyz",
         summary="Whether a request would be served",
-        description="True if the model has made a step lately, or does so when it is asked to, or sleeps until it is "
-        "needed. False while it is loaded, when it is stuck or has failed, and when the server is about to end.",
-        responses={503: {"description": "Not now.", "content": {"application/json": {"schema": _NOT_READY}}}},
+        description="True if the model has generated audio recently, does so on trial, or is unloaded until it is "
+        "needed. False while it is loading, is stuck or has failed, and while the server is shutting down.",
+        responses={503: {"description": "Not ready.", "content": {"application/json": {"schema": _NOT_READY}}}},
     )
     async def readyz() -> JSONResponse:
         ready, why = await readiness.state()
@@ -81,7 +81,7 @@ def router(service: Service) -> APIRouter:
 
     @routes.get(
         "/metrics",
-        summary="Its numbers, for Prometheus",
+        summary="Metrics for Prometheus",
         response_class=Response,
         responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
     )

@@ -1,4 +1,4 @@
-"""OpenAI's speech API at `/v1`, with the paths beside it that widespread clients ask for."""
+"""OpenAI's speech API at `/v1`, and the further paths that widespread clients request."""
 
 import time
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from voxcli.server.errors import Refusal, dialect_route, error_responses
 from voxcli.server.routes import openai_voices
 from voxcli.server.routes.openai_schema import (
     ERROR_SCHEMA,
-    Model,
+    ModelEntry,
     ModelList,
     ModelNames,
     Named,
@@ -51,7 +51,7 @@ def _add_speech(routes: APIRouter, service: Service) -> None:
         responses=speech_responses(strict_models=service.settings.strict_models),
     )
     async def speech(request: Request, fields: SpeechFields) -> Response:
-        """Say a text. The sound leaves while it is made, in every format."""
+        """Speak a text. Audio is streamed while it is generated, in every format."""
         server_request = await service.threads.call(lambda: _to_server_request(service, fields))
         return await service.speak(request, server_request, answer_headers)
 
@@ -71,11 +71,11 @@ def _add_models(routes: APIRouter, service: Service) -> None:
 
     @routes.get("/models")
     async def list_models() -> ModelList:
-        """List the model that speaks, and the names of OpenAI's that are taken for it."""
+        """List the loaded model, and the OpenAI model names that stand for it."""
         return ModelList(data=[_model(name, started) for name in _model_names(service)])
 
     @routes.get("/models/{model:path}", responses=error_responses(ERROR_SCHEMA, [404]))
-    async def find_model(model: str) -> Model:
+    async def find_model(model: str) -> ModelEntry:
         if model not in _model_names(service):
             raise _no_model(model)
         return _model(model, started)
@@ -84,14 +84,14 @@ def _add_models(routes: APIRouter, service: Service) -> None:
 def _add_shims(routes: APIRouter, service: Service) -> None:
     @routes.get("/audio/models")
     async def list_model_names() -> ModelNames:
-        """List the names of models as Open WebUI asks for them."""
+        """List the model names in the form that Open WebUI expects."""
         return ModelNames(models=[Named(id=name) for name in _model_names(service)])
 
     @routes.get("/audio/voices")
     async def list_voice_names(legacy: bool = False) -> VoiceNames:
-        """List the voices: those of the library, then OpenAI's, for which the model chooses one.
+        """List the voices of the library, then OpenAI's, for which the model chooses a voice.
 
-        With `legacy` they are plain names, as older clients expect.
+        With `legacy` the list has plain names, as older clients expect.
         """
         own = await service.threads.call(service.voices.names)
         known = [*own, *(name for name in VOICES if name not in own)]
@@ -99,7 +99,7 @@ def _add_shims(routes: APIRouter, service: Service) -> None:
 
     @routes.get("/test")
     async def test() -> Status:
-        """Say that all is well. wyoming_openai, which brings voices to Home Assistant, asks for them only then."""
+        """Report success. wyoming_openai, which connects Home Assistant, requests voices only then."""
         return Status()
 
 
@@ -108,10 +108,10 @@ def _model_names(service: Service) -> list[str]:
     return [own] if service.settings.strict_models else [own, *(name for name in MODELS if name != own)]
 
 
-def _model(name: str, created: int) -> Model:
-    return Model(id=name, created=created, owned_by="voxcli")
+def _model(name: str, created: int) -> ModelEntry:
+    return ModelEntry(id=name, created=created, owned_by="voxcli")
 
 
 def _no_model(name: str) -> Refusal:
-    message = f"There is no model {name[:_SHOWN]!r} here. GET /v1/models lists those there are."
+    message = f"Model {name[:_SHOWN]!r} not found. GET /v1/models lists the models."
     return Refusal(Problem(status=404, message=message, code="model_not_found", field="model"))

@@ -1,4 +1,4 @@
-"""What `/openapi.json` says about the routes of OpenAI's dialect."""
+"""Response models and OpenAPI declarations of OpenAI's dialect."""
 
 from typing import Annotated, Any, Literal, TypeAlias
 
@@ -49,7 +49,7 @@ _EVENT = {
 
 
 def speech_responses(*, strict_models: bool) -> dict[int | str, dict[str, Any]]:
-    """Declare what the route that speaks may answer."""
+    """Declare the responses of the speech route."""
     content_types = [content_type_of(format, 0).partition(";")[0] for format in AudioFormat]
     responses = audio_responses(content_types, ERROR_SCHEMA, [404] if strict_models else [])
     data = {"type": "string", "contentMediaType": "application/json", "contentSchema": _EVENT}
@@ -58,7 +58,7 @@ def speech_responses(*, strict_models: bool) -> dict[int | str, dict[str, Any]]:
     return responses
 
 
-class Model(BaseModel):
+class ModelEntry(BaseModel):
     id: str
     object: Literal["model"] = "model"
     created: int
@@ -67,7 +67,7 @@ class Model(BaseModel):
 
 class ModelList(BaseModel):
     object: Literal["list"] = "list"
-    data: list[Model]
+    data: list[ModelEntry]
 
 
 class Named(BaseModel):
@@ -75,7 +75,7 @@ class Named(BaseModel):
 
 
 class ModelNames(BaseModel):
-    """As Open WebUI asks for them."""
+    """In the form that Open WebUI expects."""
 
     models: list[Named]
 
@@ -93,12 +93,12 @@ class Status(BaseModel):
 
 
 class CustomVoice(BaseModel):
-    """A voice of the library, in the words of VoxCPM's server."""
+    """A voice of the library, as VoxCPM's server describes it."""
 
     id: str
     name: str
     text: str
-    """The words of its clip; empty if nobody knows them."""
+    """The transcript of its clip; empty if unknown."""
     created_at: int
 
 
@@ -129,7 +129,7 @@ class VoiceGone(BaseModel):
 
 
 class AudioVoice(BaseModel):
-    """A voice of the library, in OpenAI's words."""
+    """A voice of the library, as OpenAI describes it."""
 
     object: Literal["audio.voice"] = "audio.voice"
     id: str

@@ -1,6 +1,6 @@
-"""Voices that clients make and remove: OpenAI's `/v1/audio/voices`, and `/v1/voices` of VoxCPM's server.
+"""Voice routes: OpenAI's `/v1/audio/voices`, and `/v1/voices` of VoxCPM's server.
 
-Both keep them in the library, where every dialect finds them. The id of a voice is its name.
+Both store voices in the library, where every dialect finds them. The id of a voice is its name.
 """
 
 from datetime import UTC, date, datetime
@@ -33,7 +33,7 @@ from voxcli.synthesis.request import Clip, Prompt, Voice
 from voxcli.voices import Notes, VoiceLibrary
 
 _MOST_VOICES = 1000
-"""More would fill the disk."""
+"""Limit of what clients can store on disk."""
 
 _NOT_FOUND = error_responses(ERROR_SCHEMA, [404])
 _Name = Annotated[str, Form(pattern="^[a-z0-9_-]{1,64}$")]
@@ -45,7 +45,7 @@ _MaybeGiven = Annotated[UploadFile | None, File()]
 
 
 def add_routes(routes: APIRouter, service: Service) -> None:
-    """Add the routes of both to those below `/v1`."""
+    """Add the voice routes of both APIs below `/v1`."""
     _add_audio_voices(routes, service)
     _add_voices(routes, service)
     _add_custom_voices(routes, service)
@@ -61,15 +61,15 @@ def _add_audio_voices(routes: APIRouter, service: Service) -> None:
         prompt: _MaybeWords = None,
         consent: _MaybeWords = None,
     ) -> AudioVoice:
-        """Keep a voice: a clip that is imitated, with `text` (not OpenAI's) if its words are known; or a description.
+        """Store a voice: a clip to imitate, with its transcript in `text` (not in OpenAI's API), or a description.
 
-        `consent` is noted down. It need not be known here.
+        `consent` is stored without being checked.
         """
         if type == "prompt":
             voice = Voice(style=_not_blank(prompt, "prompt"))
         else:
             if audio_sample is None:
-                raise FieldError("The clip is missing.", "audio_sample", "missing_required_parameter")
+                raise FieldError("'audio_sample' is missing.", "audio_sample", "missing_required_parameter")
             clip = await read_clip(audio_sample, service.settings, service.threads, field="audio_sample")
             voice = _imitated(clip, text)
         notes = await _keep(service, name, voice, consent)
@@ -84,14 +84,14 @@ def _add_audio_voices(routes: APIRouter, service: Service) -> None:
 def _add_voices(routes: APIRouter, service: Service) -> None:
     @routes.get("/voices")
     async def list_voices() -> VoiceNames:
-        """List OpenAI's voices, for which the model chooses one, and those of the library."""
+        """List OpenAI's voices, for which the model chooses a voice, and those of the library."""
         own = await service.threads.call(service.voices.names)
         presets = [VoiceName(id=name, name=name.title()) for name in VOICES]
         return VoiceNames(voices=[*presets, *(VoiceName(id=name, name=name) for name in own if name not in VOICES)])
 
     @routes.post("/voices/create")
     async def create_voice(audio: _Given, name: _Name, text: _Words) -> VoiceCreated:
-        """Keep a voice: a clip that is carried on, and the words it says."""
+        """Store a voice: a clip to continue from, and its transcript."""
         words = _not_blank(text, "text")
         clip = await read_clip(audio, service.settings, service.threads, field="audio")
         await _keep(service, name, _imitated(clip, words))
@@ -102,7 +102,7 @@ def _add_voices(routes: APIRouter, service: Service) -> None:
 def _add_custom_voices(routes: APIRouter, service: Service) -> None:
     @routes.get("/voices/custom")
     async def list_custom_voices() -> CustomVoices:
-        """List the voices of the library, with their words."""
+        """List the voices of the library, with their transcripts."""
         library = service.voices
         described = await service.threads.call(lambda: [_describe(library, name) for name in library.names()])
         return CustomVoices(voices=[voice for voice in described if voice])
@@ -119,13 +119,13 @@ def _add_custom_voices(routes: APIRouter, service: Service) -> None:
     @routes.delete("/voices/{voice_id}", responses=_NOT_FOUND)
     async def delete_voice(voice_id: str) -> VoiceGone:
         if voice_id in VOICES and voice_id not in await service.threads.call(service.voices.names):
-            raise FieldError(f"{voice_id!r} is one of OpenAI's voices, and not to be removed.", "voice_id")
+            raise FieldError(f"{voice_id!r} is one of OpenAI's voices and cannot be deleted.", "voice_id")
         await _remove(service, voice_id)
         return VoiceGone(message=f"Voice {voice_id!r} deleted")
 
 
 def _imitated(clip: Clip, text: str | None) -> Voice:
-    """Return the voice of a clip. With its words every model can carry on from it."""
+    """Return the voice of a clip. With a transcript, every model can continue from it."""
     words = (text or "").strip()
     return Voice(prompt=Prompt(clip, words)) if words else Voice(reference=clip)
 
@@ -138,10 +138,10 @@ def _not_blank(text: str | None, field: str) -> str:
 
 
 async def _keep(service: Service, name: str, voice: Voice, consent: str | None = None) -> Notes:
-    """Keep a new voice, and return what is noted of it.
+    """Store a new voice, and return its notes.
 
     Raises:
-        FieldError: it cannot be called so.
+        FieldError: the name is invalid or taken.
     """
     notes = Notes(consent=consent or None, created=date.today().isoformat(), voxcli=voxcli.__version__)
     await service.threads.call(lambda: _save(service.voices, name, voice, notes))
@@ -150,10 +150,10 @@ async def _keep(service: Service, name: str, voice: Voice, consent: str | None =
 
 def _save(library: VoiceLibrary, name: str, voice: Voice, notes: Notes) -> None:
     if library.find_spelling(name):
-        message = f"There is a voice {name!r} already. Delete it first, or choose another name."
+        message = f"Voice {name!r} already exists. Delete it first, or choose another name."
         raise FieldError(message, "name", "voice_exists")
     if len(library.names()) >= _MOST_VOICES:
-        raise FieldError(f"There are {_MOST_VOICES} voices already. Delete one first.", "name", "too_many_voices")
+        raise FieldError(f"The library is full: {_MOST_VOICES} voices. Delete one first.", "name", "too_many_voices")
     try:
         library.save(name, voice, notes)
     except RequestError as error:
@@ -177,7 +177,7 @@ def _describe(library: VoiceLibrary, name: str) -> CustomVoice | None:
 
 
 def _created_at(notes: Notes) -> int:
-    """Return the beginning of the day that is noted, in Unix seconds; 0 if none is."""
+    """Return the start of the day in the notes, in Unix seconds; 0 if there is none."""
     try:
         day = date.fromisoformat(notes.created or "")
     except ValueError:
@@ -187,5 +187,5 @@ def _created_at(notes: Notes) -> int:
 
 def _no_voice(name: str) -> Refusal:
     shown = f"{name[:64]!r}"
-    message = f"There is no voice {shown}. GET /v1/audio/voices lists those there are."
+    message = f"Voice {shown} not found. GET /v1/audio/voices lists the voices."
     return Refusal(Problem(status=404, message=message, code="voice_not_found", field="voice_id"))

@@ -1,4 +1,4 @@
-"""VoxCPM's own API at `/api`, with `/health`, for the clients of its servers."""
+"""VoxCPM's own API at `/api`, and `/health`, for clients of its servers."""
 
 from dataclasses import replace
 from typing import Any
@@ -60,7 +60,7 @@ def _add_speech(routes: APIRouter, service: Service, path: str, *, stream: bool)
     @routes.post(
         path,
         name="stream_speech" if stream else "make_speech",
-        summary="Say a text while it is made" if stream else "Say a text, and send it when it is whole",
+        summary="Stream speech while it is generated" if stream else "Generate speech, and send it as a whole",
         response_class=Response,
         responses=audio_responses(SPEECH_TYPES, ERROR_SCHEMA, [404, _UNPROCESSABLE]),
         openapi_extra=SPEECH_BODY,
@@ -72,7 +72,7 @@ def _add_speech(routes: APIRouter, service: Service, path: str, *, stream: bool)
 
 
 async def _read_form(request: Request, service: Service) -> dict[str, Any]:
-    """Read the fields, and the clips among them. Nothing of it stays on the disk."""
+    """Read the fields, including uploaded clips. Nothing stays on disk."""
     async with request.form(max_files=len(_CLIPS), max_fields=_MOST_FIELDS) as form:
         fields: dict[str, Any] = dict(form)
         for name in _CLIPS:
@@ -94,11 +94,11 @@ def _read_server_request(fields: dict[str, Any], service: Service, *, stream: bo
 def _add_state(routes: APIRouter, service: Service) -> None:
     models = service.models
 
-    @routes.get("/api/voices", summary="The voices that can be named")
+    @routes.get("/api/voices", summary="List the voices")
     async def list_voices() -> NativeVoices:
         return NativeVoices(voices=await service.threads.call(lambda: _list_voices(service.voices)))
 
-    @routes.get("/health", summary="Whether the server lives, and whether its model is loaded")
+    @routes.get("/health", summary="Health of the server and its model")
     async def health() -> Health:
         return Health(
             status="unhealthy" if models.failed else "healthy",
@@ -107,7 +107,7 @@ def _add_state(routes: APIRouter, service: Service) -> None:
             model=models.name,
         )
 
-    @routes.get("/api/gpu/status", summary="The memory of the graphics card that the model runs on")
+    @routes.get("/api/gpu/status", summary="GPU memory in use")
     async def gpu_status() -> GpuStatus | NoGpu:
         gpu = models.gpu_memory()
         if gpu is None:
@@ -119,7 +119,7 @@ def _add_state(routes: APIRouter, service: Service) -> None:
             device_name=gpu.name,
         )
 
-    @routes.post("/api/gpu/offload", summary="Unload the model until it is needed again")
+    @routes.post("/api/gpu/offload", summary="Unload the model until the next request")
     async def offload() -> Offloaded:
         return Offloaded(model_loaded=not await models.offload())
 

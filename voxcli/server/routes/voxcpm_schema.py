@@ -1,4 +1,4 @@
-"""What `/openapi.json` says about the routes of VoxCPM's own API."""
+"""Response models and OpenAPI declarations of VoxCPM's own API."""
 
 from typing import Any, Literal
 
@@ -53,12 +53,12 @@ ERROR_SCHEMA: dict[str, Any] = {
 
 
 class NativeVoice(BaseModel):
-    """A voice, in the words of VoxCPM's server."""
+    """A voice, as VoxCPM's server describes it."""
 
     id: str
     description: str
     text: str
-    """The words of its clip; empty if nobody knows them."""
+    """The transcript of its clip; empty if unknown."""
 
 
 class NativeVoices(BaseModel):
@@ -66,7 +66,7 @@ class NativeVoices(BaseModel):
 
 
 class Health(BaseModel):
-    """How the server is. `status` is "unhealthy" if the model could not be loaded."""
+    """State of the server. `status` is "unhealthy" if the model could not be loaded."""
 
     status: Literal["healthy", "unhealthy"]
     model_loaded: bool
@@ -76,7 +76,7 @@ class Health(BaseModel):
 
 
 class GpuStatus(BaseModel):
-    """The memory that is used, in GiB."""
+    """GPU memory in use, in GiB."""
 
     model_loaded: bool
     memory_allocated_gb: float
@@ -89,7 +89,7 @@ class NoGpu(BaseModel):
 
 
 class Offloaded(BaseModel):
-    """What has become of the model. It stays loaded until the streams that run have ended."""
+    """Result of unloading. The model stays loaded until running streams have ended."""
 
     status: Literal["offloaded"] = "offloaded"
     model_loaded: bool

@@ -20,18 +20,18 @@ from voxcli.text.parts import read_parts
 
 
 class Rendering:
-    """One order on its way out, and what is learnt meanwhile. To be iterated once, on one thread."""
+    """One request being rendered, with its timings. Iterated once, on one thread."""
 
     def __init__(self, engine: Engine, server_request: ServerRequest, heartbeat: EngineHeartbeat) -> None:
         self.sample_rate = 0
-        """Hz, of what leaves. Known before the first piece."""
+        """Hz, of the response. Known before the first piece."""
         self._stopwatch = Stopwatch()
         self._engine = engine
         self._server_request = server_request
         self._heartbeat = heartbeat
 
     def headers(self) -> dict[str, str]:
-        """Return what our own client wants to know of the engine."""
+        """Return the headers for our own client."""
         return {DRAWS_VOICES: "true" if self._engine.draws_voices else "false"}
 
     @property
@@ -39,7 +39,7 @@ class Rendering:
         return self._stopwatch.timings
 
     def pieces(self) -> Generator[bytes]:
-        """Yield the body of the answer, never an empty piece; nothing at all if there is no sound."""
+        """Yield the response body, without empty pieces; nothing if there is no audio."""
         form = self._server_request.form
         if form.whole:
             return self._whole()
@@ -50,7 +50,7 @@ class Rendering:
         return encoded(self._chunks(), form.format)
 
     def _chunks(self) -> Speech:
-        """Yield the speech at the rate at which it leaves."""
+        """Yield the speech at the sample rate of the response."""
         wanted = self._server_request.form.sample_rate
         delivery = _delivery(self._server_request.request)
         pieces = synthesize(self._engine, _parts(self._server_request), delivery, stopwatch=self._stopwatch)

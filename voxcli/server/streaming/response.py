@@ -1,4 +1,4 @@
-"""An answer that sounds while it is made: whoever listens is watched, and a failure never looks like an end."""
+"""Streaming response: sent while it is generated, aborted on disconnect, and never ended normally after an error."""
 
 import asyncio
 import logging
@@ -15,7 +15,7 @@ from voxcli.errors import ConsumerClosed, VoxError
 from voxcli.protocols.dialect import AnswerForm, Framing
 from voxcli.protocols.openai.events import error_event
 from voxcli.server.errors import note, problem_of
-from voxcli.server.monitoring import Ending, Metrics, Record
+from voxcli.server.monitoring import Ending, Metrics, RequestRecord
 from voxcli.server.streaming.worker import Worker
 
 _log = logging.getLogger(__name__)
@@ -23,15 +23,15 @@ _log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 CONNECTION = "connection"
-"""Under this name, the state of a request has the asyncio transport, if the server gives it away."""
+"""Key of the request state under which the server exposes its asyncio transport."""
 
 _BLOCK = 2**16
 _FLUSH_TIMEOUT = 5.0
-"""For a client to take what was made before a failure."""
+"""Seconds for a client to receive what was generated before an error."""
 
 
 class DisconnectWatcher:
-    """Knows when a client leaves. Servers tell that only to whoever waits for it."""
+    """Notices when a client disconnects, which ASGI servers report only through `receive`."""
 
     def __init__(self, receive: Receive) -> None:
         """receive: of the ASGI call whose body has been read."""
@@ -39,10 +39,10 @@ class DisconnectWatcher:
         self._gone = asyncio.create_task(self._watch())
 
     async def run_until_disconnect(self, work: Coroutine[Any, Any, T]) -> T:
-        """Do something for as long as the client is there.
+        """Await a coroutine, and cancel it if the client disconnects.
 
         Raises:
-            ConsumerClosed: it has left, and the work was cancelled.
+            ConsumerClosed: the client has disconnected.
         """
         task = asyncio.create_task(work)
         try:
@@ -56,16 +56,16 @@ class DisconnectWatcher:
         return task.result()
 
     def check(self) -> None:
-        """Raise ConsumerClosed if the client has left."""
+        """Raise ConsumerClosed if the client has disconnected."""
         if self._gone.done():
             raise ConsumerClosed("the client")
 
-    async def left(self) -> None:
-        """Wait for that."""
+    async def disconnected(self) -> None:
+        """Wait until the client has disconnected."""
         await asyncio.wait({self._gone})
 
     def stop_watching(self) -> None:
-        """Take the client for gone, or look no longer whether it is."""
+        """Stop waiting for the disconnect; running work is cancelled as if it had happened."""
         self._gone.cancel()
 
     async def _watch(self) -> None:
@@ -74,27 +74,27 @@ class DisconnectWatcher:
 
 
 class Stalled(Exception):
-    """The client is there, and takes nothing."""
+    """The client is connected but does not read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stream:
-    """Speech whose first piece is there."""
+class ResponseStream:
+    """Speech whose first chunk has been generated."""
 
     worker: Worker[bytes]
     first: bytes
     form: AnswerForm
     watcher: DisconnectWatcher
     held: AsyncExitStack
-    """What it keeps busy, to be given back."""
-    record: Record
+    """Resources to release: the slot, the engine, the worker."""
+    record: RequestRecord
     send_seconds: float
 
 
 class SpeechResponse(Response):
-    """Sends one stream, and gives back what it holds, however it ends."""
+    """Sends one stream, and releases its resources however it ends."""
 
-    def __init__(self, stream: Stream, headers: dict[str, str], metrics: Metrics) -> None:
+    def __init__(self, stream: ResponseStream, headers: dict[str, str], metrics: Metrics) -> None:
         if stream.form.whole:
             headers = {**headers, "content-length": str(len(stream.first))}
         self.status_code = 200
@@ -113,11 +113,11 @@ class SpeechResponse(Response):
             ending = Ending.CLIENT_LEFT
         except Stalled:
             ending = Ending.STALLED
-            _log.warning("a client takes nothing any more, and was given up")
+            _log.warning("aborted a stream whose client stopped reading")
         except VoxError as error:
             note(error)
             with suppress(ConsumerClosed, Stalled):
-                await self._break_off(error, scope, send)
+                await self._close_early(error, scope, send)
         finally:
             stream.watcher.stop_watching()
             self._metrics.note(stream.record, ending)
@@ -132,7 +132,7 @@ class SpeechResponse(Response):
         await self._send(send, b"", more=False)
 
     async def _send_whole(self, send: Send) -> None:
-        """Send what needs the engine no longer, however long the client takes."""
+        """Release the engine, then send the complete body."""
         stream = self._stream
         await stream.held.aclose()
         await self._send_start(send)
@@ -154,15 +154,15 @@ class SpeechResponse(Response):
         if more:
             self._stream.watcher.check()
 
-    async def _break_off(self, error: VoxError, scope: Scope, send: Send) -> None:
-        """End the connection, and not the body: what was made arrives, and nobody takes it for everything."""
+    async def _close_early(self, error: VoxError, scope: Scope, send: Send) -> None:
+        """Close the connection without ending the body: the client receives what exists and sees that it is cut."""
         if self._stream.form.framing is Framing.SSE:
             await self._send(send, error_event(problem_of(error)))
         if connection := _connection(scope):
             connection.close()
             with suppress(TimeoutError):
                 async with asyncio.timeout(_FLUSH_TIMEOUT):
-                    await self._stream.watcher.left()
+                    await self._stream.watcher.disconnected()
             await _abort(scope)
 
 
@@ -173,7 +173,7 @@ def _connection(scope: Scope) -> asyncio.Transport | None:
 
 @asynccontextmanager
 async def _aborting(scope: Scope) -> AsyncIterator[None]:
-    """End the connection at once if nobody is at its other end, or nobody who listens."""
+    """Abort the connection if the client has disconnected or stopped reading."""
     try:
         yield
     except (ConsumerClosed, Stalled):
@@ -182,7 +182,7 @@ async def _aborting(scope: Scope) -> AsyncIterator[None]:
 
 
 async def _abort(scope: Scope) -> None:
-    """End the connection with all that the client has not taken. Servers that keep it to themselves end it as well."""
+    """Abort the connection and discard unsent data. Without access to the transport, the server closes it itself."""
     if connection := _connection(scope):
         connection.abort()
-        await asyncio.sleep(0)  # in which the server hears of it
+        await asyncio.sleep(0)  # lets the server notice

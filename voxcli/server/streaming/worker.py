@@ -1,4 +1,4 @@
-"""A generator that runs on a thread of its own and is read from the event loop: where threads meet asyncio."""
+"""Worker threads: generators that run on threads and are read from the event loop."""
 
 import asyncio
 import logging
@@ -13,16 +13,15 @@ _log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 _PIECES_AHEAD = 16
-"""Beyond, the generator waits for its reader."""
+"""Items that a generator may be ahead of its reader."""
 _CALLS = 4
-"""At once. Whoever calls more waits, and no thread for him."""
+"""Concurrent calls. Further calls wait without occupying a thread."""
 
 
 class Threads:
-    """Threads that wait for work. Each is kept for the next: what PyTorch sets up for a thread is set up once.
+    """A pool of daemon threads, kept for reuse because PyTorch's per-thread setup is expensive.
 
-    There are never more than were busy at once: the streams, and a few calls. They end with the process, whatever they
-    are doing.
+    It never has more threads than were busy at once: one for each stream, and a few for calls.
     """
 
     def __init__(self, name: str) -> None:
@@ -33,7 +32,7 @@ class Threads:
         self._calls = asyncio.Semaphore(_CALLS)
 
     def start(self, work: Callable[[], None]) -> None:
-        """Have something done by a thread that does nothing else meanwhile."""
+        """Run a function on an idle or a new thread."""
         with self._lock:
             inbox = self._idle.pop() if self._idle else None
         if inbox is None:
@@ -42,7 +41,7 @@ class Threads:
         inbox.put(work)
 
     async def call(self, function: Callable[[], T]) -> T:
-        """Wait for something that would hold up the event loop. It goes on to its end if nobody waits any more."""
+        """Await a blocking function. It keeps running if the caller is cancelled."""
         loop = asyncio.get_running_loop()
         done: asyncio.Future[T] = loop.create_future()
 
@@ -50,16 +49,16 @@ class Threads:
             try:
                 result = function()
             except BaseException as error:  # noqa: BLE001 - raised again where it is waited for
-                _tell(loop, _settle, done, None, error)
+                _call_soon(loop, _settle, done, None, error)
             else:
-                _tell(loop, _settle, done, result, None)
+                _call_soon(loop, _settle, done, result, None)
 
         async with self._calls:
             self.start(work)
             return await done
 
     def close(self) -> None:
-        """Let the idle threads go, and the others once they are idle."""
+        """End the idle threads now, and the others once they are idle."""
         with self._lock:
             self._closed = True
             idle, self._idle = self._idle, []
@@ -69,7 +68,7 @@ class Threads:
     def _work(self, inbox: "queue.SimpleQueue[Callable[[], None] | None]") -> None:
         while work := inbox.get():
             work()
-            del work  # which may hold megabytes
+            del work  # it may hold megabytes
             with self._lock:
                 if self._closed:
                     return
@@ -77,20 +76,20 @@ class Threads:
 
 
 class Worker(Generic[T]):
-    """Runs one generator from its first `next` to its `close` on one thread, a few pieces ahead of its reader."""
+    """Runs one generator from its first `next` to its `close` on one thread, a few items ahead of its reader."""
 
     def __init__(self, threads: Threads, new_pieces: Callable[[], Generator[T]], *, ahead: int = _PIECES_AHEAD) -> None:
-        """Start it. To be made, read and closed on the event loop."""
+        """Start the generator. Create, read and close the worker on the event loop."""
         self._loop = asyncio.get_running_loop()
         self._new_pieces = new_pieces
         self._made: asyncio.Queue[T | _End] = asyncio.Queue()
         self._room = threading.Semaphore(ahead)
         self._closed = False
-        self._over = asyncio.Event()
+        self._ended = asyncio.Event()
         threads.start(self._work)
 
     async def next(self) -> T | None:
-        """Return the next piece, or None after the last one. Raises what the generator has raised."""
+        """Return the next item, or None after the last one. Raises what the generator raised."""
         item = await self._made.get()
         if isinstance(item, _End):
             self._made.put_nowait(item)
@@ -101,10 +100,10 @@ class Worker(Generic[T]):
         return item
 
     async def close(self) -> None:
-        """Have the generator closed by its own thread as soon as it makes its next piece, and wait for that."""
+        """Close the generator on its own thread after the item it is working on, and wait for that."""
         self._closed = True
         self._room.release()
-        await self._over.wait()
+        await self._ended.wait()
 
     def _work(self) -> None:
         error: BaseException | None = None
@@ -114,30 +113,30 @@ class Worker(Generic[T]):
                     self._room.acquire()
                     if self._closed:
                         break
-                    _tell(self._loop, self._made.put_nowait, piece)
+                    _call_soon(self._loop, self._made.put_nowait, piece)
         except BaseException as raised:  # noqa: BLE001 - raised again where the pieces are read
             error = raised
-        _tell(self._loop, self._end, _End(error))
+        _call_soon(self._loop, self._end, _End(error))
 
     def _end(self, end: "_End") -> None:
         if end.error and self._closed:
-            _log.warning("a stream failed after it was given up: %s", end.error)
+            _log.warning("a stream failed after it was cancelled: %s", end.error)
         self._made.put_nowait(end)
-        self._over.set()
+        self._ended.set()
 
 
 class _End:
-    """Comes behind the last piece."""
+    """Marks the end of the queue."""
 
     def __init__(self, error: BaseException | None) -> None:
         self.error = error
 
 
-def _tell(loop: asyncio.AbstractEventLoop, function: Callable[..., object], *arguments: object) -> None:
+def _call_soon(loop: asyncio.AbstractEventLoop, function: Callable[..., object], *arguments: object) -> None:
     try:
         loop.call_soon_threadsafe(function, *arguments)
     except RuntimeError:  # the loop is closed
-        _log.debug("nobody is left to tell")
+        _log.debug("the event loop is already closed")
 
 
 def _settle(done: "asyncio.Future[T]", result: T, error: BaseException | None) -> None:
