@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.checkpoints import write_checkpoint
-from tests.hub import TIMEOUT_SECONDS, Hub, serving
+from tests.hub import PATIENCE_SECONDS, Hub, serving
 from tests.program import Run, said, started
 from tests.screen import CTRL_C, run_on_terminal
 from tests.test_startup import loaded_by
@@ -201,13 +201,13 @@ def test_an_interrupted_pull_keeps_what_came_and_says_so(
     half = len(hub.files[WEIGHTS]) // 2
     hub.hold_at[WEIGHTS] = half
     with started([sys.executable, "-m", "voxcli", "models", "pull", "voxcpm-1.5", "--yes"], environment) as process:
-        assert hub.held.wait(TIMEOUT_SECONDS)
+        assert hub.held.wait(PATIENCE_SECONDS)
         blobs = library.shared / "models--openbmb--VoxCPM1.5" / "blobs"
         partial = blobs / f"{hub.digest_of(WEIGHTS)}.incomplete"
         while partial.stat().st_size < half:
             assert process.poll() is None
         process.send_signal(number)
-        _, words = process.communicate(timeout=TIMEOUT_SECONDS)
+        _, words = process.communicate(timeout=PATIENCE_SECONDS)
     assert process.returncode == code
     assert b"The partial download is kept" in words
     assert b"Traceback" not in words
