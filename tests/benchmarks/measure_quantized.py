@@ -19,6 +19,7 @@ from torch import Tensor
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from tests.checkpoints import write_checkpoint
+from tests.voxcpm.matrices import EmulatedFp8Matrix
 from voxcli.errors import VoxError
 from voxcli.voxcpm.device import Placement, choose_placement
 from voxcli.voxcpm.network.backbone import Backbone, Batch, Solver
@@ -30,7 +31,6 @@ from voxcli.voxcpm.weights.quantization import (
     FP8,
     INT8,
     KEPT_BY_FP8,
-    EmulatedFp8Matrix,
     FormatOf,
     Fp8Matrix,
     Int8Matrix,

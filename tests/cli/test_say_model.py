@@ -147,7 +147,7 @@ def test_a_signal_stops_it_within_a_patch_and_keeps_what_was_said(
         (["--device", "tpu"], 4, "no device 'tpu'"),
         (["--device", "cuda:77"], 5, "no cuda:77 here"),
         (["--dtype", "int4"], 4, "no dtype 'int4'"),
-        (["--quantize", "int3"], 4, "no way to quantize called 'int3'"),
+        (["--quantize", "int3"], 4, "no quantization 'int3'"),
         (["--lora", "nowhere"], 3, "no LoRA folder"),
         (["--instruct", "old"], 4, "VoxCPM2 can"),
         (["--voice", "nobody"], 3, "no voice 'nobody'"),

@@ -1,10 +1,12 @@
-"""Matrices that are drawn, and how far a product is from the right one."""
+"""Random matrices, an emulation of fp8, and the error of a product."""
 
 from collections.abc import Callable
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
+from voxcli.voxcpm.kernels.ops import quantize_rows_fp8
 from voxcli.voxcpm.network.linear import Linear
 
 INPUTS, OUTPUTS = 96, 144
@@ -23,3 +25,19 @@ def rows_of(count: int, dtype: torch.dtype = torch.float32) -> Tensor:
 
 def relative_error(found: Tensor, right: Tensor) -> float:
     return float((found.double() - right).norm() / right.norm())
+
+
+class EmulatedFp8Matrix:
+    """The product of an `Fp8Matrix` on any device: the same rounded numbers, multiplied in float32."""
+
+    def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
+        """weight: (outputs, inputs), bias: (outputs,), both of any floating dtype."""
+        levels, scales = quantize_rows_fp8(weight.contiguous())
+        self._levels, self._scales = levels.float(), scales.view(-1)
+        self._bias = torch.zeros_like(self._scales) if bias is None else bias.bfloat16().float()
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Map (..., inputs) to (..., outputs) of the same dtype, at most as exact as bfloat16."""
+        levels, scales = quantize_rows_fp8(x.reshape(-1, x.size(-1)))
+        y = functional.linear(levels.float(), self._levels).mul_(scales).mul_(self._scales).add_(self._bias)
+        return y.bfloat16().view(*x.shape[:-1], -1).to(x.dtype)

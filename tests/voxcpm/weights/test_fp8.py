@@ -12,13 +12,13 @@ from torch import Tensor
 
 from tests.checkpoints import FAMILIES
 from tests.checkpoints.configs import config_of
-from tests.voxcpm.matrices import INPUTS, OUTPUTS, new_linear, relative_error, rows_of
+from tests.voxcpm.matrices import INPUTS, OUTPUTS, EmulatedFp8Matrix, new_linear, relative_error, rows_of
 from voxcli.errors import DeviceError, RequestError
 from voxcli.voxcpm.kernels.ops import quantize_rows_fp8
 from voxcli.voxcpm.network.backbone import Backbone
 from voxcli.voxcpm.network.config import CONFIG_FILE, read_config
 from voxcli.voxcpm.network.linear import Linear, MatrixFormat
-from voxcli.voxcpm.weights.quantization import EmulatedFp8Matrix, Fp8Matrix, check_capability, check_fp8, in_blocks
+from voxcli.voxcpm.weights.quantization import Fp8Matrix, check_capability, check_fp8, in_blocks
 
 HALF_A_STEP = 2**-4
 """Of a number that has three bits of mantissa, relative; below the smallest such number it is 2^-10."""

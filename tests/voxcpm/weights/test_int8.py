@@ -100,7 +100,8 @@ def run_with(instructions: str, program: str) -> str:
 @needs_x86
 def test_a_cpu_that_adds_up_in_16_bits_is_refused() -> None:
     program = (
-        "import torch; from voxcli.voxcpm.int8 import check_int8; from voxcli.errors import DeviceError\n"
+        "import torch; from voxcli.voxcpm.weights.quantization import check_int8\n"
+        "from voxcli.errors import DeviceError\n"
         "try: check_int8(torch.device('cpu'))\n"
         "except DeviceError as error: print(error)"
     )
@@ -111,7 +112,7 @@ def test_a_cpu_that_adds_up_in_16_bits_is_refused() -> None:
 @pytest.mark.usefixtures("needs_int8")
 def test_eight_bits_are_fast_without_amx() -> None:
     program = (
-        "import time, torch; from voxcli.voxcpm.int8 import Int8Matrix\n"
+        "import time, torch; from voxcli.voxcpm.weights.quantization import Int8Matrix\n"
         "weight, x = torch.randn(512, 512), torch.randn(18, 512)\n"
         "def seconds(f): f(); start = time.perf_counter(); f(); return time.perf_counter() - start\n"
         "matrix = Int8Matrix(weight, None)\n"

@@ -6,12 +6,13 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests.voxcpm.matrices import EmulatedFp8Matrix
 from voxcli.errors import RequestError
 from voxcli.voxcpm.device import Placement
 from voxcli.voxcpm.network.config import read_config
 from voxcli.voxcpm.network.linear import Linear
 from voxcli.voxcpm.weights.checkpoint import load_backbone
-from voxcli.voxcpm.weights.quantization import KEPT_BY_FP8, EmulatedFp8Matrix, choose_formats, in_blocks
+from voxcli.voxcpm.weights.quantization import KEPT_BY_FP8, choose_formats, in_blocks
 
 CPU = torch.device("cpu")
 
