@@ -1,6 +1,5 @@
 """The server on its socket, from the beginning to the end."""
 
-import asyncio
 import statistics
 import time
 from pathlib import Path
@@ -74,19 +73,15 @@ def test_a_client_that_keeps_its_connection_does_not_keep_the_server() -> None:
         assert time.monotonic() - started < 5
 
 
-def test_a_model_that_cannot_be_loaded_ends_it_with_the_reason(tmp_path: Path) -> None:
+@pytest.mark.anyio
+async def test_a_model_that_cannot_be_loaded_ends_it_with_the_reason(tmp_path: Path) -> None:
     def broken() -> ToneEngine:
         raise ModelError("It is damaged.")
 
     settings = ServerSettings(port=0, voices=tmp_path)
-
-    async def run() -> None:
-        service = Service(settings, VoiceLibrary(tmp_path), ModelLifecycle("x", broken, settings))
-        with open_socket(settings) as sock:
-            await Host(create_app(service), service, sock).run(lambda: None)
-
-    with pytest.raises(ModelError, match="damaged"):
-        asyncio.run(run())
+    service = Service(settings, VoiceLibrary(tmp_path), ModelLifecycle("x", broken, settings))
+    with open_socket(settings) as sock, pytest.raises(ModelError, match="damaged"):
+        await Host(create_app(service), service, sock).run(lambda: None)
 
 
 def test_an_engine_that_hangs_does_not_hold_up_the_end() -> None:

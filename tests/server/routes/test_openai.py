@@ -135,16 +135,13 @@ def test_events_carry_the_same_bytes_and_end_with_the_usage(client: OpenAI) -> N
     assert last["usage"] == {"input_tokens": 2, "output_tokens": 8, "total_tokens": 10}
 
 
-def test_asynchronous_clients_are_answered_side_by_side(server: Running) -> None:
-    async def speak() -> list[bytes]:
-        async with AsyncOpenAI(base_url=f"{server.url}/v1", api_key="any", max_retries=0) as client:
-            answers = [
-                client.audio.speech.create(model="x", voice="alloy", input=f"{n}.", response_format="wav")
-                for n in range(4)
-            ]
-            return [answer.read() for answer in await asyncio.gather(*answers)]
-
-    sounds = asyncio.run(speak())
+@pytest.mark.anyio
+async def test_asynchronous_clients_are_answered_side_by_side(server: Running) -> None:
+    async with AsyncOpenAI(base_url=f"{server.url}/v1", api_key="any", max_retries=0) as client:
+        answers = [
+            client.audio.speech.create(model="x", voice="alloy", input=f"{n}.", response_format="wav") for n in range(4)
+        ]
+        sounds = [answer.read() for answer in await asyncio.gather(*answers)]
 
     for number, data in enumerate(sounds):
         original = ToneEngine().sound(SynthesisRequest(text=f"{number}."))
