@@ -114,6 +114,13 @@ def in_the_background(line: str, folder: Path, environment: dict[str, str]) -> I
         server.terminate()
 
 
+@pytest.mark.parametrize("block", re.findall(r"^```python\n(.*?)^```", README, re.MULTILINE | re.DOTALL))
+def test_a_python_block_runs(block: str, tmp_path: Path) -> None:
+    environment = os.environ | {"VOXCLI_HOME": str(tmp_path / "home"), "HF_HOME": str(tmp_path / "hub")}
+    subprocess.run([sys.executable, "-c", block], cwd=tmp_path, env=environment, check=True, timeout=60)
+    assert (tmp_path / "hello.wav").stat().st_size > 20_000
+
+
 def test_it_stays_short() -> None:
     assert len(README.splitlines()) < 250
 

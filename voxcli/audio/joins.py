@@ -1,4 +1,4 @@
-"""Where the sentences of a text meet: without clicks, equally loud, and with a gap between them."""
+"""Joins between the sentences of a text: no clicks, equal loudness, and a gap."""
 
 import math
 
@@ -8,22 +8,22 @@ from voxcli.audio.chunk import Samples
 
 _FRAME_SECONDS = 0.01
 _QUIET_DB = 45.0
-"""Below the loudest frame, and by that measure about -55 dBFS: the softest consonants are 35 dB below the loudest
-vowel, and what is heard in the pauses of a good recording 50 or more. A voice that is soft on the whole is not cut."""
+"""Frames this far below the loudest one are quiet, at normal levels about -55 dBFS. The softest consonants are 35 dB
+below the loudest vowel, the pauses of a good recording 50 dB or more. Being relative, it does not cut a soft voice."""
 _FLOOR = 10 ** (-80 / 10)
-"""The power of what is silence in any case."""
+"""Power below which a frame is silence in any case."""
 
 
 class GapAdjuster:
-    """Cuts off the quiet where two sentences meet, and puts so much silence there that the gap is as wanted.
+    """Trims the quiet where two sentences meet, and adds silence until the gap has the given length.
 
-    Sound is looked at in frames, counted from the start of each sentence, so that it makes no difference how it is
-    cut on its way. Quiet goes on at once as long as it fits into the gap. Only what is beyond waits, as it may be
-    the end of the sentence. The start of the first sentence and the end of the last stay as they are.
+    Samples are examined in frames counted from the start of each sentence, so the result does not depend on how they
+    are chunked. Quiet that fits into the gap is passed on at once; only more than that is held, since it may be the end
+    of the sentence. The start of the first sentence and the end of the last stay as they are.
     """
 
     def __init__(self, sample_rate: int, seconds: float | None) -> None:
-        """seconds: between two sentences; None leaves everything as it is, and only adds the pauses."""
+        """seconds: gap between two sentences; None changes nothing and only adds the pauses."""
         self._rate = sample_rate
         self._frame = round(_FRAME_SECONDS * sample_rate)
         self._gap = None if seconds is None else round(seconds * sample_rate)
@@ -35,7 +35,7 @@ class GapAdjuster:
         self._cutting = False  # off the quiet at the start of a sentence
 
     def pause(self, seconds: float) -> Samples:
-        """Return the silence that makes this pause, which stands instead of the gap. More of them add up."""
+        """Return the silence for a pause, which replaces the gap. Several pauses add up."""
         count = round(seconds * self._rate)
         if self._gap is None:
             return np.zeros(count, np.float32)
@@ -46,7 +46,7 @@ class GapAdjuster:
         """Begin a sentence. Return the silence before it.
 
         Args:
-            continues: it is the rest of the one before, which was too long; between these there is no gap.
+            continues: it is the rest of the previous one, which was too long for one part; there is no gap between.
         """
         asked, self._asked = self._asked, None
         if self._gap is None or not self._loudest:
@@ -57,7 +57,7 @@ class GapAdjuster:
         return self._silence(self._gap if asked is None else asked)
 
     def feed(self, samples: Samples) -> Samples:
-        """Take some of a sentence; return what is certain not to be the quiet at its end."""
+        """Take samples of a sentence; return those that cannot be the quiet at its end."""
         if self._gap is None:
             return samples
         samples = np.concatenate([self._rest, samples])
@@ -71,7 +71,7 @@ class GapAdjuster:
         return _joined(self._take(frame) if len(frame) else [])
 
     def finish(self) -> Samples:
-        """Return the quiet that was held: nothing follows it, or what it parts belongs together."""
+        """Return the quiet that was held, because nothing follows or the sentence continues."""
         held, self._held = _joined(self._held), []
         self._given += len(held)
         return held
@@ -94,7 +94,7 @@ class GapAdjuster:
         return []
 
     def _silence(self, count: int) -> Samples:
-        """Return what is missing if the gap shall have so many samples."""
+        """Return the silence that is missing for a gap of `count` samples."""
         self._held = []
         missing = max(0, count - self._given) if self._loudest else count
         self._given += missing
@@ -106,26 +106,27 @@ def _joined(pieces: list[Samples]) -> Samples:
 
 
 _FADE_SECONDS = 0.005
-"""Too short to be heard as a fade, long enough not to be heard as a click."""
+"""Too short to be audible as a fade, long enough to avoid a click."""
 _INAUDIBLE_STEP = 1e-3
 
 
 class Fade:
-    """Lets sound go over into what follows it.
+    """Removes the click where one sound ends or the next begins in the middle of a wave.
 
-    What ends or begins in the middle of a wave clicks. So from the last sample of the one, whose height is kept for
-    the time of a fade, the other is faded in. Nothing has to wait for that, and a step that is too small to be heard
-    stays as it is.
+    The next sound is faded in from the last sample of the previous one, held for the length of the fade. That needs no
+    lookahead. A step too small to be audible is left as it is.
     """
 
     def __init__(self, sample_rate: int) -> None:
         count = round(_FADE_SECONDS * sample_rate)
-        self._kept = (1 + np.cos(np.pi * np.arange(1, count + 1) / (count + 1))) / 2  # of the one, falling
+    """Joins the sentences of a text, whose samples arrive in chunks: `begin`, `feed` and `end` for each one.
+            1 + np.cos(np.pi * np.arange(1, count + 1) / (count + 1))
+        ) / 2  # weight of the held sample, falling
         self._from = self._last = 0.0
-        self._place = count  # in the fade; behind its end there is none
+        self._place = count  # position in the fade; at its end there is none
 
     def begin(self) -> None:
-        """Say that something else follows."""
+        """Start a fade: the next samples do not continue the previous ones."""
         self._from, self._place = self._last, 0
 
     def feed(self, samples: Samples) -> Samples:
@@ -144,28 +145,28 @@ class Fade:
 
 
 class SentenceJoiner:
-    """Joins the sentences of a text, whose samples come piece by piece: `begin`, `feed` and `end` for each of them.
+    """Joins the sentences of a text, whose samples arrive in chunks: `begin`, `feed` and `end` for each sentence.
 
-    Whoever does not ask for anything gets what came in. A text of one sentence stays as it is in any case.
+    With default settings, samples pass unchanged. A text of one sentence always does.
     """
 
     def __init__(self, sample_rate: int, *, gap_seconds: float | None, even: bool) -> None:
         """
         Args:
-            gap_seconds: between two sentences; None leaves the quiet at their ends as it is.
-            even: make them equally loud, and fade where one would click.
+            gap_seconds: silence between two sentences; None leaves the quiet at their ends as it is.
+            even: match their levels, and fade where they would click.
         """
-        self._evenness = LevelMatcher(sample_rate) if even else None
+        self._levels = LevelMatcher(sample_rate) if even else None
         self._gaps = GapAdjuster(sample_rate, gap_seconds)
         self._fade = Fade(sample_rate) if even or gap_seconds is not None else None
         self._begun = False
 
     def pause(self, seconds: float) -> Samples:
-        """Return the silence that makes a pause."""
+        """Return the silence of a pause."""
         return self._silence(self._gaps.pause(seconds))
 
     def begin(self, *, continues: bool) -> Samples:
-        """Begin a sentence, and return what is between the one before and it; see `GapAdjuster.begin`."""
+        """Begin a sentence, and return the gap before it; see `GapAdjuster.begin`."""
         between = self._gaps.begin(continues=continues)
         out = self._faded(between) if continues else self._silence(between)
         if self._begun and self._fade:
@@ -175,12 +176,12 @@ class SentenceJoiner:
 
     def feed(self, samples: Samples) -> Samples:
         """Return what is ready, which may be nothing."""
-        even = self._evenness.feed(samples) if self._evenness else samples
+        even = self._levels.feed(samples) if self._levels else samples
         return self._faded(self._gaps.feed(even))
 
     def end(self) -> Samples:
-        """End a sentence, and return the rest of it but for the quiet that may have to go."""
-        rest = self._gaps.feed(self._evenness.end()) if self._evenness else np.zeros(0, np.float32)
+        """End a sentence, and return the rest of it except quiet that may still be trimmed."""
+        rest = self._gaps.feed(self._levels.end()) if self._levels else np.zeros(0, np.float32)
         return self._faded(np.concatenate([rest, self._gaps.end()]))
 
     def finish(self) -> Samples:
@@ -198,63 +199,62 @@ class SentenceJoiner:
 
 _LEVEL_FRAME_SECONDS = 0.02
 _GATE_DB = 20.0
-"""Below the loudest frame of a sentence; what is softer is a pause."""
-_ENOUGH_SECONDS = 0.5
-"""Of speech, to tell how loud a sentence is: two syllables at least."""
-_UNHEARD_DB = 1.0
-"""So small a difference is hardly heard, and no two sentences are more alike. It is left as it is."""
-_MOST_DB = 6.0
+"""Frames this far below the loudest one of a sentence count as a pause."""
+_MIN_LEVEL_SECONDS = 0.5
+"""Speech needed to measure the level of a sentence: at least two syllables."""
+_INAUDIBLE_DB = 1.0
+"""A smaller difference is barely audible, and is left as it is."""
+_MAX_GAIN_DB = 6.0
 _DB_PER_SECOND = 3.0
-_HIGHEST_PEAK = 0.99
+_MAX_PEAK = 0.99
 
 
 class LevelMatcher:
     """Makes each sentence about as loud as the first, which stays as it is.
 
-    The gain follows from what was heard of the sentence so far, moves slowly, and begins where the sentence before
-    left it. Only where something would be clipped it falls at once: each frame waits for the next one, which may
-    demand that. Frames are counted from the start of each sentence, so that it makes no difference how the sound is
-    cut on its way.
+    The gain follows the level of the sentence so far, moves slowly, and starts where the previous sentence left it. It
+    drops at once only to avoid clipping, so each frame is held until the next one is known. Frames are counted from the
+    start of each sentence, so the result does not depend on how the samples are chunked.
     """
 
     def __init__(self, sample_rate: int) -> None:
         self._frame = round(_LEVEL_FRAME_SECONDS * sample_rate)
-        self._enough = round(_ENOUGH_SECONDS / _LEVEL_FRAME_SECONDS)
+        self._enough = round(_MIN_LEVEL_SECONDS / _LEVEL_FRAME_SECONDS)
         self._wanted_db: float | None = None  # the level of the first sentence
-        self._gain = 1.0  # where the frame that waits begins
+        self._gain = 1.0  # at the start of the held frame
         self._powers: list[float] = []  # of the frames of this sentence
         self._rest: Samples = np.zeros(0, np.float32)  # not a whole frame yet
-        self._waiting = self._rest
+        self._held_frame = self._rest
 
     def feed(self, samples: Samples) -> Samples:
-        """Take some of a sentence; return what is ready. Of the first, that is all."""
+        """Take samples of a sentence; return those that are ready: all of them in the first sentence."""
         rest = np.concatenate([self._rest, samples])
         whole = len(rest) - len(rest) % self._frame
         self._rest = rest[whole:]
-        out = [self._swapped(frame) for frame in rest[:whole].reshape(-1, self._frame)]
+        out = [self._delayed(frame) for frame in rest[:whole].reshape(-1, self._frame)]
         return samples if self._wanted_db is None else np.concatenate([rest[:0], *out])
 
     def end(self) -> Samples:
         """End a sentence, and return the rest of it."""
         rest, self._rest = self._rest, self._rest[:0]
-        out = [self._swapped(rest), self._swapped(rest[:0])]
+        out = [self._delayed(rest), self._delayed(rest[:0])]
         if self._wanted_db is None:
             self._wanted_db, out = self._level_db(), [rest[:0]]
         if self._wanted_db is not None:  # else the first sentence was too short, and the next one helps
             self._powers.clear()
         return np.concatenate(out)
 
-    def _swapped(self, frame: Samples) -> Samples:
-        """Let a frame wait, and return the one that waited, with a gain that changes evenly."""
+    def _delayed(self, frame: Samples) -> Samples:
+        """Hold a frame, and return the one held before, with a gain that changes linearly."""
         if len(frame):
             self._powers.append(float(np.square(frame, dtype=np.float64).mean()))
         if self._wanted_db is None:
             return frame
-        peak = max(float(np.abs(samples).max(initial=0.0)) for samples in (self._waiting, frame))
+        peak = max(float(np.abs(samples).max(initial=0.0)) for samples in (self._held_frame, frame))
         before, after = self._gain, self._next_gain(self._wanted_db)
-        self._gain = min(after, _HIGHEST_PEAK / peak) if peak else after
-        gains = np.linspace(before, self._gain, len(self._waiting), endpoint=False)
-        out, self._waiting = (self._waiting * gains).astype(np.float32), frame
+        self._gain = min(after, _MAX_PEAK / peak) if peak else after
+        gains = np.linspace(before, self._gain, len(self._held_frame), endpoint=False)
+        out, self._held_frame = (self._held_frame * gains).astype(np.float32), frame
         return out
 
     def _next_gain(self, wanted_db: float) -> float:
@@ -263,12 +263,12 @@ class LevelMatcher:
         if level_db is None:
             return self._gain
         missing_db = wanted_db - level_db
-        goal_db = math.copysign(min(max(abs(missing_db) - _UNHEARD_DB, 0.0), _MOST_DB), missing_db)
+        goal_db = math.copysign(min(max(abs(missing_db) - _INAUDIBLE_DB, 0.0), _MAX_GAIN_DB), missing_db)
         step_db = _DB_PER_SECOND * _LEVEL_FRAME_SECONDS
         return self._gain * 10 ** (min(max(goal_db - 20 * math.log10(self._gain), -step_db), step_db) / 20)
 
     def _level_db(self) -> float | None:
-        """Return how loud the sentence is so far; None if that cannot be told yet."""
+        """Return the level of the sentence so far; None while too little was spoken."""
         powers = np.array(self._powers)
-        heard = powers[powers > powers.max(initial=0.0) * 10 ** (-_GATE_DB / 10)]
-        return 10 * math.log10(heard.mean()) if len(heard) >= self._enough else None
+        loud = powers[powers > powers.max(initial=0.0) * 10 ** (-_GATE_DB / 10)]
+        return 10 * math.log10(loud.mean()) if len(loud) >= self._enough else None

@@ -4,9 +4,10 @@ from collections.abc import Callable, Generator, Iterable
 from contextlib import closing
 from dataclasses import replace
 
+import numpy as np
+
 from voxcli.audio.chunk import AudioChunk, Samples, check_rate
-from voxcli.audio.encode import encoded
-from voxcli.audio.format import AudioFormat
+from voxcli.audio.headers import wav_bytes
 from voxcli.audio.joins import SentenceJoiner
 from voxcli.synthesis.request import Clip, Engine, Piece, Prompt, SentenceMark, Speech, SynthesisRequest, Voice
 from voxcli.text.characters import CLAUSE_MARKS, CLOSERS
@@ -111,8 +112,9 @@ class SteadyVoice:
     def drawn(self) -> Voice | None:
         """The voice that the engine drew, once it has spoken a sentence."""
         if self._drawn is None and self._anchor_texts:
-            data = b"".join(encoded(iter(self._anchor_chunks), AudioFormat.WAV))
-            self._drawn = Voice(prompt=Prompt(Clip(data, "the voice so far.wav"), " ".join(self._anchor_texts)))
+            samples = np.concatenate([chunk.samples for chunk in self._anchor_chunks])
+            clip = Clip(wav_bytes(samples, self._anchor_chunks[0].sample_rate), "the voice so far.wav")
+            self._drawn = Voice(prompt=Prompt(clip, " ".join(self._anchor_texts)))
         return self._drawn
 
     def stream(self, request: SynthesisRequest) -> Speech:

@@ -1,13 +1,13 @@
 """Response bodies: the pipeline's chunks resampled, encoded and framed, all on one thread."""
 
-import io
-import wave
 from collections.abc import Generator, Iterator
 from contextlib import closing
 
+import numpy as np
+
 from voxcli.audio.encode import encoded
 from voxcli.audio.format import AudioFormat
-from voxcli.audio.pcm import to_int16
+from voxcli.audio.headers import wav_bytes
 from voxcli.audio.resample import resampled
 from voxcli.protocols.dialect import DRAWS_VOICES, Framing, ServerRequest
 from voxcli.protocols.openai.events import delta_event, done_event
@@ -55,8 +55,8 @@ class Rendering:
         delivery = _delivery(self._server_request.request)
         pieces = synthesize(self._engine, _parts(self._server_request), delivery, stopwatch=self._stopwatch)
         chunks = self._heartbeat.watched(only_chunks(pieces))
-        with closing(resampled(chunks, wanted) if wanted else chunks) as leaving:
-            for chunk in leaving:
+        with closing(resampled(chunks, wanted) if wanted else chunks) as outgoing:
+            for chunk in outgoing:
                 if len(chunk.samples):
                     self.sample_rate = chunk.sample_rate
                     yield chunk
@@ -64,7 +64,7 @@ class Rendering:
     def _blocks(self) -> Generator[bytes]:
         with closing(self._chunks()) as chunks:
             for chunk in chunks:
-                yield wav_file(to_int16(chunk.samples), chunk.sample_rate)
+                yield wav_bytes(chunk.samples, chunk.sample_rate)
 
     def _events(self) -> Generator[bytes]:
         with closing(encoded(self._chunks(), self._server_request.form.format)) as data:
@@ -77,9 +77,9 @@ class Rendering:
         """Yield everything at once, with the length in its header where the format has one."""
         if self._server_request.form.format is AudioFormat.WAV:
             with closing(self._chunks()) as chunks:
-                data = b"".join(to_int16(chunk.samples) for chunk in chunks)
-            if data:
-                yield wav_file(data, self.sample_rate)
+                samples = [chunk.samples for chunk in chunks]
+            if samples:
+                yield wav_bytes(np.concatenate(samples), self.sample_rate)
             return
         with closing(encoded(self._chunks(), self._server_request.form.format)) as pieces:
             data = b"".join(pieces)
@@ -87,19 +87,8 @@ class Rendering:
             yield data
 
 
-def wav_file(data: bytes, sample_rate: int) -> bytes:
-    """Return 16-bit mono samples behind a header of 44 bytes that tells their true number."""
-    file = io.BytesIO()
-    with wave.open(file, "wb") as writer:
-        writer.setnchannels(1)
-        writer.setsampwidth(2)
-        writer.setframerate(sample_rate)
-        writer.writeframes(data)
-    return file.getvalue()
-
-
 def _parts(server_request: ServerRequest) -> Iterator[Part]:
-    """Yield what is spoken one after another: sentences, or the lines into which the client has cut the text."""
+    """Yield sentences and pauses, or the lines into which the client's protocol cut the text."""
     if server_request.gap_seconds is None:
         yield from read_parts([server_request.request.text], markdown=False)
         return
