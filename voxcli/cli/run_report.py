@@ -16,7 +16,7 @@ from voxcli.errors import ConsumerClosed, VoxError
 from voxcli.synthesis.timing import Timings
 
 
-class Report(Protocol):
+class RunReport(Protocol):
     """Receives the progress of a run."""
 
     def loading(self, model: str) -> None: ...
@@ -112,9 +112,9 @@ class EventsReport:
 
 
 @contextmanager
-def open_report(console: Console, stream: TextIO | None) -> Iterator[Report]:
+def open_report(console: Console, stream: TextIO | None) -> Iterator[RunReport]:
     """Report as text, or as events on `stream` if there is one. Errors then become events too."""
-    report: Report = EventsReport(stream) if stream else TextReport(console)
+    report: RunReport = EventsReport(stream) if stream else TextReport(console)
     try:
         yield report
     except (VoxError, KeyboardInterrupt, Terminated) as error:

@@ -83,8 +83,8 @@ class Repository:
 
 
 @dataclass(frozen=True, slots=True)
-class Shelf:
-    """A folder of models."""
+class Cache:
+    """A folder of downloaded models."""
 
     folder: Path
 

@@ -1,4 +1,4 @@
-"""Which files make a checkpoint, and whether a folder holds all of them."""
+"""Files of a checkpoint, and the check that a folder holds all of them."""
 
 import json
 import math

@@ -1,4 +1,4 @@
-"""What a hub tells about a model before anything is downloaded."""
+"""Description of a model by its hub, read before a download."""
 
 import hashlib
 import re

@@ -26,7 +26,7 @@ from voxcli.errors import NotFound, RemoteError, RemoteRefused, RequestError
 from voxcli.models.catalog import HubName
 from voxcli.models.hub import Listing, RemoteFile
 
-# Whoever pulls a model asked for that model; the library would also report what it runs on.
+# A pull should request the model and nothing else; the library would also report the platform.
 constants.HF_HUB_DISABLE_TELEMETRY = True
 
 _PATIENCE_SECONDS = 15.0

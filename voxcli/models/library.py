@@ -10,7 +10,7 @@ from pathlib import Path
 from rich.filesize import decimal
 
 from voxcli.errors import DeviceError, NotFound, RequestError, did_you_mean
-from voxcli.models.cache import Repository, Shelf
+from voxcli.models.cache import Cache, Repository
 from voxcli.models.catalog import (
     HUB_ID,
     KNOWN,
@@ -51,8 +51,8 @@ class ModelLibrary:
     own: Path
 
     @property
-    def shelves(self) -> Mapping[HubName, Shelf]:
-        return {"huggingface": Shelf(self.shared), "modelscope": Shelf(self.own)}
+    def caches(self) -> Mapping[HubName, Cache]:
+        return {"huggingface": Cache(self.shared), "modelscope": Cache(self.own)}
 
     def find(self, name: str) -> Path | None:
         """Find the folder of a whole checkpoint. Asks no hub.
@@ -134,23 +134,23 @@ class ModelLibrary:
         check_name(name)
         model_id, _ = split_revision(name)
         known = find_known(model_id)
-        return self.shelves[hub].repository(known.ids[hub] if known else model_id)
+        return self.caches[hub].repository(known.ids[hub] if known else model_id)
 
     def origin(self, checkpoint: Path) -> tuple[HubName, str] | None:
         """Tell which hub a checkpoint is from, and its id there; None for a folder of the user's own."""
         repository = Repository(checkpoint.parent.parent)
-        hubs = [hub for hub, shelf in self.shelves.items() if repository.folder.parent == shelf.folder]
+        hubs = [hub for hub, cache in self.caches.items() if repository.folder.parent == cache.folder]
         return (hubs[0], repository.model_id) if hubs else None
 
     def _repositories(self, name: str) -> list[Repository]:
         try:
-            return [self.repository(name, hub) for hub in self.shelves]
+            return [self.repository(name, hub) for hub in self.caches]
         except NotFound:
             return []
 
     def _installed(self) -> Iterator[InstalledModel]:
-        for hub, shelf in self.shelves.items():
-            for repository in shelf.repositories():
+        for hub, cache in self.caches.items():
+            for repository in cache.repositories():
                 if find_known(repository.model_id) or any(map(_looks_like_voxcpm, repository.snapshots())):
                     yield _look_at(repository, hub)
 

@@ -44,7 +44,7 @@ def say(
     \[pause 0.5s] in the text inserts half a second of silence.
     """
     from voxcli.cli.commands.chosen import engine_settings, find_voice, with_clip_on_server
-    from voxcli.cli.commands.speak import Job, speak
+    from voxcli.cli.commands.speak import SpeakJob, speak
     from voxcli.cli.commands.targets import choose_targets
     from voxcli.cli.run_report import open_report
 
@@ -55,7 +55,7 @@ def say(
     with logs_on_console(console, verbose=verbosity.verbose), open_report(console, events) as report:
         source, looks_like_markdown = _choose_text(text, file)
         who, chosen = with_clip_on_server(context, who, engine_settings(engine))
-        job = Job(
+        job = SpeakJob(
             text=source,
             markdown=looks_like_markdown and not no_split if markdown is None else markdown,
             split=not no_split,

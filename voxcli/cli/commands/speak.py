@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from voxcli.cli.commands.chosen import engine_name, open_chosen_engine
 from voxcli.cli.commands.voices.remembered import HOW_TO_SAVE, remember
 from voxcli.cli.console import Console
-from voxcli.cli.run_report import Report
+from voxcli.cli.run_report import RunReport
 from voxcli.cli.text_source import Source, Whole
 from voxcli.engines import BUILTIN_MODEL, can_run_models
 from voxcli.engines.settings import EngineSettings
@@ -30,7 +30,7 @@ _INSTALL = 'pip install "voxcli[local]", then '
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
+class SpeakJob:
     """Everything that `voxcli say` was asked to do."""
 
     text: Source
@@ -50,7 +50,7 @@ class Job:
             yield read_whole(pieces, markdown=self.markdown)
 
 
-def speak(job: Job, console: Console, report: Report, check: Callable[[], None]) -> None:
+def speak(job: SpeakJob, console: Console, report: RunReport, check: Callable[[], None]) -> None:
     """Speak the text of a job into its targets, and report.
 
     check: raises if the work has to stop. Called between chunks, and before every wait for text.

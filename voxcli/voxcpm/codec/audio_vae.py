@@ -28,7 +28,7 @@ from voxcli.voxcpm.codec.layers import (
 from voxcli.voxcpm.network.config import CodecConfig
 
 _FRAMES_AT_ONCE = 25
-"""So many frames of a long clip are encoded at a time, which bounds the memory that takes."""
+"""Frames of a long clip that are encoded at a time, to bound memory."""
 
 _KERNEL = 7
 _DILATIONS = (1, 3, 9)
