@@ -119,9 +119,8 @@ class Fade:
 
     def __init__(self, sample_rate: int) -> None:
         count = round(_FADE_SECONDS * sample_rate)
-    """Joins the sentences of a text, whose samples arrive in chunks: `begin`, `feed` and `end` for each one.
-            1 + np.cos(np.pi * np.arange(1, count + 1) / (count + 1))
-        ) / 2  # weight of the held sample, falling
+        # The weight of the held sample, falling.
+        self._kept = (1 + np.cos(np.pi * np.arange(1, count + 1) / (count + 1))) / 2
         self._from = self._last = 0.0
         self._place = count  # position in the fade; at its end there is none
 
