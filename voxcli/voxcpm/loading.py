@@ -1,4 +1,4 @@
-"""From a checkpoint's folder to a model that speaks."""
+"""Loading of a model: config, tokenizer, weights and the runner for its device."""
 
 import logging
 import time
@@ -33,19 +33,19 @@ def load_model(
     graphs: bool = True,
     lazy_graphs: bool = False,
 ) -> Model:
-    """Load a checkpoint and bring it into the form in which it runs fastest.
+    """Load a checkpoint and prepare it for its device.
 
     Args:
-        quantize: one of the ways that `choose_formats` knows, or None.
-        threads: of the CPU; None takes what it can spare.
-        lora: a folder with a fine-tuned difference.
-        slots: streams at once; None takes what there is memory for.
-        graphs: whether a CUDA device runs by graphs, which is the same sound sooner.
-        lazy_graphs: record them when they are first used, not now.
+        quantize: int8, fp8 or None; see `choose_formats`.
+        threads: CPU threads; None adapts to the load of the machine.
+        lora: a LoRA to merge into the weights: its folder or its file.
+        slots: streams at once; None takes as many as fit into memory.
+        graphs: run a CUDA device with CUDA graphs, which is faster and gives the same samples.
+        lazy_graphs: capture them on first use instead of now.
 
     Raises:
         ModelError: a file is missing, damaged, or belongs to something else.
-        RequestError: this cannot be done on this device.
+        RequestError: the device does not support what is asked.
         DeviceError: there is not enough memory.
     """
     started = time.perf_counter()
@@ -54,7 +54,7 @@ def load_model(
     format_of = choose_formats(placement.device, quantize)
     with translate_out_of_memory(placement.device, size_of_weights(folder)):
         check_memory(placement.device, count_weights(folder) * (1 if quantize else placement.dtype.itemsize))
-        # The codec first: it is in memory three times while its weights are folded and laid out.
+        # The codec first: it is in memory three times while its weights are prepared.
         codec = load_codec(folder, config.codec, placement.device, _codec_dtype(placement, quantize))
         backbone = load_backbone(folder, config, placement, lora=lora, format_of=format_of)
         slots = count_slots(placement.device, bytes_per_slot(config, codec, placement.dtype), slots)
@@ -68,6 +68,6 @@ def load_model(
 
 
 def _codec_dtype(placement: Placement, quantize: str | None) -> torch.dtype:
-    """Choose the factors of the codec's large products. Sums, and sound between them, are float32 everywhere."""
+    """Choose the dtype of the factors in the codec's matrix products; sums and activations are always float32."""
     approximate = quantize is not None or placement.dtype == torch.bfloat16
     return torch.bfloat16 if approximate and placement.device.type == "cpu" and cpu_has_bf16() else torch.float32

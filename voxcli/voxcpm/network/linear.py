@@ -1,4 +1,4 @@
-"""The matrix product of every layer: plain when loaded, then packed into the form that the CPU multiplies fastest."""
+"""Matrix products of all layers: plain when loaded, then packed into the layout that is fastest on the device."""
 
 from collections.abc import Callable
 from functools import cache, partial
@@ -9,14 +9,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 _ROWS = 128
-"""What oneDNN is told to lay weights out for. One layout serves them all: told 1, it is slow from 40 rows on."""
+"""Batch size that oneDNN lays weights out for. With 1 it would be slow from 40 rows on; 128 is good for all sizes."""
 
 MatrixFormat: TypeAlias = Callable[[Tensor, Tensor | None], Callable[[Tensor], Tensor]]
-"""From a weight, (outputs, inputs), and a bias, (outputs,), to x ↦ x·Wᵀ + b. It is used once they are loaded."""
+"""From a weight, (outputs, inputs), and a bias, (outputs,), to the function x ↦ x·Wᵀ + b."""
 
 
 class Linear(nn.Linear):
-    """x ↦ x·Wᵀ + b. Packing takes `weight` away and keeps everything else as it is."""
+    """x ↦ x·Wᵀ + b. Packing replaces `weight` by another layout or format."""
 
     _product: Callable[[Tensor], Tensor] | None = None
 
@@ -25,10 +25,10 @@ class Linear(nn.Linear):
         return self._product(input) if self._product else functional.linear(input, self.weight, self.bias)
 
     def pack(self, form: MatrixFormat | None = None) -> None:
-        """Bring the weight into its fastest form, and let go of what was loaded.
+        """Convert the weight to its fastest form, and free the loaded one.
 
         Args:
-            form: another to hold it in, which may be less exact.
+            form: a quantized format; None keeps the precision.
         """
         if form is None:
             if not can_pack(self.weight.device, self.weight.dtype):
@@ -39,10 +39,10 @@ class Linear(nn.Linear):
 
 
 class PackedMatrix:
-    """A weight in oneDNN's own layout, which plain products rearrange anew at every call."""
+    """A weight in oneDNN's own layout, which plain products would convert to at every call."""
 
     def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
-        """weight: (outputs, inputs) and bias: (outputs,), of a dtype that `can_pack` affirms."""
+        """weight: (outputs, inputs) and bias: (outputs,), of a dtype for which `can_pack` is true."""
         self._weight = torch.ops.mkldnn._reorder_linear_weight(weight.contiguous(), _ROWS)
         self._bias = bias
 
@@ -52,14 +52,14 @@ class PackedMatrix:
 
 
 def cpu_has_bf16() -> bool:
-    """Tell whether this CPU multiplies bfloat16 itself. One that imitates it takes twice as long as for float32."""
+    """Whether the CPU has bfloat16 products. Emulated ones take twice as long as float32."""
     if _is_x86():
         return torch.cpu._is_avx512_bf16_supported()
     return torch.backends.mkldnn.is_available() and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 def can_pack(device: torch.device, dtype: torch.dtype) -> bool:
-    """Tell whether packing is possible and known to be faster there."""
+    """Whether packing works on this device and is known to be faster."""
     return device.type == "cpu" and _is_x86() and _packs(dtype)
 
 
@@ -69,7 +69,7 @@ def _is_x86() -> bool:
 
 @cache
 def _packs(dtype: torch.dtype) -> bool:
-    """Tell by trying, for these operators are not in every build of torch, nor is every dtype for every processor."""
+    """Whether a packed product works: it depends on the build of torch, the dtype and the processor."""
     try:
         PackedMatrix(torch.zeros(16, 16, dtype=dtype), None)(torch.zeros(1, 16, dtype=dtype))
     except (AttributeError, RuntimeError):
@@ -78,7 +78,7 @@ def _packs(dtype: torch.dtype) -> bool:
 
 
 class Product:
-    """x ↦ x·Wᵀ + b from float32 to float32, whatever the dtype of the factors; they are summed up in float32."""
+    """x ↦ x·Wᵀ + b in float32, with factors rounded to another dtype and sums in float32."""
 
     def __init__(self, weight: Tensor, bias: Tensor, dtype: torch.dtype) -> None:
         """weight: (outputs, inputs), bias: (outputs,), dtype: of the factors."""

@@ -1,4 +1,4 @@
-"""From the files of a checkpoint to a network that is ready to run, strictly and one block at a time."""
+"""Loading of weights: strict, one block at a time, into the form that runs fastest."""
 
 import logging
 import re
@@ -27,10 +27,10 @@ MODEL_FILES = ("model.safetensors", "pytorch_model.bin")
 CODEC_FILES = ("audiovae.safetensors", "audiovae.pth")
 
 _RENAMED = {"embed_tokens.": "base_lm.embed_tokens.", "feat_decoder.": "feat_decoder.estimator."}
-"""Our names that begin otherwise in the checkpoint."""
+"""Prefixes of our names that differ in the checkpoint."""
 
 _UNUSED_IN_CODEC = ("encoder.fc_logvar.", "decoder.sr_bin_boundaries")
-"""The spread of a latent matters in training only; the boundaries stand in config.json too."""
+"""The variance of latents is for training only; the boundaries are in config.json too."""
 
 _BLOCK = re.compile(r".*\.layers\.\d+(?=\.)|[^.]+")
 
@@ -47,14 +47,14 @@ def load_backbone(
     lora: Path | None = None,
     format_of: FormatOf = lambda name: None,
 ) -> Backbone:
-    """Load the network without its codec, every matrix in the form that is multiplied fastest.
+    """Load the network without its codec.
 
     Args:
-        lora: a folder whose differences are merged.
-        format_of: tells which matrices are held otherwise than they are loaded.
+        lora: a LoRA to merge into the weights: its folder or its file.
+        format_of: chooses the matrices that are quantized.
 
     Raises:
-        ModelError: a file is missing or damaged, or a weight is missing, too many, of another shape or not a number.
+        ModelError: a file is missing or damaged, or a weight is missing, unknown, misshapen or not finite.
     """
     path = _find(folder, MODEL_FILES)
     with torch.device("meta"):
@@ -69,7 +69,7 @@ def load_backbone(
             for name in names:
                 _assign(path, backbone, name, _joined(weights, wanted[name], differences, placement))
                 modules.add(name.rpartition(".")[0])
-        # Block by block, so that only one is in memory twice.
+        # Block by block, so that only one of them is in memory twice.
         for name in modules:
             if isinstance(linear := backbone.get_submodule(name), Linear):
                 linear.pack(format_of(name))
@@ -88,7 +88,7 @@ def load_codec(folder: Path, config: CodecConfig, device: torch.device, matmul_d
     with torch.device("meta"):
         codec = AudioVAE(config)
     with open_weights(path) as weights:
-        # Always copied: what stays in the file keeps all of it that was read in memory.
+        # Always copied: a tensor that shares memory with the mapped file keeps all of the file mapped.
         used = {name: tensor for name, tensor in weights.items() if not name.startswith(_UNUSED_IN_CODEC)}
         tensors = fold_weight_norm({name: tensor.to(torch.float32, copy=True) for name, tensor in used.items()})
         used.clear()
@@ -101,18 +101,18 @@ def load_codec(folder: Path, config: CodecConfig, device: torch.device, matmul_d
 
 
 def describe_weights(folder: Path) -> str:
-    """Say which weights a checkpoint has, in words that change when its files do."""
+    """Return the paths, sizes and times of the weights, which change whenever the files do."""
     paths = [_find(folder, names).resolve() for names in (MODEL_FILES, CODEC_FILES)]
     return " ".join(f"{path} {(status := path.stat()).st_size} {status.st_mtime_ns}" for path in paths)
 
 
 def count_weights(folder: Path) -> int:
-    """Count the numbers that a checkpoint's network consists of, without its codec."""
+    """Return the number of parameters of a checkpoint's network, without its codec."""
     return sum(shape.numel() for shape in read_shapes(_find(folder, MODEL_FILES)).values())
 
 
 def size_of_weights(folder: Path) -> int:
-    """Count the bytes of the file that the network is in."""
+    """Return the size of the network's file of weights, in bytes."""
     return _find(folder, MODEL_FILES).stat().st_size
 
 
@@ -124,7 +124,7 @@ def _find(folder: Path, names: tuple[str, ...]) -> Path:
 
 
 def _wanted(backbone: Backbone) -> dict[str, dict[str, torch.Size]]:
-    """Name the tensors of a checkpoint that make up each of ours, with the shapes they must have."""
+    """Return, for each of our tensors, the checkpoint's tensors that are joined to it, with their expected shapes."""
     joined = {f"{name}.weight": m.parts for name, m in backbone.named_modules() if isinstance(m, JoinedLinear)}
     wanted = {}
     for name, tensor in backbone.state_dict().items():
@@ -152,9 +152,9 @@ def _block_of(name: str) -> str:
 
 
 def _check_fit(path: Path, wanted: Shapes, there: Shapes) -> None:
-    """Refuse a file that lacks something, has something of another shape, or more of a part than that part has.
+    """Refuse a file with missing or misshapen tensors, or with unknown tensors in a known part of the network.
 
-    Whole parts that we do not know are left over from training: they are named and dropped.
+    Unknown parts are leftovers from training: they are ignored, with a warning that names them.
     """
     parts = {name.partition(".")[0] for name in wanted}
     more = there.keys() - wanted.keys()
@@ -181,13 +181,13 @@ def _listing(names: set[str]) -> str:
 
 
 def _joined(weights: Mapping[str, Tensor], parts: Shapes, lora: Lora, placement: Placement) -> Tensor:
-    # Always copied, even if it is one, for the same reason as the codec's.
+    # Always copied, even if it is a single tensor, for the same reason as in load_codec.
     return torch.cat([lora.merged(name, weights[name]).to(placement.device, placement.dtype) for name in parts])
 
 
 def _assign(path: Path, root: nn.Module, name: str, tensor: Tensor) -> None:
-    """Put a tensor where its name says."""
-    # One sum tells of a NaN or an infinity anywhere, and needs no memory.
+    """Set the parameter of this name, after a check for NaN and infinity."""
+    # The sum is NaN or infinite if any value is, and needs no extra memory.
     if not torch.isfinite(tensor.sum(dtype=torch.float32)):
         raise ModelError(f"{path} is damaged: {name} holds values that are no numbers. Pull the model again.")
     module, _, leaf = name.rpartition(".")
