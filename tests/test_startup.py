@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-HEAVY = {"torch", "av", "sounddevice", "soundfile", "soxr", "numpy", "httpx", "pydantic"}
+HEAVY = {"torch", "av", "sounddevice", "soundfile", "soxr", "numpy", "httpx", "pydantic", "tomlkit"}
 
 RUN = """
 import json, sys
@@ -33,7 +33,7 @@ def test_help_loads_nothing_heavy(arguments: list[str]) -> None:
 
 def test_a_wav_of_the_built_in_voice_loads_neither_codecs_nor_sound_devices(tmp_path: Path) -> None:
     loaded = loaded_by("say", "hello", "-o", str(tmp_path / "x.wav"))
-    assert loaded & {"torch", "av", "sounddevice", "soundfile", "soxr", "httpx"} == set()
+    assert loaded & {"torch", "av", "sounddevice", "soundfile", "soxr", "httpx", "tomlkit"} == set()
 
 
 def test_wav_on_standard_output_loads_no_codecs() -> None:
