@@ -1,4 +1,4 @@
-"""What is said in these tests, and how it is compared."""
+"""Utterances for tests, and reference implementations to compare their samples with."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ TEXT = "你好世界 hello there"
 
 
 def utterance(**changes: Any) -> Utterance:
-    """A short one of a certain length."""
+    """Return a short utterance of a fixed length."""
     usual = {"text": TEXT, "steps": 4, "guidance": 2.0, "seed": 7, "min_patches": 3, "max_patches": 4}
     return Utterance(**(usual | changes))
 
@@ -26,7 +26,7 @@ def samples_of(model: Model, said: Utterance | None = None) -> Samples:
 
 
 def patches_of(model: Model, said: Utterance) -> Tensor:
-    """Make the patches of an utterance by hand, alone and without a runner: (max_patches, P, D)."""
+    """Generate the patches of an utterance without a runner, (max_patches, P, D)."""
     backbone, config = model._backbone, model.config
     ids = model._tokenizer.ids(said.transcript + on_one_line(said.text))
     noise = torch.Generator().manual_seed(said.seed)
@@ -45,14 +45,14 @@ def patches_of(model: Model, said: Utterance) -> Tensor:
 
 
 def decoded(model: Model, patches: Tensor) -> Samples:
-    """Decode patches in one go."""
+    """Decode all patches at once."""
     latents = patches.float().flatten(0, 1).T.unsqueeze(0)
     samples: Samples = model._codec.decode(latents, model._codec.new_decoder_state(1))[0].numpy()
     return samples
 
 
 def clip(model: Model, seconds: float, seed: int = 1) -> Samples:
-    """Noise, at the rate that the model hears."""
+    """Return noise at the input rate of the codec."""
     count = round(seconds * model.config.codec.input_rate)
     noise: Samples = np.random.default_rng(seed).normal(0, 0.1, count).astype(np.float32)
     return noise

@@ -31,14 +31,14 @@ def test_what_does_not_is_refused_with_what_is_needed_and_what_there_is() -> Non
         check_memory(CPU, 1 << 40)
 
 
-def test_memory_that_runs_out_on_the_way_is_told_with_what_was_asked_for() -> None:
+def test_running_out_of_memory_is_reported_with_the_requested_size() -> None:
     too_much, told = 1 << 60, r"not enough memory on cpu: .*1152921504606846976.* weights of the model are 2\.0 GiB"
     with pytest.raises(DeviceError, match=told), translate_out_of_memory(CPU, 2 << 30):
         torch.empty(too_much, dtype=torch.uint8)
 
 
 @pytest.mark.parametrize("error", [RuntimeError("a shape"), OSError("a disk"), DeviceError("a fan")])
-def test_what_is_no_shortage_stays_what_it_is(error: Exception) -> None:
+def test_other_errors_stay_as_they_are(error: Exception) -> None:
     with pytest.raises(type(error), match=str(error)), translate_out_of_memory(CPU):
         raise error
 

@@ -1,4 +1,4 @@
-"""The law of every kernel: it is its twin of torch's own operations. Without a GPU, Triton's interpreter runs them."""
+"""Every kernel gives the results of its torch counterpart. Without a GPU, Triton's interpreter runs them."""
 
 import inspect
 from collections.abc import Callable, Iterator
@@ -64,7 +64,7 @@ def drawn(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
 
 
 def by_kernel(operation: Callable[..., Any], *given: Any) -> Any:
-    """Run its kernel, with copies of what is given where kernels run."""
+    """Run the kernel of an operation, with copies of the arguments on its device."""
     there = [value.to(DEVICE, copy=True) if isinstance(value, Tensor) else value for value in given]
     return KERNELS[operation.__name__](*there)
 

@@ -17,7 +17,7 @@ from voxcli.voxcpm.runtime.stream import Stream
 def until(condition: Callable[[], bool]) -> None:
     ends = time.monotonic() + 20
     while not condition():
-        assert time.monotonic() < ends, "it did not come to that"
+        assert time.monotonic() < ends, "the condition was never met"
         time.sleep(0.001)
 
 

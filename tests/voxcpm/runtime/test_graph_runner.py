@@ -1,4 +1,4 @@
-"""The laws of what runs with everything at its place in memory: it is the plain one, whoever sits beside whom."""
+"""GraphRunner gives the samples of EagerRunner, whatever else is in the batch."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -41,8 +41,8 @@ def models(device: torch.device, checkpoints: Callable[[str], Path]) -> Models:
 
 
 @contextmanager
-def at_its_place(model: Model, slots: int, *, lazy: bool = True) -> Iterator[Model]:
-    """Have the same weights run by the other runner."""
+def with_graphs(model: Model, slots: int, *, lazy: bool = True) -> Iterator[Model]:
+    """Run the same weights with graphs."""
     new_stream = GraphStream if model.device.type == "cuda" else RecordedGraphStream
     runner = GraphRunner(model._backbone, model._codec, slots, lazy=lazy, new_stream=new_stream)
     other = Model(model.config, model._tokenizer, model._backbone, model._codec, runner, slots)
@@ -52,14 +52,14 @@ def at_its_place(model: Model, slots: int, *, lazy: bool = True) -> Iterator[Mod
 
 def test_a_stream_is_the_same_by_either_runner(models: Models, family: str) -> None:
     model, said = models(family), utterance(min_patches=6, max_patches=6)
-    with at_its_place(model, 1) as other:
+    with with_graphs(model, 1) as other:
         spoken = list(other.stream(said))
         np.testing.assert_allclose(np.concatenate(spoken), samples_of(model, said), atol=1e-4)
     assert [len(chunk) for chunk in spoken] == [model.config.patch_samples] * 6
 
 
 def test_streams_that_come_and_go_are_what_they_are_alone(models: Models) -> None:
-    """More of them than there are slots, of all lengths and numbers of steps, and some leave early."""
+    """More of them than slots, with various lengths and numbers of steps; some leave early."""
     model = models("voxcpm-2")
     said = [
         utterance(
@@ -68,7 +68,7 @@ def test_streams_that_come_and_go_are_what_they_are_alone(models: Models) -> Non
         for seed in range(7)
     ]
     heard_until = [99, 99, 1, 99, 2, 99, 3]
-    with at_its_place(model, 3) as other, ThreadPoolExecutor(7) as threads:
+    with with_graphs(model, 3) as other, ThreadPoolExecutor(7) as threads:
 
         def listen(number: int) -> "np.ndarray[tuple[int], np.dtype[np.float32]]":
             with closing(other.stream(said[number])) as stream:
@@ -79,9 +79,9 @@ def test_streams_that_come_and_go_are_what_they_are_alone(models: Models) -> Non
         np.testing.assert_allclose(heard, samples_of(model, its)[: len(heard)], atol=1e-4)
 
 
-def test_all_graphs_are_recorded_at_once_and_leave_no_trace(models: Models) -> None:
+def test_capturing_all_graphs_at_once_leaves_no_trace(models: Models) -> None:
     model = models("voxcpm-0.5b")
-    with at_its_place(model, 3, lazy=False) as other:
+    with with_graphs(model, 3, lazy=False) as other:
         assert isinstance(other.runner, GraphRunner)
         assert [other.runner._bucket(streams) for streams in (1, 2, 3)] == [1, 2, 3]
         assert sorted(other.runner._decode_graphs) == sorted(other.runner._advance_graphs) == [1, 2, 3]
@@ -93,22 +93,24 @@ def test_voices_are_the_same_by_either_runner(models: Models) -> None:
     model = models("voxcpm-2")
     prompt = model.encode_clip(clip(model, 0.6), pad_left=True)
     reference = model.encode_clip(clip(model, 0.9, 2), pad_left=False)
-    with at_its_place(model, 1) as other:
+    with with_graphs(model, 1) as other:
         for voice in ({"prompt": prompt, "transcript": "是的"}, {"reference": reference}):
             said = utterance(**voice)
             np.testing.assert_allclose(samples_of(other, said), samples_of(model, said), atol=1e-4)
 
 
-def test_a_sequence_longer_than_the_longest_graph_is_read_plainly(device: torch.device, tmp_path: Path) -> None:
+def test_a_sequence_longer_than_all_graphs_is_prefilled_without_one(
+    device: torch.device, tmp_path: Path
+) -> None:
     write_checkpoint(tmp_path, "voxcpm-1.5", seed=3, changes={"max_length": 600})
     model = load_model(tmp_path, Placement(device, torch.float32), threads=1, graphs=False)
     said = utterance(text="你好" * 260, max_patches=2)
-    with at_its_place(model, 1) as other:
+    with with_graphs(model, 1) as other:
         np.testing.assert_allclose(samples_of(other, said), samples_of(model, said), atol=1e-4)
 
 
 def until_full(stream: Iterator[Samples]) -> Iterator[Samples]:
-    """Yield what is said before the model has no position left."""
+    """Yield the samples up to the last position of the model."""
     with suppress(RequestError):
         yield from stream
 
@@ -119,7 +121,7 @@ def test_speech_may_fill_the_last_position(models: Models) -> None:
     longest = model.config.max_length
     one = len(model._tokenizer.ids("好"))
     full, nearly = ("好" * (longest - left - one) for left in (0, 6))
-    with at_its_place(model, 2) as other, ThreadPoolExecutor(3) as threads:
+    with with_graphs(model, 2) as other, ThreadPoolExecutor(3) as threads:
         said = [utterance(text=text, min_patches=99, max_patches=7, steps=2) for text in (full, nearly)] + [beside]
         spoken = list(threads.map(lambda its: list(until_full(other.stream(its))), said))
     assert [len(heard) for heard in spoken] == [1, 7, 20]

@@ -1,4 +1,4 @@
-"""The laws of streams that are made together: each is what it is alone, however others come and go."""
+"""Streams of one batch: each gives the samples that it gives alone, and admission is fair."""
 
 import gc
 import threading
@@ -49,7 +49,7 @@ wishes = st.builds(
 @settings(max_examples=8, deadline=None)
 @given(said=st.lists(wishes, min_size=2, max_size=7), data=st.data())
 def test_a_stream_in_a_batch_is_what_it_is_alone(models: Models, said: list[Utterance], data: st.DataObject) -> None:
-    """Whenever it joins, whatever the others wish, and whoever of them leaves early."""
+    """Whenever it joins, whatever the settings of the others, and whichever of them leave early."""
     model = models("voxcpm-2")
     left = data.draw(st.lists(st.none() | st.integers(1, 3), min_size=len(said), max_size=len(said)))
 
@@ -64,7 +64,7 @@ def test_a_stream_in_a_batch_is_what_it_is_alone(models: Models, said: list[Utte
         np.testing.assert_allclose(heard, samples_of(model, said[number])[: len(heard)], atol=1e-4)
 
 
-def test_a_stream_that_nobody_hears_any_more_is_forgotten(models: Models) -> None:
+def test_an_abandoned_stream_frees_its_caches(models: Models) -> None:
     def caches() -> "weakref.WeakSet[KVCache]":
         return weakref.WeakSet(thing for thing in gc.get_objects() if type(thing) is KVCache)
 
@@ -86,7 +86,7 @@ def test_no_more_streams_speak_at_once_than_there_are_slots() -> None:
     assert max(map(len, runner.steps)) <= 3
 
 
-def test_who_listens_slowly_does_not_hold_up_the_others_and_gets_no_more_than_is_asked_for() -> None:
+def test_a_slow_consumer_does_not_hold_up_the_others_and_gets_no_more_than_requested() -> None:
     runner = Counting()
     with scheduled(runner) as scheduler:
         slow = scheduler.speak(wish(limit=50))
@@ -96,7 +96,7 @@ def test_who_listens_slowly_does_not_hold_up_the_others_and_gets_no_more_than_is
         assert len(list(slow)) == 49
 
 
-def test_a_runner_that_runs_ahead_waits_for_nobody() -> None:
+def test_a_runner_that_runs_ahead_does_not_wait_for_consumers() -> None:
     runner = Counting(runs_ahead=True)
     with scheduled(runner) as scheduler:
         stream = scheduler.speak(wish(limit=50))
@@ -105,7 +105,7 @@ def test_a_runner_that_runs_ahead_waits_for_nobody() -> None:
         assert len(list(stream)) == 49
 
 
-def test_who_has_least_to_read_goes_first_but_nobody_waits_for_ever() -> None:
+def test_the_shortest_sequence_is_admitted_first_but_none_waits_for_ever() -> None:
     runner = Counting()
     with scheduled(runner, slots=1) as scheduler, ThreadPoolExecutor(20) as threads:
         first = scheduler.speak(wish())
@@ -120,7 +120,7 @@ def test_who_has_least_to_read_goes_first_but_nobody_waits_for_ever() -> None:
     assert order == [*range(30, 38), 500, *range(38, 42)]
 
 
-def test_those_who_speak_do_not_wait_until_a_crowd_has_been_let_in() -> None:
+def test_running_streams_do_not_wait_until_many_others_are_admitted() -> None:
     runner = Counting(prefill_budget=100)
     with scheduled(runner, slots=8) as scheduler, ThreadPoolExecutor(8) as threads:
         runner.held = True
@@ -137,7 +137,7 @@ def test_those_who_speak_do_not_wait_until_a_crowd_has_been_let_in() -> None:
     assert grown[1] <= 3
 
 
-def test_what_goes_wrong_is_heard_by_those_it_concerns_only() -> None:
+def test_an_error_reaches_only_the_streams_it_concerns() -> None:
     runner = Counting()
     with scheduled(runner) as scheduler:
         healthy = scheduler.speak(wish(limit=4))
@@ -149,7 +149,7 @@ def test_what_goes_wrong_is_heard_by_those_it_concerns_only() -> None:
         until(lambda: len(runner.left) == 2)
 
 
-def test_work_is_done_between_two_steps_and_its_error_is_ours() -> None:
+def test_calls_run_between_two_steps_and_raise_their_own_errors() -> None:
     def fail() -> None:
         raise ValueError("of my own")
 
@@ -162,7 +162,7 @@ def test_work_is_done_between_two_steps_and_its_error_is_ours() -> None:
         assert len(list(stream)) == 2
 
 
-def test_a_closed_model_lets_nobody_in_but_those_who_speak_may_finish() -> None:
+def test_a_closed_model_admits_no_stream_but_running_ones_complete() -> None:
     runner = Counting()
     scheduler = Scheduler(runner, 2)
     stream = scheduler.speak(wish())
@@ -171,7 +171,7 @@ def test_a_closed_model_lets_nobody_in_but_those_who_speak_may_finish() -> None:
     with pytest.raises(DeviceError, match="closed"):
         next(scheduler.speak(wish()))
     time.sleep(0.05)
-    assert runner.asked < 50, "it does not wait asleep"
+    assert runner.asked < 50, "it polls instead of sleeping"
     assert len(list(stream)) == 2
     assert scheduler._thread is not None
     scheduler._thread.join(20)
