@@ -36,23 +36,14 @@ _DILATIONS = (1, 3, 9)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DecoderState:
-    """What the decoder of some streams heard last. Decoding updates it in place; its shapes never change."""
+    """The newest inputs of every streaming decoder layer. Decoding updates them in place; shapes never change."""
 
     histories: tuple[Tensor, ...]
     """(B, samples, channels) each, in the order of the layers."""
 
-    def row(self, index: int) -> "DecoderState":
-        """Return the state of one stream of a batch, sharing its memory."""
-        return DecoderState(tuple(history[index : index + 1] for history in self.histories))
-
-    def clear(self) -> None:
-        """Forget everything, as if nothing had been decoded."""
-        for history in self.histories:
-            history.zero_()
-
 
 class AudioVAE(nn.Module):
-    """The codec. Load its weights, move it where it shall run, `prepare` it, and then use it."""
+    """The codec. Load its weights, move it to its device, and call `prepare` before anything else."""
 
     def __init__(self, config: CodecConfig) -> None:
         super().__init__()
@@ -63,11 +54,11 @@ class AudioVAE(nn.Module):
 
     @torch.no_grad()
     def prepare(self, matmul_dtype: torch.dtype = torch.float32) -> None:
-        """Lay the weights out for running. Call it once, after loading.
+        """Convert the weights to the layout they are used in. Call it once, after loading.
 
         Args:
-            matmul_dtype: of the factors of matrix products. bfloat16 is faster on processors that multiply it, and adds
-                noise some 40 dB under the sound.
+            matmul_dtype: of the factors of matrix products. bfloat16 is faster on processors that support it, and adds
+                noise about 40 dB below the signal.
         """
         self._device = next(self.parameters()).device
         for part in [part for part in self.modules() if isinstance(part, Layer)]:
@@ -75,11 +66,11 @@ class AudioVAE(nn.Module):
 
     @torch.no_grad()
     def encode(self, samples: Tensor) -> Tensor:
-        """Turn samples at the input rate, (B, n), into latents, (B, D, frames). Silence fills up the last frame."""
+        """Encode samples at the input rate, (B, n), as latents, (B, D, frames). The last frame is padded with zeros."""
         return torch.cat(list(self.encoded(samples)), dim=2)
 
     def encoded(self, samples: Tensor) -> Iterator[Tensor]:
-        """Yield what `encode` returns a second at a time. The work is done as it is asked for."""
+        """Encode lazily: yield what `encode` returns in pieces of about a second, (B, D, frames) each."""
         hop = self.config.input_hop
         filled = functional.pad(samples.float(), (0, -samples.size(1) % hop)).unsqueeze(2)
         histories = new_histories(self.encoder, samples.size(0), self._device)
@@ -87,12 +78,12 @@ class AudioVAE(nn.Module):
             yield self.encoder(piece, iter(histories)).transpose(1, 2)
 
     def new_decoder_state(self, batch: int) -> DecoderState:
-        """Return the state of streams that have not begun."""
+        """Return the initial state of a batch of streams."""
         return DecoderState(new_histories(self.decoder, batch, self._device))
 
     @torch.no_grad()
     def decode(self, latents: Tensor, state: DecoderState) -> Tensor:
-        """Turn the next latents of each stream, (B, D, T), into samples at the output rate, (B, T·hop)."""
+        """Decode the next latents of each stream, (B, D, T), to samples at the output rate, (B, T·hop)."""
         samples: Tensor = self.decoder(latents.float().transpose(1, 2), iter(state.histories))
         return samples.squeeze(2)
 
@@ -138,7 +129,7 @@ class _Decoder(nn.Module):
 
 
 class _Block(nn.Module):
-    """A chain, one level down in the names."""
+    """A chain whose parameter names have one more level."""
 
     def __init__(self, *layers: nn.Module) -> None:
         super().__init__()
@@ -159,17 +150,17 @@ class _ResidualUnit(_Block):
 
 
 class _EncoderBlock(_Block):
-    """Every `rate` samples become one of twice the channels."""
+    """Downsamples by `rate` and doubles the channels."""
 
     def __init__(self, width: int, rate: int, config: CodecConfig) -> None:
-        # The first version pads an odd rate to the next even number, and so is one sample late.
+        # VoxCPM-0.5B and 1.5 pad for the next even rate, which delays odd rates by one sample.
         memory = 2 * math.ceil(rate / 2) - (rate % 2 if config.v2 else 0)
         units = (_ResidualUnit(width, dilation, config) for dilation in _DILATIONS)
         super().__init__(*units, Snake(width), StridedConv(width, 2 * width, rate, memory=memory))
 
 
 class _DecoderBlock(_Block):
-    """Every sample becomes `rate` of half the channels."""
+    """Upsamples by `rate` and halves the channels."""
 
     def __init__(self, width: int, rate: int, config: CodecConfig) -> None:
         units = (_ResidualUnit(width // 2, dilation, config) for dilation in _DILATIONS)
@@ -177,7 +168,7 @@ class _DecoderBlock(_Block):
 
 
 class _RateCondition(Layer):
-    """Scales and shifts the input of a decoder block by what was learned for the output rate."""
+    """Scales and shifts the input of a decoder block by an embedding of the output rate."""
 
     def __init__(self, width: int, rate: int, boundaries: tuple[int, ...]) -> None:
         super().__init__()
@@ -196,7 +187,7 @@ class _RateCondition(Layer):
 
 
 def fold_weight_norm(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Replace each direction `weight_v` and length `weight_g` by the weight they mean (arXiv 1602.07868).
+    """Replace each pair of direction `weight_v` and length `weight_g` by the weight (arXiv 1602.07868).
 
     A length without a direction is kept under its own name, which no layer has, so that loading reports it.
 

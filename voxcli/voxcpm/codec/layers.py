@@ -1,8 +1,8 @@
-"""Layers of the audio codec: they never look ahead, and what they heard last is an argument.
+"""Streaming layers of the audio codec: causal, with the history of their input as an argument.
 
-Sound is (B, T, C) here, the channels of a sample side by side, so that most convolutions are one matrix product. A
-history is (B, samples, C), belongs to the caller and is updated in place: sound may be cut anywhere, joined it is the
-same.
+Activations are (B, T, C), channels last, so that most convolutions are one matrix product. A history is
+(B, samples, C), belongs to the caller and is updated in place: a signal may be cut into pieces anywhere without any
+difference to the output.
 """
 
 from abc import ABC, abstractmethod
@@ -17,28 +17,32 @@ from voxcli.voxcpm.network.linear import Product
 
 
 class Layer(nn.Module, ABC):
-    """A layer that is loaded with the weights of a checkpoint, then prepared, then called with sound."""
+    """A layer that is loaded with the weights of a checkpoint, then prepared, then called."""
 
     @abstractmethod
     def prepare(self, matmul_dtype: torch.dtype) -> None:
-        """Lay the weights out for running on the device where they are. The layout of the checkpoint is let go."""
+        """Convert the weights to the layout they are used in, on their device, and free the checkpoint's layout."""
 
 
 class Streaming(Layer):
-    """A layer that needs some of the samples before the first it is given."""
+    """A layer whose output depends on earlier samples too."""
 
     def __init__(self, memory: int, channels: int) -> None:
-        """memory: how many of them."""
+        """
+        Args:
+            memory: number of earlier samples.
+            channels: of each sample.
+        """
         super().__init__()
         self._shape = (memory, channels)
 
     def new_history(self, batch: int, device: torch.device) -> Tensor:
-        """Return the silence before everything."""
+        """Return an initial history of zeros, (batch, memory, channels)."""
         return torch.zeros(batch, *self._shape, device=device)
 
 
 class Chain(nn.ModuleList):
-    """Layers, and chains of them, one after the other. Those that stream take their histories in this order."""
+    """Layers and chains of layers in sequence. Streaming layers take their histories in this order."""
 
     def forward(self, x: Tensor, histories: Iterator[Tensor]) -> Tensor:
         for layer in self:
@@ -47,7 +51,7 @@ class Chain(nn.ModuleList):
 
 
 def through(layer: nn.Module, x: Tensor, histories: Iterator[Tensor]) -> Tensor:
-    """Lead sound through a layer, which takes as many histories as it needs."""
+    """Apply a layer, which takes as many histories as it needs."""
     if isinstance(layer, Streaming):
         y: Tensor = layer(x, next(histories))
     elif isinstance(layer, Layer):
@@ -58,7 +62,7 @@ def through(layer: nn.Module, x: Tensor, histories: Iterator[Tensor]) -> Tensor:
 
 
 def new_histories(module: nn.Module, batch: int, device: torch.device) -> tuple[Tensor, ...]:
-    """Return a fresh history for every streaming layer in a module, in the order of its layers."""
+    """Return an initial history for every streaming layer of a module, in the order of its layers."""
     return tuple(part.new_history(batch, device) for part in module.modules() if isinstance(part, Streaming))
 
 
@@ -79,7 +83,7 @@ class Snake(Layer):
 
 
 class Pointwise(Layer):
-    """A convolution of kernel 1: every sample by itself."""
+    """A convolution of kernel size 1."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
@@ -109,20 +113,20 @@ class CausalConv(Streaming):
         del self.weight, self.bias
 
     def forward(self, x: Tensor, history: Tensor) -> Tensor:
-        # As an image of one row, channels last: only for images does torch have convolutions in this layout.
+        # As an image of one row: torch has channels-last convolutions for images only.
         row = extended(x, history).transpose(1, 2).unsqueeze(2)
         y = functional.conv2d(row, self._kernel, self._shift, dilation=(1, self._dilation), groups=self._groups)
         return y.squeeze(2).transpose(1, 2)
 
 
 class StridedConv(Streaming):
-    """A convolution of stride `rate` and kernel 2·rate: every `rate` samples become one.
+    """A convolution of stride `rate` and kernel size 2·rate.
 
-    Takes whole multiples of `rate` samples.
+    The number of samples must be a multiple of `rate`.
     """
 
     def __init__(self, inputs: int, outputs: int, rate: int, *, memory: int) -> None:
-        """memory: how many samples before the first the first output hears."""
+        """memory: number of earlier samples that the first output depends on."""
         super().__init__(memory, inputs)
         self.weight = nn.Parameter(torch.empty(outputs, inputs, 2 * rate))
         self.bias = nn.Parameter(torch.empty(outputs))
@@ -138,9 +142,9 @@ class StridedConv(Streaming):
 
 
 class TransposedConv(Streaming):
-    """A transposed convolution of stride `rate` and kernel 2·rate: every sample becomes `rate`.
+    """A transposed convolution of stride `rate` and kernel size 2·rate.
 
-    These are sums of what the sample and the one before it spread, so the two together are multiplied by one matrix.
+    Each output depends on one sample and the one before it, so both together are multiplied by one matrix.
     """
 
     def __init__(self, inputs: int, outputs: int, rate: int) -> None:
@@ -162,12 +166,12 @@ class TransposedConv(Streaming):
 
 
 def extended(x: Tensor, history: Tensor) -> Tensor:
-    """Put sound behind its history, (B, samples + T, C), and keep the newest of both as the next history."""
+    """Return history and input joined, (B, samples + T, C), and update the history to the newest samples."""
     whole = torch.cat((history, x), dim=1)
     history.copy_(whole[:, x.size(1) :])
     return whole
 
 
 def windows(x: Tensor, size: int, step: int = 1) -> Tensor:
-    """Cut (B, T, C) into rows of `size` neighbouring samples, (B, rows, size·C). They may share memory."""
+    """Return sliding windows of (B, T, C) as rows of `size` samples, (B, rows, size·C), which may share memory."""
     return x.unfold(1, size, step).transpose(2, 3).flatten(2)
