@@ -1,5 +1,6 @@
 """The server on its socket, from the beginning to the end."""
 
+import gc
 import statistics
 import time
 from pathlib import Path
@@ -91,6 +92,18 @@ def test_an_engine_that_hangs_does_not_hold_up_the_end() -> None:
         server.call(server.host.stop)
         until(lambda: not server.loop.is_running(), 20)
         assert not engine.idle.is_set()
+
+
+def test_the_connection_of_a_client_that_reads_nothing_is_closed_with_the_server() -> None:
+    # A socket that is left open is a ResourceWarning when it is collected, which fails the test.
+    with (
+        running(ToneEngine(chunks=400, chunk_seconds=1.0), drain_seconds=0.1) as server,
+        asked(server.url, path="/tts", window=4096, streaming_mode=0) as client,
+    ):
+        client.read(100)
+        server.call(server.host.stop)
+        until(lambda: not server.loop.is_running(), 20)
+    gc.collect()
 
 
 def test_a_body_that_does_not_come_is_not_waited_for_long() -> None:

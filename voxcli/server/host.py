@@ -100,6 +100,7 @@ class Host:
                 task.cancel()
             self._server.should_exit = True
             await serving
+            await self._server.abort_connections()
             try:
                 async with asyncio.timeout(_CLOSING_SECONDS):
                     await self._service.close()
@@ -120,6 +121,13 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self.up.set()
+
+    async def abort_connections(self) -> None:
+        """Abort connections whose client stopped reading: uvicorn leaves their sockets open."""
+        for connection in list(self.server_state.connections):
+            if isinstance(connection, _Connection):
+                connection.transport.abort()
+        await asyncio.sleep(0)  # lets asyncio close the sockets
 
 
 class _Connection(H11Protocol):
