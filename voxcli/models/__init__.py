@@ -1,4 +1,4 @@
-"""Models on disk, and how they come from a hub."""
+"""Models on disk, and their download from a hub."""
 
 from voxcli.models.library import InstalledModel, ModelLibrary
 

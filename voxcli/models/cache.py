@@ -1,4 +1,4 @@
-"""A folder of models in the layout of Hugging Face's cache, read and written without its library.
+"""Model cache in the layout of Hugging Face, read and written without its library.
 
 The layout: https://huggingface.co/docs/huggingface_hub/guides/manage-cache. A repository has `blobs/`, files named by
 their hash; `snapshots/`, a folder per commit with links to blobs; and `refs/`, which commit a branch or tag is at.

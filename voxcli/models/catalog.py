@@ -1,4 +1,4 @@
-"""The published models, and all that can name a model: a short name, the id it has on a hub, a revision of it."""
+"""Catalog of the published models, and the ways to name one: short name, id on a hub, revision."""
 
 import re
 from collections.abc import Mapping

@@ -1,4 +1,7 @@
-"""Files of a checkpoint, and the check that a folder holds all of them."""
+"""Files of a checkpoint: which are needed, and whether they are complete, told by their headers alone.
+
+No tensor is read and no library needed. The format: https://github.com/huggingface/safetensors#format.
+"""
 
 import json
 import math
@@ -10,6 +13,16 @@ from pathlib import Path
 from rich.filesize import decimal
 
 from voxcli.errors import ModelError
+
+CONFIG = "config.json"
+WEIGHTS = ("model.safetensors", "pytorch_model.bin")
+CODEC = ("audiovae.safetensors", "audiovae.pth")
+
+_PARTS = ((CONFIG,), WEIGHTS, CODEC, ("tokenizer.json",))
+"""Of each part, one file is enough; the first that is there is taken."""
+
+_EXTRAS = ("tokenizer_config.json", "special_tokens_map.json")
+"""Other programs that share the files want them."""
 
 _LENGTH_BYTES = 8
 _LONGEST_HEADER = 100_000_000  # bytes; what the format allows
@@ -45,17 +58,6 @@ def read_index(path: Path) -> TensorIndex:
         return TensorIndex(numbers, _LENGTH_BYTES + length + end)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
         raise ModelError(f"{path} is damaged: {error}. Pull the model again.") from error
-
-
-CONFIG = "config.json"
-WEIGHTS = ("model.safetensors", "pytorch_model.bin")
-CODEC = ("audiovae.safetensors", "audiovae.pth")
-
-_PARTS = ((CONFIG,), WEIGHTS, CODEC, ("tokenizer.json",))
-"""Of each part, one file is enough; the first that is there is taken."""
-
-_EXTRAS = ("tokenizer_config.json", "special_tokens_map.json")
-"""Other programs that share the files want them."""
 
 
 def needed_files(names: Collection[str]) -> tuple[list[str], list[str]]:

@@ -1,4 +1,4 @@
-"""The door to the hubs: each is loaded when it is asked for."""
+"""Access to the hubs, whose modules are imported on first use because their libraries are optional or slow."""
 
 from pathlib import Path
 

@@ -1,5 +1,6 @@
-"""Hugging Face, asked through its own library. The files themselves come by `transfer`: the library (2.4) begins a cut
-download anew and verifies no hash.
+"""Hugging Face client, through its own library.
+
+The files themselves are downloaded by `download`: the library (2.4) restarts an interrupted file and checks no hash.
 """
 
 from collections.abc import Iterator
@@ -29,7 +30,7 @@ from voxcli.models.hub import Listing, RemoteFile
 # A pull should request the model and nothing else; the library would also report the platform.
 constants.HF_HUB_DISABLE_TELEMETRY = True
 
-_PATIENCE_SECONDS = 15.0
+_TIMEOUT_SECONDS = 15.0
 _TOKEN = "Make a token at https://huggingface.co/settings/tokens and set HF_TOKEN to it, or run `hf auth login`."
 
 
@@ -46,7 +47,7 @@ class HuggingFace:
 
     def read_listing(self, model_id: str, revision: str) -> Listing:
         with self._translated(model_id, revision):
-            info = self._api.model_info(model_id, revision=revision, files_metadata=True, timeout=_PATIENCE_SECONDS)
+            info = self._api.model_info(model_id, revision=revision, files_metadata=True, timeout=_TIMEOUT_SECONDS)
             if info.gated:
                 self._api.auth_check(model_id)
         commit = info.sha or ""

@@ -1,4 +1,4 @@
-"""The models of this machine: a name becomes a folder with a whole checkpoint in it."""
+"""Model library: finds the folder of a complete checkpoint by the name of a model."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""ModelScope, asked over HTTP as its own client does (modelscope_hub on GitHub, Apache-2.0)."""
+"""ModelScope client, over the HTTP interface that its own client uses (modelscope_hub on GitHub, Apache-2.0)."""
 
 import hashlib
 from collections.abc import Iterable
@@ -13,7 +13,7 @@ from voxcli.models.catalog import HubName
 from voxcli.models.hub import Listing, RemoteFile
 
 _ENDPOINT = "https://modelscope.cn"
-_PATIENCE_SECONDS = 15.0
+_TIMEOUT_SECONDS = 15.0
 _TOKEN = "Make a token at https://modelscope.cn/my/myaccesstoken and set MODELSCOPE_API_TOKEN to it."
 
 
@@ -36,7 +36,7 @@ class ModelScope:
             response = httpx.get(
                 self._url(model_id, "/files", Revision=revision, Recursive="True"),
                 headers=self._headers,
-                timeout=_PATIENCE_SECONDS,
+                timeout=_TIMEOUT_SECONDS,
                 follow_redirects=True,
             )
         except (httpx.HTTPError, httpx.InvalidURL) as error:
