@@ -99,9 +99,7 @@ def test_voices_are_the_same_by_either_runner(models: Models) -> None:
             np.testing.assert_allclose(samples_of(other, said), samples_of(model, said), atol=1e-4)
 
 
-def test_a_sequence_longer_than_all_graphs_is_prefilled_without_one(
-    device: torch.device, tmp_path: Path
-) -> None:
+def test_a_sequence_longer_than_all_graphs_is_prefilled_without_one(device: torch.device, tmp_path: Path) -> None:
     write_checkpoint(tmp_path, "voxcpm-1.5", seed=3, changes={"max_length": 600})
     model = load_model(tmp_path, Placement(device, torch.float32), threads=1, graphs=False)
     said = utterance(text="你好" * 260, max_patches=2)
