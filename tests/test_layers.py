@@ -55,7 +55,7 @@ INNER_RUNGS = {
         "loading": 5,
     },
     "protocols": {
-        **dict.fromkeys(["dialect", "content_types", "names"], 0),
+        **dict.fromkeys(["dialect", "names"], 0),
         "fields": 1,
         "openai": 2,
         **dict.fromkeys(["voxcpm", "gptsovits"], 3),

@@ -6,10 +6,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from voxcli.audio.chunk import AudioChunk
-from voxcli.bench.measure.plan import Mode, Plan
+from voxcli.bench.measure.plan import Mode, Plan, Text
 from voxcli.bench.measure.runner import Bench, RunnerOptions
 from voxcli.bench.measure.sample import NonStreamingEngine
-from voxcli.bench.measure.texts import Text
 from voxcli.bench.report.record import Machine, Record, Settings, Subject
 from voxcli.errors import VoxError
 from voxcli.synthesis.request import Sampling, Speech, SynthesisRequest

@@ -6,8 +6,7 @@ import pytest
 
 from tests.bench.scripted import WORDS, Clock, Scripted, even, measure
 from voxcli.bench.measure.metrics import FIRST_BYTE
-from voxcli.bench.measure.plan import Mode
-from voxcli.bench.measure.texts import Text
+from voxcli.bench.measure.plan import Mode, Text
 from voxcli.bench.report.compare import Change, find_changes, find_differences, find_pairs, side_by_side
 from voxcli.bench.report.gate import check_conditions, find_breaches, parse_condition
 from voxcli.bench.report.record import Record

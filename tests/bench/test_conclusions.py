@@ -5,8 +5,7 @@ from dataclasses import replace
 import pytest
 
 from tests.bench.scripted import WORDS, Clock, Scripted, even, measure, tone
-from voxcli.bench.measure.plan import Mode
-from voxcli.bench.measure.texts import Text
+from voxcli.bench.measure.plan import Mode, Text
 from voxcli.bench.measure.validity import Fault
 from voxcli.bench.report.record import ColdStart, Group, Record
 from voxcli.bench.report.tables import all_tables

@@ -12,9 +12,8 @@ import pytest
 from tests.bench.scripted import WORDS, Clock, Scripted, even, measure, record_of
 from tests.server.tone import ToneEngine, until
 from voxcli.bench.measure.load import under_load
-from voxcli.bench.measure.plan import Level, LoadTest, Mode, Plan
+from voxcli.bench.measure.plan import Level, LoadTest, Mode, Plan, Text
 from voxcli.bench.measure.runner import Bench, RunnerOptions
-from voxcli.bench.measure.texts import Text
 from voxcli.bench.measure.validity import Failure, Fault
 from voxcli.bench.report.markdown import to_markdown
 from voxcli.bench.report.record import Record, Run

@@ -7,8 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from tests.bench.scripted import WORDS, Clock, Scripted, Step, even, measure
-from voxcli.bench.measure.plan import Mode
-from voxcli.bench.measure.texts import Text
+from voxcli.bench.measure.plan import Mode, Text
 from voxcli.bench.report.compare import DEFAULT_METRICS, find_changes, find_differences, find_pairs
 from voxcli.bench.report.markdown import COLUMNS, to_csv, to_markdown
 from voxcli.bench.report.record import ColdStart, Record

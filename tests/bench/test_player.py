@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.bench.scripted import Clock, tone
-from voxcli.bench.measure.player import find_gaps, starved_seconds
+from voxcli.bench.measure.metrics import find_gaps, starved_seconds
 from voxcli.synthesis.request import Speech
 from voxcli.synthesis.timing import Stopwatch
 

@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.bench.scripted import WORDS, Clock, Scripted, even, measure
-from voxcli.bench.measure.plan import Level, Mode
-from voxcli.bench.measure.texts import Text
+from voxcli.bench.measure.plan import Level, Mode, Text
 from voxcli.bench.report.record import Record
 from voxcli.bench.report.verdict import build_report
 from voxcli.errors import RemoteCut

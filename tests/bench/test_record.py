@@ -10,8 +10,7 @@ import pytest
 from pydantic import TypeAdapter
 
 from tests.bench.scripted import WORDS, Clock, Scripted, even, measure
-from voxcli.bench.measure.plan import Level
-from voxcli.bench.measure.texts import Text
+from voxcli.bench.measure.plan import Level, Text
 from voxcli.bench.report import record as record_module
 from voxcli.bench.report.record import ColdStart, Document, Record, from_json, to_json
 from voxcli.bench.report.verdict import build_report

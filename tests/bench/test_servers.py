@@ -8,8 +8,8 @@ import pytest
 
 from tests.bench.scripted import WORDS
 from tests.bench.wire import Answer, Connection, not_found, wav, wired
+from voxcli.bench.measure.metrics import is_starved
 from voxcli.bench.measure.plan import BenchRequest, Mode
-from voxcli.bench.measure.player import is_starved
 from voxcli.bench.measure.runner import Bench, RunnerOptions
 from voxcli.bench.measure.validity import Fault
 from voxcli.bench.report.record import Run

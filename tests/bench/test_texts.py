@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from voxcli.bench.measure.texts import LANGUAGES, LENGTHS, Text, choose_texts
+from voxcli.bench.measure.plan import LANGUAGES, LENGTHS, Text, choose_texts
 from voxcli.bench.measure.validity import plausible_seconds
 from voxcli.errors import RequestError
 
@@ -49,7 +49,7 @@ def test_nothing_to_say_and_the_same_twice_are_refused(words: tuple[str, ...]) -
 
 
 def test_the_file_of_texts_has_every_length_in_every_language() -> None:
-    import voxcli.bench.measure.texts as module
+    import voxcli.bench.measure.plan as module
 
     known = json.loads(Path(module.__file__).with_name("texts.json").read_text("utf-8"))
     assert {language: tuple(texts) for language, texts in known.items()} == dict.fromkeys(LANGUAGES, LENGTHS)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from voxcli.errors import DeviceError, ModelError, NotFound, RequestError
 from voxcli.synthesis.request import Clip, Prompt, Voice
 from voxcli.voices import Notes, VoiceLibrary
-from voxcli.voices.names import check_name, folded, name_from
+from voxcli.voices.description import check_name, folded, name_from
 
 ANNA = Voice(
     style="calm",

@@ -3,11 +3,9 @@
 from collections.abc import Generator, Iterator
 from typing import Protocol
 
-from voxcli.audio.chunk import AudioChunk, check_rate
+from voxcli.audio.chunk import AudioChunk, check_rate, closing_source, to_int16
 from voxcli.audio.format import AudioFormat
 from voxcli.audio.headers import streaming_header
-from voxcli.audio.pcm import to_int16
-from voxcli.audio.stream import closing_source
 
 
 class Encoder(Protocol):

@@ -10,8 +10,7 @@ from collections.abc import Generator, Iterator
 import numpy as np
 import soxr
 
-from voxcli.audio.chunk import AudioChunk, Samples
-from voxcli.audio.stream import transformed
+from voxcli.audio.chunk import AudioChunk, Samples, transformed
 
 
 class Resampler:

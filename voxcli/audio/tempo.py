@@ -7,8 +7,7 @@ import av
 import numpy as np
 from av.filter import Graph
 
-from voxcli.audio.chunk import AudioChunk, Samples
-from voxcli.audio.stream import transformed
+from voxcli.audio.chunk import AudioChunk, Samples, transformed
 
 _BLOCK_SECONDS = 0.02
 _TAIL_SECONDS = 0.5

@@ -1,5 +1,6 @@
-"""Types that all dialects share: options and calls of a client, requests and problems of a server."""
+"""Types that all dialects share: client options and calls, server requests and problems, content types of audio."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -101,3 +102,45 @@ DRAWS_VOICES = "x-draws-voices"
 
 FindVoice: TypeAlias = Callable[[str], Voice | None]
 """Finds a voice by name: in the server's library, or one that its engine knows (then only `name` is set)."""
+
+
+_CONTENT_TYPES = {
+    AudioFormat.WAV: "audio/wav",
+    AudioFormat.FLAC: "audio/flac",
+    AudioFormat.MP3: "audio/mpeg",
+    AudioFormat.OPUS: "audio/ogg; codecs=opus",
+    AudioFormat.AAC: "audio/aac",
+}
+_FORMATS = {
+    "audio/wav": AudioFormat.WAV,
+    "audio/x-wav": AudioFormat.WAV,
+    "audio/wave": AudioFormat.WAV,
+    "audio/vnd.wave": AudioFormat.WAV,
+    "audio/flac": AudioFormat.FLAC,
+    "audio/x-flac": AudioFormat.FLAC,
+    "audio/mpeg": AudioFormat.MP3,
+    "audio/mp3": AudioFormat.MP3,
+    "audio/ogg": AudioFormat.OPUS,
+    "audio/opus": AudioFormat.OPUS,
+    "audio/aac": AudioFormat.AAC,
+    "audio/pcm": AudioFormat.PCM,
+    "audio/l16": AudioFormat.PCM,
+    "audio/raw": AudioFormat.PCM,
+}
+_RATE = re.compile(r"\brate=\"?(\d{4,6})\b")
+
+
+def content_type_of(format: AudioFormat, sample_rate: int) -> str:
+    """Return the content type of a format.
+
+    Args:
+        sample_rate: Hz, stated for PCM only, which has no header.
+    """
+    return _CONTENT_TYPES.get(format) or f"audio/pcm;rate={sample_rate};channels=1"
+
+
+def read_content_type(value: str) -> tuple[AudioFormat | None, int | None]:
+    """Return the format and the sample rate (Hz) in a content type, each None if absent or unknown."""
+    kind, _, parameters = value.lower().partition(";")
+    rate = _RATE.search(parameters)
+    return _FORMATS.get(kind.strip()), int(rate[1]) if rate else None

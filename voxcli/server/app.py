@@ -11,12 +11,11 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
 import voxcli
-from voxcli.server.errors import answer, note, problem_of
+from voxcli.server.errors import answer, error_body_at, note, problem_of
 from voxcli.server.middleware import OPEN_PATHS, REQUEST_ID, BodyLimit, HostCheck, KeyCheck, OriginCheck, RequestIds
 from voxcli.server.routes import gptsovits, health, openai
 from voxcli.server.routes import voxcpm as native
 from voxcli.server.service import Service
-from voxcli.server.shapes import error_body_at
 
 _DESCRIPTION = """Text to speech, streamed while it is generated, in three APIs: VoxCPM's own, OpenAI's speech API and
 GPT-SoVITS's api_v2. If keys are set, every path except `/livez` and `/health` requires one as a bearer token."""

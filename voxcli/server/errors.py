@@ -1,4 +1,4 @@
-"""Errors as HTTP responses: their status, and their body in the shape of each dialect."""
+"""Errors as HTTP responses: their status, and their body in the shape of the dialect that a path belongs to."""
 
 import logging
 from collections.abc import Callable, Coroutine, Iterable
@@ -24,6 +24,9 @@ from voxcli.errors import (
     VoxError,
 )
 from voxcli.protocols.dialect import FieldError, Problem
+from voxcli.protocols.gptsovits import messages as gptsovits
+from voxcli.protocols.openai import messages as openai
+from voxcli.protocols.voxcpm import messages as voxcpm
 
 _log = logging.getLogger(__name__)
 
@@ -186,3 +189,17 @@ def audio_responses(
     binary = {"schema": {"type": "string", "format": "binary"}}
     audio = {"description": "Speech, sent while it is generated.", "content": dict.fromkeys(content_types, binary)}
     return {200: audio, **error_responses(schema, (*_SPEAKING, *statuses))}
+
+
+_OPENAI = "/v1/"
+_GPT_SOVITS = ("/tts", "/speakers", "/control", "/set_")
+
+
+def error_body_at(scope: Scope) -> ErrorBody:
+    """Return the shape of an error for this path."""
+    path: str = scope["path"]
+    if path.startswith(_OPENAI):
+        return openai.error_body
+    if path.startswith(_GPT_SOVITS) or (path == "/" and scope["method"] == "POST"):
+        return gptsovits.error_body
+    return voxcpm.error_body

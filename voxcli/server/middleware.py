@@ -20,9 +20,8 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from voxcli.protocols.dialect import Problem
-from voxcli.server.errors import refuse
+from voxcli.server.errors import error_body_at, refuse
 from voxcli.server.settings import ServerSettings
-from voxcli.server.shapes import error_body_at
 
 OPEN_PATHS = frozenset({"/livez", "/health"})
 """Paths without authentication, for health checks."""

@@ -4,11 +4,10 @@ import os
 from io import FileIO
 from typing import Protocol
 
-from voxcli.audio.chunk import AudioChunk, check_rate
+from voxcli.audio.chunk import AudioChunk, check_rate, to_int16
 from voxcli.audio.encode import Encoder, new_encoder
 from voxcli.audio.format import AudioFormat
 from voxcli.audio.headers import FLAC_START_BYTES, flac_start, growing_header
-from voxcli.audio.pcm import to_int16
 
 
 class Writer(Protocol):

@@ -8,8 +8,7 @@ from collections.abc import Callable, Generator, Iterable
 from contextlib import closing
 from dataclasses import dataclass, field
 
-from voxcli.audio.chunk import AudioChunk
-from voxcli.audio.pcm import amplified
+from voxcli.audio.chunk import AudioChunk, amplified
 from voxcli.synthesis.narration import Narrator, SteadyVoice
 from voxcli.synthesis.request import Engine, Piece, Sampling, SentenceMark, Speech, SynthesisRequest, Voice
 from voxcli.synthesis.timing import Stopwatch

@@ -11,8 +11,7 @@ from io import BytesIO
 from voxcli.audio.decode import MAX_BYTES
 from voxcli.errors import RequestError
 from voxcli.synthesis.request import Voice
-from voxcli.voices.description import DESCRIPTION, NO_NOTES, NewerVersion, Notes, from_files, to_files
-from voxcli.voices.names import check_name
+from voxcli.voices.description import DESCRIPTION, NO_NOTES, NewerVersion, Notes, check_name, from_files, to_files
 
 SUFFIX = ".voxvoice"
 

@@ -24,10 +24,12 @@ from voxcli.voices.description import (
     NO_NOTES,
     NewerVersion,
     Notes,
+    check_name,
+    folded,
     from_files,
+    is_name,
     to_files,
 )
-from voxcli.voices.names import check_name, folded, is_name
 
 _LOCK = ".lock"
 _POLL_SECONDS = 0.01

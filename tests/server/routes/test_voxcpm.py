@@ -13,9 +13,9 @@ import voxcli
 from tests.clips import WORDS, spoken_wav
 from tests.server.running import Running, running
 from tests.server.tone import ToneEngine, until
+from voxcli.audio.chunk import to_int16
 from voxcli.audio.decode import decode
 from voxcli.audio.format import AudioFormat
-from voxcli.audio.pcm import to_int16
 from voxcli.errors import RequestError
 from voxcli.protocols.dialect import ClientOptions, HttpCall
 from voxcli.protocols.voxcpm.messages import error_message, to_call

@@ -9,7 +9,7 @@ import numpy as np
 
 from voxcli.audio.chunk import AudioChunk
 from voxcli.audio.stream_decoding.containers import audio_offset
-from voxcli.bench.measure.player import starved_seconds
+from voxcli.bench.measure.metrics import starved_seconds
 from voxcli.errors import NotFound, RequestError, VoxError
 from voxcli.synthesis.request import Engine, Speech, SynthesisRequest
 from voxcli.synthesis.timing import Stopwatch

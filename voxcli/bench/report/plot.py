@@ -8,9 +8,8 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont
 from matplotlib.ft2font import FT2Font
 
-from voxcli.bench.measure.metrics import FIRST_BYTE
+from voxcli.bench.measure.metrics import FIRST_BYTE, find_gaps
 from voxcli.bench.measure.plan import Mode
-from voxcli.bench.measure.player import find_gaps
 from voxcli.bench.report.plot_load import (
     FAINT,
     INK,

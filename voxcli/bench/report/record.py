@@ -8,8 +8,7 @@ from typing import Any
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from voxcli.bench.measure.plan import Level, Mode
-from voxcli.bench.measure.texts import Text
+from voxcli.bench.measure.plan import Level, Mode, Text
 from voxcli.bench.measure.validity import Failure
 from voxcli.bench.report.statistics import Summary
 from voxcli.errors import RequestError

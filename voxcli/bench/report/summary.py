@@ -4,9 +4,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from voxcli.bench.measure.metrics import FIRST_BYTE, METRICS, REAL_TIME_FACTOR
+from voxcli.bench.measure.metrics import FIRST_BYTE, METRICS, REAL_TIME_FACTOR, is_starved
 from voxcli.bench.measure.plan import Level, Mode
-from voxcli.bench.measure.player import is_starved
 from voxcli.bench.report.record import Group, Improvement, Record, Run
 from voxcli.bench.report.statistics import count_outliers, format_percent, summarize
 

@@ -1,24 +1,30 @@
-"""Engine and voice chosen on the command line: settings made from options, the engine opened, the voice found."""
+"""Engine, voice and targets chosen on the command line: settings from options, the engine opened, the voice found."""
 
 import os
+import sys
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
+from voxcli.audio.format import AudioFormat, find_format, known_suffixes
 from voxcli.cli.options.common import on_command_line
 from voxcli.cli.options.engine import EngineOptions
 from voxcli.cli.options.server import ServerOptions
-from voxcli.cli.options.speech import VoiceOptions
+from voxcli.cli.options.speech import OutputOptions, VoiceOptions
 from voxcli.cli.settings.files import find_user_places, model_library, voice_library
 from voxcli.engines import BUILTIN_MODEL, best_model, open_engine
 from voxcli.engines.settings import EngineSettings
+from voxcli.errors import did_you_mean
+from voxcli.sinks import Target, ToFile, ToSpeaker, ToStdout
 from voxcli.synthesis.request import Engine, Prompt, Voice
 
 if TYPE_CHECKING:
     from voxcli.engines.remote.settings import RemoteSettings
+
 
 _KEY_VARIABLE = "VOXCLI_API_KEY"
 
@@ -170,3 +176,58 @@ def _refuse_transcript(transcript: str | None, language: str | None) -> None:
                 "--prompt-audio and --prompt-text.",
                 param_hint=option,
             )
+
+
+STDOUT = "-"
+
+
+def choose_targets(options: OutputOptions) -> list[Target]:
+    """Return the targets of the sound: the loudspeaker unless an output is named.
+
+    Raises:
+        typer.BadParameter: there is no target, or the format of one is unknown.
+    """
+    outputs, wanted = options.output or [], _parse_format(options.format)
+    targets: list[Target] = [_target(output, wanted, options.force) for output in outputs]
+    if twice := {output for output in outputs if outputs.count(output) > 1}:
+        raise typer.BadParameter(f"Output given more than once: {', '.join(twice)}.", param_hint="--output")
+    if options.play or (options.play is None and not outputs):
+        targets.append(ToSpeaker(options.audio_device))
+    if not targets:
+        raise typer.BadParameter("With --no-play, name an output: -o FILE.", param_hint="--no-play")
+    return targets
+
+
+def _target(output: str, format: AudioFormat | None, force: bool) -> Target:
+    if output != STDOUT:
+        path = Path(output)
+        return ToFile(path, format or _format_of(path), overwrite=force)
+    if sys.stdout.isatty():
+        raise typer.BadParameter(
+            "Refusing to write audio to a terminal. Pipe it, as in: voxcli say ... -o - | ffplay -",
+            param_hint="--output",
+        )
+    return ToStdout(format or AudioFormat.WAV)
+
+
+def _parse_format(name: str | None) -> AudioFormat | None:
+    if name is None:
+        return None
+    try:
+        return AudioFormat(name.lower().removeprefix("."))
+    except ValueError:
+        raise typer.BadParameter(
+            f"Unknown format {name!r}.{did_you_mean(name, AudioFormat)} Choose from: {', '.join(AudioFormat)}.",
+            param_hint="--format",
+        ) from None
+
+
+def _format_of(path: Path) -> AudioFormat:
+    if format := find_format(path):
+        return format
+    suffix = path.suffix or path.name
+    raise typer.BadParameter(
+        f"Cannot tell the audio format from the name {path}.{did_you_mean(suffix, known_suffixes())} "
+        f"Use one of the suffixes {', '.join(known_suffixes())}, or pass --format.",
+        param_hint="--output",
+    )

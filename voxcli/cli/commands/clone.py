@@ -84,7 +84,7 @@ def clone(
 
 
 def _name_after(recording: Path | None) -> str:
-    from voxcli.voices.names import name_from
+    from voxcli.voices.description import name_from
 
     if recording is None:
         raise typer.BadParameter("Name the voice with --name.", param_hint="--name")
@@ -120,7 +120,7 @@ def _needs_transcript(model: str | None) -> bool:
 
 
 def _events_stream(out: OutputOptions, speaking: bool) -> TextIO:
-    from voxcli.cli.commands.targets import choose_targets
+    from voxcli.cli.commands.chosen import choose_targets
 
     return say.events_stream(choose_targets(out)) if speaking else sys.stdout
 

@@ -24,8 +24,7 @@ from voxcli.cli.text_source import TextDecoder
 from voxcli.errors import RequestError
 from voxcli.synthesis.request import Clip, Prompt, Voice
 from voxcli.voices import Notes
-from voxcli.voices.description import note_of_model
-from voxcli.voices.names import check_name
+from voxcli.voices.description import check_name, note_of_model
 
 _MAX_TRANSCRIPT_BYTES = 1 << 16
 """Far longer than the transcript of the longest clip."""

@@ -43,9 +43,8 @@ def say(
 
     \[pause 0.5s] in the text inserts half a second of silence.
     """
-    from voxcli.cli.commands.chosen import engine_settings, find_voice, with_clip_on_server
+    from voxcli.cli.commands.chosen import choose_targets, engine_settings, find_voice, with_clip_on_server
     from voxcli.cli.commands.speak import SpeakJob, speak
-    from voxcli.cli.commands.targets import choose_targets
     from voxcli.cli.run_report import open_report
 
     delivery.check_gap(context, no_split=no_split)

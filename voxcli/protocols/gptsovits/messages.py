@@ -11,11 +11,26 @@ from typing import Any
 
 from voxcli.audio.format import AudioFormat
 from voxcli.errors import RequestError
-from voxcli.protocols.content_types import read_content_type
-from voxcli.protocols.dialect import AnswerForm, ClientOptions, FieldError, HttpCall, Problem, ServerRequest
+from voxcli.protocols.dialect import (
+    AnswerForm,
+    ClientOptions,
+    FieldError,
+    HttpCall,
+    Problem,
+    ServerRequest,
+    read_content_type,
+)
 from voxcli.protocols.fields import Malformed, malformed_body
-from voxcli.protocols.gptsovits.failure import is_failure, without_failure
-from voxcli.protocols.gptsovits.fields import DEFAULTS, MEDIA_TYPES, RAW_RATE, REQUIRED, UNSUPPORTED, to_server_request
+from voxcli.protocols.gptsovits.fields import (
+    DEFAULTS,
+    MEDIA_TYPES,
+    RAW_RATE,
+    REQUIRED,
+    UNSUPPORTED,
+    is_failure,
+    to_server_request,
+    without_failure,
+)
 from voxcli.protocols.gptsovits.text_cuts import is_spoken, to_code
 from voxcli.protocols.openai.errors import error_message as message_of
 from voxcli.synthesis.request import Sampling, SynthesisRequest

@@ -14,8 +14,17 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSche
 
 from voxcli.audio.format import AudioFormat
 from voxcli.errors import RequestError
-from voxcli.protocols.content_types import content_type_of, read_content_type
-from voxcli.protocols.dialect import AnswerForm, ClientOptions, FieldError, FindVoice, Framing, HttpCall, ServerRequest
+from voxcli.protocols.dialect import (
+    AnswerForm,
+    ClientOptions,
+    FieldError,
+    FindVoice,
+    Framing,
+    HttpCall,
+    ServerRequest,
+    content_type_of,
+    read_content_type,
+)
 from voxcli.protocols.fields import Format, Malformed, Text, parse, shown
 from voxcli.protocols.openai.errors import error_body, error_message
 from voxcli.synthesis.request import FASTEST, MOST_STEPS, SLOWEST, Sampling, SynthesisRequest, Voice

@@ -11,7 +11,6 @@ from pydantic import BaseModel, Field
 
 from voxcli.audio.format import AudioFormat
 from voxcli.errors import RequestError
-from voxcli.protocols.content_types import content_type_of, read_content_type
 from voxcli.protocols.dialect import (
     AnswerForm,
     ClientOptions,
@@ -21,6 +20,8 @@ from voxcli.protocols.dialect import (
     HttpCall,
     Problem,
     ServerRequest,
+    content_type_of,
+    read_content_type,
 )
 from voxcli.protocols.fields import Format, Malformed, Text, Upload, malformed_body, parse
 from voxcli.protocols.openai.errors import error_message

@@ -6,7 +6,7 @@ from fastapi import Body
 from pydantic import BaseModel, WithJsonSchema
 
 from voxcli.audio.format import AudioFormat
-from voxcli.protocols.content_types import content_type_of
+from voxcli.protocols.dialect import content_type_of
 from voxcli.protocols.fields import json_schema
 from voxcli.protocols.openai.messages import EVENTS, CreateSpeech
 from voxcli.server.errors import audio_responses

@@ -5,7 +5,7 @@ from typing import Any, Literal
 from pydantic import BaseModel
 
 from voxcli.audio.format import AudioFormat
-from voxcli.protocols.content_types import content_type_of
+from voxcli.protocols.dialect import content_type_of
 from voxcli.protocols.fields import json_schema
 from voxcli.protocols.voxcpm.messages import SpeechForm
 

@@ -62,7 +62,7 @@ def bench(
     Each text is one request, as with `voxcli say --no-split`. Alternatives are interleaved, nothing is played, and
     failed runs are counted and shown but not averaged.
     """
-    from voxcli.bench.measure.texts import choose_texts
+    from voxcli.bench.measure.plan import choose_texts
     from voxcli.cli.commands.bench.cold_start import shared_arguments
     from voxcli.cli.commands.bench.measure import Job
     from voxcli.cli.commands.bench.subjects import choose_subjects

@@ -11,9 +11,8 @@ from itertools import product
 
 from voxcli.bench.measure.load import under_load
 from voxcli.bench.measure.machine import find_machine
-from voxcli.bench.measure.plan import BenchRequest, Level, Plan
+from voxcli.bench.measure.plan import BenchRequest, Level, Plan, Text
 from voxcli.bench.measure.runner import Bench, RunnerOptions
-from voxcli.bench.measure.texts import Text
 from voxcli.bench.report.record import ColdStart, Record, Run, Settings
 from voxcli.cli.commands.bench.cold_start import start_cold
 from voxcli.cli.commands.bench.subjects import OpenSubject, opened, short_name

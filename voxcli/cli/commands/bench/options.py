@@ -146,7 +146,7 @@ class MeasuringOptions:
     prebuffer: Prebuffer = 0.0
 
     def language(self) -> str:
-        from voxcli.bench.measure.texts import LANGUAGES
+        from voxcli.bench.measure.plan import LANGUAGES
 
         if self.lang not in LANGUAGES:
             raise typer.BadParameter(f"Choose from: {', '.join(LANGUAGES)}.", param_hint="--lang")

@@ -61,7 +61,7 @@ def _list_voices_here(context: typer.Context, json: bool) -> None:
     from voxcli.cli.commands.voices.remembered import find_default
     from voxcli.engines import BUILTIN_MODEL
     from voxcli.engines.espeak.library import load_espeak
-    from voxcli.voices.names import folded
+    from voxcli.voices.description import folded
 
     own: list[dict[str, Any]] = [{"name": name, "kind": "own"} for name in voice_library().names()]
     builtin = sorted(load_espeak().voices.values(), key=lambda voice: voice.name)
@@ -214,8 +214,7 @@ def audition(
     quiet: options.Quiet = False,
 ) -> None:
     """Play voices one after another: the named ones, or all of your own."""
-    from voxcli.cli.commands.chosen import engine_settings
-    from voxcli.cli.commands.targets import choose_targets
+    from voxcli.cli.commands.chosen import choose_targets, engine_settings
     from voxcli.cli.commands.voices.audition import Audition, hold
     from voxcli.errors import NotFound
     from voxcli.synthesis.request import Voice

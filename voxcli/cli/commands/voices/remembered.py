@@ -85,7 +85,7 @@ def set_default(context: typer.Context, name: str | None, console: Console) -> N
 
 def follow(context: typer.Context, old: str, new: str | None, console: Console) -> None:
     """Update the default voice after a voice was renamed, or removed (None)."""
-    from voxcli.voices.names import folded
+    from voxcli.voices.description import folded
 
     found = find_default(context)
     if not found or folded(str(found.value)) != folded(old):
