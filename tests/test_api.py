@@ -1,10 +1,13 @@
 """The Python interface: cheap to import, complete, and the same sound as the command line."""
 
+import ast
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from importlib import import_module
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import voxcli
@@ -27,8 +30,6 @@ def test_every_public_name_is_there(name: str) -> None:
 
 
 def test_the_names_are_those_that_type_checkers_see() -> None:
-    import ast
-
     tree = ast.parse(Path(voxcli.__file__).read_text("utf-8"))
     [checking] = [node for node in tree.body if isinstance(node, ast.If)]
     seen = {
@@ -37,7 +38,7 @@ def test_the_names_are_those_that_type_checkers_see() -> None:
     assert {name for _, name in seen} | {"__version__"} == set(voxcli.__all__)
     for module, name in seen:
         assert module
-        assert getattr(sys.modules[module], name) is getattr(voxcli, name)
+        assert getattr(import_module(module), name) is getattr(voxcli, name)
 
 
 def test_other_names_are_not() -> None:
@@ -110,3 +111,13 @@ def test_a_voice_of_the_library_is_found_by_its_name(tmp_path: Path, monkeypatch
         list(engine.speak("Hello", voice="ANNA"))
     with voxcli.open_engine("espeak") as engine, pytest.raises(voxcli.NotFound):
         list(engine.speak("Hello", voice="nobody-of-that-name"))
+
+
+def test_the_seed_of_a_speech_repeats_it(checkpoints: Callable[[str], Path]) -> None:
+    with voxcli.open_engine(checkpoints("voxcpm-0.5b"), threads=1, dtype="float32") as engine:
+        first = engine.speak("Yes.", sampling=voxcli.Sampling(steps=1, max_patches=3))
+        assert first.seed is not None
+        again = engine.speak("Yes.", sampling=voxcli.Sampling(steps=1, max_patches=3, seed=first.seed))
+        np.testing.assert_array_equal(first.samples()[0], again.samples()[0])
+    with voxcli.open_engine("espeak") as engine:
+        assert engine.speak("Yes.").seed is None

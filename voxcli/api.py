@@ -20,7 +20,7 @@ from voxcli.paths import find_places
 from voxcli.protocols.dialect import ClientOptions
 from voxcli.sinks import Target, ToFile, ToSpeaker, open_sink
 from voxcli.synthesis.pipeline import Delivery, only_chunks, synthesize
-from voxcli.synthesis.request import Clip, Engine, Piece, Prompt, Sampling, Speech, SynthesisRequest, Voice
+from voxcli.synthesis.request import Clip, Engine, Piece, Prompt, Sampling, Speech, SynthesisRequest, Voice, with_seed
 from voxcli.text.parts import read_parts, read_whole
 from voxcli.voices.library import VoiceLibrary
 
@@ -28,8 +28,10 @@ from voxcli.voices.library import VoiceLibrary
 class SpeechStream:
     """The speech of one text, generated while it is consumed. It can be consumed once, in any one way."""
 
-    def __init__(self, pieces: Generator[Piece]) -> None:
+    def __init__(self, pieces: Generator[Piece], seed: int | None = None) -> None:
         self._pieces = pieces
+        self.seed = seed
+        """The seed that repeats this speech; None if the engine has no use for one, or a server drew it."""
 
     def __iter__(self) -> Iterator[AudioChunk]:
         """Yield chunks of float32 mono samples, each with its sample rate.
@@ -140,7 +142,7 @@ class SpeechEngine:
         """
         delivery = Delivery(
             voice=self._find_voice(voice),
-            sampling=sampling or Sampling(),
+            sampling=with_seed(sampling or Sampling(), self._engine),
             language=language,
             speed=speed,
             volume=volume,
@@ -150,7 +152,7 @@ class SpeechEngine:
         )
         texts = [text] if isinstance(text, str) else text
         parts = read_parts(texts, markdown=markdown) if split else _whole(texts, markdown=markdown)
-        return SpeechStream(synthesize(self._engine, parts, delivery))
+        return SpeechStream(synthesize(self._engine, parts, delivery), delivery.sampling.seed)
 
     def stream(self, request: SynthesisRequest) -> Speech:
         """Stream a single request as it stands: the interface that engines share."""
