@@ -1,4 +1,4 @@
-"""The random checkpoints are the same everywhere, or the answers kept in tests/parity would belong to others."""
+"""Random checkpoints: identical on every machine, because the recordings in tests/parity depend on them."""
 
 import hashlib
 from pathlib import Path
@@ -12,7 +12,7 @@ DIGESTS = {
     "voxcpm-1.5": "1b3b6db69814c389",
     "voxcpm-2": "5bf808a18a402b17",
 }
-"""Of the tensors of seed 1, as they were when the answers were recorded."""
+"""Of the tensors of seed 1, from the time of the recordings."""
 
 
 def digest_of(*files: Path) -> str:

@@ -17,7 +17,7 @@ __all__ = ["FAMILIES", "CodecFile", "ModelFile", "Stored", "write_checkpoint", "
 
 ModelFile = Literal["safetensors", "bin", "bin-state-dict"]
 CodecFile = Literal["pth", "pth-bare", "safetensors"]
-"""The published codecs are "pth": their weights stand under `state_dict`."""
+"""The published codecs are "pth": their weights are under the key `state_dict`."""
 
 
 def write_checkpoint(
@@ -31,13 +31,13 @@ def write_checkpoint(
     stored: Stored = "bfloat16",
     changes: Mapping[str, Any] | None = None,
 ) -> Config:
-    """Fill `folder` and return what its config.json says.
+    """Write a checkpoint into `folder`, and return its config.
 
     Args:
         family: one of FAMILIES.
-        size: "full" has the true dimensions; only its tokenizer stays small.
-        stored: of the model's numbers in the file. The codec's are float32, as published.
-        changes: put over config.json, level by level.
+        size: "full" has the published dimensions, except for the tokenizer, which is always small.
+        stored: dtype of the model's weights in the file. The codec's are float32, as published.
+        changes: merged recursively into config.json.
     """
     folder.mkdir(parents=True, exist_ok=True)
     config = config_of(family, size, changes or {})
@@ -61,7 +61,7 @@ def write_checkpoint(
 def write_lora(
     folder: Path, checkpoint: Path, seed: int, *, weights: Literal["safetensors", "ckpt"] = "safetensors", rank: int = 4
 ) -> None:
-    """Fill `folder` with low-rank changes to the language models, the local DiT and the projections of `checkpoint`."""
+    """Write a LoRA for the language models, the local DiT and the projections of `checkpoint` into `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     config = json.loads((checkpoint / "config.json").read_text("utf-8"))
     settings, tensors = lora_tensors(backbone_tensors(config), rank)

@@ -1,4 +1,4 @@
-"""Names and shapes of the language models, the local networks and what joins them."""
+"""Names and shapes of the tensors of the language models, the local networks and the projections between them."""
 
 import math
 from dataclasses import dataclass
@@ -20,10 +20,10 @@ class _Stack:
 
 
 def backbone_tensors(config: Config) -> Tensors:
-    """Return what model.safetensors holds, in the order of the published files' modules.
+    """Return the tensors of model.safetensors, in the order of the modules in the published files.
 
-    Deviations keep every activation near 1: a linear layer is drawn for an input of deviation 1, and what is added
-    to a residual stream is small enough for the stream to keep its own content.
+    The standard deviations keep every activation near 1: linear layers are drawn for inputs of standard deviation 1,
+    and the branches of a residual stream are small compared with the stream.
     """
     lm, encoder, dit = config["lm_config"], config["encoder_config"], config["dit_config"]
     hidden, width = lm["hidden_size"], config["feat_dim"]

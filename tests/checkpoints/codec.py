@@ -1,4 +1,4 @@
-"""Names and shapes of the codec, its weights split into direction (`weight_v`) and length (`weight_g`)."""
+"""Names and shapes of the codec's tensors, with weight normalization: direction `weight_v` and magnitude `weight_g`."""
 
 import math
 
@@ -23,7 +23,7 @@ _DEFAULTS_2: Config = _DEFAULTS_1 | {
 
 
 def codec_tensors(config: Config) -> Tensors:
-    """Return what audiovae.pth holds, the encoder's log-variance, which nobody needs to speak, included."""
+    """Return the tensors of audiovae.pth, including the encoder's log-variance, which inference does not use."""
     defaults = _DEFAULTS_2 if config.get("architecture") == "voxcpm2" else _DEFAULTS_1
     codec = defaults | config.get("audio_vae_config", {})
     return _encoder(codec) | _decoder(codec)
@@ -96,7 +96,7 @@ def _convolution(name: str, inputs: int, outputs: int, kernel: int, *, groups: i
 
 
 def _transposed(name: str, inputs: int, outputs: int, rate: int) -> Tensors:
-    """Two taps of each channel in, of its `2 * rate * outputs`, make a sample out."""
+    """Draw a transposed convolution. Each output sample is a sum over two taps of every input channel."""
     gain = math.sqrt(outputs * rate / inputs)
     return {f"{name}.bias": around_zero((outputs,), 0.05)} | _weight(name, (inputs, outputs, 2 * rate), gain)
 

@@ -1,4 +1,4 @@
-"""config.json of the three families, in their true dimensions and tiny."""
+"""Configs of the three families, in the published dimensions and in tiny ones."""
 
 import copy
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ FAMILIES = ("voxcpm-0.5b", "voxcpm-1.5", "voxcpm-2")
 
 
 def config_of(family: str, size: str, changes: Mapping[str, Any]) -> Config:
-    """Return a fresh config with `changes` put over it, level by level."""
+    """Return a new config, with `changes` merged into it recursively."""
     return _merged(copy.deepcopy(_CONFIGS[size][family]), changes)
 
 
@@ -21,7 +21,7 @@ def _merged(config: Config, changes: Mapping[str, Any]) -> Config:
 
 
 def _rope(pairs: int, positions: int) -> Config:
-    """Factors for `pairs` frequencies, trained for `positions`."""
+    """Return LongRoPE factors for `pairs` frequencies, trained for `positions`."""
     return {
         "type": "longrope",
         "short_factor": [round(1 + 0.03 * pair, 2) for pair in range(pairs)],
@@ -118,7 +118,7 @@ _FULL: dict[str, Config] = {
 }
 
 _TINY_VOCABULARY = 640
-"""A little more than the tokenizer has, as in the published checkpoints."""
+"""Slightly more than the tokenizer has, as in the published checkpoints."""
 
 _TINY: dict[str, Config] = {
     "voxcpm-0.5b": _merged(
@@ -136,7 +136,7 @@ _TINY: dict[str, Config] = {
             "max_length": 512,
         },
     ),
-    # More positions than it was trained for: the long factors count, and a scale on the tables.
+    # More positions than it was trained for, so that the long factors and the scale of the tables are used.
     "voxcpm-1.5": _merged(
         copy.deepcopy(_FULL["voxcpm-1.5"]),
         {
@@ -150,7 +150,7 @@ _TINY: dict[str, Config] = {
             "max_length": 512,
         },
     ),
-    # Heads wider together than the model is.
+    # The heads together are wider than the hidden size.
     "voxcpm-2": _merged(
         copy.deepcopy(_FULL["voxcpm-2"]),
         {

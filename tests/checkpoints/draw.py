@@ -1,4 +1,4 @@
-"""Random tensors that have the same bits on every machine, drawn a piece at a time."""
+"""Random tensors, bit-identical on every machine, generated in pieces."""
 
 import math
 from collections.abc import Iterator
@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float32]
 
 _PIECE = 1 << 20
-"""Even: a raw number of the generator makes two values."""
+"""Values per piece. Even, because each raw number of the generator gives two values."""
 
 
 @dataclass(frozen=True, slots=True)
 class Uniform:
-    """A tensor of `shape` whose values lie evenly between `low` and `high`."""
+    """A tensor of `shape` with values uniformly distributed between `low` and `high`."""
 
     shape: tuple[int, ...]
     low: float
@@ -28,7 +28,7 @@ class Uniform:
 
 
 Tensors = dict[str, "Uniform | NDArray[np.int32]"]
-"""Name in the checkpoint -> how to draw it, or the thing itself where it is no matter of chance."""
+"""Tensors by name: the distribution to draw from, or the values of a tensor that is not random."""
 
 
 def around_zero(shape: tuple[int, ...], deviation: float) -> Uniform:
@@ -36,10 +36,10 @@ def around_zero(shape: tuple[int, ...], deviation: float) -> Uniform:
 
 
 def drawn(tensor: Uniform, seed: int, name: str) -> Iterator[Floats]:
-    """Yield the values in order, flat, in pieces. Each name has a stream of its own: no tensor depends on another.
+    """Yield the flattened values in pieces. Each name has its own random stream, so no tensor depends on another.
 
-    NumPy promises that PCG64's raw numbers stay as they are, and the arithmetic here is rounded once a step,
-    which libraries of normal deviates promise neither across machines nor across versions.
+    NumPy guarantees PCG64's raw numbers across versions, and every operation here is correctly rounded. Normal
+    distributions are guaranteed neither across machines nor across versions.
     """
     raw = np.random.PCG64(np.random.SeedSequence([seed, crc32(name.encode())]))
     low, span = np.float32(tensor.low), np.float32(tensor.high - tensor.low)

@@ -1,4 +1,4 @@
-"""Drawn tensors into files, without holding more than one of them where the format allows it."""
+"""Writers of random tensors, with at most one tensor in memory where the format allows it."""
 
 import json
 from pathlib import Path
@@ -17,13 +17,13 @@ _BYTES = {"bfloat16": 2, "float32": 4}
 
 
 def to_bfloat16(values: Floats) -> NDArray[np.uint16]:
-    """Return the bits of the nearest bfloat16, ties to even. `values` are finite."""
+    """Return the bits of the nearest bfloat16, ties to even. `values` must be finite."""
     bits = values.view(np.uint32)
     return ((bits + np.uint32(0x7FFF) + ((bits >> np.uint32(16)) & np.uint32(1))) >> np.uint32(16)).astype(np.uint16)
 
 
 def write_safetensors(path: Path, tensors: Tensors, seed: int, stored: Stored) -> None:
-    """Write the format itself (length, JSON, numbers): the library would hold all of them at once."""
+    """Write a safetensors file piece by piece: the library would need all tensors in memory at once."""
     header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
     end = 0
     for name, tensor in tensors.items():
@@ -43,7 +43,7 @@ def write_safetensors(path: Path, tensors: Tensors, seed: int, stored: Stored) -
 
 
 def write_torch(path: Path, tensors: Tensors, seed: int, stored: Stored, *, bare: bool) -> None:
-    """Write what `torch.load` reads; unless `bare`, under the key `state_dict`."""
+    """Write a file for `torch.load`, with the tensors under the key `state_dict` unless `bare`."""
     state = {name: _to_torch(tensor, seed, name, stored) for name, tensor in tensors.items()}
     torch.save(state if bare else {"state_dict": state}, path)
 

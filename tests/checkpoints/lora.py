@@ -1,4 +1,4 @@
-"""Names, shapes and settings of a LoRA for a checkpoint."""
+"""Tensors and settings of a LoRA for a checkpoint."""
 
 import math
 import re
@@ -18,7 +18,7 @@ _TARGETS = re.compile(
 
 
 def lora_tensors(backbone: Tensors, rank: int) -> tuple[dict[str, Any], Tensors]:
-    """Return the settings and, for every layer they mean in `backbone`, the two matrices."""
+    """Return the settings, and the two matrices of every layer in `backbone` that they select."""
     tensors: Tensors = {}
     projections = [name for name in _PROJECTIONS if f"{name}.weight" in backbone]
     for name, tensor in backbone.items():

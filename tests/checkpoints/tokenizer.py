@@ -1,4 +1,4 @@
-"""A small tokenizer of the published ones' kind: byte-pair encoding, `▁` for a space, bytes for what it lacks."""
+"""A small tokenizer like the published ones: byte-pair encoding, `▁` for a space, byte fallback."""
 
 import json
 import string
@@ -22,18 +22,18 @@ _CHARACTERS = [
 ]
 
 _PAIRS = [
-    # Words that stand in the vocabulary: they are cut into characters again before the model sees them.
+    # Words in the vocabulary, which are split into characters again before they reach the model.
     *("你 好", "世 界", "中 国", "中国 人", "语 音", "今 天", "天 气", "▁ 你好", "▁ 世界"),
-    # Words that stand in it only with the space before them: they stay whole.
+    # Words that are in it only with a leading space, which are not split.
     *("▁ 人", "▁人 工", "▁ 清", "▁清 晨"),
     *("h e", "he l", "hel l", "hell o", "▁ hello", "o r", "w or", "l d", "wor ld", "▁ world", "t h", "th e", "▁ the"),
     *("i n", "in g", "a n", "an d", "▁ and", "r e", "e r", "o n", "▁ a", "▁ s", "▁ t", "▁ w", "s t", "e n", "1 0"),
 ]
-"""The earlier a pair stands, the sooner it is joined."""
+"""Merges, in order of priority."""
 
 
 def write_tokenizer(folder: Path) -> None:
-    """Write the three files of a tokenizer that `tokenizers` and transformers' LlamaTokenizerFast both read."""
+    """Write the three files of a tokenizer that both `tokenizers` and transformers' LlamaTokenizerFast can read."""
     _write(folder / "tokenizer.json", _tokenizer())
     marks = {"bos_token": _SPECIAL[1], "eos_token": _SPECIAL[2], "unk_token": _SPECIAL[0]}
     _write(folder / "special_tokens_map.json", marks)
@@ -60,7 +60,7 @@ def _added() -> list[dict[str, Any]]:
 
 
 def _vocabulary() -> dict[str, int]:
-    """Give the special tokens their numbers and the rest what is left, in order."""
+    """Assign the special tokens their ids, and the remaining ids to the other tokens in order."""
     pieces = [*_CHARACTERS, *(f"<0x{byte:02X}>" for byte in range(256)), *("".join(pair.split()) for pair in _PAIRS)]
     taken = set(_SPECIAL)
     free = (number for number in range(len(pieces) + len(taken)) if number not in taken)
