@@ -195,7 +195,7 @@ def open_engine(
         device: auto, cpu, cuda, cuda:N or mps.
         dtype: auto, float32, bfloat16 or float16.
         quantize: int8 on a CPU, fp8 on an NVIDIA GPU; None does not quantize.
-        threads: CPU threads; None takes as many as help.
+        threads: fixed number of CPU threads; None uses one per core.
         lora: the folder of a LoRA.
         remote: the URL of a server that speaks instead; `model` is then the name the server knows, and the other
             arguments have no effect.
@@ -229,7 +229,7 @@ def open_engine(
 def voice_from(recording: str | os.PathLike[str], transcript: str | None = None) -> Voice:
     """Return the voice of a recording: 5 to 30 s of clear speech, in any audio format.
 
-    transcript: the words of the recording. VoxCPM2 can do without, the other models need them.
+    transcript: of the recording. Optional for VoxCPM2, required by the other models.
 
     Raises:
         OSError: the file cannot be read.

@@ -21,7 +21,7 @@ class LocalSettings:
     quantize: str | None = None
     """int8 (CPU) or fp8 (NVIDIA GPU): hold most of the large matrices in 8 bits."""
     threads: int | None = None
-    """CPU threads; None adapts to the load of the machine."""
+    """Fixed number of CPU threads; None uses one per core."""
     slots: int | None = None
     """Streams at once; None takes as many as fit into memory."""
     lazy_graphs: bool = False

@@ -37,15 +37,15 @@ def load_model(
 
     Args:
         quantize: int8, fp8 or None; see `choose_formats`.
-        threads: CPU threads; None adapts to the load of the machine.
-        lora: a LoRA to merge into the weights: its folder or its file.
+        threads: fixed number of CPU threads; None uses one per core.
+        lora: a LoRA to merge into the weights: its folder or its weights file.
         slots: streams at once; None takes as many as fit into memory.
         graphs: run a CUDA device with CUDA graphs, which is faster and gives the same samples.
         lazy_graphs: capture them on first use instead of now.
 
     Raises:
         ModelError: a file is missing, damaged, or belongs to something else.
-        RequestError: the device does not support what is asked.
+        RequestError: the device does not support the requested format.
         DeviceError: there is not enough memory.
     """
     started = time.perf_counter()

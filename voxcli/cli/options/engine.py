@@ -49,7 +49,10 @@ Seed = Annotated[
     ),
 ]
 LeastLength = Annotated[
-    int, typer.Option("--min-len", min=0, metavar="PATCHES", help="Minimum length.", rich_help_panel=_SAMPLING)
+    int,
+    typer.Option(
+        "--min-len", min=0, metavar="PATCHES", help="Minimum length of a sentence.", rich_help_panel=_SAMPLING
+    ),
 ]
 MostLength = Annotated[
     int | None,
@@ -109,7 +112,7 @@ Threads = Annotated[
         "--threads",
         min=1,
         max=1024,
-        help="CPU threads. Default: adapted to the load of the machine.",
+        help="Number of CPU threads, which stays fixed. Default: one per core.",
         callback=only_here,
         rich_help_panel=_RUNNING,
     ),
@@ -127,8 +130,8 @@ LoraFolder = Annotated[
     Path | None,
     typer.Option(
         "--lora",
-        metavar="FOLDER",
-        help="LoRA fine-tuned for this model.",
+        metavar="FOLDER|FILE",
+        help="LoRA adapter for this model: its folder, or its weights file.",
         callback=only_here,
         rich_help_panel=_RUNNING,
     ),
