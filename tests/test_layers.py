@@ -17,7 +17,7 @@ GRAPH = import_graph(PACKAGE, MODULES)
 FILES = sorted(MODULES.values(), key=lambda module: module.path)
 
 RUNGS = {
-    **dict.fromkeys(["errors", "paths", "backoff", "files"], 0),
+    **dict.fromkeys(["errors", "paths", "backoff", "files", "version"], 0),
     "text": 1,
     **dict.fromkeys(["audio", "models"], 2),
     **dict.fromkeys(["devices", "synthesis"], 3),
@@ -40,7 +40,7 @@ INNER_RUNGS = {
     },
     "server": {
         **dict.fromkeys(["errors", "settings", "monitoring"], 0),
-        **dict.fromkeys(["admission", "shapes", "streaming"], 1),
+        **dict.fromkeys(["admission", "streaming"], 1),
         **dict.fromkeys(["middleware", "model_lifecycle", "uploads"], 2),
         "service": 3,
         **dict.fromkeys(["routes", "host"], 4),

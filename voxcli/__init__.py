@@ -11,7 +11,7 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from voxcli.version import __version__
 
 if TYPE_CHECKING:
     from voxcli.api import SpeechEngine, SpeechStream, open_engine, voice_from, voice_library

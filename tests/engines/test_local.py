@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import voxcli
 from voxcli.audio.chunk import AudioChunk
 from voxcli.audio.encode import encoded
 from voxcli.audio.format import AudioFormat
@@ -178,7 +177,7 @@ def test_a_clip_of_another_version_is_encoded_again(
     checkpoints: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for number, version in ((1, "1.0"), (2, "1.1")):
-        monkeypatch.setattr(voxcli, "__version__", version)
+        monkeypatch.setattr("voxcli.engines.local.__version__", version)
         settings = LocalSettings(dtype="float32", threads=1, clips=tmp_path)
         with closing(LocalEngine(checkpoints("voxcpm-1.5"), settings)) as engine:
             spoken(engine, voice=Voice(prompt=Prompt(clip(), "words")))

@@ -9,7 +9,6 @@ from typing import Annotated, Any, cast
 import typer
 from typer.exceptions import TyperException
 
-import voxcli
 from voxcli.cli.commands import clone, config, devices, doctor, keys, say
 from voxcli.cli.commands import help as help_command
 from voxcli.cli.commands.bench import command as bench
@@ -21,6 +20,7 @@ from voxcli.cli.exits import MEANINGS, ExitCode, GracefulShutdown, Terminated, e
 from voxcli.cli.options.groups import grouped
 from voxcli.cli.settings.files import default_map, read_settings, settings_files
 from voxcli.errors import ConsumerClosed, VoxError
+from voxcli.version import __version__
 
 _EPILOG = "Exit codes: " + " · ".join(f"{code:d} {meaning}" for code, meaning in MEANINGS.items())
 
@@ -49,7 +49,7 @@ app.command("help")(help_command.show_help)
 
 def _version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"voxcli {voxcli.__version__}")
+        typer.echo(f"voxcli {__version__}")
         raise typer.Exit
 
 

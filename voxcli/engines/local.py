@@ -3,7 +3,6 @@
 import secrets
 from pathlib import Path
 
-import voxcli
 from voxcli.audio.chunk import AudioChunk, Samples
 from voxcli.audio.decode import decode
 from voxcli.audio.resample import resampled_whole
@@ -11,6 +10,7 @@ from voxcli.engines.settings import AUTO, LocalSettings
 from voxcli.engines.spelling import spelled_out
 from voxcli.errors import NotFound, RequestError
 from voxcli.synthesis.request import Clip, GpuMemory, Speech, SynthesisRequest
+from voxcli.version import __version__
 from voxcli.voxcpm.codec.resampling import sinc_resampled
 from voxcli.voxcpm.device import Placement, Precision, choose_placement
 from voxcli.voxcpm.loading import load_model
@@ -157,5 +157,5 @@ class LocalEngine:
 
 def _origin_of_clips(folder: Path, placement: Placement, settings: LocalSettings) -> tuple[bytes, ...]:
     """List what an encoded clip depends on besides the clip: program, weights, config, device and precision."""
-    described = (voxcli.__version__, describe_weights(folder), placement, settings.quantize)
+    described = (__version__, describe_weights(folder), placement, settings.quantize)
     return (*(str(part).encode() for part in described), (folder / CONFIG_FILE).read_bytes())

@@ -22,16 +22,16 @@ from huggingface_hub.errors import (
 from huggingface_hub.hf_api import RepoSibling
 from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]
 
-import voxcli
 from voxcli.errors import NotFound, RemoteError, RemoteRefused, RequestError
 from voxcli.models.catalog import HubName
 from voxcli.models.hub import Listing, RemoteFile
+from voxcli.version import __version__
 
 # A pull should request the model and nothing else; the library would also report the platform.
 constants.HF_HUB_DISABLE_TELEMETRY = True
 
 _TIMEOUT_SECONDS = 15.0
-_TOKEN = "Make a token at https://huggingface.co/settings/tokens and set HF_TOKEN to it, or run `hf auth login`."
+_TOKEN = "Create a token at https://huggingface.co/settings/tokens and set HF_TOKEN to it, or run `hf auth login`."
 
 
 class HuggingFace:
@@ -42,7 +42,7 @@ class HuggingFace:
 
     def __init__(self, endpoint: str | None = None, token: str | None = None) -> None:
         self._endpoint = (endpoint or constants.ENDPOINT).rstrip("/")
-        self._headers = build_hf_headers(token=token, library_name="voxcli", library_version=voxcli.__version__)
+        self._headers = build_hf_headers(token=token, library_name="voxcli", library_version=__version__)
         self._api = HfApi(self._endpoint, token)
 
     def read_listing(self, model_id: str, revision: str) -> Listing:
@@ -68,7 +68,7 @@ class HuggingFace:
             yield
         except GatedRepoError as error:
             raise RemoteRefused(
-                f"{model_id} is gated. Accept its terms at {page}, while logged in. {_TOKEN}",
+                f"{model_id} is gated. Log in and accept its terms at {page}. {_TOKEN}",
                 error.response.status_code,
             ) from error
         except RepositoryNotFoundError as error:
@@ -78,28 +78,28 @@ class HuggingFace:
         except RevisionNotFoundError as error:
             raise NotFound(f"{model_id} has no revision {revision!r}. See {page}/commits/main.") from error
         except HFValidationError as error:
-            raise RequestError(f"{model_id!r} cannot be a model on Hugging Face: {error}.") from error
+            raise RequestError(f"{model_id!r} is not a valid model id on Hugging Face: {error}.") from error
         except OfflineModeIsEnabled as error:
-            raise RemoteError("HF_HUB_OFFLINE is set, so nothing is downloaded. Unset it to go on.") from error
+            raise RemoteError("HF_HUB_OFFLINE is set, so downloads are disabled. Unset it and try again.") from error
         except HfHubHTTPError as error:
             status = error.response.status_code
             reason = " ".join((error.server_message or error.response.reason_phrase).split())
-            advice = "Is HF_TOKEN right?" if status == UNAUTHORIZED else "Try again later."
-            raise RemoteRefused(f"Hugging Face answers {status} for {page}: {reason}. {advice}", status) from error
+            advice = "Check HF_TOKEN." if status == UNAUTHORIZED else "Try again later."
+            raise RemoteRefused(f"Hugging Face answered {status} for {page}: {reason}. {advice}", status) from error
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise RemoteError(
-                f"{self._endpoint} does not answer as Hugging Face does ({error!r}). "
-                "Is HF_ENDPOINT right, and does this network ask for a log-in first?"
+                f"{self._endpoint} does not answer like Hugging Face ({error!r}). "
+                "Check HF_ENDPOINT, and whether this network requires a login."
             ) from error
         except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
             raise RemoteError(
-                f"Hugging Face cannot be reached at {self._endpoint}: {error}. "
+                f"Cannot reach Hugging Face at {self._endpoint}: {error}. "
                 "Set HF_ENDPOINT to a mirror, or pull with --from modelscope."
             ) from error
 
 
 def remove_cached(cache: Path, model_id: str) -> None:
-    """Remove all revisions of one model from the cache. What the library takes for damaged stays."""
+    """Remove all revisions of one model from the cache, except those that the library considers corrupted."""
     try:
         repositories = scan_cache_dir(cache)
     except CacheNotFound:

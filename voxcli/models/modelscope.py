@@ -1,4 +1,4 @@
-"""ModelScope client, over the HTTP interface that its own client uses (modelscope_hub on GitHub, Apache-2.0)."""
+"""ModelScope client, for the HTTP API that its own client uses (modelscope_hub on GitHub, Apache-2.0)."""
 
 import hashlib
 from collections.abc import Iterable
@@ -7,14 +7,14 @@ from urllib.parse import quote, urlencode
 
 import httpx
 
-import voxcli
 from voxcli.errors import NotFound, RemoteError, RemoteRefused
 from voxcli.models.catalog import HubName
 from voxcli.models.hub import Listing, RemoteFile
+from voxcli.version import __version__
 
 _ENDPOINT = "https://modelscope.cn"
 _TIMEOUT_SECONDS = 15.0
-_TOKEN = "Make a token at https://modelscope.cn/my/myaccesstoken and set MODELSCOPE_API_TOKEN to it."
+_TOKEN = "Create a token at https://modelscope.cn/my/myaccesstoken and set MODELSCOPE_API_TOKEN to it."
 
 
 class ModelScope:
@@ -25,9 +25,9 @@ class ModelScope:
 
     def __init__(self, endpoint: str | None = None, token: str | None = None) -> None:
         self._endpoint = (endpoint or _ENDPOINT).rstrip("/")
-        self._headers = {"User-Agent": f"voxcli/{voxcli.__version__}"}
+        self._headers = {"User-Agent": f"voxcli/{__version__}"}
         if token:
-            # Older parts of the service look for a session, newer ones for a bearer.
+            # Older endpoints read the session cookie, newer ones the bearer token.
             self._headers |= {"Authorization": f"Bearer {token}", "Cookie": f"m_session_id={token}"}
 
     def read_listing(self, model_id: str, revision: str) -> Listing:
@@ -40,15 +40,15 @@ class ModelScope:
                 follow_redirects=True,
             )
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise RemoteError(f"ModelScope cannot be reached at {self._endpoint}: {error}.") from error
-        _refuse_unless_fine(response, page, revision)
+            raise RemoteError(f"Cannot reach ModelScope at {self._endpoint}: {error}.") from error
+        _raise_for_status(response, page, revision)
         try:
             answer = response.json()
             if not answer["Success"]:
-                raise RemoteError(f"ModelScope refuses {page}: {answer['Message']}.")
+                raise RemoteError(f"ModelScope rejected the request for {page}: {answer['Message']}.")
             files = tuple(self._files(model_id, revision, answer["Data"]["Files"]))
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise RemoteError(f"ModelScope answers for {page} what cannot be understood: {error!r}.") from error
+            raise RemoteError(f"ModelScope sent an invalid response for {page}: {error!r}.") from error
         return Listing(model_id, revision, _name_by_content(files), files, self._headers)
 
     def _files(self, model_id: str, revision: str, entries: Iterable[dict[str, Any]]) -> Iterable[RemoteFile]:
@@ -62,19 +62,19 @@ class ModelScope:
         return f"{self._endpoint}/api/v1/models/{quote(model_id)}/repo{below}?{urlencode(query)}"
 
 
-def _refuse_unless_fine(response: httpx.Response, page: str, revision: str) -> None:
+def _raise_for_status(response: httpx.Response, page: str, revision: str) -> None:
     status = response.status_code
     if status == httpx.codes.NOT_FOUND:
         raise NotFound(f"There is no revision {revision!r} at {page}, or it is private. For a private one: {_TOKEN}")
     if status in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
-        raise RemoteRefused(f"ModelScope refuses {page} ({status}). {_TOKEN}", status)
+        raise RemoteRefused(f"ModelScope denied access to {page} ({status}). {_TOKEN}", status)
     if not response.is_success:
         raise RemoteRefused(
-            f"ModelScope answers {status} for {page}: {response.reason_phrase}. Try again later.", status
+            f"ModelScope answered {status} for {page}: {response.reason_phrase}. Try again later.", status
         )
 
 
 def _name_by_content(files: Iterable[RemoteFile]) -> str:
-    """Name a revision by what is in it: the hub tells no commit that can be relied on."""
+    """Return a hash of the content, which stands for the commit: the hub reports none that is reliable."""
     lines = sorted(f"{file.name} {file.digest}\n" for file in files)
     return hashlib.sha1("".join(lines).encode(), usedforsecurity=False).hexdigest()

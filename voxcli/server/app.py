@@ -10,12 +10,12 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
-import voxcli
 from voxcli.server.errors import answer, error_body_at, note, problem_of
 from voxcli.server.middleware import OPEN_PATHS, REQUEST_ID, BodyLimit, HostCheck, KeyCheck, OriginCheck, RequestIds
 from voxcli.server.routes import gptsovits, health, openai
 from voxcli.server.routes import voxcpm as native
 from voxcli.server.service import Service
+from voxcli.version import __version__
 
 _DESCRIPTION = """Text to speech, streamed while it is generated, in three APIs: VoxCPM's own, OpenAI's speech API and
 GPT-SoVITS's api_v2. If keys are set, every path except `/livez` and `/health` requires one as a bearer token."""
@@ -26,7 +26,7 @@ _VALIDATION_STATUS = "422"
 
 def create_app(service: Service) -> ASGIApp:
     """Build the application. The caller starts and closes the service."""
-    app = FastAPI(title="voxcli", version=voxcli.__version__, description=_DESCRIPTION)
+    app = FastAPI(title="voxcli", version=__version__, description=_DESCRIPTION)
     for module in (native, openai, gptsovits, health):
         app.include_router(module.router(service))
     for kind in (HTTPException, RequestValidationError, Exception):

@@ -9,11 +9,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-import voxcli
 from voxcli.bench.report.record import Machine
+from voxcli.version import __version__
 
 _TIMEOUT_SECONDS = 10.0
-_PACKAGE = Path(voxcli.__file__).parent
+_PACKAGE = Path(__file__).parents[2]
 
 
 def find_machine() -> Machine:
@@ -21,7 +21,7 @@ def find_machine() -> Machine:
     gpu, driver = _find_gpu()
     torch, cuda = _find_torch()
     return Machine(
-        voxcli=voxcli.__version__,
+        voxcli=__version__,
         commit=_find_commit(),
         python=f"{platform.python_implementation()} {platform.python_version()}",
         system=platform.platform(),

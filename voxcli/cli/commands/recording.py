@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import typer
 
-import voxcli
 from voxcli.audio.chunk import AudioChunk
 from voxcli.audio.clip_quality import inspect, trimmed
 from voxcli.audio.decode import MAX_BYTES, decode
@@ -23,6 +22,7 @@ from voxcli.cli.settings.files import voice_library
 from voxcli.cli.text_source import TextDecoder
 from voxcli.errors import RequestError
 from voxcli.synthesis.request import Clip, Prompt, Voice
+from voxcli.version import __version__
 from voxcli.voices import Notes
 from voxcli.voices.description import check_name, note_of_model
 
@@ -123,7 +123,7 @@ def keep_voice(
         RequestError: the name cannot be used.
     """
     noted = model and note_of_model(model)
-    notes = Notes(consent=consent, created=date.today().isoformat(), voxcli=voxcli.__version__, model=noted)
+    notes = Notes(consent=consent, created=date.today().isoformat(), voxcli=__version__, model=noted)
     kept = voice_library().save(name, voice, notes, overwrite=overwrite)
     console.note(how_to_use(kept))
     if voice.reference and not voice.prompt:

@@ -11,12 +11,11 @@ from typing import Any, NoReturn, TypeVar
 
 import httpx
 
-import voxcli
-from voxcli import backoff
-from voxcli.backoff import Backoff, RetryableError, is_retryable, parse_retry_after
+from voxcli.backoff import Backoff, RetryableError, is_retryable, parse_retry_after, with_retries
 from voxcli.engines.remote.settings import RemoteSettings
 from voxcli.errors import RemoteCut, RemoteError, RemoteRefused, RemoteTimeout, RequestError
 from voxcli.protocols.dialect import HttpCall
+from voxcli.version import __version__
 
 _ALSO_RETRYABLE = frozenset({409, *range(506, 1000)})
 """With the common ones, all statuses of server errors but 501 and 505, which a retry does not change."""
@@ -110,7 +109,7 @@ class Transport:
         Raises:
             VoxError: the error of the last attempt.
         """
-        return backoff.with_retries(attempt, Backoff(self._retry_delays, random.Random()))
+        return with_retries(attempt, Backoff(self._retry_delays, random.Random()))
 
     def refuse(self, response: httpx.Response, reason: str) -> NoReturn:
         """Raise the error for a response that is not a success.
@@ -168,7 +167,7 @@ def lower_case_headers(response: httpx.Response) -> Mapping[str, str]:
 
 def _new_client(settings: RemoteSettings) -> httpx.Client:
     # No compression: a compressor would hold back the audio in its buffer.
-    headers = {"User-Agent": f"voxcli/{voxcli.__version__}", "Accept": "*/*", "Accept-Encoding": "identity"}
+    headers = {"User-Agent": f"voxcli/{__version__}", "Accept": "*/*", "Accept-Encoding": "identity"}
     if settings.key:
         headers["Authorization"] = f"Bearer {_checked_key(settings.key)}"
     try:

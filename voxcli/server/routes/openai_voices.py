@@ -9,7 +9,6 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, File, Form
 from fastapi.datastructures import UploadFile
 
-import voxcli
 from voxcli.errors import RequestError
 from voxcli.protocols.dialect import FieldError, Problem
 from voxcli.protocols.openai.messages import MOST_CHARACTERS, VOICES
@@ -30,6 +29,7 @@ from voxcli.server.routes.openai_schema import (
 from voxcli.server.service import Service
 from voxcli.server.uploads import read_clip
 from voxcli.synthesis.request import Clip, Prompt, Voice
+from voxcli.version import __version__
 from voxcli.voices import Notes, VoiceLibrary
 
 _MOST_VOICES = 1000
@@ -143,7 +143,7 @@ async def _keep(service: Service, name: str, voice: Voice, consent: str | None =
     Raises:
         FieldError: the name is invalid or taken.
     """
-    notes = Notes(consent=consent or None, created=date.today().isoformat(), voxcli=voxcli.__version__)
+    notes = Notes(consent=consent or None, created=date.today().isoformat(), voxcli=__version__)
     await service.threads.call(lambda: _save(service.voices, name, voice, notes))
     return notes
 

@@ -9,7 +9,6 @@ from fastapi.requests import Request
 from fastapi.responses import Response
 from starlette.datastructures import UploadFile
 
-import voxcli
 from voxcli.protocols.dialect import FieldError, Problem, ServerRequest
 from voxcli.protocols.voxcpm import messages as voxcpm
 from voxcli.protocols.voxcpm.voices import DEFAULT_VOICE, voice_entry
@@ -28,6 +27,7 @@ from voxcli.server.routes.voxcpm_schema import (
 from voxcli.server.service import Service
 from voxcli.server.uploads import read_clip
 from voxcli.synthesis.request import Sampling
+from voxcli.version import __version__
 from voxcli.voices import VoiceLibrary
 
 _CLIPS = ("prompt_audio", "reference_audio")
@@ -103,7 +103,7 @@ def _add_state(routes: APIRouter, service: Service) -> None:
         return Health(
             status="unhealthy" if models.failed else "healthy",
             model_loaded=models.loaded,
-            version=voxcli.__version__,
+            version=__version__,
             model=models.name,
         )
 
