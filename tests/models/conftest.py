@@ -1,4 +1,4 @@
-"""A hub with a model, and a machine with none."""
+"""Fixtures: a hub with a model, and an empty library."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,7 +16,7 @@ from voxcli.models.hubs import open_hub
 MODEL_IDS: dict[HubName, str] = {"huggingface": "openbmb/VoxCPM1.5", "modelscope": "OpenBMB/VoxCPM1.5"}
 
 Plan: TypeAlias = Callable[..., Pull]
-"""Asks the hub for voxcpm-1.5; `name`, `source`, `revision` and `token` are other than that."""
+"""Plans a pull of voxcpm-1.5, unless `name`, `revision` or `token` say otherwise."""
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""What the hubs say, and what passes between us and Hugging Face's own library."""
+"""Errors of the hubs, and the cache shared with Hugging Face's own library."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,7 +29,7 @@ def pulled(hub: Hub, library: ModelLibrary, token: str = "none") -> Path:
 
 def test_a_gated_model_says_how_to_get_in(hub: Hub, library: ModelLibrary) -> None:
     hub.gated = True
-    with pytest.raises(RemoteRefused, match=rf"Accept its terms at {hub.url}/{MODEL}.*HF_TOKEN") as caught:
+    with pytest.raises(RemoteRefused, match=rf"accept its terms at {hub.url}/{MODEL}.*HF_TOKEN") as caught:
         pulled(hub, library)
     assert caught.value.status == 403
     assert library.find(MODEL) is None
@@ -80,7 +80,7 @@ def test_a_model_that_has_only_begun_to_come_is_removed_too(hub: Hub, library: M
     hub.cut_at = dict.fromkeys(hub.files, 10)
     with pytest.raises(RemoteError):
         pulled(hub, library)
-    assert [model.missing for model in library.installed()] == [("all of it",)]
+    assert [model.missing for model in library.installed()] == [("all files",)]
     library.remove(MODEL)
     assert library.installed() == []
 
@@ -88,20 +88,20 @@ def test_a_model_that_has_only_begun_to_come_is_removed_too(hub: Hub, library: M
 def test_a_token_that_is_not_accepted_is_blamed(hub: Hub, library: ModelLibrary) -> None:
     hub.status = 401
     hub.headers = {"X-Error-Message": "Invalid credentials in Authorization header"}
-    with pytest.raises(RemoteRefused, match=r"Invalid credentials.*Is HF_TOKEN right"):
+    with pytest.raises(RemoteRefused, match=r"Invalid credentials.*Check HF_TOKEN"):
         pulled(hub, library)
 
 
 @pytest.mark.parametrize("commit", ["../../../etc", "", "c0ffee/.."])
 def test_what_a_hub_says_cannot_reach_out_of_the_folder(hub: Hub, library: ModelLibrary, commit: str) -> None:
     hub.commit = commit
-    with pytest.raises(RemoteError, match="no hashes"):
+    with pytest.raises(RemoteError, match="no valid hashes"):
         pulled(hub, library)
     assert not library.shared.exists()
 
 
 def test_a_name_that_no_hub_allows_is_refused(library: ModelLibrary, hub: Hub) -> None:
-    with pytest.raises(RequestError, match="cannot be a model on Hugging Face"):
+    with pytest.raises(RequestError, match="is not a valid model id on Hugging Face"):
         plan_pull(library, "a--b/c..d", open_hub("huggingface", endpoint=hub.url, token="none"))
 
 
@@ -110,7 +110,7 @@ def test_an_answer_that_makes_no_sense_is_an_error_in_words(hub: Hub, library: M
     hub.listing = answer
     names: tuple[HubName, ...] = ("modelscope", "huggingface")
     for name in names:
-        with pytest.raises(RemoteError, match=r"ModelScope answers|Hugging Face"):
+        with pytest.raises(RemoteError, match=r"ModelScope sent an invalid response|Hugging Face"):
             plan_pull(library, MODEL, open_hub(name, endpoint=hub.url, token="none"))
 
 

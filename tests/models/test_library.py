@@ -1,4 +1,4 @@
-"""Which models a machine has, and what a name means there."""
+"""Model library: names, complete and incomplete checkpoints, sizes and removal."""
 
 import shutil
 from pathlib import Path
@@ -11,9 +11,9 @@ from voxcli.models import ModelLibrary
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
-def install(checkpoint: Path, shelf: Path, model_id: str, commit: str = COMMIT, *, without: str = "") -> Path:
-    """Put a model where a hub's own tools put it, main branch and all, perhaps without one of its files."""
-    repository = shelf / f"models--{model_id.replace('/', '--')}"
+def install(checkpoint: Path, cache: Path, model_id: str, commit: str = COMMIT, *, without: str = "") -> Path:
+    """Install a model the way a hub's own tools do, optionally without one of its files."""
+    repository = cache / f"models--{model_id.replace('/', '--')}"
     snapshot = repository / "snapshots" / commit
     snapshot.mkdir(parents=True)
     (repository / "blobs").mkdir(exist_ok=True)
@@ -59,21 +59,21 @@ def test_a_folder_named_like_a_model_does_not_stand_in_its_way(
     (tmp_path / "voxcpm-1.5").mkdir()
     monkeypatch.chdir(tmp_path)
     assert library.find("voxcpm-1.5") == snapshot
-    with pytest.raises(NotFound, match="no whole checkpoint"):
+    with pytest.raises(NotFound, match="is not a complete checkpoint"):
         library.load("./voxcpm-1.5")
 
 
 @pytest.mark.parametrize(
     ("name", "advice"),
     [
-        ("voxcpm-1.5", r"is not on this machine.*: voxcli models pull voxcpm-1\.5$"),
-        ("me/my-voxcpm", r"is not on this machine.*: voxcli models pull me/my-voxcpm$"),
+        ("voxcpm-1.5", r"^Model voxcpm-1\.5 is not installed. Install it with: voxcli models pull voxcpm-1\.5$"),
+        ("me/my-voxcpm", r"^Model me/my-voxcpm is not installed. Install it with: voxcli models pull me/my-voxcpm$"),
         ("voxcpm-3", r"no model 'voxcpm-3'\. Did you mean 'voxcpm-2'\?.*voxcpm-2, voxcpm-1\.5, voxcpm-0\.5b"),
         ("/no/such/folder", r"no model '/no/such/folder'.*a folder with a checkpoint"),
-        ("x" * 5000, "There are"),
-        ("~nobody/x", "There are"),
-        ("a\0b", "There are"),
-        ("", "There are"),
+        ("x" * 5000, "Known: "),
+        ("~nobody/x", "Known: "),
+        ("a\0b", "Known: "),
+        ("", "Known: "),
     ],
 )
 def test_what_is_not_here_is_refused_with_the_next_step(library: ModelLibrary, name: str, advice: str) -> None:
@@ -98,13 +98,13 @@ def test_a_checkpoint_without_a_part_is_not_whole(
     shutil.copytree(checkpoint, folder)
     (folder / file).unlink()
     assert library.find(str(folder)) is None
-    with pytest.raises(NotFound, match=rf"It lacks: {missing}\.$"):
+    with pytest.raises(NotFound, match=rf"Missing: {missing}\.$"):
         library.load(str(folder))
 
     install(checkpoint, library.shared, "openbmb/VoxCPM1.5", without=file)
     assert library.find("voxcpm-1.5") is None
     assert [model.missing for model in library.installed()] == [(missing,)]
-    with pytest.raises(NotFound, match="is here only in part"):
+    with pytest.raises(NotFound, match="is only partly downloaded"):
         library.load("voxcpm-1.5")
 
 
@@ -125,7 +125,7 @@ def test_weights_that_are_cut_short_are_noticed(
     data = (checkpoint / "model.safetensors").read_bytes()
     (folder / "model.safetensors").write_bytes(data[:size])
     assert library.find(str(folder)) is None
-    with pytest.raises(NotFound, match=r"model\.safetensors \((empty|damaged|cut short.*)\)"):
+    with pytest.raises(NotFound, match=r"model\.safetensors \((empty|damaged|incomplete: .*)\)"):
         library.load(str(folder))
 
 
@@ -188,7 +188,7 @@ def test_a_folder_of_the_user_is_never_removed(checkpoint: Path, library: ModelL
 
 def test_what_is_not_here_cannot_be_removed(checkpoint: Path, library: ModelLibrary) -> None:
     install(checkpoint, library.shared, "openbmb/VoxCPM1.5")
-    with pytest.raises(NotFound, match="Nothing of the model 'voxcpm-2'"):
+    with pytest.raises(NotFound, match="Model voxcpm-2 is not installed"):
         library.remove("voxcpm-2")
     with pytest.raises(RequestError, match=r"with all its revisions.*voxcli models rm voxcpm-1\.5"):
         library.remove("voxcpm-1.5@main")

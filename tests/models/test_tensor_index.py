@@ -1,4 +1,4 @@
-"""What the header of a file of weights tells."""
+"""Headers of safetensors files."""
 
 import contextlib
 import json

@@ -1,4 +1,4 @@
-"""One file over a real socket, cut wherever it may be."""
+"""Download of one file over a real socket, interrupted at any byte."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -76,5 +76,5 @@ def test_a_hub_that_is_busy_for_a_moment_is_asked_again(
 
 def test_an_address_that_makes_no_sense_is_an_error_in_words(tmp_path: Path) -> None:
     file = RemoteFile(NAME, 1, "0" * 64, "http://hub:port/file")
-    with open_client({}) as client, pytest.raises(RemoteError, match="cannot be requested"):
+    with open_client({}) as client, pytest.raises(RemoteError, match="Cannot request file"):
         fetch(client, file, tmp_path / "partial", lambda file, count: None, waits=())

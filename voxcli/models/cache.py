@@ -1,7 +1,7 @@
 """Model cache in the layout of Hugging Face, read and written without its library.
 
 The layout: https://huggingface.co/docs/huggingface_hub/guides/manage-cache. A repository has `blobs/`, files named by
-their hash; `snapshots/`, a folder per commit with links to blobs; and `refs/`, which commit a branch or tag is at.
+their hash; `snapshots/`, a folder per commit with links to blobs; and `refs/`, the commit of each branch and tag.
 """
 
 import os
@@ -19,7 +19,7 @@ _BRANCHES = ("main", "master")
 
 @dataclass(frozen=True, slots=True)
 class Repository:
-    """One model in such a folder. It need not be there yet."""
+    """One model in a cache. Its folder need not exist yet."""
 
     folder: Path
 
@@ -35,13 +35,13 @@ class Repository:
         return self.folder / "snapshots" / commit
 
     def snapshots(self) -> list[Path]:
-        """List the snapshots: first that of the main branch, then the newest."""
+        """List the snapshots: that of the main branch first, then the newest."""
         folders = [path for path in _children(self.folder / "snapshots") if path.is_dir()]
         current = {self._commit_at(branch) for branch in _BRANCHES}
         return sorted(folders, key=lambda path: (path.name in current, path.stat().st_mtime), reverse=True)
 
-    def find_whole(self, revision: str | None = None) -> Path | None:
-        """Find a whole checkpoint: of a branch, tag or commit, or else the best that is here."""
+    def find_complete(self, revision: str | None = None) -> Path | None:
+        """Find a complete checkpoint: of a branch, tag or commit, or else the first in the order of `snapshots`."""
         snapshots = self.snapshots()
         if revision is not None:
             commit = self._commit_at(revision) or revision
@@ -49,13 +49,13 @@ class Repository:
         return next((path for path in snapshots if not missing_parts(path)), None)
 
     def bytes_held(self) -> int:
-        """Count what is kept here, beginnings of files included, and files that several snapshots share once."""
+        """Return the bytes on disk. Partial downloads count, and a file that snapshots share counts once."""
         snapshots = [path for folder in self.snapshots() for path in folder.rglob("*")]
         files = {path.resolve() for path in [*_children(self.blobs), *snapshots] if path.is_file()}
         return sum(path.stat().st_size for path in files)
 
     def link(self, digest: str, commit: str, name: str) -> None:
-        """Let a file of a snapshot be this blob. Where links are not allowed, the blob itself moves there."""
+        """Link a file of a snapshot to its blob. Where links are not allowed, the blob is moved there instead."""
         blob, file = self.blobs / digest, self.snapshot(commit) / name
         if not blob.exists():
             return
@@ -67,14 +67,14 @@ class Repository:
             blob.replace(file)
 
     def set_commit(self, revision: str, commit: str) -> None:
-        """Remember where a branch or tag is. At no time is the note half written."""
+        """Record the commit of a branch or tag, atomically."""
         if revision == commit:
             return
-        note = self.folder / "refs" / revision
-        note.parent.mkdir(parents=True, exist_ok=True)
-        draft = note.with_name(f"{note.name}.{os.getpid()}.tmp")
-        draft.write_text(commit, "utf-8")
-        draft.replace(note)
+        path = self.folder / "refs" / revision
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+        temporary.write_text(commit, "utf-8")
+        temporary.replace(path)
 
     def _commit_at(self, revision: str) -> str | None:
         with suppress(OSError, ValueError):
@@ -92,7 +92,7 @@ class Cache:
         return Repository(self.folder / (_PREFIX + model_id.replace("/", _SEPARATOR)))
 
     def repositories(self) -> Iterator[Repository]:
-        """Visit the models that have at least begun to come."""
+        """Yield the models whose download has at least begun."""
         for path in sorted(_children(self.folder)):
             if path.name.startswith(_PREFIX) and path.is_dir():
                 yield Repository(path)

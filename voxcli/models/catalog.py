@@ -1,4 +1,4 @@
-"""Catalog of the published models, and the ways to name one: short name, id on a hub, revision."""
+"""Catalog of the published models, and the parts of a model's name: short name, id on a hub, revision."""
 
 import re
 from collections.abc import Mapping
@@ -19,35 +19,35 @@ class KnownModel:
     name: str
     summary: str
     size: str
-    """Of the files that are pulled, roughly."""
+    """Approximate size of the download."""
     ids: Mapping[HubName, str]
 
 
 KNOWN = (
     KnownModel(
         "voxcpm-2",
-        "48 kHz, 30 languages; clones from a clip without its words, takes a style",
+        "48 kHz, 30 languages; clones from a clip with or without its transcript, follows a style",
         "about 5 GB",
         {"huggingface": "openbmb/VoxCPM2", "modelscope": "OpenBMB/VoxCPM2"},
     ),
     KnownModel(
         "voxcpm-1.5",
-        "44.1 kHz, Chinese and English; clones from a clip and its words",
+        "44.1 kHz, Chinese and English; clones from a clip with its transcript",
         "about 2 GB",
         {"huggingface": "openbmb/VoxCPM1.5", "modelscope": "OpenBMB/VoxCPM1.5"},
     ),
     KnownModel(
         "voxcpm-0.5b",
-        "16 kHz, Chinese and English; clones from a clip and its words",
+        "16 kHz, Chinese and English; clones from a clip with its transcript",
         "about 1.6 GB",
         {"huggingface": "openbmb/VoxCPM-0.5B", "modelscope": "OpenBMB/VoxCPM-0.5B"},
     ),
 )
-"""The best first."""
+"""In order of quality, the best first."""
 
 
 def find_known(name: str) -> KnownModel | None:
-    """Find a published model by its short name or by either of its ids, upper and lower case alike."""
+    """Find a published model by its short name or either of its ids, ignoring case."""
     wanted = name.casefold()
     return next((known for known in KNOWN if wanted in _names_of(known)), None)
 
@@ -64,7 +64,7 @@ def short_name(model_id: str) -> str:
 
 
 def split_revision(name: str) -> tuple[str, str | None]:
-    """Take "voxcpm-2@v1" apart into the model and the revision of it."""
+    """Split "voxcpm-2@v1" into the model and its revision."""
     model, at, revision = name.partition("@")
     return model, revision if at else None
 

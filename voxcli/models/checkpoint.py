@@ -1,6 +1,6 @@
-"""Files of a checkpoint: which are needed, and whether they are complete, told by their headers alone.
+"""Files of a checkpoint: which are needed, and whether they are complete.
 
-No tensor is read and no library needed. The format: https://github.com/huggingface/safetensors#format.
+Only headers are read, and no library is needed. The format: https://github.com/huggingface/safetensors#format.
 """
 
 import json
@@ -19,36 +19,36 @@ WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 CODEC = ("audiovae.safetensors", "audiovae.pth")
 
 _PARTS = ((CONFIG,), WEIGHTS, CODEC, ("tokenizer.json",))
-"""Of each part, one file is enough; the first that is there is taken."""
+"""Each part is one file: the first of its names that exists."""
 
 _EXTRAS = ("tokenizer_config.json", "special_tokens_map.json")
-"""Other programs that share the files want them."""
+"""Not needed by voxcli, but by other programs that share the files."""
 
 _LENGTH_BYTES = 8
-_LONGEST_HEADER = 100_000_000  # bytes; what the format allows
+_LONGEST_HEADER = 100_000_000  # bytes, the limit of the format
 
 
 @dataclass(frozen=True, slots=True)
 class TensorIndex:
-    """The tensors of a file."""
+    """Summary of the tensors in a file."""
 
     numbers: Counter[str]
-    """How many numbers there are of each type, such as "BF16"."""
+    """Number of values of each type, such as "BF16"."""
     file_size: int
-    """How many bytes the file must have to hold them all."""
+    """Size in bytes of the complete file."""
 
 
 def read_index(path: Path) -> TensorIndex:
     """Read the header of a safetensors file.
 
     Raises:
-        ModelError: it has none that makes sense.
+        ModelError: the header is missing or invalid.
     """
     try:
         with path.open("rb") as file:
             length = int.from_bytes(file.read(_LENGTH_BYTES), "little")
             if length > _LONGEST_HEADER:
-                raise ModelError(f"{path} is damaged: it does not begin as weights do. Pull the model again.")
+                raise ModelError(f"{path} is damaged: it does not begin like a safetensors file. Pull the model again.")
             header = json.loads(file.read(length))
         header.pop("__metadata__", None)
         numbers: Counter[str] = Counter()
@@ -61,7 +61,7 @@ def read_index(path: Path) -> TensorIndex:
 
 
 def needed_files(names: Collection[str]) -> tuple[list[str], list[str]]:
-    """Return which of these files make a checkpoint, and what is missing for one."""
+    """Return which of these files belong to a checkpoint, and which parts are missing."""
     chosen, missing = [], []
     for part in _PARTS:
         name = next((name for name in part if name in names), None)
@@ -71,19 +71,19 @@ def needed_files(names: Collection[str]) -> tuple[list[str], list[str]]:
 
 
 def missing_parts(folder: Path) -> list[str]:
-    """Say what is missing in a folder, or cut short; nothing if the checkpoint is whole."""
+    """List the missing, incomplete or damaged files of a checkpoint; none if it is complete."""
     chosen, missing = needed_files({name for part in _PARTS for name in part if (folder / name).is_file()})
-    return missing + [trouble for name in chosen if (trouble := _trouble_with(folder / name))]
+    return missing + [problem for name in chosen if (problem := _problem_with(folder / name))]
 
 
-def _trouble_with(path: Path) -> str | None:
-    there = path.stat().st_size
-    if not there:
+def _problem_with(path: Path) -> str | None:
+    size = path.stat().st_size
+    if not size:
         return f"{path.name} (empty)"
     if path.suffix != ".safetensors":
         return None
     try:
-        due = read_index(path).file_size
+        expected = read_index(path).file_size
     except ModelError:
         return f"{path.name} (damaged)"
-    return f"{path.name} (cut short: {decimal(there)} of {decimal(due)})" if there < due else None
+    return f"{path.name} (incomplete: {decimal(size)} of {decimal(expected)})" if size < expected else None

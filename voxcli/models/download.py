@@ -1,4 +1,4 @@
-"""Downloads of models: what is missing, whether it fits on the disk, and each file with resume and checksum."""
+"""Model downloads: planning, check for disk space, and transfer with resume and checksum."""
 
 import re
 import shutil
@@ -33,7 +33,7 @@ _RANGE = re.compile(r"bytes (\d+)-")
 
 
 class _Interrupted(Exception):
-    """An attempt failed in a way that may pass."""
+    """An attempt failed with a temporary error."""
 
 
 class _Partial:
@@ -64,7 +64,7 @@ class _Partial:
 def open_client(headers: Mapping[str, str]) -> httpx.Client:
     """Open a client that reuses connections between files. The caller closes it."""
     timeout = httpx.Timeout(_READ_SECONDS, connect=_CONNECT_SECONDS)
-    # A range of a compressed transfer could not be requested.
+    # A compressed transfer could not be resumed by byte range.
     return httpx.Client(headers={**headers, "Accept-Encoding": "identity"}, timeout=timeout, follow_redirects=True)
 
 
@@ -73,7 +73,7 @@ def fetch(
 ) -> None:
     """Download a file to `path`, continuing a partial download that is already there.
 
-    A partial download is kept whatever happens, unless its hash is wrong when it is complete.
+    A partial download is always kept, unless it is complete and its hash is wrong.
 
     Args:
         arrived: reports progress.
@@ -87,13 +87,13 @@ def fetch(
         with _locked(path.parent), path.open("a+b", buffering=0) as stream:
             partial = _Partial(stream, file)
             _complete(client, partial, arrived, waits)
-            whole = partial.is_intact()
-        if not whole:
+            intact = partial.is_intact()
+        if not intact:
             path.unlink()
     except OSError as error:
-        raise DeviceError(f"{path} cannot be written: {error}. What was downloaded is kept.") from error
-    if not whole:
-        raise RemoteError(f"{file.name} arrived damaged: its hash is wrong. It is deleted; pull again.")
+        raise DeviceError(f"Cannot write {path}: {error}. What was downloaded is kept.") from error
+    if not intact:
+        raise RemoteError(f"{file.name} is damaged: its hash is wrong. It was deleted; pull the model again.")
 
 
 def _complete(client: httpx.Client, partial: _Partial, arrived: Arrived, waits: Sequence[float]) -> None:
@@ -107,11 +107,11 @@ def _complete(client: httpx.Client, partial: _Partial, arrived: Arrived, waits: 
             except (_Interrupted, httpx.TransportError) as error:
                 if partial.size == before:
                     reason = str(error) or type(error).__name__
-                    failure = f"{partial.file.name} cannot be downloaded: {reason}. What was downloaded is kept."
+                    failure = f"Cannot download {partial.file.name}: {reason}. What was downloaded is kept."
                     raise RetryableError(RemoteCut(failure)) from error
                 backoff.reset()
             except (httpx.HTTPError, httpx.InvalidURL) as error:
-                raise RemoteError(f"{partial.file.name} cannot be requested: {error}.") from error
+                raise RemoteError(f"Cannot request {partial.file.name}: {error}.") from error
 
     with_retries(attempt, backoff)
 
@@ -121,49 +121,49 @@ def _receive(client: httpx.Client, partial: _Partial, arrived: Arrived) -> None:
     file = partial.file
     headers = {"Range": f"bytes={partial.size}-"} if partial.size else {}
     with client.stream("GET", file.url, headers=headers) as response:
-        _refuse_unless_fine(response, file)
+        _raise_for_status(response, file)
         known = partial.size - _start_of(response)
         if known < 0:
-            raise RemoteError(f"{file.name} starts at the wrong position: {response.headers['Content-Range']}.")
+            raise RemoteError(f"The server sent the wrong range of {file.name}: {response.headers['Content-Range']}.")
         for data in response.iter_bytes():
             fresh = data[known:][: file.size - partial.size]
             known = max(0, known - len(data))
             partial.append(fresh)
             arrived(file, len(fresh))
     if partial.size < file.size:
-        raise _Interrupted("the server stopped before the end")
+        raise _Interrupted("the server closed the connection too early")
 
 
 def _start_of(response: httpx.Response) -> int:
-    """Return the position of a response in the file. ModelScope sends ranges with status 200, so the header decides."""
+    """Return the offset of a response in the file. The status does not tell: ModelScope sends 200 with ranges."""
     found = _RANGE.match(response.headers.get("Content-Range", ""))
     return int(found[1]) if found else 0
 
 
-def _refuse_unless_fine(response: httpx.Response, file: RemoteFile) -> None:
+def _raise_for_status(response: httpx.Response, file: RemoteFile) -> None:
     if response.is_success:
         return
-    trouble = f"{response.url.host} answers {response.status_code} ({response.reason_phrase})"
+    reason = f"{response.url.host} answered {response.status_code} ({response.reason_phrase})"
     if is_retryable(response.status_code):
-        raise _Interrupted(trouble)
+        raise _Interrupted(reason)
     if response.status_code == httpx.codes.NOT_FOUND:
-        raise NotFound(f"{file.name} no longer exists: {trouble}. Pull again.")
-    raise RemoteRefused(f"{file.name} is refused: {trouble}.", response.status_code)
+        raise NotFound(f"{file.name} no longer exists: {reason}. Pull the model again.")
+    raise RemoteRefused(f"Cannot download {file.name}: {reason}.", response.status_code)
 
 
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    """Hold the lock of a folder of downloads, so that no other process writes there. The lock file stays."""
+    """Lock a folder of downloads against other processes. The lock file is not removed."""
     try:
         with FileLock(folder / _LOCK, timeout=0):
             yield
     except Timeout as error:
-        raise DeviceError(f"{folder} is being written by another voxcli. Wait for it, or stop it.") from error
+        raise DeviceError(f"Another voxcli is downloading to {folder}. Wait for it, or stop it.") from error
 
 
 @dataclass(frozen=True, slots=True)
 class Pull:
-    """A checkpoint on a hub, and its place on this machine."""
+    """A checkpoint on a hub, and its folder on this machine."""
 
     listing: Listing
     repository: Repository
@@ -189,8 +189,7 @@ class Pull:
         if missing > free:
             raise DeviceError(
                 f"{self.listing.model_id} needs {decimal(missing)} more, but {self.repository.folder.parent} has only "
-                f"{decimal(free)} free. Make room, or move the models to a larger disk: HF_HOME and VOXCLI_HOME say "
-                "where they are."
+                f"{decimal(free)} free. Free some space, or store models on a larger disk with HF_HOME or VOXCLI_HOME."
             )
 
     def run(self, arrived: Arrived, waits: Sequence[float] = WAITS_SECONDS) -> Path:
@@ -215,7 +214,7 @@ class Pull:
             self.repository.set_commit(self.listing.revision, self.listing.commit)
         except OSError as error:
             raise DeviceError(
-                f"{self.repository.folder} cannot be written: {error}. What was downloaded is kept."
+                f"Cannot write to {self.repository.folder}: {error}. What was downloaded is kept."
             ) from error
         return self.folder
 
@@ -243,30 +242,30 @@ def plan_pull(library: ModelLibrary, name: str, hub: Hub, revision: str | None =
         name: a short name or an id, perhaps with "@revision".
 
     Raises:
-        NotFound: no such model, or it is not a VoxCPM model.
-        RemoteError: the hub cannot be reached, or refuses.
+        NotFound: there is no such model, or it is not a VoxCPM model.
+        RemoteError: the hub cannot be reached, or rejects the request.
     """
     repository = library.repository(name, hub.name)
     model, revision_in_name = split_revision(name)
     known = find_known(model)
     if revision and revision_in_name and revision != revision_in_name:
-        raise RequestError(f"Which revision of {model} is meant: {revision_in_name!r} or {revision!r}?")
+        raise RequestError(f"Two revisions of {model} are given: {revision_in_name!r} and {revision!r}. Give one.")
     wanted = revision or revision_in_name or hub.main_branch
     if ".." in PurePosixPath(wanted).parts or wanted.startswith("/"):
-        raise RequestError(f"{wanted!r} cannot be a revision.")
+        raise RequestError(f"Not a valid revision: {wanted!r}.")
     listing = hub.read_listing(known.ids[hub.name] if known else model, wanted)
     names, missing = needed_files({file.name for file in listing.files})
     if missing:
         raise NotFound(
-            f"{listing.model_id} on {HUB_TITLES[hub.name]} is no VoxCPM checkpoint. It lacks: {', '.join(missing)}."
+            f"{listing.model_id} on {HUB_TITLES[hub.name]} is not a VoxCPM checkpoint. Missing: {', '.join(missing)}."
         )
     return Pull(listing.only(names), repository)
 
 
 def free_bytes(folder: Path) -> int:
     """Return the free space, in bytes, on the disk of a folder that need not exist yet."""
-    there = next(path for path in (folder, *folder.parents) if path.exists())
-    return shutil.disk_usage(there).free
+    existing = next(path for path in (folder, *folder.parents) if path.exists())
+    return shutil.disk_usage(existing).free
 
 
 def _size_of(path: Path) -> int | None:

@@ -1,4 +1,4 @@
-"""Description of a model by its hub, read before a download."""
+"""Interface of a hub, and the file listings it returns."""
 
 import hashlib
 import re
@@ -25,7 +25,7 @@ class RemoteFile:
     size: int
     """In bytes."""
     digest: str
-    """Hexadecimal: SHA-256 of the file or, if that is 40 digits long, SHA-1 of the file as a blob of git."""
+    """Hexadecimal: SHA-256 of the file (64 digits), or SHA-1 of the file as a git blob (40 digits)."""
     url: str
 
     @property
@@ -33,7 +33,7 @@ class RemoteFile:
         return bool(_DIGEST.fullmatch(self.digest))
 
     def new_hash(self) -> "_Hash":
-        """Start the hash that the digest is one of."""
+        """Return an empty hash of the kind of `digest`."""
         if len(self.digest) == _SHA256_DIGITS:
             return hashlib.sha256()
         return hashlib.sha1(b"blob %d\0" % self.size, usedforsecurity=False)
@@ -45,34 +45,36 @@ class Listing:
 
     model_id: str
     revision: str
-    """As it was asked for: a branch, a tag or a commit."""
+    """As requested: a branch, a tag or a commit."""
     commit: str
     files: tuple[RemoteFile, ...]
     headers: Mapping[str, str] = field(repr=False)
-    """To be sent along when a file is asked for. They may hold a secret."""
+    """To be sent with requests for files. They may contain a token."""
 
     def only(self, names: Collection[str]) -> "Listing":
-        """Keep these files. The commit and the digests become names on disk, so here they must look like what they are.
+        """Return a listing of these files only.
+
+        The commit and the digests become file names on disk, so their form is checked.
 
         Raises:
-            RemoteError: they do not.
+            RemoteError: the commit or a digest is malformed.
         """
         files = tuple(file for file in self.files if file.name in names)
         if not _COMMIT.fullmatch(self.commit) or not all(file.verifiable for file in files):
-            raise RemoteError(f"The hub gives no hashes for {self.model_id}, so it could not be verified.")
+            raise RemoteError(f"The hub sends no valid hashes for {self.model_id}, so a download cannot be verified.")
         return replace(self, files=files)
 
 
 class Hub(Protocol):
-    """Somewhere models are published."""
+    """A service on which models are published."""
 
     name: HubName
     main_branch: str
 
     def read_listing(self, model_id: str, revision: str) -> Listing:
-        """Ask what files a revision has.
+        """Request the list of files of a revision.
 
         Raises:
-            NotFound: no such model or revision, as far as we are allowed to know.
-            RemoteError: the hub cannot be reached, or refuses.
+            NotFound: the model or revision does not exist, or is private.
+            RemoteError: the hub cannot be reached, or rejects the request.
         """

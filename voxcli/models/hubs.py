@@ -6,18 +6,18 @@ from voxcli.errors import NotFound
 from voxcli.models.catalog import HubName
 from voxcli.models.hub import Hub
 
-_INSTALL = 'Hugging Face needs a library that is not installed. Install it with: pip install "voxcli[local]"'
+_INSTALL = 'The library for Hugging Face is not installed. Install it with: pip install "voxcli[local]"'
 
 
 def open_hub(name: HubName, *, endpoint: str | None = None, token: str | None = None) -> Hub:
-    """Make a hub ready to be asked.
+    """Return a client of a hub.
 
     Args:
-        endpoint: its address, if it is not the public one.
-        token: for what is not public. Without one, Hugging Face's library looks where its own tools keep it.
+        endpoint: its address; None is the public one.
+        token: for private and gated models. Without one, Hugging Face's library uses the token saved by its own tools.
 
     Raises:
-        NotFound: what it needs is not installed.
+        NotFound: its library is not installed.
     """
     if name == "modelscope":
         from voxcli.models.modelscope import ModelScope
@@ -26,7 +26,7 @@ def open_hub(name: HubName, *, endpoint: str | None = None, token: str | None = 
     try:
         from voxcli.models.huggingface import HuggingFace
     except ImportError as error:
-        raise NotFound(f"{_INSTALL}. ModelScope needs none: --from modelscope.") from error
+        raise NotFound(f"{_INSTALL}. ModelScope needs no library: --from modelscope.") from error
     return HuggingFace(endpoint, token)
 
 

@@ -1,4 +1,4 @@
-"""Model library: finds the folder of a complete checkpoint by the name of a model."""
+"""Model library: the installed models, found by name, listed and removed."""
 
 import json
 import shutil
@@ -26,26 +26,26 @@ from voxcli.models.hubs import remove_from_shared_cache
 
 @dataclass(frozen=True, slots=True)
 class InstalledModel:
-    """A model that is here, or that has begun to come."""
+    """A model that is installed completely or in part."""
 
     name: str
     model_id: str
     """On its hub."""
     hub: HubName
     folder: Path
-    """Of the checkpoint; if it is not whole, of what there is."""
+    """Of the checkpoint; if that is incomplete, of the repository."""
     revision: str | None
-    """The commit that the checkpoint is of."""
+    """Commit of the checkpoint; None if it is incomplete."""
     missing: tuple[str, ...]
     size: int
-    """Bytes of the checkpoint; if it is not whole, of all that has come."""
+    """Bytes of the checkpoint; if that is incomplete, of everything downloaded."""
     leftovers: int
-    """Bytes of older revisions, cut downloads and files that no checkpoint needs."""
+    """Bytes of older revisions, partial downloads and files that no checkpoint needs."""
 
 
 @dataclass(frozen=True, slots=True)
 class ModelLibrary:
-    """The models in Hugging Face's cache, which other programs share, and those that only voxcli knows of."""
+    """The models in Hugging Face's cache, which other programs share, and in voxcli's own."""
 
     shared: Path
     own: Path
@@ -55,81 +55,84 @@ class ModelLibrary:
         return {"huggingface": Cache(self.shared), "modelscope": Cache(self.own)}
 
     def find(self, name: str) -> Path | None:
-        """Find the folder of a whole checkpoint. Asks no hub.
+        """Find the folder of a complete checkpoint, without using the network.
 
         Args:
-            name: a short name, the id on a hub, either with "@revision", or a folder.
+            name: a short name or an id on a hub, optionally with "@revision", or a folder.
         """
         if folder := _find_folder(name):
             return None if missing_parts(folder) else folder
         _, revision = split_revision(name)
-        wholes = (repository.find_whole(revision) for repository in self._repositories(name))
-        return next((whole for whole in wholes if whole), None)
+        checkpoints = (repository.find_complete(revision) for repository in self._repositories(name))
+        return next((checkpoint for checkpoint in checkpoints if checkpoint), None)
 
     def load(self, name: str) -> Path:
-        """Find a checkpoint that must be there.
+        """Find the folder of a complete checkpoint, or say how to get it.
 
         Raises:
-            NotFound: with the command that brings it, or what is missing.
+            NotFound: the model is not installed, or is incomplete.
         """
         if found := self.find(name):
             return found
         if folder := _find_folder(name):
-            raise NotFound(f"{folder} holds no whole checkpoint. It lacks: {', '.join(missing_parts(folder))}.")
+            raise NotFound(f"{folder} is not a complete checkpoint. Missing: {', '.join(missing_parts(folder))}.")
         check_name(name)
-        here = sum(repository.bytes_held() for repository in self._repositories(name))
-        state = f"is here only in part ({decimal(here)})" if here else "is not on this machine"
-        raise NotFound(f"The model {name!r} {state}. Bring it here with: voxcli models pull {name}")
+        present = sum(repository.bytes_held() for repository in self._repositories(name))
+        if present:
+            state, verb = f"is only partly downloaded ({decimal(present)})", "Complete"
+        else:
+            state, verb = "is not installed", "Install"
+        raise NotFound(f"Model {name} {state}. {verb} it with: voxcli models pull {name}")
 
     def best(self) -> str | None:
-        """Name the published model that speaks unless another is asked for."""
+        """Return the best installed published model, which is the default."""
         return next((known.name for known in KNOWN if self.find(known.name)), None)
 
     def installed(self) -> list[InstalledModel]:
-        """List what is here, the best first, and behind it what is only here in part."""
+        """List the installed models: complete ones first, the best of them first."""
         models = list(self._installed())
         return sorted(models, key=lambda model: (bool(model.missing), rank(model.model_id), model.model_id))
 
     def removable(self, name: str) -> list[Repository]:
-        """List what `remove` would delete: a model with all its revisions, whole or not, from whichever hub.
+        """List what `remove` would delete: a model with all its revisions, complete or not, from every hub.
 
         Raises:
-            RequestError: it is a folder of the user's own, or a single revision.
-            NotFound: nothing of it is here.
+            RequestError: the name is that of a user's folder, or of a single revision.
+            NotFound: the model is not installed.
         """
         if folder := _find_folder(name):
             raise RequestError(
-                f"{folder} is a folder of your own; voxcli removes only what it pulled. Delete it yourself."
+                f"{folder} is a folder of your own; voxcli removes only models that it manages. Delete it yourself."
             )
         model, revision = split_revision(name)
         if revision is not None:
-            raise RequestError(f"A model is removed with all its revisions. If that is meant: voxcli models rm {model}")
+            raise RequestError(f"Only a whole model with all its revisions can be removed: voxcli models rm {model}")
         repositories = [repository for repository in self._repositories(name) if repository.folder.is_dir()]
         if not repositories:
             check_name(name)
-            raise NotFound(f"Nothing of the model {name!r} is on this machine; `voxcli models` lists what is.")
+            raise NotFound(f"Model {name} is not installed. `voxcli models` lists the installed ones.")
         return repositories
 
     def remove(self, name: str) -> None:
         """Delete what `removable` lists.
 
         Raises:
-            DeviceError: the disk refuses.
+            DeviceError: a file cannot be removed.
         """
         for repository in self.removable(name):
             try:
                 if repository.folder.parent == self.shared:
                     remove_from_shared_cache(self.shared, repository.model_id)
-                if repository.folder.exists():  # the library of the cache leaves what has only begun to come
+                if repository.folder.exists():  # Hugging Face's library leaves partial downloads
                     shutil.rmtree(repository.folder)
             except OSError as error:
-                raise DeviceError(f"{repository.folder} cannot be removed: {error}.") from error
+                raise DeviceError(f"Cannot remove {repository.folder}: {error}.") from error
 
     def repository(self, name: str, hub: HubName) -> Repository:
-        """Return where a model from that hub belongs, whether or not it is there.
+        """Return the repository of a model from a hub, whether or not it exists.
 
         Raises:
-            NotFound: this names no model.
+            NotFound: the name is not that of a model.
         """
         check_name(name)
         model_id, _ = split_revision(name)
@@ -137,7 +140,7 @@ class ModelLibrary:
         return self.caches[hub].repository(known.ids[hub] if known else model_id)
 
     def origin(self, checkpoint: Path) -> tuple[HubName, str] | None:
-        """Tell which hub a checkpoint is from, and its id there; None for a folder of the user's own."""
+        """Return the hub of a checkpoint and its id there; None for a user's folder."""
         repository = Repository(checkpoint.parent.parent)
         hubs = [hub for hub, cache in self.caches.items() if repository.folder.parent == cache.folder]
         return (hubs[0], repository.model_id) if hubs else None
@@ -152,36 +155,36 @@ class ModelLibrary:
         for hub, cache in self.caches.items():
             for repository in cache.repositories():
                 if find_known(repository.model_id) or any(map(_looks_like_voxcpm, repository.snapshots())):
-                    yield _look_at(repository, hub)
+                    yield _describe(repository, hub)
 
 
 def check_name(name: str) -> None:
-    """Refuse what names no model.
+    """Check that a name could be that of a model.
 
     Raises:
-        NotFound: with the names that there are.
+        NotFound: it could not; the message lists the known names.
     """
     model, _ = split_revision(name)
     if not find_known(model) and not HUB_ID.fullmatch(model):
         names = [known.name for known in KNOWN]
         raise NotFound(
-            f"There is no model {name!r}.{did_you_mean(model, names)} There are: {', '.join(names)}; "
-            "the id of a model on a hub, such as openbmb/VoxCPM2; or a folder with a checkpoint."
+            f"There is no model {name!r}.{did_you_mean(model, names)} Known: {', '.join(names)}; "
+            "also accepted: the id of a model on a hub, such as openbmb/VoxCPM2, or a folder with a checkpoint."
         )
 
 
 def _find_folder(name: str) -> Path | None:
-    """Find the folder that a name means; a published model is meant first."""
+    """Find the folder of that name, unless it is the name of a published model."""
     if not name or find_known(split_revision(name)[0]):
         return None
-    with suppress(OSError, RuntimeError):  # such as a name too long for a folder, or an unknown ~user
+    with suppress(OSError, RuntimeError):  # for example, the name is too long or its ~user is unknown
         folder = Path(name).expanduser()
         return folder if folder.is_dir() else None
     return None
 
 
 def _looks_like_voxcpm(snapshot: Path) -> bool:
-    """Tell our models from the many others that a shared cache holds."""
+    """Return whether this is a VoxCPM model; a shared cache holds many others."""
     if any((snapshot / name).exists() for name in CODEC):
         return True
     try:
@@ -191,10 +194,10 @@ def _looks_like_voxcpm(snapshot: Path) -> bool:
     return str(architecture).lower().startswith("voxcpm")
 
 
-def _look_at(repository: Repository, hub: HubName) -> InstalledModel:
+def _describe(repository: Repository, hub: HubName) -> InstalledModel:
     held, snapshots = repository.bytes_held(), repository.snapshots()
-    folder = repository.find_whole()
-    missing = () if folder else tuple(missing_parts(snapshots[0]) if snapshots else ["all of it"])
+    folder = repository.find_complete()
+    missing = () if folder else tuple(missing_parts(snapshots[0]) if snapshots else ["all files"])
     size = sum(path.stat().st_size for path in folder.iterdir() if path.is_file()) if folder else held
     return InstalledModel(
         name=short_name(repository.model_id),
