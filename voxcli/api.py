@@ -1,4 +1,4 @@
-"""Public Python interface: open an engine, speak, save or play what it says."""
+"""Public Python interface: open an engine, speak, save or play the result."""
 
 import os
 from collections.abc import Generator, Iterable, Iterator
@@ -37,7 +37,7 @@ class SpeechStream:
         """Yield chunks of float32 mono samples, each with its sample rate.
 
         Raises:
-            RequestError: the text has no words, or asks for what this engine cannot do.
+            RequestError: the text has no words, or this engine does not support the request.
             VoxError: generation failed; the chunks before that remain valid.
         """
         return self._chunks()
@@ -135,7 +135,7 @@ class SpeechEngine:
             denoise: remove noise from the voice's recordings first.
             sampling: steps, guidance, seed and lengths.
             markdown: read the text as Markdown.
-            split: False speaks the text in one go, without sentences and `[pause]` marks.
+            split: False speaks the text as one piece: no sentences, no `[pause]` tags.
 
         Raises:
             ModelError: the named voice is damaged.

@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 
 class RetryableError(Exception):
-    """An attempt failed in a way that may pass."""
+    """An attempt failed with a temporary error."""
 
     def __init__(self, error: Exception, retry_after: float | None = None) -> None:
         """
@@ -45,7 +45,7 @@ class Backoff:
         self._rng = rng
 
     def next_delay(self, retry_after: float | None = None) -> float | None:
-        """Return the seconds to wait before the next attempt, or None if there is to be none.
+        """Return the seconds to wait before the next attempt, or None to give up.
 
         Args:
             retry_after: seconds the server asks to wait at least; more than `LONGEST_DELAY` ends the retries.

@@ -1,16 +1,16 @@
-"""Everything that can go wrong and is worth telling the user.
+"""Exceptions whose messages are shown to the user.
 
     VoxError
-    ├── RequestError    makes no sense, or asks for what this engine or protocol cannot do; nothing was run
-    ├── NotFound        no such voice, model or language (the message lists what there is)
+    ├── RequestError    invalid, or not supported by this engine or protocol; nothing was run
+    ├── NotFound        no such voice, model or language (the message lists the known ones)
     ├── ModelError      damaged, or failed while running
     ├── RemoteError     cannot reach the server
-    │   ├── RemoteRefused   the server said no
+    │   ├── RemoteRefused   the server rejected the request
     │   ├── RemoteTimeout   the server did not answer in time
-    │   └── RemoteCut       the server stopped before the end
+    │   └── RemoteCut       the connection was lost before the end
     └── DeviceError     loudspeaker, disk, accelerator
 
-Neither HTTP statuses nor exit codes stand here: two tables translate, one at each border.
+HTTP statuses and exit codes are assigned elsewhere: in `server.errors` and `cli.exits`.
 """
 
 import difflib
@@ -22,7 +22,7 @@ class VoxError(Exception):
 
 
 class RequestError(VoxError):
-    """The request makes no sense, or asks for what cannot be done here; nothing was run."""
+    """The request is invalid or not supported; nothing was run."""
 
 
 class NotFound(VoxError):

@@ -16,7 +16,7 @@ from voxcli.synthesis.request import Clip
 M = TypeVar("M", bound=BaseModel)
 
 _SHOWN = 80
-"""Characters of what a client has sent that go back to it."""
+"""Most characters of the client's input that are repeated in an error message."""
 _BOUNDS = ("greater_than_equal", "less_than_equal")
 _CHOICES = ("enum", "literal_error")
 
@@ -83,7 +83,7 @@ def json_schema(model: type[BaseModel], *, nullable: bool = True) -> dict[str, A
 
 
 def malformed_body(problem: Problem) -> dict[str, Any]:
-    """Return what FastAPI answers when a field is malformed. What was sent is not sent back."""
+    """Return the body of FastAPI's response to a malformed field, without the client's input."""
     location = ["body", problem.field] if problem.field else ["body"]
     return {
         "detail": [{"type": problem.code or "value_error", "loc": location, "msg": problem.message, "input": None}],

@@ -22,7 +22,7 @@ _WORKING_BYTES = 256 * 2**20
 _DEFAULT_CPU_SLOTS = 4
 _MAX_SLOTS = 64
 _SLOTS_SHARE = 0.8
-"""Of the memory that the model leaves free. The rest is for graphs and activations."""
+"""Share of the memory left by the model. The rest is for graphs and activations."""
 
 _ADVICE = "Close other programs, choose a smaller model, or pass --quantize int8 (fp8 on a GPU) or --device cpu."
 _OUT_OF_MEMORY = ("out of memory", "allocate memory")
@@ -36,7 +36,7 @@ def check_memory(device: torch.device, needed: int) -> None:
         needed: bytes of the weights.
 
     Raises:
-        DeviceError: it has not; the message says what is needed and what is free.
+        DeviceError: there is too little; the message says how much is needed and how much is free.
     """
     free = _free_bytes(device)
     if free is not None and needed + _WORKING_BYTES > free:
@@ -61,8 +61,8 @@ def count_slots(device: torch.device, each: int, requested: int | None) -> int:
     fitting = int(_SLOTS_SHARE * (free - _WORKING_BYTES)) // each
     if fitting < (requested or 1):
         raise DeviceError(
-            f"{requested or 1} streams need {_gib((requested or 1) * each)} on {device} beside the model, "
-            f"and {_gib(free)} are free. Ask for fewer slots, or take a smaller model."
+            f"{requested or 1} streams need {_gib((requested or 1) * each)} on {device} besides the model, "
+            f"and {_gib(free)} are free. Use fewer slots or a smaller model."
         )
     return requested or min(fitting, _MAX_SLOTS)
 

@@ -79,7 +79,7 @@ class Model:
         """Yield the samples of each patch as soon as it is decoded; those of the first may come in two chunks.
 
         Raises:
-            RequestError: the text is empty or too long; or its speech is too long, raised after all that fits.
+            RequestError: the text is empty or too long; or the speech is too long, raised after everything that fits.
             DeviceError: memory ran out, or the model is closed.
         """
         text = on_one_line(utterance.text)
@@ -138,7 +138,7 @@ class Model:
         return self._scheduler.call(lambda: self._segment(torch.cat(encoded, dim=2)[0]))
 
     def close(self) -> None:
-        """Accept no more streams, and give the memory back: at once, or else when the running streams have ended."""
+        """Accept no more streams, and free the memory as soon as all running streams have ended."""
         self._scheduler.close()
 
     def _release(self) -> None:
@@ -147,7 +147,7 @@ class Model:
         release_free_memory(self._device)
 
     def _room_after(self, sequence: Sequence) -> int:
-        """Return how many patches fit behind a sequence. The last one needs no position."""
+        """Return how many patches fit after a sequence. The last one needs no position."""
         length, longest = length_of(sequence), self.config.max_length
         if length > longest:
             raise RequestError(

@@ -1,4 +1,4 @@
-"""Cloning: a recording is read or made, checked, joined with its transcript and saved as a voice."""
+"""Recordings for cloning: read or made, checked, combined with a transcript and saved as a voice."""
 
 import math
 import shlex
@@ -33,10 +33,10 @@ _LOWEST_LEVEL_DBFS = -60.0
 
 
 def find_transcript(given: RecordingOptions, console: Console) -> str | None:
-    """Take the transcript from its option, from its file, from the file next to the clip, or ask for it.
+    """Return the transcript: from its option, from a file, from the file next to the clip, or typed by the user.
 
     Raises:
-        RequestError: it cannot be read, or is empty.
+        RequestError: the transcript cannot be read, or is empty.
     """
     ways = (given.transcript is not None, given.transcript_file is not None, given.no_transcript)
     if sum(ways) > 1:
@@ -117,7 +117,7 @@ def keep_voice(
 
     Args:
         consent: who consented to the cloning.
-        model: the model it is made for, or was drawn by.
+        model: the model that the voice is for, or that generated it.
 
     Raises:
         RequestError: the name cannot be used.
@@ -136,10 +136,10 @@ def keep_voice(
 
 
 def build_voice(given: RecordingOptions, console: Console, for_model: str | None = None) -> Voice:
-    """Read or make a recording, check it and join it with its transcript.
+    """Read or make a recording, check it, and combine it with its transcript.
 
     Raises:
-        RequestError: there is no voice in it, or the transcript cannot be read, or is missing.
+        RequestError: the recording is silent, or the transcript is missing or cannot be read.
         DeviceError: the microphone fails.
     """
     _check_recording(given)
@@ -166,7 +166,7 @@ def check_clip(sound: AudioChunk, label: str, console: Console) -> None:
     """
     report = inspect(sound)
     if report.silent:
-        raise RequestError(f"{label} is silent: there is no voice in it. Check the microphone and record again.")
+        raise RequestError(f"{label} is silent. Check the microphone and record again.")
     for remark in report.remarks:
         console.warning(f"{label}: {remark}")
 
@@ -180,7 +180,7 @@ def _check_recording(given: RecordingOptions) -> None:
     if given.recording or given.record_seconds:
         return
     if given.transcript or given.transcript_file:
-        raise typer.BadParameter("There is a transcript but no recording.", param_hint="--prompt")
+        raise typer.BadParameter("A transcript was given without a recording.", param_hint="--prompt")
     if not (given.instruct or "").strip():
         raise typer.BadParameter(
             "Give a recording (--prompt), make one (--record), or describe the voice (--instruct).",
@@ -218,7 +218,7 @@ def _find_transcript(given: RecordingOptions, console: Console, for_model: str |
     if transcript is None and for_model and not given.no_transcript:
         raise RequestError(
             f"{for_model} needs the transcript of a clip to imitate it. Give it {ways_to_give_it(given.recording)}. "
-            "VoxCPM2 needs none: to save the voice without a transcript, use --no-prompt-text."
+            "VoxCPM2 does not need it: to save the voice without a transcript, use --no-prompt-text."
         )
     return transcript
 
@@ -248,7 +248,7 @@ def _record(seconds: float, device: str | None, console: Console) -> AudioChunk:
                 show(chunk)
     console.note("recorded")
     if microphone.gaps:
-        console.warning("The recording has gaps, because this machine was too busy.")
+        console.warning("The recording has gaps, because the machine was too busy.")
     return AudioChunk(np.concatenate(chunks), microphone.sample_rate)
 
 

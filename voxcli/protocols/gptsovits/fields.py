@@ -1,4 +1,4 @@
-"""Fields of GPT-SoVITS's `/tts`, read by a server and validated in the order and the words of api_v2.py.
+"""Fields of GPT-SoVITS's `/tts`, read by a server and validated in the order of api_v2.py and with its messages.
 
 Fields that affect only GPT-SoVITS's own models, such as `top_k`, are validated and then ignored. The text is cut into
 lines, which are spoken one by one with `fragment_interval` between them. No file is ever opened: a path names a voice
@@ -32,7 +32,7 @@ RAW_RATE = 32000
 MEDIA_TYPES = {"wav": AudioFormat.WAV, "raw": AudioFormat.PCM, "ogg": AudioFormat.OPUS, "aac": AudioFormat.AAC}
 
 DEFAULT_STEPS = 32
-"""Stands for the model's own number of steps."""
+"""Means the model's own number of steps."""
 _MOST_CHARACTERS = 4096
 """In any field except the text."""
 _WHOLE, _FLAG = TypeAdapter(int), TypeAdapter(bool)
@@ -59,7 +59,7 @@ def _choice(default: str, choices: Iterable[str], description: str | None = None
 
 
 def _unused(default: Any) -> Any:
-    return Field(default, description="Validated, but without effect on the models here.")
+    return Field(default, description="Validated, but without effect on these models.")
 
 
 class TtsRequest(BaseModel):
@@ -80,7 +80,7 @@ class TtsRequest(BaseModel):
     )
     aux_ref_audio_paths: list[Any] = Field([], json_schema_extra={"maxItems": 0}, description="Not supported.")
     prompt_text: _Word = _unused("")
-    prompt_lang: _Word = _choice("", CODES, "Validated, but without effect on the models here.")
+    prompt_lang: _Word = _choice("", CODES, "Validated, but without effect on these models.")
     top_k: int = _unused(15)
     top_p: float = _unused(1.0)
     temperature: float = _unused(1.0)

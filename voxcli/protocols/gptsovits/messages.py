@@ -1,7 +1,7 @@
 """GPT-SoVITS's API, `/tts` of its api_v2.py: calls that clients make and servers read.
 
-Source: github.com/RVC-Boss/GPT-SoVITS, api_v2.py of 2026. Some requests make it stop in
-the middle, hang or leave words out; those are refused here.
+Source: github.com/RVC-Boss/GPT-SoVITS, api_v2.py of 2026. Some requests make it stop early, hang
+or omit words; those are refused here.
 """
 
 import json
@@ -110,7 +110,7 @@ def v1_call(request: SynthesisRequest, options: ClientOptions) -> HttpCall:
         (request.sampling.seed is not None, "a seed", "--seed"),
         (options.mode is not None, "streaming modes", "--streaming-mode"),
         (options.format is not None, "a choice of formats", "--wire-format"),
-        ("cut_punc" in options.extra, "cutting by marks here", "--extra cut_punc"),
+        ("cut_punc" in options.extra, "splitting at chosen punctuation", "--extra cut_punc"),
     )
     for is_there, what, option in checks:
         if is_there:
@@ -162,11 +162,11 @@ def _unsaid(request: SynthesisRequest, options: ClientOptions) -> Iterator[tuple
     sampling, usual = request.sampling, Sampling()
     checks = (
         (request.voice.style is not None, "a description", "--instruct"),
-        (request.normalize, "spelling out", "--normalize"),
-        (request.denoise, "taking out noise", "--denoise"),
+        (request.normalize, "text normalization", "--normalize"),
+        (request.denoise, "denoising", "--denoise"),
         (sampling.guidance != usual.guidance, "guidance", "--cfg"),
-        (sampling.min_patches != usual.min_patches, "a least length", "--min-len"),
-        (sampling.max_patches != usual.max_patches, "a greatest length", "--max-len"),
+        (sampling.min_patches != usual.min_patches, "a minimum length", "--min-len"),
+        (sampling.max_patches != usual.max_patches, "a maximum length", "--max-len"),
         (sampling.retries != usual.retries, "retries", "--retry-badcase"),
         ((sampling.seed or 0) > _GREATEST_SEED, f"a seed above {_GREATEST_SEED}", "--seed"),
         (sampling.steps == DEFAULTS["sample_steps"], f"{sampling.steps} steps: they are its default", "--steps"),

@@ -78,7 +78,7 @@ _VOICE_SCHEMA = {
 
 
 class CreateSpeech(BaseModel):
-    """The body of a request for speech. Null stands for a field's default; unknown fields are ignored."""
+    """The body of a request for speech. Null means a field's default; unknown fields are ignored."""
 
     model_config = ConfigDict(strict=True, extra="allow")
 
@@ -89,10 +89,12 @@ class CreateSpeech(BaseModel):
     response_format: Format | None = SERVED_FORMAT
     speed: float | None = Field(1.0, ge=SLOWEST, le=FASTEST)
     stream_format: Literal["sse", "audio"] | None = "audio"
-    seed: int | None = Field(None, ge=0, le=2**63 - 1, description="Not in OpenAI's API, nor are the following.")
+    seed: int | None = Field(None, ge=0, le=2**63 - 1, description="Not in OpenAI's API, like the following fields.")
     language: Text | None = Field(None, max_length=64, examples=["zh", "en"])
     normalize: bool | None = Field(None, description="Spell out numbers, dates and units.")
-    steps: int | None = Field(None, ge=1, le=MOST_STEPS, description="Instead of those that the model stands for.")
+    steps: int | None = Field(
+        None, ge=1, le=MOST_STEPS, description="Overrides the number of steps that the model name implies."
+    )
     sample_rate: int | None = Field(None, ge=LOWEST_RATE, le=HIGHEST_RATE, description="Hz.")
 
 
@@ -135,19 +137,19 @@ def _unsaid(request: SynthesisRequest, options: ClientOptions) -> Iterator[tuple
     voice, sampling, usual = request.voice, request.sampling, Sampling()
     checks = (
         (voice.reference, "a clip to imitate", "--ref-audio"),
-        (voice.prompt, "a clip to carry on from", "--prompt-audio and --prompt-text"),
+        (voice.prompt, "an audio prompt", "--prompt-audio and --prompt-text"),
         (voice.style is not None and voice.style.strip() in _NO_STYLE, "an empty description", "--instruct"),
         (request.language is not None, "the language", "--language"),
-        (request.normalize, "spelling out", "--normalize"),
-        (request.denoise, "taking out noise", "--denoise"),
+        (request.normalize, "text normalization", "--normalize"),
+        (request.denoise, "denoising", "--denoise"),
         (sampling.seed is not None, "a seed", "--seed"),
         (sampling.steps != usual.steps, "steps", "--steps (or choose by --model)"),
         (sampling.guidance != usual.guidance, "guidance", "--cfg"),
-        (sampling.min_patches != usual.min_patches, "a least length", "--min-len"),
-        (sampling.max_patches != usual.max_patches, "a greatest length", "--max-len"),
+        (sampling.min_patches != usual.min_patches, "a minimum length", "--min-len"),
+        (sampling.max_patches != usual.max_patches, "a maximum length", "--max-len"),
         (sampling.retries != usual.retries, "retries", "--retry-badcase"),
         (options.mode is not None, "a streaming mode", "--streaming-mode"),
-        (not options.stream, "an answer all at once", "--no-stream"),
+        (not options.stream, "a complete response", "--no-stream"),
     )
     return ((what, option) for is_there, what, option in checks if is_there)
 

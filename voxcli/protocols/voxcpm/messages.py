@@ -62,38 +62,39 @@ _USUAL = Sampling()
 
 
 class SpeechForm(BaseModel):
-    """The form that both paths take. A field that is empty is not there; unknown fields are ignored."""
+    """The form that both paths take. Empty fields count as missing; unknown fields are ignored."""
 
     text: Text = Field(min_length=1, description="The text to speak.")
     voice_id: Text = Field("", max_length=256, description="One of GET /api/voices.")
     prompt_audio: Upload | None = Field(None, description="A recording to continue.")
     prompt_text: Text = Field("", max_length=MOST_CHARACTERS, description="The transcript of prompt_audio.")
     cfg_value: float = Field(
-        _USUAL.guidance, ge=LEAST_GUIDANCE, le=MOST_GUIDANCE, description="How strictly text and voice are followed."
+        _USUAL.guidance,
+        ge=LEAST_GUIDANCE,
+        le=MOST_GUIDANCE,
+        description="Classifier-free guidance: how closely the text and voice are followed.",
     )
     inference_timesteps: int | None = Field(
-        None, ge=1, le=MOST_STEPS, description=f"More sound finer and take longer. The default is {DEFAULT_STEPS}."
+        None, ge=1, le=MOST_STEPS, description=f"More are better and slower. The default is {DEFAULT_STEPS}."
     )
     min_len: int = Field(_USUAL.min_patches, ge=0)
-    max_len: int = Field(NO_LIMIT, ge=1, description=f"{NO_LIMIT} leaves the length to the text.")
+    max_len: int = Field(NO_LIMIT, ge=1, description=f"{NO_LIMIT} sets no limit besides the one derived from the text.")
     normalize: bool = Field(False, description="Spell out numbers, dates and units.")
     denoise: bool = Field(False, description="Remove the noise from the recordings.")
-    retry_badcase: bool = Field(
-        False, description="Generate speech again that is far too long. The answer then comes as a whole."
-    )
+    retry_badcase: bool = Field(False, description="Regenerate speech that is far too long. Disables streaming.")
     retry_badcase_max_times: int = Field(
         _ATTEMPTS, json_schema_extra={"minimum": 1, "maximum": MOST_RETRIES + 1}, description="Only with retry_badcase."
     )
     retry_badcase_ratio_threshold: float = Field(_LONGEST_RATIO, ge=_LONGEST_RATIO, le=_LONGEST_RATIO)
     seed: int | None = Field(
-        None, json_schema_extra={"minimum": 0}, description="Not in VoxCPM's API, nor are the following."
+        None, json_schema_extra={"minimum": 0}, description="Not in VoxCPM's API, like the following fields."
     )
     reference_audio: Upload | None = Field(None, description="A recording to imitate, which needs no transcript.")
     instruct: Text = Field("", max_length=MOST_CHARACTERS, description="How to speak.")
     language: Text = Field("", max_length=64, examples=["zh", "en"])
     speed: float = Field(1.0, ge=SLOWEST, le=FASTEST)
     format: Format | None = Field(
-        None, description="Without it, the stream is a WAV file for every chunk, and a whole answer one WAV file."
+        None, description="Default: a WAV file for every chunk of a stream, or one WAV file for a complete response."
     )
 
 
@@ -111,7 +112,7 @@ def to_call(request: SynthesisRequest, options: ClientOptions) -> HttpCall:
     _check_options(options)
     sampling = request.sampling
     if sampling.max_patches == NO_LIMIT:
-        raise RequestError(f"In VoxCPM's protocol {NO_LIMIT} patches mean no limit. Leave out --max-len.")
+        raise RequestError(f"In VoxCPM's protocol, {NO_LIMIT} patches mean no limit. Leave out --max-len.")
     fields: dict[str, Any] = {
         "text": request.text,
         "cfg_value": float(sampling.guidance),

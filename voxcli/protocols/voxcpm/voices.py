@@ -65,7 +65,7 @@ class VoiceFields(Protocol):
 
 
 def read_voice(given: VoiceFields, find_voice: FindVoice) -> Voice:
-    """Read which voice is to speak.
+    """Read the voice of a request.
 
     Raises:
         FieldError: there is no such voice, or the fields contradict each other.

@@ -17,7 +17,7 @@ _CONFIG = "lora_config.json"
 _DOWN, _UP = ".lora_A", ".lora_B"
 
 _DEFAULT_ALPHA = 16.0
-"""Of the `voxcpm` package, in its Python interface and on its command line, where no other is given."""
+"""Default of the `voxcpm` package, in its Python interface and on its command line."""
 
 _log = logging.getLogger(__name__)
 
@@ -82,15 +82,15 @@ def read_lora(path: Path, known: Iterable[str]) -> Lora:
 
 
 def _read_scale(path: Path, rank: int) -> float:
-    """Return alpha / r. Without a config, alpha is what the reference implementation assumes then."""
+    """Return alpha / r. Without a config, alpha is the default of the reference implementation."""
     try:
         config = json.loads(path.read_text("utf-8"))["lora_config"]
         alpha, config_rank = float(config["alpha"]), int(config["r"])
     except FileNotFoundError:
-        _log.warning("%s is missing: the LoRA is applied with alpha %g, the usual value", path, _DEFAULT_ALPHA)
+        _log.warning("%s is missing: the LoRA is applied with the default alpha, %g", path, _DEFAULT_ALPHA)
         return _DEFAULT_ALPHA / rank
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelError(f"{path} cannot be read ({error!r}). It must give r and alpha under lora_config.") from error
     if config_rank != rank:
-        raise ModelError(f"{path} gives rank {config_rank}, but the weights beside it have rank {rank}.")
+        raise ModelError(f"{path} gives rank {config_rank}, but the weights next to it have rank {rank}.")
     return alpha / rank

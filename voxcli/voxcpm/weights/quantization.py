@@ -46,26 +46,26 @@ FormatOf: TypeAlias = Callable[[str], MatrixFormat | None]
 """From the name of a matrix, such as base_lm.layers.0.mlp.down_proj, to its format; None keeps it as it is loaded."""
 
 
-def choose_formats(device: torch.device, wish: str | None) -> FormatOf:
+def choose_formats(device: torch.device, quantize: str | None) -> FormatOf:
     """Choose the format of every matrix of a model.
 
     Args:
-        wish: int8 for a CPU, fp8 for a CUDA device, or None for neither.
+        quantize: int8 for a CPU, fp8 for a CUDA device, or None.
 
     Raises:
         RequestError: the name is unknown, or the format is for another kind of device.
         DeviceError: this machine does not support it.
     """
-    if wish is None:
+    if quantize is None:
         return lambda name: None
-    if wish == INT8:
+    if quantize == INT8:
         check_int8(device)
         return in_blocks(Int8Matrix)
-    if wish == FP8:
+    if quantize == FP8:
         check_fp8(device)
         return in_blocks(Fp8Matrix, but=KEPT_BY_FP8)
     raise RequestError(
-        f"There is no quantization {wish!r}. Use {INT8} on a CPU or {FP8} on an NVIDIA GPU, or leave out --quantize."
+        f"There is no quantization {quantize!r}. Use {INT8} on a CPU, {FP8} on an NVIDIA GPU, or leave out --quantize."
     )
 
 

@@ -26,9 +26,9 @@ _OWN = ("speed", "normalize")
 
 
 def shared_arguments(context: typer.Context) -> list[str]:
-    """Return what was typed for `voxcli bench` that `voxcli say` understands in the same way, but for the server.
+    """Return the arguments of `voxcli bench` that `voxcli say` also accepts, except the server.
 
-    What the environment and the settings say reaches a new process by itself.
+    A new process reads the environment and the settings itself.
     """
     groups = (VoiceOptions, EngineOptions, SamplingOptions)
     shared = {field.name for group in groups for field in fields(group)}.union(_OWN) - {"remote"}
@@ -47,7 +47,7 @@ def _as_words(param: Any, value: Any) -> list[str]:
 
 
 def start_cold(subject: str, arguments: Sequence[str], text: str) -> ColdStart:
-    """Speak a text in a new process, and measure from its start to the first byte that it writes.
+    """Speak a text in a new process, and measure from its start to the first byte of its output.
 
     Raises:
         ModelError: it failed, with its message.
