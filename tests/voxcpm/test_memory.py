@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from tests.voxcpm.recorded import RecordedGraphStream
+from tests.voxcpm.runtime.counting import until
 from tests.voxcpm.speech import samples_of, utterance
 from voxcli.errors import DeviceError
 from voxcli.voxcpm.device import Placement
@@ -66,6 +67,7 @@ def test_a_closed_model_drops_its_weights_and_slots(
     assert len(next(stream))
     if not streaming:
         list(stream)
+        until(model._scheduler._is_done)  # its thread may still hold the slot
     for _ in range(2):
         model.close()
     if streaming:
