@@ -16,7 +16,7 @@ from tests.voxcpm.speech import samples_of, utterance
 from voxcli.errors import DeviceError
 from voxcli.voxcpm.device import Placement
 from voxcli.voxcpm.loading import load_model
-from voxcli.voxcpm.memory import check_memory, release_free_memory, translate_out_of_memory
+from voxcli.voxcpm.memory import check_memory, release_freed_memory, translate_out_of_memory, trim_heap
 from voxcli.voxcpm.model import Model
 from voxcli.voxcpm.runtime.graph_runner import GraphRunner
 
@@ -50,7 +50,7 @@ def test_freed_memory_is_given_back() -> None:
     kept = blocks[-1]
     del blocks[:]
     held = resident_bytes()
-    release_free_memory()
+    trim_heap()
     assert held - resident_bytes() > 100e6
     assert kept.sum() == 25_000
 
@@ -60,7 +60,7 @@ def test_a_closed_model_drops_its_weights_and_slots(
     checkpoints: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch, streaming: bool
 ) -> None:
     given_back: list[torch.device | None] = []
-    monkeypatch.setattr("voxcli.voxcpm.model.release_free_memory", given_back.append)
+    monkeypatch.setattr("voxcli.voxcpm.model.release_freed_memory", given_back.append)
     model = load_model(checkpoints("voxcpm-1.5"), Placement(CPU, torch.float32), threads=1)
     weights = weakref.ref(model._backbone), weakref.ref(model._codec)
     stream = model.stream(utterance(min_patches=6, max_patches=6))
@@ -98,7 +98,7 @@ def test_the_memory_of_a_gpu_is_given_back(monkeypatch: pytest.MonkeyPatch) -> N
     calls: list[str] = []
     monkeypatch.setattr(torch.cuda, "synchronize", lambda device: calls.append("synchronize"))
     monkeypatch.setattr(torch.cuda, "empty_cache", lambda: calls.append("empty_cache"))
-    release_free_memory(torch.device("cuda", 0))
+    release_freed_memory(torch.device("cuda", 0))
     assert calls == ["synchronize", "empty_cache"]
 
 
@@ -106,7 +106,7 @@ def test_the_memory_of_a_gpu_is_given_back(monkeypatch: pytest.MonkeyPatch) -> N
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_a_closed_model_leaves_nothing_on_the_gpu(checkpoints: Callable[[str], Path]) -> None:
     device = torch.device("cuda", 0)
-    release_free_memory(device)
+    release_freed_memory(device)
     before = torch.cuda.memory_reserved(device)
     model = load_model(checkpoints("voxcpm-1.5"), Placement(device, torch.float32), slots=2)
     samples_of(model)

@@ -93,18 +93,20 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, MemoryError) or any(words in str(error).lower() for words in _OUT_OF_MEMORY)
 
 
-def release_free_memory(device: torch.device | None = None) -> None:
-    """Give freed memory back to the operating system and to other processes.
+def release_freed_memory(device: torch.device) -> None:
+    """Give the memory of a closed model back to the operating system and to other processes.
 
-    torch keeps freed GPU memory for its next tensors, and glibc keeps small freed blocks, which fragment the heap.
-
-    Args:
-        device: None is the CPU.
+    torch keeps freed GPU memory for its next tensors, and cyclic references keep tensors until they are collected.
     """
     gc.collect()
-    if device and device.type == "cuda":
+    if device.type == "cuda":
         torch.cuda.synchronize(device)
         torch.cuda.empty_cache()
+    trim_heap()
+
+
+def trim_heap() -> None:
+    """Return the small freed blocks that glibc keeps, which fragment the heap. Fast enough for every loaded layer."""
     if sys.platform == "linux" and (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)):
         trim(0)
 

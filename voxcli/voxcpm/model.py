@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from voxcli.errors import RequestError
 from voxcli.voxcpm.codec.audio_vae import AudioVAE
-from voxcli.voxcpm.memory import release_free_memory
+from voxcli.voxcpm.memory import release_freed_memory
 from voxcli.voxcpm.network.backbone import Backbone
 from voxcli.voxcpm.network.config import Architecture, ModelConfig
 from voxcli.voxcpm.network.sequence import AudioSegment, Sequence, build_sequence, length_of
@@ -144,7 +144,7 @@ class Model:
     def _release(self) -> None:
         self.runner.close()
         del self._backbone, self._codec
-        release_free_memory(self._device)
+        release_freed_memory(self._device)
 
     def _room_after(self, sequence: Sequence) -> int:
         """Return how many patches fit after a sequence. The last one needs no position."""

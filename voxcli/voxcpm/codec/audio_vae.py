@@ -173,8 +173,9 @@ class _RateCondition(Layer):
     def __init__(self, width: int, rate: int, boundaries: tuple[int, ...]) -> None:
         super().__init__()
         buckets = len(boundaries) + 1
-        self.scale_embed = nn.Embedding(buckets, width)
-        self.bias_embed = nn.Embedding(buckets, width)
+        # Without initial values: drawing them on the meta device imports torch's decompositions, which takes 2 s.
+        self.scale_embed = nn.Embedding.from_pretrained(torch.empty(buckets, width))
+        self.bias_embed = nn.Embedding.from_pretrained(torch.empty(buckets, width))
         self._bucket = bisect_left(boundaries, rate)
 
     def prepare(self, matmul_dtype: torch.dtype) -> None:

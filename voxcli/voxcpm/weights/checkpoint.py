@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from voxcli.errors import ModelError
 from voxcli.voxcpm.codec.audio_vae import AudioVAE, fold_weight_norm
 from voxcli.voxcpm.device import Placement
-from voxcli.voxcpm.memory import release_free_memory
+from voxcli.voxcpm.memory import trim_heap
 from voxcli.voxcpm.network.backbone import Backbone
 from voxcli.voxcpm.network.config import CodecConfig, ModelConfig
 from voxcli.voxcpm.network.linear import Linear
@@ -73,7 +73,7 @@ def load_backbone(
         for name in modules:
             if isinstance(linear := backbone.get_submodule(name), Linear):
                 linear.pack(format_of(name))
-        release_free_memory()
+        trim_heap()
     backbone.prepare()
     return backbone.requires_grad_(False)
 
