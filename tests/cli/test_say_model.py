@@ -145,7 +145,7 @@ def test_a_signal_stops_it_within_a_patch_and_keeps_what_was_said(
         (["--max-len", "0"], 2, "--max-len"),
         (["--denoise"], 2, "no recording"),
         (["--device", "tpu"], 4, "no device 'tpu'"),
-        (["--device", "cuda:77"], 5, "no cuda:77 here"),
+        (["--device", "cuda:77"], 5, "There is no cuda:77"),
         (["--dtype", "int4"], 4, "no dtype 'int4'"),
         (["--quantize", "int3"], 4, "no quantization 'int3'"),
         (["--lora", "nowhere"], 3, "no LoRA folder"),

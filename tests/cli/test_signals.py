@@ -131,6 +131,7 @@ def test_an_interruption_while_it_waits_for_text_ends_it(tmp_path: Path, environ
 INTERRUPTED_COLD_STARTS = """
 import signal, sys, threading
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have started the tests with it ignored
 sys.executable = sys.argv[1]  # a program with the events of `voxcli say`, without the time that it takes
 from voxcli.cli.commands.bench import cold_start
 
