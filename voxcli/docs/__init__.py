@@ -1,1 +1,0 @@
-"""Help topics, shown by `voxcli help TOPIC`."""
