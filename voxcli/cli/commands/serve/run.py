@@ -23,6 +23,9 @@ from voxcli.voices import VoiceLibrary
 GATEWAY = "gateway"
 """Model name that clients see when another server speaks. Its address is not disclosed."""
 
+_QUOTING_LOGGERS = ("voxcli.engines.espeak.engine", "voxcli.text.parts")
+"""Loggers whose warnings quote the text of a request, which is not logged by a server."""
+
 
 def run(settings: ServerSettings, engine: EngineSettings, console: Console) -> None:
     """Serve until a signal arrives.
@@ -32,7 +35,8 @@ def run(settings: ServerSettings, engine: EngineSettings, console: Console) -> N
         VoxError: the model cannot be loaded.
         KeyboardInterrupt, Terminated: streams had to be cut off.
     """
-    logging.getLogger("voxcli.engines.espeak.engine").setLevel(logging.ERROR)  # it logs the text of requests
+    for name in _QUOTING_LOGGERS:
+        logging.getLogger(name).setLevel(logging.ERROR)
     service = new_service(settings, engine)
     with open_socket(settings) as sock:
         port: int = sock.getsockname()[1]
