@@ -21,7 +21,7 @@ from voxcli.protocols.dialect import ClientOptions
 from voxcli.sinks import Target, ToFile, ToSpeaker, open_sink
 from voxcli.synthesis.pipeline import Delivery, only_chunks, synthesize
 from voxcli.synthesis.request import Clip, Engine, Piece, Prompt, Sampling, Speech, SynthesisRequest, Voice, with_seed
-from voxcli.text.parts import read_parts, read_whole
+from voxcli.text.parts import read_text
 from voxcli.voices.library import VoiceLibrary
 
 
@@ -151,7 +151,7 @@ class SpeechEngine:
             denoise=denoise,
         )
         texts = [text] if isinstance(text, str) else text
-        parts = read_parts(texts, markdown=markdown) if split else _whole(texts, markdown=markdown)
+        parts = read_text(texts, markdown=markdown, split=split)
         return SpeechStream(synthesize(self._engine, parts, delivery), delivery.sampling.seed)
 
     def stream(self, request: SynthesisRequest) -> Speech:
@@ -220,7 +220,7 @@ def open_engine(
         threads=threads,
         slots=1,
         lora=None if lora is None else Path(lora),
-        clips=places.cache / "clips",
+        clips=places.clips,
     )
     models = ModelLibrary(places.hub, places.models)
     return SpeechEngine(_open_engine(None if model is None else str(model), models=models, settings=local), voices)
@@ -242,10 +242,6 @@ def voice_from(recording: str | os.PathLike[str], transcript: str | None = None)
 def voice_library() -> VoiceLibrary:
     """Return the named voices of this user, as `voxcli voices` lists them."""
     return VoiceLibrary(find_places(os.environ).voices)
-
-
-def _whole(texts: Iterable[str], *, markdown: bool) -> Iterator[str]:
-    yield read_whole(texts, markdown=markdown)
 
 
 def _format_of(path: Path) -> AudioFormat:

@@ -36,6 +36,11 @@ class Places:
     hub: Path
     """Hugging Face's cache, shared with other programs."""
 
+    @property
+    def clips(self) -> Path:
+        """Encoded clips, in the cache."""
+        return self.cache / "clips"
+
 
 def find_places(environment: Mapping[str, str]) -> Places:
     """Return the standard folders of the operating system, or those below VOXCLI_HOME if it is set."""

@@ -6,10 +6,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from voxcli.audio.chunk import Samples
 from voxcli.voxcpm.model import Model, Utterance
 from voxcli.voxcpm.network.backbone import Batch
 from voxcli.voxcpm.network.sequence import build_sequence
-from voxcli.voxcpm.runtime.stream import Samples
 from voxcli.voxcpm.tokenizer import on_one_line
 
 TEXT = "你好世界 hello there"

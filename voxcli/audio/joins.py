@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from voxcli.audio.chunk import Samples
+from voxcli.audio.loudness import mean_power
 
 _FRAME_SECONDS = 0.01
 _QUIET_DB = 45.0
@@ -77,7 +78,7 @@ class GapAdjuster:
         return held
 
     def _take(self, frame: Samples) -> list[Samples]:
-        power = float(np.mean(np.square(frame, dtype=np.float64)))
+        power = float(mean_power(frame))
         if power > max(self._loudest * 10 ** (-_QUIET_DB / 10), _FLOOR):
             out = [*self._held, frame]
             self._loudest = max(self._loudest, power)
@@ -246,7 +247,7 @@ class LevelMatcher:
     def _delayed(self, frame: Samples) -> Samples:
         """Hold a frame, and return the one held before, with a gain that changes linearly."""
         if len(frame):
-            self._powers.append(float(np.square(frame, dtype=np.float64).mean()))
+            self._powers.append(float(mean_power(frame)))
         if self._wanted_db is None:
             return frame
         peak = max(float(np.abs(samples).max(initial=0.0)) for samples in (self._held_frame, frame))

@@ -130,6 +130,11 @@ _FORMATS = {
 _RATE = re.compile(r"\brate=\"?(\d{4,6})\b")
 
 
+def media_types() -> tuple[str, ...]:
+    """Return the content types of all formats, without parameters."""
+    return tuple(content_type_of(format, 0).partition(";")[0] for format in AudioFormat)
+
+
 def content_type_of(format: AudioFormat, sample_rate: int) -> str:
     """Return the content type of a format.
 

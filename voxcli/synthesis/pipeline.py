@@ -34,6 +34,18 @@ class Delivery:
     denoise: bool = False
     """Remove noise from the voice's recordings first."""
 
+    @classmethod
+    def of(cls, request: SynthesisRequest) -> "Delivery":
+        """Return the manner in which a request asks for its text to be spoken."""
+        return cls(
+            voice=request.voice,
+            sampling=request.sampling,
+            language=request.language,
+            speed=request.speed,
+            normalize=request.normalize,
+            denoise=request.denoise,
+        )
+
     def request(self, text: str) -> SynthesisRequest:
         """Return the request for one part of the text."""
         return SynthesisRequest(

@@ -1,4 +1,4 @@
-"""A stopwatch around a stream of speech: how soon it sounds, how fast it is, whether a player would starve."""
+"""Timing of a stream of speech: time to first sound, speed, and whether playback would stall."""
 
 import time
 from collections.abc import Callable, Generator
@@ -16,18 +16,18 @@ _WINDOW_SECONDS = 0.01
 
 @dataclass(slots=True)
 class Timings:
-    """What was measured so far, in seconds. Time that the listener took is not in it."""
+    """Measurements so far, in seconds, without the time that the consumer took."""
 
     first_chunk: float | None = None
-    """From asking to the first chunk."""
+    """From the request to the first chunk."""
     first_sound: float | None = None
-    """From asking to the chunk that brings the first 10 ms above -50 dBFS."""
+    """From the request to the chunk with the first 10 ms above -50 dBFS."""
     working: float = 0.0
-    """Spent by the engine."""
+    """Time spent by the engine."""
     audio: float = 0.0
-    """Made by the engine."""
+    """Duration of the audio from the engine."""
     starved: float = 0.0
-    """How long a player that began at the first chunk would have run dry."""
+    """How long playback started at the first chunk would have stalled."""
     chunks: int = 0
 
     @property
@@ -37,7 +37,7 @@ class Timings:
 
 
 class Stopwatch:
-    """Measures one run, which may be made of several streams, one after another."""
+    """Measures one run of one or several streams, one after another."""
 
     def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
         """clock: seconds from any origin."""
@@ -46,7 +46,7 @@ class Stopwatch:
         self._rest: Samples = np.zeros(0, np.float32)
 
     def timed(self, chunks: Generator[AudioChunk]) -> Generator[AudioChunk]:
-        """Pass a stream on and measure it."""
+        """Measure a stream while passing it on."""
         timings = self.timings
         with closing(chunks):
             while True:

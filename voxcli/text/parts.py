@@ -79,6 +79,14 @@ def read_parts(text: Iterable[str | None], *, markdown: bool) -> Iterator[Part]:
     yield from reader.finish()
 
 
+def read_text(text: Iterable[str | None], *, markdown: bool, split: bool) -> Iterator[Part]:
+    """Yield the parts of a text, or all of it as one part if it is not to be split."""
+    if split:
+        yield from read_parts(text, markdown=markdown)
+    else:
+        yield read_whole(text, markdown=markdown)
+
+
 def read_whole(text: Iterable[str | None], *, markdown: bool) -> str:
     """Return a whole text unsplit; of Markdown, its plain text."""
     whole = "".join(piece for piece in text if piece)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from voxcli.audio.chunk import Samples
 from voxcli.errors import RequestError
 from voxcli.voxcpm.codec.audio_vae import AudioVAE
 from voxcli.voxcpm.memory import release_freed_memory
@@ -15,7 +16,7 @@ from voxcli.voxcpm.network.backbone import Backbone
 from voxcli.voxcpm.network.config import Architecture, ModelConfig
 from voxcli.voxcpm.network.sequence import AudioSegment, Sequence, build_sequence, length_of
 from voxcli.voxcpm.runtime.scheduler import Runner, Scheduler
-from voxcli.voxcpm.runtime.stream import Samples, Stream
+from voxcli.voxcpm.runtime.stream import Stream
 from voxcli.voxcpm.tokenizer import Tokenizer, on_one_line
 
 _log = logging.getLogger(__name__)

@@ -14,13 +14,13 @@ import torch
 from tests.checkpoints import write_checkpoint
 from tests.voxcpm.recorded import RecordedGraphStream
 from tests.voxcpm.speech import clip, samples_of, utterance
+from voxcli.audio.chunk import Samples
 from voxcli.errors import RequestError
 from voxcli.voxcpm.device import Placement
 from voxcli.voxcpm.loading import load_model
 from voxcli.voxcpm.model import Model
 from voxcli.voxcpm.runtime.cuda_graphs import GraphStream
 from voxcli.voxcpm.runtime.graph_runner import GraphRunner
-from voxcli.voxcpm.runtime.stream import Samples
 
 Models = Callable[[str], Model]
 

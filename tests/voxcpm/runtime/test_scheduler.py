@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 
 from tests.voxcpm.runtime.counting import Counting, scheduled, until, wish
 from tests.voxcpm.speech import samples_of, utterance
+from voxcli.audio.chunk import Samples
 from voxcli.errors import DeviceError
 from voxcli.voxcpm.model import Model, Utterance
 from voxcli.voxcpm.network.kv_cache import KVCache
 from voxcli.voxcpm.runtime.scheduler import Scheduler
-from voxcli.voxcpm.runtime.stream import Samples
 
 Models = Callable[[str], Model]
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import typer
 
 from voxcli.audio.format import AudioFormat, find_format, known_suffixes
-from voxcli.cli.options.common import on_command_line
 from voxcli.cli.options.engine import EngineOptions
+from voxcli.cli.options.parameters import on_command_line
 from voxcli.cli.options.server import ServerOptions
 from voxcli.cli.options.speech import OutputOptions, VoiceOptions
 from voxcli.cli.settings.files import find_user_places, model_library, voice_library

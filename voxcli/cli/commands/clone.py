@@ -11,7 +11,7 @@ import typer
 
 from voxcli.cli.commands import say
 from voxcli.cli.console import Console, write_lines
-from voxcli.cli.options import common as options
+from voxcli.cli.options import parameters as options
 from voxcli.cli.options.engine import EngineOptions, SamplingOptions
 from voxcli.cli.options.groups import grouped
 from voxcli.cli.options.speech import (

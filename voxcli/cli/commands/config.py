@@ -6,7 +6,7 @@ from typing import Any, cast
 import typer
 
 from voxcli.cli.console import write_json, write_lines, write_table
-from voxcli.cli.options import common as options
+from voxcli.cli.options import parameters as options
 from voxcli.cli.settings.files import effective_settings, read_settings, settable_options, settings_files
 
 app = typer.Typer(name="config", help="Show the settings.", no_args_is_help=True)

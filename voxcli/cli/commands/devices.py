@@ -3,7 +3,7 @@
 from dataclasses import asdict
 
 from voxcli.cli.console import Console, write_json, write_table
-from voxcli.cli.options import common as options
+from voxcli.cli.options import parameters as options
 
 
 def devices(json: options.Json = False) -> None:

@@ -8,7 +8,7 @@ import typer
 
 from voxcli.cli.console import write_json, write_lines, write_table
 from voxcli.cli.exits import ExitCode
-from voxcli.cli.options import common as options
+from voxcli.cli.options import parameters as options
 
 if TYPE_CHECKING:
     from voxcli.cli.commands.checks import Check

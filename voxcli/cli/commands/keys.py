@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from voxcli.cli.console import Console, write_json, write_lines
-from voxcli.cli.options import common as options
+from voxcli.cli.options import parameters as options
 
 app = typer.Typer(name="keys", help="Manage API keys of servers.", no_args_is_help=True)
 

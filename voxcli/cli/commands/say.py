@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TextIO
 import typer
 
 from voxcli.cli.console import Console, logs_on_console
-from voxcli.cli.options import common as options
+from voxcli.cli.options import parameters as options
 from voxcli.cli.options.engine import EngineOptions, SamplingOptions
 from voxcli.cli.options.speech import DeliveryOptions, OutputOptions, OutputVerbosity, VoiceOptions
 

@@ -19,7 +19,7 @@ from voxcli.synthesis.pipeline import Delivery, only_chunks, synthesize
 from voxcli.synthesis.request import Voice, with_seed
 from voxcli.synthesis.timing import Stopwatch
 from voxcli.text.marks import Part
-from voxcli.text.parts import read_parts, read_whole
+from voxcli.text.parts import read_text
 
 _log = logging.getLogger(__name__)
 
@@ -43,11 +43,7 @@ class SpeakJob:
 
     def parts(self, before_waiting: Callable[[], None]) -> Iterator[Part]:
         """Yield the parts of the text as soon as they are available."""
-        pieces = self.text.pieces(before_waiting)
-        if self.split:
-            yield from read_parts(pieces, markdown=self.markdown)
-        else:
-            yield read_whole(pieces, markdown=self.markdown)
+        return read_text(self.text.pieces(before_waiting), markdown=self.markdown, split=self.split)
 
 
 def speak(job: SpeakJob, console: Console, report: RunReport, check: Callable[[], None]) -> None:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from voxcli.cli.options import common as options
 from voxcli.cli.options import completion as complete
+from voxcli.cli.options import parameters as options
 from voxcli.cli.options.server import RemoteOptions, only_here
 
 if TYPE_CHECKING:
@@ -190,7 +190,7 @@ class EngineOptions(RemoteOptions):
             threads=self.threads,
             lazy_graphs=self.lazy_graphs,
             lora=self.lora,
-            clips=places.cache / "clips",
+            clips=places.clips,
         )
         remote = self.to_remote(places, key, self.model) if self.remote else None
         return EngineSettings(model=self.model, local=local, remote=remote)

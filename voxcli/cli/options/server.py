@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from voxcli.cli.options import common as options
 from voxcli.cli.options import completion as complete
+from voxcli.cli.options import parameters as options
 from voxcli.errors import did_you_mean
 from voxcli.protocols.names import AUTO, PROTOCOLS, WIRE_FORMATS, Dialect
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from voxcli.cli.options import common as options
+from voxcli.cli.options import parameters as options
 from voxcli.cli.options import server as remote_options
 
 if TYPE_CHECKING:

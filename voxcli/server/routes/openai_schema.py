@@ -5,8 +5,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 from fastapi import Body
 from pydantic import BaseModel, WithJsonSchema
 
-from voxcli.audio.format import AudioFormat
-from voxcli.protocols.dialect import content_type_of
+from voxcli.protocols.dialect import media_types
 from voxcli.protocols.fields import json_schema
 from voxcli.protocols.openai.messages import EVENTS, CreateSpeech
 from voxcli.server.errors import audio_responses
@@ -50,8 +49,7 @@ _EVENT = {
 
 def speech_responses(*, strict_models: bool) -> dict[int | str, dict[str, Any]]:
     """Declare the responses of the speech route."""
-    content_types = [content_type_of(format, 0).partition(";")[0] for format in AudioFormat]
-    responses = audio_responses(content_types, ERROR_SCHEMA, [404] if strict_models else [])
+    responses = audio_responses(media_types(), ERROR_SCHEMA, [404] if strict_models else [])
     data = {"type": "string", "contentMediaType": "application/json", "contentSchema": _EVENT}
     event = {"type": "object", "required": ["data"], "properties": {"data": data}}
     responses[200]["content"][EVENTS] = {"itemSchema": event}  # of OpenAPI 3.2; older readers pass over it

@@ -4,8 +4,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel
 
-from voxcli.audio.format import AudioFormat
-from voxcli.protocols.dialect import content_type_of
+from voxcli.protocols.dialect import media_types
 from voxcli.protocols.fields import json_schema
 from voxcli.protocols.voxcpm.messages import SpeechForm
 
@@ -24,7 +23,7 @@ SPEECH_BODY: dict[str, Any] = {
         },
     }
 }
-SPEECH_TYPES = tuple(content_type_of(format, 0).partition(";")[0] for format in AudioFormat)
+SPEECH_TYPES = media_types()
 
 ERROR_SCHEMA: dict[str, Any] = {
     "title": "Problem",

@@ -13,7 +13,7 @@ from voxcli.protocols.dialect import DRAWS_VOICES, Framing, ServerRequest
 from voxcli.protocols.openai.events import delta_event, done_event
 from voxcli.server.monitoring import EngineHeartbeat
 from voxcli.synthesis.pipeline import Delivery, only_chunks, synthesize
-from voxcli.synthesis.request import Engine, Speech, SynthesisRequest
+from voxcli.synthesis.request import Engine, Speech
 from voxcli.synthesis.timing import Stopwatch, Timings
 from voxcli.text.marks import Part, Pause, parse_marks
 from voxcli.text.parts import read_parts
@@ -52,7 +52,7 @@ class Rendering:
     def _chunks(self) -> Speech:
         """Yield the speech at the sample rate of the response."""
         wanted = self._server_request.form.sample_rate
-        delivery = _delivery(self._server_request.request)
+        delivery = Delivery.of(self._server_request.request)
         pieces = synthesize(self._engine, _parts(self._server_request), delivery, stopwatch=self._stopwatch)
         chunks = self._heartbeat.watched(only_chunks(pieces))
         with closing(resampled(chunks, wanted) if wanted else chunks) as outgoing:
@@ -96,14 +96,3 @@ def _parts(server_request: ServerRequest) -> Iterator[Part]:
         if number:
             yield Pause(server_request.gap_seconds)
         yield from parse_marks(line).parts
-
-
-def _delivery(request: SynthesisRequest) -> Delivery:
-    return Delivery(
-        voice=request.voice,
-        sampling=request.sampling,
-        language=request.language,
-        speed=request.speed,
-        normalize=request.normalize,
-        denoise=request.denoise,
-    )

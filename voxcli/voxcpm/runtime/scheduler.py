@@ -14,10 +14,11 @@ from typing import Protocol, TypeVar
 
 import torch
 
+from voxcli.audio.chunk import Samples
 from voxcli.errors import DeviceError
 from voxcli.voxcpm.memory import translate_out_of_memory
 from voxcli.voxcpm.network.sequence import length_of
-from voxcli.voxcpm.runtime.stream import Samples, Stream
+from voxcli.voxcpm.runtime.stream import Stream
 
 _log = logging.getLogger(__name__)
 

@@ -3,16 +3,11 @@
 import queue
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TypeAlias
 
-import numpy as np
-from numpy.typing import NDArray
 from torch import Tensor
 
+from voxcli.audio.chunk import Samples
 from voxcli.voxcpm.network.sequence import AudioSegment, Sequence
-
-Samples: TypeAlias = NDArray[np.float32]
-"""Mono samples in [-1, 1], shape (n,)."""
 
 _POLL_SECONDS = 0.2
 """Seconds. On Windows, Ctrl-C is not noticed before a blocking read of the queue returns."""

@@ -12,7 +12,7 @@ from voxcli.cli.commands.bench.options import LoadOptions, MeasuringOptions, Res
 from voxcli.cli.commands.bench.server_options import Servers, SubjectOptions
 from voxcli.cli.console import Console, logs_on_console
 from voxcli.cli.exits import ExitCode
-from voxcli.cli.options import common as options
+from voxcli.cli.options import parameters as options
 from voxcli.cli.options.engine import SamplingOptions
 from voxcli.cli.options.speech import DeliveryOptions, VoiceOptions
 from voxcli.errors import ModelError, RemoteError

@@ -13,8 +13,8 @@ from voxcli.bench.measure.plan import Mode
 from voxcli.bench.measure.sample import NonStreamingEngine
 from voxcli.bench.report.record import Subject
 from voxcli.cli.commands.chosen import engine_name, engine_settings, open_chosen_engine
-from voxcli.cli.options.common import on_command_line
 from voxcli.cli.options.engine import EngineOptions
+from voxcli.cli.options.parameters import on_command_line
 from voxcli.cli.settings.files import model_library
 from voxcli.cli.settings.profiles import find_server
 from voxcli.engines import BUILTIN_MODEL

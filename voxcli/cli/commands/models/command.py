@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from voxcli.cli.console import Console, write_json, write_lines, write_table
-from voxcli.cli.options import common as options
+from voxcli.cli.options import parameters as options
 from voxcli.cli.settings.files import find_setting, model_library
 
 if TYPE_CHECKING:

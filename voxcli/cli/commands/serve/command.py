@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from voxcli.cli.console import Console, logs_on_console
-from voxcli.cli.options import common as options
+from voxcli.cli.options import parameters as options
 from voxcli.cli.options.engine import EngineOptions
 from voxcli.cli.options.groups import grouped
 from voxcli.cli.options.server import REMOTE_PANEL, RefLanguage, RefText, only_there

@@ -6,8 +6,8 @@ from typing import Annotated, Any
 import typer
 
 from voxcli.cli.console import Console, write_json, write_lines, write_table
-from voxcli.cli.options import common as options
 from voxcli.cli.options import completion as complete
+from voxcli.cli.options import parameters as options
 from voxcli.cli.options.engine import EngineOptions, SamplingOptions
 from voxcli.cli.options.groups import grouped
 from voxcli.cli.options.server import ServerOptions
