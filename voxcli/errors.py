@@ -20,6 +20,20 @@ from collections.abc import Iterable
 class VoxError(Exception):
     """A message says what happened, with what, and what to do next."""
 
+    def __init__(self, message: str, *, on_command_line: str = "") -> None:
+        """
+        Args:
+            message: for every user, so without command-line options and commands.
+            on_command_line: what to do next, with options and commands; only the command line shows it.
+        """
+        super().__init__(message)
+        self._on_command_line = on_command_line
+
+    @property
+    def for_command_line(self) -> str:
+        """The message and what to do next on the command line."""
+        return f"{self} {self._on_command_line}".rstrip()
+
 
 class RequestError(VoxError):
     """The request is invalid or not supported; nothing was run."""
@@ -40,8 +54,8 @@ class RemoteError(VoxError):
 class RemoteRefused(RemoteError):
     """A server answered, and said no."""
 
-    def __init__(self, message: str, status: int) -> None:
-        super().__init__(message)
+    def __init__(self, message: str, status: int, *, on_command_line: str = "") -> None:
+        super().__init__(message, on_command_line=on_command_line)
         self.status = status
 
 

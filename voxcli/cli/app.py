@@ -83,7 +83,7 @@ def run(arguments: Sequence[str]) -> int:
         return error.exit_code
     except (VoxError, ConsumerClosed, KeyboardInterrupt, Terminated) as error:
         if isinstance(error, VoxError):
-            console.error(str(error))
+            console.error(error.for_command_line)
         if isinstance(error, ConsumerClosed):
             _forget_stdout()
         return exit_code(error)

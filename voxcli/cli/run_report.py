@@ -98,7 +98,8 @@ class EventsReport:
         )
 
     def failed(self, error: BaseException) -> None:
-        self._emit("error", message=str(error) or "stopped", kind=type(error).__name__, code=exit_code(error))
+        message = error.for_command_line if isinstance(error, VoxError) else str(error)
+        self._emit("error", message=message or "stopped", kind=type(error).__name__, code=exit_code(error))
 
     def close(self) -> None:
         """Do nothing: every event has been written already."""

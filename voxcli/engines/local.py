@@ -9,7 +9,7 @@ from voxcli.audio.resample import resampled_whole
 from voxcli.engines.settings import AUTO, LocalSettings
 from voxcli.engines.spelling import spelled_out
 from voxcli.errors import NotFound, RequestError
-from voxcli.synthesis.request import Clip, GpuMemory, Speech, SynthesisRequest
+from voxcli.synthesis.request import Abilities, Clip, GpuMemory, Speech, SynthesisRequest
 from voxcli.version import __version__
 from voxcli.voxcpm.codec.resampling import sinc_resampled
 from voxcli.voxcpm.device import Placement, Precision, choose_placement
@@ -56,6 +56,7 @@ class LocalEngine:
             lazy_graphs=settings.lazy_graphs,
         )
         self.slots = self._model.slots
+        self.abilities = Abilities(styles=self._model.config.architecture is Architecture.V2)
         self._name = folder.name
         # A LoRA changes the encoder too, and may be trained again under the same name: not kept on disk.
         kept = None if settings.lora else settings.clips

@@ -144,6 +144,30 @@ class Engine(Protocol):
     def close(self) -> None: ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Abilities:
+    """Which parts of a request an engine makes use of."""
+
+    sampling: bool = True
+    """Steps, guidance, seed, limits and retries; False where the same text always gives the same samples."""
+    styles: bool = True
+    """Descriptions of a voice."""
+    tags: frozenset[str] = frozenset()
+    """Tags in square brackets that it performs, such as "laughing": in lower case, without the brackets."""
+
+
+@runtime_checkable
+class HasAbilities(Protocol):
+    """An engine that says what it makes use of."""
+
+    abilities: Abilities
+
+
+def abilities_of(engine: Engine) -> Abilities:
+    """Return what an engine makes use of: everything but tags, unless it says otherwise."""
+    return engine.abilities if isinstance(engine, HasAbilities) else Abilities()
+
+
 @dataclass(frozen=True, slots=True)
 class GpuMemory:
     """GPU memory used by this process."""

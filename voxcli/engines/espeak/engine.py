@@ -12,7 +12,7 @@ from voxcli.engines.espeak.languages import ScriptRun, find_language, find_voice
 from voxcli.engines.espeak.library import NORMAL_RATE, Espeak, load_espeak
 from voxcli.engines.spelling import spelled_out
 from voxcli.errors import RequestError
-from voxcli.synthesis.request import Sampling, Speech, SynthesisRequest
+from voxcli.synthesis.request import Abilities, Sampling, Speech, SynthesisRequest
 from voxcli.text.sentences.splitter import split_sentences
 
 _log = logging.getLogger(__name__)
@@ -23,9 +23,8 @@ _MIN_OWN_SPEED = 0.5
 _CHINESE = "cmn"
 _JAPANESE = "jpx/ja"
 
-_CANNOT_CLONE = (
-    "The built-in voice (eSpeak NG) cannot imitate a voice. The VoxCPM models can: voxcli models pull voxcpm-1.5"
-)
+_CANNOT_CLONE = "The built-in voice (eSpeak NG) cannot imitate a voice. The VoxCPM models can."
+_PULL_A_MODEL = "Install one with: voxcli models pull voxcpm-1.5"
 _CANNOT_ACT = "The built-in voice (eSpeak NG) cannot follow a description. VoxCPM2 can: voxcli models pull voxcpm-2"
 _CANNOT_SAMPLE = (
     "The built-in voice (eSpeak NG) does not sample: it has no steps, no guidance and no limits of length. "
@@ -47,6 +46,7 @@ class BuiltinEngine:
 
     slots = 1
     draws_voices = False
+    abilities = Abilities(sampling=False, styles=False)
 
     def __init__(self, espeak: Espeak | None = None) -> None:
         self._espeak = espeak or load_espeak()
@@ -54,7 +54,7 @@ class BuiltinEngine:
 
     def stream(self, request: SynthesisRequest) -> Speech:
         if request.voice.reference or request.voice.prompt:
-            raise RequestError(_CANNOT_CLONE)
+            raise RequestError(_CANNOT_CLONE, on_command_line=_PULL_A_MODEL)
         if request.voice.style:
             raise RequestError(_CANNOT_ACT)
         if replace(request.sampling, seed=None) != Sampling():
