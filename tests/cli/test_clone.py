@@ -15,7 +15,7 @@ import typer.main
 
 from tests.clips import WORDS, spoken_wav
 from tests.program import Run, said
-from tests.screen import run_on_terminal
+from tests.screen import Reactions, run_on_terminal
 from voxcli.cli.app import app
 from voxcli.cli.commands.recording import build_voice
 from voxcli.cli.console import Console
@@ -224,6 +224,18 @@ def test_for_a_model_that_needs_the_words_nothing_is_kept_without_them(
         assert way in said(done)
     assert not library.folder.exists()
     assert not ref.with_name("x.wav").exists()
+
+
+@pytest.mark.parametrize("answer", ["The words.", ""])
+def test_on_a_terminal_it_says_that_the_model_needs_the_words(
+    library: VoiceLibrary, ref: Path, environment: dict[str, str], checkpoints: Callable[[str], Path], answer: str
+) -> None:
+    command = [sys.executable, "-m", "voxcli", "clone", "--prompt", str(ref), "--model", str(checkpoints(V1))]
+    typed: Reactions = {b"voxcpm-1.5 needs the exact words. What is said in": answer.encode() + b"\n"}
+    code, shown = run_on_terminal(command, environment, typed)
+    assert code == (0 if answer else 4), shown
+    assert "Press Enter if you do not know" not in shown
+    assert library.names() == (["ref"] if answer else [])
 
 
 def test_the_model_of_the_settings_counts_too_and_torch_is_not_needed_to_know_it(

@@ -17,6 +17,7 @@ from voxcli.engines import open_engine
 from voxcli.engines.local import LocalEngine
 from voxcli.engines.settings import LocalSettings
 from voxcli.errors import ModelError, NotFound, RequestError, VoxError
+from voxcli.models import ModelLibrary
 from voxcli.synthesis.request import Clip, Prompt, Sampling, Speech, SynthesisRequest, Voice
 
 SHORT = Sampling(steps=2, seed=7, min_patches=2, max_patches=3)
@@ -194,3 +195,14 @@ def test_the_next_run_need_not_encode_a_clip_again(checkpoints: Callable[[str], 
         files |= {path.stat().st_ino for path in tmp_path.iterdir()}
     assert len(files) == 1
     np.testing.assert_array_equal(*sounds)
+
+
+def test_messages_name_an_installed_model_as_the_user_does(checkpoints: Callable[[str], Path], tmp_path: Path) -> None:
+    snapshots = tmp_path / "hub" / "models--openbmb--VoxCPM1.5" / "snapshots"
+    shutil.copytree(checkpoints("voxcpm-1.5"), snapshots / "0123456789abcdef0123456789abcdef01234567")
+    models = ModelLibrary(tmp_path / "hub", tmp_path / "models")
+    for name in ("voxcpm-1.5", None):
+        with closing(open_engine(name, models=models, settings=LocalSettings(threads=1))) as engine:
+            request = SynthesisRequest(text="hi", voice=Voice(style="calm"))
+            with pytest.raises(RequestError, match=r"^voxcpm-1\.5 cannot follow a description"):
+                next(engine.stream(request))

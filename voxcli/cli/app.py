@@ -1,6 +1,5 @@
 """Command line entry point: all commands, settings and the outermost error handler."""
 
-import os
 import sys
 import traceback
 from collections.abc import Sequence
@@ -19,7 +18,8 @@ from voxcli.cli.console import Console, printable
 from voxcli.cli.exits import MEANINGS, ExitCode, GracefulShutdown, Terminated, exit_code
 from voxcli.cli.options.groups import grouped
 from voxcli.cli.settings.files import default_map, read_settings, settings_files
-from voxcli.errors import ConsumerClosed, VoxError
+from voxcli.cli.streams import discard_stdout, prepare_standard_streams
+from voxcli.errors import ConsumerClosed, DeviceError, VoxError
 from voxcli.version import __version__
 
 _EPILOG = "Exit codes: " + " · ".join(f"{code:d} {meaning}" for code, meaning in MEANINGS.items())
@@ -64,6 +64,7 @@ def root(
 
 
 def main() -> None:
+    prepare_standard_streams()
     sys.exit(run(sys.argv[1:]))
 
 
@@ -74,6 +75,7 @@ def run(arguments: Sequence[str]) -> int:
     try:
         with GracefulShutdown() as shutdown:
             result = command.main(arguments, prog_name="voxcli", standalone_mode=False, obj=shutdown)
+            sys.stdout.flush()
         return result if isinstance(result, int) else ExitCode.OK
     except TyperException as error:
         from typer.rich_utils import rich_format_error  # slow to load
@@ -84,14 +86,9 @@ def run(arguments: Sequence[str]) -> int:
     except (VoxError, ConsumerClosed, KeyboardInterrupt, Terminated) as error:
         if isinstance(error, VoxError):
             console.error(error.for_command_line)
-        if isinstance(error, ConsumerClosed):
-            _forget_stdout()
+        if isinstance(error, (ConsumerClosed, DeviceError)):
+            discard_stdout()
         return exit_code(error)
     except Exception:  # noqa: BLE001 - an internal error is shown with its traceback
         console.error("Internal error in voxcli (please report it):\n" + traceback.format_exc())
         return ExitCode.INTERNAL
-
-
-def _forget_stdout() -> None:
-    """Replace standard output, so that nothing is flushed into a closed pipe when Python exits."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

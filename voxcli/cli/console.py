@@ -7,7 +7,7 @@ import json
 import logging
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import typer
@@ -16,7 +16,6 @@ from rich.console import Console as RichConsole
 from rich.text import Text
 
 from voxcli.cli.exits import ExitCode
-from voxcli.errors import ConsumerClosed
 
 
 class Console:
@@ -38,7 +37,8 @@ class Console:
 
     def _print(self, label: str, style: str, message: str) -> None:
         text = printable(message)
-        self.rich.print(Text.assemble((label, style), text) if label else Text(text, style))
+        with suppress(OSError):  # standard error is closed or full, so it cannot be reported
+            self.rich.print(Text.assemble((label, style), text) if label else Text(text, style))
 
 
 class _ConsoleLogHandler(logging.Handler):
@@ -74,17 +74,10 @@ def printable(text: str) -> str:
 
 
 def write_lines(lines: Sequence[str]) -> None:
-    """Write lines to standard output.
-
-    Raises:
-        ConsumerClosed: the reader closed the pipe.
-    """
-    try:
-        for line in lines:
-            sys.stdout.write(line + "\n")
-        sys.stdout.flush()
-    except BrokenPipeError as error:
-        raise ConsumerClosed("standard output") from error
+    """Write lines to standard output. Raises as `streams` says."""
+    for line in lines:
+        sys.stdout.write(line + "\n")
+    sys.stdout.flush()
 
 
 def write_json(document: Any) -> None:

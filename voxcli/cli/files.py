@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from voxcli.errors import ConsumerClosed, DeviceError, RequestError
+from voxcli.errors import DeviceError, RequestError
 from voxcli.files import write_atomically
 from voxcli.synthesis.request import Clip
 
@@ -87,13 +87,6 @@ def create_file(path: Path, data: bytes) -> None:
 
 
 def write_stdout(data: bytes) -> None:
-    """Write bytes to standard output.
-
-    Raises:
-        ConsumerClosed: the reader closed the pipe.
-    """
-    try:
-        sys.stdout.buffer.write(data)
-        sys.stdout.buffer.flush()
-    except BrokenPipeError as error:
-        raise ConsumerClosed("standard output") from error
+    """Write bytes to standard output. Raises as `streams` says."""
+    sys.stdout.buffer.write(data)
+    sys.stdout.buffer.flush()

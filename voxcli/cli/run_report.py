@@ -12,7 +12,7 @@ from rich.text import Text
 from voxcli.audio.chunk import AudioChunk
 from voxcli.cli.console import Console
 from voxcli.cli.exits import Terminated, exit_code
-from voxcli.errors import ConsumerClosed, VoxError
+from voxcli.errors import ConsumerClosed, DeviceError, VoxError
 from voxcli.synthesis.timing import Timings
 
 
@@ -108,8 +108,10 @@ class EventsReport:
         try:
             self._stream.write(json.dumps({"event": event, **fields}) + "\n")
             self._stream.flush()
-        except BrokenPipeError as error:
+        except BrokenPipeError as error:  # of standard error
             raise ConsumerClosed("the reader of the events") from error
+        except OSError as error:
+            raise DeviceError(f"Cannot write the events: {error.strerror or error}.") from error
 
 
 @contextmanager

@@ -60,7 +60,7 @@ def open_engine(
     name = model or (best_model(models) if models else BUILTIN_MODEL)
     if name == BUILTIN_MODEL:
         return _open_builtin(settings)
-    return _open_local(_find_checkpoint(name, models), settings or LocalSettings())
+    return _open_local(name, _find_checkpoint(name, models), settings or LocalSettings())
 
 
 def _find_checkpoint(name: str, models: ModelLibrary | None) -> Path:
@@ -81,9 +81,9 @@ def _open_builtin(settings: LocalSettings | None) -> Engine:
     return BuiltinEngine()
 
 
-def _open_local(folder: Path, settings: LocalSettings) -> Engine:
+def _open_local(name: str, folder: Path, settings: LocalSettings) -> Engine:
     try:
         from voxcli.engines.local import LocalEngine
     except ModuleNotFoundError as error:
         raise NotFound(_NEEDS_LOCAL.format(error.name)) from error
-    return LocalEngine(folder, settings)
+    return LocalEngine(folder, settings, name=None if Path(name).is_dir() else name)

@@ -36,8 +36,11 @@ class LocalEngine:
 
     draws_voices = True
 
-    def __init__(self, folder: Path, settings: LocalSettings) -> None:
+    def __init__(self, folder: Path, settings: LocalSettings, *, name: str | None = None) -> None:
         """Load a checkpoint.
+
+        Args:
+            name: for messages; None takes that of the folder, which is a hash in a hub's cache.
 
         Raises:
             ModelError: the checkpoint is damaged or not a VoxCPM model.
@@ -57,7 +60,7 @@ class LocalEngine:
         )
         self.slots = self._model.slots
         self.abilities = Abilities(styles=self._model.config.architecture is Architecture.V2)
-        self._name = folder.name
+        self._name = name or folder.name
         # A LoRA changes the encoder too, and may be trained again under the same name: not kept on disk.
         kept = None if settings.lora else settings.clips
         self._clips = PromptCache(kept, _origin_of_clips(folder, placement, settings), placement.device)

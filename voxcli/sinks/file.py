@@ -1,5 +1,6 @@
 """File sinks: a file that is valid while it grows and after an interruption, and standard output."""
 
+import errno
 import stat
 import sys
 from collections.abc import Callable
@@ -79,7 +80,9 @@ class File:
             return ConsumerClosed(str(self._path))
         if isinstance(error, FileExistsError):
             return _already_exists(self._path)
-        kept = " The part written so far is kept." if self._writer else ""
+        if error.errno == errno.EBADF:
+            return DeviceError(f"Cannot write to {self._path}: it is closed.")
+        kept = " The part written so far is kept." if self._writer and self._path.is_file() else ""
         return DeviceError(f"Cannot write {self._path}: {error.strerror or error}.{kept}")
 
 

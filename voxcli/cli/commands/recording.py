@@ -32,8 +32,11 @@ _LOWEST_LEVEL_DBFS = -60.0
 """Lower end of the level bar."""
 
 
-def find_transcript(given: RecordingOptions, console: Console) -> str | None:
+def find_transcript(given: RecordingOptions, console: Console, for_model: str | None = None) -> str | None:
     """Return the transcript: from its option, from a file, from the file next to the clip, or typed by the user.
+
+    Args:
+        for_model: a model that cannot imitate a clip without it.
 
     Raises:
         RequestError: the transcript cannot be read, or is empty.
@@ -54,6 +57,8 @@ def find_transcript(given: RecordingOptions, console: Console) -> str | None:
         return found
     if can_ask():
         question = f"What is said in {clip}?" if clip else "What will you say?"
+        if for_model:
+            return ask(console, f"{note_of_model(for_model)} needs the exact words. {question}") or None
         return ask(console, f"{question} Press Enter if you do not know:") or None
     return None
 
@@ -214,7 +219,7 @@ def _to_clip(sound: AudioChunk, name: str) -> Clip:
 
 
 def _find_transcript(given: RecordingOptions, console: Console, for_model: str | None) -> str | None:
-    transcript = find_transcript(given, console)
+    transcript = find_transcript(given, console, for_model)
     if transcript is None and for_model and not given.no_transcript:
         raise RequestError(
             f"{for_model} needs the transcript of a clip to imitate it. Give it {ways_to_give_it(given.recording)}. "
