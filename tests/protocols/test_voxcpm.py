@@ -161,3 +161,19 @@ def test_what_cannot_be_said_is_refused_by_the_name_of_its_option(
 def test_other_fields_go_along() -> None:
     call = to_call(PLAIN, ClientOptions(extra={"retry_badcase_ratio_threshold": "4"}))
     assert (call.form or {})["retry_badcase_ratio_threshold"] == "4"
+
+
+@pytest.mark.parametrize(
+    ("text", "text_language", "normalize", "language"),
+    [
+        ("12306", "zh", True, "zh"),
+        ("12306", "zh", False, None),
+        ("12306", "ru", True, None),
+        ("号码12306", "zh", True, None),
+    ],
+)
+def test_the_language_of_a_text_is_sent_with_a_number_alone(
+    text: str, text_language: str, normalize: bool, language: str | None
+) -> None:
+    request = SynthesisRequest(text=text, text_language=text_language, normalize=normalize)
+    assert to_call(request, ClientOptions()).form.get("language") == language

@@ -105,7 +105,7 @@ class LocalEngine:
         self._check(request)
         text = f"({voice.style}){request.text}" if voice.style else request.text
         if request.normalize:
-            text = spelled_out(text)
+            text = spelled_out(text, request)
         return Utterance(
             text=text,
             transcript=voice.prompt.transcript if voice.prompt else "",

@@ -1,10 +1,14 @@
 """Text normalization for engines, imported on first use because its grammars are slow to load."""
 
 from voxcli.errors import NotFound
+from voxcli.synthesis.request import SynthesisRequest
 
 
-def spelled_out(text: str) -> str:
-    """Return a text with its numbers, dates and units spelled out.
+def spelled_out(text: str, request: SynthesisRequest) -> str:
+    """Return the text of a request with its numbers, dates and units spelled out.
+
+    Args:
+        text: the request's, or what a model is to read in its place.
 
     Raises:
         NotFound: the library that reads Chinese numbers is not installed.
@@ -15,4 +19,4 @@ def spelled_out(text: str) -> str:
         raise NotFound(
             f'--normalize needs {error.name}, which is not installed. Run: pip install "voxcli[local]"'
         ) from error
-    return normalized(text)
+    return normalized(text, language=request.language, text_language=request.text_language)

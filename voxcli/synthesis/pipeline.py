@@ -13,6 +13,7 @@ from voxcli.synthesis.narration import Narrator, SteadyVoice
 from voxcli.synthesis.request import Engine, Piece, Sampling, SentenceMark, Speech, SynthesisRequest, Voice
 from voxcli.synthesis.timing import Stopwatch
 from voxcli.text.marks import Part
+from voxcli.text.parts import Sentence
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +51,7 @@ class Delivery:
         """Return the request for one part of the text."""
         return SynthesisRequest(
             text=text,
+            text_language=text.text_language if isinstance(text, Sentence) else None,
             voice=self.voice,
             sampling=self.sampling,
             language=self.language,

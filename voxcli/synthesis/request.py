@@ -89,6 +89,9 @@ class SynthesisRequest:
     sampling: Sampling = Sampling()
     language: str | None = None
     """Such as "zh" or "en"; None detects it from the text."""
+    text_language: str | None = field(default=None, compare=False)
+    """Language of the whole text, if this is a sentence of one: it tells how a number alone is read. Where a sentence
+    comes from makes no other request of it."""
     speed: float = 1.0
     """Speaking rate with the pitch kept; 2 is twice as fast."""
     normalize: bool = False

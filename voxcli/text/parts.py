@@ -1,10 +1,12 @@
 """Parts of a text that may still be arriving: sentences and pauses, in the order they are spoken."""
 
 import logging
+import re
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from voxcli.text.characters import is_speakable
+from voxcli.text.language import TextLanguage
 from voxcli.text.marks import Part, Pause, parse_marks
 from voxcli.text.sentences.splitter import SentenceSplitter
 
@@ -12,6 +14,22 @@ if TYPE_CHECKING:
     from voxcli.text.markdown.reader import SpeakableMarkdown
 
 _log = logging.getLogger(__name__)
+
+_LINE_BREAKS = re.compile(r"(?<!\d)\s+|\s+(?!\d)|[^\S\u00a0\u202f\u2009]+|\s{2,}")
+"""White space, but for a single no-break or thin space between digits, which parts thousands."""
+
+
+class Sentence(str):
+    """A part to speak that knows the language of its text, which a number alone does not tell."""
+
+    __slots__ = ("text_language",)
+
+    text_language: str | None
+
+    def __new__(cls, text: str, text_language: str | None) -> "Sentence":
+        sentence = super().__new__(cls, text)
+        sentence.text_language = text_language
+        return sentence
 
 
 class PartReader:
@@ -21,10 +39,12 @@ class PartReader:
         """markdown: whether the text is Markdown."""
         self._markdown = _new_markdown() if markdown else None
         self._splitter = SentenceSplitter()
+        self._language = TextLanguage()
         self._warned: set[str] = set()
 
     def feed(self, text: str) -> list[Part]:
         """Take text; return the parts that are complete."""
+        self._language.feed(text)
         if not self._markdown:
             return self._parts(self._splitter.feed(text))
         sentences = []
@@ -54,7 +74,7 @@ class PartReader:
                     parts.append(part)
                 elif is_speakable(part):
                     # A voice may read a line break as a longer pause.
-                    parts.append(" ".join(part.split()))
+                    parts.append(Sentence(_LINE_BREAKS.sub(" ", part).strip(), self._language.language))
             for tag in unknown:
                 self._warn_about_tag(tag)
         return parts

@@ -173,3 +173,15 @@ def test_an_error_of_the_speaking_thread_reaches_the_consumer() -> None:
 
     with pytest.raises(ZeroDivisionError, match="broken"):
         list(BuiltinEngine(Broken()).stream(SynthesisRequest(text="Hello")))
+
+
+@pytest.mark.parametrize(
+    ("text_language", "voice"),
+    [("zh", "sit/cmn"), ("ja", "jpx/ja"), ("ru", "zle/ru"), ("de", "gmw/en-US"), (None, "gmw/en-US")],
+)
+def test_a_number_alone_is_read_by_the_voice_of_its_text(text_language: str | None, voice: str) -> None:
+    assert readings("12306.", text_language=text_language) == [(voice, "12306.")]
+
+
+def test_thousands_parted_by_a_narrow_space_are_one_number() -> None:
+    assert [text for _, text in readings("It is 12\u202f500 km.")] == ["It is 12500 km."]

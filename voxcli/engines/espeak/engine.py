@@ -2,13 +2,21 @@
 
 import logging
 import queue
+import re
 import threading
 from collections.abc import Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
 
 from voxcli.audio.chunk import AudioChunk, Samples
-from voxcli.engines.espeak.languages import ScriptRun, find_language, find_voice, has_kana, script_runs
+from voxcli.engines.espeak.languages import (
+    SCRIPT_LANGUAGES,
+    ScriptRun,
+    find_language,
+    find_voice,
+    has_kana,
+    script_runs,
+)
 from voxcli.engines.espeak.library import NORMAL_RATE, Espeak, load_espeak
 from voxcli.engines.spelling import spelled_out
 from voxcli.errors import RequestError
@@ -19,6 +27,9 @@ _log = logging.getLogger(__name__)
 
 _MIN_OWN_SPEED = 0.5
 """eSpeak NG speaks at least 80 words per minute; slower speech is stretched."""
+
+_THOUSANDS = re.compile("(?<=\\d)[\u00a0\u202f\u2009](?=\\d{3}(?!\\d))")
+"""Spaces that part thousands, which the library would read as two numbers."""
 
 _CHINESE = "cmn"
 _JAPANESE = "jpx/ja"
@@ -60,7 +71,7 @@ class BuiltinEngine:
         if replace(request.sampling, seed=None) != Sampling():
             raise RequestError(_CANNOT_SAMPLE)
         if request.normalize:
-            request = replace(request, text=spelled_out(request.text))
+            request = replace(request, text=spelled_out(request.text, request))
         own_speed = max(request.speed, _MIN_OWN_SPEED)
         chunks = self._synthesize(request, round(NORMAL_RATE * own_speed))
         if own_speed != request.speed:
@@ -83,7 +94,9 @@ class BuiltinEngine:
         """Assign voices to the text. Raises before the first utterance if a voice or language is unknown."""
         fixed, variant = self._requested_voice(request)
         japanese = fixed == _JAPANESE if fixed else has_kana(request.text)
-        for sentence in split_sentences(request.text):
+        # Numbers alone are read as the rest of the text, which is in English in all languages of Latin script.
+        alone = request.text_language if request.text_language in SCRIPT_LANGUAGES else "en"
+        for sentence in split_sentences(_THOUSANDS.sub("", request.text)):
             runs = script_runs(sentence) if japanese or not fixed else [ScriptRun(sentence, None)]
             for run in runs:
                 kanji = japanese and run.language == _CHINESE
@@ -92,7 +105,7 @@ class BuiltinEngine:
                 if fixed and not kanji:
                     voice = fixed
                 else:
-                    voice = find_language(run.language or "en", self._espeak.voices).identifier
+                    voice = find_language(run.language or alone, self._espeak.voices).identifier
                 yield _Utterance(run.text, voice + variant, end_pause=run is runs[-1])
 
     def _requested_voice(self, request: SynthesisRequest) -> tuple[str | None, str]:

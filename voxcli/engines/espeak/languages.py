@@ -48,6 +48,9 @@ _LANGUAGE_BY_SCRIPT = {
 }
 """By the first word of a character's Unicode name. For scripts of several languages, the most widely spoken one."""
 
+SCRIPT_LANGUAGES = frozenset(_LANGUAGE_BY_SCRIPT.values()) - {"en-us"} | {"zh"}
+"""Languages that are told by their script, other than Latin."""
+
 
 @dataclass(frozen=True, slots=True)
 class ScriptRun:

@@ -36,6 +36,7 @@ from voxcli.synthesis.request import (
     Sampling,
     SynthesisRequest,
 )
+from voxcli.text.language import CHINESE, ENGLISH, language_of
 
 __all__ = [
     "answer_form",
@@ -131,6 +132,8 @@ def to_call(request: SynthesisRequest, options: ClientOptions) -> HttpCall:
         fields["retry_badcase_ratio_threshold"] = _LONGEST_RATIO
     if request.language is not None:
         fields["language"] = not_empty(request.language, "name of the language", "--language")
+    elif request.normalize and request.text_language in (CHINESE, ENGLISH) and language_of(request.text) is None:
+        fields["language"] = request.text_language  # a number alone, of which the server does not see the text
     form = {name: _form_value(value) for name, value in fields.items() if value is not None}
     texts, files = voice_fields(request.voice)
     path = STREAM_PATH if options.stream else WHOLE_PATH

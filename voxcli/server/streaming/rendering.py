@@ -15,8 +15,9 @@ from voxcli.server.monitoring import EngineHeartbeat
 from voxcli.synthesis.pipeline import Delivery, only_chunks, synthesize
 from voxcli.synthesis.request import Engine, Speech
 from voxcli.synthesis.timing import Stopwatch, Timings
+from voxcli.text.language import language_of
 from voxcli.text.marks import Part, Pause, parse_marks
-from voxcli.text.parts import read_parts
+from voxcli.text.parts import Sentence, read_parts
 
 
 class Rendering:
@@ -92,7 +93,9 @@ def _parts(server_request: ServerRequest) -> Iterator[Part]:
     if server_request.gap_seconds is None:
         yield from read_parts([server_request.request.text], markdown=False)
         return
+    text_language = language_of(server_request.request.text)
     for number, line in enumerate(server_request.request.text.split("\n")):
         if number:
             yield Pause(server_request.gap_seconds)
-        yield from parse_marks(line).parts
+        for part in parse_marks(line).parts:
+            yield part if isinstance(part, Pause) else Sentence(part, text_language)

@@ -10,11 +10,16 @@ from itertools import groupby
 from operator import itemgetter
 
 from voxcli.text.characters import is_speakable, properties_of
+from voxcli.text.language import CHINESE, ENGLISH, JAPANESE, KOREAN, base_language, language_of, latin_language
 from voxcli.text.normalization.chinese import HAN, polished, spelled_in_chinese
 from voxcli.text.normalization.english import expanded, spelled_in_english
 from voxcli.text.sentences.splitter import COLUMNS, SentenceSplitter
 
 _STYLE = re.compile(r"\s*(\((?:[^()]|\([^()]*\))*\))")
+_SPACES = re.compile(r"(?<!\d)\s+|\s+(?!\d)|[^\S\u00a0\u202f\u2009]+|\s{2,}")
+"""White space, but for a single no-break or thin space between digits, which parts thousands."""
+_THOUSANDS = re.compile(r"(?<![\d.,:/])\d{1,3}(?:[\u00a0\u202f\u2009'’]\d{3})+(?![\d'’])")
+"""Thousands parted as in SI, French and Swiss writing."""
 _PHONEMES = re.compile(r"(\{[A-Za-z][^{}]*\})")
 
 _LATIN = "A-Za-zÀ-ÖØ-öø-ɏ"
@@ -23,8 +28,6 @@ _HAN = re.compile(f"[{HAN}]")
 _KANA = re.compile(f"[{_KANA_LETTERS}]")
 _HANGUL = re.compile("[\u1100-\u11ff\u3131-\u318e\uac00-\ud7a3]")
 _LATIN_WORD = re.compile(f"[{_LATIN}]+")
-_MIN_KANA = 0.2
-"""Share of kana in the letters of a Japanese text, whose single sentences may have kanji only."""
 
 # A comma or a colon between two digits belongs to a number.
 _STRETCH = re.compile(rf"[{HAN}]+|(?:[^{HAN},;:，。；：、！？（）()]|(?<=\d)[,:](?=\d))+|.", re.DOTALL)
@@ -41,22 +44,27 @@ _EMOJI_AT_END = re.compile(rf" ?(?:{_EMOJI} ?)+(?=[,.;:!?，。；：、！？)�
 _EMOJI_IN_WORDS = re.compile(rf"(?<=[^\W{HAN}{_KANA_LETTERS}])(?:{_EMOJI})+(?=[^\W{HAN}{_KANA_LETTERS}])")
 
 
-def normalized(text: str) -> str:
+def normalized(text: str, *, language: str | None = None, text_language: str | None = None) -> str:
     """Return the text with its numbers, dates, money, units and telephone numbers in words.
 
     Chinese and English are spelled out, also within one text. Unchanged: sentences with kana or Hangul, sentences in
-    other scripts, phonemes in braces, and a description in parentheses before the text. Emoji are removed, white space
-    becomes single spaces.
+    other scripts and languages, phonemes in braces, and a description in parentheses before the text. Emoji are
+    removed, white space becomes single spaces.
+
+    Args:
+        language: such as "zh" or "en", in which the text is spoken; None detects it for each sentence.
+        text_language: the language of the whole text, if this is a sentence of one. It decides where the sentence
+            itself does not tell its language: a number alone, a name.
     """
     style = _STYLE.match(text)
     if style and not is_speakable(text[style.end() :]):
         style = None
     parts = _PHONEMES.split(text[style.end() :] if style else text)
-    plain = [re.sub(r"\s+", " ", _without_emoji(part)) for part in parts[::2]]
-    languages = _Languages("".join(plain))
+    plain = [_SPACES.sub(" ", _without_emoji(part)) for part in parts[::2]]
+    languages = _Languages("".join(plain), base_language(language), base_language(text_language))
     for index, part in enumerate(plain):
         spelled = map(languages.spelled, _sentences(expanded(part) if languages.readable else part))
-        parts[2 * index] = re.sub(" {2,}", " ", "".join(spelled))
+        parts[2 * index] = re.sub(r"\s+", " ", "".join(spelled))
     body = "".join(parts)
     return style[1] + body.rstrip() if style else body.strip() or " ".join(text.split())
 
@@ -86,24 +94,57 @@ def _unit_in_letters(square: re.Match[str]) -> str:
 class _Languages:
     """The languages of a text, which help to tell the language of each sentence."""
 
-    def __init__(self, text: str) -> None:
-        han, kana, words = len(_HAN.findall(text)), len(_KANA.findall(text)), _LATIN_WORD.findall(text)
-        self.readable = not kana and not _HANGUL.search(text) and _is_readable(text, han, words)
-        self._chinese = han > len(words)
-        self._japanese = kana > _MIN_KANA * (han + kana)
+    def __init__(self, text: str, spoken: str | None, context: str | None) -> None:
+        """
+        Args:
+            spoken: language that was asked for.
+            context: language of the whole text, of which this is a sentence.
+        """
+        own = language_of(text)
+        self._spoken = spoken
+        self._text = spoken or own or context or ENGLISH
+        # Latin letters alone may be a name or a unit in a Chinese text.
+        if own == ENGLISH and context and not spoken and not latin_language(text):
+            self._text = context
+        self._latin = self._text if self._text not in (CHINESE, JAPANESE, KOREAN) else ENGLISH
+        self._japanese = JAPANESE in (self._text, own)
+        han, words = len(_HAN.findall(text)), _LATIN_WORD.findall(text)
+        self.readable = self._is_spelled(text, han, words)
 
     def spelled(self, sentence: str) -> str:
         han, words = len(_HAN.findall(sentence)), _LATIN_WORD.findall(sentence)
-        if _KANA.search(sentence) or _HANGUL.search(sentence) or not _is_readable(sentence, han, words):
+        if not self._is_spelled(sentence, han, words) or (han and self._japanese):
             return sentence
-        if han and self._japanese:
-            return sentence
-        if not han:
-            return _SPELLED["zh" if self._chinese and not words else "en"](sentence)
-        by_language = groupby(_stretches(sentence, chinese=han >= len(words)), itemgetter(1))
+        latin = self._latin_language(sentence)
+        if not words and not han:
+            return _spelled(self._text, sentence)
+        if not han and (self._text != CHINESE or latin_language(sentence) or _ENGLISH_WORD.search(sentence)):
+            return _spelled(latin, sentence)
+        chinese = not han or han >= len(words)
+        by_language = groupby(_stretches(sentence, chinese=chinese), itemgetter(1))
         return polished(
-            "".join(_SPELLED[language]("".join(map(itemgetter(0), some))) for language, some in by_language)
+            "".join(
+                _spelled(latin if language == ENGLISH else language, "".join(map(itemgetter(0), some)))
+                for language, some in by_language
+            )
         )
+
+    def _latin_language(self, sentence: str) -> str:
+        """Return the language of the words of a sentence that are written in Latin letters."""
+        if self._spoken not in (None, CHINESE, JAPANESE, KOREAN):
+            return self._spoken or ENGLISH
+        return latin_language(sentence) or self._latin
+
+    @staticmethod
+    def _is_spelled(text: str, han: int, words: list[str]) -> bool:
+        return not _KANA.search(text) and not _HANGUL.search(text) and _is_readable(text, han, words)
+
+
+def _spelled(language: str, text: str) -> str:
+    """Spell out Chinese and English; other languages are left to the model, which is not to read English numbers."""
+    if language not in _SPELLED:
+        return text
+    return _SPELLED[language](_THOUSANDS.sub(lambda number: re.sub(r"\D", ",", number[0]), text))
 
 
 def _is_readable(text: str, han: int, words: list[str]) -> bool:
