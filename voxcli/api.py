@@ -20,7 +20,18 @@ from voxcli.paths import find_places
 from voxcli.protocols.dialect import ClientOptions
 from voxcli.sinks import Target, ToFile, ToSpeaker, open_sink
 from voxcli.synthesis.pipeline import Delivery, only_chunks, synthesize
-from voxcli.synthesis.request import Clip, Engine, Piece, Prompt, Sampling, Speech, SynthesisRequest, Voice, with_seed
+from voxcli.synthesis.request import (
+    Clip,
+    Engine,
+    Piece,
+    Prompt,
+    Sampling,
+    Speech,
+    SynthesisRequest,
+    Voice,
+    abilities_of,
+    with_seed,
+)
 from voxcli.text.parts import read_text
 from voxcli.voices.library import VoiceLibrary
 
@@ -151,7 +162,7 @@ class SpeechEngine:
             denoise=denoise,
         )
         texts = [text] if isinstance(text, str) else text
-        parts = read_text(texts, markdown=markdown, split=split)
+        parts = read_text(texts, markdown=markdown, split=split, tags=abilities_of(self._engine).tags)
         return SpeechStream(synthesize(self._engine, parts, delivery), delivery.sampling.seed)
 
     def stream(self, request: SynthesisRequest) -> Speech:

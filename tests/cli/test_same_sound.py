@@ -108,7 +108,7 @@ MODEL_SETTINGS = LocalSettings(threads=1, dtype="float32", slots=1)
 def test_a_model_that_draws_its_voice(
     run: Run, tmp_path: Path, checkpoints: Callable[[str], Path], family: str
 ) -> None:
-    text, model = "It was quiet. [pause 0.2s] 没有人回答。 Who is there?", checkpoints(family)
+    text, model = "[sigh] It was quiet [1]. [pause 0.2s] 没有人回答。 Who is there? [laughs]", checkpoints(family)
     limit = 3  # patches of each sentence: random weights do not stop by themselves
     options = ["--model", str(model), *MODEL_OPTIONS, "--max-len", str(limit)]
     expected = said_by_command(run, tmp_path, text, *options)

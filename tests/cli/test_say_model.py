@@ -44,6 +44,20 @@ def test_each_sentence_after_the_first_is_carried_on(run: Run, tmp_path: Path, c
     assert np.abs(both[len(one) :] - other[: len(both) - len(one)]).max() > 0.01
 
 
+@pytest.mark.parametrize(("family", "performs"), [("voxcpm-2", True), ("voxcpm-1.5", False)])
+def test_tags_reach_the_model_that_knows_them(
+    run: Run, tmp_path: Path, checkpoints: Checkpoints, family: str, performs: bool
+) -> None:
+    for name, text in (("tagged", "[laughing] Yes."), ("other", "[laughs] Yes."), ("plain", "Yes.")):
+        done = run("say", text, "--model", checkpoints(family), *SHORT, "-o", f"{name}.wav")
+        assert done.returncode == 0, said(done)
+        warned = "[laughing] is left out" in said(done) or "[laughs] is left out" in said(done)
+        assert warned == (name == "other" or (name == "tagged" and not performs)), said(done)
+    tagged, other, plain = ((tmp_path / f"{name}.wav").read_bytes() for name in ("tagged", "other", "plain"))
+    assert other == plain
+    assert (tagged != plain) == performs
+
+
 def test_the_second_sentence_is_begun_while_the_first_is_heard(
     environment: dict[str, str], checkpoints: Checkpoints, pulse: PulseServer
 ) -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from voxcli.text.marks import Pause
+from voxcli.text.marks import VOXCPM2_TAGS, Pause
 from voxcli.text.parts import PartReader, read_parts
 
 
@@ -38,6 +38,36 @@ def test_unknown_tags_are_warned_about_once(caplog: pytest.LogCaptureFixture) ->
     assert [record.getMessage().split()[2] for record in caplog.records] == ["[laugh]", "[cough]"]
 
 
+def test_a_pause_that_makes_no_sense_is_named_with_what_to_write(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        assert parts("One [pause abc] two [pause 30min] three.") == ["One two three."]
+    assert [record.getMessage() for record in caplog.records] == [
+        f"The mark {mark} is left out. Write [pause 0.5s] or [pause 500ms], up to 60 s."
+        for mark in ("[pause abc]", "[pause 30min]")
+    ]
+
+
+@pytest.mark.parametrize("markdown", [False, True])
+@pytest.mark.parametrize(
+    ("text", "sentences"),
+    [
+        ("[laughing] You did it!", ["[laughing] You did it!"]),
+        ("You did it! [laughing]", ["You did it! [laughing]"]),
+        ("You did it! [laughing] [sigh] That was fun.", ["You did it!", "[laughing] [sigh] That was fun."]),
+        ("太好了！[Surprise-wa]真的吗？[question-AH]", ["太好了！", "[Surprise-wa]真的吗？[Question-ah]"]),
+        ("[Uhm]\n\nWell. [Shh] [pause 1s] Yes.", ["[Uhm] Well.", "[Shh]", Pause(1), "Yes."]),
+        ("One.\n\n[sigh] Two [sigh]", ["One.", "[sigh] Two [sigh]"]),
+        ("[laughing]", ["[laughing]"]),
+    ],
+)
+def test_tags_that_the_voice_performs_stay_in_their_sentences(
+    text: str, sentences: list[object], markdown: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert list(read_parts([text], markdown=markdown, tags=VOXCPM2_TAGS)) == sentences
+    assert list(read_parts(text, markdown=markdown, tags=VOXCPM2_TAGS)) == sentences
+    assert not caplog.records
+
+
 def test_a_pause_of_the_writer_brings_what_is_there() -> None:
     reader = PartReader(markdown=True)
     assert reader.feed("第一句。") == []
@@ -54,19 +84,37 @@ def test_a_sentence_does_not_wait_for_the_code_below_it() -> None:
     assert [str(part).strip() for part in reader.finish()] == ["Done."]
 
 
-MORSELS = ["One. ", "two ", "三。", "[pause 1s]", "[laugh]", "\n\n", "**", "`x`", "- a\n", "3.14 ", "# T\n", "，"]
+MORSELS = [
+    "One. ",
+    "two ",
+    "三。",
+    "[pause 1s]",
+    "[laugh]",
+    "[sigh]",
+    "[1]",
+    "[Enter] ",
+    "\n\n",
+    "**",
+    "`x`",
+    "- a\n",
+    "3.14 ",
+    "# T\n",
+    "，",
+]
 TEXTS = st.lists(st.sampled_from(MORSELS)).map("".join)
 
 
-@example("三。\n\n，", [4], True)
-@example("三。三。`x`\n\n，- a\n", [9], True)
-@given(TEXTS, st.lists(st.integers(0, 200)), st.booleans())
-def test_cutting_the_input_changes_nothing_that_is_heard(text: str, cuts: list[int], markdown: bool) -> None:
+@example("三。\n\n，", [4], True, frozenset())
+@example("三。三。`x`\n\n，- a\n", [9], True, frozenset())
+@given(TEXTS, st.lists(st.integers(0, 200)), st.booleans(), st.sampled_from([frozenset[str](), VOXCPM2_TAGS]))
+def test_cutting_the_input_changes_nothing_that_is_heard(
+    text: str, cuts: list[int], markdown: bool, tags: frozenset[str]
+) -> None:
     places = [0, *sorted(cut % (len(text) + 1) for cut in cuts), len(text)]
     cut = [text[start:end] for start, end in itertools.pairwise(places)]
 
     def heard(pieces: list[str]) -> str:
-        parts = read_parts(pieces, markdown=markdown)
+        parts = read_parts(pieces, markdown=markdown, tags=tags)
         return "|".join(part.strip() if isinstance(part, str) else f"<{part.seconds}>" for part in parts)
 
     assert heard(cut) == heard([text])

@@ -10,6 +10,7 @@ from voxcli.engines.settings import AUTO, LocalSettings
 from voxcli.engines.spelling import spelled_out
 from voxcli.errors import NotFound, RequestError
 from voxcli.synthesis.request import Abilities, Clip, GpuMemory, Speech, SynthesisRequest
+from voxcli.text.marks import VOXCPM2_TAGS
 from voxcli.version import __version__
 from voxcli.voxcpm.codec.resampling import sinc_resampled
 from voxcli.voxcpm.device import Placement, Precision, choose_placement
@@ -59,7 +60,8 @@ class LocalEngine:
             lazy_graphs=settings.lazy_graphs,
         )
         self.slots = self._model.slots
-        self.abilities = Abilities(styles=self._model.config.architecture is Architecture.V2)
+        newest = self._model.config.architecture is Architecture.V2
+        self.abilities = Abilities(styles=newest, tags=VOXCPM2_TAGS if newest else frozenset())
         self._name = name or folder.name
         # A LoRA changes the encoder too, and may be trained again under the same name: not kept on disk.
         kept = None if settings.lora else settings.clips

@@ -1,4 +1,8 @@
-"""Marks in square brackets: `[pause 0.5s]` is silence; other tags, such as `[laugh]`, are instructions to a voice."""
+"""Marks in square brackets: pauses, tags that a voice performs, citations, and what is only text.
+
+`[pause 0.5s]` is silence. `[laughing]` is an instruction to a voice, for engines that know the tag. `[1]` refers to a
+list of sources, and a narrator skips it. All other brackets are text.
+"""
 
 import re
 import string
@@ -10,28 +14,87 @@ MAX_PAUSE_SECONDS = 60.0
 MAX_TAG_LENGTH = 40
 """In characters, including the brackets."""
 
-# The first words of an editorial remark, as in "he [the author] said". Remarks are read aloud.
-_REMARKS = (
-    "a|an|the|this|that|these|those|his|her|its|my|our|their|your|he|she|it|they|we|you|in|on|of|to|for|from|by|"
-    "with|and|or|but|not|no|is|are|was|were|as|at|if|so|see|who|which"
+# The tags of VoxCPM2's documentation (voxcpm.readthedocs.io, "Cookbook"), as the model spells them.
+_VOXCPM2 = (
+    "laughing sigh Uhm Shh Question-ah Question-ei Question-en Question-oh Surprise-wa Surprise-yo Dissatisfaction-hnn"
 )
-_TAG = re.compile(
-    rf"""
-    \[ (?=[^\[\]\n]{{0,{MAX_TAG_LENGTH - 2}}}\])
-    (?:
-        [ ]* pause [ :=]* (?: (?P<amount> [-+]?\d+(?:[.,]\d+)? ) [ ]* (?P<unit>ms|s)? )? [ ]* \]
-      |
-        # [i] and [1] are not tags, and [text](address) is a link.
-        (?! (?:{_REMARKS}) [ \]] )
-        [A-Za-z][A-Za-z'-]+ (?: (?: [ ]?:[ ]? | [ =] ) [-+]?\w+(?:[.'%-]\w+)*%? ){{0,2}} \]
-        (?!\()
-    )
-    """,
-    re.VERBOSE | re.IGNORECASE,
+VOXCPM2_TAGS = frozenset(_VOXCPM2.lower().split())
+"""The tags that VoxCPM2 performs, in lower case."""
+_SPELLINGS = {name.lower(): name for name in _VOXCPM2.split()}
+
+# Words of the tags in the documentation of Bark, Chatterbox, CosyVoice 3, Dia, ElevenLabs v3, Gemini, Inworld,
+# OmniVoice and Orpheus, and of sound descriptions in subtitles.
+_SOUNDS = """
+ahem applause applauds applauding beatbox belch booing breath breathe breathes breathing burp burps cackle cackles
+cackling cheer cheering cheers chuckle chuckles chuckling clap clapping claps clear_throat clear-throat clears-throat
+clears_throat cough coughing coughs cries crying exclaims exhale exhales exhaling explosion gasp gasping gasps giggle
+giggles giggling groan groaning groans growl growls grumbles grunt grunts guffaw guffaws gulp gulps gunshot hiccup
+hiccups hissing howls huffs humming hums inhale inhales inhaling kiss laugh laughing laughs laughter lip-smack moan
+moaning moans mumble mumbles mumbling murmur murmurs music mutters pant panting pants pauses phew psst quick_breath
+scoff scoffs scream screaming screams shh shout shouting shouts shrieks shush shushes sigh sighing sighs silence sing
+singing sings sneeze sneezes sniff sniffle sniffles sniffs snore snores snoring snort snorts sob sobbing sobs stammers
+stutters swallow swallows tsk uhm weeping weeps wheezes wheezing whimper whimpering whimpers whine whines whisper
+whispered whispering whispers whistle whistles whistling woo yawn yawning yawns yell yelling yells
+confirmation-en question-ah question-ei question-en question-oh question-yi surprise-ah surprise-oh surprise-wa
+surprise-yo dissatisfaction-hnn
+"""
+_MANNERS = """
+affectionate amazed amused angry annoyed anxious apologetic awe bored calm cheerful cheerfully concerned confused
+crazed curious deadpan delighted desperate disappointed disgusted dramatic dramatically ecstatic embarrassed emotional
+empathetic enthusiastic excited excitedly fearful fearfully flustered frightened frustrated gently grateful happily
+happy hesitant hesitantly horrified hysterical impatient impressed mischievous mischievously monotone nervous nervously
+nostalgic panicked playful playfully pleading proud quietly quizzically regretful relieved resigned robotic sad sadly
+sarcasm sarcastic sarcastically scared serious seriously shocked shy shyly sleepy softly sorrowful surprised sympathetic
+tearful tender tense terrified thoughtful thoughtfully tired trembling upset urgent warmly worried
+"""
+_DEGREES = """
+again awkward awkwardly begins bit bitter breathy brief briefly continues deep deeply ends evil faint faintly fades fast
+fast-paced fading harder heavily heavy hysterically in jazz light lightly little long loud louder loudly low maniacal
+nervous out playing quick quickly quiet sharp sharply short shortly slight slightly slow slowly small soft softly starts
+still stops stronger strong throat under upbeat very voice weakly while wildly
+"""
+_CONTROLS = """
+accent effect emotion emphasis mood music pace pitch rate sfx sound speed style tempo tone voice volume
+"""
+_NAMES = frozenset((_SOUNDS + _MANNERS).split())
+_QUALIFIERS = _NAMES | frozenset(_DEGREES.split())
+_THROAT = frozenset({"clear", "clears", "clearing"})
+
+_MARK = re.compile(
+    r"\[(?P<inner>[^\[\]\n]{1,200})\](?!\()"  # [text](address) is a link
+    r"|【\d+(?::\d+)?†[^【】\n]{0,100}】"  # a source, as OpenAI's assistants name it
+    r"|\ue200[^\ue200-\ue202\n]{0,40}\ue202[^\ue200\ue201\n]{0,200}\ue201"  # as its chats write it
 )
-_NO_SPACE_BEFORE = re.compile(r"[\s,.;:!?…]|\Z")
+_PAUSE = re.compile(
+    r"\s*(?:(?P<length>short|brief|medium|long)\s+)?pause\b[\s:=]*"
+    r"(?:(?P<amount>[-+]?\d+(?:[.,]\d+)?)\s*(?P<unit>[a-z]*))?\s*",
+    re.IGNORECASE,
+)
+_LENGTHS = {"short": 0.25, "brief": 0.25, "medium": 0.5, "long": 1.0}
+_UNITS = {
+    **dict.fromkeys(("", "s", "sec", "secs", "second", "seconds"), 1.0),
+    **dict.fromkeys(("ms", "msec", "millisecond", "milliseconds"), 0.001),
+    **dict.fromkeys(("m", "min", "mins", "minute", "minutes"), 60.0),
+}
+_SETTING = re.compile(r"(?P<name>[a-z]+)(?:\s*[:=]\s*|\s+(?=[-+\d]))[-+\w.%' ]+", re.IGNORECASE)
+_CITATION = re.compile(
+    r"\^?[1-9]\d{0,2}(?:\s*[,;–-]\s*[1-9]\d{0,2})*|\^[^\s\^]+|(?:note|nb)\s\d+|citation needed|\d+(?::\d+)?†.*",
+    re.IGNORECASE,
+)
+_NO_SPACE_BEFORE = re.compile(r"[\s,.;:!?…)]|\Z")
+# After these words, a number in brackets is part of the sentence: "as [3] shows", "see [1] and [2]".
+_REFERRING = re.compile(
+    r"(?:\b(?:and|as|by|cf|chapter|entry|eq|equation|fig|figure|from|in|item|like|of|or|page|ref|refs|reference|section"
+    r"|see|step|table|than|to|und|siehe|voir|et|ver|y)\.?|[见如与和])\s*\Z",
+    re.IGNORECASE,
+)
+_NAME_OF_INDEXED = re.compile(
+    r"(?:(?<![A-Za-z])[A-Za-z]|\w*[\d_.]\w*|\w*[a-z][A-Z]\w*|(?i:arr|array|args|argv|data|dict|index|items?|list|map|matrix"
+    r"|rows?|table|tuple|values?|vector))\Z"
+)
 # Characters before an index, as in `array[first]` and `rows[1][last]`.
 _BEFORE_INDEX = frozenset(string.ascii_letters + string.digits + "_])")
+_WORDS = re.compile(r"[^\W\d_]{2}|[\u2e80-\u9fff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,48 +113,85 @@ class Marked(NamedTuple):
     parts: list[Part]
     """Text to speak, and pauses."""
     unknown: list[str]
-    """Unknown tags as written. They are not in `parts`; callers should warn about them."""
+    """Tags that the voice does not perform and pauses that make no sense, as written. They are not in `parts`; callers
+    should warn about them."""
 
 
-def parse_marks(text: str) -> Marked:
+def parse_marks(text: str, performed: frozenset[str] = frozenset()) -> Marked:
     """Split a text at its marks.
 
-    A tag is a bracket with one to three short words or values, separated by spaces or a colon: `[laugh]`,
-    `[whisper softly]`, `[music:jazz]`. It begins with an ASCII word, has no sentence punctuation, and does not
-    directly follow a word unless it is a pause. All other brackets are text: `[1]`, `[注]`, `array[i]`,
-    `[the author]`, `[Figure 2 shows how it works]`.
+    Args:
+        text: usually one sentence.
+        performed: the tags that the voice performs, in lower case and without brackets. They stay in the text.
     """
     parts: list[Part] = []
     unknown: list[str] = []
     pending = ""
     end = 0
-    for tag in _TAG.finditer(text):
-        seconds = _pause_seconds(tag)
-        is_index = tag.start() > end and text[tag.start() - 1] in _BEFORE_INDEX
-        if is_index and seconds is None:
-            continue
-        pending += text[end : tag.start()]
-        end = tag.end()
-        if seconds is None:
-            unknown.append(tag[0])
+    for mark in _MARK.finditer(text):
+        pending += text[end : mark.start()]
+        end = mark.end()
+        meaning = _meaning(mark, pending, performed)
+        if isinstance(meaning, Pause):
+            parts += [pending, meaning] if pending else [meaning]
+            pending = ""
+        elif meaning:
+            pending += meaning
+        else:
+            if meaning is None:
+                unknown.append(mark[0])
             # Avoid a space before the comma in "Oh [laugh], no".
             if pending.endswith(" ") and _NO_SPACE_BEFORE.match(text, end):
                 pending = pending[:-1]
-        else:
-            parts += [pending, Pause(seconds)] if pending else [Pause(seconds)]
-            pending = ""
     pending += text[end:]
     if pending:
         parts.append(pending)
     return Marked(parts, unknown)
 
 
-def _pause_seconds(tag: re.Match[str]) -> float | None:
-    if not tag[0].strip("[ ").lower().startswith("pause"):
+def is_only_tags(text: str, performed: frozenset[str]) -> bool:
+    """Whether a text has nothing to speak besides tags that the voice performs."""
+    names = re.findall(r"\[([^\[\]\n]+)\]|([^\s\[\]])", text)
+    return bool(names) and all(name.lower() in performed for name, _ in names)
+
+
+def _meaning(mark: re.Match[str], before: str, performed: frozenset[str]) -> str | Pause | None:
+    """Return what a mark becomes: a pause, text (none if it is skipped), or None if nothing can perform it."""
+    inner: str | None = mark["inner"]
+    if inner is None:
+        return ""
+    if pause := _PAUSE.match(inner):
+        return _pause(pause, inner)
+    name = inner.strip().lower()
+    if name in performed:
+        return f"[{_SPELLINGS.get(name, inner.strip())}]"
+    if len(mark[0]) <= MAX_TAG_LENGTH and _is_tag(name):
         return None
-    if tag["amount"] is None:
-        return DEFAULT_PAUSE_SECONDS if tag[0].strip("[ ]:=").lower() == "pause" else None
-    seconds = float(tag["amount"].replace(",", "."))
-    if (tag["unit"] or "").lower() == "ms":
-        seconds /= 1000
-    return seconds if 0 <= seconds <= MAX_PAUSE_SECONDS else None
+    indexes = before[-1:] in _BEFORE_INDEX and bool(before)
+    if _CITATION.fullmatch(inner.strip()):
+        cites = before.strip() and not _REFERRING.search(before)
+        return "" if cites and not (indexes and _NAME_OF_INDEXED.search(before)) else mark[0]
+    # A narrator reads "[the author]" without the brackets, and models would take them for a tag.
+    return inner if _WORDS.search(inner) and not indexes else mark[0]
+
+
+def _pause(pause: re.Match[str], inner: str) -> Pause | None:
+    if pause.end() < len(inner) or (pause["length"] and pause["amount"]):
+        return None
+    if pause["amount"] is None:
+        return Pause(_LENGTHS.get((pause["length"] or "").lower(), DEFAULT_PAUSE_SECONDS))
+    unit = _UNITS.get(pause["unit"].lower())
+    seconds = float(pause["amount"].replace(",", ".")) * unit if unit else -1
+    return Pause(seconds) if 0 <= seconds <= MAX_PAUSE_SECONDS else None
+
+
+def _is_tag(name: str) -> bool:
+    """Whether a bracket in lower case is an instruction to a voice: "laughs nervously", "emotion=happy", "music"."""
+    if (setting := _SETTING.fullmatch(name)) and setting["name"] in _CONTROLS.split():
+        return True
+    words = name.split()
+    if not words or len(words) > 4:
+        return False
+    if words[0] in _THROAT and words[1:] == ["throat"]:
+        return True
+    return all(word in _QUALIFIERS for word in words) and any(word in _NAMES for word in words)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from voxcli.text.characters import is_speakable
 from voxcli.text.language import TextLanguage
-from voxcli.text.marks import Part, Pause, parse_marks
+from voxcli.text.marks import Part, Pause, is_only_tags, parse_marks
 from voxcli.text.sentences.splitter import SentenceSplitter
 
 if TYPE_CHECKING:
@@ -33,56 +33,95 @@ class Sentence(str):
 
 
 class PartReader:
-    """The text pipeline: Markdown, sentences, marks. Warns once about each unknown tag in brackets."""
+    """The text pipeline: Markdown, sentences, marks. Warns once about each tag that is left out."""
 
-    def __init__(self, *, markdown: bool) -> None:
-        """markdown: whether the text is Markdown."""
+    def __init__(self, *, markdown: bool, tags: frozenset[str] = frozenset()) -> None:
+        """
+        Args:
+            markdown: whether the text is Markdown.
+            tags: those that the voice performs, in lower case and without brackets. They stay in their sentences.
+        """
         self._markdown = _new_markdown() if markdown else None
         self._splitter = SentenceSplitter()
         self._language = TextLanguage()
+        self._tags = tags
         self._warned: set[str] = set()
+        self._unsplit = ""  # the text that is in no sentence yet, if there are tags
+        self._held = ""  # tags before their sentence, or a sentence that a tag may follow
 
     def feed(self, text: str) -> list[Part]:
         """Take text; return the parts that are complete."""
         self._language.feed(text)
         if not self._markdown:
-            return self._parts(self._splitter.feed(text))
+            return self._parts(self._split(text), more=True)
         sentences = []
         for line in text.splitlines(keepends=True):
-            sentences += self._splitter.feed(self._markdown.feed(line))
+            sentences += self._split(self._markdown.feed(line))
             if self._markdown.at_block_end:
                 # A long block of code may follow, without a pause of the writer to flush this text.
-                sentences += [*self._splitter.feed("\n\n"), *self._splitter.flush()]
-        return self._parts(sentences)
+                sentences += [*self._split("\n\n"), *self._splitter.flush()]
+        return self._parts(sentences, more=True)
 
     def flush(self) -> list[Part]:
         """Return the parts that can be spoken, because the writer has paused."""
         plain = self._markdown.flush() if self._markdown else ""
-        return self._parts([*self._splitter.feed(plain), *self._splitter.flush()])
+        return self._parts([*self._split(plain), *self._splitter.flush()])
 
     def finish(self) -> list[Part]:
         """Return the rest, because the text has ended."""
         plain = self._markdown.finish() if self._markdown else ""
-        return self._parts([*self._splitter.feed(plain), *self._splitter.finish()])
+        return self._parts([*self._split(plain), *self._splitter.finish()], ended=True)
 
-    def _parts(self, sentences: list[str]) -> list[Part]:
+    def _split(self, text: str) -> list[str]:
+        self._unsplit += text
+        return self._splitter.feed(text)
+
+    def _parts(self, sentences: list[str], *, more: bool = False, ended: bool = False) -> list[Part]:
         parts: list[Part] = []
-        for sentence in sentences:
-            found, unknown = parse_marks(sentence)
+        for sentence in self._with_tags(sentences, more=more, ended=ended):
+            found, left_out = parse_marks(sentence, self._tags)
             for part in found:
                 if isinstance(part, Pause):
                     parts.append(part)
                 elif is_speakable(part):
                     # A voice may read a line break as a longer pause.
                     parts.append(Sentence(_LINE_BREAKS.sub(" ", part).strip(), self._language.language))
-            for tag in unknown:
-                self._warn_about_tag(tag)
+            for tag in left_out:
+                self._warn_about(tag)
         return parts
 
-    def _warn_about_tag(self, tag: str) -> None:
-        if tag not in self._warned:
-            self._warned.add(tag)
-            _log.warning("Unknown mark %s is not read. Known marks: [pause 0.5s].", tag)
+    def _with_tags(self, sentences: list[str], *, more: bool, ended: bool) -> list[str]:
+        """Join a tag that stands alone to the sentence before it, or at the start of a text to the one after it."""
+        self._unsplit = self._unsplit[sum(map(len, sentences)) :]
+        if not self._tags:
+            return sentences
+        joined: list[str] = []
+        for sentence in sentences:
+            if self._held_speaks and ("\n" in self._held or not is_only_tags(sentence, self._tags)):
+                joined.append(self._held)
+                self._held = ""
+            self._held += sentence
+        tag_may_follow = more and "\n" not in self._held and self._unsplit.lstrip().startswith("[")
+        if self._held and (ended or (self._held_speaks and not tag_may_follow)):
+            joined.append(self._held)
+            self._held = ""
+        return joined
+
+    @property
+    def _held_speaks(self) -> bool:
+        return bool(self._held) and not is_only_tags(self._held, self._tags)
+
+    def _warn_about(self, tag: str) -> None:
+        if tag in self._warned:
+            return
+        self._warned.add(tag)
+        if tag.lower().strip("[ ").startswith("pause"):
+            _log.warning("The mark %s is left out. Write [pause 0.5s] or [pause 500ms], up to 60 s.", tag)
+        elif self._tags:
+            known = " ".join(f"[{name}]" for name in sorted(self._tags))
+            _log.warning("The tag %s is left out: this voice does not perform it. It knows: %s.", tag, known)
+        else:
+            _log.warning("The tag %s is left out: this voice performs no tags.", tag)
 
 
 def _new_markdown() -> "SpeakableMarkdown":
@@ -91,18 +130,23 @@ def _new_markdown() -> "SpeakableMarkdown":
     return SpeakableMarkdown()
 
 
-def read_parts(text: Iterable[str | None], *, markdown: bool) -> Iterator[Part]:
-    """Yield the parts of a text as soon as they are complete. None in `text` means that the writer has paused."""
-    reader = PartReader(markdown=markdown)
+def read_parts(text: Iterable[str | None], *, markdown: bool, tags: frozenset[str] = frozenset()) -> Iterator[Part]:
+    """Yield the parts of a text as soon as they are complete. None in `text` means that the writer has paused.
+
+    tags: those that the voice performs, in lower case and without brackets.
+    """
+    reader = PartReader(markdown=markdown, tags=tags)
     for piece in text:
         yield from reader.flush() if piece is None else reader.feed(piece)
     yield from reader.finish()
 
 
-def read_text(text: Iterable[str | None], *, markdown: bool, split: bool) -> Iterator[Part]:
+def read_text(
+    text: Iterable[str | None], *, markdown: bool, split: bool, tags: frozenset[str] = frozenset()
+) -> Iterator[Part]:
     """Yield the parts of a text, or all of it as one part if it is not to be split."""
     if split:
-        yield from read_parts(text, markdown=markdown)
+        yield from read_parts(text, markdown=markdown, tags=tags)
     else:
         yield read_whole(text, markdown=markdown)
 

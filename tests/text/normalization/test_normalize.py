@@ -235,3 +235,15 @@ def test_threads_do_not_disturb_each_other() -> None:
 
 def test_composed_and_decomposed_letters_are_read_alike() -> None:
     assert normalized(unicodedata.normalize("NFD", "café 5")) == unicodedata.normalize("NFD", "café five")
+
+
+@pytest.mark.parametrize(
+    ("text", "spelled"),
+    [
+        ("[laughing] I have 5.", "[laughing] I have five."),
+        ("我有[Dissatisfaction-hnn]5个。", "我有[Dissatisfaction-hnn]五个。"),
+        ("12[Uhm]月", "十二[Uhm]月"),
+    ],
+)
+def test_tags_are_not_spelled(text: str, spelled: str) -> None:
+    assert normalized(text) == spelled

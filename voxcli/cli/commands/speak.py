@@ -16,7 +16,7 @@ from voxcli.engines.settings import EngineSettings
 from voxcli.errors import RequestError
 from voxcli.sinks import Target, ToFile, open_sink
 from voxcli.synthesis.pipeline import Delivery, only_chunks, synthesize
-from voxcli.synthesis.request import Voice, with_seed
+from voxcli.synthesis.request import Voice, abilities_of, with_seed
 from voxcli.synthesis.timing import Stopwatch
 from voxcli.text.marks import Part
 from voxcli.text.parts import read_text
@@ -41,9 +41,9 @@ class SpeakJob:
     delivery: Delivery
     targets: list[Target]
 
-    def parts(self, before_waiting: Callable[[], None]) -> Iterator[Part]:
-        """Yield the parts of the text as soon as they are available."""
-        return read_text(self.text.pieces(before_waiting), markdown=self.markdown, split=self.split)
+    def parts(self, before_waiting: Callable[[], None], tags: frozenset[str]) -> Iterator[Part]:
+        """Yield the parts of the text as soon as they are available. `tags` are those that the engine performs."""
+        return read_text(self.text.pieces(before_waiting), markdown=self.markdown, split=self.split, tags=tags)
 
 
 def speak(job: SpeakJob, console: Console, report: RunReport, check: Callable[[], None]) -> None:
@@ -72,7 +72,7 @@ def speak(job: SpeakJob, console: Console, report: RunReport, check: Callable[[]
             sink.idle()
 
         drawn: list[Voice] = []
-        parts = job.parts(before_waiting)
+        parts = job.parts(before_waiting, abilities_of(engine).tags)
         delivery = replace(job.delivery, sampling=sampling)
         pieces = synthesize(engine, parts, delivery, stopwatch=stopwatch, on_drawn_voice=drawn.append)
         try:

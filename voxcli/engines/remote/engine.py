@@ -30,7 +30,8 @@ from voxcli.errors import NotFound, RemoteCut, RemoteError
 from voxcli.protocols.dialect import DRAWS_VOICES
 from voxcli.protocols.gptsovits.messages import without_failure
 from voxcli.protocols.names import Dialect
-from voxcli.synthesis.request import Speech, SynthesisRequest
+from voxcli.synthesis.request import Abilities, Speech, SynthesisRequest
+from voxcli.text.marks import VOXCPM2_TAGS
 
 _CONCURRENT_STREAMS = 64
 """Limit for servers that handle concurrent streams. They refuse requests beyond their own limit."""
@@ -71,6 +72,8 @@ class RemoteEngine:
         self._listed_at = -math.inf
         self.slots = _CONCURRENT_STREAMS if self.server.is_voxcli or dialect is Dialect.OPENAI else 1
         self.draws_voices = dialect is Dialect.VOXCPM
+        # A server of VoxCPM's protocol leaves out by itself the tags that its model does not perform.
+        self.abilities = Abilities(tags=VOXCPM2_TAGS if dialect is Dialect.VOXCPM else frozenset())
         has_clip = "ref_audio_path" in settings.options.extra
         self.wants_recording = dialect is Dialect.GPT_SOVITS and self.server.version > 1 and not has_clip
         """Whether each request needs a voice with a recording."""

@@ -13,7 +13,7 @@ from voxcli.protocols.dialect import DRAWS_VOICES, Framing, ServerRequest
 from voxcli.protocols.openai.events import delta_event, done_event
 from voxcli.server.monitoring import EngineHeartbeat
 from voxcli.synthesis.pipeline import Delivery, only_chunks, synthesize
-from voxcli.synthesis.request import Engine, Speech
+from voxcli.synthesis.request import Engine, Speech, abilities_of
 from voxcli.synthesis.timing import Stopwatch, Timings
 from voxcli.text.language import language_of
 from voxcli.text.marks import Part, Pause, parse_marks
@@ -54,7 +54,7 @@ class Rendering:
         """Yield the speech at the sample rate of the response."""
         wanted = self._server_request.form.sample_rate
         delivery = Delivery.of(self._server_request.request)
-        pieces = synthesize(self._engine, _parts(self._server_request), delivery, stopwatch=self._stopwatch)
+        pieces = synthesize(self._engine, self._parts(), delivery, stopwatch=self._stopwatch)
         chunks = self._heartbeat.watched(only_chunks(pieces))
         with closing(resampled(chunks, wanted) if wanted else chunks) as outgoing:
             for chunk in outgoing:
@@ -87,15 +87,16 @@ class Rendering:
         if data:
             yield data
 
-
-def _parts(server_request: ServerRequest) -> Iterator[Part]:
-    """Yield sentences and pauses, or the lines into which the client's protocol cut the text."""
-    if server_request.gap_seconds is None:
-        yield from read_parts([server_request.request.text], markdown=False)
-        return
-    text_language = language_of(server_request.request.text)
-    for number, line in enumerate(server_request.request.text.split("\n")):
-        if number:
-            yield Pause(server_request.gap_seconds)
-        for part in parse_marks(line).parts:
-            yield part if isinstance(part, Pause) else Sentence(part, text_language)
+    def _parts(self) -> Iterator[Part]:
+        """Yield sentences and pauses, or the lines into which the client's protocol cut the text."""
+        text, gap = self._server_request.request.text, self._server_request.gap_seconds
+        tags = abilities_of(self._engine).tags
+        if gap is None:
+            yield from read_parts([text], markdown=False, tags=tags)
+            return
+        text_language = language_of(text)
+        for number, line in enumerate(text.split("\n")):
+            if number:
+                yield Pause(gap)
+            for part in parse_marks(line, tags).parts:
+                yield part if isinstance(part, Pause) else Sentence(part, text_language)

@@ -20,7 +20,8 @@ _SPACES = re.compile(r"(?<!\d)\s+|\s+(?!\d)|[^\S\u00a0\u202f\u2009]+|\s{2,}")
 """White space, but for a single no-break or thin space between digits, which parts thousands."""
 _THOUSANDS = re.compile(r"(?<![\d.,:/])\d{1,3}(?:[\u00a0\u202f\u2009'’]\d{3})+(?![\d'’])")
 """Thousands parted as in SI, French and Swiss writing."""
-_PHONEMES = re.compile(r"(\{[A-Za-z][^{}]*\})")
+_PHONEMES = re.compile(r"(\{[A-Za-z][^{}]*\}|\[[A-Za-z][A-Za-z_-]*\])")
+"""Phonemes in braces, and tags in square brackets."""
 
 _LATIN = "A-Za-zÀ-ÖØ-öø-ɏ"
 _KANA_LETTERS = "\u3041-\u309f\u30a1-\u30ff\uff66-\uff9f"

@@ -10,7 +10,7 @@ from voxcli.engines.settings import EngineSettings
 from voxcli.sinks import Target, ToSpeaker, open_sink
 from voxcli.sinks.base import Sink
 from voxcli.synthesis.pipeline import Delivery, only_chunks, synthesize
-from voxcli.synthesis.request import Engine, Voice
+from voxcli.synthesis.request import Engine, Voice, abilities_of
 from voxcli.text.parts import read_parts
 
 LINES = {"zh": "你好，这就是我的声音。", "en": "Hello, this is what I sound like."}
@@ -68,7 +68,8 @@ def _speak(
     delivery = replace(audition.delivery, voice=voice)
     text = audition.text or default_line(voice, delivery.language)
     rate = None
-    with closing(only_chunks(synthesize(engine, read_parts([text], markdown=False), delivery))) as chunks:
+    parts = read_parts([text], markdown=False, tags=abilities_of(engine).tags)
+    with closing(only_chunks(synthesize(engine, parts, delivery))) as chunks:
         for chunk in chunks:
             rate = chunk.sample_rate
             for sink in sinks:
