@@ -18,7 +18,7 @@ FILES = sorted(MODULES.values(), key=lambda module: module.path)
 
 RUNGS = {
     **dict.fromkeys(["errors", "paths", "backoff", "files", "version"], 0),
-    "text": 1,
+    **dict.fromkeys(["text", "connections"], 1),
     **dict.fromkeys(["audio", "models"], 2),
     **dict.fromkeys(["devices", "synthesis"], 3),
     **dict.fromkeys(["sinks", "protocols", "voxcpm", "voices", "documents"], 4),

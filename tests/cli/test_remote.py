@@ -206,12 +206,12 @@ def test_what_came_before_a_cut_is_kept(run: Run, tmp_path: Path) -> None:
     assert spoken(tmp_path / "x.wav") == tone(1.0)[: (20000 - 44) // 2].tolist()
 
 
-def test_a_server_that_is_not_there_is_told_at_once_and_tried_again(run: Run) -> None:
+def test_a_server_that_is_not_there_is_told_at_once(run: Run) -> None:
     replay = Replay(lambda asked: missing())
     replay.close()
     done = run("say", "hello", "-o", "x.wav", "--remote", replay.url)
     assert done.returncode == 6
-    assert said(done).count("Trying again") == 3
+    assert "Trying again" not in said(done)
     assert f"error: Cannot reach {replay.url}" in said(done)
 
 

@@ -121,3 +121,26 @@ def test_modelscope_says_why_it_refuses(hub: Hub, library: ModelLibrary) -> None
     hub.status = 403
     with pytest.raises(RemoteRefused, match="MODELSCOPE_API_TOKEN"):
         plan_pull(library, MODEL, open_hub("modelscope", endpoint=hub.url))
+
+
+@pytest.mark.parametrize("name", ["huggingface", "modelscope"])
+@pytest.mark.parametrize(
+    ("proxy", "words"),
+    [("nonsense://here", "ALL_PROXY has an unknown scheme"), ("socks5://127.0.0.1:9", "proxy socks5://127.0.0.1:9")],
+)
+def test_a_proxy_that_does_not_work_is_named(
+    proxy: str, words: str, name: HubName, library: ModelLibrary, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for variable in ("HTTPS_PROXY", "https_proxy", "all_proxy", "NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("ALL_PROXY", proxy)
+    with pytest.raises(RemoteError, match=words):
+        plan_pull(library, MODEL, open_hub(name, endpoint="https://hub.test"))
+
+
+def test_a_hub_on_this_machine_is_reached_past_proxies(
+    hub: Hub, library: ModelLibrary, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ALL_PROXY", "socks5://127.0.0.1:9")
+    monkeypatch.setenv("HTTP_PROXY", "nonsense://here")
+    assert pulled(hub, library)

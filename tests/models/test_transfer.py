@@ -34,7 +34,7 @@ def test_wherever_it_is_cut_the_pieces_are_the_whole_and_each_byte_arrives_once(
     path, arrived = tmp_path / "partial", list[int]()
     path.unlink(missing_ok=True)
     hub.knows_ranges = knows_ranges
-    with open_client({}) as client:
+    with open_client({}, hub.url) as client:
         for cut in sorted(cuts):
             hub.cut_at = {NAME: cut}
             with pytest.raises(RemoteCut):
@@ -50,7 +50,7 @@ def test_a_file_that_is_all_here_is_verified_without_the_hub(hub: Hub, tmp_path:
     path = tmp_path / "partial"
     path.write_bytes(DATA)
     hub.log.clear()
-    with open_client({}) as client:
+    with open_client({}, hub.url) as client:
         fetch(client, file_on(hub), path, lambda file, count: None, waits=())
         path.write_bytes(DATA[::-1])
         with pytest.raises(RemoteError, match="damaged"):
@@ -63,7 +63,7 @@ def test_a_hub_that_is_busy_for_a_moment_is_asked_again(
     hub: Hub, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     hub.status = 503
-    with open_client({}) as client:
+    with open_client({}, hub.url) as client:
         with pytest.raises(RemoteCut, match=r"503.*What was downloaded is kept"):
             fetch(client, file_on(hub), tmp_path / "partial", lambda file, count: None, waits=(0.01, 0.02))
         hub.status = None
@@ -76,5 +76,5 @@ def test_a_hub_that_is_busy_for_a_moment_is_asked_again(
 
 def test_an_address_that_makes_no_sense_is_an_error_in_words(tmp_path: Path) -> None:
     file = RemoteFile(NAME, 1, "0" * 64, "http://hub:port/file")
-    with open_client({}) as client, pytest.raises(RemoteError, match="Cannot request file"):
+    with open_client({}, "http://127.0.0.1:9") as client, pytest.raises(RemoteError, match="Cannot request file"):
         fetch(client, file, tmp_path / "partial", lambda file, count: None, waits=())

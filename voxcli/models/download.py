@@ -7,12 +7,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, TypeAlias
+from urllib.parse import urlsplit
 
 import httpx
 from filelock import FileLock, Timeout
 from rich.filesize import decimal
 
 from voxcli.backoff import Backoff, RetryableError, is_retryable, with_retries
+from voxcli.connections import explain_failure, find_proxy
 from voxcli.errors import DeviceError, NotFound, RemoteCut, RemoteError, RemoteRefused, RequestError
 from voxcli.models.cache import UNFINISHED, Repository
 from voxcli.models.catalog import HUB_TITLES, find_known, split_revision
@@ -61,11 +63,25 @@ class _Partial:
         self.size += len(data)
 
 
-def open_client(headers: Mapping[str, str]) -> httpx.Client:
-    """Open a client that reuses connections between files. The caller closes it."""
-    timeout = httpx.Timeout(_READ_SECONDS, connect=_CONNECT_SECONDS)
-    # A compressed transfer could not be resumed by byte range.
-    return httpx.Client(headers={**headers, "Accept-Encoding": "identity"}, timeout=timeout, follow_redirects=True)
+def open_client(headers: Mapping[str, str], url: str) -> httpx.Client:
+    """Open a client that reuses connections between files. The caller closes it.
+
+    Args:
+        url: of a file, which tells the proxy.
+
+    Raises:
+        RemoteError: the setting for the proxy is not valid.
+    """
+    proxy = find_proxy(url)
+    return httpx.Client(
+        # A compressed transfer could not be resumed by byte range.
+        headers={**headers, "Accept-Encoding": "identity"},
+        timeout=httpx.Timeout(_READ_SECONDS, connect=_CONNECT_SECONDS),
+        follow_redirects=True,
+        verify=httpx.create_ssl_context(),
+        proxy=proxy.url if proxy else None,
+        trust_env=False,
+    )
 
 
 def fetch(
@@ -106,7 +122,7 @@ def _complete(client: httpx.Client, partial: _Partial, arrived: Arrived, waits: 
                 _receive(client, partial, arrived)
             except (_Interrupted, httpx.TransportError) as error:
                 if partial.size == before:
-                    reason = str(error) or type(error).__name__
+                    reason = explain_failure(error, urlsplit(partial.file.url).hostname or "").reason
                     failure = f"Cannot download {partial.file.name}: {reason}. What was downloaded is kept."
                     raise RetryableError(RemoteCut(failure)) from error
                 backoff.reset()
@@ -203,7 +219,7 @@ class Pull:
         """
         try:
             self.repository.blobs.mkdir(parents=True, exist_ok=True)
-            with open_client(self.listing.headers) as client:
+            with open_client(self.listing.headers, self.listing.files[0].url) as client:
                 # Small files first: they identify the model if the download is interrupted.
                 for file in sorted(self.listing.files, key=lambda file: file.size):
                     if not self._has(file):

@@ -9,7 +9,7 @@ from http.client import UNAUTHORIZED
 from pathlib import Path
 
 import httpx2
-from huggingface_hub import HfApi, constants, hf_hub_url, scan_cache_dir
+from huggingface_hub import HfApi, constants, hf_hub_url, scan_cache_dir, set_client_factory
 from huggingface_hub.errors import (
     CacheNotFound,
     GatedRepoError,
@@ -22,6 +22,7 @@ from huggingface_hub.errors import (
 from huggingface_hub.hf_api import RepoSibling
 from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]
 
+from voxcli.connections import explain_unreached, find_proxy
 from voxcli.errors import NotFound, RemoteError, RemoteRefused, RequestError
 from voxcli.models.catalog import HubName
 from voxcli.models.hub import Listing, RemoteFile
@@ -42,8 +43,20 @@ class HuggingFace:
 
     def __init__(self, endpoint: str | None = None, token: str | None = None) -> None:
         self._endpoint = (endpoint or constants.ENDPOINT).rstrip("/")
+        self._proxy = find_proxy(self._endpoint)
+        set_client_factory(self._new_client)
         self._headers = build_hf_headers(token=token, library_name="voxcli", library_version=__version__)
         self._api = HfApi(self._endpoint, token)
+
+    def _new_client(self) -> httpx2.Client:
+        """Return a client for the library, whose own one fails for some settings of proxies."""
+        return httpx2.Client(
+            follow_redirects=True,
+            timeout=None,
+            verify=httpx2.create_ssl_context(),
+            proxy=self._proxy.url if self._proxy else None,
+            trust_env=False,
+        )
 
     def read_listing(self, model_id: str, revision: str) -> Listing:
         with self._translated(model_id, revision):
@@ -92,8 +105,9 @@ class HuggingFace:
                 "Check HF_ENDPOINT, and whether this network requires a login."
             ) from error
         except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
+            reason = explain_unreached(error, self._endpoint, self._proxy)
             raise RemoteError(
-                f"Cannot reach Hugging Face at {self._endpoint}: {error}. "
+                f"Cannot reach Hugging Face at {self._endpoint}{reason} "
                 "Set HF_ENDPOINT to a mirror, or pull with --from modelscope."
             ) from error
 

@@ -7,6 +7,7 @@ from urllib.parse import quote, urlencode
 
 import httpx
 
+from voxcli.connections import explain_unreached, find_proxy
 from voxcli.errors import NotFound, RemoteError, RemoteRefused
 from voxcli.models.catalog import HubName
 from voxcli.models.hub import Listing, RemoteFile
@@ -31,16 +32,20 @@ class ModelScope:
             self._headers |= {"Authorization": f"Bearer {token}", "Cookie": f"m_session_id={token}"}
 
     def read_listing(self, model_id: str, revision: str) -> Listing:
-        page = f"{self._endpoint}/models/{model_id}"
+        page, proxy = f"{self._endpoint}/models/{model_id}", find_proxy(self._endpoint)
         try:
             response = httpx.get(
                 self._url(model_id, "/files", Revision=revision, Recursive="True"),
                 headers=self._headers,
                 timeout=_TIMEOUT_SECONDS,
                 follow_redirects=True,
+                verify=httpx.create_ssl_context(),
+                proxy=proxy.url if proxy else None,
+                trust_env=False,
             )
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise RemoteError(f"Cannot reach ModelScope at {self._endpoint}: {error}.") from error
+            reason = explain_unreached(error, self._endpoint, proxy)
+            raise RemoteError(f"Cannot reach ModelScope at {self._endpoint}{reason}") from error
         _raise_for_status(response, page, revision)
         try:
             answer = response.json()

@@ -1,8 +1,6 @@
 """Retries of requests to a server: for which failures, how often, and when not."""
 
-import logging
 import random
-import socket
 import threading
 import time
 from collections.abc import Callable
@@ -14,11 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.engines.remote.replay import Answer, Asked, Replay, missing, posts, replaying, said, streamed, whole
+from tests.engines.remote.replay import Answer, Asked, missing, posts, replaying, said, streamed, whole
 from tests.engines.remote.sounds import HELLO, VOXCPM, heard, remote, tone, wav
 from voxcli.backoff import LONGEST_DELAY, Backoff, parse_retry_after
 from voxcli.engines.remote.settings import RemoteSettings
-from voxcli.errors import RemoteError, RemoteRefused, RemoteTimeout, RequestError
+from voxcli.errors import RemoteRefused, RemoteTimeout, RequestError
 from voxcli.protocols.names import Dialect
 
 SOUND = tone()
@@ -107,32 +105,6 @@ def test_who_is_asked_to_wait_for_ever_does_not() -> None:
         assert len(server.asked) == 1
 
 
-def test_a_server_that_is_not_there_is_named() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        url = f"http://127.0.0.1:{free.getsockname()[1]}"
-    with closing(remote(url)) as engine, pytest.raises(RemoteError, match=f"Cannot reach {url}: .*refused"):
-        next(engine.stream(HELLO))
-
-
-def test_a_server_that_comes_up_meanwhile_is_heard() -> None:
-    late: list[Replay] = []
-
-    class Starter(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            assert "Trying again" in record.getMessage()
-            late.append(Replay(lambda asked: whole(wav(SOUND)), port))
-
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    logger, starter = logging.getLogger("voxcli.backoff"), Starter()
-    logger.addHandler(starter)
-    try:
-        assert np.array_equal(heard(remote(f"http://127.0.0.1:{port}")), SOUND)
-    finally:
-        logger.removeHandler(starter)
-        late[0].close()
-
-
 def test_a_silent_server_is_given_up_in_time_and_only_once() -> None:
     left = threading.Event()
 
@@ -141,8 +113,9 @@ def test_a_silent_server_is_given_up_in_time_and_only_once() -> None:
         return missing()
 
     with replaying(reply) as server, closing(remote(server.url, read_seconds=0.2)) as engine:
-        with pytest.raises(RemoteTimeout, match="--timeout"):
+        with pytest.raises(RemoteTimeout) as caught:
             next(engine.stream(HELLO))
+        assert "--timeout" in caught.value.for_command_line
         left.set()
         assert len(server.asked) == 1
 
@@ -155,11 +128,47 @@ def test_a_move_is_told_and_not_followed() -> None:
         assert len(server.asked) == 1
 
 
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+def test_a_move_on_the_same_server_is_followed(status: int) -> None:
+    def reply(asked: Asked) -> Answer:
+        if asked.path.startswith("/v1/"):
+            return said({}, status, Location=f"/api{asked.path}")
+        return streamed([wav(SOUND)])
+
+    with replaying(reply) as server, closing(remote(server.url, key="sk-secret")) as engine:
+        for _ in range(2):
+            assert sum(len(chunk.samples) for chunk in engine.stream(HELLO)) == len(SOUND)
+        posts = server.of("POST")
+    paths = ["/v1/audio/speech", "/api/v1/audio/speech", "/api/v1/audio/speech"]
+    assert [asked.path for asked in posts] == paths, "the second request goes there at once"
+    assert {asked.headers["authorization"] for asked in posts} == {"Bearer sk-secret"}
+    assert len({asked.body for asked in posts}) == 1
+
+
+@pytest.mark.parametrize("location", ["/login", "http://127.0.0.2/v1/audio/speech", "http://[", "//elsewhere/v1"])
+def test_a_move_to_a_page_or_elsewhere_is_named(location: str) -> None:
+    with replaying(lambda asked: said({}, 302, Location=location)) as server, closing(remote(server.url)) as engine:
+        with pytest.raises(RemoteRefused, match="redirects to"):
+            next(engine.stream(HELLO))
+        assert len(server.of("POST")) == 1
+
+
+def test_a_move_in_a_circle_ends() -> None:
+    with (
+        replaying(lambda asked: said({}, 307, Location=f"/x{asked.path}")) as server,
+        closing(remote(server.url)) as engine,
+    ):
+        with pytest.raises(RemoteRefused, match="redirects to"):
+            next(engine.stream(HELLO))
+        assert len(server.of("POST")) == 5
+
+
 def test_the_key_is_sent_and_never_shown() -> None:
     reply = lambda asked: said({"error": {"message": "wrong key"}}, 401)  # noqa: E731
     with replaying(reply) as server, closing(remote(server.url, key="sk-secret")) as engine:
-        with pytest.raises(RemoteRefused, match=f"voxcli keys set {server.url}") as caught:
+        with pytest.raises(RemoteRefused) as caught:
             next(engine.stream(HELLO))
+        assert f"voxcli keys set {server.url}" in caught.value.for_command_line
         assert server.asked[0].headers["authorization"] == "Bearer sk-secret"
         assert "secret" not in str(caught.value)
     assert "secret" not in repr(RemoteSettings(url=server.url, key="sk-secret"))
@@ -170,12 +179,6 @@ def test_what_can_be_no_key_is_refused_without_being_shown(key: str) -> None:
     with pytest.raises(RequestError) as caught:
         remote("http://127.0.0.1:9", key=key)
     assert key not in str(caught.value)
-
-
-def test_a_damaged_proxy_setting_is_no_crash(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ALL_PROXY", "nonsense://here")
-    with pytest.raises(RemoteError, match="prox"):
-        remote("http://127.0.0.1:9")
 
 
 def test_a_description_that_is_not_ready_is_waited_for() -> None:
