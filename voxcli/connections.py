@@ -120,7 +120,7 @@ def _split_port(entry: str) -> tuple[str, int | None]:
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
+class ConnectionProblem:
     """Why no connection was made."""
 
     reason: str
@@ -138,7 +138,7 @@ def explain_unreached(error: BaseException, url: str, proxy: Proxy | None) -> st
     return f"{through}: {failure.reason}. {failure.advice}".rstrip()
 
 
-def explain_failure(error: BaseException, host: str) -> Failure:
+def explain_failure(error: BaseException, host: str) -> ConnectionProblem:
     """Return why a connection to a host failed, from an error of any HTTP library and its causes."""
     for cause in _causes(error):
         if isinstance(cause, ssl.SSLCertVerificationError):
@@ -147,12 +147,12 @@ def explain_failure(error: BaseException, host: str) -> Failure:
             return _explain_tls(cause)
         if isinstance(cause, socket.gaierror):
             if cause.errno == socket.EAI_AGAIN:
-                return Failure(f"the name {host!r} cannot be looked up, because no name server answers")
-            return Failure(f"there is no host named {host!r}", is_final=True)
+                return ConnectionProblem(f"the name {host!r} cannot be looked up, because no name server answers")
+            return ConnectionProblem(f"there is no host named {host!r}", is_final=True)
         if isinstance(cause, OSError) and (reason := _SYSTEM_REASONS.get(cause.errno or 0)):
-            return Failure(reason)
+            return ConnectionProblem(reason)
     reason = _READABLE.sub("", str(error)).rstrip(".") or type(error).__name__
-    return Failure(reason[0].lower() + reason[1:])
+    return ConnectionProblem(reason[0].lower() + reason[1:])
 
 
 _READABLE = re.compile(r"^\[(?:Errno|WinError) -?\d+\] ")
@@ -176,7 +176,7 @@ _CERTIFICATE_REASONS = {
 """By OpenSSL's codes, X509_V_ERR_*."""
 
 
-def _explain_certificate(error: ssl.SSLCertVerificationError, host: str) -> Failure:
+def _explain_certificate(error: ssl.SSLCertVerificationError, host: str) -> ConnectionProblem:
     what = _CERTIFICATE_REASONS.get(error.verify_code, f"cannot be verified: {error.verify_message}")
     advice = {
         9: "Check the clocks of both machines.",
@@ -184,18 +184,18 @@ def _explain_certificate(error: ssl.SSLCertVerificationError, host: str) -> Fail
         62: f"Use the host name that the certificate is for, not {host!r}.",
         64: f"Use the host name that the certificate is for, not {host!r}.",
     }.get(error.verify_code, "To trust it, set SSL_CERT_FILE to the file of its certificate authority.")
-    return Failure(f"its certificate is not trusted, because it {what}", is_final=True, advice=advice)
+    return ConnectionProblem(f"its certificate is not trusted, because it {what}", is_final=True, advice=advice)
 
 
-def _explain_tls(error: ssl.SSLError) -> Failure:
+def _explain_tls(error: ssl.SSLError) -> ConnectionProblem:
     if error.reason in ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG"):
-        return Failure("it does not speak TLS", is_final=True, advice="Write http:// instead of https://.")
+        return ConnectionProblem("it does not speak TLS", is_final=True, advice="Write http:// instead of https://.")
     reason = (error.reason or "unknown reason").replace("_", " ").lower()
     if "EOF" in (error.reason or ""):
-        return Failure(
+        return ConnectionProblem(
             "it closed the connection instead of beginning TLS", is_final=True, advice="Perhaps it needs http://."
         )
-    return Failure(f"no TLS connection could be made ({reason})", is_final=True)
+    return ConnectionProblem(f"no TLS connection could be made ({reason})", is_final=True)
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
