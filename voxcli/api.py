@@ -1,5 +1,6 @@
 """Public Python interface: open an engine, speak, save or play the result."""
 
+import logging
 import os
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing
@@ -34,6 +35,8 @@ from voxcli.synthesis.request import (
 )
 from voxcli.text.parts import read_text
 from voxcli.voices.library import VoiceLibrary
+
+_log = logging.getLogger(__name__)
 
 
 class SpeechStream:
@@ -161,6 +164,8 @@ class SpeechEngine:
             normalize=normalize,
             denoise=denoise,
         )
+        if idle := delivery.unused(self._engine):
+            _log.warning("without effect on this engine: %s", ", ".join(idle))
         texts = [text] if isinstance(text, str) else text
         parts = read_text(texts, markdown=markdown, split=split, tags=abilities_of(self._engine).tags)
         return SpeechStream(synthesize(self._engine, parts, delivery), delivery.sampling.seed)

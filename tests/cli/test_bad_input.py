@@ -147,7 +147,6 @@ def test_a_file_is_not_overwritten_without_force(run: Run, tmp_path: Path) -> No
         (["--prompt-text", "hello", "-o", "x.wav"], 2, ["--prompt-audio"]),
         (["--prompt-audio", "x", "--prompt-text", " ", "-o", "x.wav"], 2, ["--prompt-audio", "go together"]),
         (["--voice", "en", "--ref-audio", "x", "-o", "x.wav"], 2, ["not both"]),
-        (["--instruct", "an old man", "-o", "x.wav"], 4, ["cannot follow", "VoxCPM2"]),
         (["--ref-audio", "missing.wav", "-o", "x.wav"], 4, ["missing.wav"]),
     ],
 )
@@ -209,3 +208,19 @@ def test_text_cannot_steer_the_terminal(run: Run, arguments: list[str], code: in
     assert b"\x07" not in done.stderr
     assert "red" in said(done)
     assert ("[bold]" in arguments[1]) == ("[bold]" in said(done))
+
+
+def test_options_without_effect_are_one_warning(run: Run) -> None:
+    done = run("say", "hello", "--steps", "5", "--seed", "7", "--instruct", "an old man", "-o", "x.wav")
+    assert done.returncode == 0, said(done)
+    warning = "--steps, --seed, --instruct have no effect on the built-in voice (eSpeak NG)"
+    assert said(done).count("warning") == 1
+    assert warning in " ".join(said(done).split())
+
+
+def test_a_voice_that_is_a_description_is_refused_where_another_would_be_heard(run: Run) -> None:
+    assert run("voices", "add", "old", "--instruct", "an old man").returncode == 0
+    for arguments in (["say", "hello", "--voice", "old"], ["voices", "audition", "old"]):
+        done = run(*arguments, "-o", "x.wav")
+        assert done.returncode == 4, said(done)
+        assert "This voice is a description" in said(done)

@@ -105,7 +105,8 @@ class LocalEngine:
         """
         voice, sampling = request.voice, request.sampling
         self._check(request)
-        text = f"({voice.style}){request.text}" if voice.style else request.text
+        styled = voice.style and self.abilities.styles
+        text = f"({voice.style}){request.text}" if styled else request.text
         if request.normalize:
             text = spelled_out(text, request)
         return Utterance(
@@ -124,17 +125,16 @@ class LocalEngine:
         voice, architecture = request.voice, self._model.config.architecture
         if voice.name:
             raise NotFound(
-                f"There is no voice {voice.name!r}. VoxCPM models have no named voices; `voxcli voices` lists yours."
+                f"There is no voice {voice.name!r}. VoxCPM models have no named voices.",
+                on_command_line="`voxcli voices` lists yours.",
             )
         if architecture is Architecture.V1 and voice.reference:
             raise RequestError(
-                f"{self._name} needs the transcript of a clip to imitate it. For a clip on the command line: "
-                "--prompt-audio CLIP --prompt-text TEXT. For a saved voice, save it again: voxcli clone --force "
-                "--name NAME --prompt ref.wav with --prompt-text TEXT, with --prompt-text-file FILE, or with the "
-                "transcript in ref.txt beside it. VoxCPM2 needs no transcript."
+                f"{self._name} needs the transcript of a clip to imitate it. VoxCPM2 needs none.",
+                on_command_line="For a clip on the command line: --prompt-audio CLIP --prompt-text TEXT. For a saved "
+                "voice, save it again: voxcli clone --force --name NAME --prompt ref.wav with --prompt-text TEXT, with "
+                "--prompt-text-file FILE, or with the transcript in ref.txt beside it.",
             )
-        if architecture is Architecture.V1 and voice.style:
-            raise RequestError(f"{self._name} cannot follow a description. VoxCPM2 can.")
         known = _LANGUAGES[architecture].split()
         if request.language and request.language.lower().partition("-")[0] not in known:
             raise RequestError(f"{self._name} does not speak {request.language!r}. It speaks: {', '.join(known)}.")

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 from voxcli.audio.format import AudioFormat
 from voxcli.errors import RequestError
-from voxcli.synthesis.request import Clip, SynthesisRequest, Voice
+from voxcli.synthesis.request import Clip, Parameter, SynthesisRequest, Voice
 
 
 class Framing(StrEnum):
@@ -72,6 +72,10 @@ class ServerRequest:
     """Name given by the client."""
     gap_seconds: float | None = None
     """Silence between the lines of the text, which are spoken one by one; None to speak it as one text."""
+    parameters: Mapping[str, Parameter] = field(default_factory=dict)
+    """The fields that the client sent, with what they set, as far as not every engine has a use for it."""
+    ignored: tuple[str, ...] = ()
+    """The fields that the client sent and that make no difference to any engine, or whose value was limited."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +104,9 @@ class FieldError(RequestError):
 DRAWS_VOICES = "x-draws-voices"
 """Header of voxcli's own servers: whether each request without a voice gets a different one."""
 
+IGNORED = "x-voxcli-ignored"
+"""Header that names the fields of a request that made no difference to the speech."""
+
 FindVoice: TypeAlias = Callable[[str], Voice | None]
 """Finds a voice by name: in the server's library, or one that its engine knows (then only `name` is set)."""
 
@@ -110,6 +117,7 @@ _CONTENT_TYPES = {
     AudioFormat.MP3: "audio/mpeg",
     AudioFormat.OPUS: "audio/ogg; codecs=opus",
     AudioFormat.AAC: "audio/aac",
+    AudioFormat.PCM: "audio/pcm",
 }
 _FORMATS = {
     "audio/wav": AudioFormat.WAV,
@@ -128,24 +136,41 @@ _FORMATS = {
     "audio/raw": AudioFormat.PCM,
 }
 _RATE = re.compile(r"\brate=\"?(\d{4,6})\b")
+_NUMBER = re.compile(r"(\d{4,6})")
+_RATE_HEADERS = ("x-sample-rate", "x-audio-sample-rate")
 
 
 def media_types() -> tuple[str, ...]:
     """Return the content types of all formats, without parameters."""
-    return tuple(content_type_of(format, 0).partition(";")[0] for format in AudioFormat)
+    return tuple(_CONTENT_TYPES[format].partition(";")[0] for format in AudioFormat)
 
 
-def content_type_of(format: AudioFormat, sample_rate: int) -> str:
-    """Return the content type of a format.
+def audio_headers(format: AudioFormat, sample_rate: int, content_type: str | None = None) -> dict[str, str]:
+    """Return the headers of a response with audio.
+
+    The rate and the channels have headers of their own, under the names that other servers of speech use: clients
+    compare the whole content type.
 
     Args:
-        sample_rate: Hz, stated for PCM only, which has no header.
+        sample_rate: Hz.
+        content_type: of a protocol that calls the format otherwise.
     """
-    return _CONTENT_TYPES.get(format) or f"audio/pcm;rate={sample_rate};channels=1"
+    return {
+        "content-type": content_type or _CONTENT_TYPES[format],
+        **dict.fromkeys(_RATE_HEADERS, str(sample_rate)),
+        "x-channels": "1",
+        "x-audio-channels": "1",
+        "x-bits-per-sample": "16",
+    }
 
 
-def read_content_type(value: str) -> tuple[AudioFormat | None, int | None]:
-    """Return the format and the sample rate (Hz) in a content type, each None if absent or unknown."""
-    kind, _, parameters = value.lower().partition(";")
-    rate = _RATE.search(parameters)
-    return _FORMATS.get(kind.strip()), int(rate[1]) if rate else None
+def read_audio_headers(headers: Mapping[str, str]) -> tuple[AudioFormat | None, int | None]:
+    """Return the format and the sample rate (Hz) that the headers of a response state, each None if absent or unknown.
+
+    Args:
+        headers: by lower-case names.
+    """
+    kind, _, parameters = headers.get("content-type", "").lower().partition(";")
+    stated = (headers.get(name, "").strip() for name in _RATE_HEADERS)
+    rates = [found[1] for found in (_RATE.search(parameters), *map(_NUMBER.fullmatch, stated)) if found]
+    return _FORMATS.get(kind.strip()), int(rates[0]) if rates else None

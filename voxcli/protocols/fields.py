@@ -3,7 +3,9 @@
 Each dialect has one model per message. Parsing, bounds and the OpenAPI document come from it.
 """
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
+from itertools import islice
 from typing import Annotated, Any, TypeAlias, TypeVar
 
 from pydantic import AfterValidator, BaseModel, Field, InstanceOf, ValidationError, WithJsonSchema
@@ -11,7 +13,7 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 
 from voxcli.audio.format import AudioFormat
 from voxcli.protocols.dialect import FieldError, Problem
-from voxcli.synthesis.request import Clip
+from voxcli.synthesis.request import Clip, Parameter
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -64,6 +66,35 @@ def parse(model: type[M], fields: Mapping[str, Any], *, text: str, max_character
     if max_characters is not None and length > max_characters:
         raise Malformed(_too_long(text, length, max_characters), text, "string_too_long")
     return message
+
+
+def seed_of(given: int | None) -> int | None:
+    """Return a seed; None, to draw a new one, for the negative numbers that many clients send for it."""
+    return None if given is None or given < 0 else given
+
+
+_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+_MOST_NAMED = 32
+_NOTHING: tuple[object, ...] = (None, "", False, "false")
+
+
+def asking(fields: Mapping[str, Any], names: Iterable[str]) -> tuple[str, ...]:
+    """Return those of the names whose fields ask for something: they are neither empty nor false."""
+    return tuple(name for name in names if fields.get(name) not in _NOTHING)
+
+
+def sent_parameters(fields: Mapping[str, Any], parameters: Mapping[str, Parameter]) -> dict[str, Parameter]:
+    """Return the fields that ask for something, with what they set.
+
+    parameters: of all fields that set one.
+    """
+    return {name: parameters[name] for name in asking(fields, parameters)}
+
+
+def unknown_fields(model: type[BaseModel], fields: Iterable[str]) -> tuple[str, ...]:
+    """Return the names that a message does not have, as far as they fit into a header."""
+    unknown = (name for name in fields if name not in model.model_fields and _NAME.fullmatch(name))
+    return tuple(islice(unknown, _MOST_NAMED))
 
 
 def json_schema(model: type[BaseModel], *, nullable: bool = True) -> dict[str, Any]:
@@ -146,6 +177,8 @@ def _bounds(model: type[BaseModel], name: str) -> str:
     most = next((limit.le for limit in limits if hasattr(limit, "le")), None)
     if least == most:
         return f"be {least:g}"
+    if least is None:
+        return f"be at most {_number(most)}"
     return f"be at least {least:g}" if most is None else f"lie between {_number(least)} and {_number(most)}"
 
 

@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
+from voxcli.protocols.dialect import IGNORED
 from voxcli.server.errors import answer, error_body_at, note, problem_of
 from voxcli.server.middleware import OPEN_PATHS, REQUEST_ID, BodyLimit, HostCheck, KeyCheck, OriginCheck, RequestIds
 from voxcli.server.routes import gptsovits, health, openai
@@ -51,7 +52,7 @@ def _guarded(app: ASGIApp, service: Service) -> ASGIApp:
             allow_origins=settings.cors_origins,
             allow_methods=["GET", "POST", "DELETE"],
             allow_headers=["*"],
-            expose_headers=[REQUEST_ID],
+            expose_headers=[REQUEST_ID, IGNORED, "x-sample-rate", "x-channels"],
         )
     app = OriginCheck(app, settings.cors_origins)
     app = HostCheck(app, settings)

@@ -21,7 +21,7 @@ from voxcli.server.settings import ServerSettings
 from voxcli.server.streaming.rendering import Rendering
 from voxcli.server.streaming.response import DisconnectWatcher, ResponseStream, SpeechResponse
 from voxcli.server.streaming.worker import Threads, Worker
-from voxcli.synthesis.request import SynthesisRequest, Voice
+from voxcli.synthesis.request import Parameter, SynthesisRequest, Voice, abilities_of, check_description
 from voxcli.text.characters import is_speakable
 from voxcli.voices import VoiceLibrary
 
@@ -165,6 +165,8 @@ class Service:
         held.callback(self._leave, record.admitted)
         engine = await watcher.run_until_disconnect(held.enter_async_context(self.models.in_use(wait)))
         self.admission.slots = self.models.slots
+        if Parameter.STYLE not in server_request.parameters.values():
+            check_description(server_request.request.voice, abilities_of(engine))
         rendering = Rendering(engine, server_request, self.heartbeat)
         record.timings = rendering.timings
         record.asked = time.perf_counter()

@@ -10,7 +10,18 @@ from dataclasses import dataclass, field
 
 from voxcli.audio.chunk import AudioChunk, amplified
 from voxcli.synthesis.narration import Narrator, SteadyVoice
-from voxcli.synthesis.request import Engine, Piece, Sampling, SentenceMark, Speech, SynthesisRequest, Voice
+from voxcli.synthesis.request import (
+    Engine,
+    Parameter,
+    Piece,
+    Sampling,
+    SentenceMark,
+    Speech,
+    SynthesisRequest,
+    Voice,
+    abilities_of,
+    unused,
+)
 from voxcli.synthesis.timing import Stopwatch
 from voxcli.text.marks import Part
 from voxcli.text.parts import Sentence
@@ -46,6 +57,10 @@ class Delivery:
             normalize=request.normalize,
             denoise=request.denoise,
         )
+
+    def unused(self, engine: Engine) -> list[Parameter]:
+        """Return what is set and makes no difference to an engine, so that the user can be told."""
+        return unused(self.voice, self.sampling, abilities_of(engine), denoise=self.denoise)
 
     def request(self, text: str) -> SynthesisRequest:
         """Return the request for one part of the text."""

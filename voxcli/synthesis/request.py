@@ -2,7 +2,8 @@
 
 import math
 from collections.abc import Generator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
+from enum import StrEnum
 from typing import Protocol, TypeAlias, runtime_checkable
 
 from voxcli.audio.chunk import AudioChunk
@@ -169,6 +170,59 @@ class HasAbilities(Protocol):
 def abilities_of(engine: Engine) -> Abilities:
     """Return what an engine makes use of: everything but tags, unless it says otherwise."""
     return engine.abilities if isinstance(engine, HasAbilities) else Abilities()
+
+
+class Parameter(StrEnum):
+    """The parts of a request that not every engine has a use for. Those of `Sampling` are named as its fields."""
+
+    STEPS = "steps"
+    GUIDANCE = "guidance"
+    SEED = "seed"
+    LEAST_PATCHES = "min_patches"
+    MOST_PATCHES = "max_patches"
+    RETRIES = "retries"
+    STYLE = "style"
+    DENOISE = "denoise"
+
+
+_OF_SAMPLING = tuple(Parameter(name.name) for name in fields(Sampling))
+
+
+def without_effect(voice: Voice, abilities: Abilities) -> frozenset[Parameter]:
+    """Return the parameters that make no difference to an engine when it speaks with this voice.
+
+    Engines pass over them. What the user set of them is named: in an HTTP header, in a warning elsewhere.
+    """
+    idle: set[Parameter] = set()
+    if not abilities.sampling:
+        idle.update(_OF_SAMPLING)
+    if not abilities.styles:
+        idle.add(Parameter.STYLE)
+    if not (voice.reference or voice.prompt or voice.name):
+        idle.add(Parameter.DENOISE)
+    return frozenset(idle)
+
+
+def unused(voice: Voice, sampling: Sampling, abilities: Abilities, *, denoise: bool = False) -> list[Parameter]:
+    """Return the parameters that are set to something unusual and make no difference to an engine."""
+    usual = Sampling()
+    changed = [name for name in _OF_SAMPLING if getattr(sampling, name) != getattr(usual, name)]
+    if voice.style:
+        changed.append(Parameter.STYLE)
+    if denoise:
+        changed.append(Parameter.DENOISE)
+    idle = without_effect(voice, abilities)
+    return [name for name in changed if name in idle]
+
+
+def check_description(voice: Voice, abilities: Abilities) -> None:
+    """Check that an engine can speak with a voice that is kept as a description.
+
+    Raises:
+        RequestError: it follows none, so that another voice would be heard.
+    """
+    if voice.style and not (abilities.styles or voice.reference or voice.prompt or voice.name):
+        raise RequestError("This voice is a description, and this model cannot follow one. Choose another voice.")
 
 
 @dataclass(frozen=True, slots=True)

@@ -110,7 +110,6 @@ def test_speed_changes_the_length(speed: float) -> None:
     [
         Voice(reference=Clip(b"x")),
         Voice(prompt=Prompt(Clip(b"x"), "words")),
-        Voice(style="an old man"),
     ],
 )
 def test_what_it_cannot_do_it_refuses_and_says_who_can(voice: Voice) -> None:

@@ -31,7 +31,7 @@ CONTENT_TYPES = {
     "aac": "audio/aac",
     "flac": "audio/flac",
     "wav": "audio/wav",
-    "pcm": "audio/pcm;rate=24000;channels=1",
+    "pcm": "audio/pcm",
 }
 
 

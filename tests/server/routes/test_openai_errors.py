@@ -49,7 +49,6 @@ BAD: list[tuple[dict[str, Any], str, str | None, str]] = [
     ({"speed": "fast"}, "must be a number", "speed", "invalid_type"),
     ({"instructions": "x" * 4097}, "4097 characters", "instructions", "string_above_max_length"),
     ({"instructions": 5}, "must be a string", "instructions", "invalid_type"),
-    ({"seed": -1}, "between 0", "seed", "invalid_value"),
     ({"sample_rate": 500}, "8000 and 48000", "sample_rate", "invalid_value"),
 ]
 

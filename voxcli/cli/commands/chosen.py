@@ -1,5 +1,6 @@
 """Engine, voice and targets chosen on the command line: settings from options, the engine opened, the voice found."""
 
+import logging
 import os
 import sys
 from collections.abc import Mapping
@@ -20,12 +21,16 @@ from voxcli.engines import BUILTIN_MODEL, best_model, open_engine
 from voxcli.engines.settings import EngineSettings
 from voxcli.errors import did_you_mean
 from voxcli.sinks import Target, ToFile, ToSpeaker, ToStdout
-from voxcli.synthesis.request import Engine, Prompt, Voice
+from voxcli.synthesis.request import Engine, Parameter, Prompt, Voice
 
 if TYPE_CHECKING:
     from voxcli.engines.remote.settings import RemoteSettings
+    from voxcli.synthesis.pipeline import Delivery
 
 
+_log = logging.getLogger(__name__)
+
+_NAMES = {BUILTIN_MODEL: "the built-in voice (eSpeak NG)"}
 _KEY_VARIABLE = "VOXCLI_API_KEY"
 
 
@@ -86,6 +91,28 @@ def find_voice(context: typer.Context, options: VoiceOptions) -> Voice:
         reference=read_clip(options.ref_audio) if options.ref_audio else None,
         prompt=Prompt(read_clip(prompt), transcript) if prompt and transcript else None,
     )
+
+
+_OPTIONS = {
+    Parameter.STEPS: "--steps",
+    Parameter.GUIDANCE: "--cfg",
+    Parameter.SEED: "--seed",
+    Parameter.LEAST_PATCHES: "--min-len",
+    Parameter.MOST_PATCHES: "--max-len",
+    Parameter.RETRIES: "--retry-badcase",
+    Parameter.STYLE: "--instruct",
+    Parameter.DENOISE: "--denoise",
+}
+
+
+def name_unused(delivery: "Delivery", engine: Engine, model: str) -> None:
+    """Warn once of the options that make no difference to an engine.
+
+    model: its name, for the warning.
+    """
+    if options := [_OPTIONS[parameter] for parameter in delivery.unused(engine)]:
+        verb = "have" if len(options) > 1 else "has"
+        _log.warning("%s %s no effect on %s", ", ".join(options), verb, _NAMES.get(model, model))
 
 
 def with_clip_on_server(

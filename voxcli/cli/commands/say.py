@@ -63,6 +63,7 @@ def say(
                 find_voice(context, who), sampling.to_settings(), denoise=who.denoise, split=not no_split
             ),
             targets=targets,
+            styled_by_option=who.instruct is not None,
         )
         speak(job, console, report, context.obj.raise_if_interrupted)
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
 
-from voxcli.cli.commands.chosen import engine_name, open_chosen_engine
+from voxcli.cli.commands.chosen import engine_name, name_unused, open_chosen_engine
 from voxcli.cli.commands.voices.remembered import HOW_TO_SAVE, remember
 from voxcli.cli.console import Console
 from voxcli.cli.run_report import RunReport
@@ -16,7 +16,7 @@ from voxcli.engines.settings import EngineSettings
 from voxcli.errors import RequestError
 from voxcli.sinks import Target, ToFile, open_sink
 from voxcli.synthesis.pipeline import Delivery, only_chunks, synthesize
-from voxcli.synthesis.request import Voice, abilities_of, with_seed
+from voxcli.synthesis.request import Voice, abilities_of, check_description, with_seed
 from voxcli.synthesis.timing import Stopwatch
 from voxcli.text.marks import Part
 from voxcli.text.parts import read_text
@@ -40,6 +40,8 @@ class SpeakJob:
     engine: EngineSettings
     delivery: Delivery
     targets: list[Target]
+    styled_by_option: bool = False
+    """Whether the style is an option of this run, and not a voice that is kept as a description."""
 
     def parts(self, before_waiting: Callable[[], None], tags: frozenset[str]) -> Iterator[Part]:
         """Yield the parts of the text as soon as they are available. `tags` are those that the engine performs."""
@@ -62,6 +64,9 @@ def speak(job: SpeakJob, console: Console, report: RunReport, check: Callable[[]
     with open_sink(job.targets) as sink, closing(open_chosen_engine(job.engine, slots=1)) as engine:
         _log.debug("ready after %.0f ms", 1000 * (time.perf_counter() - started))
 
+        if not job.styled_by_option:
+            check_description(job.delivery.voice, abilities_of(engine))
+        name_unused(job.delivery, engine, model)
         sampling = with_seed(job.delivery.sampling, engine)
         seed = sampling.seed if model != BUILTIN_MODEL else None
         if seed is not None:

@@ -20,7 +20,7 @@ from voxcli.engines.espeak.languages import (
 from voxcli.engines.espeak.library import NORMAL_RATE, Espeak, load_espeak
 from voxcli.engines.spelling import spelled_out
 from voxcli.errors import RequestError
-from voxcli.synthesis.request import Abilities, Sampling, Speech, SynthesisRequest
+from voxcli.synthesis.request import Abilities, Speech, SynthesisRequest
 from voxcli.text.sentences.splitter import split_sentences
 
 _log = logging.getLogger(__name__)
@@ -36,11 +36,6 @@ _JAPANESE = "jpx/ja"
 
 _CANNOT_CLONE = "The built-in voice (eSpeak NG) cannot imitate a voice. The VoxCPM models can."
 _PULL_A_MODEL = "Install one with: voxcli models pull voxcpm-1.5"
-_CANNOT_ACT = "The built-in voice (eSpeak NG) cannot follow a description. VoxCPM2 can: voxcli models pull voxcpm-2"
-_CANNOT_SAMPLE = (
-    "The built-in voice (eSpeak NG) does not sample: it has no steps, no guidance and no limits of length. "
-    "Leave out --steps, --cfg, --min-len, --max-len and --retry-badcase."
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +61,6 @@ class BuiltinEngine:
     def stream(self, request: SynthesisRequest) -> Speech:
         if request.voice.reference or request.voice.prompt:
             raise RequestError(_CANNOT_CLONE, on_command_line=_PULL_A_MODEL)
-        if request.voice.style:
-            raise RequestError(_CANNOT_ACT)
-        if replace(request.sampling, seed=None) != Sampling():
-            raise RequestError(_CANNOT_SAMPLE)
         if request.normalize:
             request = replace(request, text=spelled_out(request.text, request))
         own_speed = max(request.speed, _MIN_OWN_SPEED)

@@ -21,9 +21,9 @@ from voxcli.audio.chunk import AudioChunk, Samples
 from voxcli.audio.format import AudioFormat
 from voxcli.errors import RemoteCut, RemoteError
 from voxcli.protocols.dialect import AnswerForm, FieldError, FindVoice, ServerRequest
-from voxcli.protocols.fields import Text, parse
+from voxcli.protocols.fields import Text, asking, parse, seed_of, sent_parameters, unknown_fields
 from voxcli.protocols.gptsovits.text_cuts import CODES, METHODS, cut, from_code
-from voxcli.synthesis.request import FASTEST, MOST_STEPS, SLOWEST, Sampling, Speech, SynthesisRequest, Voice
+from voxcli.synthesis.request import FASTEST, MOST_STEPS, SLOWEST, Parameter, Sampling, Speech, SynthesisRequest, Voice
 
 VERSION = "v2Pro"
 """Model version that this server reports. Clients then expect `raw` at 32 kHz."""
@@ -58,8 +58,11 @@ def _choice(default: str, choices: Iterable[str], description: str | None = None
     return Field(default, json_schema_extra={"enum": [*choices]}, description=description)
 
 
+_NO_EFFECT = "Validated, but without effect on these models."
+
+
 def _unused(default: Any) -> Any:
-    return Field(default, description="Validated, but without effect on these models.")
+    return Field(default, description=_NO_EFFECT)
 
 
 class TtsRequest(BaseModel):
@@ -78,9 +81,9 @@ class TtsRequest(BaseModel):
         json_schema_extra={"minLength": 1},
         description="One of GET /speakers, or a path that ends in such a name. No file is opened.",
     )
-    aux_ref_audio_paths: list[Any] = Field([], json_schema_extra={"maxItems": 0}, description="Not supported.")
+    aux_ref_audio_paths: list[Any] = _unused([])
     prompt_text: _Word = _unused("")
-    prompt_lang: _Word = _choice("", CODES, "Validated, but without effect on these models.")
+    prompt_lang: _Word = _choice("", CODES, _NO_EFFECT)
     top_k: int = _unused(15)
     top_p: float = _unused(1.0)
     temperature: float = _unused(1.0)
@@ -92,7 +95,7 @@ class TtsRequest(BaseModel):
     fragment_interval: float = Field(
         0.3, ge=0.0, le=10.0, description="Seconds of silence between the pieces that the text is cut into."
     )
-    seed: int = Field(-1, ge=-1, le=2**63 - 1, description="-1 draws a new one each time.")
+    seed: int = Field(-1, le=2**63 - 1, description="-1 draws a new one each time.")
     media_type: _Word = _choice("wav", MEDIA_TYPES, "raw is 16 bits, little endian, mono, at 32 kHz.")
     streaming_mode: _Mode = Field(
         False, description="0 sends everything at once. All others send audio as soon as there is some."
@@ -100,7 +103,7 @@ class TtsRequest(BaseModel):
     parallel_infer: bool = _unused(True)
     repetition_penalty: float = _unused(1.35)
     sample_steps: int = Field(
-        DEFAULT_STEPS, ge=1, le=MOST_STEPS, description=f"{DEFAULT_STEPS} leaves the number to the model."
+        DEFAULT_STEPS, ge=1, description=f"{DEFAULT_STEPS} leaves the number to the model. {MOST_STEPS} at most."
     )
     super_sampling: bool = _unused(False)
     overlap_length: int = _unused(2)
@@ -150,7 +153,21 @@ def to_server_request(
             whole=given.streaming_mode == 0,
         ),
         gap_seconds=given.fragment_interval if len(pieces) > 1 else None,
+        parameters=sent_parameters(fields, _PARAMETERS),
+        ignored=(
+            *asking(fields, _UNUSED),
+            *(("sample_steps",) if given.sample_steps > MOST_STEPS else ()),
+            *unknown_fields(TtsRequest, fields),
+        ),
     )
+
+
+_PARAMETERS = {"sample_steps": Parameter.STEPS, "seed": Parameter.SEED}
+_UNUSED = [
+    name
+    for name, field in TtsRequest.model_fields.items()
+    if field.description == _NO_EFFECT and name != "prompt_lang"  # which is required
+]
 
 
 def _check(given: TtsRequest) -> None:
@@ -171,8 +188,6 @@ def _check(given: TtsRequest) -> None:
         raise FieldError(
             "the value of streaming_mode must be 0, 1, 2, 3(int) or true/false(bool)", "streaming_mode", UNSUPPORTED
         )
-    if given.aux_ref_audio_paths:
-        raise FieldError("aux_ref_audio_paths is not supported: a voice has one recording", "aux_ref_audio_paths")
 
 
 def _read_pieces(given: TtsRequest) -> list[str]:
@@ -204,10 +219,9 @@ def stem_of(path: str) -> str:
 
 
 def _read_sampling(given: TtsRequest) -> Sampling:
-    steps, seed = given.sample_steps, given.seed
+    steps = given.sample_steps
     return Sampling(
-        steps=Sampling().steps if steps == DEFAULT_STEPS else steps,
-        seed=None if seed == -1 else seed,
+        steps=Sampling().steps if steps == DEFAULT_STEPS else min(steps, MOST_STEPS), seed=seed_of(given.seed)
     )
 
 

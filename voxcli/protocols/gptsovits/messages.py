@@ -18,7 +18,8 @@ from voxcli.protocols.dialect import (
     HttpCall,
     Problem,
     ServerRequest,
-    read_content_type,
+    audio_headers,
+    read_audio_headers,
 )
 from voxcli.protocols.fields import Malformed, malformed_body
 from voxcli.protocols.gptsovits.fields import (
@@ -234,7 +235,7 @@ def answer_form(headers: Mapping[str, str], call: HttpCall) -> AnswerForm:
         headers: by lower-case names.
     """
     asked = call.json or {}
-    told, rate = read_content_type(headers.get("content-type", ""))
+    told, rate = read_audio_headers(headers)
     format = told or MEDIA_TYPES[asked.get("media_type", DEFAULTS["media_type"])]
     return AnswerForm(
         format=format,
@@ -254,16 +255,14 @@ def error_message(status: int, body: bytes) -> str:
 
 
 def answer_headers(server_request: ServerRequest, sample_rate: int) -> dict[str, str]:
-    """Return the response headers: without a rate, because clients compare the whole content type.
+    """Return the response headers, with the content types of api_v2.py.
 
     Args:
         sample_rate: Hz, of the response.
     """
-    return {
-        "content-type": next(
-            f"audio/{name}" for name, known in MEDIA_TYPES.items() if known is server_request.form.format
-        )
-    }
+    format = server_request.form.format
+    content_type = next(f"audio/{name}" for name, known in MEDIA_TYPES.items() if known is format)
+    return audio_headers(format, sample_rate, content_type)
 
 
 def problem_of(error: FieldError) -> Problem:

@@ -22,12 +22,12 @@ from voxcli.protocols.dialect import (
     Framing,
     HttpCall,
     ServerRequest,
-    content_type_of,
-    read_content_type,
+    audio_headers,
+    read_audio_headers,
 )
-from voxcli.protocols.fields import Format, Malformed, Text, parse, shown
+from voxcli.protocols.fields import Format, Malformed, Text, parse, seed_of, sent_parameters, shown, unknown_fields
 from voxcli.protocols.openai.errors import error_body, error_message
-from voxcli.synthesis.request import FASTEST, MOST_STEPS, SLOWEST, Sampling, SynthesisRequest, Voice
+from voxcli.synthesis.request import FASTEST, MOST_STEPS, SLOWEST, Parameter, Sampling, SynthesisRequest, Voice
 
 __all__ = ["answer_form", "answer_headers", "error_body", "error_message", "steps_of", "to_call", "to_server_request"]
 
@@ -89,11 +89,15 @@ class CreateSpeech(BaseModel):
     response_format: Format | None = SERVED_FORMAT
     speed: float | None = Field(1.0, ge=SLOWEST, le=FASTEST)
     stream_format: Literal["sse", "audio"] | None = "audio"
-    seed: int | None = Field(None, ge=0, le=2**63 - 1, description="Not in OpenAI's API, like the following fields.")
+    seed: int | None = Field(
+        None,
+        le=2**63 - 1,
+        description="Below 0 a new one is drawn. Not in OpenAI's API, like the following fields.",
+    )
     language: Text | None = Field(None, max_length=64, examples=["zh", "en"])
     normalize: bool | None = Field(None, description="Spell out numbers, dates and units.")
     steps: int | None = Field(
-        None, ge=1, le=MOST_STEPS, description="Overrides the number of steps that the model name implies."
+        None, ge=1, description=f"Overrides the steps that the model name implies. {MOST_STEPS} at most."
     )
     sample_rate: int | None = Field(None, ge=LOWEST_RATE, le=HIGHEST_RATE, description="Hz.")
 
@@ -169,7 +173,7 @@ def answer_form(headers: Mapping[str, str], call: HttpCall) -> AnswerForm:
     """
     asked = call.json or {}
     content_type = headers.get("content-type", "")
-    told, rate = read_content_type(content_type)
+    told, rate = read_audio_headers(headers)
     wanted = AudioFormat(asked.get("response_format", SERVED_FORMAT))
     return AnswerForm(
         format=AudioFormat.PCM if told is AudioFormat.PCM else wanted,
@@ -203,13 +207,13 @@ def to_server_request(
     """
     given = _parse(fields, max_characters)
     steps = given.steps or (steps_of(given.model or DEFAULT_MODEL) if steps_by_model else None)
-    sampling = Sampling(seed=given.seed)
+    sampling = Sampling(seed=seed_of(given.seed))
     voice = _read_voice(given, find_voice)
     try:
         request = SynthesisRequest(
             text=given.input,
             voice=voice,
-            sampling=replace(sampling, steps=steps) if steps else sampling,
+            sampling=replace(sampling, steps=min(steps, MOST_STEPS)) if steps else sampling,
             language=given.language,
             speed=given.speed or 1.0,
             normalize=bool(given.normalize),
@@ -222,8 +226,16 @@ def to_server_request(
         framing=Framing.SSE if given.stream_format == _SSE else Framing.PLAIN,
         sample_rate=PCM_RATE if given.sample_rate is None and format is AudioFormat.PCM else given.sample_rate,
     )
-    return ServerRequest(request=request, form=form, model=given.model)
+    return ServerRequest(
+        request=request,
+        form=form,
+        model=given.model,
+        parameters=sent_parameters({**fields, "instructions": _style_of(given)}, _PARAMETERS),
+        ignored=(*(("steps",) if (steps or 0) > MOST_STEPS else ()), *unknown_fields(CreateSpeech, fields)),
+    )
 
+
+_PARAMETERS = {"instructions": Parameter.STYLE, "seed": Parameter.SEED, "steps": Parameter.STEPS}
 
 _CODES = {"missing": "missing_required_parameter", "string_too_long": "string_above_max_length"}
 
@@ -254,8 +266,14 @@ def _read_voice(given: CreateSpeech, find_voice: FindVoice) -> Voice:
                 "voice_not_found",
             )
         voice = Voice()
+    style = _style_of(given)
+    return replace(voice, style=style) if style else voice
+
+
+def _style_of(given: CreateSpeech) -> str | None:
+    """Return the instructions, unless they say that there are none."""
     style = given.instructions
-    return voice if style is None or style.strip() in _NO_STYLE else replace(voice, style=style)
+    return None if style is None or style.strip() in _NO_STYLE else style
 
 
 def answer_headers(server_request: ServerRequest, sample_rate: int) -> dict[str, str]:
@@ -265,5 +283,5 @@ def answer_headers(server_request: ServerRequest, sample_rate: int) -> dict[str,
         sample_rate: Hz, of the response.
     """
     if server_request.form.framing is Framing.SSE:
-        return {"content-type": EVENTS, "cache-control": "no-cache"}
-    return {"content-type": content_type_of(server_request.form.format, sample_rate)}
+        return {**audio_headers(server_request.form.format, sample_rate, EVENTS), "cache-control": "no-cache"}
+    return audio_headers(server_request.form.format, sample_rate)

@@ -9,11 +9,11 @@ from voxcli.audio.encode import encoded
 from voxcli.audio.format import AudioFormat
 from voxcli.audio.headers import wav_bytes
 from voxcli.audio.resample import resampled
-from voxcli.protocols.dialect import DRAWS_VOICES, Framing, ServerRequest
+from voxcli.protocols.dialect import DRAWS_VOICES, IGNORED, Framing, ServerRequest
 from voxcli.protocols.openai.events import delta_event, done_event
 from voxcli.server.monitoring import EngineHeartbeat
 from voxcli.synthesis.pipeline import Delivery, only_chunks, synthesize
-from voxcli.synthesis.request import Engine, Speech, abilities_of
+from voxcli.synthesis.request import Engine, Speech, abilities_of, without_effect
 from voxcli.synthesis.timing import Stopwatch, Timings
 from voxcli.text.language import language_of
 from voxcli.text.marks import Part, Pause, parse_marks
@@ -32,8 +32,12 @@ class Rendering:
         self._heartbeat = heartbeat
 
     def headers(self) -> dict[str, str]:
-        """Return the headers for our own client."""
-        return {DRAWS_VOICES: "true" if self._engine.draws_voices else "false"}
+        """Return the headers about the engine: whether it draws voices, and the fields that it had no use for."""
+        asked = self._server_request
+        idle = without_effect(asked.request.voice, abilities_of(self._engine))
+        ignored = [*(name for name, parameter in asked.parameters.items() if parameter in idle), *asked.ignored]
+        headers = {DRAWS_VOICES: "true" if self._engine.draws_voices else "false"}
+        return headers | ({IGNORED: ", ".join(dict.fromkeys(ignored))} if ignored else {})
 
     @property
     def timings(self) -> Timings:

@@ -10,7 +10,7 @@ from voxcli.engines.settings import EngineSettings
 from voxcli.sinks import Target, ToSpeaker, open_sink
 from voxcli.sinks.base import Sink
 from voxcli.synthesis.pipeline import Delivery, only_chunks, synthesize
-from voxcli.synthesis.request import Engine, Voice, abilities_of
+from voxcli.synthesis.request import Engine, Voice, abilities_of, check_description
 from voxcli.text.parts import read_parts
 
 LINES = {"zh": "你好，这就是我的声音。", "en": "Hello, this is what I sound like."}
@@ -65,6 +65,7 @@ def _speak(
     audition: Audition, voice: Voice, engine: Engine, sinks: list[Sink], check: Callable[[], None]
 ) -> int | None:
     """Speak with one voice. Return the sample rate, if there was any sound."""
+    check_description(voice, abilities_of(engine))
     delivery = replace(audition.delivery, voice=voice)
     text = audition.text or default_line(voice, delivery.language)
     rate = None
