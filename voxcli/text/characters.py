@@ -85,3 +85,27 @@ def is_cjk(char: str) -> bool:
 def is_speakable(text: str) -> bool:
     """Whether the text has anything to read aloud: a letter, a digit, or a symbol such as % or €."""
     return any(properties_of(char).speakable for char in text)
+
+
+_EMOJI = "😀"
+"""Stands for any emoji."""
+_EMOJI_AT_END = re.compile(rf" ?(?:{_EMOJI} ?)+(?=[,.;:!?，。；：、！？)）]|\Z)")
+_EMOJI_RUN = re.compile(f"{_EMOJI}+")
+
+
+def without_emoji(text: str) -> str:
+    """Leave out emoji, which are seen and not said, with the space before them at the end of a sentence."""
+    if text.isascii():
+        return text
+    chars: list[str] = []
+    emoji = False
+    for char in text:
+        properties = properties_of(char)
+        emoji = properties.emoji or (emoji and properties.attaches)
+        chars.append(_EMOJI if emoji else char)
+    return _EMOJI_RUN.sub(_between_words, _EMOJI_AT_END.sub("", "".join(chars)))
+
+
+def _between_words(emoji: re.Match[str]) -> str:
+    text, start, end = emoji.string, emoji.start(), emoji.end()
+    return " " if start and properties_of(text[start - 1]).plain and properties_of(text[end]).plain else ""

@@ -5,9 +5,10 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from voxcli.text.characters import is_speakable
-from voxcli.text.language import TextLanguage
-from voxcli.text.marks import Part, Pause, is_only_tags, parse_marks
+from voxcli.text.characters import is_speakable, without_emoji
+from voxcli.text.language import TextLanguage, language_of
+from voxcli.text.look_alikes import CharacterFolder, folded
+from voxcli.text.marks import Marked, Part, Pause, is_only_tags, parse_marks
 from voxcli.text.sentences.splitter import SentenceSplitter
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ class Sentence(str):
 
 
 class PartReader:
-    """The text pipeline: Markdown, sentences, marks. Warns once about each tag that is left out."""
+    """The text pipeline: look-alike characters, Markdown, sentences, marks. Warns once of a tag that is left out."""
 
     def __init__(self, *, markdown: bool, tags: frozenset[str] = frozenset()) -> None:
         """
@@ -41,6 +42,7 @@ class PartReader:
             markdown: whether the text is Markdown.
             tags: those that the voice performs, in lower case and without brackets. They stay in their sentences.
         """
+        self._characters = CharacterFolder()
         self._markdown = _new_markdown() if markdown else None
         self._splitter = SentenceSplitter()
         self._language = TextLanguage()
@@ -51,26 +53,31 @@ class PartReader:
 
     def feed(self, text: str) -> list[Part]:
         """Take text; return the parts that are complete."""
+        return self._parts(self._sentences(self._characters.feed(text)), more=True)
+
+    def flush(self) -> list[Part]:
+        """Return the parts that can be spoken, because the writer has paused."""
+        sentences = self._sentences(self._characters.flush())
+        plain = self._markdown.flush() if self._markdown else ""
+        return self._parts([*sentences, *self._split(plain), *self._splitter.flush()])
+
+    def finish(self) -> list[Part]:
+        """Return the rest, because the text has ended."""
+        sentences = self._sentences(self._characters.flush())
+        plain = self._markdown.finish() if self._markdown else ""
+        return self._parts([*sentences, *self._split(plain), *self._splitter.finish()], ended=True)
+
+    def _sentences(self, text: str) -> list[str]:
         self._language.feed(text)
         if not self._markdown:
-            return self._parts(self._split(text), more=True)
+            return self._split(text)
         sentences = []
         for line in text.splitlines(keepends=True):
             sentences += self._split(self._markdown.feed(line))
             if self._markdown.at_block_end:
                 # A long block of code may follow, without a pause of the writer to flush this text.
                 sentences += [*self._split("\n\n"), *self._splitter.flush()]
-        return self._parts(sentences, more=True)
-
-    def flush(self) -> list[Part]:
-        """Return the parts that can be spoken, because the writer has paused."""
-        plain = self._markdown.flush() if self._markdown else ""
-        return self._parts([*self._split(plain), *self._splitter.flush()])
-
-    def finish(self) -> list[Part]:
-        """Return the rest, because the text has ended."""
-        plain = self._markdown.finish() if self._markdown else ""
-        return self._parts([*self._split(plain), *self._splitter.finish()], ended=True)
+        return sentences
 
     def _split(self, text: str) -> list[str]:
         self._unsplit += text
@@ -79,13 +86,8 @@ class PartReader:
     def _parts(self, sentences: list[str], *, more: bool = False, ended: bool = False) -> list[Part]:
         parts: list[Part] = []
         for sentence in self._with_tags(sentences, more=more, ended=ended):
-            found, left_out = parse_marks(sentence, self._tags)
-            for part in found:
-                if isinstance(part, Pause):
-                    parts.append(part)
-                elif is_speakable(part):
-                    # A voice may read a line break as a longer pause.
-                    parts.append(Sentence(_LINE_BREAKS.sub(" ", part).strip(), self._language.language))
+            found, left_out = _marked(sentence, self._tags, self._language.language)
+            parts += found
             for tag in left_out:
                 self._warn_about(tag)
         return parts
@@ -147,14 +149,37 @@ def read_text(
     """Yield the parts of a text, or all of it as one part if it is not to be split."""
     if split:
         yield from read_parts(text, markdown=markdown, tags=tags)
-    else:
-        yield read_whole(text, markdown=markdown)
+    elif is_speakable(whole := without_emoji(read_whole(text, markdown=markdown))):
+        yield whole
 
 
 def read_whole(text: Iterable[str | None], *, markdown: bool) -> str:
     """Return a whole text unsplit; of Markdown, its plain text."""
-    whole = "".join(piece for piece in text if piece)
+    whole = folded("".join(piece for piece in text if piece))
     if not markdown:
         return whole
     plain = _new_markdown()
     return plain.feed(whole) + plain.finish()
+
+
+def read_lines(text: str, gap: float, *, tags: frozenset[str] = frozenset()) -> Iterator[Part]:
+    """Yield the lines into which a client's protocol cut its text, with a gap of some seconds between them."""
+    text = folded(text)
+    language = language_of(text)
+    for number, line in enumerate(text.split("\n")):
+        if number:
+            yield Pause(gap)
+        yield from _marked(line, tags, language).parts
+
+
+def _marked(text: str, tags: frozenset[str], language: str | None) -> Marked:
+    """Split a text at its marks, and leave out what is silent."""
+    found, left_out = parse_marks(text, tags)
+    parts: list[Part] = []
+    for part in found:
+        if isinstance(part, Pause):
+            parts.append(part)
+        elif is_speakable(part):
+            # A voice may read a line break as a longer pause.
+            parts.append(Sentence(_LINE_BREAKS.sub(" ", without_emoji(part)).strip(), language))
+    return Marked(parts, left_out)

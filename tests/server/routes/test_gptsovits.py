@@ -115,7 +115,7 @@ def test_silly_tavern_is_served(client: httpx.Client, engine: ToneEngine) -> Non
     said = engine.requests[-2:]
     assert [(request.voice, request.speed, request.text) for request in said] == [
         (LENA, 1.5, "Hello,"),
-        (LENA, 1.5, " dear world."),
+        (LENA, 1.5, "dear world."),
     ]
     assert decode(answer.content).seconds == pytest.approx(2 * 0.4 / 1.5 + 0.3, abs=0.05)
 

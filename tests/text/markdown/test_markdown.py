@@ -3,7 +3,6 @@
 import pytest
 
 from voxcli.text.markdown.reader import SpeakableMarkdown
-from voxcli.text.parts import read_whole
 from voxcli.text.sentences.splitter import split_sentences
 
 BLOCKS = [
@@ -84,7 +83,8 @@ INLINE = [
 
 
 def plain_text(markdown: str) -> str:
-    return read_whole([markdown], markdown=True)
+    reader = SpeakableMarkdown()
+    return reader.feed(markdown) + reader.finish()
 
 
 @pytest.mark.parametrize(("markdown", "read"), BLOCKS + INLINE)

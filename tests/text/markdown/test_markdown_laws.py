@@ -8,7 +8,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from voxcli.text.markdown.reader import SpeakableMarkdown
-from voxcli.text.parts import read_whole
 
 SYMBOLS = [*"\n\n\n \t*_`~#>-+=|[]()!<>&$\\:.,;\"'/^?xA1é你，😀\r\u00a0"]
 LINE_STARTS = ["\n\n", "```", "~~~", "---\n", "***", "===\n", "- ", "* ", "1. ", "> ", "# ", "  \n", "[ ] ", "[!NOTE]"]
@@ -27,7 +26,8 @@ PROSE = st.lists(
 
 
 def plain_text(markdown: str) -> str:
-    return read_whole([markdown], markdown=True)
+    reader = SpeakableMarkdown()
+    return reader.feed(markdown) + reader.finish()
 
 
 @settings(deadline=None, max_examples=500)

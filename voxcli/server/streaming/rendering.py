@@ -15,9 +15,8 @@ from voxcli.server.monitoring import EngineHeartbeat
 from voxcli.synthesis.pipeline import Delivery, only_chunks, synthesize
 from voxcli.synthesis.request import Engine, Speech, abilities_of, without_effect
 from voxcli.synthesis.timing import Stopwatch, Timings
-from voxcli.text.language import language_of
-from voxcli.text.marks import Part, Pause, parse_marks
-from voxcli.text.parts import Sentence, read_parts
+from voxcli.text.marks import Part
+from voxcli.text.parts import read_lines, read_parts
 
 
 class Rendering:
@@ -92,15 +91,9 @@ class Rendering:
             yield data
 
     def _parts(self) -> Iterator[Part]:
-        """Yield sentences and pauses, or the lines into which the client's protocol cut the text."""
+        """Return sentences and pauses, or the lines into which the client's protocol cut the text."""
         text, gap = self._server_request.request.text, self._server_request.gap_seconds
         tags = abilities_of(self._engine).tags
         if gap is None:
-            yield from read_parts([text], markdown=False, tags=tags)
-            return
-        text_language = language_of(text)
-        for number, line in enumerate(text.split("\n")):
-            if number:
-                yield Pause(gap)
-            for part in parse_marks(line, tags).parts:
-                yield part if isinstance(part, Pause) else Sentence(part, text_language)
+            return read_parts([text], markdown=False, tags=tags)
+        return read_lines(text, gap, tags=tags)
