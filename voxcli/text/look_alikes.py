@@ -98,7 +98,7 @@ class CharacterFolder:
         return text if text.isascii() and after.isascii() else _fold(text, before, after)
 
     def _without_excess(self, text: str) -> str:
-        """Leave out combining marks after so many that no more need to be held back."""
+        """Leave out combining marks beyond a limit, which bounds the text that is held back."""
         if text.isascii():
             self._marks = 0
             return text
