@@ -1,6 +1,7 @@
 """The real server on a real socket, in a thread of the test's own process."""
 
 import asyncio
+import socket
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
@@ -50,15 +51,21 @@ def running(
     knows_voice: Callable[[str], bool] = lambda name: False,
     probe: SynthesisRequest | None = PROBE,
     new_app: Callable[[Service], ASGIApp] = create_app,
+    send_buffer: int | None = None,
     **settings: Any,
 ) -> Iterator[Running]:
-    """The same, with what is behind the URL. Without `voices`, the library is a new and empty one."""
+    """The same, with what is behind the URL. Without `voices`, the library is a new and empty one.
+
+    send_buffer: how many bytes the system takes from the server before the client has them.
+    """
     open_engine = engine if not hasattr(engine, "stream") else lambda: engine
     with tempfile.TemporaryDirectory() as folder:
         chosen = ServerSettings(**{"port": 0, "voices": Path(folder), **settings})
         assert chosen.voices
         models = ModelLifecycle(model, open_engine, chosen)
         with open_socket(chosen) as sock:
+            if send_buffer:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)
             ready = threading.Event()
             started: list[Running] = []
 

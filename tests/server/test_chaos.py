@@ -7,6 +7,8 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
+from typing import Any
 
 import httpx
 import pytest
@@ -14,7 +16,9 @@ import pytest
 from tests.server.raw import SPEECH, TTS, asked
 from tests.server.running import Running, running
 from tests.server.tone import ToneEngine, until
+from voxcli.errors import ModelError
 from voxcli.protocols.gptsovits.fields import MEDIA_TYPES
+from voxcli.synthesis.request import Speech, SynthesisRequest
 
 FIELDS = {"model": "tts-1", "voice": "alloy", "input": "Hello.", "response_format": "pcm"}
 FORMATS = ["mp3", "opus", "aac", "flac", "wav", "pcm"]
@@ -75,7 +79,11 @@ def test_killed_streams_are_mostly_gone_within_a_tenth_of_a_second(endless: tupl
 def test_a_client_that_reads_too_slowly_to_ever_hear_it_is_given_up() -> None:
     engine = ToneEngine(chunks=10**9, slots=1)
     stop = threading.Event()
-    with running(engine, send_seconds=0.5) as server, asked(server.url, response_format="wav", window=4096) as client:
+    room = {"spool_memory_bytes": 2**20, "spool_file_bytes": 2**22}
+    with (
+        running(engine, send_seconds=0.5, **room) as server,
+        asked(server.url, response_format="wav", window=4096) as client,
+    ):
 
         def dawdle() -> None:
             """Read a kilobyte each second."""
@@ -100,6 +108,65 @@ def test_a_client_that_reads_slowly_but_steadily_gets_everything() -> None:
             count += len(data)
             time.sleep(0.001)
     assert count > 2 * 24000 * 60 * 0.08
+
+
+@pytest.mark.parametrize(
+    ("path", "fields"),
+    [
+        (SPEECH, {"response_format": "pcm"}),
+        (SPEECH, {"response_format": "wav", "stream_format": "sse"}),
+        ("/api/tts", {}),
+        (TTS, {"streaming_mode": 1}),
+    ],
+    ids=["stream", "events", "whole", "gpt-sovits"],
+)
+def test_clients_that_pause_keep_no_slot_busy(path: str, fields: dict[str, object]) -> None:
+    """Every slot works for those who wait, though nobody takes more than the headers."""
+    engine = Together(chunks=100, sample_rate=24000, slots=4)
+    with running(engine, send_buffer=4096, queue=100) as server, ExitStack() as stack:
+        clients = [stack.enter_context(asked(server.url, path=path, window=4096, **fields)) for _ in range(20)]
+        until(lambda: len(engine.requests) == 20 and not engine.running, 30)
+        until(lambda: is_calm(server))
+        sizes = {len(client.read(10**9)) for client in clients}
+        assert min(sizes) > 2 * 24000 * 100 * 0.08
+        assert max(sizes) - min(sizes) < 30_000  # by where chunks were joined
+    assert not engine.failed
+
+
+def test_three_hundred_slow_readers_keep_every_slot_busy() -> None:
+    engine = Together(chunks=100, sample_rate=24000, slots=5)
+    with running(engine, send_buffer=4096, queue=100) as server:
+        for turn in range(1, 7):
+            with ExitStack() as stack:
+                clients = [
+                    stack.enter_context(asked(server.url, window=4096, response_format="pcm")) for _ in range(50)
+                ]
+                until(lambda turn=turn: len(engine.requests) == turn * 50 and not engine.running, 30)  # type: ignore[misc]
+                with ThreadPoolExecutor(50) as pool:
+                    received = list(pool.map(lambda client: client.read(10**9), clients))
+                assert all(answer.endswith(b"0\r\n\r\n") for answer in received)
+        until(lambda: is_calm(server))
+    assert not engine.failed
+    assert server.service.admission.used == 0
+
+
+class Together(ToneEngine):
+    """Ends a stream only while all other slots are in use too: an idle slot is an error."""
+
+    failed = False
+
+    def __init__(self, *, slots: int, **settings: Any) -> None:
+        super().__init__(slots=slots, **settings)
+        self._all = threading.Barrier(slots)
+
+    def stream(self, request: SynthesisRequest) -> Speech:
+        with closing(super().stream(request)) as chunks:
+            yield from chunks
+            try:
+                self._all.wait(20)
+            except threading.BrokenBarrierError:
+                self.failed = True
+                raise ModelError("a slot was idle") from None
 
 
 def test_a_crowd_is_served_or_sent_away_with_a_time_to_come_again() -> None:

@@ -2,17 +2,24 @@
 
 import asyncio
 import math
+import time
 from collections import OrderedDict, deque
+from collections.abc import Callable
 
 from voxcli.protocols.dialect import Problem
 from voxcli.server.errors import Refusal
 
 _SOONEST, _LATEST = 1, 120
 """Seconds. OpenAI's clients do not retry if they are told to wait longer."""
-_FIRST_GUESS = 3.0
+_FIRST_GUESS = 1.0
 """Seconds that a request is assumed to take until one has been measured."""
 _WEIGHT = 0.2
-"""Of the newest measurement in the moving average."""
+"""Of the newest measurement in the moving average, at least: the first ones count for more."""
+_BRIEFEST = 0.001
+"""Seconds that a request is assumed to take at least."""
+_SHORTEST_QUEUE, _LONGEST_QUEUE = 8, 4096
+_FILLED = 0.75
+"""Of the longest wait, which the last request in a full queue is expected to need: not every request is average."""
 _RESTART = 10
 """Seconds until another server may have replaced one that is shutting down."""
 
@@ -29,7 +36,15 @@ class Admission:
     Used on the event loop only. A client is identified by its API key, or else by its address.
     """
 
-    def __init__(self, slots: int, queue: int) -> None:
+    def __init__(
+        self, slots: int, queue: int | None, wait_seconds: float = 60.0, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """
+        Args:
+            queue: requests that may wait; None for as many as the measured speed serves in time.
+            wait_seconds: for a slot, before a request is refused.
+            clock: seconds from any origin.
+        """
         self.used = 0
         """Slots in use."""
         self.draining = False
@@ -37,9 +52,12 @@ class Admission:
         self._queue = queue
         self._waiting: OrderedDict[str, deque[_Waiter]] = OrderedDict()
         """By client. The first waiter of the first client is next."""
+        self._wait_seconds = wait_seconds
+        self._clock = clock
         self._mean_seconds = _FIRST_GUESS
-        self._idle = asyncio.Event()
-        self._idle.set()
+        self._measured = 0
+        self._promised = 0.0
+        """When the last refused client was told to come again, by the clock."""
 
     @property
     def slots(self) -> int:
@@ -51,16 +69,22 @@ class Admission:
         self._admit()
 
     @property
+    def queue(self) -> int:
+        """Requests that may wait."""
+        if self._queue is not None:
+            return self._queue
+        served = round(_FILLED * self._wait_seconds / self._turn_seconds())
+        return min(max(served, _SHORTEST_QUEUE, self._slots), _LONGEST_QUEUE)
+
+    @property
     def depth(self) -> int:
         """Number of waiting requests."""
         return sum(len(waiters) for waiters in self._waiting.values())
 
-    async def enter(self, client: str, seconds: float) -> None:
+    async def enter(self, client: str) -> None:
         """Wait for a slot; the caller must `leave` it. Cancelling removes the request from the queue.
 
-        Args:
-            client: key or address.
-            seconds: timeout.
+        client: key or address.
 
         Raises:
             Refusal: the queue is full, the wait timed out, or the server is shutting down.
@@ -72,21 +96,23 @@ class Admission:
             return
         waiter = self._queued(client)
         try:
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout(self._wait_seconds):
                 await waiter.turn
         except TimeoutError:
             self._forget(waiter)
-            raise self._busy(f"No slot became free within {seconds:g} seconds.") from None
+            raise self._busy(f"No slot became free within {self._wait_seconds:g} seconds.") from None
         except BaseException:
             self._forget(waiter)
             raise
 
-    def leave(self, seconds: float) -> None:
+    def leave(self, seconds: float | None) -> None:
         """Release a slot.
 
-        seconds: how long it was in use.
+        seconds: how long the request took; None if it was not finished, which tells nothing of the speed.
         """
-        self._mean_seconds += _WEIGHT * (seconds - self._mean_seconds)
+        if seconds is not None:
+            self._measured += 1
+            self._mean_seconds += max(_WEIGHT, 1 / self._measured) * (seconds - self._mean_seconds)
         self._give_back()
 
     def drain(self) -> None:
@@ -95,24 +121,26 @@ class Admission:
         for waiter in [waiter for waiters in self._waiting.values() for waiter in waiters]:
             self._refuse(waiter, _ending())
 
-    async def wait_idle(self) -> None:
-        """Wait until no slot is in use."""
-        await self._idle.wait()
+    def _retry_after(self) -> int:
+        """Return in how many seconds a refused client should come again.
 
-    def retry_after(self) -> int:
-        """Estimate in how many seconds a request that arrives now would be served."""
-        turns = (self.depth + 1) / max(self._slots, 1)
-        return min(max(math.ceil(turns * self._mean_seconds), _SOONEST), _LATEST)
+        Clients that are refused together are told to come one after another, as slots become free: if all of them
+        came at once, most would be refused again, and OpenAI's clients try only twice more.
+        """
+        now = self._clock()
+        self._promised = min(max(self._promised, now) + self._turn_seconds(), now + _LATEST)
+        return min(max(math.ceil(self._promised - now), _SOONEST), _LATEST)
+
+    def _turn_seconds(self) -> float:
+        """Return after how many seconds a slot becomes free, on average, while all are in use."""
+        return max(self._mean_seconds, _BRIEFEST) / max(self._slots, 1)
 
     def _take(self) -> None:
         self.used += 1
-        self._idle.clear()
 
     def _give_back(self) -> None:
         self.used -= 1
         self._admit()
-        if not self.used:
-            self._idle.set()
 
     def _admit(self) -> None:
         """Assign free slots to waiting requests, one client after another."""
@@ -126,7 +154,7 @@ class Admission:
                 waiter.turn.set_result(None)
 
     def _queued(self, client: str) -> _Waiter:
-        if self.depth >= self._queue:
+        if self.depth >= self.queue:
             self._make_room(client)
         waiter = _Waiter(client)
         self._waiting.setdefault(client, deque()).append(waiter)
@@ -166,12 +194,15 @@ class Admission:
                 del self._waiting[waiter.client]
 
     def _too_many(self) -> Refusal:
-        message = f"Too many of your requests are waiting. Try again in {self.retry_after()} s."
-        return Refusal(Problem(status=429, message=message, code="rate_limit_exceeded", retry_after=self.retry_after()))
+        return self._refusal(429, "Too many of your requests are waiting.", "rate_limit_exceeded")
 
     def _busy(self, message: str) -> Refusal:
-        message = f"{message} Try again in {self.retry_after()} s."
-        return Refusal(Problem(status=503, message=message, code="busy", retry_after=self.retry_after()))
+        return self._refusal(503, message, "busy")
+
+    def _refusal(self, status: int, message: str, code: str) -> Refusal:
+        seconds = self._retry_after()
+        message = f"{message} Try again in {seconds} s."
+        return Refusal(Problem(status=status, message=message, code=code, retry_after=seconds))
 
 
 def _ending() -> Refusal:

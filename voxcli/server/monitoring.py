@@ -48,8 +48,11 @@ class Metrics:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self.slots = self._gauge("slots", "Streams that may run concurrently.")
-        self.slots_used = self._gauge("slots_used", "Running streams.")
+        self.slots_used = self._gauge("slots_used", "Streams that are being generated.")
         self.queue_depth = self._gauge("queue_depth", "Requests waiting for a slot.")
+        self.queue_limit = self._gauge("queue_limit", "Requests that may wait for a slot.")
+        self.answers_open = self._gauge("answers_open", "Requests whose client has not received everything yet.")
+        self.spooled_bytes = self._gauge("spooled_bytes", "Generated speech that waits for its clients.")
         self.model_loaded = self._gauge("model_loaded", "1 while the model is loaded.")
         self._first_byte = self._seconds("first_byte_seconds", "From a request's arrival to its first byte of audio.")
         self._first_sound = self._seconds(

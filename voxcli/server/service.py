@@ -3,9 +3,9 @@
 import asyncio
 import logging
 import time
-import weakref
 from collections.abc import Callable
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import TypeAlias
 
 from starlette.requests import Request
@@ -20,6 +20,7 @@ from voxcli.server.monitoring import Ending, EngineHeartbeat, Metrics, RequestRe
 from voxcli.server.settings import ServerSettings
 from voxcli.server.streaming.rendering import Rendering
 from voxcli.server.streaming.response import DisconnectWatcher, ResponseStream, SpeechResponse
+from voxcli.server.streaming.spool import SpooledSpeech, SpoolSpace
 from voxcli.server.streaming.worker import Threads, Worker
 from voxcli.synthesis.request import Parameter, SynthesisRequest, Voice, abilities_of, check_description
 from voxcli.text.characters import is_speakable
@@ -60,12 +61,21 @@ class Service:
         self.metrics = Metrics()
         self.heartbeat = EngineHeartbeat()
         self.probe = probe
-        self.admission = Admission(models.slots, settings.queue)
+        self.admission = Admission(models.slots, settings.queue, settings.wait_seconds)
         self._knows_voice = knows_voice
-        self._watchers: weakref.WeakSet[DisconnectWatcher] = weakref.WeakSet()
+        self._space = SpoolSpace(
+            self.threads, memory_bytes=settings.spool_memory_bytes, file_bytes=settings.spool_file_bytes
+        )
+        self._watchers: set[DisconnectWatcher] = set()
+        """Of requests that have no answer yet, or not all of it."""
+        self._all_answered = asyncio.Event()
+        self._all_answered.set()
+        self.metrics.queue_limit.set_function(lambda: self.admission.queue)
         self.metrics.slots.set_function(lambda: self.admission.slots)
         self.metrics.slots_used.set_function(lambda: self.admission.used)
         self.metrics.queue_depth.set_function(lambda: self.admission.depth)
+        self.metrics.answers_open.set_function(lambda: len(self._watchers))
+        self.metrics.spooled_bytes.set_function(lambda: self._space.used_bytes)
         self.metrics.model_loaded.set_function(lambda: self.models.loaded)
 
     def find_voice(self, name: str) -> Voice | None:
@@ -78,13 +88,16 @@ class Service:
         self.admission.slots = self.models.slots
 
     async def drain(self) -> bool:
-        """Accept no new requests and wait for running ones. After the deadline, abort them and return False."""
+        """Accept no new requests and wait until every answer has been taken. After the deadline, return False.
+
+        Answers that are not taken by then are aborted.
+        """
         self.admission.drain()
         try:
             async with asyncio.timeout(self.settings.drain_seconds):
-                await self.admission.wait_idle()
+                await self._all_answered.wait()
         except TimeoutError:
-            _log.warning("aborted %d streams that did not finish in time", self.admission.used)
+            _log.warning("aborted %d streams that did not finish in time", len(self._watchers))
             for watcher in list(self._watchers):
                 watcher.stop_watching()
             return False
@@ -93,6 +106,7 @@ class Service:
     async def close(self) -> None:
         """Unload the model for good."""
         await self.models.close()
+        self._space.close()
         self.threads.close()
 
     async def speak(self, http: Request, server_request: ServerRequest, headers: AnswerHeaders) -> SpeechResponse:
@@ -109,25 +123,38 @@ class Service:
         """
         record, watcher = RequestRecord(), DisconnectWatcher(http.receive)
         self._watchers.add(watcher)
+        self._all_answered.clear()
+
+        def end(record: RequestRecord, ending: Ending) -> None:
+            watcher.stop_watching()
+            self.metrics.note(record, ending)
+            self._watchers.discard(watcher)
+            if not self._watchers:
+                self._all_answered.set()
+
         try:
             self._check(server_request)
             async with AsyncExitStack() as held:
                 rendering, worker = await self._begin(http, server_request, watcher, held, record)
-                first = await watcher.run_until_disconnect(_first(worker, server_request.request.text))
-                more = {**headers(server_request, rendering.sample_rate), **rendering.headers()}
-                stream = ResponseStream(
-                    worker=worker,
-                    first=first,
-                    form=server_request.form,
-                    watcher=watcher,
-                    held=held.pop_all(),
-                    record=record,
-                    send_seconds=self.settings.send_seconds,
-                )
-                return SpeechResponse(stream, more, self.metrics)
+                speech = SpooledSpeech(worker, held.pop_all(), self._space)
+            try:
+                first = await watcher.run_until_disconnect(_first(speech, server_request.request.text))
+            except BaseException:
+                await speech.close()
+                raise
+            stream = ResponseStream(
+                speech=speech,
+                first=first,
+                form=server_request.form,
+                watcher=watcher,
+                record=record,
+                send_seconds=self.settings.send_seconds,
+                pause_seconds=self.settings.pause_seconds,
+            )
+            more = {**headers(server_request, rendering.sample_rate), **rendering.headers()}
+            return SpeechResponse(stream, more, end)
         except BaseException as error:
-            watcher.stop_watching()
-            self.metrics.note(record, _ending(error))
+            end(record, _ending(error))
             raise
 
     async def try_out(self) -> None:
@@ -160,9 +187,9 @@ class Service:
         """Take a slot and the engine, and start generating. What must be released is pushed onto `held`."""
         wait = self.settings.wait_seconds
         client = getattr(http.state, CLIENT, "")
-        await watcher.run_until_disconnect(self.admission.enter(client, wait))
+        await watcher.run_until_disconnect(self.admission.enter(client))
         record.admitted = time.perf_counter()
-        held.callback(self._leave, record.admitted)
+        held.push(partial(self._leave, record))
         engine = await watcher.run_until_disconnect(held.enter_async_context(self.models.in_use(wait)))
         self.admission.slots = self.models.slots
         if Parameter.STYLE not in server_request.parameters.values():
@@ -174,13 +201,15 @@ class Service:
         held.push_async_callback(worker.close)
         return rendering, worker
 
-    def _leave(self, admitted: float) -> None:
-        self.admission.leave(time.perf_counter() - admitted)
+    def _leave(self, record: RequestRecord, kind: type[BaseException] | None, *_: object) -> None:
+        """Release the slot. What a request takes is known only if it was finished, and counts without the loading."""
+        measured = kind is None and record.asked is not None
+        self.admission.leave(time.perf_counter() - record.asked if measured and record.asked else None)
 
 
-async def _first(worker: Worker[bytes], text: str) -> bytes:
+async def _first(speech: SpooledSpeech, text: str) -> bytes:
     try:
-        first = await worker.next()
+        first = await speech.next()
     except NotFound as error:  # the requested language or voice
         raise Refusal(Problem(status=400, message=str(error), code="not_found")) from error
     if first is None:

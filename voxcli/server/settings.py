@@ -17,14 +17,19 @@ class ServerSettings:
     cors_origins: tuple[str, ...] = ()
     slots: int | None = None
     """Concurrent streams; None for as many as the engine runs."""
-    queue: int = 16
-    """Requests that may wait for a slot."""
+    queue: int | None = None
+    """Requests that may wait for a slot; None for as many as would get one in time at the measured speed."""
     wait_seconds: float = 60.0
     """For a slot, before a request is refused."""
     send_seconds: float = 30.0
-    """For the client to accept a chunk, before the connection is aborted."""
+    """For the client to accept a chunk while the engine waits for it, before the connection is aborted."""
+    pause_seconds: float = 600.0
+    """The same, while the speech waits for the client and the engine does not."""
+    spool_memory_bytes: int = 64 * 2**20
+    spool_file_bytes: int = 2 * 2**30
+    """Speech that may wait for slow clients in memory, and then in a temporary file."""
     drain_seconds: float = 30.0
-    """For running streams to finish, after SIGTERM."""
+    """For running streams to finish and be received, after SIGTERM."""
     max_characters: int = 4096
     max_upload_bytes: int = 10 * 2**20
     max_clip_seconds: float = 60.0

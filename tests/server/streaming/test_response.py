@@ -206,7 +206,11 @@ def test_a_client_that_leaves_the_queue_is_never_served() -> None:
 
 def test_a_client_that_takes_nothing_is_given_up() -> None:
     engine = ToneEngine(chunks=10**9, slots=1)
-    with running(engine, send_seconds=0.3) as server, asked(server.url, response_format="wav", window=4096) as client:
+    room = {"spool_memory_bytes": 2**20, "spool_file_bytes": 2**22}
+    with (
+        running(engine, send_seconds=0.3, **room) as server,
+        asked(server.url, response_format="wav", window=4096) as client,
+    ):
         client.read(1)
         assert engine.idle.wait(20), "it still speaks"
         until(lambda: not server.service.admission.used)

@@ -3,20 +3,20 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Coroutine
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from voxcli.errors import ConsumerClosed, VoxError
 from voxcli.protocols.dialect import AnswerForm, Framing
 from voxcli.protocols.openai.events import error_event
 from voxcli.server.errors import note, problem_of
-from voxcli.server.monitoring import Ending, Metrics, RequestRecord
-from voxcli.server.streaming.worker import Worker
+from voxcli.server.monitoring import Ending, RequestRecord
+from voxcli.server.streaming.spool import SpooledSpeech
 
 _log = logging.getLogger(__name__)
 
@@ -24,10 +24,6 @@ T = TypeVar("T")
 
 CONNECTION = "connection"
 """Key of the request state under which the server exposes its asyncio transport."""
-
-_BLOCK = 2**16
-_FLUSH_TIMEOUT = 5.0
-"""Seconds for a client to receive what was generated before an error."""
 
 
 class DisconnectWatcher:
@@ -79,35 +75,39 @@ class Stalled(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResponseStream:
-    """Speech whose first chunk has been generated."""
+    """Speech whose first bytes have been generated."""
 
-    worker: Worker[bytes]
+    speech: SpooledSpeech
     first: bytes
     form: AnswerForm
     watcher: DisconnectWatcher
-    held: AsyncExitStack
-    """Resources to release: the slot, the engine, the worker."""
     record: RequestRecord
     send_seconds: float
+    """For the client to accept something while the engine waits for it."""
+    pause_seconds: float
+    """The same, while nothing waits for the client."""
 
 
 class SpeechResponse(Response):
-    """Sends one stream, and releases its resources however it ends."""
+    """Sends one stream, and stops its generation if the client does not want the rest."""
 
-    def __init__(self, stream: ResponseStream, headers: dict[str, str], metrics: Metrics) -> None:
+    def __init__(
+        self, stream: ResponseStream, headers: dict[str, str], on_end: Callable[[RequestRecord, Ending], None]
+    ) -> None:
+        """on_end: called when the client has received everything, or will not receive more."""
         if stream.form.whole:
-            headers = {**headers, "content-length": str(len(stream.first))}
+            headers = {**headers, "content-length": str(stream.speech.spool.size)}
         self.status_code = 200
         self.background = None
         self.raw_headers = [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
         self._stream = stream
-        self._metrics = metrics
+        self._on_end = on_end
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         stream, ending = self._stream, Ending.FAILED
         try:
-            async with stream.held, _aborting(scope):
-                await (self._send_whole(send) if stream.form.whole else self._send_pieces(send))
+            async with _aborting(scope):
+                await self._send_pieces(send)
                 ending = Ending.DONE
         except ConsumerClosed:
             ending = Ending.CLIENT_LEFT
@@ -119,40 +119,40 @@ class SpeechResponse(Response):
             with suppress(ConsumerClosed, Stalled):
                 await self._close_early(error, scope, send)
         finally:
+            await stream.speech.close()
             stream.watcher.stop_watching()
-            self._metrics.note(stream.record, ending)
+            self._on_end(stream.record, ending)
 
     async def _send_pieces(self, send: Send) -> None:
         stream = self._stream
-        await self._send_start(send)
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         piece: bytes | None = stream.first
         while piece is not None:
             await self._send(send, piece)
-            piece = await stream.watcher.run_until_disconnect(stream.worker.next())
+            piece = await stream.watcher.run_until_disconnect(stream.speech.next())
         await self._send(send, b"", more=False)
-
-    async def _send_whole(self, send: Send) -> None:
-        """Release the engine, then send the complete body."""
-        stream = self._stream
-        await stream.held.aclose()
-        await self._send_start(send)
-        for start in range(0, len(stream.first), _BLOCK):
-            await self._send(send, stream.first[start : start + _BLOCK])
-        await self._send(send, b"", more=False)
-
-    async def _send_start(self, send: Send) -> None:
-        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
 
     async def _send(self, send: Send, data: bytes, *, more: bool = True) -> None:
+        """Send bytes. A client may pause for longer while it holds nothing up but a little memory or disk space."""
+        stream, now = self._stream, asyncio.get_running_loop().time
+
+        def set_limit(full: bool) -> None:
+            limit.reschedule(now() + (stream.send_seconds if full else stream.pause_seconds))
+
         try:
-            async with asyncio.timeout(self._stream.send_seconds):
-                await send({"type": "http.response.body", "body": data, "more_body": more})
+            async with asyncio.timeout(None) as limit:
+                set_limit(stream.speech.spool.is_full)
+                stream.speech.spool.on_full = set_limit
+                message = {"type": "http.response.body", "body": data, "more_body": more}
+                await stream.watcher.run_until_disconnect(_sent(send, message))
         except TimeoutError:
             raise Stalled from None
-        if self._stream.record.first_byte is None:
-            self._stream.record.first_byte = time.perf_counter()
+        finally:
+            stream.speech.spool.on_full = lambda full: None
+        if stream.record.first_byte is None:
+            stream.record.first_byte = time.perf_counter()
         if more:
-            self._stream.watcher.check()
+            stream.watcher.check()
 
     async def _close_early(self, error: VoxError, scope: Scope, send: Send) -> None:
         """Close the connection without ending the body: the client receives what exists and sees that it is cut."""
@@ -161,9 +161,13 @@ class SpeechResponse(Response):
         if connection := _connection(scope):
             connection.close()
             with suppress(TimeoutError):
-                async with asyncio.timeout(_FLUSH_TIMEOUT):
+                async with asyncio.timeout(self._stream.pause_seconds):
                     await self._stream.watcher.disconnected()
             await _abort(scope)
+
+
+async def _sent(send: Send, message: Message) -> None:
+    await send(message)
 
 
 def _connection(scope: Scope) -> asyncio.Transport | None:

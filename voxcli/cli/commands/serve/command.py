@@ -99,7 +99,14 @@ Slots = Annotated[
     ),
 ]
 Queue = Annotated[
-    int, typer.Option("--queue", min=0, max=100_000, help="Requests that may wait for a slot.", rich_help_panel=_LIMITS)
+    int | None,
+    typer.Option(
+        "--queue",
+        min=0,
+        max=100_000,
+        help="Requests that may wait for a slot. Default: as many as get one within a minute.",
+        rich_help_panel=_LIMITS,
+    ),
 ]
 MostCharacters = Annotated[
     int,
@@ -149,7 +156,7 @@ class LimitOptions:
     """Limits on requests, and when the model is loaded."""
 
     slots: Slots = None
-    queue: Queue = 16
+    queue: Queue = None
     max_characters: MostCharacters = 4096
     lazy: Lazy = False
     idle_seconds: IdleSeconds = None
