@@ -8,6 +8,7 @@ import subprocess
 import termios
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TypeAlias
 
 Reactions: TypeAlias = dict[bytes, bytes | Callable[[], None]]
@@ -17,7 +18,9 @@ CTRL_C = b"\x03"
 TIMEOUT_SECONDS = 20.0
 
 
-def run_on_terminal(command: Sequence[str], environment: dict[str, str], reactions: Reactions) -> tuple[int, str]:
+def run_on_terminal(
+    command: Sequence[str], environment: dict[str, str], reactions: Reactions, *, folder: Path | None = None
+) -> tuple[int, str]:
     """Return the exit code and everything that was shown."""
     screen, keyboard = pty.openpty()
     with subprocess.Popen(
@@ -27,6 +30,7 @@ def run_on_terminal(command: Sequence[str], environment: dict[str, str], reactio
         stdout=keyboard,
         stderr=keyboard,
         start_new_session=True,
+        cwd=folder,
         preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
     ) as process:
         os.close(keyboard)

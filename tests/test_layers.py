@@ -32,7 +32,7 @@ RUNGS = {
 
 INNER_RUNGS = {
     "cli": {
-        **dict.fromkeys(["exits", "files", "streams"], 0),
+        **dict.fromkeys(["exits", "files", "run_summary", "streams"], 0),
         **dict.fromkeys(["console", "settings", "text_source"], 1),
         **dict.fromkeys(["options", "run_report"], 2),
         "commands": 3,

@@ -14,6 +14,8 @@ import pytest
 import soundfile
 import soxr
 
+from tests.engines.remote.replay import posts, replaying, streamed
+from tests.engines.remote.sounds import VOXCLI, tone, wav
 from tests.program import Run, said, started
 from tests.pulse import PulseServer, wait_until
 from voxcli.audio.chunk import Samples
@@ -137,3 +139,29 @@ def live(run: Run, loudspeaker: dict[str, str]) -> Iterator[dict[str, str]]:
 def test_the_doctor_speaks(live: dict[str, str], pulse: PulseServer) -> None:
     assert live["loudspeaker"] == "ok"
     assert live["live test"] == "ok"
+
+
+@pytest.mark.alone
+@pytest.mark.parametrize("start_buffer", [None, "0"])
+def test_an_engine_slower_than_real_time_is_heard_later_and_without_gaps(
+    run: Run, tmp_path: Path, pulse: PulseServer, loudspeaker: dict[str, str], start_buffer: str | None
+) -> None:
+    def slowly() -> Iterator[bytes]:
+        sound = wav(tone(2.6))
+        yield sound[:44]
+        for start in range(44, len(sound), len(sound) // 13):
+            time.sleep(0.4)  # half as fast as it is played
+            yield sound[start : start + len(sound) // 13]
+
+    text = "This sentence takes a slow machine long."
+    arguments = ["say", text, "--play", "-o", "x.wav"] + (["--start-buffer", start_buffer] if start_buffer else [])
+    with replaying(posts(lambda asked: streamed(slowly()), VOXCLI)) as server, pulse.recording("speaker44") as heard:
+        done = run(*arguments, "--remote", server.url, env=loudspeaker)
+    assert done.returncode == 0, said(done)
+    if start_buffer:
+        assert " 0 underruns" not in said(done)
+        return
+    assert "this machine speaks at 0.5× speed; starting in " in said(done)
+    assert " 0 underruns" in said(done)
+    sounding = np.flatnonzero(np.abs(heard.samples) > 0.01)
+    assert np.diff(sounding).max() < 0.05 * 44100

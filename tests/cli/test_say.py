@@ -15,10 +15,13 @@ import pytest
 import soundfile
 
 from tests.program import Run, said
+from tests.screen import CTRL_C, Reactions, run_on_terminal
 from tests.sound import seconds_of
 from voxcli.audio.format import AudioFormat
 
-LATENCY_LINE = re.compile(r"first sound \d+ ms · \d+\.\d s of audio · [\d.e-]+× real time")
+SUMMARY = re.compile(
+    r"\d+\.\d s · espeak · sound after [\d.]+ m?s \((\w+ [\d.]+ m?s, )*voice [\d.]+ m?s\) · [\d.]+× real time"
+)
 
 
 def test_a_wav_file(run: Run, tmp_path: Path) -> None:
@@ -28,12 +31,7 @@ def test_a_wav_file(run: Run, tmp_path: Path) -> None:
     samples, rate = soundfile.read(tmp_path / "hello.wav")
     assert rate == 22050
     assert 0.8 < len(samples) / rate < 3
-    assert LATENCY_LINE.search(said(done))
-
-
-def test_the_default_voice_is_named_with_a_way_to_a_better_one(run: Run) -> None:
-    assert "using the built-in voice (eSpeak NG)" in said(run("say", "hello", "-o", "x.wav"))
-    assert "built-in voice" not in said(run("say", "hello", "-o", "y.wav", "--model", "espeak"))
+    assert SUMMARY.search(said(done))
 
 
 def test_every_format_decodes_to_the_right_length(run: Run, tmp_path: Path) -> None:
@@ -59,7 +57,7 @@ def test_standard_output_is_a_wav_and_nothing_else(run: Run) -> None:
     assert done.returncode == 0
     assert done.stdout[:4] == b"RIFF"
     assert len(done.stdout) > 20000
-    assert LATENCY_LINE.search(said(done))
+    assert SUMMARY.search(said(done))
 
 
 @pytest.mark.parametrize("format", AudioFormat)
@@ -153,10 +151,51 @@ def test_colours_are_for_terminals_that_want_them(tmp_path: Path, environment: d
     assert "\x1b[1;31m" not in in_a_terminal(tmp_path, environment | {"NO_COLOR": "1"}, *wrong)[1]
 
 
-def test_a_terminal_sees_progress_and_one_latency_line(tmp_path: Path, environment: dict[str, str]) -> None:
+def test_a_terminal_sees_progress_and_one_summary(tmp_path: Path, environment: dict[str, str]) -> None:
     code, seen = in_a_terminal(tmp_path, environment, "say", "hello", "-o", "x.wav")
     assert code == 0
-    assert len(LATENCY_LINE.findall(seen)) == 1
+    assert len(SUMMARY.findall(seen)) == 1
+
+
+def test_the_default_voice_is_named_once_a_day_and_on_terminals_only(
+    run: Run, tmp_path: Path, environment: dict[str, str]
+) -> None:
+    notice, say = "using the built-in voice (eSpeak NG)", ["say", "hello", "--force", "-o", "x.wav"]
+    assert notice not in said(run(*say))
+    assert notice not in in_a_terminal(tmp_path, environment, *say, "--model", "espeak")[1]
+    assert notice not in in_a_terminal(tmp_path, environment, *say, "--json")[1]
+    assert notice in in_a_terminal(tmp_path, environment, *say)[1]
+    assert notice not in in_a_terminal(tmp_path, environment, *say)[1]
+    shown = Path(environment["VOXCLI_HOME"]) / "cache" / "notices" / "builtin-voice"
+    os.utime(shown, (0, 0))
+    assert notice in in_a_terminal(tmp_path, environment, *say)[1]
+
+
+def test_what_is_reported_is_what_was_written_pauses_included(run: Run, tmp_path: Path) -> None:
+    arguments = ["say", "One. [pause 3s] Two.", "--gap", "2", "-o", "x.wav"]
+    done = run(*arguments)
+    assert f" · {seconds_of(tmp_path / 'x.wav'):.1f} s · " in said(done)
+    last = events_in(run(*arguments, "--force", "--json").stdout)[-1]
+    assert last["audio_seconds"] == pytest.approx(seconds_of(tmp_path / "x.wav"), abs=1e-3)
+    assert seconds_of(tmp_path / "x.wav") > 3.5
+
+
+def test_the_wait_for_text_is_shown_and_told_apart(tmp_path: Path, environment: dict[str, str]) -> None:
+    command = [sys.executable, "-m", "voxcli", "say", "-", "-o", "x.wav"]
+    cues: Reactions = {b"waiting for text": b"Hello there.\n\x04"}
+    code, seen = run_on_terminal(command, environment | {"PWD": str(tmp_path)}, cues, folder=tmp_path)
+    assert code == 0, seen
+    assert SUMMARY.search(" ".join(seen.split()))
+
+
+def test_ctrl_c_says_what_was_kept_and_leaves_no_status_line(tmp_path: Path, environment: dict[str, str]) -> None:
+    (tmp_path / "pipe.py").write_text("import time; print('A first sentence. ' * 9, flush=True); time.sleep(60)")
+    line = f"{sys.executable} pipe.py | {sys.executable} -m voxcli say -o x.wav"
+    code, seen = run_on_terminal(["bash", "-c", line], environment, {b"waiting for text": CTRL_C}, folder=tmp_path)
+    assert code == 130
+    shown = seen.rpartition("\x1b[2K")[2]
+    assert re.fullmatch(r"\s*stopped: x\.wav has \d+\.\d s of audio\s*", re.sub(r"\x1b\[[\d?]*\w", "", shown)), seen
+    assert f"{seconds_of(tmp_path / 'x.wav'):.1f} s" in shown
 
 
 def test_quiet_is_quiet(run: Run) -> None:

@@ -35,6 +35,8 @@ class GracefulShutdown:
         """on_first: called from the signal handler instead of raising."""
         self.interrupted: type[BaseException] | None = None
         """The exception that the first signal stands for."""
+        self.silent = False
+        """Whether something else on the terminal says that the program is stopping."""
         self._on_first = on_first
         self._before: dict[int, Any] = {}
 
@@ -61,7 +63,7 @@ class GracefulShutdown:
         if self._on_first:
             self._on_first()
             return
-        if number == signal.SIGINT and sys.stderr.isatty():
+        if number == signal.SIGINT and sys.stderr.isatty() and not self.silent:
             # Not through the console, which is not reentrant and may be in the middle of a line.
             os.write(2, b"\nstopping...\n")
         raise self.interrupted

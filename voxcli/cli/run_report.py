@@ -1,29 +1,50 @@
 """Reports on a run: text for people, or JSON events for programs."""
 
 import json
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Protocol, TextIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
 import typer
-from rich.status import Status
 from rich.text import Text
 
 from voxcli.audio.chunk import AudioChunk
 from voxcli.cli.console import Console
-from voxcli.cli.exits import Terminated, exit_code
+from voxcli.cli.exits import GracefulShutdown, Terminated, exit_code
+from voxcli.cli.run_summary import RunSummary, summary_line
 from voxcli.errors import ConsumerClosed, DeviceError, VoxError
 from voxcli.synthesis.timing import Timings
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+_LOADING_SECONDS = 0.5
+"""Loading that takes longer than this is shown with a bar."""
+_BAR_WIDTH = 20
 
 
 class RunReport(Protocol):
     """Receives the progress of a run."""
 
-    def loading(self, model: str) -> None: ...
+    def loading(self, model: str, outputs: list[str]) -> None: ...
+
+    def waiting(self) -> None:
+        """All available text has been read, and more is expected."""
+        ...
+
+    def working(self) -> None:
+        """There is text to speak."""
+        ...
+
+    def buffering(self, speed: float, seconds: float) -> None:
+        """Playback starts in about this many seconds, because the engine makes less audio than is played."""
+        ...
 
     def chunk(self, chunk: AudioChunk, timings: Timings) -> None: ...
 
-    def done(self, timings: Timings, underruns: int | None, outputs: list[str], seed: int | None) -> None: ...
+    def done(self, summary: RunSummary) -> None: ...
 
     def failed(self, error: BaseException) -> None: ...
 
@@ -33,33 +54,94 @@ class RunReport(Protocol):
 class TextReport:
     """One line at the end, and on a terminal a status line before that."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, shutdown: GracefulShutdown | None = None) -> None:
         self._console = console
-        self._status: Status | None = None
-        if console.rich.is_terminal and not console.quiet:
-            self._status = console.rich.status("")
-            self._status.start()
+        self._audio_seconds = 0.0
+        self._outputs: list[str] = []
+        self._line = _StatusLine(console, shutdown) if console.rich.is_terminal and not console.quiet else None
 
-    def loading(self, model: str) -> None:
-        self._show(f"loading {model}")
+    def loading(self, model: str, outputs: list[str]) -> None:
+        self._outputs = outputs
+        self._show(f"loading {model}", loading=True)
+
+    def waiting(self) -> None:
+        self._show("waiting for text")
+
+    def working(self) -> None:
+        self._show(self._progress)
+
+    def buffering(self, speed: float, seconds: float) -> None:
+        self._console.note(f"this machine speaks at {speed:.1f}× speed; starting in {seconds:.0f} s")
 
     def chunk(self, chunk: AudioChunk, timings: Timings) -> None:
-        self._show(f"{timings.audio:.1f} s of audio")
+        self._audio_seconds += chunk.seconds
+        self._show(self._progress)
 
-    def done(self, timings: Timings, underruns: int | None, outputs: list[str], seed: int | None) -> None:
+    def done(self, summary: RunSummary) -> None:
         self.close()
-        self._console.note(latency_line(timings, underruns))
+        self._console.note(summary_line(summary))
 
     def failed(self, error: BaseException) -> None:
-        """Do nothing: the outermost handler shows the error."""
+        """Say what was kept; the outermost handler shows the error."""
+        self.close()
+        kept = [output for output in self._outputs if Path(output).is_file()] if self._audio_seconds else []
+        if kept:
+            self._console.note(f"stopped: {', '.join(kept)} has {self._audio_seconds:.1f} s of audio")
+        elif isinstance(error, (KeyboardInterrupt, Terminated)):
+            self._console.note("stopped")
 
     def close(self) -> None:
-        if self._status:
-            self._status.stop()
+        if self._line:
+            self._line.close()
 
-    def _show(self, text: str) -> None:
-        if self._status:
-            self._status.update(Text(text, "dim"))
+    @property
+    def _progress(self) -> str:
+        return f"{self._audio_seconds:.1f} s of audio" if self._audio_seconds else "speaking"
+
+    def _show(self, text: str, *, loading: bool = False) -> None:
+        if self._line:
+            self._line.show(text, loading=loading)
+
+
+class _StatusLine:
+    """A line of a terminal that is replaced as the run goes on, and disappears at its end."""
+
+    def __init__(self, console: Console, shutdown: GracefulShutdown | None) -> None:
+        from rich.live import Live  # only terminals need these
+        from rich.spinner import Spinner
+
+        self._shutdown = shutdown
+        self._text = ""
+        self._loading = False
+        self._since = time.perf_counter()
+        self._spinner = Spinner("dots", style="dim")
+        self._live = Live(self, console=console.rich, transient=True, refresh_per_second=12.5)
+        self._live.start()
+        if shutdown:
+            shutdown.silent = True
+
+    def show(self, text: str, *, loading: bool) -> None:
+        self._text, self._loading = text, loading
+
+    def close(self) -> None:
+        if self._shutdown:
+            self._shutdown.silent = False
+        self._live.stop()
+
+    def __rich__(self) -> "Table":
+        from rich.progress_bar import ProgressBar
+        from rich.table import Table
+
+        line = Table.grid(padding=(0, 1))
+        seconds = time.perf_counter() - self._since
+        if self._shutdown and self._shutdown.interrupted:
+            line.add_row(self._spinner, Text("stopping", "dim"))
+        elif self._loading and seconds > _LOADING_SECONDS:
+            bar = ProgressBar(width=_BAR_WIDTH, pulse=True)
+            line.add_row(self._spinner, Text(self._text, "dim"), bar, Text(f"{seconds:.0f} s", "dim"))
+        else:
+            line.add_row(self._spinner, Text(self._text, "dim"))
+        return line
 
 
 class EventsReport:
@@ -68,38 +150,64 @@ class EventsReport:
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
         self._first_audio_sent = False
+        self._audio_seconds = 0.0
+        self._outputs: list[str] = []
 
-    def loading(self, model: str) -> None:
+    def loading(self, model: str, outputs: list[str]) -> None:
+        self._outputs = outputs
         self._emit("loading", model=model)
+
+    def waiting(self) -> None:
+        """Do nothing: a program knows what it has written."""
+
+    def working(self) -> None:
+        """Do nothing: the chunks tell."""
+
+    def buffering(self, speed: float, seconds: float) -> None:
+        self._emit("buffering", speed=_rounded(speed), seconds=_rounded(seconds))
 
     def chunk(self, chunk: AudioChunk, timings: Timings) -> None:
         if timings.first_sound is not None and not self._first_audio_sent:
             self._first_audio_sent = True
             self._emit("first_audio", first_sound_seconds=_rounded(timings.first_sound))
+        self._audio_seconds += chunk.seconds
         self._emit(
             "chunk",
             samples=len(chunk.samples),
             sample_rate=chunk.sample_rate,
-            audio_seconds=_rounded(timings.audio),
+            audio_seconds=_rounded(self._audio_seconds),
         )
 
-    def done(self, timings: Timings, underruns: int | None, outputs: list[str], seed: int | None) -> None:
+    def done(self, summary: RunSummary) -> None:
+        timings = summary.timings
         self._emit(
             "done",
+            model=summary.model,
+            sound_after_seconds=_rounded(summary.sound_after),
+            loading_seconds=_rounded(summary.loading_seconds),
+            waiting_seconds=_rounded(summary.waiting_seconds),
             first_chunk_seconds=_rounded(timings.first_chunk),
             first_sound_seconds=_rounded(timings.first_sound),
-            audio_seconds=_rounded(timings.audio),
+            audio_seconds=_rounded(summary.audio_seconds),
             working_seconds=_rounded(timings.working),
             real_time_factor=_rounded(timings.real_time_factor),
             chunks=timings.chunks,
-            underruns=underruns,
-            outputs=outputs,
-            seed=seed,
+            underruns=summary.underruns,
+            outputs=summary.outputs,
+            seed=summary.seed,
         )
 
     def failed(self, error: BaseException) -> None:
         message = error.for_command_line if isinstance(error, VoxError) else str(error)
-        self._emit("error", message=message or "stopped", kind=type(error).__name__, code=exit_code(error))
+        kept = [output for output in self._outputs if Path(output).is_file()] if self._audio_seconds else []
+        self._emit(
+            "error",
+            message=message or "stopped",
+            kind=type(error).__name__,
+            code=exit_code(error),
+            audio_seconds=_rounded(self._audio_seconds),
+            outputs=kept,
+        )
 
     def close(self) -> None:
         """Do nothing: every event has been written already."""
@@ -115,9 +223,14 @@ class EventsReport:
 
 
 @contextmanager
-def open_report(console: Console, stream: TextIO | None) -> Iterator[RunReport]:
-    """Report as text, or as events on `stream` if there is one. Errors then become events too."""
-    report: RunReport = EventsReport(stream) if stream else TextReport(console)
+def open_report(
+    console: Console, stream: TextIO | None, shutdown: GracefulShutdown | None = None
+) -> Iterator[RunReport]:
+    """Report as text, or as events on `stream` if there is one. Errors then become events too.
+
+    shutdown: tells whether the user has asked to stop.
+    """
+    report: RunReport = EventsReport(stream) if stream else TextReport(console, shutdown)
     try:
         yield report
     except (VoxError, KeyboardInterrupt, Terminated) as error:
@@ -127,18 +240,6 @@ def open_report(console: Console, stream: TextIO | None) -> Iterator[RunReport]:
         raise
     finally:
         report.close()
-
-
-def latency_line(timings: Timings, underruns: int | None) -> str:
-    """Return the latency, length and speed of a run as one line."""
-    first = timings.first_sound
-    parts = ["no sound" if first is None else f"first sound {first * 1000:.0f} ms"]
-    parts.append(f"{timings.audio:.1f} s of audio")
-    if timings.real_time_factor is not None:
-        parts.append(f"{timings.real_time_factor:.2g}× real time")
-    if underruns is not None:
-        parts.append(f"{underruns} underrun{'' if underruns == 1 else 's'}")
-    return " · ".join(parts)
 
 
 def _rounded(seconds: float | None) -> float | None:

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
+from time import perf_counter as clock
 from types import TracebackType
 from typing import Any, Self, cast
 
@@ -35,6 +36,7 @@ class Speaker:
         latency_seconds: float = 0.08,
         start_seconds: float = 0.12,
         ahead_seconds: float = 10.0,
+        start_buffer: Callable[[float], float] | None = None,
     ) -> None:
         """
         Args:
@@ -44,12 +46,19 @@ class Speaker:
             start_seconds: audio to queue before playback begins, also after a gap. PortAudio first takes a quarter more
                 than the latency at once; the rest is the margin of the writer.
             ahead_seconds: `write` blocks while more than this is queued.
+            start_buffer: takes the seconds of audio that are queued, and returns how many have to be before playback
+                begins, if more than `start_seconds`. Asked with each chunk at the beginning and after `idle`.
         """
         self._wanted = device
         self._sample_rate = sample_rate or 0  # until the device's own is known
         self._latency_seconds = latency_seconds
         self._start_seconds = min(start_seconds, ahead_seconds)
         self._ahead_seconds = ahead_seconds
+        self._start_buffer = start_buffer
+        self._held: list[Samples] = []
+        """Samples that are not queued before the start buffer is full."""
+        self._holding = start_buffer is not None
+        self._heard_at: float | None = None
         self._playback = Playback()
         self._resampler: Resampler | None = None
         self._started = False
@@ -67,6 +76,10 @@ class Speaker:
         return self._playback.underruns
 
     @property
+    def heard_at(self) -> float | None:
+        return self._heard_at
+
+    @property
     def starved_seconds(self) -> float:
         """Total length of the gaps that `underruns` counts."""
         return self._playback.starved_samples / self._sample_rate if self._sample_rate else 0.0
@@ -77,7 +90,7 @@ class Speaker:
             self._device = find_device(self._wanted)
             self._sounddevice = load_sounddevice()
             self._call(self._open)
-            undo.callback(self._release)
+            undo.callback(self._release_device)
             self._undo = undo.pop_all()
         return self
 
@@ -107,8 +120,10 @@ class Speaker:
     def idle(self) -> None:
         """Play everything queued. Silence before the next chunk is not an underrun."""
         self._flush()
+        self._release()
         self._playback.rest()
         self._start_if_ready()
+        self._holding = self._start_buffer is not None
 
     def _open(self) -> None:
         device = cast(OutputDevice, self._device)
@@ -139,6 +154,8 @@ class Speaker:
         self._calls += 1
         try:
             self._playback.fill(out, device_starved=status.output_underflow)
+            if self._heard_at is None and self._playback.taken:
+                self._heard_at = clock() + self._stream.latency
         except BaseException as error:
             self._callback_error = error
             raise self._sounddevice.CallbackAbort from error
@@ -146,9 +163,25 @@ class Speaker:
             raise self._sounddevice.CallbackStop
 
     def _put(self, samples: Samples) -> None:
-        if len(samples):
-            self._playback.put(samples)
-            self._start_if_ready()
+        if not len(samples):
+            return
+        if self._start_buffer and self._holding:
+            self._held.append(samples)
+            queued = (self._playback.waiting + sum(map(len, self._held))) / self._sample_rate
+            if queued < self._start_buffer(queued):
+                return
+            # Room for the buffer, and for what is generated while it is played.
+            self._ahead_seconds = max(self._ahead_seconds, queued + self._start_seconds)
+            self._release()
+            return
+        self._playback.put(samples)
+        self._start_if_ready()
+
+    def _release(self) -> None:
+        """Queue what was held back."""
+        held, self._held, self._holding = self._held, [], False
+        for samples in held:
+            self._put(samples)
 
     def _flush(self) -> None:
         if self._resampler is not None:
@@ -169,6 +202,7 @@ class Speaker:
 
     def _drain(self) -> None:
         self._flush()
+        self._release()
         self._playback.end()
         self._start_if_ready()
         if self._started:
@@ -207,7 +241,7 @@ class Speaker:
             "Check that it is connected and that the sound server runs."
         )
 
-    def _release(self) -> None:
+    def _release_device(self) -> None:
         """Stop the device at once and close it."""
         self._device_calls.returns(self._close, _RELEASE_SECONDS)
 

@@ -1,6 +1,6 @@
 """Sinks for chunks: the loudspeaker, files and standard output."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -33,19 +33,22 @@ Target: TypeAlias = ToSpeaker | ToFile | ToStdout
 """A destination of audio."""
 
 
-def open_sink(targets: Sequence[Target]) -> Sink:
-    """Return one sink that feeds all targets, at least one. Entering it opens them."""
-    sinks = [_build_sink(target) for target in targets]
+def open_sink(targets: Sequence[Target], *, start_buffer: Callable[[float], float] | None = None) -> Sink:
+    """Return one sink that feeds all targets, at least one. Entering it opens them.
+
+    start_buffer: for the loudspeaker, as `Speaker` takes it.
+    """
+    sinks = [_build_sink(target, start_buffer) for target in targets]
     return sinks[0] if len(sinks) == 1 else Tee(sinks)
 
 
-def _build_sink(target: Target) -> Sink:
+def _build_sink(target: Target, start_buffer: Callable[[float], float] | None) -> Sink:
     # Each target loads only the library it needs: PortAudio, libav or none.
     match target:
         case ToSpeaker(device):
             from voxcli.devices.speaker import Speaker
 
-            return Speaker(device=device)
+            return Speaker(device=device, start_buffer=start_buffer)
         case ToFile(path, format, overwrite):
             from voxcli.sinks.file import File
             from voxcli.sinks.writer import new_writer

@@ -24,6 +24,11 @@ class Sink(Protocol):
         """Gaps in playback because chunks came too late; None where nothing is played."""
         ...
 
+    @property
+    def heard_at(self) -> float | None:
+        """When the first sample left the loudspeaker, as `time.perf_counter` tells it; None if none has yet."""
+        ...
+
     def __enter__(self) -> Self: ...
 
     def __exit__(
@@ -56,6 +61,10 @@ class Tee:
     def underruns(self) -> int | None:
         counts = [sink.underruns for sink in self._sinks if sink.underruns is not None]
         return sum(counts) if counts else None
+
+    @property
+    def heard_at(self) -> float | None:
+        return min((sink.heard_at for sink in self._sinks if sink.heard_at is not None), default=None)
 
     def __enter__(self) -> Self:
         with ExitStack() as undo:

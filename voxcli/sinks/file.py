@@ -18,6 +18,7 @@ class File:
     """One file on disk. It is not touched before the first chunk, so an earlier failure leaves it as it is."""
 
     underruns = None
+    heard_at = None
 
     def __init__(self, path: Path, new_writer: Callable[[FileIO, int], Writer], *, overwrite: bool = False) -> None:
         """new_writer: called with the open file and the sample rate in Hz."""

@@ -39,7 +39,7 @@ def doctor(
 
 def _speak_test(audio_device: str | None) -> "Check":
     from voxcli.cli.commands.checks import Check, Verdict
-    from voxcli.cli.run_report import latency_line
+    from voxcli.cli.run_summary import brief, speed_parts
     from voxcli.engines import open_engine
     from voxcli.errors import VoxError
     from voxcli.sinks import ToSpeaker, open_sink
@@ -54,5 +54,8 @@ def _speak_test(audio_device: str | None) -> "Check":
             for chunk in only_chunks(synthesize(engine, parts, Delivery(), stopwatch=stopwatch)):
                 sink.write(chunk)
     except VoxError as error:
-        return Check("live test", Verdict.FAIL, str(error))
-    return Check("live test", Verdict.OK, latency_line(stopwatch.timings, sink.underruns))
+        return Check("live test", Verdict.FAIL, error.for_command_line)
+    timings = stopwatch.timings
+    first = "no sound" if timings.first_sound is None else f"first sound after {brief(timings.first_sound)}"
+    detail = [first, f"{timings.audio:.1f} s of audio", *speed_parts(timings, sink.underruns)]
+    return Check("live test", Verdict.OK, " · ".join(detail))

@@ -51,7 +51,7 @@ def say(
     targets = choose_targets(out)
     console = Console(quiet=verbosity.quiet or verbosity.json)
     events = events_stream(targets) if verbosity.json else None
-    with logs_on_console(console, verbose=verbosity.verbose), open_report(console, events) as report:
+    with logs_on_console(console, verbose=verbosity.verbose), open_report(console, events, context.obj) as report:
         source, looks_like_markdown = _choose_text(text, file)
         who, chosen = with_clip_on_server(context, who, engine_settings(engine))
         job = SpeakJob(
@@ -64,6 +64,7 @@ def say(
             ),
             targets=targets,
             styled_by_option=who.instruct is not None,
+            start_buffer=out.start_buffer,
         )
         speak(job, console, report, context.obj.raise_if_interrupted)
 

@@ -185,6 +185,17 @@ AudioDevice = Annotated[
         rich_help_panel=_OUTPUT,
     ),
 ]
+StartBuffer = Annotated[
+    float | None,
+    setting(
+        "--start-buffer",
+        min=0,
+        max=600,
+        metavar="SECONDS",
+        help="Audio to wait for before playback starts. Default: what a slow machine needs to play without gaps.",
+        rich_help_panel=_OUTPUT,
+    ),
+]
 
 Quiet = Annotated[bool, setting("--quiet", "-q", help="Show only warnings and errors.", rich_help_panel=_LOGGING)]
 Verbose = Annotated[bool, setting("--verbose", help="Show debug messages.", rich_help_panel=_LOGGING)]

@@ -80,6 +80,7 @@ class OutputOptions:
     force: options.Force = False
     play: options.Play = None
     audio_device: options.AudioDevice = None
+    start_buffer: options.StartBuffer = None
 
 
 @dataclass(frozen=True, slots=True)
