@@ -100,6 +100,8 @@ _FOREIGN_LETTERS = re.compile("[äöüßñãõåøæłąęśźżćńőűğşıě
 _LATIN_WORD = re.compile(r"[A-Za-zÀ-ÖØ-öø-ɏḀ-ỿ]+(?:['’][A-Za-zÀ-ÖØ-öø-ɏ]+)?")
 _IN_NAME = re.compile(r"[A-ZÀ-ÖØ-Þ][\w'’]* +(?=[A-ZÀ-ÖØ-Þ])|\b[A-ZÀ-ÖØ-Þ]{2,}\b")
 """Words as in Los Angeles and LA, which are the same in every language."""
+_ADDRESS = re.compile(r"[A-Za-z0-9._-]+(?:[@/]|\.(?=[a-z]))[A-Za-z0-9._/-]+")
+"""An address on the web, whose com is no word of Portuguese."""
 _ENGLISH_ENDING = re.compile(r"(?:[a-z]{3}(?:ing|ed|ly)|[a-z]['’](?:s|t|re|ve|ll|d))\Z")
 _HAN = re.compile("[\u3400-\u4dbf\u4e00-\u9fff〇\U00020000-\U0003ffff]")
 _KANA = re.compile("[\u3041-\u309f\u30a1-\u30ff\uff66-\uff9f]")
@@ -161,7 +163,7 @@ def _evidence(text: str) -> Counter[str]:
     """Weigh the common words of each language in a text. Foreign letters weigh little, and for no language yet."""
     found: Counter[str] = Counter()
     known = _known_words()
-    for word in _LATIN_WORD.findall(_IN_NAME.sub("", text)):
+    for word in _LATIN_WORD.findall(_IN_NAME.sub("", _ADDRESS.sub("", text))):
         languages = known.get(word.lower(), ())
         for language in languages:
             found[language] += 2

@@ -5,82 +5,91 @@ from collections.abc import Callable
 
 from wetext import Normalizer
 
-from voxcli.text.normalization.numerals import (
-    MAX_DIGITS,
-    TELEPHONE,
-    digit_groups,
-    han_cardinal,
-    han_digits,
-    han_telephone,
-    with_plain_digits,
-)
+from voxcli.text.normalization.chinese_readers import NUMBER, read
+from voxcli.text.normalization.chinese_words import CURRENCY, CURRENCY_WORD, MEASURES, UNIT, UNITS
+from voxcli.text.normalization.numerals import TELEPHONE, han_digits, with_plain_digits
 
 HAN = "\u3400-\u4dbf\u4e00-\u9fff〇"
 """For use inside a character class."""
 
-_grammar = Normalizer(lang="zh", operator="tn")
 _erhua_grammar = Normalizer(lang="zh", operator="tn", remove_erhua=True)
 
-_CURRENCIES = {
-    "US$": "美元",
-    "HK$": "港元",
-    "NT$": "新台币",
-    "$": "美元",
-    "¥": "元",
-    "￥": "元",
-    "€": "欧元",
-    "£": "英镑",
-    "₩": "韩元",
-}
-_CURRENCY = "|".join(map(re.escape, _CURRENCIES))
-_AMOUNT = r"(\d[\d,]*(?:\.\d+)?) ?([百千万亿]{1,2})?"
+_TO = r"(?: [ ]?[-–—~～至到][ ]? )"
+_SIGN = r"(?: (?<! [\w)\]%℃°.] ) [-+±] (?=[\d.$¥￥€£]) | (?<= [" + HAN + r"] ) [-+±] (?=[\d.$¥￥€£]) )"
+_SCALE = r"[百千万亿]{1,2}"
+# The first alternative that matches is used. The name of a group selects its reader.
+_EXPRESSIONS = re.compile(
+    rf"""
+      (?P<telephone> {TELEPHONE} )
+  | (?P<plate> (?<=[京津沪渝冀豫云辽黑湘皖鲁新苏浙赣鄂桂甘晋蒙陕吉闽贵粤青藏川宁琼])
+        [A-Z][ ·]?(?=[A-Z]*\d)[A-Z0-9]{{5,6}}(?![A-Za-z0-9]) )
+  | (?P<train> (?<![A-Za-z0-9]) [GDCKTZY][ ]?\d{{1,4}} (?=次|号?列车|号?高铁|号?动车) )
+  | (?P<date> (?<![\d./-]) \d{{4}}(?P<dash>[-/.])(?:0?[1-9]|1[0-2])(?P=dash)(?:0?[1-9]|[12]\d|3[01]) (?![\d/-]|\.\d) )
+  | (?P<season> (?<!\d) (?:19|20)\d\d[-/–]\d\d (?=赛季|学年|年度|财年|年) )
+  | (?P<month> (?<![\d./-]) (?:19|20)\d\d[-/](?:0[1-9]|1[0-2]) (?![\d/.-]|年) )
+  | (?P<money> {_SIGN}? (?: (?:(?<![A-Za-z])(?P<symbol>{CURRENCY})) [ ]? (?P<price>{NUMBER}) (?P<scale>{_SCALE})?
+          (?: {_TO} (?:{CURRENCY})?[ ]? (?P<top>{NUMBER}) (?P<top_scale>{_SCALE})? )?
+        | (?P<bare_price>{NUMBER}) (?P<bare_scale>{_SCALE})? [ ]? (?P<after>{CURRENCY}) (?![A-Za-z\d]) )
+        (?: [ ]?(?P<word>{CURRENCY_WORD}) )? )
+  | (?P<colons> (?<![\d.:]) \d{{1,5}}(?:[ ]?:[ ]?\d{{1,5}})+ (?![\d:]|\.\d) )
+  | (?P<duration> (?<![A-Za-z\d.]) (?: \d+[hH][ ]?\d+(?:min|m)?(?:[ ]?\d+s)? | \d+m[ ]?\d+s ) (?![A-Za-z]) )
+  | (?P<height> (?<![A-Za-z\d.]) \d'[ ]?\d{{1,2}}(?:"|''|”)? (?!\w) )
+  | (?P<version> (?<![\d.]) \d{{1,9}}(?:\.\d{{1,9}}){{2,}} (?::\d{{2,5}}(?!\d))? )
+  | (?P<chain> (?<![A-Za-z\d.-]) \d{{1,4}}(?:-\d{{1,4}}){{2,}} (?![A-Za-z\d-]) )
+  | (?P<event> (?<![\d.·]) \d{{1,2}}·\d{{1,2}} (?![\d.·]) | 9/11 (?=[事恐袭]) | (?:985|211|996|618|911|315|404|502)
+        (?= 高校|大学|院校|工程|工作制|大促|购物节|事件|晚会|错误|页面|胶 ) )
+  | (?P<generation> (?<!\d) (?:[5-9][05]|[01][05]) (?=后(?![面来期续台备方门天年]|的[天年])) )
+  | (?P<fraction> (?<![\d.,/A-Za-z]) (?: \d{{1,3}}[ ] )? \d{{1,4}}/\d{{1,4}} (?! [\d/A-Za-z] | [.,]\d ) )
+  | (?P<power> (?<![A-Za-z\d.]) {NUMBER} (?: [eE][-+]?\d{{1,3}} (?!\w) | \^-?\d{{1,4}} ) )
+  | (?P<percent> {_SIGN}? {NUMBER} (?: [%‰]? {_TO} {_SIGN}? {NUMBER} )? [ ]?[%‰] )
+  | (?P<name> (?<=[A-Za-z]) [ -]?\d+(?:\.\d+)* (?: -(?=\d+[A-Za-z]) )? )
+  | (?P<quantity> {_SIGN}? {NUMBER} (?: {_TO} (?: (?<=[~～至到])-(?=\d) )? {NUMBER} (?! [ ]?[-=*/] | \.\d ) )?
+        (?: [ ]? (?: {UNIT} ) (?![A-Za-z]) )? )
+    """,
+    re.VERBOSE,
+)
 _HALF_WIDTH = str.maketrans("％＄＋－−＝＜＞", "%$+--=<>")
 
 
-def _telephone(number: re.Match[str]) -> str:
-    plus = "加" if number[0].startswith("+") else ""
-    return plus + "".join(map(han_telephone, digit_groups(number[0])))
+def _about(number: re.Match[str]) -> str:
+    """Read 2、3个 as 两三个: neighbours are an estimate."""
+    low, high = number.groups()
+    if int(high) != int(low) + 1 or number.string.endswith("第", 0, number.start()):
+        return number[0]
+    return ("两" if low == "2" else han_digits(low)) + han_digits(high)
 
 
-def _number(number: re.Match[str]) -> str:
-    whole, point, decimals = number[0].replace(",", "").partition(".")
-    words = han_cardinal(int(whole)) if len(whole) <= MAX_DIGITS else han_digits(whole)
-    return words + ("点" + han_digits(decimals) if point else "")
-
-
-def _version(version: re.Match[str]) -> str:
-    parts = version[0].split(".")
-    return "点".join(han_digits(part) if len(part) > 2 or part[0] == "0" else han_cardinal(int(part)) for part in parts)
-
-
-_REWRITES: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...] = (
-    (re.compile(TELEPHONE, re.VERBOSE), _telephone),
-    (re.compile(rf"({_CURRENCY}) ?{_AMOUNT}"), lambda money: f"{money[2]}{money[3] or ''}{_CURRENCIES[money[1]]}"),
-    (re.compile(rf"{_AMOUNT} ?([$¥￥€£₩])"), lambda money: f"{money[1]}{money[2] or ''}{_CURRENCIES[money[3]]}"),
-    # With its commas removed, a number could be mistaken for a telephone number.
-    (re.compile(r"(?<![\d,.])\d{1,3}(?:,\d{3})+(?![\d,])(?:\.\d+)?"), _number),
-    (re.compile(r"(?<=\d),(?=\d)"), "、"),
-    (re.compile(r"\d{12,}"), lambda code: han_digits(code[0])),
-    (re.compile(r"(?<![\d.])(?!(?:19|20)\d\d\.\d\d?\.\d\d?(?![\d.]))\d{1,9}(?:\.\d{1,9}){2,}"), _version),
-    # The grammar reads a hyphen before or between numbers as a minus.
-    (re.compile(r"(?<=[A-Za-z])-(?=\d)"), " "),
-    (re.compile(r"(?<![-=+*/\d.])(\d+(?:\.\d+)?%?) ?[-–—~～] ?(?=\d+(?:\.\d+)?(?! ?[-=+*/\d.]))"), r"\1~"),
-    (re.compile(r"(?<=\d)：(?=\d)"), ":"),
-    (re.compile(r"(?<![\d%~])[~≈] ?(?=\d)"), "约"),
-    (re.compile(r"(?<=\d) ?[*×] ?(?=\d)"), "乘"),
-    (re.compile(r"(?<=年)0(?=[1-9]月)|(?<=月)0(?=[1-9][日号])"), ""),
-    (re.compile(r"(?<![A-Za-z])No\. ?(?=\d)"), "第"),
-    (re.compile(r"(\d+(?:\.\d+)?)‰"), r"千分之\1"),
-    (re.compile(r"(?<=\d) ?mAh(?![A-Za-z])"), "毫安时"),
-    (re.compile("="), "等于"),
+_SIGNS: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...] = (
+    (re.compile("(?<=[0-9])：(?=[0-9])"), ":"),
+    (re.compile(r"(?<=:\d\d) ?[-–—~～] ?(?=\d\d?:\d\d)"), "到"),
+    (re.compile(r"(?<![A-Za-z])No\. ?(?=\d)|№ ?(?=\d)"), "第"),
+    (re.compile(r"(?<=\d)#(?=[楼栋机])"), "号"),
+    (re.compile(rf"(\d(?:{MEASURES}|{_SCALE}[元个]?)?)/(?=[{HAN}])"), r"\1每"),
+    (re.compile(rf"(?<=[元块])/({UNIT})(?![A-Za-z])"), lambda per: f"每{UNITS.get(per[1], per[1])}"),
+    (re.compile(rf"(?<!\d)([1-9])、([1-9])(?!\d)(?={MEASURES})"), _about),
+    (re.compile(rf"(?<=\d) (?=[{HAN}])|(?<=[{HAN}]) (?=[\d$¥￥€£])"), ""),
+    (re.compile(r"(?<=\d) ?[-–—~～] ?(?=(?:周|星期|第|[GDCK])\d)"), "到"),
+    (re.compile(rf"(\d(?:{MEASURES}|[年月日号时楼级期]|公斤|{_SCALE}元?)) ?[-–—~～] ?(?=[\d$¥￥])"), r"\1到"),
+    (re.compile(r"(?<=\d%) ?[-–—～] ?(?=-?\d)"), "~"),
+    (re.compile(rf"(?<![A-Za-z\d.])(\d+(?:\.\d+)? ?(?:{UNIT})) ?[-–—~～] ?(?=-?\d)"), r"\1到"),
+    (re.compile(r"(?<=[\d%)）]) ?[*×] ?(?=[\d(（])|(?<=\d)[xX](?=\d)"), "乘"),
+    (re.compile(r"(?<=[\d%)）])(?: ?÷ ?| / )(?=[\d(（])|(?<=\d)/(?=\d+(?:\.\d+)? ?=)"), "除以"),
+    (re.compile(r"(?<=[\d%)）]) ?\+ ?(?=[\d(（])|(?<=\d)\+(?![\w+])"), "加"),
+    (re.compile(r"(?<=[\d)）]) ?- ?(?=[\d.]{1,30} ?=)"), "减"),
+    (re.compile(r" ?= ?"), "等于"),
+    (re.compile(r" ?≠ ?"), "不等于"),
+    (re.compile(r" ?≥ ?"), "大于等于"),
+    (re.compile(r" ?≤ ?"), "小于等于"),
+    (re.compile(r" ?> ?(?=-?\d)"), "大于"),
+    (re.compile(r" ?< ?(?=-?\d)"), "小于"),
+    (re.compile(r"(?<![\d%~℃])[~≈] ?(?=\d)"), "约"),
+    (re.compile(r"(?<=\d),(?=\d(?!\d\d(?!\d)))|(?<=\d{4}),(?=\d)"), "、"),
 )
-_SIGNS = {"=": "等于", "≈": "约等于", "√": "根号", "²": "平方", "³": "立方", "<": "小于"}
-"""Signs that the grammar does not know, or only between digits."""
+_NAMED_SIGNS = {"=": "等于", "≈": "约等于", "√": "根号", "²": "平方", "³": "立方", "<": "小于"}
+"""Signs in text without numbers."""
 _DIGIT = re.compile(r"\d")
+_DIGITS = re.compile(r"\d+")
 
-_UNIT = "km/h|km²|km|cm|mm|nm|m²|m³|m|kg|mg|g|ml|L|kW|min|s|h|°C"
-_PIECE = re.compile(rf"(?:(?<=\d) ?(?:{_UNIT})(?![A-Za-z])|[{HAN}\d.:/%+\-~°℃℉²³×÷≥≤±<>]| (?=[{HAN}\d+\-×÷≥≤±<>]))+")
-"""Text that the grammar handles: no words of other languages, no quotes."""
 _KEPT = "健儿|男儿|育儿|侄儿|宠儿|弃儿|患儿|产儿|吾儿|我儿|麟儿|混血儿|幸运儿|宁馨儿|孙儿|儿茶|儿时|儿郎|儿臣"
 """Words in which 儿 is a syllable of its own, which the grammar does not know."""
 _ERHUA = re.compile(rf"(?P<kept>{_KEPT}|儿{{2,}})|(?:(?!{_KEPT}|儿儿)[{HAN}])+")
@@ -92,28 +101,17 @@ def spelled_in_chinese(text: str) -> str:
     if not _DIGIT.search(text):
         return text
     text = text.translate(_HALF_WIDTH)
-    for pattern, words in _REWRITES:
-        text = pattern.sub(words, text)
-    text = _PIECE.sub(lambda piece: _by_grammar(piece[0]), text)
-    return re.sub(r"\d+", lambda digits: han_digits(digits[0]), text)
+    for sign, words in _SIGNS:
+        text = sign.sub(words, text)
+    text = _EXPRESSIONS.sub(read, text)
+    return _DIGITS.sub(lambda digits: han_digits(digits[0]), text)
 
 
 def polished(text: str) -> str:
     """Return the text with its signs in words and without erhua, the suffix 儿."""
-    for sign, name in _SIGNS.items():
+    for sign, name in _NAMED_SIGNS.items():
         text = text.replace(sign, name)
     return _ERHUA.sub(_without_erhua, text) if "儿" in text else text
-
-
-def _by_grammar(piece: str) -> str:
-    """Return a piece of text as wetext reads it, if it has digits."""
-    if not _DIGIT.search(piece):
-        return piece
-    margin = piece[: len(piece) - len(piece.lstrip())]
-    try:
-        return margin + str(_grammar.normalize(piece))
-    except AssertionError:  # wetext's way of reporting that it has no reading
-        return piece
 
 
 def _without_erhua(run: re.Match[str]) -> str:

@@ -70,13 +70,44 @@ _SIGNS = (
 )
 _SIGN_WORDS = {"-": "minus", "+": "plus", "±": "plus or minus", "~": "about", "≈": "about"}
 
+_TOP_DOMAIN = "com|org|net|edu|gov|io|ai|cn|co|uk|de|fr|jp|dev|app|info|tv|xyz|eu|ru|gg|tech|cloud|hk|tw|nl|ch|ca|au"
+_SUFFIX = (
+    "pdf|txt|docx?|xlsx?|pptx?|csv|json|ya?ml|toml|py|js|ts|md|html?|css|png|jpe?g|gif|svg|mp[34]|wav|flac|ogg|opus|zip|"
+    "tar|gz|exe|log|conf|cfg|ini|sh|bat|xml|sql|ipynb|epub|safetensors|gguf|pth|so|dll|cpp|rs|go|java"
+)
+_PATH = r"[A-Za-z0-9./?=&%\#~_:+-]{0,200}"
 _ADDRESS = re.compile(
     rf"""
-    (?: (?: https?:// | \bwww\. ) {_HOST} (?: /[A-Za-z0-9./?=&%\#~_-]{{0,200}} )? | \b[A-Za-z0-9.+_-]{{1,60}}@{_HOST} )
-    (?<! [.?] ) (?! [@\w] )
+    (?<![A-Za-z0-9.@/\\_-])
+    (?: (?: https?:// | ftp:// | www\. ) {_HOST} (?: :\d{{2,5}} )? (?: /{_PATH} )?
+      | [A-Za-z0-9.+_-]{{1,60}}@{_HOST}
+      | (?: [A-Za-z0-9-]{{1,60}}\. ){{1,6}}(?:{_TOP_DOMAIN})(?![A-Za-z0-9]) (?: :\d{{2,5}} )? (?: /{_PATH} )?
+      | localhost:\d{{2,5}} (?: /{_PATH} )?
+      | ~?(?: /[A-Za-z0-9_.+-]{{1,60}} ){{2,12}}/?
+      | [A-Za-z]:\\[A-Za-z0-9_.\\-]{{1,200}}
+      | (?: \.{{0,2}}/ )? (?: [A-Za-z0-9_-]{{1,60}}[/.] ){{1,12}}(?:{_SUFFIX})(?![A-Za-z0-9])
+    )
+    (?<! [.?:] ) (?! [@A-Za-z0-9_] )
     """,
     re.VERBOSE,
 )
+_ADDRESS_SIGNS = {
+    ".": "dot",
+    "@": "at",
+    "/": "slash",
+    "\\": "backslash",
+    ":": "colon",
+    "-": "dash",
+    "_": "underscore",
+    "?": "question mark",
+    "=": "equals",
+    "&": "and",
+    "%": "percent",
+    "#": "hash",
+    "~": "tilde",
+    "+": "plus",
+}
+_ADDRESS_PIECE = re.compile(r"[A-Za-z]+|\d+|.")
 _DIGITS = re.compile(r"\d+")
 _DIGIT = re.compile(r"\d")
 _SHORT_FORM = re.compile(rf"\b(?:{'|'.join(map(re.escape, SHORT_FORMS))})")
@@ -94,7 +125,17 @@ _TELEPHONE_DIGITS = 10
 def expanded(text: str) -> str:
     """Return the text with short forms such as "Dr." and web and mail addresses in words."""
     text = _SHORT_FORM.sub(lambda short: SHORT_FORMS[short[0]], text)
-    return _ADDRESS.sub(lambda address: _by_grammar(address[0].split("://")[-1]), text)
+    return _ADDRESS.sub(_spelled_address, text)
+
+
+def _spelled_address(address: re.Match[str]) -> str:
+    """Read the letters of an address as words, its digits one by one, and its signs by their names."""
+    written = address[0].split("://")[-1].rstrip("/")
+    words = [
+        digit_names(piece) if piece.isdecimal() else _ADDRESS_SIGNS.get(piece, piece)
+        for piece in _ADDRESS_PIECE.findall(written)
+    ]
+    return " ".join("WWW" if word == "www" else word for word in words)
 
 
 def spelled_in_english(text: str) -> str:

@@ -18,7 +18,10 @@ from voxcli.text.sentences.splitter import COLUMNS, SentenceSplitter
 _STYLE = re.compile(r"\s*(\((?:[^()]|\([^()]*\))*\))")
 _SPACES = re.compile(r"(?<!\d)\s+|\s+(?!\d)|[^\S\u00a0\u202f\u2009]+|\s{2,}")
 """White space, but for a single no-break or thin space between digits, which parts thousands."""
-_THOUSANDS = re.compile(r"(?<![\d.,:/])\d{1,3}(?:[\u00a0\u202f\u2009'’]\d{3})+(?![\d'’])")
+_THOUSANDS = re.compile(
+    r"(?<![\d.,:/])\d{1,3}(?:(?:[\u00a0\u202f\u2009'’]\d{3})+|(?: \d{3}){2,}|(?: \d{3})(?= ?(?:km|kg|m|mm|"
+    r"g|t|W|kW|V|Hz|€|£|公里|千米|米|公斤|千克|吨|元|人|个|dollars|euros|people|miles|meters|metres|years)(?![A-Za-z])))(?![\d'’])"
+)
 """Thousands parted as in SI, French and Swiss writing."""
 _PHONEMES = re.compile(r"(\{[A-Za-z][^{}]*\}|\[[A-Za-z][A-Za-z_-]*\])")
 """Phonemes in braces, and tags in square brackets."""
@@ -40,6 +43,9 @@ _ENGLISH_WORD = re.compile(
 _SQUARE_UNIT = re.compile("[\u3371-\u33df]")
 _PRESENTATION = str.maketrans("", "", "\ufe0e\ufe0f\u20e3")
 """Variation selectors and the enclosing keycap."""
+_COUNTED_WORD = re.compile(rf"(?<![{_LATIN}\d/])(?<!\d )[{_LATIN}]*[a-zß-öø-ÿ](?![{_LATIN}])")
+"""A word that makes a sentence English: no unit after a number, and no name in capitals."""
+
 _EMOJI = "😀"
 _EMOJI_AT_END = re.compile(rf" ?(?:{_EMOJI} ?)+(?=[,.;:!?，。；：、！？)）]|\Z)")
 _EMOJI_IN_WORDS = re.compile(rf"(?<=[^\W{HAN}{_KANA_LETTERS}])(?:{_EMOJI})+(?=[^\W{HAN}{_KANA_LETTERS}])")
@@ -64,7 +70,7 @@ def normalized(text: str, *, language: str | None = None, text_language: str | N
     plain = [_SPACES.sub(" ", _without_emoji(part)) for part in parts[::2]]
     languages = _Languages("".join(plain), base_language(language), base_language(text_language))
     for index, part in enumerate(plain):
-        spelled = map(languages.spelled, _sentences(expanded(part) if languages.readable else part))
+        spelled = map(languages.spelled, _sentences(expanded(part) if languages.expandable else part))
         parts[2 * index] = re.sub(r"\s+", " ", "".join(spelled))
     body = "".join(parts)
     return style[1] + body.rstrip() if style else body.strip() or " ".join(text.split())
@@ -110,7 +116,7 @@ class _Languages:
         self._latin = self._text if self._text not in (CHINESE, JAPANESE, KOREAN) else ENGLISH
         self._japanese = JAPANESE in (self._text, own)
         han, words = len(_HAN.findall(text)), _LATIN_WORD.findall(text)
-        self.readable = self._is_spelled(text, han, words)
+        self.expandable = self._is_spelled(text, han, words) and (latin_language(text) or self._latin) == ENGLISH
 
     def spelled(self, sentence: str) -> str:
         han, words = len(_HAN.findall(sentence)), _LATIN_WORD.findall(sentence)
@@ -121,7 +127,7 @@ class _Languages:
             return _spelled(self._text, sentence)
         if not han and (self._text != CHINESE or latin_language(sentence) or _ENGLISH_WORD.search(sentence)):
             return _spelled(latin, sentence)
-        chinese = not han or han >= len(words)
+        chinese = not han or han >= len(_COUNTED_WORD.findall(sentence))
         by_language = groupby(_stretches(sentence, chinese=chinese), itemgetter(1))
         return polished(
             "".join(

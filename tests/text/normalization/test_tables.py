@@ -1,0 +1,39 @@
+"""Tables of texts and how they are read, for native speakers to read and extend: tests/text/*.tsv."""
+
+from pathlib import Path
+
+import pytest
+
+from voxcli.text.normalization.normalize import normalized
+
+_TABLES = ("zh.tsv",)
+
+
+def _rows() -> list[tuple[str, str, str]]:
+    """Return language, input and what is spoken of each row; `\\u` escapes stand for invisible characters."""
+    rows = []
+    for table in _TABLES:
+        for line in (Path(__file__).parent.parent / table).read_text("utf-8").splitlines():
+            if line and not line.startswith("#"):
+                language, written, spoken = line.split("\t")
+                rows.append((language, _unescaped(written), _unescaped(spoken)))
+    return rows
+
+
+def _unescaped(text: str) -> str:
+    for escape, char in ((r"\u00a0", "\u00a0"), (r"\u202f", "\u202f"), (r"\u2009", "\u2009")):
+        text = text.replace(escape, char)
+    return text
+
+
+ROWS = _rows()
+
+
+@pytest.mark.parametrize(("language", "written", "spoken"), ROWS)
+def test_a_text_is_read_as_a_native_speaker_would(language: str, written: str, spoken: str) -> None:
+    assert normalized(written, text_language=language) == spoken
+
+
+@pytest.mark.parametrize(("language", "written", "spoken"), ROWS)
+def test_what_is_spoken_is_not_changed_again(language: str, written: str, spoken: str) -> None:
+    assert normalized(spoken, text_language=language) == spoken
