@@ -237,6 +237,7 @@ def open_engine(
         slots=1,
         lora=None if lora is None else Path(lora),
         clips=places.clips,
+        anchors=places.anchors,
     )
     models = ModelLibrary(places.hub, places.models)
     return SpeechEngine(_open_engine(None if model is None else str(model), models=models, settings=local), voices)

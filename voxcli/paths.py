@@ -41,6 +41,11 @@ class Places:
         """Encoded clips, in the cache."""
         return self.cache / "clips"
 
+    @property
+    def anchors(self) -> Path:
+        """The first seconds of the named voices, in the cache."""
+        return self.cache / "voices"
+
 
 def find_places(environment: Mapping[str, str]) -> Places:
     """Return the standard folders of the operating system, or those below VOXCLI_HOME if it is set."""

@@ -1,9 +1,11 @@
 """Model: text to audio streams, clips to segments, and retries of runaway speech."""
 
 import logging
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, replace
+from typing import Protocol, TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -15,14 +17,27 @@ from voxcli.voxcpm.memory import release_freed_memory
 from voxcli.voxcpm.network.backbone import Backbone
 from voxcli.voxcpm.network.config import Architecture, ModelConfig
 from voxcli.voxcpm.network.sequence import AudioSegment, Sequence, build_sequence, length_of
+from voxcli.voxcpm.runtime.eager_runner import EagerRunner
 from voxcli.voxcpm.runtime.scheduler import Runner, Scheduler
 from voxcli.voxcpm.runtime.stream import Stream
 from voxcli.voxcpm.tokenizer import Tokenizer, on_one_line
 
 _log = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
+
+class _Call(Protocol):
+    """Runs a function on the device thread, and returns its result."""
+
+    def __call__(self, fn: Callable[[], T], /) -> T: ...
+
+
 PATCHES_PER_TOKEN, EXTRA_PATCHES = 6.0, 10
 """Limit of the patches for a text, as in the `voxcpm` package. A model that reaches it has failed to stop."""
+
+_ALONE_THREADS = 4
+"""CPU threads of what has to be the same on all machines: their number determines the order of sums."""
 
 _ADVICE = "Split the text, or use a shorter clip."
 
@@ -83,23 +98,10 @@ class Model:
             RequestError: the text is empty or too long; or the speech is too long, raised after everything that fits.
             DeviceError: memory ran out, or the model is closed.
         """
-        text = on_one_line(utterance.text)
-        count = len(self._tokenizer.ids(text))
-        ids = self._tokenizer.ids(utterance.transcript + text)
-        sequence = build_sequence(ids, utterance.prompt, utterance.reference)
-        room = self._room_after(sequence)
+        count = len(self._tokenizer.ids(on_one_line(utterance.text)))
         longest = int(PATCHES_PER_TOKEN * count) + EXTRA_PATCHES
         limit = longest if utterance.max_patches is None else min(longest, utterance.max_patches)
-        stream = Stream(
-            sequence=sequence,
-            reference=utterance.reference,
-            prompt_patches=_prompt_patches(utterance),
-            steps=utterance.steps,
-            guidance=utterance.guidance,
-            seed=utterance.seed,
-            min_patches=utterance.min_patches,
-            limit=min(limit, room),
-        )
+        stream, room = self._new_stream(utterance, limit)
         yield from self._scheduler.speak(stream)
         if stream.ended:
             return
@@ -128,15 +130,39 @@ class Model:
             )
         yield from chunks
 
+    def generate_alone(self, utterance: Utterance, max_patches: int) -> tuple[Samples, bool]:
+        """Return the speech, and whether the model ended it, however many threads and streams there are.
+
+        It is computed apart from the other streams, which go on between its patches, and with a fixed number of CPU
+        threads. So the samples are the same on every machine of a kind.
+        """
+        runner = EagerRunner(self._backbone, self._codec, _ALONE_THREADS)
+        stream, _ = self._new_stream(utterance, max_patches)
+        self._call_alone(runner, lambda: runner.begin(stream))
+        chunks: list[Samples] = []
+        while not stream.over:
+            self._call_alone(runner, lambda: runner.step([stream]))
+            while stream.has_audio and (samples := stream.next_audio(lambda: None)) is not None:
+                chunks.append(samples)
+        return np.concatenate(chunks), stream.ended
+
+    def encode_clip_alone(self, samples: Samples, *, pad_left: bool) -> AudioSegment:
+        """Encode samples as `encode_clip` does, however many threads there are."""
+        runner = EagerRunner(self._backbone, self._codec, _ALONE_THREADS)
+        return self._encode(samples, pad_left, lambda fn: self._call_alone(runner, fn))
+
     def encode_clip(self, samples: Samples, *, pad_left: bool) -> AudioSegment:
         """Encode samples, at the codec's input rate, padded with silence on one side to whole patches."""
+        return self._encode(samples, pad_left, self._scheduler.call)
+
+    def _encode(self, samples: Samples, pad_left: bool, call: "_Call") -> AudioSegment:
         config = self.config
         missing = -len(samples) % (config.patch_size * config.codec.input_hop)
         audio = functional.pad(torch.from_numpy(samples), (missing, 0) if pad_left else (0, missing))
-        pieces = self._scheduler.call(lambda: self._codec.encoded(audio.to(self.device).unsqueeze(0)))
+        pieces = call(lambda: self._codec.encoded(audio.to(self.device).unsqueeze(0)))
         # A call for each piece, so that running streams are not held up.
-        encoded = list(iter(lambda: self._scheduler.call(lambda: next(pieces, None)), None))
-        return self._scheduler.call(lambda: self._segment(torch.cat(encoded, dim=2)[0]))
+        encoded = list(iter(lambda: call(lambda: next(pieces, None)), None))
+        return call(lambda: self._segment(torch.cat(encoded, dim=2)[0]))
 
     def close(self) -> None:
         """Accept no more streams, and free the memory as soon as all running streams have ended."""
@@ -146,6 +172,32 @@ class Model:
         self.runner.close()
         del self._backbone, self._codec
         release_freed_memory(self._device)
+
+    def _call_alone(self, runner: EagerRunner, fn: Callable[[], T]) -> T:
+        """Run a function on the device thread, with the number of threads of a runner of its own."""
+
+        def call() -> T:
+            with runner.device_context():
+                return fn()
+
+        return self._scheduler.call(call)
+
+    def _new_stream(self, utterance: Utterance, limit: int) -> tuple[Stream, int]:
+        """Return a stream of at most `limit` patches, and how many the model has positions for."""
+        ids = self._tokenizer.ids(utterance.transcript + on_one_line(utterance.text))
+        sequence = build_sequence(ids, utterance.prompt, utterance.reference)
+        room = self._room_after(sequence)
+        stream = Stream(
+            sequence=sequence,
+            reference=utterance.reference,
+            prompt_patches=_prompt_patches(utterance),
+            steps=utterance.steps,
+            guidance=utterance.guidance,
+            seed=utterance.seed,
+            min_patches=utterance.min_patches,
+            limit=min(limit, room),
+        )
+        return stream, room
 
     def _room_after(self, sequence: Sequence) -> int:
         """Return how many patches fit after a sequence. The last one needs no position."""

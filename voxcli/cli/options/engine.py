@@ -191,6 +191,7 @@ class EngineOptions(RemoteOptions):
             lazy_graphs=self.lazy_graphs,
             lora=self.lora,
             clips=places.clips,
+            anchors=places.anchors,
         )
         remote = self.to_remote(places, key, self.model) if self.remote else None
         return EngineSettings(model=self.model, local=local, remote=remote)

@@ -41,9 +41,15 @@ class EagerRunner:
 
     @contextmanager
     def device_context(self) -> Iterator[None]:
-        if self.device.type == "cpu":
-            torch.set_num_threads(self._threads)
-        yield
+        if self.device.type != "cpu":
+            yield
+            return
+        before = torch.get_num_threads()
+        torch.set_num_threads(self._threads)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(before)
 
     def begin(self, stream: Stream) -> None:
         self._states[stream] = new_stream_state(stream, self._prefill(stream), self._backbone, self._codec)

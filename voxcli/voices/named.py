@@ -1,0 +1,91 @@
+"""Named voices: one fixed speaker for "default" and for each voice name of OpenAI, on models that draw their voices."""
+
+from dataclasses import dataclass
+
+DEFAULT = "default"
+
+
+@dataclass(frozen=True, slots=True)
+class NamedVoice:
+    """A speaker that a model draws from a seed, and that is described to a model that follows descriptions."""
+
+    name: str
+    seed: int
+    description: str
+
+
+_DESCRIPTIONS = {
+    DEFAULT: "a woman with a clear and friendly voice, at a medium pace",
+    "alloy": "a young woman with a neutral, even voice, at a medium pace",
+    "ash": "a man in his thirties with a warm, relaxed voice, at an easy pace",
+    "ballad": "a man with a soft, melodious voice, gentle and unhurried",
+    "cedar": "a mature man with a deep, calm and reassuring voice, steady",
+    "coral": "a cheerful young woman with a bright, warm voice, lively",
+    "echo": "a young man with a clear, resonant voice, steady and factual",
+    "fable": "a British storyteller with an expressive, animated voice",
+    "marin": "a woman in her thirties with a fresh, natural voice, conversational",
+    "nova": "an energetic young woman with a crisp, confident voice, quick",
+    "onyx": "a middle-aged man with a very deep, authoritative voice, slow",
+    "sage": "an older woman with a gentle, thoughtful voice, slow",
+    "shimmer": "a young woman with a high, light and airy voice, soft",
+    "verse": "a man with an expressive, versatile voice, vivid and rhythmic",
+}
+"""As the names promise; those of OpenAI's voices are in its speech API."""
+
+_FIRST_SEED = 20_251
+"""The seeds are part of what a voice is: they never change, and a new name is appended below with a seed of its own."""
+_BY_SEED = (
+    *(DEFAULT, "alloy", "ash", "ballad", "coral", "echo", "fable", "onyx", "nova", "sage", "shimmer", "verse"),
+    *("marin", "cedar"),
+)
+
+NAMED_VOICES = {
+    name: NamedVoice(name, _FIRST_SEED + 100 * _BY_SEED.index(name), description)
+    for name, description in _DESCRIPTIONS.items()
+}
+"""By name, "default" first."""
+
+FIRST_LANGUAGE = "en"
+"""A voice is drawn in this language; in any other one it continues what it said in this one."""
+ANCHOR_TEXTS = {
+    "en": "The morning was quiet, and a light rain fell on the garden. "
+    "I opened the window and listened to it for a while.",
+    "zh": "清晨很安静，细雨轻轻落在院子里。我打开窗户，听了一会儿雨声。",
+}
+"""What a voice says to be known by, by language: some six seconds, with most sounds of the language."""
+
+
+def find_named(name: str) -> NamedVoice | None:
+    """Find a named voice, ignoring case."""
+    return NAMED_VOICES.get(name.strip().lower())
+
+
+def anchor_language(text: str, language: str | None = None) -> str | None:
+    """Return the language of `ANCHOR_TEXTS` that a text is in; None if it is in another one.
+
+    Args:
+        language: of the text, if it is known.
+    """
+    if language:
+        code = language.lower().replace("_", "-").partition("-")[0]
+        code = {"cmn": "zh", "yue": "zh"}.get(code, code)
+        return code if code in ANCHOR_TEXTS else None
+    scripts = {script for script in map(_script, text) if script}
+    if "other" in scripts:
+        return None
+    return "zh" if "zh" in scripts else FIRST_LANGUAGE
+
+
+_HAN = (("\u3000", "\u303f"), ("\u3400", "\u4dbf"), ("\u4e00", "\u9fff"), ("\uf900", "\ufaff"), ("\U00020000", "\U0003ffff"))
+_FULL_WIDTH = ("\uff00", "\uff60")
+_LATIN_ENDS = "\u024f"
+"""The last letter of the Latin blocks; those for phonetics and Vietnamese follow elsewhere."""
+_VIETNAMESE = ("\u1e00", "\u1eff")
+
+
+def _script(character: str) -> str | None:
+    """Return "zh" for Chinese characters and punctuation, "other" for letters that are not Latin, else None."""
+    if any(first <= character <= last for first, last in (*_HAN, _FULL_WIDTH)):
+        return "zh"
+    latin = character <= _LATIN_ENDS or _VIETNAMESE[0] <= character <= _VIETNAMESE[1]
+    return "other" if character.isalpha() and not latin else None
