@@ -1,6 +1,8 @@
 """Local engine: a VoxCPM model that runs on this machine."""
 
+import hashlib
 import secrets
+from dataclasses import replace
 from pathlib import Path
 
 from voxcli.audio.chunk import AudioChunk, Samples
@@ -8,10 +10,12 @@ from voxcli.audio.decode import decode
 from voxcli.audio.resample import resampled_whole
 from voxcli.engines.settings import AUTO, LocalSettings
 from voxcli.engines.spelling import spelled_out
-from voxcli.errors import NotFound, RequestError
-from voxcli.synthesis.request import Abilities, Clip, GpuMemory, Speech, SynthesisRequest
+from voxcli.errors import NotFound, RequestError, did_you_mean
+from voxcli.synthesis.request import Abilities, Clip, GpuMemory, Prompt, Sampling, Speech, SynthesisRequest, Voice
 from voxcli.text.marks import VOXCPM2_TAGS
 from voxcli.version import __version__
+from voxcli.voices.anchors import LONGEST_SECONDS, Anchors
+from voxcli.voices.named import ANCHOR_TEXTS, FIRST_LANGUAGE, NAMED_VOICES, NamedVoice, anchor_language, find_named
 from voxcli.voxcpm.codec.resampling import sinc_resampled
 from voxcli.voxcpm.device import Placement, Precision, choose_placement
 from voxcli.voxcpm.loading import load_model
@@ -20,7 +24,8 @@ from voxcli.voxcpm.model import Utterance
 from voxcli.voxcpm.network.config import CONFIG_FILE, Architecture
 from voxcli.voxcpm.network.sequence import AudioSegment
 from voxcli.voxcpm.runtime.prompt_cache import PromptCache
-from voxcli.voxcpm.weights.checkpoint import describe_weights
+from voxcli.voxcpm.weights.checkpoint import describe_weights, fingerprint_weights
+from voxcli.voxcpm.weights.lora import LORA_CONFIG
 from voxcli.voxcpm.weights.quantization import INT8
 
 _LANGUAGES = {
@@ -36,6 +41,7 @@ class LocalEngine:
     """A VoxCPM model as an `Engine`. Concurrent streams are computed as one batch."""
 
     draws_voices = True
+    voice_names = frozenset(NAMED_VOICES)
 
     def __init__(self, folder: Path, settings: LocalSettings, *, name: str | None = None) -> None:
         """Load a checkpoint.
@@ -66,6 +72,7 @@ class LocalEngine:
         # A LoRA changes the encoder too, and may be trained again under the same name: not kept on disk.
         kept = None if settings.lora else settings.clips
         self._clips = PromptCache(kept, _origin_of_clips(folder, placement, settings), placement.device)
+        self._anchors = Anchors(settings.anchors, lambda: _origin_of_anchors(folder, placement, settings))
 
     @property
     def sample_rate(self) -> int:
@@ -77,6 +84,9 @@ class LocalEngine:
         return secrets.randbits(_SEED_BITS)
 
     def stream(self, request: SynthesisRequest) -> Speech:
+        self._check(request)
+        if request.voice.name:
+            request = replace(request, voice=self._named_voice(request, request.voice.name))
         chunks = self._generated(self._utterance(request), request.sampling.retries)
         if request.speed != 1:
             from voxcli.audio.tempo import retimed  # loads libav's filters, which only other speeds need
@@ -104,7 +114,6 @@ class LocalEngine:
             VoxError: this model cannot do what is asked, or a clip cannot be decoded.
         """
         voice, sampling = request.voice, request.sampling
-        self._check(request)
         styled = voice.style and self.abilities.styles
         text = f"({voice.style}){request.text}" if styled else request.text
         if request.normalize:
@@ -123,10 +132,11 @@ class LocalEngine:
 
     def _check(self, request: SynthesisRequest) -> None:
         voice, architecture = request.voice, self._model.config.architecture
-        if voice.name:
+        if voice.name and not find_named(voice.name):
             raise NotFound(
-                f"There is no voice {voice.name!r}. VoxCPM models have no named voices.",
-                on_command_line="`voxcli voices` lists yours.",
+                f"There is no voice {voice.name!r}.{did_you_mean(voice.name, NAMED_VOICES)} "
+                f"The model's own voices: {', '.join(NAMED_VOICES)}.",
+                on_command_line="To list yours too: voxcli voices",
             )
         if architecture is Architecture.V1 and voice.reference:
             raise RequestError(
@@ -138,6 +148,48 @@ class LocalEngine:
         known = _LANGUAGES[architecture].split()
         if request.language and request.language.lower().partition("-")[0] not in known:
             raise RequestError(f"{self._name} does not speak {request.language!r}. It speaks: {', '.join(known)}.")
+
+    def _named_voice(self, request: SynthesisRequest, name: str) -> Voice:
+        """Return a named voice with its anchor, which is drawn when the voice is first used.
+
+        VoxCPM2 speaks in a manner or in a language that the anchor is not in if it imitates the anchor instead of
+        continuing it.
+        """
+        named = find_named(name)
+        assert named, "checked"
+        language = anchor_language(request.text, request.language, request.text_language)
+        style = request.voice.style
+        if self._model.config.architecture is Architecture.V2 and (style or language is None):
+            return Voice(style=style, reference=self._anchor(named, FIRST_LANGUAGE).clip)
+        return Voice(prompt=self._anchor(named, language or FIRST_LANGUAGE))
+
+    def _anchor(self, named: NamedVoice, language: str) -> Prompt:
+        """Return the anchor of a voice, which does not depend on what is spoken with it, or how."""
+        # In a second language the voice continues what it said in the first, so that the speaker is the same.
+        before = None if language == FIRST_LANGUAGE else self._anchor(named, FIRST_LANGUAGE)
+        config, usual = self._model.config, Sampling()
+        described = config.architecture is Architecture.V2 and before is None
+        text = f"({named.description}){ANCHOR_TEXTS[language]}" if described else ANCHOR_TEXTS[language]
+
+        def speak(seed: int) -> tuple[AudioChunk, bool]:
+            utterance = Utterance(
+                text=text,
+                transcript=before.transcript if before else "",
+                prompt=self._encoded_alone(before.clip) if before else None,
+                steps=usual.steps,
+                guidance=usual.guidance,
+                seed=seed,
+                min_patches=usual.min_patches,
+                max_patches=round(LONGEST_SECONDS * self.sample_rate / config.patch_samples),
+            )
+            samples, ended = self._model.generate_alone(utterance)
+            return AudioChunk(samples, self.sample_rate), ended
+
+        return self._anchors.find(named, language, speak)
+
+    def _encoded_alone(self, clip: Clip) -> AudioSegment:
+        sound = decode(clip.data, name=clip.name)
+        return self._model.encode_clip_alone(self._at_input_rate(sound), pad_left=True)
 
     def _encoded(self, clip: Clip, request: SynthesisRequest, *, pad_left: bool) -> AudioSegment:
         """Encode a clip, or take it from the cache."""
@@ -165,3 +217,22 @@ def _origin_of_clips(folder: Path, placement: Placement, settings: LocalSettings
     """List what an encoded clip depends on besides the clip: program, weights, config, device and precision."""
     described = (__version__, describe_weights(folder), placement, settings.quantize)
     return (*(str(part).encode() for part in described), (folder / CONFIG_FILE).read_bytes())
+
+
+def _origin_of_anchors(folder: Path, placement: Placement, settings: LocalSettings) -> bytes:
+    """Return what the anchors of named voices depend on: the model's content, wherever it is, and how it is computed.
+
+    The version of the program is left out: a voice stays the same when the program is upgraded.
+    """
+    parts = [fingerprint_weights(folder), placement.device.type, str(placement.dtype), settings.quantize]
+    described = "\0".join(map(str, parts)).encode() + (folder / CONFIG_FILE).read_bytes()
+    return described + _digest_of_lora(settings.lora) if settings.lora else described
+
+
+def _digest_of_lora(path: Path) -> bytes:
+    files = sorted(path.iterdir()) if path.is_dir() else [path, path.with_name(LORA_CONFIG)]
+    digest = hashlib.sha256()
+    for file in files:
+        if file.is_file():
+            digest.update(file.read_bytes())
+    return digest.digest()

@@ -70,9 +70,7 @@ class Anchors:
         with _locked(path):
             if path and (found := _read(path, ANCHOR_TEXTS[language])):  # drawn by another process meanwhile
                 return found
-            _log.info(
-                "drawing the voice %s (%s): once for this model, some seconds of speech", voice.name, language
-            )
+            _log.info("drawing the voice %s (%s): once for this model, some seconds of speech", voice.name, language)
             sound = draw(speak, voice)
             clip = Clip(wav_bytes(sound.samples, sound.sample_rate), "prompt.wav")
             prompt = Prompt(clip, ANCHOR_TEXTS[language])

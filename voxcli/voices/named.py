@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from voxcli.text.language import CHINESE, ENGLISH, base_language, language_of
+
 DEFAULT = "default"
 
 
@@ -45,12 +47,12 @@ NAMED_VOICES = {
 }
 """By name, "default" first."""
 
-FIRST_LANGUAGE = "en"
+FIRST_LANGUAGE = ENGLISH
 """A voice is drawn in this language; in any other one it continues what it said in this one."""
 ANCHOR_TEXTS = {
-    "en": "The morning was quiet, and a light rain fell on the garden. "
+    ENGLISH: "The morning was quiet, and a light rain fell on the garden. "
     "I opened the window and listened to it for a while.",
-    "zh": "清晨很安静，细雨轻轻落在院子里。我打开窗户，听了一会儿雨声。",
+    CHINESE: "清晨很安静，细雨轻轻落在院子里。我打开窗户，听了一会儿雨声。",
 }
 """What a voice says to be known by, by language: some six seconds, with most sounds of the language."""
 
@@ -60,32 +62,15 @@ def find_named(name: str) -> NamedVoice | None:
     return NAMED_VOICES.get(name.strip().lower())
 
 
-def anchor_language(text: str, language: str | None = None) -> str | None:
-    """Return the language of `ANCHOR_TEXTS` that a text is in; None if it is in another one.
+def anchor_language(text: str, language: str | None = None, around: str | None = None) -> str | None:
+    """Return the language of `ANCHOR_TEXTS` that a sentence is in; None if it is in another one.
 
     Args:
-        language: of the text, if it is known.
+        language: as the request names it; None detects it.
+        around: the language of the whole text, which tells more of a short sentence in Latin letters than its words.
     """
-    if language:
-        code = language.lower().replace("_", "-").partition("-")[0]
-        code = {"cmn": "zh", "yue": "zh"}.get(code, code)
-        return code if code in ANCHOR_TEXTS else None
-    scripts = {script for script in map(_script, text) if script}
-    if "other" in scripts:
-        return None
-    return "zh" if "zh" in scripts else FIRST_LANGUAGE
-
-
-_HAN = (("\u3000", "\u303f"), ("\u3400", "\u4dbf"), ("\u4e00", "\u9fff"), ("\uf900", "\ufaff"), ("\U00020000", "\U0003ffff"))
-_FULL_WIDTH = ("\uff00", "\uff60")
-_LATIN_ENDS = "\u024f"
-"""The last letter of the Latin blocks; those for phonetics and Vietnamese follow elsewhere."""
-_VIETNAMESE = ("\u1e00", "\u1eff")
-
-
-def _script(character: str) -> str | None:
-    """Return "zh" for Chinese characters and punctuation, "other" for letters that are not Latin, else None."""
-    if any(first <= character <= last for first, last in (*_HAN, _FULL_WIDTH)):
-        return "zh"
-    latin = character <= _LATIN_ENDS or _VIETNAMESE[0] <= character <= _VIETNAMESE[1]
-    return "other" if character.isalpha() and not latin else None
+    found = base_language(language) or language_of(text)
+    if not language and found != CHINESE and around not in (None, CHINESE):
+        found = around
+    found = found or base_language(around) or FIRST_LANGUAGE
+    return found if found in ANCHOR_TEXTS else None

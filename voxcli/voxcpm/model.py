@@ -98,9 +98,7 @@ class Model:
             RequestError: the text is empty or too long; or the speech is too long, raised after everything that fits.
             DeviceError: memory ran out, or the model is closed.
         """
-        count = len(self._tokenizer.ids(on_one_line(utterance.text)))
-        longest = int(PATCHES_PER_TOKEN * count) + EXTRA_PATCHES
-        limit = longest if utterance.max_patches is None else min(longest, utterance.max_patches)
+        limit, longest, count = self._limit_of(utterance)
         stream, room = self._new_stream(utterance, limit)
         yield from self._scheduler.speak(stream)
         if stream.ended:
@@ -130,14 +128,14 @@ class Model:
             )
         yield from chunks
 
-    def generate_alone(self, utterance: Utterance, max_patches: int) -> tuple[Samples, bool]:
+    def generate_alone(self, utterance: Utterance) -> tuple[Samples, bool]:
         """Return the speech, and whether the model ended it, however many threads and streams there are.
 
         It is computed apart from the other streams, which go on between its patches, and with a fixed number of CPU
         threads. So the samples are the same on every machine of a kind.
         """
         runner = EagerRunner(self._backbone, self._codec, _ALONE_THREADS)
-        stream, _ = self._new_stream(utterance, max_patches)
+        stream, _ = self._new_stream(utterance, self._limit_of(utterance)[0])
         self._call_alone(runner, lambda: runner.begin(stream))
         chunks: list[Samples] = []
         while not stream.over:
@@ -181,6 +179,13 @@ class Model:
                 return fn()
 
         return self._scheduler.call(call)
+
+    def _limit_of(self, utterance: Utterance) -> tuple[int, int, int]:
+        """Return the limit of the patches, the one that the text sets, and the number of its tokens."""
+        count = len(self._tokenizer.ids(on_one_line(utterance.text)))
+        longest = int(PATCHES_PER_TOKEN * count) + EXTRA_PATCHES
+        limit = longest if utterance.max_patches is None else min(longest, utterance.max_patches)
+        return limit, longest, count
 
     def _new_stream(self, utterance: Utterance, limit: int) -> tuple[Stream, int]:
         """Return a stream of at most `limit` patches, and how many the model has positions for."""

@@ -13,7 +13,7 @@ from voxcli.errors import ModelError
 from voxcli.voxcpm.weights.files import find_weights, open_weights
 
 _FILES = ("lora_weights.safetensors", "lora_weights.ckpt")
-_CONFIG = "lora_config.json"
+LORA_CONFIG = "lora_config.json"
 _DOWN, _UP = ".lora_A", ".lora_B"
 
 _DEFAULT_ALPHA = 16.0
@@ -77,7 +77,7 @@ def read_lora(path: Path, known: Iterable[str]) -> Lora:
     ranks = {len(tensors[stem + _DOWN]) for stem in stems}
     if len(ranks) != 1:
         raise ModelError(f"{file} holds matrices of different ranks: {sorted(ranks)}.")
-    scale = _read_scale(file.with_name(_CONFIG), ranks.pop())
+    scale = _read_scale(file.with_name(LORA_CONFIG), ranks.pop())
     return Lora(scale, {f"{stem}.weight": (tensors[stem + _DOWN], tensors[stem + _UP]) for stem in stems})
 
 
