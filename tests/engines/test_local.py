@@ -66,7 +66,7 @@ def test_it_speaks_at_the_rate_of_its_model(engines: Callable[[str], LocalEngine
         ("voxcpm-1.5", {"voice": Voice(reference=clip())}, "VoxCPM2 needs none"),
         ("voxcpm-1.5", {"language": "fr"}, "does not speak 'fr'"),
         ("voxcpm-2", {"language": "tlh"}, "does not speak 'tlh'"),
-        ("voxcpm-2", {"voice": Voice(name="alloy")}, "no voice 'alloy'"),
+        ("voxcpm-2", {"voice": Voice(name="anna")}, "no voice 'anna'"),
         ("voxcpm-2", {"voice": Voice(reference=Clip(b"", "x.wav"))}, "x.wav is empty"),
         ("voxcpm-2", {"voice": Voice(reference=Clip(b"text", "x.wav"))}, "x.wav cannot be read"),
         ("voxcpm-2", {"voice": Voice(reference=clip(301, 8000))}, "longer than"),

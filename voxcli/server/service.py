@@ -5,6 +5,7 @@ import logging
 import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from functools import partial
 from typing import TypeAlias
 
@@ -22,9 +23,17 @@ from voxcli.server.streaming.rendering import Rendering
 from voxcli.server.streaming.response import DisconnectWatcher, ResponseStream, SpeechResponse
 from voxcli.server.streaming.spool import SpooledSpeech, SpoolSpace
 from voxcli.server.streaming.worker import Threads, Worker
-from voxcli.synthesis.request import Parameter, SynthesisRequest, Voice, abilities_of, check_description
+from voxcli.synthesis.request import (
+    HasVoices,
+    Parameter,
+    SynthesisRequest,
+    Voice,
+    abilities_of,
+    check_description,
+)
 from voxcli.text.characters import is_speakable
 from voxcli.voices import VoiceLibrary
+from voxcli.voices.named import DEFAULT
 
 _log = logging.getLogger(__name__)
 
@@ -79,8 +88,40 @@ class Service:
         self.metrics.model_loaded.set_function(lambda: self.models.loaded)
 
     def find_voice(self, name: str) -> Voice | None:
-        """Find a voice. Reads files: from the event loop, call it on `threads`."""
-        return self.voices.find(name) or (Voice(name=name) if self._knows_voice(name) else None)
+        """Find a voice: of the library, the server's default, or of the engine.
+
+        Reads files: from the event loop, call it on `threads`.
+        """
+        if own := self.voices.find(name):
+            return own
+        if self.settings.voice and name.lower() == DEFAULT:
+            return self.default_voice
+        return Voice(name=name) if self._has_voice(name) else None
+
+    @property
+    def default_voice(self) -> Voice | None:
+        """The voice of requests that name none; None if the engine chooses. Reads files."""
+        if name := self.settings.voice:
+            return self.voices.find(name) or Voice(name=name)
+        return Voice(name=DEFAULT) if self._has_voice(DEFAULT) else None
+
+    def with_voice(self, request: SynthesisRequest) -> SynthesisRequest:
+        """Set the default voice if a request names none. Reads files.
+
+        A seed or a description asks for a voice that is drawn, so with one of them only a voice that was chosen for
+        this server takes its place.
+        """
+        voice = request.voice
+        if voice.name or voice.reference or voice.prompt:
+            return request
+        drawn = request.sampling.seed is not None or voice.style is not None
+        if (default := self.default_voice) is None or (drawn and not self.settings.voice):
+            return request
+        return replace(request, voice=replace(default, style=voice.style or default.style))
+
+    def _has_voice(self, name: str) -> bool:
+        engine = self.models.engine
+        return self._knows_voice(name) or (isinstance(engine, HasVoices) and name.lower() in engine.voice_names)
 
     async def start(self) -> None:
         """Load the model, unless that is lazy. Raises VoxError."""
@@ -134,6 +175,8 @@ class Service:
 
         try:
             self._check(server_request)
+            request = await self.threads.call(lambda: self.with_voice(server_request.request))
+            server_request = replace(server_request, request=request)
             async with AsyncExitStack() as held:
                 rendering, worker = await self._begin(http, server_request, watcher, held, record)
                 speech = SpooledSpeech(worker, held.pop_all(), self._space)

@@ -40,3 +40,6 @@ class ServerSettings:
     idle_seconds: float | None = None
     """Idle time before the model is unloaded; None keeps it loaded."""
     voices: Path | None = None
+    """The library of voices."""
+    voice: str | None = None
+    """Name of the voice for requests that name none; None for the model's own default."""

@@ -167,6 +167,14 @@ class HasAbilities(Protocol):
     abilities: Abilities
 
 
+@runtime_checkable
+class HasVoices(Protocol):
+    """An engine with voices of its own, which a `Voice` names."""
+
+    voice_names: frozenset[str]
+    """In lower case. "default" is among them if the engine draws voices: one that stays the same."""
+
+
 def abilities_of(engine: Engine) -> Abilities:
     """Return what an engine makes use of: everything but tags, unless it says otherwise."""
     return engine.abilities if isinstance(engine, HasAbilities) else Abilities()

@@ -13,9 +13,9 @@ from voxcli.engines.espeak.languages import (
     SCRIPT_LANGUAGES,
     ScriptRun,
     find_language,
-    find_voice,
     has_kana,
     script_runs,
+    voice_for,
 )
 from voxcli.engines.espeak.library import NORMAL_RATE, Espeak, load_espeak
 from voxcli.engines.spelling import spelled_out
@@ -101,7 +101,7 @@ class BuiltinEngine:
 
     def _requested_voice(self, request: SynthesisRequest) -> tuple[str | None, str]:
         """Return the identifier of the voice for the whole text, None if the request names none, and a variant."""
-        voice, variant = find_voice(request.voice.name or "", self._espeak)
+        voice, variant = voice_for(request.voice.name or "", self._espeak)
         if request.language is None:
             return voice, variant
         language = find_language(request.language, self._espeak.voices).identifier

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from voxcli.engines.espeak.library import Espeak, EspeakVoice
 from voxcli.errors import NotFound, did_you_mean
+from voxcli.voices.named import find_named
 
 _ALIASES = {
     "zh": "cmn",
@@ -17,6 +18,21 @@ _ALIASES = {
     "en": "en-us",
 }
 """Names of languages that eSpeak NG calls otherwise."""
+_VARIANTS = {
+    "ash": "m3",
+    "ballad": "m4",
+    "cedar": "m7",
+    "coral": "f2",
+    "echo": "m1",
+    "fable": "m5",
+    "marin": "f5",
+    "nova": "f3",
+    "onyx": "m8",
+    "sage": "f4",
+    "shimmer": "f1",
+    "verse": "m6",
+}
+"""eSpeak NG's variants for the names of OpenAI's voices. "alloy" and "default" are its plain voice."""
 _LANGUAGE_BY_SCRIPT = {
     "LATIN": "en-us",
     "CJK": "cmn",
@@ -111,6 +127,25 @@ def find_voice(name: str, espeak: Espeak) -> tuple[str | None, str]:
         names = sorted(espeak.voices)
         raise NotFound(f"There is no voice {name!r}.{did_you_mean(base, names)} Built-in voices: {', '.join(names)}.")
     return voice.identifier if voice else None, plus + variant
+
+
+def knows_voice(name: str, espeak: Espeak) -> bool:
+    """Whether a name is that of a voice, with or without a variant, or one of the names that every engine knows."""
+    if find_named(name):
+        return True
+    try:
+        find_voice(name, espeak)
+    except NotFound:
+        return False
+    return True
+
+
+def voice_for(name: str, espeak: Espeak) -> tuple[str | None, str]:
+    """Parse the name of a voice as `find_voice` does, or return the variant that stands for a named voice."""
+    if not find_named(name):
+        return find_voice(name, espeak)
+    variant = _VARIANTS.get(name.strip().lower(), "")
+    return None, f"+{variant}" if variant in espeak.variants else ""
 
 
 def script_runs(text: str) -> list[ScriptRun]:

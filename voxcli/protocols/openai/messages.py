@@ -42,6 +42,9 @@ MOST_CHARACTERS = 4096
 """In the text, and in the instructions."""
 
 DEFAULT_VOICE = "alloy"
+"""Requested by our client, since OpenAI's server needs one."""
+UNNAMED_VOICE = "default"
+"""What a server takes as the name of no voice in particular."""
 VOICES = (
     *("alloy", "ash", "ballad", "cedar", "coral", "echo", "fable"),
     *("marin", "nova", "onyx", "sage", "shimmer", "verse"),
@@ -73,7 +76,7 @@ def _voice_id(voice: object) -> object:
 _VOICE_NAME = {"type": "string", "description": "One of GET /v1/audio/voices."}
 _VOICE_SCHEMA = {
     "anyOf": [_VOICE_NAME, {"type": "object", "properties": {"id": _VOICE_NAME}, "required": ["id"]}, {"type": "null"}],
-    "default": DEFAULT_VOICE,
+    "default": UNNAMED_VOICE,
 }
 
 
@@ -256,10 +259,10 @@ def _integral(value: object) -> object:
 
 
 def _read_voice(given: CreateSpeech, find_voice: FindVoice) -> Voice:
-    name = given.voice.id if given.voice else DEFAULT_VOICE
-    voice = find_voice(name)
+    name = given.voice.id if given.voice else UNNAMED_VOICE
+    voice = find_voice(name) if given.voice else Voice()
     if voice is None:
-        if name.lower() not in VOICES:
+        if name.lower() not in (UNNAMED_VOICE, *VOICES):
             raise FieldError(
                 f"There is no voice {shown(name)}. GET /v1/audio/voices lists the voices.",
                 "voice",

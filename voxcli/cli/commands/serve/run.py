@@ -12,13 +12,13 @@ from voxcli.cli.settings.files import model_library
 from voxcli.engines import BUILTIN_MODEL
 from voxcli.engines.remote.engine import RemoteEngine
 from voxcli.engines.settings import EngineSettings
-from voxcli.errors import NotFound
 from voxcli.server.app import create_app
 from voxcli.server.host import Host, open_socket
 from voxcli.server.model_lifecycle import ModelLifecycle
 from voxcli.server.service import Service
 from voxcli.server.settings import ServerSettings
 from voxcli.voices import VoiceLibrary
+from voxcli.voices.named import find_named
 
 GATEWAY = "gateway"
 """Model name that clients see when another server speaks. Its address is not disclosed."""
@@ -71,20 +71,15 @@ def new_service(settings: ServerSettings, engine: EngineSettings) -> Service:
         models = ModelLifecycle(name, partial(open_chosen_engine, engine), settings, samples=False)
         return Service(settings, voices, models, knows_voice=_knows_builtin_voice)
     model_library().load(name)
-    return Service(
-        settings, voices, ModelLifecycle(Path(name).name, partial(open_chosen_engine, engine, settings.slots), settings)
-    )
+    models = ModelLifecycle(Path(name).name, partial(open_chosen_engine, engine, settings.slots), settings)
+    return Service(settings, voices, models, knows_voice=lambda name: find_named(name) is not None)
 
 
 def _knows_builtin_voice(name: str) -> bool:
-    from voxcli.engines.espeak.languages import find_voice
+    from voxcli.engines.espeak.languages import knows_voice
     from voxcli.engines.espeak.library import load_espeak
 
-    try:
-        find_voice(name, load_espeak())
-    except NotFound:
-        return False
-    return True
+    return knows_voice(name, load_espeak())
 
 
 def _knows_remote_voice(models: ModelLifecycle, name: str) -> bool:
