@@ -24,6 +24,7 @@ from voxcli.server.streaming.response import DisconnectWatcher, ResponseStream, 
 from voxcli.server.streaming.spool import SpooledSpeech, SpoolSpace
 from voxcli.server.streaming.worker import Threads, Worker
 from voxcli.synthesis.request import (
+    Engine,
     HasVoices,
     Parameter,
     SynthesisRequest,
@@ -105,16 +106,16 @@ class Service:
             return self.voices.find(name) or Voice(name=name)
         return Voice(name=DEFAULT) if self._has_voice(DEFAULT) else None
 
-    def with_voice(self, request: SynthesisRequest) -> SynthesisRequest:
+    def with_voice(self, request: SynthesisRequest, engine: Engine) -> SynthesisRequest:
         """Set the default voice if a request names none. Reads files.
 
-        A seed or a description asks for a voice that is drawn, so with one of them only a voice that was chosen for
-        this server takes its place.
+        A seed, or a description that the engine follows, asks for a voice that is drawn. Then only a voice that was
+        chosen for this server takes its place.
         """
         voice = request.voice
         if voice.name or voice.reference or voice.prompt:
             return request
-        drawn = request.sampling.seed is not None or voice.style is not None
+        drawn = request.sampling.seed is not None or (voice.style and abilities_of(engine).styles)
         if (default := self.default_voice) is None or (drawn and not self.settings.voice):
             return request
         return replace(request, voice=replace(default, style=voice.style or default.style))
@@ -175,8 +176,6 @@ class Service:
 
         try:
             self._check(server_request)
-            request = await self.threads.call(lambda: self.with_voice(server_request.request))
-            server_request = replace(server_request, request=request)
             async with AsyncExitStack() as held:
                 rendering, worker = await self._begin(http, server_request, watcher, held, record)
                 speech = SpooledSpeech(worker, held.pop_all(), self._space)
@@ -235,6 +234,8 @@ class Service:
         held.push(partial(self._leave, record))
         engine = await watcher.run_until_disconnect(held.enter_async_context(self.models.in_use(wait)))
         self.admission.slots = self.models.slots
+        request = await self.threads.call(lambda: self.with_voice(server_request.request, engine))
+        server_request = replace(server_request, request=request)
         if Parameter.STYLE not in server_request.parameters.values():
             check_description(server_request.request.voice, abilities_of(engine))
         rendering = Rendering(engine, server_request, self.heartbeat)
