@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from voxcli.text.marks import VOXCPM2_TAGS, Pause
-from voxcli.text.parts import PartReader, read_parts
+from voxcli.text.parts import PartReader, read_parts, read_whole
 
 
 def parts(text: str, *, markdown: bool = False) -> list[object]:
@@ -82,6 +82,24 @@ def test_a_sentence_does_not_wait_for_the_code_below_it() -> None:
     assert [str(part).strip() for part in said] == ["Look at this"]
     assert reader.feed("```\nDone.") == []
     assert [str(part).strip() for part in reader.finish()] == ["Done."]
+
+
+@pytest.mark.parametrize("markdown", [False, True])
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("\x1b[1mHello\x1b[0m world. \x1b[?25lBye.\n", ["Hello world.", "Bye."]),
+        ("⠋ pulling 3%\r⠙ pulling 99%\r\x1b[K\x1b[32mDone.\x1b[0m\n", ["Done."]),
+        ("<think>\nThe user wants a greeting.\n</think>\n\nHello there.\n", ["Hello there."]),
+        ("<thinking>Plan: greet.</thinking>Hi.\n", ["Hi."]),
+        ("\x1b[2mThinking...\n\x1b[0mI should greet.\n...done thinking.\n\nHi.", ["Hi."]),
+        ("Yes. \x1b]8;;https://a.b/c\x1b\\Here\x1b]8;;\x1b\\ it is.", ["Yes.", "Here it is."]),
+    ],
+)
+def test_neither_terminal_codes_nor_reasoning_are_said(text: str, said: list[object], markdown: bool) -> None:
+    assert parts(text, markdown=markdown) == said
+    assert list(read_parts(text, markdown=markdown)) == said
+    assert read_whole([text], markdown=markdown).split() == " ".join(map(str, said)).split()
 
 
 MORSELS = [

@@ -9,7 +9,9 @@ from voxcli.text.characters import is_speakable, without_emoji
 from voxcli.text.language import TextLanguage, language_of
 from voxcli.text.look_alikes import CharacterFolder, folded
 from voxcli.text.marks import Marked, Part, Pause, is_only_tags, parse_marks
+from voxcli.text.reasoning import SpokenText, without_reasoning
 from voxcli.text.sentences.splitter import SentenceSplitter
+from voxcli.text.terminal import TerminalText, without_terminal_codes
 
 if TYPE_CHECKING:
     from voxcli.text.markdown.reader import SpeakableMarkdown
@@ -34,7 +36,7 @@ class Sentence(str):
 
 
 class PartReader:
-    """The text pipeline: look-alike characters, Markdown, sentences, marks. Warns once of a tag that is left out."""
+    """The text pipeline, from terminal codes to sentences and marks. Warns once about each tag that is left out."""
 
     def __init__(self, *, markdown: bool, tags: frozenset[str] = frozenset()) -> None:
         """
@@ -42,6 +44,8 @@ class PartReader:
             markdown: whether the text is Markdown.
             tags: those that the voice performs, in lower case and without brackets. They stay in their sentences.
         """
+        self._terminal = TerminalText()
+        self._spoken = SpokenText()
         self._characters = CharacterFolder()
         self._markdown = _new_markdown() if markdown else None
         self._splitter = SentenceSplitter()
@@ -53,17 +57,20 @@ class PartReader:
 
     def feed(self, text: str) -> list[Part]:
         """Take text; return the parts that are complete."""
-        return self._parts(self._sentences(self._characters.feed(text)), more=True)
+        text = self._characters.feed(self._spoken.feed(self._terminal.feed(text)))
+        return self._parts(self._sentences(text), more=True)
 
     def flush(self) -> list[Part]:
         """Return the parts that can be spoken, because the writer has paused."""
-        sentences = self._sentences(self._characters.flush())
+        text = self._characters.feed(self._spoken.feed(self._terminal.flush())) + self._characters.flush()
+        sentences = self._sentences(text)
         plain = self._markdown.flush() if self._markdown else ""
         return self._parts([*sentences, *self._split(plain), *self._splitter.flush()])
 
     def finish(self) -> list[Part]:
         """Return the rest, because the text has ended."""
-        sentences = self._sentences(self._characters.flush())
+        text = self._spoken.feed(self._terminal.finish()) + self._spoken.finish()
+        sentences = self._sentences(self._characters.feed(text) + self._characters.flush())
         plain = self._markdown.finish() if self._markdown else ""
         return self._parts([*sentences, *self._split(plain), *self._splitter.finish()], ended=True)
 
@@ -154,17 +161,21 @@ def read_text(
 
 
 def read_whole(text: Iterable[str | None], *, markdown: bool) -> str:
-    """Return a whole text unsplit; of Markdown, its plain text."""
-    whole = folded("".join(piece for piece in text if piece))
+    """Return a whole text unsplit, without control sequences and reasoning; of Markdown, its plain text."""
+    whole = _entering("".join(piece for piece in text if piece))
     if not markdown:
         return whole
     plain = _new_markdown()
     return plain.feed(whole) + plain.finish()
 
 
+def _entering(text: str) -> str:
+    return folded(without_reasoning(without_terminal_codes(text)))
+
+
 def read_lines(text: str, gap: float, *, tags: frozenset[str] = frozenset()) -> Iterator[Part]:
     """Yield the lines into which a client's protocol cut its text, with a gap of some seconds between them."""
-    text = folded(text)
+    text = _entering(text)
     language = language_of(text)
     for number, line in enumerate(text.split("\n")):
         if number:

@@ -70,7 +70,7 @@ INLINE = [
     ("a<br>b<br/> c <b>bold</b> <a href='x>y' hidden>z</a>", "a b c bold z"),
     ("a <!-- not\n\nread --> b <script>if (a < b) {}</script>c", "a b c"),
     ("if a < b and a <b then x<3 or y <z", "if a < b and a <b then x<3 or y <z"),
-    ("<think>hm</think> <!DOCTYPE html>", "hm"),
+    ("<q>hm</q> <!DOCTYPE html>", "hm"),
     ("AT&T &amp; &lt;b&gt; &copy; &#8364; &nope; &", "AT&T & <b> © € &nope; &"),
     (r"\*not\* \# \\ \[x\] \a end\\", r"*not* # \ [x] \a end" + "\\"),
     (
