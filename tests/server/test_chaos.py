@@ -134,7 +134,7 @@ def test_clients_that_pause_keep_no_slot_busy(path: str, fields: dict[str, objec
 
 
 def test_three_hundred_slow_readers_keep_every_slot_busy() -> None:
-    engine = Together(chunks=100, sample_rate=24000, slots=5)
+    engine = Together(chunks=60, sample_rate=24000, slots=5)
     with running(engine, send_buffer=4096, queue=100) as server:
         for turn in range(1, 7):
             with ExitStack() as stack:

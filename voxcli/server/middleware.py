@@ -142,6 +142,8 @@ _CLIPS = 2
 _BESIDE_CLIPS = 2**20
 """Bytes for all other fields: more than the longest text takes in the widest characters, escaped."""
 _TOO_LARGE, _TOO_SLOW = 413, 408
+_SLOWEST = 500
+"""Bytes per second of a body, on average, after the first timeout: what Apache's mod_reqtimeout demands."""
 
 
 class BodyLimit:
@@ -149,7 +151,7 @@ class BodyLimit:
 
     def __init__(self, app: ASGIApp, settings: ServerSettings) -> None:
         self._app = app
-        self._seconds = settings.send_seconds
+        self._seconds = settings.receive_seconds
         self._most_with_clips = _CLIPS * settings.max_upload_bytes + _BESIDE_CLIPS
         self._most = _BESIDE_CLIPS + 12 * settings.max_characters  # \ud83d\ude00 is one character
 
@@ -170,15 +172,18 @@ class BodyLimit:
 def _counted(receive: Receive, most: int, seconds: float) -> Receive:
     """Limit a body.
 
-    seconds: timeout for each chunk.
+    seconds: timeout for each chunk, and for the first `seconds * _SLOWEST` bytes.
     """
     count, more = 0, True
+    now = asyncio.get_running_loop().time
+    started = now()
 
     async def receive_within_limit() -> Message:
         nonlocal count, more
         try:
             # After the body only the disconnect is awaited, which has no timeout.
-            async with asyncio.timeout(seconds if more else None):
+            left = min(seconds, started + seconds + count / _SLOWEST - now())
+            async with asyncio.timeout(left if more else None):
                 message = await receive()
         except TimeoutError:
             raise HTTPException(_TOO_SLOW, "The request body was not received in time.") from None

@@ -19,6 +19,8 @@ class ServerSettings:
     """Concurrent streams; None for as many as the engine runs."""
     queue: int | None = None
     """Requests that may wait for a slot; None for as many as would get one in time at the measured speed."""
+    receive_seconds: float = 30.0
+    """For a client to send the headers of a request, and each part of its body."""
     wait_seconds: float = 60.0
     """For a slot, before a request is refused."""
     send_seconds: float = 30.0
