@@ -174,7 +174,7 @@ class _Connection(H11Protocol):
         """Answer a complete request even if nothing more is sent, as `nc -N` does, unless the client is gone.
 
         A client that closed its socket looks the same until something is sent to it. So the first bytes, which are
-        the same in every answer, are sent at once: if nobody is there, the system reports an error.
+        the same in every answer, are sent at once: the system then reports an error if the socket was closed.
         """
         if not self._is_answering() or self.cycle.more_body:
             return False  # close the connection
