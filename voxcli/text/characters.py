@@ -16,7 +16,7 @@ TIGHT_CLAUSE_MARKS = "，、；：﹐､—"
 """Clause marks that are not followed by a space."""
 CLOSERS = "」』”’）)]\"'»›】》〉〕］｝}〗〞*_~"
 OPENERS = "「『“‘（([«‹【《〈〔［｛{〖„‚¿¡"
-BULLETS = "-–—*+•‣◦▪·#>"
+BULLETS = "-–—*+•‣◦▪⁃·#>"
 """Of lists, headings and quotes; also the dash that opens a line of dialogue."""
 
 _SPOKEN_SYMBOLS = frozenset("%‰&+=@<>±×÷√∞≈≠≤≥°©®™№℃℉§µ")

@@ -31,7 +31,7 @@ ENGLISH = [
     "Yahoo! is a company? |It was.",
     "so this writer! never uses? capitals. ever",
     "What?! |No!!! |Really...? |Yes.",
-    "Wait . . . what? |I said . . . |Nothing.",
+    "Wait . . . what? |I said . . . Nothing. |I said. . . . |Nothing.",
 ]
 LINES = [
     "1. First\n|2. Second thing. |And more.\n|3) Third. |II. no",
@@ -52,10 +52,10 @@ LINES = [
     "One.\r\n|Two.\r\n\r\n|Three.\u2029|Four.\f|Five.",
 ]
 OTHER_LANGUAGES = [
-    "你好。|世界！|真的吗？！|是的……|好",
+    "你好。|世界！|真的吗？！|是的……好",
     "他说：“你好。”|然后走了。|“再见！”|她说。",
     '他说："你好。"|"再见。"|完',
-    "「行く。」|と言った。|(はい。)|次",
+    "「行く。」と言った。|(はい。)|次",
     "今天是2024.5.1。|价格3.14元。|看https://example.com/a?b=你好。|Fine. |好的。",
     "你好.|我是.|真的!|是吗?|是",
     "你好。😀|再见。",

@@ -4,6 +4,16 @@ import re
 from dataclasses import dataclass
 
 from voxcli.text.characters import BULLETS, CLOSERS, HARD_ENDS, OPENERS, SOFT_ENDS, properties_of
+from voxcli.text.sentences.abbreviations import (
+    AFTER_ORDINALS,
+    BEFORE_NUMBERS,
+    MAYBE_LAST,
+    NEVER_LAST,
+    PAIRS,
+    STARTERS,
+    STARTERS_AFTER_INITIALS,
+    TITLES,
+)
 
 LOOKAHEAD = 16
 """Characters of the following text that are enough to decide."""
@@ -12,86 +22,86 @@ LOOKBEHIND = 48
 
 _MARKS = frozenset(SOFT_ENDS + HARD_ENDS)
 _HARD = frozenset(HARD_ENDS)
+_DOTS = frozenset(".…‥。")
 # German closing quotes are the opening ones of other languages.
 _CLOSING = frozenset(CLOSERS + "“‘«‹")
 _OPENING = frozenset(OPENERS + BULLETS)
+_SPACED_ELLIPSIS = 3
+"""Dots of ". . .", which leaves out words within a sentence; four dots end one."""
+_TITLE_ENDS = "》〉』"
+_QUOTATION_END = "」"
+_PARTICLES = "とっはがをにものでへ"
+"""Hiragana after a quotation that its sentence goes on with."""
 _NOTES = re.compile(r"(?:\[\d{1,3}\])+$")
-_LIST_NUMBER = re.compile(r"\(?(?:\d{1,3}|[A-Za-z]|[IVX]{2,5})")
-_ITEM = re.compile(r"[-*+•‣◦▪]|\(?\d{1,3}[.)]|\(?[a-z]\)")
+_LIST_NUMBER = re.compile(r"[•⁃]?\(?(?:\d{1,3}|[A-Za-z]|[IVX]{2,5})")
+_ITEM = re.compile(r"[-*+•‣◦▪⁃]|\(?\d{1,3}[.)]|\(?[a-z]\)")
 _ITEM_LENGTH = 5
-_INLINE_NUMBER = re.compile(r"(\d{1,3})(\.\)?|\))")
+_INLINE_NUMBER = re.compile(r"[•⁃]?(?:(\d{1,3})|([a-z]))(\.\)?|\))")
 
-
-def _word_set(text: str) -> frozenset[str]:
-    return frozenset(text.split())
-
-
-_TITLES = _word_set(
-    "Mr Mrs Ms Mx Dr Drs Prof Rev Hon Gen Col Maj Capt Cpt Lt Sgt Gov Sen Rep Pres Mt Ft Messrs "  # English
-    "Hr Fr Frl Dipl Ing Mag "  # German
-    "MM Mme Mmes Mlle Mlles Mgr "  # French
-    "Sra Srta Sres Dña Ud Uds Vd Vds Sig Dott Avv"  # Spanish, Italian
-)
-"""Abbreviations that are always followed by a name."""
-
-_NEVER_LAST = _word_set(
-    "e.g i.e eg ie vs cf viz approx esp incl "
-    "bzw z.b d.h u.a d.i o.ä u.ä s.o s.u evtl ggf inkl vgl sog zzgl ca "
-    "p.ex c.-à-d p.ej"
-)
-
-_BEFORE_NUMBERS = _word_set(
-    "no nos nr n° fig figs eq vol vols pp p ch chap sec sect art abs bd ed para pt ver v "
-    "jan feb mar apr jun jul aug sep sept oct nov dec"
-)
-
-_BEFORE_NAMES = _word_set("st ste inc ltd co corp bros jr sr dept univ ave blvd rd ph.d m.d b.a m.a")
-"""Abbreviations that may end a sentence, but are often followed by a name."""
 
 _TIMES = frozenset(("a.m", "p.m"))
-_LETTERS = re.compile(r"(?:[^\W\d_]\.)*[^\W\d_]")
+_LETTERS = re.compile(r"(?:[^\W\d_]\.-?)*[^\W\d_]")
 _WORD = re.compile(r"[^\W\d_]+")
 _ORDINAL = re.compile(r"\d{1,2}")
-
-_STARTERS = _word_set(
-    "A After All Also Although An And Another Are As At Because Before But By Could Did Does Each Even Every Finally "
-    "First For From Has Have He Her Here His How However I If In Instead Is It Its Later Many Maybe Meanwhile More "
-    "Most My Next No Nobody Not Nothing Now On Once One Only Or Our Perhaps She Should Since So Some Soon Still Such "
-    "That The Their Then There These They This Those Though Thus To Today Tomorrow Under Unless Until Was We Well "
-    "Were What When Where Whether Which While Who Why With Would Yes Yesterday Yet You Your"
-)
-"""Words that begin an English sentence, and hardly ever a name."""
-
-_AFTER_ORDINALS = _word_set(
-    "Januar Februar März April Mai Juni Juli August September Oktober November Dezember "
-    "Jahrhundert Jahrhunderts Weltkrieg Weltkriegs"
-)
-"""German writes the third of October "3. Oktober"."""
+_ROMAN = re.compile("[IVXLC]+")
+_STREET = "str"
+"""The end of German names of streets."""
 
 
-def ends_before(word: str, following: str, *, closed: bool) -> bool | None:
+def ends_before(word: str, following: str, *, previous: str, closed: bool) -> bool | None:
     """Whether a sentence ends between `word.` and `following`, which does not begin in lower case.
 
     Args:
         word: the text before the full stop, with its opening quotes and brackets.
         following: up to LOOKAHEAD characters, from the first letter or digit after the gap.
+        previous: the word before `word`, without its full stop.
         closed: whether the next word is complete.
 
     Returns:
         None if more of the following text is needed.
     """
-    word = word.lstrip(OPENERS + CLOSERS)
+    word = word.lstrip(OPENERS + CLOSERS).rpartition("’")[2]
     folded = word.lower()
-    if word in _TITLES or folded in _NEVER_LAST:
+    if (previous.lower(), folded) in PAIRS:
+        return _is_one_of(STARTERS, following, closed=closed)
+    if word in TITLES or folded in NEVER_LAST:
         return False
-    if folded in _BEFORE_NUMBERS:
-        return not following[0].isdigit()
+    if folded in BEFORE_NUMBERS or folded.endswith(_STREET):
+        number = _begins_with_number(following, closed=closed)
+        if number is not False:
+            return None if number is None else False
+        if folded not in MAYBE_LAST and not (_LETTERS.fullmatch(word) and following[0].isupper()):
+            return True
     if _ORDINAL.fullmatch(word):
-        after_ordinal = _is_one_of(_AFTER_ORDINALS, following, closed=closed)
-        return None if after_ordinal is None else not after_ordinal
-    if folded in _BEFORE_NAMES or (folded not in _TIMES and _LETTERS.fullmatch(word)):
-        return _is_one_of(_STARTERS, following, closed=closed)
+        return False if previous.isdigit() and following[0].isdigit() else _ends_after_number(following, closed=closed)
+    if folded in MAYBE_LAST:
+        return _is_one_of(STARTERS, following, closed=closed)
+    if folded not in _TIMES and _LETTERS.fullmatch(word):
+        return _is_one_of(STARTERS_AFTER_INITIALS, following, closed=closed)
     return True
+
+
+def _ends_after_number(following: str, *, closed: bool) -> bool | None:
+    """Whether a sentence ends after "3.", which may be a German ordinal."""
+    if number := _ORDINAL.match(following):  # 3. 6. 2020
+        rest = following[number.end() :]
+        return None if not rest and not closed and len(number[0]) < 2 else not rest.startswith(".")
+    noun = _WORD.match(following)
+    if noun and noun.end() == len(following) < LOOKAHEAD and not closed:
+        return None if any(word.startswith(noun[0]) for word in AFTER_ORDINALS) else True
+    return not noun or noun[0] not in AFTER_ORDINALS
+
+
+def _begins_with_number(following: str, *, closed: bool) -> bool | None:
+    """Whether a number follows, also a Roman one; but "I" alone is a word."""
+    if following[0].isdigit():
+        return True
+    roman = _ROMAN.match(following)
+    if not roman:
+        return False
+    if roman.end() == len(following) < LOOKAHEAD and not closed:
+        return None
+    return roman[0] not in ("I", "C", "L") and not following[roman.end() : roman.end() + 1].isalpha()
 
 
 def _is_one_of(words: frozenset[str], following: str, *, closed: bool) -> bool | None:
@@ -112,35 +122,56 @@ class EndMarks:
 
     word: str
     marks: str
+    previous: str = ""
+    """The word before, without its full stop."""
+    quoted: bool = False
+    """A Japanese quotation ends here too."""
 
     @property
     def hard(self) -> bool:
-        return not _HARD.isdisjoint(self.marks)
+        return not _HARD.isdisjoint(self.marks) and not self.ellipsis
+
+    @property
+    def ellipsis(self) -> bool:
+        """Whether these are dots for something left out or hesitation, also as 。。。 in Chinese."""
+        dots = "".join(self.marks.split())
+        return dots in ("…", "‥") or (len(dots) > 1 and _DOTS.issuperset(dots))
 
     @property
     def numbers_a_list(self) -> bool:
         """Whether this is the number of a list item, provided that it begins a line."""
         return self.marks == "." and _LIST_NUMBER.fullmatch(self.word) is not None
 
-    def ends_before_wide(self, char: str) -> bool:
-        """Whether a sentence ends before a character without a space, as in Chinese text with Latin punctuation."""
+    def ends_before(self, char: str, *, in_address: bool) -> bool:
+        """Whether a sentence ends before a character without a space."""
+        if self.quoted and char in _PARTICLES:
+            return False
+        return self.hard or (not in_address and self._ends_before_wide(char))
+
+    def _ends_before_wide(self, char: str) -> bool:
+        """Whether a sentence ends here in Chinese text with Latin punctuation."""
         properties = properties_of(char)
         if not (properties.unspaced or (properties.columns == 2 and char in OPENERS)):
             return False
-        return self.marks != "." or properties_of(self.word[-1:] or " ").unspaced
+        return not self.ellipsis and (self.marks != "." or properties_of(self.word[-1:] or " ").unspaced)
 
 
-def find_end_marks(tail: str) -> EndMarks | None:
-    """Find the end marks at the end of `tail`, before closing quotes, emoji and note numbers."""
+def find_end_marks(tail: str, previous: str = "") -> EndMarks | None:
+    """Find the end marks at the end of `tail`, before closing quotes, emoji and note numbers.
+
+    previous: the word before, without its full stop.
+    """
     end = len(tail)
     if note := _NOTES.search(tail):
         end = note.start()
     while end and _closes(tail[end - 1]):
+        if tail[end - 1] in _TITLE_ENDS:
+            return None  # these marks belong to the title
         end -= 1
     start = end
     while start and (tail[start - 1] in _MARKS or (start < end and properties_of(tail[start - 1]).attaches)):
         start -= 1
-    return EndMarks(tail[:start], tail[start:end]) if start < end else None
+    return EndMarks(tail[:start], tail[start:end], previous, tail[-1] in _QUOTATION_END) if start < end else None
 
 
 def _closes(char: str) -> bool:
@@ -162,6 +193,8 @@ class Boundary:
     """Index of the first character to be read after the gap."""
     slides: bool = False
     """Only characters that are not read have followed, so the boundary moves behind them."""
+    dots: int = 1
+    """Of an ellipsis with spaces in it."""
 
     def verdict(self, chars: list[str], closed_by: str) -> bool | None:
         """Whether a piece ends here; None if more text is needed.
@@ -178,24 +211,27 @@ class Boundary:
             listed = _is_item("".join(chars[self.cut : self.cut + _ITEM_LENGTH + 1]), closed_by)
             if listed is not False:
                 return listed
-        if self.ending is None or chars[lead].islower():
+        ending = self.ending
+        if ending is None or chars[lead].islower() or self.dots == _SPACED_ELLIPSIS:
             return False
-        if self.ending.marks != ".":
+        if ending.ellipsis and properties_of(chars[lead]).unspaced:
+            return False
+        if ending.marks != ".":
             return True
         following = "".join(chars[lead : lead + LOOKAHEAD])
-        return ends_before(self.ending.word, following, closed=bool(closed_by))
+        return ends_before(ending.word, following, previous=ending.previous, closed=bool(closed_by))
 
 
 class InlineList:
     """The numbers of a list inside a line that begins with one, as in "1. Rinse 2. Dry"."""
 
     def __init__(self) -> None:
-        self._last: tuple[int, str] | None = None  # number and punctuation
+        self._last: tuple[int, str] | None = None  # number, or code of the letter, and punctuation
 
     def continues(self, group: str, *, opens_line: bool) -> bool:
         """Take a group; return whether it is the number of the next item, which begins a new piece."""
         match, last = _INLINE_NUMBER.fullmatch(group), self._last
-        item = (int(match[1]), match[2]) if match else None
+        item = (int(match[1] or ord(match[2])), match[3]) if match else None
         following = not opens_line and last is not None and item == (last[0] + 1, last[1])
         if opens_line or following:
             self._last = item

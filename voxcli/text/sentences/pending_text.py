@@ -1,6 +1,10 @@
 """Pending text: characters that are not in a finished piece yet, and where they may be cut if they grow too many."""
 
-from voxcli.text.characters import CharacterProperties, is_speakable, properties_of
+from voxcli.text.characters import OPENERS, CharacterProperties, is_speakable, properties_of
+from voxcli.text.sentences.boundaries import LOOKBEHIND, is_bullet
+
+_PREVIOUS_LENGTH = 12
+"""Characters before a word that are examined."""
 
 
 class PendingText:
@@ -35,6 +39,26 @@ class PendingText:
         self.clause_break = self._moved(self.clause_break, index)
         self.word_break = self._moved(self.word_break, index)
         return piece
+
+    @property
+    def ends_in_number(self) -> bool:
+        """Whether a cut before the newest character would split a number."""
+        before, newest = self.chars[-2:]
+        return (newest.isdigit() and (before.isdigit() or before in ".,:")) or (before.isdigit() and newest in ".,:")
+
+    def tail(self, start: int) -> str:
+        """Return the last characters from `start` on, no more than are examined for end marks."""
+        return "".join(self.chars[max(start, len(self.chars) - LOOKBEHIND) :])
+
+    def word_before(self, index: int) -> str:
+        """Return the word before this position, without its full stop."""
+        words = "".join(self.chars[max(index - _PREVIOUS_LENGTH, 0) : index]).split()
+        return words[-1].rstrip(".").lstrip(OPENERS) if words else ""
+
+    def item_start(self, index: int) -> int:
+        """Return the start of the list item whose number is at this position: its bullet, if it has one."""
+        before = "".join(self.chars[:index]).rstrip()
+        return len(before) - 1 if before and is_bullet(before[-1]) else index
 
     def _moved(self, place: int | None, index: int) -> int | None:
         if place is None or place <= index or not is_speakable("".join(self.chars[: place - index])):

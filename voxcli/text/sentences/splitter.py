@@ -16,7 +16,6 @@ from voxcli.text.characters import (
 )
 from voxcli.text.marks import MAX_TAG_LENGTH
 from voxcli.text.sentences.boundaries import (
-    LOOKBEHIND,
     Boundary,
     EndMarks,
     InlineList,
@@ -37,6 +36,7 @@ WRAPPED_COLUMNS = 40
 _NEWLINES = {"\n": 1, "\u2028": 1, "\u2029": 2, "\f": 2}
 _NO_BREAK_SPACES = (["\u00a0"], ["\u202f"])
 _DASHES = ("-", "--")
+_TITLES = {"《": "》", "〈": "〉", "『": "』"}
 _MAY_CLOSE = [[char] for char in "“‘«‹-"]  # at the end of a word only
 
 
@@ -63,8 +63,7 @@ class SentenceSplitter:
         self._group_speaks = False
         self._opens_line = True
         # For the gap before the next group.
-        self._gap = True
-        self._newlines = 0
+        self._gap, self._newlines = True, 0
         self._ending: EndMarks | None = None
         self._after_clause = False
         self._short_line = True
@@ -72,6 +71,7 @@ class SentenceSplitter:
         self._list = InlineList()
         # Spans that must not be cut, and whether a straight quote is open.
         self._tag: int | None = None
+        self._tag_end = "]"
         self._address = False
         self._quoted = False
 
@@ -153,23 +153,19 @@ class SentenceSplitter:
     def _close_group(self, closed_by: str) -> None:
         if self._boundary is not None:
             self._settle(closed_by)
-        self._ending = None
-        self._after_clause = False
+        self._ending, self._after_clause = None, False
         if self._previous.trailing or self._pending.chars[-1:] in _MAY_CLOSE:
-            tail = self._tail()
-            ending = find_end_marks(tail)
+            tail = self._pending.tail(self._group)
+            ending = find_end_marks(tail, self._pending.word_before(self._group))
             listed = self._list.continues(tail, opens_line=self._opens_line)
             if listed and self._tag is None and closed_by not in _NEWLINES:
-                if is_speakable("".join(self._pending.chars[: self._group])):
-                    self._cut(self._group)
+                start = self._pending.item_start(self._group)
+                if is_speakable("".join(self._pending.chars[:start])):
+                    self._cut(start)
             elif ending is not None and not (self._opens_line and ending.numbers_a_list):
                 self._ending = ending
-                self._tag = None
+                self._tag = self._tag if self._in_title else None
             self._after_clause = tail in _DASHES or tail.rstrip(CLOSERS).endswith(tuple(CLAUSE_MARKS))
-
-    def _tail(self) -> str:
-        chars = self._pending.chars
-        return "".join(chars[max(self._group, len(chars) - LOOKBEHIND) :])
 
     def _open_group(self, char: str, properties: CharacterProperties) -> None:
         """Examine the white space before a new group."""
@@ -181,6 +177,7 @@ class SentenceSplitter:
             boundary.line |= newlines > 0
             if boundary.slides:
                 boundary.cut, boundary.slides = here, False
+                boundary.dots += self._ending is not None and self._ending.marks == "."
         elif pending.speakable and self._tag is None and (self._ending is not None or newlines):
             sure |= self._ending is not None and self._ending.hard
             self._boundary = Boundary(here, self._ending, sure, newlines > 0)
@@ -201,11 +198,11 @@ class SentenceSplitter:
         if properties.trailing and (char != '"' or self._quoted):
             return
         pending, previous, here = self._pending, self._previous, len(self._pending.chars)
-        if not pending.chars:
+        if not pending.chars or self._in_title:
             return
-        tail = self._tail() if previous.trailing else ""
+        tail = pending.tail(self._group) if previous.trailing else ""
         ending = find_end_marks(tail) if tail else None
-        if ending is not None and (ending.hard or (not self._address and ending.ends_before_wide(char))):
+        if ending is not None and ending.ends_before(char, in_address=self._address):
             self._tag = None
             if pending.speakable and self._boundary is None:
                 self._boundary = Boundary(here, ending, sure=True, line=False)
@@ -216,13 +213,18 @@ class SentenceSplitter:
             elif (previous.unspaced or properties.unspaced) and pending.chars[-1] not in OPENERS:
                 self._allow_cut(here, clause=False)
 
+    @property
+    def _in_title(self) -> bool:
+        """Whether the title of a book or film in 《》 is open, which may have end marks in it."""
+        return self._tag is not None and self._tag_end != "]"
+
     def _track(self, char: str, properties: CharacterProperties) -> None:
         """Track tags, addresses, quotes and words."""
         chars = self._pending.chars
         here = len(chars)
-        if char == "[":
-            self._tag = here
-        elif self._tag is not None and (char == "]" or here - self._tag >= MAX_TAG_LENGTH):
+        if char == "[" or (char in _TITLES and self._tag is None):
+            self._tag, self._tag_end = here, _TITLES.get(char, "]")
+        elif self._tag is not None and (char == self._tag_end or here - self._tag >= MAX_TAG_LENGTH):
             self._tag = None
         elif char == "/" and chars[-2:] == [":", "/"]:
             self._address = True
@@ -276,14 +278,12 @@ class SentenceSplitter:
             return
         elif pending.word_break is not None:
             self._cut(pending.word_break)
-        elif not self._is_unbreakable() or pending.columns > 2 * self._columns:
+        elif not self._unbreakable or pending.columns > 2 * self._columns:
             self._cut(len(pending.chars) - 1)
 
-    def _is_unbreakable(self) -> bool:
-        """Whether a cut before the newest character would split a tag, an address or a number."""
-        before, newest = self._pending.chars[-2:]
-        in_number = before.isdigit() and (newest.isdigit() or newest in ".,:")
-        return self._tag is not None or self._address or in_number or (before in ".,:" and newest.isdigit())
+    @property
+    def _unbreakable(self) -> bool:
+        return self._tag is not None or self._address or self._pending.ends_in_number
 
     def _cut(self, index: int) -> None:
         self._pieces.append(self._pending.cut(index))
