@@ -42,7 +42,7 @@ RETIRED_PHRASES = (
 NO_NOUN = re.compile(r"(What|Who|Where|Which|How|Whether)\b")
 
 
-LISTS_OF_WORDS = {"text/sentences/boundaries.py"}
+LISTS_OF_WORDS = {"text/sentences/abbreviations.py"}
 """They hold English words as data."""
 
 
