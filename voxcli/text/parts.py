@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from voxcli.text.characters import is_speakable, without_emoji
 from voxcli.text.language import TextLanguage, language_of
+from voxcli.text.lines import SpokenLines, without_decoration
 from voxcli.text.look_alikes import CharacterFolder, folded
 from voxcli.text.marks import Marked, Part, Pause, is_only_tags, parse_marks
 from voxcli.text.reasoning import SpokenText, without_reasoning
@@ -48,6 +49,7 @@ class PartReader:
         self._spoken = SpokenText()
         self._characters = CharacterFolder()
         self._markdown = _new_markdown() if markdown else None
+        self._lines = SpokenLines(hyphens=not markdown)
         self._splitter = SentenceSplitter()
         self._language = TextLanguage()
         self._tags = tags
@@ -65,14 +67,16 @@ class PartReader:
         text = self._characters.feed(self._spoken.feed(self._terminal.flush())) + self._characters.flush()
         sentences = self._sentences(text)
         plain = self._markdown.flush() if self._markdown else ""
-        return self._parts([*sentences, *self._split(plain), *self._splitter.flush()])
+        sentences += [*self._split(plain), *self._take(self._lines.flush())]
+        return self._parts([*sentences, *self._splitter.flush()])
 
     def finish(self) -> list[Part]:
         """Return the rest, because the text has ended."""
         text = self._spoken.feed(self._terminal.finish()) + self._spoken.finish()
         sentences = self._sentences(self._characters.feed(text) + self._characters.flush())
         plain = self._markdown.finish() if self._markdown else ""
-        return self._parts([*sentences, *self._split(plain), *self._splitter.finish()], ended=True)
+        sentences += [*self._split(plain), *self._take(self._lines.finish())]
+        return self._parts([*sentences, *self._splitter.finish()], ended=True)
 
     def _sentences(self, text: str) -> list[str]:
         self._language.feed(text)
@@ -87,6 +91,9 @@ class PartReader:
         return sentences
 
     def _split(self, text: str) -> list[str]:
+        return self._take(self._lines.feed(text))
+
+    def _take(self, text: str) -> list[str]:
         self._unsplit += text
         return self._splitter.feed(text)
 
@@ -192,5 +199,5 @@ def _marked(text: str, tags: frozenset[str], language: str | None) -> Marked:
             parts.append(part)
         elif is_speakable(part):
             # A voice may read a line break as a longer pause.
-            parts.append(Sentence(_LINE_BREAKS.sub(" ", without_emoji(part)).strip(), language))
+            parts.append(Sentence(_LINE_BREAKS.sub(" ", without_emoji(without_decoration(part))).strip(), language))
     return Marked(parts, left_out)
