@@ -100,7 +100,7 @@ _FOREIGN_LETTERS = re.compile("[äöüßñãõåøæłąęśźżćńőűğşıě
 _LATIN_WORD = re.compile(r"[A-Za-zÀ-ÖØ-öø-ɏḀ-ỿ]+(?:['’][A-Za-zÀ-ÖØ-öø-ɏ]+)?")
 _IN_NAME = re.compile(r"[A-ZÀ-ÖØ-Þ][\w'’]* +(?=[A-ZÀ-ÖØ-Þ])|\b[A-ZÀ-ÖØ-Þ]{2,}\b")
 """Words as in Los Angeles and LA, which are the same in every language."""
-_ADDRESS = re.compile(r"[A-Za-z0-9._-]+(?:[@/]|\.(?=[a-z]))[A-Za-z0-9._/-]+")
+_ADDRESS = re.compile(r"(?<![A-Za-z0-9._-])[A-Za-z0-9._-]{1,200}(?:[@/]|\.(?=[a-z]))[A-Za-z0-9._/-]+")
 """An address on the web, whose com is no word of Portuguese."""
 _ENGLISH_ENDING = re.compile(r"(?:[a-z]{3}(?:ing|ed|ly)|[a-z]['’](?:s|t|re|ve|ll|d))\Z")
 _HAN = re.compile("[\u3400-\u4dbf\u4e00-\u9fff〇\U00020000-\U0003ffff]")
