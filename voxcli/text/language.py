@@ -164,7 +164,7 @@ def _evidence(text: str) -> Counter[str]:
     found: Counter[str] = Counter()
     known = _known_words()
     for word in _LATIN_WORD.findall(_IN_NAME.sub("", _ADDRESS.sub("", text))):
-        languages = known.get(word.lower(), ())
+        languages = known.get(word.lower(), ()) if word != "i" else ()
         for language in languages:
             found[language] += 2
         if not languages and _ENGLISH_ENDING.search(word):

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from voxcli.text.language import CHINESE, ENGLISH
 from voxcli.text.normalization.normalize import normalized
 
-_TABLES = ("zh.tsv",)
+_TABLES = ("zh.tsv", "en.tsv", "other.tsv")
 
 
 def _rows() -> list[tuple[str, str, str]]:
@@ -31,9 +32,17 @@ ROWS = _rows()
 
 @pytest.mark.parametrize(("language", "written", "spoken"), ROWS)
 def test_a_text_is_read_as_a_native_speaker_would(language: str, written: str, spoken: str) -> None:
-    assert normalized(written, text_language=language) == spoken
+    assert normalized(written, text_language=None if language == "-" else language) == spoken
 
 
 @pytest.mark.parametrize(("language", "written", "spoken"), ROWS)
 def test_what_is_spoken_is_not_changed_again(language: str, written: str, spoken: str) -> None:
-    assert normalized(spoken, text_language=language) == spoken
+    assert normalized(spoken, text_language=None if language == "-" else language) == spoken
+
+
+def test_there_are_many_rows_of_each_kind() -> None:
+    languages = [language for language, _, _ in ROWS]
+    assert len(ROWS) >= 300
+    assert languages.count(CHINESE) >= 100
+    assert languages.count(ENGLISH) >= 100
+    assert len(set(ROWS)) == len(ROWS)

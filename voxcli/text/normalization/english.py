@@ -1,33 +1,22 @@
 """English normalization: numbers, dates, money and units in words."""
 
 import re
+import unicodedata
+from collections.abc import Callable
 
-from wetext import Normalizer
+from voxcli.text.normalization.english_readers import NUMBER, name_number, read, spelled_name
+from voxcli.text.normalization.english_words import CURRENCIES, CURRENCY_WORDS, MONTHS, PLURALS, SCALES, UNITS
+from voxcli.text.normalization.numerals import TELEPHONE, digit_names, ordinal, with_plain_digits
 
-from voxcli.text.normalization.english_words import CURRENCIES, MONTHS, SCALES, SHORT_FORMS, UNITS, full_month
-from voxcli.text.normalization.numerals import (
-    TELEPHONE,
-    cardinal,
-    digit_groups,
-    digit_names,
-    number_words,
-    ordinal,
-    with_plain_digits,
-    year,
-)
-
-_grammar = Normalizer(lang="en", operator="tn")
-
-_NUMBER = r"(?: \d{1,3}(?:,\d{3})+(?!\d)(?:\.\d+)? | \d+(?:\.\d+)? | (?<![\w.])\.\d+ )"
-_SIGN = r"(?: (?<! [\w)\]%.] ) [-+±~≈] [ ]? (?=[\d.$£€¥]|US) )?"
-_RANGE = rf"{_SIGN} {_NUMBER} (?: [ ]?[-–—~][ ]? {_NUMBER} (?! [\w-]*\d ) )?"
+_SIGN = r"(?: (?<! [\w)\]%.] ) [-+±~≈] [ ]? (?=[\d.$£€¥₹₩]|[A-Z]{1,2}\$) )?"
+_RANGE = rf"{_SIGN} {NUMBER} (?: [ ]?[-–—~][ ]? {NUMBER} (?! [\w-]*\d ) )?"
 _MONTH = rf"(?: {'|'.join(MONTHS)} )"
 _DAY = r"(?: 0?[1-9] | [12]\d | 3[01] ) (?: st | nd | rd | th )?"
 _YEAR = r"[12]\d{3} (?! [\d.,]*\d | [-–]\d )"
 _HALF_DAY = r"(?: [AaPp]\.?[Mm]\b\.? )"
-_HOST = r"(?: [A-Za-z0-9-]{1,60} (?: \.[A-Za-z0-9-]{1,60} ){1,9} )"
 _ANY_UNIT = "|".join(re.escape(unit) for unit in sorted(UNITS, key=len, reverse=True))
 _ANY_SCALE = "|".join(SCALES)
+_CURRENCY = "|".join(re.escape(sign) for sign in sorted(CURRENCIES, key=len, reverse=True))
 
 # The first alternative that matches is used. The name of a group selects its reader.
 _EXPRESSIONS = re.compile(
@@ -37,12 +26,19 @@ _EXPRESSIONS = re.compile(
         (?: \d{{4}}(?P<dash>[-/.])\d\d?(?P=dash)\d\d? | \d\d?(?P<slash>[-/.])\d\d?(?P=slash)\d{{4}} ) (?![\d/-]) )
   | (?P<month_day> \b {_MONTH} \.? [ ] {_DAY} (?! [\d:%/-] | [.,]\d | \w ) (?: ,?[ ] {_YEAR} )? )
   | (?P<day_month> \b {_DAY} [ ] (?:of[ ])? {_MONTH} \b (?: \.?,?[ ] {_YEAR} )? )
-  | (?P<money> {_SIGN} (?: (?:US)?[$£€¥] [ ]? {_RANGE} | {_RANGE} [ ]? [$€£¥] (?!\d) )
-        (?: [ ]? (?P<scale> {_ANY_SCALE} ) (?!\w) )? )
+  | (?P<money> {_SIGN} (?: (?<![A-Za-z]) (?P<currency>{_CURRENCY}) [ ]? {_RANGE}
+        | {_RANGE} [ ]? (?P<after>[$€£¥₹₩¢]) (?!\d) )
+        (?: [ ]? (?P<scale> {_ANY_SCALE} ) (?!\w) )? (?: [ ](?:{CURRENCY_WORDS})\b )? )
+  | (?P<feet> (?<![\w.]) (?P<foot>\d{{1,2}}) [ ]? ['’′] (?: [ ]? (?P<inch>\d{{1,2}}(?:\.\d)?) (?:["”″]|''|(?!\w)) )
+        | (?<![\w.]) {NUMBER} (?: ′ | ['’](?=[ ](?:tall|long|wide|high|deep|by|x)\b) ) )
+  | (?P<inches> (?<![\w.]) {NUMBER} (?: ″ | (?<=\d)in\b | "(?=[ ](?:screen|monitor|display|pipe|wheels?|x\b|by\b)) ) )
+  | (?P<duration> (?<![\w.]) (?: \d+h[ ]?\d+(?:min|m)? (?:[ ]?\d+s)? | \d+m(?:in)?[ ]?\d+s ) \b )
+  | (?P<power> (?<![\w.]) {NUMBER} (?: [eE][-+]?\d{{1,3}} | \^[-+]?\d{{1,4}} ) (?!\w|\.\d) )
   | (?P<clock> (?<![\d:]) (?: \d\d?:[0-5]\d(?::[0-5]\d)? (?: [ ]? {_HALF_DAY} )? | \d\d?[ ]? {_HALF_DAY} ) (?![\d:]) )
-  | (?P<decade> (?<!\d) (?: '?[2-9]0 | (?: 1\d | 20 )\d0 ) '?s \b )
-  | (?P<place> {_NUMBER} (?: st | nd | rd | th ) \b )
-  | (?P<version> \d{{1,9}}(?:\.\d{{1,9}}){{2,}} )
+  | (?P<decade> (?<![\w.]) (?: '?[2-9]0 | (?: 1\d | 20 )\d0 ) '?s \b )
+  | (?P<place> {NUMBER} (?: st | nd | rd | th ) \b )
+  | (?P<version> \d{{1,9}}(?:\.\d{{1,9}}){{2,}} (?::\d{{2,5}}(?!\d))? )
+  | (?P<seasons> (?<![\d.,/]) (?:19|20)\d\d/\d\d (?![\d/]) )
   | (?P<fraction> (?<![\d.,/]) (?: \d{{1,3}}[ ] )? \d{{1,4}}/\d{{1,4}} (?! [\d/] | [.,]\d ) )
   | (?P<ratio> (?<![\d:.]) \d{{1,4}}:\d{{1,4}} (?! [\d:] | [.,]\d ) )
   | (?P<measure> {_RANGE} [ ]? (?P<unit> {_ANY_UNIT} ) (?! \w | [./]\w ) )
@@ -50,9 +46,46 @@ _EXPRESSIONS = re.compile(
     """,
     re.VERBOSE,
 )
-_SIGNS = (
-    (re.compile(r"−"), "-"),
-    (re.compile(r"(?<=[A-Za-z])-(?=\d)"), " "),
+
+
+def _short_date(match: re.Match[str]) -> str:
+    """Read "on 5/6" as a date, in the American order; 13/5 can only be the other."""
+    month, day = int(match[2]), int(match[3])
+    if month > 12:
+        month, day = day, month
+    return f"{match[1]} {MONTHS[month - 1]} {ordinal(day)}" if 1 <= month <= 12 and 1 <= day <= 31 else match[0]
+
+
+_HALF_WIDTH = str.maketrans("％＄＋－＝＜＞", "%$+-=<>")
+_NAME = re.compile(
+    r"(?<![\w'’.-])(?!(?i:mid|early|late|pre|post)-(?:\d\d)?\d0s\b)(?=[A-Za-z0-9.-]{0,30}[A-Z]|[A-Za-z]+\d|[a-z]+-[\d.]+-)"
+    r"[A-Za-z]{1,20}-?\d+(?:\.\d+)*[A-Za-z]{0,12}(?:-[A-Za-z0-9]+(?:\.\d+)*){0,4}(?![\w%°$€£]|[.:]\d|-\d)"
+)
+"""A name with digits in it: GPT-4o-mini, H100, COVID-19, Qwen2.5-7B. What follows its digits is no unit."""
+_NUMBERED = re.compile(
+    r"\b(Boeing|Airbus|Flight|flight|Room|room|Route|Highway|Interstate|Suite|RTX|GTX|Ryzen|Porsche|Xbox|PlayStation) "
+    r"(\d{3,4})(?![\w,.-]*\d| ?[%°])"
+)
+_CODE = re.compile(
+    r"\b((?:[Cc]ode|PIN|[Pp]asscode|[Pp]assword|ZIP|[Zz]ip|OTP|[Ee]xtension|ID)(?: (?:is|number))?:? )"
+    r"(\d{3,11})(?![\w,.:-]*\d|%)"
+    r"|\b((?:[Cc]all|[Dd]ial)(?:ed|ing|s|led|ling)? )(911|999|988|112|110|119|120|411|311|211)(?![\w,.:-]*\d)"
+)
+_RAISED = re.compile("(?<=[0-9])[⁰¹²³⁴⁵⁶⁷⁸⁹⁻]+")
+_SIGNS: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...] = (
+    (re.compile("−"), "-"),
+    (_NAME, spelled_name),
+    (_NUMBERED, lambda name: f"{name[1]} {name_number(name[2])}"),
+    (_CODE, lambda code: (code[1] or code[3]) + digit_names(code[2] or code[4])),
+    (re.compile(r"\b(\d{3,4})p\b"), lambda lines: f"{name_number(lines[1])} p"),
+    (re.compile(r"(?<=\d\d-\d\d)T(?=\d\d:\d\d)"), " at "),
+    (_RAISED, lambda raised: "^" + unicodedata.normalize("NFKC", raised[0]).replace("−", "-")),
+    (re.compile(rf"(?<=\d)m(?= (?:{PLURALS})\b)"), " million"),
+    (re.compile(r"(?<=[\d])-(to|in|by|on|of)-(?=\d|[a-z])"), r" \1 "),
+    (re.compile(r"\b(on|by|since|until|till|due|dated) (\d\d?)/(\d\d?)(?![\d/]|,?\d)"), _short_date),
+    (re.compile(r"(?<=\d)[xX](?=\d)"), " by "),
+    (re.compile(r"(?<=\d),(?=\d(?!\d\d(?!\d)))"), ", "),
+    (re.compile(r"(?<=[A-Za-z])(?<!\d[eE])-(?=\d)"), " "),
     (re.compile(r"(?<=[\d)]) ?- ?(?=[\d.]{1,30} ?=)"), " minus "),
     (re.compile(r"(?<=:\d\d) ?[-–] ?(?=\d\d?:\d)|(?<=\d[%kKMB]) ?[-–] ?(?=[$£€¥]?\d)"), " to "),
     (re.compile(r"(?<=\d) ?[-–] ?(?=[$£€¥])"), " to "),
@@ -68,74 +101,9 @@ _SIGNS = (
     (re.compile(r" ?≠ ?(?=\d)"), " is not "),
     (re.compile(r"(?<!\w)(?:#|№|Nos?\.) ?(?=\d)"), "number "),
 )
-_SIGN_WORDS = {"-": "minus", "+": "plus", "±": "plus or minus", "~": "about", "≈": "about"}
 
-_TOP_DOMAIN = "com|org|net|edu|gov|io|ai|cn|co|uk|de|fr|jp|dev|app|info|tv|xyz|eu|ru|gg|tech|cloud|hk|tw|nl|ch|ca|au"
-_SUFFIX = (
-    "pdf|txt|docx?|xlsx?|pptx?|csv|json|ya?ml|toml|py|js|ts|md|html?|css|png|jpe?g|gif|svg|mp[34]|wav|flac|ogg|opus|zip|"
-    "tar|gz|exe|log|conf|cfg|ini|sh|bat|xml|sql|ipynb|epub|safetensors|gguf|pth|so|dll|cpp|rs|go|java"
-)
-_PATH = r"[A-Za-z0-9./?=&%\#~_:+-]{0,200}"
-_ADDRESS = re.compile(
-    rf"""
-    (?<![A-Za-z0-9.@/\\_-])
-    (?: (?: https?:// | ftp:// | www\. ) {_HOST} (?: :\d{{2,5}} )? (?: /{_PATH} )?
-      | [A-Za-z0-9.+_-]{{1,60}}@{_HOST}
-      | (?: [A-Za-z0-9-]{{1,60}}\. ){{1,6}}(?:{_TOP_DOMAIN})(?![A-Za-z0-9]) (?: :\d{{2,5}} )? (?: /{_PATH} )?
-      | localhost:\d{{2,5}} (?: /{_PATH} )?
-      | ~?(?: /[A-Za-z0-9_.+-]{{1,60}} ){{2,12}}/?
-      | [A-Za-z]:\\[A-Za-z0-9_.\\-]{{1,200}}
-      | (?: \.{{0,2}}/ )? (?: [A-Za-z0-9_-]{{1,60}}[/.] ){{1,12}}(?:{_SUFFIX})(?![A-Za-z0-9])
-    )
-    (?<! [.?:] ) (?! [@A-Za-z0-9_] )
-    """,
-    re.VERBOSE,
-)
-_ADDRESS_SIGNS = {
-    ".": "dot",
-    "@": "at",
-    "/": "slash",
-    "\\": "backslash",
-    ":": "colon",
-    "-": "dash",
-    "_": "underscore",
-    "?": "question mark",
-    "=": "equals",
-    "&": "and",
-    "%": "percent",
-    "#": "hash",
-    "~": "tilde",
-    "+": "plus",
-}
-_ADDRESS_PIECE = re.compile(r"[A-Za-z]+|\d+|.")
 _DIGITS = re.compile(r"\d+")
 _DIGIT = re.compile(r"\d")
-_SHORT_FORM = re.compile(rf"\b(?:{'|'.join(map(re.escape, SHORT_FORMS))})")
-_A_RANGE = re.compile(rf"({_NUMBER}) (?: [ ]?[-–—~][ ]? ({_NUMBER}) )?", re.VERBOSE)
-_MONTH_NAME = re.compile("|".join(MONTHS))
-_SENTENCE_END = re.compile(r"""["'”’)]*(?:\s+["'“‘(]*[A-Z]|\s*\Z)""")
-
-_LIKE_YEARS = range(1100, 2100)
-_PARTS = frozenset((2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 16, 20, 100))
-"""Denominators of true fractions, such as 3/4, unlike 24/7 and 50/50."""
-_TELEPHONE_DIGITS = 10
-"""A number of this length without commas is not a quantity, unless it is round."""
-
-
-def expanded(text: str) -> str:
-    """Return the text with short forms such as "Dr." and web and mail addresses in words."""
-    text = _SHORT_FORM.sub(lambda short: SHORT_FORMS[short[0]], text)
-    return _ADDRESS.sub(_spelled_address, text)
-
-
-def _spelled_address(address: re.Match[str]) -> str:
-    """Read the letters of an address as words, its digits one by one, and its signs by their names."""
-    written = address[0].split("://")[-1].rstrip("/")
-    words = [
-        digit_names(piece) if piece.isdecimal() else _ADDRESS_SIGNS.get(piece, piece)
-        for piece in _ADDRESS_PIECE.findall(written)
-    ]
-    return " ".join("WWW" if word == "www" else word for word in words)
 
 
 def spelled_in_english(text: str) -> str:
@@ -143,154 +111,7 @@ def spelled_in_english(text: str) -> str:
     text = with_plain_digits(text)
     if not _DIGIT.search(text):
         return text
+    text = text.translate(_HALF_WIDTH)
     for sign, words in _SIGNS:
         text = sign.sub(words, text)
-    return _DIGITS.sub(lambda digits: digit_names(digits[0]), _EXPRESSIONS.sub(_read, text))
-
-
-def _read(match: re.Match[str]) -> str:
-    """Return the words for a match, separated from adjacent letters."""
-    words = _READERS[match.lastgroup or ""](match)
-    before = match.string[max(match.start() - 1, 0) : match.start()]
-    after = match.string[match.end() : match.end() + 1]
-    return (" " if before.isalpha() else "") + words + (" " if after.isalpha() else "")
-
-
-def _by_grammar(written: str) -> str:
-    try:
-        return str(_grammar.normalize(written))
-    except AssertionError:  # wetext's way of reporting that it has no reading
-        return written
-
-
-def _telephone(match: re.Match[str]) -> str:
-    plus = "plus " if match[0].startswith("+") else ""
-    return plus + ", ".join(map(digit_names, digit_groups(match[0])))
-
-
-def _date(match: re.Match[str]) -> str:
-    """Read 2024-05-06; read 05/06/2024 in the American order, unless that is not a date."""
-    first, second, third = _DIGITS.findall(match[0])
-    written_year, month, day = (first, second, third) if len(first) == 4 else (third, first, second)
-    if int(month) > 12 and written_year is third:
-        month, day = day, month
-    if not (1 <= int(month) <= 12 and 1 <= int(day) <= 31):
-        return " ".join(map(number_words, (first, second, third)))
-    return f"{MONTHS[int(month) - 1]} {ordinal(int(day))}, {_quantity(written_year)}"
-
-
-def _month_day(match: re.Match[str]) -> str:
-    day, *years = _DIGITS.findall(match[0])
-    return ", ".join([f"{_month_in(match)} {ordinal(int(day))}", *map(_quantity, years)])
-
-
-def _day_month(match: re.Match[str]) -> str:
-    day, *years = _DIGITS.findall(match[0])
-    article = "" if match.string.lower().endswith("the ", 0, match.start()) else "the "
-    return ", ".join([f"{article}{ordinal(int(day))} of {_month_in(match)}", *map(_quantity, years)])
-
-
-def _month_in(match: re.Match[str]) -> str:
-    return full_month(_MONTH_NAME.findall(match[0])[0])
-
-
-def _money(match: re.Match[str]) -> str:
-    symbol = next(char for char in match[0] if char in CURRENCIES)
-    one, many, cent, cents = CURRENCIES[symbol]
-    amount, top, scale = *_bounds(match), SCALES.get(match["scale"] or "")
-    if scale:
-        return f"{_sign(match)}{_span(amount, top)} {scale} {many}"
-    whole, _, hundredths = amount.replace(",", "").partition(".")
-    if top or not cent or len(hundredths) != 2:
-        return f"{_sign(match)}{_span(amount, top)} {one if amount == '1' else many}"
-    parts = [f"{number_words(whole)} {one if whole == '1' else many}"] if whole.strip("0") else []
-    if hundredths != "00":
-        parts.append(f"{cardinal(int(hundredths))} {cent if hundredths == '01' else cents}")
-    return _sign(match) + (" and ".join(parts) or f"zero {many}")
-
-
-def _clock(match: re.Match[str]) -> str:
-    hour, *rest = _DIGITS.findall(match[0])
-    words = [cardinal(int(hour))]
-    words += [f"oh {cardinal(int(part))}" if part[0] == "0" else cardinal(int(part)) for part in rest if int(part)]
-    letters = re.sub(r"[^a-z]", "", match[0].lower()).upper()
-    if not letters:
-        return " ".join(words if len(words) > 1 else [*words, "o'clock"])
-    stop = match[0].endswith(".") and _SENTENCE_END.match(match.string, match.end())
-    return " ".join([*words, letters]) + ("." if stop else "")
-
-
-def _decade(match: re.Match[str]) -> str:
-    digits = _DIGITS.findall(match[0])[0]
-    words = year(int(digits)) if len(digits) == 4 else cardinal(int(digits))
-    return f"{words[:-1]}ies" if words.endswith("y") else f"{words}s"
-
-
-def _place(match: re.Match[str]) -> str:
-    return ordinal(int(match[0][:-2].replace(",", "").partition(".")[0] or 0))
-
-
-def _version(match: re.Match[str]) -> str:
-    return " point ".join(digit_names(part) if len(part) > 2 else number_words(part) for part in match[0].split("."))
-
-
-def _fraction(match: re.Match[str]) -> str:
-    *whole, numerator, denominator = _DIGITS.findall(match[0])
-    if int(denominator) in _PARTS and (0 < int(numerator) < int(denominator)):
-        return _by_grammar(match[0])
-    return " ".join(map(number_words, (*whole, numerator, denominator)))
-
-
-def _ratio(match: re.Match[str]) -> str:
-    return " to ".join(map(number_words, match[0].split(":")))
-
-
-def _measure(match: re.Match[str]) -> str:
-    low, high = _bounds(match)
-    one, many = UNITS[match["unit"]]
-    return f"{_sign(match)}{_span(low, high)} {one if low == '1' and not high else many}"
-
-
-def _amount(match: re.Match[str]) -> str:
-    return _sign(match) + " to ".join(_quantity(bound) for bound in _bounds(match) if bound)
-
-
-def _sign(match: re.Match[str]) -> str:
-    return f"{_SIGN_WORDS[match[0][0]]} " if match[0][0] in _SIGN_WORDS else ""
-
-
-def _bounds(match: re.Match[str]) -> tuple[str, str | None]:
-    """Return the number of an expression, or the lower and the upper bound of a range."""
-    bounds = _A_RANGE.search(match[0])
-    assert bounds is not None
-    return bounds[1], bounds[2]
-
-
-def _span(low: str, high: str | None) -> str:
-    return f"{number_words(low)} to {number_words(high)}" if high else number_words(low)
-
-
-def _quantity(written: str) -> str:
-    """Read a bare number: as a year if it may be one, by its digits if it is too long to be counted."""
-    if len(written) == 4 and written.isdecimal() and int(written) in _LIKE_YEARS:
-        return year(int(written))
-    if len(written) >= _TELEPHONE_DIGITS and written.isdecimal() and not written.endswith("000"):
-        return digit_names(written)
-    return number_words(written)
-
-
-_READERS = {
-    "telephone": _telephone,
-    "date": _date,
-    "month_day": _month_day,
-    "day_month": _day_month,
-    "money": _money,
-    "clock": _clock,
-    "decade": _decade,
-    "place": _place,
-    "version": _version,
-    "fraction": _fraction,
-    "ratio": _ratio,
-    "measure": _measure,
-    "amount": _amount,
-}
+    return _DIGITS.sub(lambda digits: digit_names(digits[0]), _EXPRESSIONS.sub(read, text))

@@ -23,13 +23,66 @@ SHORT_FORMS = {
 }
 """Unambiguous ones only, unlike St."""
 
+MEASURED_SHORT_FORMS = {
+    "Fig.": "Figure",
+    "Figs.": "Figures",
+    "fig.": "figure",
+    "pp.": "pages",
+    "p.": "page",
+    "Vol.": "Volume",
+    "vol.": "volume",
+    "Ch.": "Chapter",
+    "ch.": "chapter",
+    "Sec.": "Section",
+    "Eq.": "Equation",
+    "approx.": "approximately",
+    "ca.": "circa",
+    "max.": "maximum",
+    "min.": "minimum",
+    "Rs.": "rupees",
+}
+"""Short forms that are sure only before a number."""
+
+ROMAN_CONTEXTS = _words(
+    "War Chapter Part Volume Act Scene Book Section Phase Type Class Stage Level Bowl Title Article Appendix Episode "
+    "Unit Figure Table Fantasy Apollo Vatican Grade Category Schedule Amendment"
+)
+"""Words after which a Roman numeral counts: World War II, Super Bowl LIX, Final Fantasy VII."""
+REGNAL_NAMES = _words(
+    "Louis Henry Elizabeth George Charles Edward James William Richard Paul Benedict Pius Philip Frederick Ferdinand "
+    "Catherine Napoleon Nicholas Alexander Ramses Ramesses Peter Leo Gregory Robert Otto Wilhelm Innocent Clement "
+    "Urban Alfonso Gustav Christian Haakon Felipe Carlos Constantine Ptolemy Mehmed Murad Sixtus Julius Darius Xerxes "
+    "Ivan Mary Francis Henri Juan Pedro Umberto Victor Emmanuel Rama Olav Harald"
+)
+"""Names of kings, queens and popes."""
+
 CURRENCIES = {
     "$": ("dollar", "dollars", "cent", "cents"),
+    "US$": ("US dollar", "US dollars", "cent", "cents"),
+    "C$": ("Canadian dollar", "Canadian dollars", "cent", "cents"),
+    "CA$": ("Canadian dollar", "Canadian dollars", "cent", "cents"),
+    "A$": ("Australian dollar", "Australian dollars", "cent", "cents"),
+    "AU$": ("Australian dollar", "Australian dollars", "cent", "cents"),
+    "NZ$": ("New Zealand dollar", "New Zealand dollars", "cent", "cents"),
+    "HK$": ("Hong Kong dollar", "Hong Kong dollars", "cent", "cents"),
+    "NT$": ("New Taiwan dollar", "New Taiwan dollars", "cent", "cents"),
+    "S$": ("Singapore dollar", "Singapore dollars", "cent", "cents"),
+    "R$": ("real", "reais", "centavo", "centavos"),
     "€": ("euro", "euros", "cent", "cents"),
     "£": ("pound", "pounds", "penny", "pence"),
     "¥": ("yen", "yen", "", ""),
+    "₹": ("rupee", "rupees", "paisa", "paise"),
+    "₩": ("won", "won", "", ""),
+    "¢": ("cent", "cents", "", ""),
 }
-"""Unit and hundredth, each singular and plural."""
+"""Sign to unit and hundredth, each singular and plural."""
+CURRENCY_WORDS = (
+    "(?:US|Canadian|Australian|Hong Kong) dollars?|dollars?|bucks|USD|CAD|AUD|euros?|EUR|"
+    "pounds?|GBP|yen|JPY|rupees?|won|cents?"
+)
+"""What is sometimes written after a sign that says it already."""
+PLURALS = "people|users|views|followers|subscribers|downloads|dollars|euros|pounds|copies|viewers|customers|parameters"
+DECADE_WORDS = ("the", "her", "his", "their", "my", "your", "our", "early", "mid", "late", "mid-")
 
 SCALES = {
     "thousand": "thousand",
@@ -48,12 +101,14 @@ SCALES = {
 
 _REGULAR = """
     m meter|km kilometer|cm centimeter|mm millimeter|nm nanometer|mi mile|yd yard
-    g gram|kg kilogram|mg milligram|µg microgram|μg microgram|lb pound|lbs pound|oz ounce
+    g gram|kg kilogram|mg milligram|µg microgram|μg microgram|lb pound|oz ounce
     l liter|L liter|ml milliliter|mL milliliter
     s second|sec second|ms millisecond|min minute|mins minute|h hour|hr hour|hrs hour
-    B byte|KB kilobyte|MB megabyte|GB gigabyte|TB terabyte|W watt|kW kilowatt|MW megawatt|V volt|kV kilovolt
+    KB kilobyte|MB megabyte|GB gigabyte|TB terabyte|W watt|kW kilowatt|MW megawatt|V volt|kV kilovolt
     kWh kilowatt hour|mAh milliampere hour|dB decibel|px pixel|x time|° degree|m² square meter|km² square kilometer
-    m³ cubic meter|cm² square centimeter|cm³ cubic centimeter
+    m³ cubic meter|ha hectare|kJ kilojoule|kcal kilocalorie|PB petabyte|GW gigawatt|MWh megawatt hour|ns nanosecond
+    μs microsecond|µs microsecond|μm micrometer|µm micrometer|kPa kilopascal|Pa pascal|mA milliampere|Ω ohm
+    cm² square centimeter|cm³ cubic centimeter
 """
 _OTHERS = {
     "ft": ("foot", "feet"),
@@ -70,6 +125,18 @@ _OTHERS = {
     "mph": ("mile per hour", "miles per hour"),
     "km/h": ("kilometer per hour", "kilometers per hour"),
     "m/s": ("meter per second", "meters per second"),
+    "lbs": ("pound", "pounds"),
+    "sq ft": ("square foot", "square feet"),
+    "ft²": ("square foot", "square feet"),
+    "psi": ("pound per square inch", "pounds per square inch"),
+    "rpm": ("revolution per minute", "revolutions per minute"),
+    "bpm": ("beat per minute", "beats per minute"),
+    "kph": ("kilometer per hour", "kilometers per hour"),
+    "m/s²": ("meter per second squared", "meters per second squared"),
+    "GB/s": ("gigabyte per second", "gigabytes per second"),
+    "MB/s": ("megabyte per second", "megabytes per second"),
+    "kbps": ("kilobit per second", "kilobits per second"),
+    "hp": ("horsepower", "horsepower"),
     "fps": ("frame per second", "frames per second"),
     "Mbps": ("megabit per second", "megabits per second"),
     "Gbps": ("gigabit per second", "gigabits per second"),

@@ -12,7 +12,8 @@ from operator import itemgetter
 from voxcli.text.characters import is_speakable, properties_of
 from voxcli.text.language import CHINESE, ENGLISH, JAPANESE, KOREAN, base_language, language_of, latin_language
 from voxcli.text.normalization.chinese import HAN, polished, spelled_in_chinese
-from voxcli.text.normalization.english import expanded, spelled_in_english
+from voxcli.text.normalization.english import spelled_in_english
+from voxcli.text.normalization.expansions import expanded
 from voxcli.text.sentences.splitter import COLUMNS, SentenceSplitter
 
 _STYLE = re.compile(r"\s*(\((?:[^()]|\([^()]*\))*\))")
@@ -71,7 +72,7 @@ def normalized(text: str, *, language: str | None = None, text_language: str | N
     languages = _Languages("".join(plain), base_language(language), base_language(text_language))
     for index, part in enumerate(plain):
         spelled = map(languages.spelled, _sentences(expanded(part) if languages.expandable else part))
-        parts[2 * index] = re.sub(r"\s+", " ", "".join(spelled))
+        parts[2 * index] = _SPACES.sub(" ", "".join(spelled))
     body = "".join(parts)
     return style[1] + body.rstrip() if style else body.strip() or " ".join(text.split())
 
@@ -110,6 +111,8 @@ class _Languages:
         own = language_of(text)
         self._spoken = spoken
         self._text = spoken or own or context or ENGLISH
+        if own == CHINESE and context == JAPANESE and not spoken:
+            self._text = JAPANESE
         # Latin letters alone may be a name or a unit in a Chinese text.
         if own == ENGLISH and context and not spoken and not latin_language(text):
             self._text = context
