@@ -41,7 +41,7 @@ INNER_RUNGS = {
     "server": {
         **dict.fromkeys(["errors", "settings", "monitoring"], 0),
         **dict.fromkeys(["admission", "streaming"], 1),
-        **dict.fromkeys(["middleware", "model_lifecycle", "uploads"], 2),
+        **dict.fromkeys(["middleware", "model_lifecycle", "rewriting", "uploads"], 2),
         "service": 3,
         **dict.fromkeys(["routes", "host"], 4),
         "app": 5,

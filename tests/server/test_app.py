@@ -1,5 +1,6 @@
 """The application as a whole, and what it says of itself."""
 
+import re
 from collections.abc import Callable, Iterator
 
 import httpx
@@ -53,10 +54,34 @@ def test_a_server_with_keys_says_that_it_wants_one() -> None:
     assert "security" not in described["paths"]["/health"]["get"]
 
 
-def test_the_page_with_the_documents_is_there(server: Running) -> None:
-    answer = httpx.get(server.url + "/docs")
+@pytest.mark.parametrize("path", ["/docs", "/redoc"])
+def test_the_documentation_shows_every_route_and_needs_no_other_server(server: Running, path: str) -> None:
+    answer = httpx.get(server.url + path)
     assert answer.status_code == 200
-    assert "/openapi.json" in answer.text
+    assert answer.headers["content-type"].startswith("text/html")
+    described = httpx.get(server.url + "/openapi.json").json()
+    for one in described["paths"]:
+        assert f"<code>{one}</code>" in answer.text
+    for name in ("response_format", "inference_timesteps", "text_split_method"):
+        assert f"<code>{name}</code>" in answer.text
+    assert not re.search(r"(src|href|url\()\s*=?\s*[\"']?(https?:)?//", answer.text)
+    assert "import" not in re.findall(r"<script>(.*?)</script>", answer.text, re.DOTALL)[0]
+    assert len(answer.content) < 200_000
+    for link in re.findall(r'href="([^"]*)"', answer.text):
+        assert httpx.get(httpx.URL(server.url + path).join(link)).status_code == 200
+
+
+def test_the_first_page_names_the_routes_to_people_and_programs(server: Running) -> None:
+    page = httpx.get(server.url, headers={"accept": "text/html,*/*;q=0.8"})
+    assert page.headers["content-type"].startswith("text/html")
+    for link in re.findall(r'href="([^"]*)"', page.text):
+        assert httpx.get(httpx.URL(server.url + "/").join(link)).status_code in (200, 405, 400, 422)
+    listed = httpx.get(server.url).json()
+    assert listed["model"] == "tone"
+    described = httpx.get(server.url + "/openapi.json").json()["paths"]
+    assert set(listed["routes"]) - {"/docs"} <= set(described)
+    fields = {"text": "Hi.", "text_lang": "en", "ref_audio_path": "default", "prompt_lang": "en"}
+    assert httpx.post(server.url, json=fields).status_code == 200  # as SillyTavern does
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,8 @@ from starlette.types import ASGIApp
 from voxcli.protocols.dialect import IGNORED
 from voxcli.server.errors import answer, error_body_at, note, problem_of
 from voxcli.server.middleware import OPEN_PATHS, REQUEST_ID, BodyLimit, HostCheck, KeyCheck, OriginCheck, RequestIds
-from voxcli.server.routes import gptsovits, health, openai
+from voxcli.server.rewriting import Rewriting
+from voxcli.server.routes import gptsovits, health, openai, pages
 from voxcli.server.routes import voxcpm as native
 from voxcli.server.service import Service
 from voxcli.version import __version__
@@ -27,9 +28,19 @@ _VALIDATION_STATUS = "422"
 
 def create_app(service: Service) -> ASGIApp:
     """Build the application. The caller starts and closes the service."""
-    app = FastAPI(title="voxcli", version=__version__, description=_DESCRIPTION)
+    # The pages of FastAPI load their scripts from other servers, and its redirects lead past proxies.
+    app = FastAPI(
+        title="voxcli",
+        version=__version__,
+        description=_DESCRIPTION,
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
     for module in (native, openai, gptsovits, health):
         app.include_router(module.router(service))
+    app.include_router(pages.router(service, lambda: app.openapi()))
     for kind in (HTTPException, RequestValidationError, Exception):
         app.add_exception_handler(kind, _answer)
     schema = app.openapi
@@ -56,7 +67,8 @@ def _guarded(app: ASGIApp, service: Service) -> ASGIApp:
         )
     app = OriginCheck(app, settings.cors_origins)
     app = HostCheck(app, settings)
-    return RequestIds(app)
+    app = RequestIds(app)
+    return Rewriting(app, settings)
 
 
 async def _answer(request: Request, error: Exception) -> Response:

@@ -65,6 +65,7 @@ class Host:
                 log_config=None,
                 log_level="error",
                 access_log=False,
+                proxy_headers=False,  # by default it trusts whatever connects from this machine
                 server_header=False,
                 timeout_graceful_shutdown=_LAST_SECONDS,
             )

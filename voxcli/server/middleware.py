@@ -1,6 +1,6 @@
 """Middleware: request ids, and checks of API key, Host, Origin and body size before a request reaches a route.
 
-A request passes them in this order: RequestIds, HostCheck, OriginCheck, KeyCheck, BodyLimit.
+After Rewriting, a request passes them in this order: RequestIds, HostCheck, OriginCheck, KeyCheck, BodyLimit.
 """
 
 import asyncio
@@ -237,4 +237,5 @@ class RequestIds:
             await self._app(scope, receive, send_with_id)
         finally:
             seconds = time.perf_counter() - started
-            _log.info("%s %s %s: %d after %.3f s", name, scope["method"], scope["path"], status, seconds)
+            client = (scope.get("client") or ("-",))[0]
+            _log.info("%s %s %s %s: %d after %.3f s", name, client, scope["method"], scope["path"], status, seconds)

@@ -15,6 +15,10 @@ class ServerSettings:
     allowed_hosts: tuple[str, ...] = ()
     """Host names to accept besides the address it listens on."""
     cors_origins: tuple[str, ...] = ()
+    trusted_proxies: tuple[str, ...] = ()
+    """Addresses or networks of proxies that are trusted to tell their clients' addresses, or "*" for any."""
+    root_path: str = ""
+    """Path below which a proxy offers the server."""
     slots: int | None = None
     """Concurrent streams; None for as many as the engine runs."""
     queue: int | None = None

@@ -194,10 +194,14 @@ def test_it_answers_while_the_model_is_loaded() -> None:
     with running(open_engine, lazy=True) as server, asked(server.url) as client:
         until(lambda: server.service.models.loading)
         for _ in range(20):
-            assert httpx.get(server.url + "/health", timeout=5).status_code == 200
+            answer = httpx.get(server.url + "/health", timeout=5)
+            assert answer.status_code == 200
+            assert (answer.json()["status"], answer.json()["model_loaded"]) == ("loading", False)
+        assert state(server.url) == (503, "loading")
         assert server.service.models.loading
         go.set()
         client.read(1)
+        assert httpx.get(server.url + "/health").json()["status"] == "healthy"
 
 
 @pytest.mark.alone

@@ -101,7 +101,7 @@ def _add_state(routes: APIRouter, service: Service) -> None:
     @routes.get("/health", summary="Health of the server and its model")
     async def health() -> Health:
         return Health(
-            status="unhealthy" if models.failed else "healthy",
+            status="loading" if models.loading else "unhealthy" if models.failed else "healthy",
             model_loaded=models.loaded,
             version=__version__,
             model=models.name,

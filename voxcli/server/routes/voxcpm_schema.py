@@ -65,9 +65,12 @@ class NativeVoices(BaseModel):
 
 
 class Health(BaseModel):
-    """State of the server. `status` is "unhealthy" if the model could not be loaded."""
+    """State of the server. `status` is "unhealthy" if the model could not be loaded.
 
-    status: Literal["healthy", "unhealthy"]
+    The HTTP status is always 200. `/readyz` tells whether a request would be served.
+    """
+
+    status: Literal["healthy", "loading", "unhealthy"]
     model_loaded: bool
     version: str
     server: Literal["voxcli"] = "voxcli"

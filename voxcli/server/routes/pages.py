@@ -1,0 +1,204 @@
+"""Pages: the overview at `/`, the documentation at `/docs`, which needs no other server, and the OpenAPI document."""
+
+from collections.abc import Callable, Iterator
+from html import escape
+from typing import Any, TypeAlias
+
+from fastapi import APIRouter
+from fastapi.requests import Request
+from fastapi.responses import HTMLResponse, JSONResponse, Response
+
+from voxcli.server.rewriting import PREFIX
+from voxcli.server.service import Service
+from voxcli.version import __version__
+
+Schema: TypeAlias = dict[str, Any]
+
+_METHODS = ("get", "post", "delete")
+_MAIN_ROUTES = {
+    "/v1/audio/speech": "speech, in OpenAI's API",
+    "/api/tts/stream": "speech, in VoxCPM's API",
+    "/tts": "speech, in GPT-SoVITS's API",
+    "/v1/audio/voices": "the voices",
+    "/v1/models": "the model",
+    "/health": "whether the server runs and its model is loaded",
+    "/readyz": "whether a request would be served",
+    "/docs": "every route and its fields",
+}
+
+_STYLE = """:root{color-scheme:light dark}
+body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}
+code,pre,textarea{font:14px/1.4 ui-monospace,monospace}summary{cursor:pointer;padding:.2rem 0}
+table{border-collapse:collapse}td,th{text-align:left;vertical-align:top;padding:.2rem 1rem .2rem 0}
+textarea{width:100%;height:7rem}b{display:inline-block;min-width:4rem}details{margin-left:1rem}"""
+
+_SCRIPT = """for (const form of document.forms) form.onsubmit = async event => {
+  event.preventDefault();
+  const out = form.querySelector('output'), key = document.getElementById('key').value;
+  const headers = key ? {authorization: 'Bearer ' + key} : {}, options = {headers, method: form.dataset.method};
+  if (form.elements.body) {
+    options.body = form.elements.body.value;
+    headers['content-type'] = 'application/json';
+  } else if (options.method == 'POST') options.body = new FormData(form);
+  out.textContent = '…';
+  const answer = await fetch(form.dataset.path, options), type = answer.headers.get('content-type') || '';
+  if (answer.ok && type.startsWith('audio/')) {
+    const audio = new Audio(URL.createObjectURL(await answer.blob()));
+    audio.controls = true;
+    out.replaceChildren(audio);
+  } else {
+    const text = document.createElement('pre');
+    text.textContent = answer.status + ' ' + await answer.text();
+    out.replaceChildren(text);
+  }
+};"""
+
+
+def router(service: Service, schema: Callable[[], Schema]) -> APIRouter:
+    """Build the routes. They are not in the OpenAPI document.
+
+    schema: returns the document.
+    """
+    routes = APIRouter(include_in_schema=False)
+
+    @routes.get("/")
+    async def overview(request: Request) -> Response:
+        base = _base(request)
+        if "text/html" not in request.headers.get("accept", ""):
+            listed = {"name": "voxcli", "version": __version__, "model": service.models.name, "routes": _MAIN_ROUTES}
+            return JSONResponse(listed)
+        return HTMLResponse(_page("voxcli", _overview(service.models.name, base)))
+
+    @routes.get("/docs")
+    @routes.get("/redoc")
+    async def docs(request: Request) -> Response:
+        return HTMLResponse(_page("voxcli: API", "".join(_documentation(schema(), _base(request)))))
+
+    @routes.get("/openapi.json")
+    async def openapi(request: Request) -> Response:
+        prefix = getattr(request.state, PREFIX, "")
+        return JSONResponse({**schema(), "servers": [{"url": prefix}]} if prefix else schema())
+
+    return routes
+
+
+def _base(request: Request) -> str:
+    """Return what precedes paths in links: the prefix, or nothing, so that they work below an unknown one too."""
+    prefix: str = getattr(request.state, PREFIX, "")
+    return f"{prefix}/" if prefix else "./"
+
+
+def _page(title: str, body: str) -> str:
+    head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{escape(title)}</title>'
+    return f"<!doctype html><html lang=en>{head}<style>{_STYLE}</style><body>{body}"
+
+
+def _overview(model: str, base: str) -> str:
+    rows = "".join(
+        f'<tr><td><a href="{base}{path[1:]}"><code>{path}</code></a><td>{escape(meaning)}'
+        for path, meaning in _MAIN_ROUTES.items()
+    )
+    return f"<h1>voxcli {__version__}</h1><p>Text to speech with {escape(model)}.<table>{rows}</table>"
+
+
+def _documentation(schema: Schema, base: str) -> Iterator[str]:
+    yield f"<h1>voxcli {__version__}</h1><p>{_prose(schema['info'].get('description', ''))}"
+    yield f'<p>For programs: <a href="{base}openapi.json">openapi.json</a>.'
+    yield "<p><label>API key, if the server requires one: <input id=key type=password autocomplete=off></label>"
+    heading = ""
+    for path, operations in schema["paths"].items():
+        for method in _METHODS:
+            if operation := operations.get(method):
+                tag = (operation.get("tags") or ["Others"])[0]
+                if tag != heading:
+                    heading = tag
+                    yield f"<h2>{escape(tag)}</h2>"
+                yield from _operation(schema, path, method.upper(), operation, base)
+    yield f"<script>{_SCRIPT}</script>"
+
+
+def _operation(schema: Schema, path: str, method: str, operation: Schema, base: str) -> Iterator[str]:
+    summary = escape(operation.get("summary", ""))
+    yield f"<details><summary><b>{method}</b> <code>{escape(path)}</code> {summary}</summary>"
+    yield f"<p>{_prose(operation.get('description', ''))}"
+    kind, body = _body(schema, operation)
+    fields = {**{one["name"]: one["schema"] for one in operation.get("parameters", [])}, **body.get("properties", {})}
+    required = [one["name"] for one in operation.get("parameters", []) if one.get("required")]
+    if fields:
+        rows = (
+            _field(schema, name, field, name in [*required, *body.get("required", [])])
+            for name, field in fields.items()
+        )
+        yield f"<table>{''.join(rows)}</table>"
+    codes = ", ".join(f"{code} {escape(one['description'])}" for code, one in operation["responses"].items())
+    yield f"<p>Answers: {codes}"
+    if "{" not in path:
+        yield f'<form data-method={method} data-path="{base}{escape(path[1:])}">{_inputs(kind, body)}'
+        yield "<button>Send</button> <output></output></form>"
+    yield "</details>"
+
+
+def _field(schema: Schema, name: str, field: Schema, required: bool) -> str:
+    field = _resolved(schema, field)
+    notes = ["required"] if required else []
+    if "default" in field:
+        notes.append(f"default {field['default']!r}")
+    bounds = ("minimum", "maximum", "minLength", "maxLength")
+    notes += [f"{bound} {field[bound]}" for bound in bounds if bound in field]
+    text = ". ".join(part for part in (escape(", ".join(notes)), _prose(field.get("description", ""))) if part)
+    return f"<tr><td><code>{escape(name)}</code><td>{escape(_kind(schema, field))}<td>{text}"
+
+
+def _kind(schema: Schema, field: Schema) -> str:
+    field = _resolved(schema, field)
+    if "enum" in field:
+        return " or ".join(map(repr, field["enum"]))
+    if "const" in field:
+        return repr(field["const"])
+    if options := field.get("anyOf") or field.get("oneOf"):
+        return " or ".join(dict.fromkeys(_kind(schema, option) for option in options))
+    return "file" if field.get("format") == "binary" else str(field.get("type", "any"))
+
+
+def _inputs(kind: str, body: Schema) -> str:
+    """Return the inputs of the form with which a request can be tried out."""
+    if not body:
+        return ""
+    required = body.get("required", [])
+    if kind == "application/json":
+        example = ", ".join(f'"{name}": "{_example(name)}"' for name in required)
+        return f"<textarea name=body>{{{escape(example)}}}</textarea>"
+    shown = [*required, *(name for name, field in body["properties"].items() if field.get("format") == "binary")]
+    return "".join(
+        f"<label>{escape(name)} <input name={escape(name)} type={_input(body['properties'][name])}></label> "
+        for name in dict.fromkeys(shown)
+    )
+
+
+def _input(field: Schema) -> str:
+    return "file" if field.get("format") == "binary" else "text"
+
+
+def _example(name: str) -> str:
+    return {"input": "Hello.", "text": "Hello.", "voice": "alloy", "text_lang": "en", "prompt_lang": "en"}.get(name, "")
+
+
+def _body(schema: Schema, operation: Schema) -> tuple[str, Schema]:
+    """Return the content type and the schema of the body, empty if there is none."""
+    for kind, content in operation.get("requestBody", {}).get("content", {}).items():
+        return kind, _resolved(schema, content.get("schema", {}))
+    return "", {}
+
+
+def _resolved(schema: Schema, field: Schema) -> Schema:
+    reference = field.get("$ref", "")
+    for part in reference.removeprefix("#/").split("/") if reference else ():
+        schema = schema[part]
+    return schema if reference else field
+
+
+def _prose(text: str) -> str:
+    """Return text as HTML, with its code and paragraphs."""
+    parts = escape(text).split("`")
+    coded = "".join(f"<code>{part}</code>" if number % 2 else part for number, part in enumerate(parts))
+    return coded.replace("\n\n", "<p>")
