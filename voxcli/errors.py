@@ -13,7 +13,6 @@
 HTTP statuses and exit codes are assigned elsewhere: in `server.errors` and `cli.exits`.
 """
 
-import difflib
 from collections.abc import Iterable
 
 
@@ -76,7 +75,39 @@ class ConsumerClosed(Exception):
 
 
 def did_you_mean(name: str, names: Iterable[str]) -> str:
-    """Return " Did you mean 'x'?" for the nearest of `names`, or an empty string if none is near."""
+    """Return " Did you mean 'x'?" for the nearest of `names`, or an empty string if none is near.
+
+    Near is what a slip of the fingers makes: a letter wrong, missing, doubled or swapped with the next one, in long
+    names two or three; or the beginning of one name only.
+    """
     by_folded = {candidate.casefold(): candidate for candidate in names}
-    near = difflib.get_close_matches(name.casefold(), by_folded, n=1)
-    return f" Did you mean '{by_folded[near[0]]}'?" if near else ""
+    folded = name.casefold()
+    slips = {candidate: _slips(folded, candidate) for candidate in by_folded}
+    near = sorted(
+        (count, candidate) for candidate, count in slips.items() if count <= _allowed_slips(folded, candidate)
+    )
+    begun = [candidate for candidate in by_folded if candidate.startswith(folded)] if len(folded) > 2 else []
+    if not near and len(begun) == 1:
+        near = [(0, begun[0])]
+    return f" Did you mean '{by_folded[near[0][1]]}'?" if near else ""
+
+
+def _allowed_slips(name: str, candidate: str) -> int:
+    shorter = min(len(name), len(candidate))
+    return 0 if shorter < 2 else 1 if shorter < 6 else 2 if shorter < 12 else 3
+
+
+def _slips(name: str, other: str) -> int:
+    """Count the letters to insert, delete, replace or swap with the next one (optimal string alignment)."""
+    if abs(len(name) - len(other)) > 3:
+        return 4
+    before: list[int] = []
+    row = list(range(len(other) + 1))
+    for i, letter in enumerate(name, start=1):
+        before, above, row = row, before, [i]
+        for j, second in enumerate(other, start=1):
+            least = min(before[j] + 1, row[j - 1] + 1, before[j - 1] + (letter != second))
+            if i > 1 and j > 1 and letter == other[j - 2] and name[i - 2] == second:
+                least = min(least, above[j - 2] + 1)
+            row.append(least)
+    return row[-1]

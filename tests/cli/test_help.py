@@ -15,7 +15,7 @@ README = (Path(voxcli.__file__).parents[1] / "README.md").read_text("utf-8")
 def test_the_topics_are_listed(run: Run) -> None:
     done = run("help")
     assert done.returncode == 0, said(done)
-    assert done.stdout.decode().split("\n")[:-1] == [f"voxcli help {topic}" for topic in topics()]
+    assert done.stdout.decode().split("\n")[:-1] == [f"voxcli help {topic}" for topic in [*topics(), "man"]]
 
 
 @pytest.mark.parametrize("topic", topics())

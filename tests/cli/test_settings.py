@@ -2,10 +2,13 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
 
 from tests.program import Run, said
+from voxcli.cli.app import app
 
 
 @pytest.fixture
@@ -66,13 +69,11 @@ def test_a_flag_that_equals_the_default_wins_too(run: Run, tmp_path: Path, user_
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ('voise = "fr"', ["voxcli.toml", "'voise'", "Did you mean 'voice'", "audio_device"]),
         ('speed = "fast"', ["voxcli.toml", "'speed'"]),
         ("speed = 99", ["voxcli.toml", "'speed'"]),
         ("quiet = 17", ["voxcli.toml", "'quiet'"]),
         ("voice = [1]", ["voxcli.toml", "'voice'"]),
         ("voice = = 1", ["voxcli.toml", "line 1"]),
-        ('output = "x.wav"', ["voxcli.toml", "'output'", "Unknown setting"]),
     ],
 )
 def test_a_wrong_settings_file_is_named(run: Run, tmp_path: Path, content: str, words: list[str]) -> None:
@@ -88,3 +89,50 @@ def test_help_is_there_even_then(run: Run, tmp_path: Path) -> None:
     (tmp_path / "voxcli.toml").write_text("nonsense")
     assert run("--help").returncode == 0
     assert run("--version").stdout.startswith(b"voxcli ")
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ('voise = "fr"', ["Unknown setting 'voise' in voxcli.toml", "Did you mean 'voice'?"]),
+        ('output = "x.wav"', ["Unknown setting 'output' in voxcli.toml", "audio_device"]),
+    ],
+)
+def test_an_unknown_setting_is_a_warning(run: Run, tmp_path: Path, content: str, words: list[str]) -> None:
+    (tmp_path / "voxcli.toml").write_text(content)
+    done = run("say", "hello", "-o", "y.wav")
+    assert done.returncode == 0, said(done)
+    for word in words:
+        assert word in said(done)
+    assert run("say", "hello", "-o", "z.wav", "--json").stderr == b""
+
+
+def test_a_variable_that_is_nearly_a_setting_is_a_warning(run: Run) -> None:
+    done = run("say", "hello", "-o", "x.wav", env={"VOXCLI_SPEDE": "2", "VOXCLI_ELSEWHERE": "x"})
+    assert done.returncode == 0, said(done)
+    assert "The variable VOXCLI_SPEDE has no effect. Did you mean 'VOXCLI_SPEED'?" in said(done)
+    assert "VOXCLI_ELSEWHERE" not in said(done)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["say", "--help"], ["say", "--help-all"], ["help"], ["config", "show"], ["voices"]],
+)
+def test_a_broken_file_does_not_stop_what_needs_no_settings(run: Run, tmp_path: Path, arguments: list[str]) -> None:
+    (tmp_path / "voxcli.toml").write_text("nonsense")
+    assert run(*arguments).returncode == 0
+    for done in (run("say", "hello"), run("models", "list")):
+        assert done.returncode == 2
+        assert "voxcli.toml" in said(done)
+    assert "voxcli.toml" in said(run("config", "show"))
+
+
+def test_every_setting_is_an_option_of_say() -> None:
+    """So that the others need not be loaded to check a settings file."""
+    commands: Any = typer.main.get_command(app)
+
+    def settable(command: Any) -> set[str]:
+        found = {param.name for param in command.params if param.envvar}
+        return found.union(*(settable(child) for child in getattr(command, "commands", {}).values()))
+
+    assert settable(commands) == settable(commands.commands["say"])

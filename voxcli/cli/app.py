@@ -1,66 +1,79 @@
-"""Command line entry point: all commands, settings and the outermost error handler."""
+"""Command line entry point: all commands, and the outermost error handler."""
 
+import json
 import sys
 import traceback
 from collections.abc import Sequence
-from typing import Annotated, Any, cast
+from itertools import pairwise, takewhile
+from typing import Annotated
 
 import typer
 from typer.exceptions import TyperException
 
-from voxcli.cli.commands import clone, config, devices, doctor, keys, say
-from voxcli.cli.commands import help as help_command
-from voxcli.cli.commands.bench import command as bench
-from voxcli.cli.commands.models import command as models
-from voxcli.cli.commands.serve import command as serve
-from voxcli.cli.commands.voices import command as voices
-from voxcli.cli.console import Console, printable
+from voxcli.cli.console import Console, printable, write_lines
 from voxcli.cli.exits import MEANINGS, ExitCode, GracefulShutdown, Terminated, exit_code
-from voxcli.cli.options.groups import grouped
-from voxcli.cli.settings.files import default_map, read_settings, settings_files
+from voxcli.cli.parser.command import Entry, LazyGroup
+from voxcli.cli.parser.help import documented, help_text
+from voxcli.cli.parser.mistakes import explain
 from voxcli.cli.streams import discard_stdout, prepare_standard_streams
 from voxcli.errors import ConsumerClosed, DeviceError, VoxError
 from voxcli.version import __version__
 
-_EPILOG = "Exit codes: " + " · ".join(f"{code:d} {meaning}" for code, meaning in MEANINGS.items())
+_COMMANDS = "voxcli.cli.commands"
+_ENTRIES = (
+    Entry("say", f"{_COMMANDS}.say", "say", "Speak a text, a file, or a pipe while it is being written."),
+    Entry("clone", f"{_COMMANDS}.clone", "clone", "Save the voice of a recording, and speak with it."),
+    Entry("voices", f"{_COMMANDS}.voices.command", "app", "List voices, and manage your own."),
+    Entry("models", f"{_COMMANDS}.models.command", "app", "List, download, show and remove models."),
+    Entry("serve", f"{_COMMANDS}.serve.command", "serve", "Serve speech over HTTP."),
+    Entry("bench", f"{_COMMANDS}.bench.command", "bench", "Measure latency and throughput."),
+    Entry("devices", f"{_COMMANDS}.devices", "devices", "List the loudspeakers for --audio-device."),
+    Entry("doctor", f"{_COMMANDS}.doctor", "doctor", "Check the installation, and show how to fix each problem."),
+    Entry("config", f"{_COMMANDS}.config", "app", "Show the settings."),
+    Entry("keys", f"{_COMMANDS}.keys", "app", "Manage API keys of servers."),
+    Entry("help", f"{_COMMANDS}.help", "show_help", "Show a longer text about one topic, or the manual."),
+)
+"""In the order of the help. Each summary is the first sentence of the help of its command."""
+
+_EXIT_CODES = "Exit codes: " + " · ".join(f"{code:d} {meaning}" for code, meaning in MEANINGS.items())
+
+
+class _Root(LazyGroup):
+    entries = _ENTRIES
 
 
 app = typer.Typer(
     name="voxcli",
+    cls=_Root,
     help="Text-to-speech for the command line.",
-    epilog=_EPILOG,
-    no_args_is_help=True,
-    rich_markup_mode="rich",
+    invoke_without_command=True,
+    rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["--help", "-h"]},
 )
-app.command("say", epilog=f"{say.EXAMPLES}\n\n{_EPILOG}")(grouped(say.say))
-app.command("clone", epilog=f"{clone.EXAMPLES}\n\n{_EPILOG}")(clone.clone)
-app.add_typer(voices.app)
-app.add_typer(models.app)
-app.command("serve", epilog=f"{serve.EXAMPLES}\n\n{_EPILOG}")(serve.serve)
-app.command("bench", epilog=f"{bench.EPILOG}\n\n{_EPILOG}")(grouped(bench.bench))
-app.command("devices")(devices.devices)
-app.command("doctor")(doctor.doctor)
-app.add_typer(config.app)
-app.add_typer(keys.app)
-app.command("help")(help_command.show_help)
 
 
 def _version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"voxcli {__version__}")
+        write_lines([f"voxcli {__version__}"])
         raise typer.Exit
 
 
 @app.callback()
+@documented(
+    'voxcli say "Hello" --play',
+    "voxcli models pull voxcpm-2",
+    'voxcli clone --prompt ref.wav "Hello from my voice" --play',
+    notes=(_EXIT_CODES,),
+)
 def root(
     context: typer.Context,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
-    context.default_map = default_map(context.command, read_settings(context, settings_files()))
+    if context.invoked_subcommand is None:
+        write_lines([help_text(context.command, context)])
 
 
 def main() -> None:
@@ -70,7 +83,6 @@ def main() -> None:
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command line and return its exit code. Every error becomes a message here."""
-    console = Console()
     command = typer.main.get_command(app)
     try:
         with GracefulShutdown() as shutdown:
@@ -78,17 +90,43 @@ def run(arguments: Sequence[str]) -> int:
             sys.stdout.flush()
         return result if isinstance(result, int) else ExitCode.OK
     except TyperException as error:
-        from typer.rich_utils import rich_format_error  # slow to load
-
-        error.message = printable(error.message)
-        rich_format_error(cast(Any, error))
-        return error.exit_code
-    except (VoxError, ConsumerClosed, KeyboardInterrupt, Terminated) as error:
-        if isinstance(error, VoxError):
-            console.error(error.for_command_line)
-        if isinstance(error, (ConsumerClosed, DeviceError)):
-            discard_stdout()
+        return _report(arguments, printable(explain(error, arguments)), "UsageError", ExitCode(error.exit_code))
+    except ConsumerClosed as error:
+        discard_stdout()
         return exit_code(error)
-    except Exception:  # noqa: BLE001 - an internal error is shown with its traceback
-        console.error("Internal error in voxcli (please report it):\n" + traceback.format_exc())
-        return ExitCode.INTERNAL
+    except VoxError as error:
+        code = _report(arguments, error.for_command_line, type(error).__name__, exit_code(error))
+        if isinstance(error, DeviceError):
+            discard_stdout()
+        return code
+    except (KeyboardInterrupt, Terminated) as error:
+        return _report(arguments, "", type(error).__name__, exit_code(error))
+    except Exception as error:  # noqa: BLE001 - an internal error is shown with its traceback
+        message = "Internal error in voxcli (please report it):\n" + traceback.format_exc()
+        return _report(arguments, message, type(error).__name__, ExitCode.INTERNAL)
+
+
+def _report(arguments: Sequence[str], message: str, kind: str, code: ExitCode) -> int:
+    """Show why a run failed: as text, or as an event with --json. The streams are those of the other events."""
+    options = list(takewhile(lambda word: word != "--", arguments))
+    if "--json" in options:
+        stream = sys.stderr if _writes_sound_to_stdout(options) else sys.stdout
+        event = {"event": "error", "message": message or "stopped", "kind": kind, "code": int(code)}
+        try:
+            stream.write(json.dumps(event) + "\n")
+            stream.flush()
+            return code
+        except (ConsumerClosed, DeviceError):  # standard output itself is what failed
+            discard_stdout()
+    if message:
+        Console().error(message)
+    return code
+
+
+def _writes_sound_to_stdout(options: Sequence[str]) -> bool:
+    pairs = pairwise(options)
+    return (
+        "--output=-" in options
+        or "-o-" in options
+        or any(name in ("-o", "--output") and value == "-" for name, value in pairs)
+    )

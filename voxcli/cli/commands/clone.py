@@ -21,19 +21,21 @@ from voxcli.cli.options.speech import (
     RecordingOptions,
     VoiceOptions,
 )
-
-EXAMPLES = """Examples:
-
-voxcli clone --prompt ref.wav
-
-voxcli clone --prompt ref.wav --prompt-text "The transcript." --name anna "Hello from my new voice" --play
-
-voxcli clone --record 10 --consent "It is me." --name me"""
+from voxcli.cli.parser.help import documented
 
 _VOICE_OPTIONS = {"name", "force", "model", *(field.name for field in fields(RecordingOptions))}
 _COMMON_OPTIONS = {field.name for field in fields(OutputVerbosity)}
 
 
+@documented(
+    "voxcli clone --prompt ref.wav",
+    'voxcli clone --prompt ref.wav --prompt-text "The transcript." --name anna "Hello from my new voice" --play',
+    'voxcli clone --record 10 --consent "It is me." --name me',
+    basics=(
+        *("recording", "transcript", "transcript_file", "no_transcript", "record_seconds", "name", "consent", "force"),
+        *("output", "play", "file", "model", "language", "denoise", "quiet", "json"),
+    ),
+)
 @grouped
 def clone(
     context: typer.Context,
@@ -53,10 +55,10 @@ def clone(
     denoise: options.Denoise = False,
     name: options.NewName = None,
 ) -> None:
-    """Save the voice of a recording under a name, and speak a text with it if one is given.
+    """Save the voice of a recording, and speak with it.
 
-    Without --name, the voice is named after the file. --force replaces an existing voice or file. Silence at both
-    ends of the recording is removed.
+    Without a text, the voice is only saved. Without --name, it is named after the file. --force replaces an existing
+    voice or file. Silence at both ends of the recording is removed.
     """
     from voxcli.cli.commands.recording import keep
     from voxcli.cli.run_report import open_report

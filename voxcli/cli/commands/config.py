@@ -1,27 +1,28 @@
 """`voxcli config`: show settings and where they come from."""
 
 import os
-from typing import Any, cast
+from typing import Any
 
 import typer
 
 from voxcli.cli.console import write_json, write_lines, write_table
 from voxcli.cli.options import parameters as options
-from voxcli.cli.settings.files import effective_settings, read_settings, settable_options, settings_files
+from voxcli.cli.parser.help import documented
+from voxcli.cli.settings.files import effective_settings, find_settings, settable_options, settings_files
 
 app = typer.Typer(name="config", help="Show the settings.", no_args_is_help=True)
 
 
 @app.command("show")
+@documented("voxcli config show", "VOXCLI_SPEED=1.5 voxcli config show --json", runs_without_settings=True)
 def show(context: typer.Context, json: options.Json = False) -> None:
     """Show every setting, its value and where the value comes from.
 
     Highest priority first: the option on the command line, the variable VOXCLI_<NAME>, ./voxcli.toml, the user's
     voxcli.toml, the default.
     """
-    whole = cast(typer.Context, context.find_root())
     files = settings_files()
-    settings = effective_settings(settable_options(whole.command), read_settings(whole, files), os.environ)
+    settings = effective_settings(settable_options(context), find_settings(context).values, os.environ)
     if json:
         write_json({name: {"value": s.value, "origin": s.origin} for name, s in settings.items()})
         return
@@ -33,6 +34,7 @@ def show(context: typer.Context, json: options.Json = False) -> None:
 
 
 @app.command("profiles")
+@documented(runs_without_settings=True)
 def profiles(context: typer.Context, json: options.Json = False) -> None:
     """Show the server profiles: name, address, settings and the file that defines each."""
     from dataclasses import asdict

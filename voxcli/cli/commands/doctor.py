@@ -9,6 +9,7 @@ import typer
 from voxcli.cli.console import write_json, write_lines, write_table
 from voxcli.cli.exits import ExitCode
 from voxcli.cli.options import parameters as options
+from voxcli.cli.parser.help import documented
 
 if TYPE_CHECKING:
     from voxcli.cli.commands.checks import Check
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 _LIVE_TEXT = "你好，voxcli is ready to speak."
 
 
+@documented("voxcli doctor", "voxcli doctor --live", runs_without_settings=True)
 def doctor(
     json: options.Json = False,
     live: Annotated[bool, typer.Option("--live", help="Speak a test through the loudspeaker.")] = False,

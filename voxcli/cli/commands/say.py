@@ -10,6 +10,7 @@ from voxcli.cli.console import Console, logs_on_console
 from voxcli.cli.options import parameters as options
 from voxcli.cli.options.engine import EngineOptions, SamplingOptions
 from voxcli.cli.options.speech import DeliveryOptions, OutputOptions, OutputVerbosity, VoiceOptions
+from voxcli.cli.parser.help import documented
 
 if TYPE_CHECKING:
     from voxcli.cli.text_source import Source
@@ -17,15 +18,17 @@ if TYPE_CHECKING:
 
 STDIN = "-"
 
-EXAMPLES = """Examples:
 
-voxcli say "你好，世界" --play -o hello.wav
-
-llm "tell me a story" | voxcli say
-
-voxcli say -f chapter.md -o chapter.mp3"""
-
-
+@documented(
+    'voxcli say "你好，世界" --play -o hello.wav',
+    'voxcli say "Hello" --voice anna --speed 1.2',
+    'llm "tell me a story" | voxcli say',
+    "voxcli say -f chapter.md -o chapter.mp3",
+    basics=(
+        *("output", "play", "force", "file", "voice", "language", "model", "speed", "volume", "instruct", "ref_audio"),
+        *("normalize", "seed", "remote", "quiet", "json"),
+    ),
+)
 def say(
     context: typer.Context,
     who: VoiceOptions,
@@ -39,9 +42,9 @@ def say(
     markdown: options.Markdown = None,
     no_split: options.NoSplit = False,
 ) -> None:
-    r"""Speak a text: from the command line, from a file, or from a pipe while it is being written.
+    """Speak a text, a file, or a pipe while it is being written.
 
-    \[pause 0.5s] in the text inserts half a second of silence.
+    [pause 0.5s] in the text inserts half a second of silence.
     """
     from voxcli.cli.commands.chosen import choose_targets, engine_settings, find_voice, with_clip_on_server
     from voxcli.cli.commands.speak import SpeakJob, speak

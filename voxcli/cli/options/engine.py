@@ -80,6 +80,7 @@ Device = Annotated[
     str,
     options.setting(
         "--device",
+        metavar="DEVICE",
         help="auto, cpu, cuda, cuda:N or mps.",
         autocompletion=complete.devices,
         callback=only_here,
@@ -90,6 +91,7 @@ Dtype = Annotated[
     str,
     options.setting(
         "--dtype",
+        metavar="TYPE",
         help="auto, float32, bfloat16 or float16.",
         autocompletion=complete.dtypes,
         callback=only_here,

@@ -49,6 +49,7 @@ Model = Annotated[
     setting(
         "--model",
         "-m",
+        metavar="NAME",
         help="Model to use. Default: the best one installed.",
         autocompletion=complete.models,
         rich_help_panel=_SPEECH,
@@ -59,6 +60,7 @@ VoiceName = Annotated[
     setting(
         "--voice",
         "-v",
+        metavar="NAME",
         help="Voice to use: see `voxcli voices`.",
         autocompletion=complete.voices,
         rich_help_panel=_SPEECH,
@@ -70,7 +72,8 @@ Language = Annotated[
         "--language",
         "-l",
         "--lang",
-        help="Language, such as zh, en, ja, ko or yue. Default: detected from the script.",
+        metavar="NAME",
+        help="Language, such as zh, en or french. Default: by the script.",
         autocompletion=complete.languages,
         rich_help_panel=_SPEECH,
     ),
@@ -112,7 +115,8 @@ Style = Annotated[
     typer.Option(
         "--instruct",
         "-i",
-        help='Description of the voice or style, such as "an old man, unhurried".',
+        metavar="STYLE",
+        help='Description of the voice, such as "an old man, unhurried".',
         rich_help_panel=_SPEECH,
     ),
 ]
@@ -149,7 +153,7 @@ Outputs = Annotated[
         "--output",
         "-o",
         metavar="FILE",
-        help="File to write, playable while it is being written; - is standard output. Repeatable.",
+        help="File to write, by its suffix; - is standard output. Repeatable.",
         rich_help_panel=_OUTPUT,
     ),
 ]
@@ -157,6 +161,7 @@ Format = Annotated[
     str | None,
     typer.Option(
         "--format",
+        metavar="FORMAT",
         help="wav, flac, mp3, opus, aac or pcm. Default: from the file suffix; wav on standard output.",
         autocompletion=complete.formats,
         rich_help_panel=_OUTPUT,

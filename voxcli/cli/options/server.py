@@ -72,7 +72,7 @@ Remote = Annotated[
     options.setting(
         "--remote",
         metavar="SERVER",
-        help="Server to use: its address, or its name in the settings files; '' for none.",
+        help="Server to use: its address or profile; '' for none.",
         autocompletion=complete.remotes,
         is_eager=True,
         callback=_find_server,
@@ -83,6 +83,7 @@ Protocol = Annotated[
     str,
     options.setting(
         "--protocol",
+        metavar="NAME",
         help="Protocol of the server: auto, voxcpm, openai or gpt-sovits.",
         autocompletion=complete.protocols,
         callback=_check_protocol,

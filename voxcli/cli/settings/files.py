@@ -5,7 +5,7 @@ import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -18,6 +18,12 @@ if TYPE_CHECKING:
 
 DEFAULT_ORIGIN = "default"
 _REMOTE, _DEFAULT_REMOTE = "remote", "default"
+_FULLEST_COMMAND = "say"
+"""The command that has every option that can be a setting."""
+_PREFIX = "VOXCLI_"
+_OTHER_VARIABLES = ("VOXCLI_HOME", "VOXCLI_API_KEY")
+"""Variables that are not settings."""
+_FOUND = "voxcli.settings"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +32,17 @@ class Setting:
 
     value: Any
     origin: str
+
+
+@dataclass(frozen=True, slots=True)
+class UserSettings:
+    """The values of all settings files, and what is wrong with them."""
+
+    values: Mapping[str, Setting]
+    problems: tuple[str, ...] = ()
+    """Files that cannot be read, and values that are invalid."""
+    warnings: tuple[str, ...] = ()
+    """Names of settings and variables that do not exist."""
 
 
 def find_user_places() -> "Places":
@@ -57,35 +74,66 @@ def settings_files() -> list[Path]:
     return [find_user_places().settings, PROJECT_SETTINGS]
 
 
-def settable_options(command: Any) -> dict[str, Any]:
-    """Map names to Click parameters, for all options below a command that can be settings."""
-    options: dict[str, Any] = {}
-    for child in _with_children(command):
-        options |= {param.name: param for param in child.params if param.envvar}
-    return options
+def settable_options(context: Any) -> dict[str, Any]:
+    """Map names to Click parameters, for all options that can be settings."""
+    commands = context.find_root().command.commands
+    return {param.name: param for param in commands[_FULLEST_COMMAND].params if param.envvar}
 
 
-def read_settings(context: typer.Context, files: Sequence[Path]) -> dict[str, Setting]:
+def find_settings(context: Any) -> UserSettings:
+    """Return this user's settings. They are read once in a run."""
+    root = context.find_root()
+    if _FOUND not in root.meta:
+        found = read_settings(root, settings_files())
+        warnings = (*found.warnings, *_unknown_variables(root, os.environ))
+        root.meta[_FOUND] = UserSettings(found.values, found.problems, warnings)
+    settings: UserSettings = root.meta[_FOUND]
+    return settings
+
+
+def read_settings(context: Any, files: Sequence[Path]) -> UserSettings:
     """Read settings files; later ones override earlier ones. Missing files are skipped.
 
     Args:
         context: of the root command, whose options the settings are.
         files: in TOML.
-
-    Raises:
-        typer.BadParameter: a file, key or value is invalid.
     """
-    options = settable_options(context.command)
-    settings: dict[str, Setting] = {}
+    values: dict[str, Setting] = {}
+    problems: list[str] = []
+    warnings: list[str] = []
     for file in files:
-        for key, value in _read_toml(file).items():
-            if key == _REMOTE:
-                if (remote := _split_remote(file, value)[0]) is not None:
-                    settings[key] = Setting(remote, str(file))
-                continue
-            name, checked = check_setting(context, str(file), key, value, options)
-            settings[name] = Setting(checked, str(file))
-    return settings
+        try:
+            table = _read_toml(file)
+        except typer.BadParameter as error:
+            problems.append(error.message)
+            continue
+        for key, value in table.items():
+            try:
+                values |= _read_setting(context, file, key, value)
+            except UnknownSetting as unknown:
+                warnings.append(f"{unknown.message} It has no effect.")
+            except typer.BadParameter as error:
+                problems.append(error.message)
+    return UserSettings(values, tuple(problems), tuple(warnings))
+
+
+def _read_setting(context: Any, file: Path, key: str, value: Any) -> dict[str, Setting]:
+    if key == _REMOTE:
+        remote = _split_remote(file, value)[0]
+        return {} if remote is None else {key: Setting(remote, str(file))}
+    name, checked = check_setting(context, str(file), key, value, settable_options(context))
+    return {name: Setting(checked, str(file))}
+
+
+def _unknown_variables(context: Any, environment: Mapping[str, str]) -> Iterator[str]:
+    """Yield a warning for each variable that is nearly one of ours."""
+    named = [name for name in environment if name.startswith(_PREFIX) and name not in _OTHER_VARIABLES]
+    if not named:
+        return
+    known = [*(option.envvar for option in settable_options(context).values()), *_OTHER_VARIABLES]
+    for name in sorted(set(named) - set(known)):
+        if near := did_you_mean(name, known):
+            yield f"The variable {name} has no effect.{near}"
 
 
 def read_remotes(files: Sequence[Path]) -> dict[str, Setting]:
@@ -101,23 +149,25 @@ def read_remotes(files: Sequence[Path]) -> dict[str, Setting]:
     return remotes
 
 
-def check_setting(
-    context: typer.Context, place: str, key: str, value: Any, options: Mapping[str, Any]
-) -> tuple[str, Any]:
+class UnknownSetting(typer.BadParameter):
+    """There is no setting of that name."""
+
+
+def check_setting(context: Any, place: str, key: str, value: Any, options: Mapping[str, Any]) -> tuple[str, Any]:
     """Return the name of an option and its checked value.
 
     Args:
         place: where the value is set, for messages.
 
     Raises:
-        typer.BadParameter: there is no such option, or the value is invalid.
+        UnknownSetting: there is no such option.
+        typer.BadParameter: the value is invalid.
     """
     name = key.replace("-", "_")
     if name not in options:
         known = sorted(options)
-        raise typer.BadParameter(
-            f"Unknown setting {key!r} in {place}.{did_you_mean(name, known)} Known settings: {', '.join(known)}."
-        )
+        near = did_you_mean(name, known) or f" Known settings: {', '.join(known)}."
+        raise UnknownSetting(f"Unknown setting {key!r} in {place}.{near}")
     return name, _checked(context, place, key, value, options[name])
 
 
@@ -136,27 +186,8 @@ def effective_settings(
 
 def find_setting(context: typer.Context, name: str) -> Setting | None:
     """Find the value of an option in the environment or the settings files; None if it is not set."""
-    whole = cast(typer.Context, context.find_root())
-    from_files = read_settings(whole, settings_files())
-    found = effective_settings(settable_options(whole.command), from_files, os.environ)[name]
+    found = effective_settings(settable_options(context), find_settings(context).values, os.environ)[name]
     return found if found.value and found.origin != DEFAULT_ORIGIN else None
-
-
-def default_map(command: Any, settings: Mapping[str, Setting]) -> dict[str, Any]:
-    """Return settings as a Click `default_map`: a tree like that of the commands."""
-    return {
-        name: {
-            **{param.name: settings[param.name].value for param in child.params if param.name in settings},
-            **default_map(child, settings),
-        }
-        for name, child in getattr(command, "commands", {}).items()
-    }
-
-
-def _with_children(command: Any) -> Iterator[Any]:
-    yield command
-    for child in getattr(command, "commands", {}).values():
-        yield from _with_children(child)
 
 
 def _read_toml(file: Path) -> dict[str, Any]:
@@ -185,11 +216,13 @@ def _split_remote(file: Path, value: Any) -> tuple[str | None, dict[str, Any]]:
     return default, tables
 
 
-def _checked(context: typer.Context, place: str, key: str, value: Any, option: Any) -> Any:
+def _checked(context: Any, place: str, key: str, value: Any, option: Any) -> Any:
     """Check a value with the option itself, and name the place in the error."""
     if not isinstance(value, str | int | float):
         raise typer.BadParameter(f"Invalid setting {key!r} in {place}: expected a single value.")
     try:
         return option.process_value(context, value)
     except typer.BadParameter as error:
-        raise typer.BadParameter(f"Invalid setting {key!r} in {place}: {error.message}") from error
+        cause = error.__cause__
+        reason = cause.errors()[0]["msg"] if cause is not None and hasattr(cause, "errors") else error.message
+        raise typer.BadParameter(f"Invalid setting {key!r} in {place}: {key} = {value!r}. {reason}") from error

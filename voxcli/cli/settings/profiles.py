@@ -33,7 +33,7 @@ def read_profiles(context: typer.Context, files: Sequence[Path]) -> dict[str, Pr
     Raises:
         typer.BadParameter: a profile is invalid.
     """
-    options = settable_options(context.find_root().command)
+    options = settable_options(context)
     own = {name: option for name, option in options.items() if name != "remote"}
     return {name: _read(context, name, table, own) for name, table in read_remotes(files).items()}
 

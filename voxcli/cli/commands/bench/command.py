@@ -15,23 +15,12 @@ from voxcli.cli.exits import ExitCode
 from voxcli.cli.options import parameters as options
 from voxcli.cli.options.engine import SamplingOptions
 from voxcli.cli.options.speech import DeliveryOptions, VoiceOptions
+from voxcli.cli.parser.help import documented
 from voxcli.errors import ModelError, RemoteError
 
 if TYPE_CHECKING:
     from voxcli.bench.report.record import Record, Settings
     from voxcli.cli.commands.bench.measure import Job
-
-_EXAMPLES = """Examples:
-
-voxcli bench short medium long
-
-voxcli bench short medium long --remote http://box:7861 --runs 5 --json r.json --markdown r.md --plot r.png
-
-voxcli bench short --remote A --remote B
-
-voxcli bench medium --concurrency 1,4,16
-
-voxcli bench short --compare base --fail-if "ttfb_p50>10%\""""
 
 
 def _definition(metric: Metric) -> str:
@@ -39,9 +28,17 @@ def _definition(metric: Metric) -> str:
     return f"{metric.title}{also}: {metric.meaning}."
 
 
-EPILOG = "\n\n".join([_EXAMPLES, "Metrics:", *map(_definition, METRICS)])
-
-
+@documented(
+    "voxcli bench short medium long",
+    "voxcli bench short --remote http://box:7861 --runs 5 -o r.json -o r.md -o r.png",
+    "voxcli bench medium --concurrency 1,4,16",
+    "voxcli bench short --compare base --fail-if 'ttfb_p50>10%'",
+    basics=(
+        *("lang", "mode", "runs", "warmup", "cold", "concurrency", "rate", "output", "save", "compare", "fail_if"),
+        *("voice", "model", "servers", "json"),
+    ),
+    notes=("Metrics:", *map(_definition, METRICS)),
+)
 def bench(
     context: typer.Context,
     measuring: MeasuringOptions,
@@ -57,7 +54,7 @@ def bench(
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> None:
-    """Measure latency and throughput: streaming compared with waiting for the complete speech.
+    """Measure latency and throughput. Streaming is compared with waiting for the complete speech.
 
     Each text is one request, as with `voxcli say --no-split`. Alternatives are interleaved, nothing is played, and
     failed runs are counted and shown but not averaged.

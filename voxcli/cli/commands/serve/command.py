@@ -15,18 +15,11 @@ from voxcli.cli.options import parameters as options
 from voxcli.cli.options.engine import EngineOptions
 from voxcli.cli.options.groups import grouped
 from voxcli.cli.options.server import REMOTE_PANEL, RefLanguage, RefText, only_there
+from voxcli.cli.parser.help import documented
 from voxcli.errors import NotFound
 
 if TYPE_CHECKING:
     from voxcli.server.settings import ServerSettings
-
-EXAMPLES = """Examples:
-
-voxcli serve
-
-voxcli serve --model voxcpm-1.5 --host 0.0.0.0 --api-key-file keys
-
-voxcli serve --remote http://other:9880 --ref-audio /on/the/server/ref.wav --ref-text "Its transcript." --ref-lang en"""
 
 _ACCESS = "Access control"
 _LIMITS = "Limits"
@@ -163,6 +156,15 @@ class LimitOptions:
     strict_models: StrictModels = False
 
 
+@documented(
+    "voxcli serve",
+    "voxcli serve --model voxcpm-1.5 --host 0.0.0.0 --api-key-file keys",
+    "voxcli serve --remote http://other:9880",
+    basics=(
+        *("host", "port", "key_file", "insecure", "model", "device", "quantize", "remote", "slots", "queue", "lazy"),
+        *("idle_seconds", "cors", "quiet"),
+    ),
+)
 @grouped
 def serve(
     listen: ListenOptions,
@@ -171,7 +173,7 @@ def serve(
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> None:
-    """Serve speech over HTTP, with the APIs of VoxCPM, OpenAI and GPT-SoVITS.
+    """Serve speech over HTTP. The APIs are those of VoxCPM, OpenAI and GPT-SoVITS.
 
     With --remote it is a gateway to another server, whatever its protocol.
 
