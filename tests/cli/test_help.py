@@ -1,13 +1,20 @@
 """`voxcli help`: every topic is there, and every topic that the README names."""
 
 import re
+import shlex
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
+from rich.cells import cell_len
 
 import voxcli
 from tests.program import Run, said
+from voxcli.cli.app import app
 from voxcli.cli.commands.help import topics
+from voxcli.cli.parser.command import first_sentence
+from voxcli.cli.parser.help import wrap_command
 
 README = (Path(voxcli.__file__).parents[1] / "README.md").read_text("utf-8")
 
@@ -35,3 +42,89 @@ def test_the_readme_names_topics_that_are_there() -> None:
     named = set(re.findall(r"`voxcli help ([a-z]+)`", README))
     assert named
     assert named <= set(topics())
+
+
+COMMANDS = [
+    "say",
+    "clone",
+    "serve",
+    "bench",
+    "voices",
+    "models",
+    "voices audition",
+    "voices add",
+    "config",
+    "keys",
+    "doctor",
+]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("columns", [50, 80])
+def test_help_fits_the_screen(run: Run, command: str, columns: int) -> None:
+    for option in ("--help", "--help-all"):
+        done = run(*command.split(), option, env={"COLUMNS": str(columns)})
+        if done.returncode:
+            assert "no option --help-all" in said(done)
+            continue
+        lines = done.stdout.decode().splitlines()
+        assert lines[0].startswith(f"Usage: voxcli {command}")
+        assert "<" not in done.stdout.decode().replace("<NAME>", "")
+        for line in lines:
+            assert cell_len(line) <= columns or len(line.split()) == 1 or line.lstrip().startswith("--"), line
+        if columns == 80 and option == "--help":
+            assert len(lines) < 40
+
+
+def test_help_has_all_options_and_the_short_one_some(run: Run) -> None:
+    some, all_options = (run("say", option).stdout.decode() for option in ("--help", "--help-all"))
+    assert "--max-len" not in some
+    assert "--max-len" in all_options
+    assert "voxcli say --help-all" in some
+    assert some.index("Examples:") < some.index("Options:")
+
+
+def test_examples_can_be_copied_from_a_narrow_screen() -> None:
+    command = 'voxcli say "a text with spaces" --voice anna --output there.wav --speed 1.5'
+    lines = list(wrap_command(command, 40))
+    assert len(lines) > 1
+    assert max(map(len, lines)) <= 40
+    assert shlex.split(" ".join(line.removesuffix("\\") for line in lines)) == shlex.split(command)
+
+
+def test_the_bare_program_shows_its_help(run: Run) -> None:
+    bare, asked = run(), run("--help")
+    assert bare.returncode == asked.returncode == 0
+    assert bare.stdout == asked.stdout
+    assert len(bare.stdout.decode().splitlines()) < 40
+
+
+def test_help_of_a_command_is_shown_by_name(run: Run) -> None:
+    assert run("help", "say").stdout == run("say", "--help").stdout
+    assert run("help", "voices", "add").stdout == run("voices", "add", "--help").stdout
+
+
+def test_the_summaries_at_the_top_are_those_of_the_commands() -> None:
+    root: Any = typer.main.get_command(app)
+    for name, summary in root.summaries().items():
+        assert first_sentence(root.commands[name].help) == summary.removesuffix(".") + "." or name == "help", name
+
+
+def test_the_manual_is_valid_roff(run: Run) -> None:
+    page = run("help", "man").stdout.decode()
+    for option in ("\\-\\-max\\-len", "\\-\\-fail\\-if", "\\-\\-allow\\-host"):
+        assert option in page
+    for line in page.splitlines():
+        assert not line.startswith("'")
+        assert not line.startswith(".") or line.split()[0] in (
+            ".TH",
+            ".SH",
+            ".B",
+            ".I",
+            ".TP",
+            ".PP",
+            ".nf",
+            ".fi",
+            ".RS",
+            ".RE",
+        )

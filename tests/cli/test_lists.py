@@ -88,8 +88,17 @@ def test_help_tells_the_exit_codes(run: Run) -> None:
 
 
 def test_every_option_of_say_is_explained(run: Run) -> None:
-    text = run("say", "--help", env={"COLUMNS": "200"}).stdout.decode()
-    for option in ("--output", "--play", "--voice", "--language", "--speed", "--volume", "--json", "--audio-device"):
+    text = run("say", "--help-all", env={"COLUMNS": "200"}).stdout.decode()
+    for option in (
+        "--output",
+        "--[no-]play",
+        "--voice",
+        "--language",
+        "--speed",
+        "--volume",
+        "--json",
+        "--audio-device",
+    ):
         assert option in text
     assert "[pause 0.5s]" in text
 

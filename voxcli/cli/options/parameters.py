@@ -35,6 +35,10 @@ TextFile = Annotated[
     str | None,
     typer.Option("--file", "-f", metavar="FILE", help="Speak the text in a file; - is standard input."),
 ]
+TextOption = Annotated[
+    list[str] | None,
+    typer.Option("--text", metavar="TEXT", help="Text to speak, as other programs take it.", hidden=True),
+]
 Markdown = Annotated[
     bool | None,
     setting(

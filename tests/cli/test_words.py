@@ -1,0 +1,165 @@
+"""Mistakes on the command line are explained in one style, and words of other programs are understood."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+from tests.program import Here, Run, said
+from voxcli.cli.app import app
+from voxcli.cli.parser import other_programs
+from voxcli.cli.parser.command_line import understood
+from voxcli.errors import did_you_mean
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["say", "--hlep"], ["There is no option --hlep. Did you mean --help?", "voxcli say --help"]),
+        (["say", "hi", "--extr", "a=b"], ["Did you mean --extra?"]),
+        (["say", "hi", "--norm"], ["Did you mean --normalize?"]),
+        (["say", "hi", "--speed", "fast"], ["Not a number: --speed fast (0.25 to 4)."]),
+        (["say", "hi", "--speed", "160"], ["Out of range: --speed 160 (0.25 to 4).", "--speed 0.91"]),
+        (["say", "hi", "--speed", "nan"], ["--speed nan (0.25 to 4)"]),
+        (["say", "hi", "--seed", "1.5"], ["Not a whole number: --seed 1.5"]),
+        (["say", "hi", "-o"], ["-o needs a value: -o FILE."]),
+        (["say", "hi", "--quiet=true"], ["--quiet takes no value"]),
+        (["say", "--quiet", "true"], ["--quiet takes no value", "leave the value out"]),
+        (["say", "hi", "--play", "false"], ["--play takes no value", "write --no-play"]),
+        (["say", "-5 degrees"], ['voxcli say -- "-5 degrees"']),
+        (["say", "- an item"], ['voxcli say -- "- an item"']),
+        (["models", "pull", "voxcpm-2", "--from", "hugingface"], ["Unknown value: --from hugingface", "'huggingface'"]),
+        (["models", "show"], ["MODEL is missing, as in: voxcli models show MODEL"]),
+        (["keys", "rm", "a", "b"], ["Too many arguments: b.", "voxcli keys rm --help"]),
+        (["voices", "delete", "anna"], ["Did you mean 'rm'? As in: voxcli voices rm anna"]),
+        (["batch", "x.txt"], ["voxcli say -f a.txt -f b.txt", "for f in *.txt"]),
+        (["Hello world"], ['voxcli say "Hello world"']),
+        (["--voice", "en"], ["It is an option of a command, as in: voxcli say --voice"]),
+        (["rm", "anna"], ["voxcli voices rm anna", "voxcli models rm anna"]),
+        (["list"], ["voxcli voices", "voxcli models"]),
+        (["say", "hi", "--list-voices"], ["voxcli voices"]),
+        (["say", "hi", "--rate", "200"], ["words per minute", "--speed 1.1"]),
+        (["say", "hi", "--stability", "0.5"], ["--cfg"]),
+    ],
+)
+def test_a_mistake_is_explained(here: Here, arguments: list[str], words: list[str]) -> None:
+    code, answer = here(*arguments)
+    assert code == 2, answer
+    assert answer.startswith("error: ")
+    for word in words:
+        assert word in answer
+
+
+def test_a_variable_is_named_as_it_is_written(run: Run) -> None:
+    done = run("say", "hi", "-o", "x.wav", env={"VOXCLI_SPEED": "fast"})
+    assert done.returncode == 2
+    assert said(done) == "error: Not a number: VOXCLI_SPEED=fast (0.25 to 4)."
+
+
+@pytest.mark.parametrize(
+    "arguments", [["say", "hi", "--speed", "fast"], ["voices", "list", "--nonsense"], ["nonsense"]]
+)
+def test_with_json_a_mistake_is_an_event(run: Run, arguments: list[str]) -> None:
+    done = run(*arguments, "--json")
+    assert done.returncode == 2
+    assert done.stderr == b""
+    event = json.loads(done.stdout)
+    assert (event["event"], event["code"]) == ("error", 2)
+    assert event["message"]
+
+
+def test_events_stay_away_from_sound(run: Run) -> None:
+    done = run("say", "hi", "-o", "-", "--json", "--speed", "fast")
+    assert done.stdout == b""
+    assert json.loads(done.stderr)["code"] == 2
+
+
+def command_of(*names: str) -> tuple[Any, typer.Context]:
+    command: Any = typer.main.get_command(app)
+    context = typer.Context(command, info_name="voxcli")
+    for name in names:
+        command = command.commands[name]
+        context = typer.Context(command, info_name=name, parent=context)
+    return command, context
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours"),
+    [
+        ("x --control calm --cfg-value 2 --inference-timesteps 5", "x --instruct calm --cfg 2 --steps 5"),
+        ("x --cfg_value=2 --output_path o.wav", "x --cfg=2 --output o.wav"),
+        ("x --write-media o.mp3 --rate +50% --volume -20%", "x --output o.mp3 --speed 1.5 --volume 0.8"),
+        ("x --length-scale 2 --sentence_silence 0.3", "x --speed 0.5 --gap 0.3"),
+        ("x -w o.wav --stdout -y", "x --output o.wav --output - --force"),
+        ("-ra ref.wav --speaker anna --cuda --stream", "--ref-audio ref.wav --voice anna --device cuda"),
+        ("-pa ref.wav -pt words", "--prompt-audio ref.wav --prompt-text words"),
+        ("--instruct --control -- --rate 5", "--instruct --control -- --rate 5"),
+        ("x --voice anna", "x --voice anna"),
+    ],
+)
+def test_words_of_other_programs_become_ours(theirs: str, ours: str) -> None:
+    assert understood(*command_of("say"), theirs.split()) == ours.split()
+
+
+def test_every_word_of_another_program_stands_for_an_option_that_exists() -> None:
+    options = {
+        name
+        for names in (["say"], ["clone"], ["serve"], ["bench"], ["models", "pull"])
+        for param in command_of(*names)[0].params
+        for name in param.opts
+    }
+    assert set(other_programs.SAME.values()) <= options
+    assert {words[0] for words in other_programs.FLAGS.values() if words} <= options
+    assert not set(other_programs.SAME) & set(other_programs.HINTS)
+
+
+def test_every_command_of_another_program_stands_for_one_that_exists() -> None:
+    commands = command_of()[0].commands
+    for words in other_programs.COMMANDS.values():
+        assert words[0] in commands or words[0] == "--version"
+        if words[0] in ("models", "voices") and len(words) > 1:
+            assert words[1] in commands[words[0]].commands
+    assert not set(other_programs.COMMANDS) & set(commands)
+    assert not set(other_programs.COMMAND_HINTS) & set(commands)
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours"),
+    [(["list-voices"], ["voices"]), (["voices", "ls"], ["voices", "list"]), (["--list-voices"], ["voices"])],
+)
+def test_commands_of_other_programs_do_the_same(run: Run, theirs: list[str], ours: list[str]) -> None:
+    assert run(*theirs).stdout == run(*ours).stdout != b""
+
+
+def test_text_is_spoken_as_other_programs_take_it(run: Run, tmp_path: Path) -> None:
+    assert run("say", "Hello, world", "-o", "ours.wav").returncode == 0
+    done = run("tts", "--text", "Hello, world", "--output-path", "theirs.wav")
+    assert done.returncode == 0, said(done)
+    assert (tmp_path / "ours.wav").read_bytes() == (tmp_path / "theirs.wav").read_bytes()
+
+
+def test_an_option_given_twice_is_a_warning(run: Run) -> None:
+    done = run("say", "hello", "-o", "x.wav", "--voice", "en-us", "-v", "fr")
+    assert done.returncode == 0
+    assert "-v is given twice: fr counts, en-us does not." in said(done)
+    assert "twice" not in said(run("say", "hello", "-o", "y.wav", "--voice", "fr", "-v", "fr"))
+
+
+@pytest.mark.parametrize(
+    ("name", "names", "meant"),
+    [
+        ("shrot", ["short", "medium"], "short"),
+        ("helo", ["hello", "help"], "hello"),
+        ("Voxcpm2", ["voxcpm-2", "voxcpm-1.5"], "voxcpm-2"),
+        ("lang", ["language", "lazy"], "language"),
+        ("text", ["extra", "text-file-name"], "text-file-name"),
+        ("batch", ["bench", "say"], None),
+        ("delete", ["default", "rm"], None),
+        ("french", ["fr-ch", "fr"], None),
+        ("x", ["y"], None),
+    ],
+)
+def test_only_what_is_near_is_suggested(name: str, names: list[str], meant: str | None) -> None:
+    assert did_you_mean(name, names) == (f" Did you mean '{meant}'?" if meant else "")
