@@ -1,6 +1,8 @@
 """Mistakes on the command line are explained in one style, and words of other programs are understood."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +91,7 @@ def command_of(*names: str) -> tuple[Any, typer.Context]:
     ("theirs", "ours"),
     [
         ("x --control calm --cfg-value 2 --inference-timesteps 5", "x --instruct calm --cfg 2 --steps 5"),
-        ("x --cfg_value=2 --output_path o.wav", "x --cfg=2 --output o.wav"),
+        ("x --cfg_value=2 --output_path o.wav", "x --cfg 2 --output o.wav"),
         ("x --write-media o.mp3 --rate +50% --volume -20%", "x --output o.mp3 --speed 1.5 --volume 0.8"),
         ("x --length-scale 2 --sentence_silence 0.3", "x --speed 0.5 --gap 0.3"),
         ("x -w o.wav --stdout -y", "x --output o.wav --output - --force"),
@@ -163,3 +165,57 @@ def test_an_option_given_twice_is_a_warning(run: Run) -> None:
 )
 def test_only_what_is_near_is_suggested(name: str, names: list[str], meant: str | None) -> None:
     assert did_you_mean(name, names) == (f" Did you mean '{meant}'?" if meant else "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--min-len", "50", "--max-len", "10", "-o", "x.wav"], "--min-len 50 is more than --max-len 10."),
+        (["--format", "mp3"], "--format is the format of -o"),
+        (["--audio-device", "hall", "-o", "x.wav"], "--audio-device has no effect without --play"),
+        (["--quiet", "--verbose", "-o", "x.wav"], "--quiet contradicts --verbose"),
+        (["-f", "x.wav"], "To write x.wav: -o x.wav"),
+    ],
+)
+def test_options_that_contradict_each_other_are_refused(here: Here, arguments: list[str], words: str) -> None:
+    code, answer = here("say", "hello", *arguments)
+    assert code == 2
+    assert words in answer
+
+
+def test_a_loudspeaker_in_the_settings_does_not_stand_in_the_way(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "voxcli.toml").write_text('audio-device = "hall"\nplay = false\nquiet = true\n')
+    assert run("say", "hello", "-o", "x.wav", "--verbose").returncode == 0
+
+
+def test_several_files_are_spoken_in_order(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("The first text.")
+    (tmp_path / "b.md").write_text("The **second** text.\n")
+    done = run("say", "-f", "a.txt", "-f", "-", "-f", "b.md", "-o", "x.wav", "--verbose", stdin=b"The middle.")
+    assert done.returncode == 0, said(done)
+    first, middle, second = (said(done).index(text) for text in ("first text", "middle", "The second text"))
+    assert first < middle < second
+    assert run("say", "-f", "a.txt", "-f", "missing.txt", "-o", "y.wav").returncode == 4
+    assert run("say", "-f", "-", "-f", "-", "-o", "y.wav").returncode == 2
+
+
+def test_the_name_of_a_file_is_not_spoken_by_mistake(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("What is in it.")
+    done = run("say", "notes.txt", "-o", "x.wav")
+    assert done.returncode == 2
+    assert "-f notes.txt" in said(done)
+    assert run("say", "--text", "notes.txt", "-o", "x.wav").returncode == 0
+    assert run("say", "other.txt", "-o", "y.wav").returncode == 0
+
+
+def test_a_redirected_output_gets_a_note_and_no_sound(tmp_path: Path, environment: dict[str, str]) -> None:
+    def run_into(name: str, *arguments: str) -> tuple[bytes, bytes]:
+        with (tmp_path / name).open("wb") as file:
+            command = [sys.executable, "-m", "voxcli", "say", "hello", *arguments]
+            done = subprocess.run(command, env=environment, stdout=file, stderr=subprocess.PIPE, check=False)
+        return (tmp_path / name).read_bytes(), done.stderr
+
+    assert b"add -o -" in run_into("x.wav")[1]
+    sound, messages = run_into("y.wav", "-o", "-")
+    assert sound.startswith(b"RIFF")
+    assert b"add -o -" not in messages

@@ -5,7 +5,7 @@ import os
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,6 +42,19 @@ class Whole:
 
     def pieces(self, before_waiting: Callable[[], None]) -> Iterator[str | None]:
         yield self.text
+
+
+@dataclass(frozen=True, slots=True)
+class InOrder:
+    """Texts one after another, with a blank line between."""
+
+    sources: Sequence[Source]
+
+    def pieces(self, before_waiting: Callable[[], None]) -> Iterator[str | None]:
+        for number, source in enumerate(self.sources):
+            if number:
+                yield "\n\n"
+            yield from source.pieces(before_waiting)
 
 
 class Arriving:

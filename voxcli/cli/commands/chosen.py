@@ -218,7 +218,9 @@ def choose_targets(options: OutputOptions) -> list[Target]:
     targets: list[Target] = [_target(output, wanted, options.force) for output in outputs]
     if twice := {output for output in outputs if outputs.count(output) > 1}:
         raise typer.BadParameter(f"Output given more than once: {', '.join(twice)}.", param_hint="--output")
-    if options.play or (options.play is None and not outputs):
+    if wanted and not outputs:
+        raise typer.BadParameter(f"--format is the format of -o, and there is no -o. As in: -o speech.{wanted}")
+    if options.plays:
         targets.append(ToSpeaker(options.audio_device))
     if not targets:
         raise typer.BadParameter("With --no-play, name an output: -o FILE.", param_hint="--no-play")

@@ -33,7 +33,7 @@ _COMMON_OPTIONS = {field.name for field in fields(OutputVerbosity)}
     'voxcli clone --record 10 --consent "It is me." --name me',
     basics=(
         *("recording", "transcript", "transcript_file", "no_transcript", "record_seconds", "name", "consent", "force"),
-        *("output", "play", "file", "model", "language", "denoise", "quiet", "json"),
+        *("output", "play", "model", "json"),
     ),
 )
 @grouped
@@ -49,7 +49,8 @@ def clone(
         list[str] | None,
         typer.Argument(metavar="TEXT...", help="Text to speak with the new voice. Default: only save it."),
     ] = None,
-    file: options.TextFile = None,
+    literal: options.TextOption = None,
+    file: options.TextFiles = None,
     markdown: options.Markdown = None,
     no_split: options.NoSplit = False,
     denoise: options.Denoise = False,
@@ -69,10 +70,12 @@ def clone(
             param_hint="--prompt",
         )
     name = name or _name_after(source.recording)
-    speaking = bool(text or file)
+    speaking = bool(text or file or literal)
     if not speaking:
         _refuse_speech_options(context)
     delivery.check_gap(context, no_split=no_split)
+    sampling.check()
+    verbosity.check(context)
     console = Console(quiet=verbosity.quiet or verbosity.json)
     events = _events_stream(out, speaking) if verbosity.json else None
     with open_report(console, events) if events else nullcontext():
@@ -82,7 +85,7 @@ def clone(
         _emit_saved(events, kept)
     if speaking:
         who = VoiceOptions(voice=kept, denoise=denoise)
-        say.say(context, who, delivery, engine, sampling, out, verbosity, text, file, markdown, no_split)
+        say.say(context, who, delivery, engine, sampling, out, verbosity, text, literal, file, markdown, no_split)
 
 
 def _name_after(recording: Path | None) -> str:

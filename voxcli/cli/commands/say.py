@@ -1,6 +1,9 @@
 """`voxcli say`: speak a text, sentence by sentence."""
 
+import os
+import stat
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
@@ -17,6 +20,7 @@ if TYPE_CHECKING:
     from voxcli.sinks import Target
 
 STDIN = "-"
+_MARKDOWN = (".md", ".markdown")
 
 
 @documented(
@@ -38,7 +42,8 @@ def say(
     out: OutputOptions,
     verbosity: OutputVerbosity,
     text: options.TextArgument = None,
-    file: options.TextFile = None,
+    literal: options.TextOption = None,
+    file: options.TextFiles = None,
     markdown: options.Markdown = None,
     no_split: options.NoSplit = False,
 ) -> None:
@@ -51,11 +56,15 @@ def say(
     from voxcli.cli.run_report import open_report
 
     delivery.check_gap(context, no_split=no_split)
+    sampling.check()
+    out.check(context)
+    verbosity.check(context)
     targets = choose_targets(out)
     console = Console(quiet=verbosity.quiet or verbosity.json)
     events = events_stream(targets) if verbosity.json else None
+    _note_redirection(targets, console)
     with logs_on_console(console, verbose=verbosity.verbose), open_report(console, events, context.obj) as report:
-        source, looks_like_markdown = _choose_text(text, file)
+        source, looks_like_markdown = choose_text(text, file, literal, console)
         who, chosen = with_clip_on_server(context, who, engine_settings(engine))
         job = SpeakJob(
             text=source,
@@ -79,20 +88,81 @@ def events_stream(targets: "list[Target]") -> TextIO:
     return sys.stderr if any(isinstance(target, ToStdout) for target in targets) else sys.stdout
 
 
-def _choose_text(words: list[str] | None, file: str | None) -> "tuple[Source, bool]":
-    """Return the text, and whether it should be read as Markdown."""
-    from voxcli.cli.text_source import Arriving, Whole, open_text_file
+def choose_text(
+    words: list[str] | None, files: list[str] | None, literal: list[str] | None, console: Console
+) -> "tuple[Source, bool]":
+    """Return the text, and whether it should be read as Markdown.
 
-    if words and file:
-        raise typer.BadParameter("Give the text or a file, not both.", param_hint="--file")
-    if words and words != [STDIN]:
-        return Whole(" ".join(words)), False
-    if file and file != STDIN:
-        source = open_text_file(Path(file))
-        return source, isinstance(source, Arriving) or file.lower().endswith((".md", ".markdown"))
-    asked_for = words == [STDIN] or file == STDIN
-    if sys.stdin is None or (sys.stdin.isatty() and not asked_for):
-        raise typer.BadParameter(
-            'No text. Give one, as in: voxcli say "Hello". Or use -f FILE, or pipe a text in.', param_hint="TEXT"
-        )
-    return Arriving(sys.stdin.fileno(), "standard input"), True
+    Args:
+        words: the arguments.
+        literal: the values of --text.
+    """
+    from voxcli.cli.text_source import Whole
+
+    if (words or literal) and files:
+        _refuse_both(files)
+    if words == [STDIN] and not literal:
+        files = [STDIN]
+    elif words or literal:
+        if words and len(words) == 1 and not literal:
+            _refuse_file_name(words[0])
+        return Whole(" ".join([*(words or []), *(literal or [])])), False
+    if not files:
+        if sys.stdin is None or sys.stdin.isatty():
+            raise typer.BadParameter(
+                'No text. Give one, as in: voxcli say "Hello". Or name a file with -f FILE, or pipe a text in. '
+                "To type it here: voxcli say -"
+            )
+        files = [STDIN]
+    return _open_files(files, console)
+
+
+def _open_files(files: list[str], console: Console) -> "tuple[Source, bool]":
+    """Open files to be spoken one after another. They are Markdown if one of them is."""
+    from voxcli.cli.text_source import Arriving, InOrder, open_text_file
+
+    if files.count(STDIN) > 1:
+        raise typer.BadParameter("Standard input can be read once only.", param_hint="--file")
+    if STDIN in files and (sys.stdin is None or sys.stdin.isatty()):
+        if sys.stdin is None:
+            raise typer.BadParameter("There is no standard input.", param_hint="--file")
+        end = "Ctrl-Z and Enter" if sys.platform == "win32" else "Ctrl-D"
+        console.note(f"Type the text, line by line. {end} on a line of its own ends it.")
+    sources = [
+        Arriving(sys.stdin.fileno(), "standard input") if file == STDIN else open_text_file(Path(file))
+        for file in files
+    ]
+    pairs = zip(sources, files, strict=True)
+    markdown = any(isinstance(source, Arriving) or file.lower().endswith(_MARKDOWN) for source, file in pairs)
+    return sources[0] if len(sources) == 1 else InOrder(sources), markdown
+
+
+def _refuse_both(files: list[str]) -> None:
+    from voxcli.audio.format import find_format
+
+    sound = next((file for file in files if find_format(Path(file))), None)
+    advice = f" To write {sound}: -o {sound}" if sound else ""
+    raise typer.BadParameter(f"Give the text or a file, not both: -f reads a text.{advice}", param_hint="-f")
+
+
+def _refuse_file_name(word: str) -> None:
+    """Refuse the name of a text file, which would be spoken instead of what is in the file."""
+    with suppress(OSError, ValueError):
+        if word.lower().endswith((*_MARKDOWN, ".txt", ".text", ".rst")) and Path(word).is_file():
+            raise typer.BadParameter(
+                f"{word} is a file. To speak what is in it: -f {word}. To speak its name: --text {word}"
+            )
+
+
+def _note_redirection(targets: "list[Target]", console: Console) -> None:
+    """Say that nothing is written to the file that standard output is redirected to."""
+    from voxcli.sinks import ToSpeaker
+
+    if all(isinstance(target, ToSpeaker) for target in targets):
+        with suppress(OSError, ValueError):
+            output, messages = os.fstat(sys.stdout.fileno()), os.fstat(sys.stderr.fileno())
+            if stat.S_ISREG(output.st_mode) and not os.path.samestat(output, messages):
+                console.note(
+                    "The speech is played. Nothing is written to the file that standard output goes to; "
+                    "for that, add -o -"
+                )

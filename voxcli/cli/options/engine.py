@@ -151,6 +151,11 @@ class SamplingOptions:
     max_len: MostLength = None
     retry_badcase: Retries = 0
 
+    def check(self) -> None:
+        """Refuse a shortest length above the longest."""
+        if self.max_len is not None and self.min_len > self.max_len:
+            raise typer.BadParameter(f"--min-len {self.min_len} is more than --max-len {self.max_len}.")
+
     def to_settings(self) -> "Sampling":
         from voxcli.synthesis.request import Sampling
 

@@ -31,9 +31,9 @@ TextArgument = Annotated[
     list[str] | None,
     typer.Argument(metavar="TEXT...", help="Text to speak. Default: standard input, spoken as it arrives."),
 ]
-TextFile = Annotated[
-    str | None,
-    typer.Option("--file", "-f", metavar="FILE", help="Speak the text in a file; - is standard input."),
+TextFiles = Annotated[
+    list[str] | None,
+    typer.Option("--file", "-f", metavar="FILE", help="Speak the text in a file; - is standard input. Repeatable."),
 ]
 TextOption = Annotated[
     list[str] | None,

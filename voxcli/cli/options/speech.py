@@ -82,6 +82,16 @@ class OutputOptions:
     audio_device: options.AudioDevice = None
     start_buffer: options.StartBuffer = None
 
+    @property
+    def plays(self) -> bool:
+        """Whether the speech is played: by default, unless it is written to a file."""
+        return self.play if self.play is not None else not self.output
+
+    def check(self, context: typer.Context) -> None:
+        """Refuse a loudspeaker where nothing is played. One in the settings files is ignored then."""
+        if not self.plays and options.on_command_line(context, "audio_device"):
+            raise typer.BadParameter("--audio-device has no effect without --play: with -o, nothing is played.")
+
 
 @dataclass(frozen=True, slots=True)
 class OutputVerbosity:
@@ -90,6 +100,11 @@ class OutputVerbosity:
     quiet: options.Quiet = False
     verbose: options.Verbose = False
     json: options.Events = False
+
+    def check(self, context: typer.Context) -> None:
+        """Refuse --quiet together with --verbose. A setting gives way to an option."""
+        if all(options.on_command_line(context, name) for name in ("quiet", "verbose")):
+            raise typer.BadParameter("--quiet contradicts --verbose. Give one of them.")
 
 
 @dataclass(frozen=True, slots=True)

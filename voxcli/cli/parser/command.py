@@ -8,6 +8,7 @@ from typing import Annotated, Any, ClassVar, cast
 
 import typer
 from typer.core import TyperCommand, TyperGroup
+from typer.exceptions import TyperException
 
 from voxcli.cli.console import Console, write_lines
 from voxcli.cli.options.groups import grouped
@@ -57,10 +58,11 @@ class VoxCommand(TyperCommand):
             args = understood(self, ctx, translate(args))
             ctx.meta[_WARNINGS] = check_words(self, ctx, args)
             return super().parse_args(ctx, args)
-        except typer.BadParameter as error:
+        except TyperException as error:
             if problems:  # an option may be wrong only because a setting is missing
                 raise typer.BadParameter(problems[0]) from error
-            error.ctx = error.ctx or ctx
+            if getattr(error, "ctx", None) is None:
+                vars(error)["ctx"] = ctx
             raise
 
     def invoke(self, ctx: Any) -> Any:

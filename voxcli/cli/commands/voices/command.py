@@ -12,6 +12,7 @@ from voxcli.cli.options.engine import EngineOptions, SamplingOptions
 from voxcli.cli.options.groups import grouped
 from voxcli.cli.options.server import ServerOptions
 from voxcli.cli.options.speech import OutputOptions, ReadingOptions, RecordingOptions
+from voxcli.cli.parser.help import documented
 from voxcli.cli.settings.files import voice_library
 
 app = typer.Typer(name="voices", help="List voices, and manage your own.", invoke_without_command=True)
@@ -200,6 +201,11 @@ def default(
 
 
 @app.command("audition")
+@documented(
+    "voxcli voices audition anna bob",
+    'voxcli voices audition anna --text "Good morning" --speed 1.2',
+    basics=("text", "output", "play", "force", "language", "model", "speed", "volume", "remote", "quiet"),
+)
 @grouped
 def audition(
     context: typer.Context,
