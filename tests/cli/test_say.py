@@ -1,5 +1,6 @@
 """`voxcli say` into files and pipes."""
 
+import io
 import json
 import os
 import pty
@@ -50,6 +51,14 @@ def test_format_wins_over_the_suffix(run: Run, tmp_path: Path) -> None:
     assert run("say", "hello", "-o", "x.bin", "--format", "MP3").returncode == 0
     with av.open(str(tmp_path / "x.bin")) as container:
         assert container.format.name == "mp3"
+
+
+def test_flac_in_a_pipe_has_its_length(run: Run) -> None:
+    done = run("say", "hello", "-o", "-", "--format", "flac")
+    assert done.returncode == 0
+    sound, rate = soundfile.read(io.BytesIO(done.stdout))
+    assert rate == 22050
+    assert len(sound) > 0.3 * rate
 
 
 def test_standard_output_is_a_wav_and_nothing_else(run: Run) -> None:

@@ -39,7 +39,7 @@ def endless() -> Iterator[tuple[ToneEngine, Running]]:
 @pytest.mark.parametrize(
     ("path", "field", "format"),
     [
-        *((SPEECH, "response_format", format) for format in FORMATS),
+        *((SPEECH, "response_format", format) for format in FORMATS if format != "flac"),  # comes as a whole
         (SPEECH, "stream_format", "sse"),
         *(("/api/tts/stream", "format", format) for format in ("", *FORMATS)),
         *((TTS, "media_type", format) for format in MEDIA_TYPES),

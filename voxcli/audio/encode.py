@@ -3,9 +3,11 @@
 from collections.abc import Generator, Iterator
 from typing import Protocol
 
+import numpy as np
+
 from voxcli.audio.chunk import AudioChunk, check_rate, closing_source, to_int16
 from voxcli.audio.format import AudioFormat
-from voxcli.audio.headers import streaming_header
+from voxcli.audio.headers import FLAC_START_BYTES, flac_start, streaming_header, wav_bytes
 
 
 class Encoder(Protocol):
@@ -51,6 +53,26 @@ def encoded(chunks: Iterator[AudioChunk], format: AudioFormat) -> Generator[byte
                 yield data
         if encoder is not None and (data := encoder.finish()):
             yield data
+
+
+def encoded_whole(chunks: Iterator[AudioChunk], format: AudioFormat) -> bytes:
+    """Return a complete file, with its length in its header where the format has one; empty if there is no chunk."""
+    samples = 0
+
+    def counted() -> Iterator[AudioChunk]:
+        nonlocal samples
+        with closing_source(chunks):
+            for chunk in chunks:
+                samples += len(chunk.samples)
+                yield chunk
+
+    if format is AudioFormat.WAV:
+        kept = list(counted())
+        return wav_bytes(np.concatenate([chunk.samples for chunk in kept]), kept[0].sample_rate) if kept else b""
+    data = b"".join(encoded(counted(), format))
+    if data and format is AudioFormat.FLAC:
+        return flac_start(data, samples) + data[FLAC_START_BYTES:]
+    return data
 
 
 class _PcmEncoder:

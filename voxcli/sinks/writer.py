@@ -2,12 +2,16 @@
 
 import os
 from io import FileIO
+from tempfile import SpooledTemporaryFile
 from typing import Protocol
 
 from voxcli.audio.chunk import AudioChunk, check_rate, to_int16
 from voxcli.audio.encode import Encoder, new_encoder
 from voxcli.audio.format import AudioFormat
 from voxcli.audio.headers import FLAC_START_BYTES, flac_start, growing_header
+
+_MOST_IN_MEMORY = 2**24
+_BLOCK = 2**16
 
 
 class Writer(Protocol):
@@ -23,7 +27,9 @@ def new_writer(format: AudioFormat, file: FileIO, sample_rate: int) -> Writer:
     if format is AudioFormat.WAV and file.readable():
         return GrowingWav(file, sample_rate)
     encoder = new_encoder(format, sample_rate)
-    return FlacFile(file, encoder) if format is AudioFormat.FLAC and file.readable() else EncodedWriter(file, encoder)
+    if format is AudioFormat.FLAC:
+        return FlacFile(file, encoder) if file.readable() else HeldFlac(file, encoder)
+    return EncodedWriter(file, encoder)
 
 
 class GrowingWav:
@@ -85,6 +91,31 @@ class FlacFile(EncodedWriter):
         start = self._file.read(FLAC_START_BYTES)
         self._file.seek(0)
         write_all(self._file, flac_start(start, self._samples))
+
+
+class HeldFlac:
+    """FLAC for a pipe, written at the end: its length stands at its start.
+
+    Without the length libsndfile refuses the file. What is long is held on disk.
+    """
+
+    def __init__(self, file: FileIO, encoder: Encoder) -> None:
+        self._file = file
+        self._encoder = encoder
+        self._samples = 0
+        self._held = SpooledTemporaryFile(_MOST_IN_MEMORY)  # noqa: SIM115 - closed by `finish`
+
+    def write(self, chunk: AudioChunk) -> None:
+        self._held.write(self._encoder.encode(chunk))
+        self._samples += len(chunk.samples)
+
+    def finish(self) -> None:
+        with self._held as held:
+            held.write(self._encoder.finish())
+            held.seek(0)
+            write_all(self._file, flac_start(held.read(FLAC_START_BYTES), self._samples))
+            while block := held.read(_BLOCK):
+                write_all(self._file, block)
 
 
 def write_all(file: FileIO, data: bytes) -> None:

@@ -1,6 +1,7 @@
 """OpenAI's speech API over a real socket, with OpenAI's own package as the client."""
 
 import asyncio
+import io
 import json
 from collections.abc import Iterator
 from http.client import HTTPConnection
@@ -11,6 +12,7 @@ import httpx
 import numpy as np
 import openai
 import pytest
+import soundfile
 from openai import AsyncOpenAI, OpenAI
 
 from tests.clips import spoken_wav
@@ -246,3 +248,12 @@ def test_other_peoples_clients_find_what_they_ask_for(server: Running) -> None:
     }
     assert ask("/audio/voices") == {"voices": [{"id": name, "name": name} for name in VOICES]}
     assert ask("/audio/voices?legacy=true") == {"voices": [*VOICES]}
+
+
+@pytest.mark.parametrize("path", ["/v1/audio/speech", "/api/tts"])
+def test_flac_has_its_length_at_its_start(server: Running, path: str) -> None:
+    fields = {"input": "Hello.", "text": "Hello.", "response_format": "flac", "format": "flac"}
+    answer = httpx.post(server.url + path, **{"data" if path == "/api/tts" else "json": fields})  # type: ignore[arg-type]
+    assert int(answer.headers["content-length"]) == len(answer.content)
+    sound, rate = soundfile.read(io.BytesIO(answer.content))
+    assert len(sound) == pytest.approx(0.4 * rate, abs=1)

@@ -22,6 +22,8 @@ from voxcli.errors import DeviceError, ModelError, NotFound, RequestError
 
 SPEECH = "/v1/audio/speech"
 NATIVE = "/api/tts/stream"
+STREAMED = {"stream_format": "audio"}
+"""Also for FLAC, which is sent as a whole otherwise."""
 FIELDS = {"model": "tts-1", "voice": "alloy", "input": "Hello."}
 
 
@@ -59,7 +61,7 @@ def test_every_format_arrives_while_it_is_made(format: AudioFormat) -> None:
     engine = ToneEngine(chunks=100, hold_at=10)
     with (
         serving(engine) as url,
-        httpx.stream("POST", url + SPEECH, json=FIELDS | {"response_format": format}, timeout=20) as answer,
+        httpx.stream("POST", url + SPEECH, json=FIELDS | {"response_format": format, **STREAMED}, timeout=20) as answer,
     ):
         assert answer.status_code == 200
         pieces = answer.iter_raw()
@@ -72,7 +74,7 @@ def test_every_format_arrives_while_it_is_made(format: AudioFormat) -> None:
 def test_blocks_are_complete_files_of_a_chunk_each() -> None:
     engine = ToneEngine(chunks=4, sample_rate=44100)
     with serving(engine) as url:
-        answer = httpx.post(url + NATIVE, data={"text": "Hello."})
+        answer = httpx.post(url + NATIVE, data={"text": "Hello.", "framing": "blocks"})
     expected = [(44100, to_int16(chunk.samples)) for chunk in engine.stream(engine.requests[0])]
     assert list(files_in(answer.content)) == expected
 
@@ -122,7 +124,7 @@ def test_an_error_after_it_is_a_broken_connection_and_what_was_made_arrives(form
     received = b""
     with (
         serving(engine) as url,
-        httpx.stream("POST", url + SPEECH, json=FIELDS | {"response_format": format}, timeout=20) as answer,
+        httpx.stream("POST", url + SPEECH, json=FIELDS | {"response_format": format, **STREAMED}, timeout=20) as answer,
         pytest.raises(httpx.RemoteProtocolError, match="incomplete"),
     ):
         for piece in answer.iter_raw():

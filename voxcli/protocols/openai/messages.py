@@ -228,6 +228,8 @@ def to_server_request(
         format=format,
         framing=Framing.SSE if given.stream_format == _SSE else Framing.PLAIN,
         sample_rate=PCM_RATE if given.sample_rate is None and format is AudioFormat.PCM else given.sample_rate,
+        # FLAC has its length at its start; libsndfile refuses it without.
+        whole=format is AudioFormat.FLAC and "stream_format" not in given.model_fields_set,
     )
     return ServerRequest(
         request=request,

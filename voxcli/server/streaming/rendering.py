@@ -3,10 +3,7 @@
 from collections.abc import Generator, Iterator
 from contextlib import closing
 
-import numpy as np
-
-from voxcli.audio.encode import encoded
-from voxcli.audio.format import AudioFormat
+from voxcli.audio.encode import encoded, encoded_whole
 from voxcli.audio.headers import wav_bytes
 from voxcli.audio.resample import resampled
 from voxcli.protocols.dialect import DRAWS_VOICES, IGNORED, Framing, ServerRequest
@@ -79,15 +76,7 @@ class Rendering:
 
     def _whole(self) -> Generator[bytes]:
         """Yield everything at once, with the length in its header where the format has one."""
-        if self._server_request.form.format is AudioFormat.WAV:
-            with closing(self._chunks()) as chunks:
-                samples = [chunk.samples for chunk in chunks]
-            if samples:
-                yield wav_bytes(np.concatenate(samples), self.sample_rate)
-            return
-        with closing(encoded(self._chunks(), self._server_request.form.format)) as pieces:
-            data = b"".join(pieces)
-        if data:
+        if data := encoded_whole(self._chunks(), self._server_request.form.format):
             yield data
 
     def _parts(self) -> Iterator[Part]:
