@@ -17,7 +17,7 @@ import pytest
 from tests.engines.remote.replay import posts, replaying, streamed
 from tests.engines.remote.sounds import GPT_SOVITS, VOXCPM, tone, wav
 from tests.program import Run, said, started
-from tests.server.raw import SPEECH, asked
+from tests.server.raw import SPEECH, asked, connected
 from tests.server.tone import until
 
 FIELDS = {"model": "tts-1", "voice": "alloy", "input": "Hello.", "response_format": "wav"}
@@ -152,6 +152,33 @@ def test_keys_open_it(environment: dict[str, str], tmp_path: Path) -> None:
     assert "2 API keys accepted" in words
     assert "chmod 600" in words
     assert "sesame" not in words
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [
+        ("--trust-proxy", "localhost", "no IP address or network"),
+        ("--trust-proxy", "10.0.0.0/33", "no IP address or network"),
+        ("--root-path", "speech", "no path such as"),
+        ("--root-path", "/a b", "no path such as"),
+        ("--receive-seconds", "0", "--receive-seconds"),
+    ],
+)
+def test_what_cannot_be_trusted_or_waited_for_is_said(run: Run, option: str, value: str, message: str) -> None:
+    result = run("serve", option, value)
+    assert result.returncode == 2
+    assert message in " ".join(result.stderr.decode().replace("│", " ").split())
+
+
+def test_behind_a_proxy_it_knows_its_prefix_and_its_clients(environment: dict[str, str]) -> None:
+    arguments = ["--trust-proxy", "127.0.0.1, 10.0.0.0/8", "--root-path", "/speech", "--receive-seconds", "0.5"]
+    with served(environment, "--verbose", "--lazy", *arguments) as server:
+        answer = httpx.get(server.url + "/speech/openapi.json", headers={"x-forwarded-for": "1.2.3.4, 10.1.1.1"})
+        assert answer.json()["servers"] == [{"url": "/speech"}]
+        with connected(server.url) as client:
+            assert client.read(1) == b""
+        server.process.send_signal(signal.SIGINT)
+        assert " 1.2.3.4 GET /openapi.json: 200" in server.end()[1]
 
 
 def test_a_port_that_is_taken_is_not_fought_for(run: Run) -> None:

@@ -4,156 +4,20 @@ import importlib
 import ipaddress
 import stat
 import sys
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
+from voxcli.cli.commands.serve.options import LimitOptions, ListenOptions, ProxyOptions, ServedOptions
 from voxcli.cli.console import Console, logs_on_console
 from voxcli.cli.options import parameters as options
-from voxcli.cli.options.engine import EngineOptions
 from voxcli.cli.options.groups import grouped
-from voxcli.cli.options.server import REMOTE_PANEL, RefLanguage, RefText, only_there
 from voxcli.cli.parser.help import documented
 from voxcli.errors import NotFound
 
 if TYPE_CHECKING:
     from voxcli.server.settings import ServerSettings
-
-_ACCESS = "Access control"
-_LIMITS = "Limits"
-
-Address = Annotated[
-    str, typer.Option("--host", metavar="ADDRESS", help="Address to listen on; 0.0.0.0 for all interfaces.")
-]
-Port = Annotated[int, typer.Option("--port", min=0, max=65535, help="Port to listen on; 0 for any free one.")]
-RemoteKeyFile = Annotated[
-    Path | None,
-    typer.Option(
-        "--remote-key-file",
-        envvar="VOXCLI_API_KEY_FILE",
-        show_envvar=False,
-        metavar="FILE",
-        help="File with the API key of --remote. Default: the key saved with `voxcli keys`.",
-        callback=only_there,
-        rich_help_panel=REMOTE_PANEL,
-    ),
-]
-RefAudio = Annotated[
-    str | None,
-    typer.Option(
-        "--ref-audio",
-        metavar="PATH",
-        help="Recording to imitate, as a path on the GPT-SoVITS server.",
-        callback=only_there,
-        rich_help_panel=REMOTE_PANEL,
-    ),
-]
-KeyFile = Annotated[
-    Path | None,
-    typer.Option(
-        "--api-key-file",
-        metavar="FILE",
-        help="File with the API keys to accept, one per line.",
-        rich_help_panel=_ACCESS,
-    ),
-]
-Insecure = Annotated[
-    bool,
-    typer.Option("--insecure", help="Accept requests without an API key from any address.", rich_help_panel=_ACCESS),
-]
-Origins = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--cors",
-        metavar="ORIGIN",
-        help="Origin whose pages may use the server, such as https://example.org. Repeatable.",
-        rich_help_panel=_ACCESS,
-    ),
-]
-HostNames = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--allow-host",
-        metavar="NAME",
-        help="Host name to accept, besides IP addresses and the machine's own name. Repeatable.",
-        rich_help_panel=_ACCESS,
-    ),
-]
-Slots = Annotated[
-    int | None,
-    typer.Option(
-        "--slots",
-        min=1,
-        max=1024,
-        help="Streams at once. Default: as many as the model can run.",
-        rich_help_panel=_LIMITS,
-    ),
-]
-Queue = Annotated[
-    int | None,
-    typer.Option(
-        "--queue",
-        min=0,
-        max=100_000,
-        help="Requests that may wait for a slot. Default: as many as get one within a minute.",
-        rich_help_panel=_LIMITS,
-    ),
-]
-MostCharacters = Annotated[
-    int,
-    typer.Option("--max-characters", min=1, max=1_000_000, help="Longest text of a request.", rich_help_panel=_LIMITS),
-]
-Lazy = Annotated[bool, typer.Option("--lazy", help="Load the model on the first request.", rich_help_panel=_LIMITS)]
-IdleSeconds = Annotated[
-    float | None,
-    typer.Option(
-        "--idle-seconds",
-        min=0.0,
-        metavar="SECONDS",
-        help="Unload the model after this long without requests. Default: never.",
-        rich_help_panel=_LIMITS,
-    ),
-]
-StrictModels = Annotated[
-    bool,
-    typer.Option("--strict-models", help="Reject requests that name another model."),
-]
-
-
-@dataclass(frozen=True, slots=True)
-class ServedOptions(EngineOptions):
-    """The model to serve. Here, --api-key-file holds the keys of clients."""
-
-    api_key_file: RemoteKeyFile = None
-    ref_audio: RefAudio = None
-    ref_text: RefText = None
-    ref_lang: RefLanguage = None
-
-
-@dataclass(frozen=True, slots=True)
-class ListenOptions:
-    """The address to listen on, and access control."""
-
-    host: Address = "127.0.0.1"
-    port: Port = 7861
-    key_file: KeyFile = None
-    insecure: Insecure = False
-    cors: Origins = None
-    allow_host: HostNames = None
-
-
-@dataclass(frozen=True, slots=True)
-class LimitOptions:
-    """Limits on requests, and when the model is loaded."""
-
-    slots: Slots = None
-    queue: Queue = None
-    max_characters: MostCharacters = 4096
-    lazy: Lazy = False
-    idle_seconds: IdleSeconds = None
-    strict_models: StrictModels = False
 
 
 @documented(
@@ -168,6 +32,7 @@ class LimitOptions:
 @grouped
 def serve(
     listen: ListenOptions,
+    proxies: ProxyOptions,
     limits: LimitOptions,
     engine: ServedOptions,
     quiet: options.Quiet = False,
@@ -193,10 +58,12 @@ def serve(
 
     with logs_on_console(console, verbose=verbose):
         chosen = with_default_clip(engine_settings(engine), engine.ref_audio, engine.ref_text, engine.ref_lang)
-        run(_settings(listen, limits, keys), chosen, console)
+        run(_settings(listen, proxies, limits, keys), chosen, console)
 
 
-def _settings(listen: ListenOptions, limits: LimitOptions, keys: frozenset[str]) -> "ServerSettings":
+def _settings(
+    listen: ListenOptions, proxies: ProxyOptions, limits: LimitOptions, keys: frozenset[str]
+) -> "ServerSettings":
     from voxcli.cli.settings.files import find_user_places
     from voxcli.server.settings import ServerSettings
 
@@ -206,8 +73,13 @@ def _settings(listen: ListenOptions, limits: LimitOptions, keys: frozenset[str])
         keys=keys,
         allowed_hosts=tuple(listen.allow_host or ()),
         cors_origins=tuple(listen.cors or ()),
+        trusted_proxies=tuple(proxies.trust_proxy or ()),
+        root_path=proxies.root_path,
         slots=limits.slots,
         queue=limits.queue,
+        receive_seconds=limits.receive_seconds,
+        pause_seconds=limits.pause_seconds,
+        spool_file_bytes=limits.spool_mb * 2**20,
         max_characters=limits.max_characters,
         strict_models=limits.strict_models,
         lazy=limits.lazy,
