@@ -17,7 +17,7 @@ GRAPH = import_graph(PACKAGE, MODULES)
 FILES = sorted(MODULES.values(), key=lambda module: module.path)
 
 RUNGS = {
-    **dict.fromkeys(["errors", "paths", "backoff", "files", "version"], 0),
+    **dict.fromkeys(["errors", "paths", "backoff", "files", "version", "installation"], 0),
     **dict.fromkeys(["text", "connections"], 1),
     **dict.fromkeys(["audio", "models"], 2),
     **dict.fromkeys(["devices", "synthesis"], 3),
@@ -74,6 +74,7 @@ DOORS = {
     "engines/espeak/engine.py",
     "engines/local.py",
     "engines/spelling.py",
+    "installation.py",
     "models/hubs.py",
     "synthesis/narration.py",
     "sinks/__init__.py",

@@ -43,7 +43,7 @@ def test_the_built_in_voice_is_measured_streaming_and_whole(run: Run) -> None:
 def test_every_file_tells_the_same(run: Run, tmp_path: Path) -> None:
     done = run(
         "bench", "short", "Something of one's own.", "--lang", "en", *QUICK, "--seed", "7",
-        "--json", "r.json", "--markdown", "r.md", "--csv", "r.csv",
+        "-o", "r.json", "--output", "r.md", "-o", "r.csv",
     )  # fmt: skip
     assert done.returncode == 0, said(done)
     document = json.loads((tmp_path / "r.json").read_text("utf-8"))
@@ -57,14 +57,14 @@ def test_every_file_tells_the_same(run: Run, tmp_path: Path) -> None:
 
 
 def test_json_on_standard_output_stands_there_alone(run: Run) -> None:
-    done = run("bench", "short", *QUICK, "--json", "-")
+    done = run("bench", "short", *QUICK, "--json")
     assert json.loads(done.stdout)["record"]["texts"][0]["name"] == "short"
     assert "With streaming" in said(done)
 
 
 def test_a_random_model_is_measured_too(run: Run, checkpoints: Callable[[str], Path]) -> None:
     length = ("--min-len", "5", "--max-len", "10")
-    done = run("bench", "short", *QUICK, "--model", checkpoints("voxcpm-1.5"), "--threads", "1", *length, "--json", "-")
+    done = run("bench", "short", *QUICK, "--model", checkpoints("voxcpm-1.5"), "--threads", "1", *length, "--json")
     assert done.returncode == 0, said(done)
     document = json.loads(done.stdout)
     [subject] = document["record"]["subjects"]
@@ -76,7 +76,7 @@ def test_a_random_model_is_measured_too(run: Run, checkpoints: Callable[[str], P
 
 
 def test_under_load(run: Run) -> None:
-    done = run("bench", "short", "--concurrency", "1,3", "--rate", "50", "--requests", "4", "--json", "-")
+    done = run("bench", "short", "--concurrency", "1,3", "--rate", "50", "--requests", "4", "--json")
     document = json.loads(done.stdout)
     groups = document["report"]["groups"]
     assert [(group["level"]["concurrency"], group["level"]["rate"]) for group in groups] == [
@@ -110,9 +110,16 @@ def test_what_was_kept_can_be_compared_with_and_fails_when_it_got_worse(run: Run
         ("--requests", "3"),
         ("--no-stream",),
         ("--plot", "r.txt"),
-        ("--json", "-", "--csv", "-"),
-        ("--json", "missing/r.json"),
-        ("--csv", "."),
+        ("--json", "--csv", "-"),
+        ("--markdown", "--runs", "1"),
+        ("-o", "r.yaml"),
+        ("-o", "-"),
+        ("-o", "r.md", "-o", "r.md"),
+        ("shrot",),
+        ("--text", "shrot", "shrot"),
+        ("--runs", "x"),
+        ("-o", "missing/r.json"),
+        ("-o", "."),
         ("--save", "../x"),
         ("--fail-if", "nonsense"),
         ("--fail-if", "ttfb_p99>1s"),
@@ -125,11 +132,12 @@ def test_what_makes_no_sense_is_refused_before_anything_is_measured(
 ) -> None:
     monkeypatch.setenv("VOXCLI_HOME", str(tmp_path))
     assert app.run(["bench", *arguments]) in (2, 4)
-    assert capsys.readouterr().out.startswith(('{"event": "error"', ""))
+    shown = capsys.readouterr().out
+    assert shown == "" or json.loads(shown)["event"] == "error"
 
 
 def test_a_cold_start_is_that_of_a_fresh_process(run: Run) -> None:
-    done = run("bench", "short", *QUICK, "--mode", "stream", "--cold", "1", "--json", "-")
+    done = run("bench", "short", *QUICK, "--mode", "stream", "--cold", "1", "--json")
     [cold] = json.loads(done.stdout)["record"]["cold"]
     assert cold["start_seconds"] > 0.02
     assert cold["first_chunk_seconds"] > 0
@@ -137,7 +145,7 @@ def test_a_cold_start_is_that_of_a_fresh_process(run: Run) -> None:
 
 def test_two_servers_stand_side_by_side(run: Run) -> None:
     with serving(ToneEngine(chunks=10, chunk_seconds=0.2)) as a, serving(ToneEngine(chunks=10, chunk_seconds=0.2)) as b:
-        done = run("bench", "short", "--lang", "en", *QUICK, "--remote", a, "--remote", b, "--json", "-")
+        done = run("bench", "short", "--lang", "en", *QUICK, "--remote", a, "--remote", b, "--json")
     assert done.returncode == 0, said(done)
     record = json.loads(done.stdout)["record"]
     assert [subject["url"] for subject in record["subjects"]] == [a, b]
@@ -154,8 +162,8 @@ def test_the_server_that_speaks_by_default_is_measured_by_default(run: Run, tmp_
         settings = {"settings": f'remote = "{url}"', "profile": f'remote.default = "box"\n[remote.box]\nurl = "{url}"'}
         (tmp_path / "voxcli.toml").write_text(settings.get(where, ""), "utf-8")
         environment = {"VOXCLI_REMOTE": url} if where == "environment" else {}
-        asked = run("bench", "short", "--lang", "en", *QUICK, "--json", "-", env=environment)
-        not_asked = run("bench", "short", *QUICK, "--json", "-", "--remote", "", env=environment)
+        asked = run("bench", "short", "--lang", "en", *QUICK, "--json", env=environment)
+        not_asked = run("bench", "short", *QUICK, "--json", "--remote", "", env=environment)
     assert [subject["url"] for subject in json.loads(asked.stdout)["record"]["subjects"]] == [url]
     assert [subject["name"] for subject in json.loads(not_asked.stdout)["record"]["subjects"]] == ["espeak"]
 
@@ -189,7 +197,7 @@ def test_a_server_that_does_not_stream_is_not_credited_with_it(run: Run) -> None
         connection.send(sound)  # type: ignore[attr-defined]
 
     with wired({"/api/tts": speak, "/api/tts/stream": not_found}) as url:
-        done = run("bench", "short", *QUICK, "--remote", url, "--protocol", "voxcpm", "--json", "-")
+        done = run("bench", "short", *QUICK, "--remote", url, "--protocol", "voxcpm", "--json")
     assert done.returncode == 0
     stream, whole = json.loads(done.stdout)["report"]["groups"]
     assert (stream["good"], stream["failed"], stream["metrics"]) == (0, 2, {})
@@ -241,3 +249,45 @@ def test_a_signal_under_load_ends_it_as_well(tmp_path: Path, environment: dict[s
         time.sleep(0.5)
         os.kill(process.pid, signal.SIGINT)
         assert process.wait(10) == 130
+
+
+def test_old_names_of_result_files_are_understood(run: Run, tmp_path: Path) -> None:
+    done = run("bench", "short", *QUICK, "--json", "r.json", "--markdown=r.md", "--csv", "r.csv")
+    assert done.returncode == 0, said(done)
+    assert {path.name for path in tmp_path.iterdir()} == {"r.json", "r.md", "r.csv"}
+    assert run("bench", "short", *QUICK, "--markdown", "-").stdout.startswith(b"#")
+    assert run("bench", "short", *QUICK, "--csv", "-").stdout.startswith(b"subject")
+
+
+def test_json_is_a_flag_wherever_it_stands(run: Run, tmp_path: Path) -> None:
+    done = run("bench", "short", "--json", "--runs", "1", "--warmup", "0")
+    assert done.returncode == 0, said(done)
+    record = json.loads(done.stdout)["record"]
+    assert [text["name"] for text in record["texts"]] == ["short"]
+    assert list(tmp_path.iterdir()) == []
+    assert json.loads(run("bench", *QUICK, "--json", "short").stdout)["record"]["texts"][0]["name"] == "short"
+
+
+def test_results_are_not_overwritten_without_force(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "r.json").write_text("precious")
+    assert run("bench", "short", *QUICK, "--save", "base").returncode == 0
+    for arguments in (("-o", "r.json"), ("--save", "base")):
+        done = run("bench", "short", *QUICK, *arguments)
+        assert done.returncode == 4
+        assert "--force" in said(done)
+        if "-o" in arguments:
+            assert (tmp_path / "r.json").read_text() == "precious"
+        assert run("bench", "short", *QUICK, *arguments, "--force").returncode == 0
+
+
+def test_a_text_that_is_nearly_the_name_of_one_is_refused(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("A text of one's own.")
+    for word, advice in (
+        ("shrot", "Did you mean 'short'? To measure the word itself: --text shrot"),
+        ("notes.txt", "@notes.txt"),
+    ):
+        done = run("bench", word, *QUICK)
+        assert done.returncode == 2
+        assert advice in said(done)
+    done = run("bench", "--text", "shrot", *QUICK, "--json")
+    assert json.loads(done.stdout)["record"]["texts"][0]["text"] == "shrot"

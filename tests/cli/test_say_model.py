@@ -18,6 +18,7 @@ from tests.forks import forking
 from tests.program import Run, RunIn, said
 from tests.pulse import PulseServer
 from tests.sound import read_by_three
+from voxcli.installation import install_command
 
 Checkpoints = Callable[[str], Path]
 
@@ -205,7 +206,7 @@ def test_without_torch_it_says_what_to_install(
         [sys.executable, "-c", WITHOUT_TORCH, *arguments], env=environment, capture_output=True, check=False
     )
     assert done.returncode == 3
-    assert 'pip install "voxcli[local]"' in said(done)
+    assert install_command("local") in said(done)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux keeps a process to a limit")
@@ -270,5 +271,5 @@ def test_spelling_out_without_its_grammars_says_what_to_install(environment: dic
     command = [sys.executable, "-c", program, "say", "42", "--model", "espeak", "--normalize", "-o", "-", "-q"]
     done = subprocess.run(command, env=environment, capture_output=True, check=False)
     assert done.returncode == 3
-    assert b"--normalize needs wetext" in done.stderr
-    assert b'pip install "voxcli[local]"' in done.stderr
+    assert "Spelling out numbers needs wetext" in said(done)
+    assert install_command("local") in said(done)

@@ -19,6 +19,7 @@ from tests.engines.remote.sounds import GPT_SOVITS, VOXCPM, tone, wav
 from tests.program import Run, said, started
 from tests.server.raw import SPEECH, asked, connected
 from tests.server.tone import until
+from voxcli.installation import install_command
 
 FIELDS = {"model": "tts-1", "voice": "alloy", "input": "Hello.", "response_format": "wav"}
 LONG = "This sentence is said again and again, until everybody has heard it. " * 50
@@ -205,7 +206,7 @@ def test_without_its_libraries_it_says_how_to_get_them(run: Run, tmp_path: Path)
     )
     done = run("serve", env={"PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])})
     assert done.returncode == 3
-    assert 'pip install "voxcli[serve]"' in said(done)
+    assert f"Run: {install_command('serve')}" in said(done)
 
 
 def test_a_model_is_loaded_when_it_is_first_needed(environment: dict[str, str]) -> None:

@@ -21,8 +21,8 @@ _LOAD_SECONDS = 5.0
 
 _LIBRARY_FIX = {
     "linux": "Install it: sudo apt install libportaudio2 (Debian, Ubuntu), sudo dnf install portaudio (Fedora).",
-    "darwin": "Install it again: pip install --force-reinstall sounddevice",
-    "win32": "Install it again: pip install --force-reinstall sounddevice",
+    "darwin": "Install the Python package sounddevice again.",
+    "win32": "Install the Python package sounddevice again.",
 }
 _NO_DEVICE_FIX = {
     "linux": (

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from voxcli.engines.settings import LocalSettings
 from voxcli.errors import NotFound, RequestError, did_you_mean
+from voxcli.installation import install_command
 from voxcli.models import ModelLibrary
 from voxcli.synthesis.request import Engine
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
 BUILTIN_MODEL = "espeak"
 
-_NEEDS_LOCAL = 'VoxCPM models need PyTorch, which is not installed ({}). Run: pip install "voxcli[local]"'
+_NEEDS_LOCAL = "VoxCPM models need PyTorch, which is not installed ({})."
 
 
 def model_names(models: ModelLibrary) -> list[str]:
@@ -85,5 +86,5 @@ def _open_local(name: str, folder: Path, settings: LocalSettings) -> Engine:
     try:
         from voxcli.engines.local import LocalEngine
     except ModuleNotFoundError as error:
-        raise NotFound(_NEEDS_LOCAL.format(error.name)) from error
+        raise NotFound(_NEEDS_LOCAL.format(error.name), on_command_line=f"Run: {install_command('local')}") from error
     return LocalEngine(folder, settings, name=None if Path(name).is_dir() else name)

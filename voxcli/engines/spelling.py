@@ -1,6 +1,7 @@
 """Text normalization for engines, imported on first use because its grammars are slow to load."""
 
 from voxcli.errors import NotFound
+from voxcli.installation import install_command
 from voxcli.synthesis.request import SynthesisRequest
 
 
@@ -17,6 +18,7 @@ def spelled_out(text: str, request: SynthesisRequest) -> str:
         from voxcli.text.normalization.normalize import normalized
     except ModuleNotFoundError as error:
         raise NotFound(
-            f'--normalize needs {error.name}, which is not installed. Run: pip install "voxcli[local]"'
+            f"Spelling out numbers needs {error.name}, which is not installed.",
+            on_command_line=f"Run: {install_command('local')}",
         ) from error
     return normalized(text, language=request.language, text_language=request.text_language)

@@ -3,10 +3,11 @@
 from pathlib import Path
 
 from voxcli.errors import NotFound
+from voxcli.installation import install_command
 from voxcli.models.catalog import HubName
 from voxcli.models.hub import Hub
 
-_INSTALL = 'The library for Hugging Face is not installed. Install it with: pip install "voxcli[local]"'
+_MISSING = "The library for Hugging Face is not installed."
 
 
 def open_hub(name: HubName, *, endpoint: str | None = None, token: str | None = None) -> Hub:
@@ -26,7 +27,10 @@ def open_hub(name: HubName, *, endpoint: str | None = None, token: str | None = 
     try:
         from voxcli.models.huggingface import HuggingFace
     except ImportError as error:
-        raise NotFound(f"{_INSTALL}. ModelScope needs no library: --from modelscope.") from error
+        raise NotFound(
+            f"{_MISSING} ModelScope needs no library.",
+            on_command_line=f"Run: {install_command('local')}, or take the model with: --from modelscope",
+        ) from error
     return HuggingFace(endpoint, token)
 
 
@@ -39,5 +43,5 @@ def remove_from_shared_cache(cache: Path, model_id: str) -> None:
     try:
         from voxcli.models.huggingface import remove_cached
     except ImportError as error:
-        raise NotFound(f"{_INSTALL}.") from error
+        raise NotFound(_MISSING, on_command_line=f"Run: {install_command('local')}") from error
     remove_cached(cache, model_id)

@@ -137,13 +137,16 @@ class Text:
     text: str
 
 
-def choose_texts(chosen: Sequence[str], language: str, read_file: Callable[[str], str]) -> list[Text]:
+def choose_texts(
+    chosen: Sequence[str], language: str, read_file: Callable[[str], str], literal: Sequence[str] = ()
+) -> list[Text]:
     """Return the texts that the user chose; by default short, medium and long.
 
     Args:
         chosen: "short", "medium", "long", "@" and a file name, or a text.
         language: of the standard texts, one of `LANGUAGES`.
         read_file: returns the content of a file.
+        literal: texts that are not looked up.
 
     Raises:
         RequestError: a text is empty, or occurs twice.
@@ -152,8 +155,8 @@ def choose_texts(chosen: Sequence[str], language: str, read_file: Callable[[str]
         language
     ]
     texts: list[Text] = []
-    for choice in chosen or LENGTHS:
-        text = _find_text(choice, known, read_file)
+    found = [_find_text(choice, known, read_file) for choice in chosen or (() if literal else LENGTHS)]
+    for text in [*found, *(Text(_label(text), text) for text in literal)]:
         if not text.text.strip():
             raise RequestError(f"The text {text.name!r} is empty.")
         if any(text.text == other.text for other in texts):

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from voxcli.cli.settings.files import find_user_places, model_library
 from voxcli.errors import VoxError
+from voxcli.installation import install_command, reinstall_command
 
 _PACKAGES = ("numpy", "av", "soundfile", "soxr", "httpx", "pydantic", "rich", "typer", "platformdirs", "tomlkit")
 """Packages whose import name is their distribution name. Others have checks of their own."""
@@ -76,7 +77,7 @@ def _package(name: str) -> Check:
     try:
         importlib.import_module(name)
     except (ImportError, OSError) as error:
-        return Check(name, Verdict.FAIL, str(error), f"pip install --force-reinstall {name}")
+        return Check(name, Verdict.FAIL, str(error), reinstall_command(name))
     return Check(name, Verdict.OK, importlib.metadata.version(name))
 
 
@@ -86,7 +87,7 @@ def _espeak() -> Check:
     try:
         espeak = load_espeak()
     except VoxError as error:
-        return Check("built-in voice", Verdict.FAIL, str(error), "pip install --force-reinstall espeakng-loader")
+        return Check("built-in voice", Verdict.FAIL, str(error), reinstall_command("espeakng-loader"))
     return Check("built-in voice", Verdict.OK, f"eSpeak NG with {len(espeak.voices)} languages")
 
 
@@ -116,13 +117,13 @@ def _loudspeaker() -> str:
 def _torch() -> Check:
     """Check torch in a child process: it is slow to load, and a broken installation may crash the process."""
     if importlib.util.find_spec("torch") is None:
-        return Check("torch", Verdict.WARN, "not installed; VoxCPM models need it", 'pip install "voxcli[local]"')
+        return Check("torch", Verdict.WARN, "not installed; VoxCPM models need it", install_command("local"))
     answer = subprocess.run(
         [sys.executable, "-c", _ASK_TORCH], capture_output=True, text=True, timeout=120, check=False
     )
     if answer.returncode != 0:
         reason = answer.stderr.strip().rpartition("\n")[2] or f"exit code {answer.returncode}"
-        return Check("torch", Verdict.WARN, reason, "pip install --force-reinstall torch")
+        return Check("torch", Verdict.WARN, reason, reinstall_command("torch"))
     version, device = json.loads(answer.stdout)
     return Check("torch", Verdict.OK, f"{version} on {device}")
 

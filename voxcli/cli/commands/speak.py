@@ -17,6 +17,7 @@ from voxcli.cli.text_source import Source, Whole
 from voxcli.engines import BUILTIN_MODEL, can_run_models
 from voxcli.engines.settings import EngineSettings
 from voxcli.errors import RequestError
+from voxcli.installation import install_command
 from voxcli.sinks import Target, ToFile, open_sink
 from voxcli.sinks.base import Sink
 from voxcli.synthesis.pipeline import Delivery, synthesize
@@ -31,7 +32,6 @@ _BUILTIN_NOTE = (
     "using the built-in voice (eSpeak NG): instant but robotic. For a natural voice: {}voxcli models pull voxcpm-1.5"
 )
 _DAY_SECONDS = 24 * 60 * 60
-_INSTALL = 'pip install "voxcli[local]", then '
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +64,11 @@ def speak(job: SpeakJob, console: Console, report: RunReport, check: Callable[[]
         raise RequestError("The text is empty: there is nothing to say.")
     model = engine_name(job.engine)
     if model == BUILTIN_MODEL and job.engine.model is None:
-        _note_daily(console, "builtin-voice", _BUILTIN_NOTE.format("" if can_run_models() else _INSTALL))
+        _note_daily(
+            console,
+            "builtin-voice",
+            _BUILTIN_NOTE.format("" if can_run_models() else f"{install_command('local')}, then "),
+        )
     outputs = [str(target.path) for target in job.targets if isinstance(target, ToFile)]
     report.loading(model, outputs)
     run = _Run(job, report, check)

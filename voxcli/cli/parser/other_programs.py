@@ -143,7 +143,7 @@ COMMAND_HINTS = {
     **dict.fromkeys(["transcribe", "stt", "asr"], "voxcli speaks; it does not write down what is said."),
     **dict.fromkeys(["login", "auth"], "API keys are saved with: voxcli keys set SERVER"),
     **dict.fromkeys(["ps", "stop", "status"], "No server runs in the background. To start one: voxcli serve"),
-    **dict.fromkeys(["upgrade", "update"], "voxcli is updated as it was installed. voxcli doctor shows how."),
+    **dict.fromkeys(["upgrade", "update"], "voxcli is updated by the program that installed it, such as pip."),
     **dict.fromkeys(["ui", "web", "gui", "demo"], "There is no such page. For an HTTP server: voxcli serve"),
     "completion": "To complete commands with Tab: voxcli --install-completion",
     **dict.fromkeys(["search"], "Models that can be installed are listed by: voxcli models"),

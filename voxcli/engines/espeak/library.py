@@ -22,6 +22,7 @@ import numpy as np
 
 from voxcli.audio.chunk import Samples
 from voxcli.errors import ModelError
+from voxcli.installation import reinstall_command
 
 _AUDIO_OUTPUT_SYNCHRONOUS = 2  # the callback runs inside espeak_Synth, on the caller's thread
 _INITIALIZE_DONT_EXIT = 0x8000
@@ -151,7 +152,8 @@ def load_espeak() -> Espeak:
         return Espeak(espeakng_loader.get_library_path(), _short_path(Path(espeakng_loader.get_data_path())))
     except (OSError, RuntimeError) as error:
         raise ModelError(
-            f"Cannot load eSpeak NG: {error}. Reinstall it: pip install --force-reinstall espeakng-loader"
+            f"Cannot load eSpeak NG: {error}.",
+            on_command_line=f"Install it again: {reinstall_command('espeakng-loader')}",
         ) from error
 
 

@@ -1,12 +1,14 @@
 """`voxcli bench`: measure latency and throughput."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
 from voxcli.bench.measure.metrics import METRICS, Metric
+from voxcli.bench.measure.plan import LENGTHS
 from voxcli.cli.commands.bench import options as bench_options
 from voxcli.cli.commands.bench.options import LoadOptions, MeasuringOptions, ResultOptions
 from voxcli.cli.commands.bench.server_options import Servers, SubjectOptions
@@ -16,7 +18,7 @@ from voxcli.cli.options import parameters as options
 from voxcli.cli.options.engine import SamplingOptions
 from voxcli.cli.options.speech import DeliveryOptions, VoiceOptions
 from voxcli.cli.parser.help import documented
-from voxcli.errors import ModelError, RemoteError
+from voxcli.errors import ModelError, RemoteError, did_you_mean
 
 if TYPE_CHECKING:
     from voxcli.bench.report.record import Record, Settings
@@ -38,6 +40,7 @@ def _definition(metric: Metric) -> str:
         *("model", "servers", "json"),
     ),
     notes=("Metrics:", *map(_definition, METRICS)),
+    translate=bench_options.translate_old_files,
 )
 def bench(
     context: typer.Context,
@@ -49,6 +52,7 @@ def bench(
     sampling: SamplingOptions,
     servers: Servers = None,
     texts: bench_options.Texts = None,
+    literal: bench_options.LiteralTexts = None,
     speed: options.Speed = 1.0,
     normalize: options.Normalize = False,
     quiet: options.Quiet = False,
@@ -71,7 +75,7 @@ def bench(
     voice, reading = find_voice(context, who), DeliveryOptions(speed=speed, normalize=normalize)
     with logs_on_console(console, verbose=verbose):
         job = Job(
-            texts=choose_texts(texts or [], measuring.language(), _read_text),
+            texts=choose_texts(_checked(texts or []), measuring.language(), _read_text, literal or []),
             subjects=choose_subjects(context, engine, servers or []),
             settings=_settings(measuring, load, sampling, reading, who),
             levels=levels,
@@ -114,6 +118,17 @@ def _settings(
     )
 
 
+def _checked(texts: list[str]) -> list[str]:
+    """Refuse what is nearly the name of a standard text, or the name of a file, and would be measured as a text."""
+    for text in texts:
+        if text not in LENGTHS and (near := did_you_mean(text, LENGTHS)):
+            raise typer.BadParameter(f"There is no text {text!r}.{near} To measure the word itself: --text {text}")
+        with suppress(OSError, ValueError):
+            if not text.startswith("@") and Path(text).suffix and Path(text).is_file():
+                raise typer.BadParameter(f"{text} is a file. To measure what is in it: @{text}")
+    return texts
+
+
 def _read_text(name: str) -> str:
     """Read a text file."""
     from voxcli.cli.text_source import TextDecoder, read_file
@@ -125,19 +140,19 @@ def _read_text(name: str) -> str:
 def _measure_and_report(job: "Job", results: ResultOptions, console: Console, check: Callable[[], None]) -> None:
     from voxcli.bench.report.gate import find_breaches
     from voxcli.bench.report.verdict import build_report
-    from voxcli.cli.commands.bench.files import check_name, compare_with, load_record, write_results
+    from voxcli.cli.commands.bench.files import check_saved, compare_with, load_record, write_results
     from voxcli.cli.commands.bench.measure import measure
     from voxcli.cli.commands.bench.view import show_report
 
     if results.save:
-        check_name(results.save)
+        check_saved(results.save, force=results.force)
     base = load_record(results.compare) if results.compare else None
     record, stopped = measure(job, console, check)
     if stopped and not record.runs and not record.cold:
         raise stopped
     report = build_report(record)
     compared = compare_with(results.compare, base, record) if results.compare and base else None
-    show_report(record, report, compared, console, on_stdout=not results.takes_stdout)
+    show_report(record, report, compared, console, on_stdout=results.printed is None)
     for name in write_results(record, report, results, compared):
         console.note(f"wrote {name}")
     if stopped:

@@ -1,13 +1,12 @@
 """Result files of `voxcli bench`, and the saved benches."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from voxcli.bench.report.compare import DEFAULT_METRICS, Change, find_changes, find_differences, find_pairs
 from voxcli.bench.report.markdown import to_csv, to_markdown
 from voxcli.bench.report.record import Record, Report, from_json, to_json
-from voxcli.cli.commands.bench.options import STDOUT, ResultOptions
+from voxcli.cli.commands.bench.options import PICTURES, ResultOptions
 from voxcli.cli.console import write_lines
 from voxcli.cli.files import write_file, writing
 from voxcli.cli.settings.files import find_user_places
@@ -54,7 +53,7 @@ def load_record(name: str) -> Record:
     if Path(name).suffix == _SUFFIX:
         path = Path(name)
     else:
-        path = benches_folder() / f"{check_name(name)}{_SUFFIX}"
+        path = _saved(name)
         if not path.exists():
             kept = sorted(found.stem for found in benches_folder().glob(f"*{_SUFFIX}"))
             there = f"Saved benches: {', '.join(kept)}." if kept else "None is saved yet: voxcli bench --save NAME."
@@ -72,31 +71,45 @@ def compare_with(name: str, base: Record, record: Record) -> Comparison:
     return Comparison(name, base, tuple(changes), tuple(find_differences(base, record)))
 
 
+def check_saved(name: str, *, force: bool) -> None:
+    """Refuse a name that cannot be the name of a file, or that another bench has.
+
+    Raises:
+        RequestError: it cannot be used.
+    """
+    if _saved(name).exists() and not force:
+        raise RequestError(f"A bench {name!r} is saved already.", on_command_line="Use --force to overwrite it.")
+
+
 def write_results(record: Record, report: Report, results: ResultOptions, compared: Comparison | None) -> list[str]:
-    """Write all requested files, and return their names.
+    """Write all requested files, and return their names. Those on standard output are not among them.
 
     Raises:
         DeviceError: a file cannot be written.
     """
-    written = to_json(record, report)
-    if results.json_file:
-        _write(results.json_file, written)
-    if results.markdown_file:
-        _write(results.markdown_file, _markdown(record, report, compared))
-    if results.csv_file:
-        _write(results.csv_file, to_csv(record))
-    if results.plot_file:
-        _plot(record, report, results.plot_file)
-    paths = [results.json_file, results.markdown_file, results.csv_file, results.plot_file]
+    paths = results.files()
+    for path in paths:
+        suffix = path.suffix.lower()
+        if suffix in PICTURES:
+            _plot(record, report, path)
+        else:
+            write_file(path, _text_of(suffix, record, report, compared).encode())
     if results.save:
-        kept = benches_folder() / f"{check_name(results.save)}{_SUFFIX}"
-        _write(kept, written)
-        paths.append(kept)
-    return _names(paths)
+        paths.append(_saved(results.save))
+        write_file(paths[-1], to_json(record, report).encode())
+    if results.printed:
+        write_lines(_text_of(results.printed, record, report, compared).splitlines())
+    return [str(path) for path in paths]
 
 
-def _names(paths: Sequence[Path | None]) -> list[str]:
-    return [str(path) for path in paths if path and path != STDOUT]
+def _text_of(suffix: str, record: Record, report: Report, compared: Comparison | None) -> str:
+    if suffix == _SUFFIX:
+        return to_json(record, report)
+    return to_csv(record) if suffix == ".csv" else _markdown(record, report, compared)
+
+
+def _saved(name: str) -> Path:
+    return benches_folder() / f"{check_name(name)}{_SUFFIX}"
 
 
 def _markdown(record: Record, report: Report, compared: Comparison | None) -> str:
@@ -111,10 +124,3 @@ def _plot(record: Record, report: Report, path: Path) -> None:
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         write_plot(record, report, path)
-
-
-def _write(path: Path, text: str) -> None:
-    if path == STDOUT:
-        write_lines(text.splitlines())
-        return
-    write_file(path, text.encode())

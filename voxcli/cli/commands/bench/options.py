@@ -1,11 +1,15 @@
 """Options of `voxcli bench` for measurements, load and results."""
 
+import importlib.util
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 
 import typer
+
+from voxcli.errors import RequestError, did_you_mean
+from voxcli.installation import install_command
 
 if TYPE_CHECKING:
     from voxcli.bench.measure.plan import Level, Mode
@@ -16,7 +20,7 @@ T = TypeVar("T")
 _MEASURING = "Measurement"
 _LOAD = "Load"
 _RESULTS = "Results"
-STDOUT = Path("-")
+STDOUT = "-"
 
 Texts = Annotated[
     list[str] | None,
@@ -25,6 +29,10 @@ Texts = Annotated[
         help="short, medium, long, @FILE, or any text. Default: short medium long.",
         show_default=False,
     ),
+]
+LiteralTexts = Annotated[
+    list[str] | None,
+    typer.Option("--text", metavar="TEXT", help="A text to measure, whatever it looks like. Repeatable."),
 ]
 Lang = Annotated[
     str, typer.Option("--lang", help="Language of short, medium and long: zh or en.", rich_help_panel=_MEASURING)
@@ -87,28 +95,24 @@ Requests = Annotated[
         "--requests", min=1, help="Requests per level. Default: --runs times the concurrency.", rich_help_panel=_LOAD
     ),
 ]
-JsonFile = Annotated[
-    Path | None,
+Outputs = Annotated[
+    list[str] | None,
     typer.Option(
-        "--json",
+        "--output",
+        "-o",
         metavar="FILE",
-        help="Write all results, with every run, as JSON; - is stdout.",
+        help="Write the results: .json, .md, .csv, or a plot as .png. Repeatable.",
         rich_help_panel=_RESULTS,
     ),
 ]
-MarkdownFile = Annotated[
-    Path | None,
-    typer.Option(
-        "--markdown", metavar="FILE", help="Write a report in Markdown; - is stdout.", rich_help_panel=_RESULTS
-    ),
+Json = Annotated[
+    bool, typer.Option("--json", help="Print all results, with every run, as JSON.", rich_help_panel=_RESULTS)
 ]
-CsvFile = Annotated[
-    Path | None,
-    typer.Option("--csv", metavar="FILE", help="Write every run as CSV; - is stdout.", rich_help_panel=_RESULTS),
+Print = Annotated[
+    Literal["md", "csv"] | None,
+    typer.Option("--print", help="Print the results as Markdown or CSV instead.", rich_help_panel=_RESULTS),
 ]
-PlotFile = Annotated[
-    Path | None, typer.Option("--plot", metavar="FILE", help="Write a plot, such as r.png.", rich_help_panel=_RESULTS)
-]
+Force = Annotated[bool, typer.Option("--force", help="Overwrite existing results.", rich_help_panel=_RESULTS)]
 Save = Annotated[
     str | None,
     typer.Option("--save", metavar="NAME", help="Save the results under this name.", rich_help_panel=_RESULTS),
@@ -187,10 +191,10 @@ class LoadOptions:
 class ResultOptions:
     """Where the results go."""
 
-    json_file: JsonFile = None
-    markdown_file: MarkdownFile = None
-    csv_file: CsvFile = None
-    plot_file: PlotFile = None
+    output: Outputs = None
+    json: Json = False
+    print: Print = None
+    force: Force = False
     save: Save = None
     compare: Compare = None
     fail_if: FailIf = None
@@ -198,12 +202,19 @@ class ResultOptions:
     def conditions(self) -> "list[FailCondition]":
         from voxcli.bench.report.gate import parse_condition
 
-        return [parse_condition(text) for text in self.fail_if or []]
+        try:
+            return [parse_condition(text) for text in self.fail_if or []]
+        except RequestError as error:
+            raise typer.BadParameter(str(error), param_hint="--fail-if") from error
 
     @property
-    def takes_stdout(self) -> bool:
-        """Whether a result file is written to standard output."""
-        return STDOUT in (self.json_file, self.markdown_file, self.csv_file)
+    def printed(self) -> str | None:
+        """The suffix of the results that are written to standard output instead of tables."""
+        return ".json" if self.json else f".{self.print}" if self.print else None
+
+    def files(self) -> list[Path]:
+        """Return the files to write."""
+        return [Path(name) for name in self.output or []]
 
     def check(self, runs: int) -> None:
         """Refuse options that would fail only after the measurement.
@@ -211,34 +222,76 @@ class ResultOptions:
         Args:
             runs: of each text and mode.
         """
-        import importlib.util
-
         from voxcli.bench.report.gate import check_conditions
 
-        check_conditions(self.conditions(), runs, compares=self.compare is not None)
-        for option, path in (
-            ("--json", self.json_file),
-            ("--markdown", self.markdown_file),
-            ("--csv", self.csv_file),
-            ("--plot", self.plot_file),
-        ):
-            if path and path != STDOUT and (path.is_dir() or not path.parent.is_dir()):
-                raise typer.BadParameter(
-                    f"Cannot write {path}: it is a folder, or its folder does not exist.", param_hint=option
-                )
-        if (self.json_file, self.markdown_file, self.csv_file, self.plot_file).count(STDOUT) > 1:
-            raise typer.BadParameter("Only one result file can be written to standard output.", param_hint="--json")
-        if self.plot_file == STDOUT:
-            raise typer.BadParameter("A plot needs a file, such as r.png.", param_hint="--plot")
-        if self.plot_file and importlib.util.find_spec("matplotlib") is None:
+        try:
+            check_conditions(self.conditions(), runs, compares=self.compare is not None)
+        except RequestError as error:
+            raise typer.BadParameter(str(error), param_hint="--fail-if") from error
+        if self.json and self.print:
+            raise typer.BadParameter("Either JSON or another form can be printed, not both.", param_hint="--print")
+        for file in self.files():
+            self._check_file(file)
+        if len(set(self.files())) < len(self.files()):
+            raise typer.BadParameter("The same file is given twice.", param_hint="--output")
+
+    def _check_file(self, file: Path) -> None:
+        known = ", ".join(RESULT_SUFFIXES)
+        if str(file) == STDOUT:
+            raise typer.BadParameter("For the results on standard output, use --json.", param_hint="--output")
+        if file.suffix.lower() not in RESULT_SUFFIXES:
+            near = did_you_mean(file.suffix, RESULT_SUFFIXES) if file.suffix else ""
             raise typer.BadParameter(
-                'Plots need matplotlib, which is not installed. Run: pip install "voxcli[plot]"', param_hint="--plot"
+                f"Cannot tell the kind of results from the name {file}.{near} Use one of the suffixes {known}.",
+                param_hint="--output",
             )
-        if self.plot_file and self.plot_file.suffix.lower() not in _PICTURES:
-            raise typer.BadParameter(f"Use one of the suffixes {', '.join(_PICTURES)}.", param_hint="--plot")
+        if file.is_dir() or not file.parent.is_dir():
+            raise typer.BadParameter(
+                f"Cannot write {file}: it is a folder, or its folder does not exist.", param_hint="--output"
+            )
+        if file.exists() and not self.force:
+            raise RequestError(f"{file} exists already.", on_command_line="Use --force to overwrite it.")
+        if file.suffix.lower() in PICTURES and importlib.util.find_spec("matplotlib") is None:
+            raise typer.BadParameter(
+                f"Plots need matplotlib, which is not installed. Run: {install_command('plot')}", param_hint="--output"
+            )
 
 
-_PICTURES = (".png", ".svg", ".pdf")
+def translate_old_files(arguments: list[str]) -> list[str]:
+    """Return the arguments with the old options for result files, such as --json FILE, replaced by --output.
+
+    Raises:
+        typer.BadParameter: such an option has no file of its kind, so that it may not be meant as an old one.
+    """
+    words, result = list(arguments), list[str]()
+    while words:
+        word = words.pop(0)
+        name, joined, value = word.partition("=")
+        if name not in _OLD_FILES:
+            result.append(word)
+            if word == "--":
+                return [*result, *words]
+            continue
+        follows = value if joined else (words[0] if words else "")
+        if follows == STDOUT and name != "--plot":
+            words = words if joined else words[1:]
+            result += ["--json"] if name == "--json" else ["--print", _OLD_FILES[name][0].removeprefix(".")]
+        elif Path(follows).suffix.lower() in _OLD_FILES[name]:
+            words = words if joined else words[1:]
+            result += ["--output", follows]
+        elif name == "--json" and not joined:
+            result.append(word)
+        else:
+            raise typer.BadParameter(
+                f"Results are written with --output FILE, as in: --output r{_OLD_FILES[name][0]}", param_hint=name
+            )
+    return result
+
+
+PICTURES = (".png", ".svg", ".pdf")
+RESULT_SUFFIXES = (".json", ".md", ".csv", *PICTURES)
+_OLD_FILES = {"--json": (".json",), "--markdown": (".md", ".markdown"), "--csv": (".csv",), "--plot": PICTURES}
+"""Options that were for one kind of results each."""
 
 
 def _parse_list(text: str | None, parse: Callable[[str], T], option: str, advice: str) -> list[T]:

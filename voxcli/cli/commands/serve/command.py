@@ -15,6 +15,7 @@ from voxcli.cli.options import parameters as options
 from voxcli.cli.options.groups import grouped
 from voxcli.cli.parser.help import documented
 from voxcli.errors import NotFound
+from voxcli.installation import install_command
 
 if TYPE_CHECKING:
     from voxcli.server.settings import ServerSettings
@@ -115,5 +116,5 @@ def _check_installed() -> None:
             importlib.import_module(name)
         except ModuleNotFoundError as error:
             raise NotFound(
-                f'The server needs {name}, which is not installed. Run: pip install "voxcli[serve]"'
+                f"The server needs {name}, which is not installed. Run: {install_command('serve')}"
             ) from error
