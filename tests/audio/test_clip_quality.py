@@ -140,3 +140,14 @@ def check_consistent(report: ClipReport) -> None:
     assert report.leading_silence_seconds >= 0
     assert report.trailing_silence_seconds >= 0
     assert all(remark.endswith(".") for remark in report.remarks)
+
+
+def test_a_dc_offset_is_named() -> None:
+    assert "DC offset of 10%" in remarks(speech() + 0.1)
+    assert "DC" not in remarks(speech() + 0.001)
+
+
+def test_a_recording_without_room_for_a_voice_is_only_called_that() -> None:
+    report = inspect(AudioChunk(speech()[:12], RATE))
+    assert report.empty
+    assert report.remarks == ("It has 0.5 ms of sound: no voice is in it. Record 5 to 30 s.",)

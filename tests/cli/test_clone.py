@@ -134,7 +134,7 @@ BAD_CLIPS = [
     ("empty.wav", "is empty"),
     ("text.wav", "it is text"),
     ("cut.wav", "cut.wav"),
-    ("picture.png", "cannot be read"),
+    ("picture.png", "is a picture"),
     ("silent.wav", "is silent"),
     ("nothing.wav", "nothing.wav"),
     ("long.flac", "longer than the 300 s allowed"),
@@ -277,6 +277,14 @@ def test_a_voice_kept_without_words_is_refused_by_a_model_that_needs_them(
     done = run("say", "hello", "--voice", "anna", "--model", checkpoints(V1), "-o", "x.wav")
     assert done.returncode == 4
     assert "--prompt-text" in said(done)
+
+
+def test_a_recording_of_half_a_millisecond_is_not_kept(run: Run, library: VoiceLibrary, tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "ref.wav", np.sin(np.arange(12)), 24000)
+    done = run("clone", "--prompt", "ref.wav")
+    assert done.returncode == 4
+    assert "ref.wav: It has 0.5 ms of sound" in said(done)
+    assert library.names() == []
 
 
 def test_words_that_cannot_be_read_are_refused(ref: Path) -> None:

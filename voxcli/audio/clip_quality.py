@@ -16,6 +16,8 @@ _FLOOR_DBFS = -96.0
 _SILENT_DBFS = -60.0
 """Speech into a working microphone is louder."""
 
+_LEAST_SECONDS = 0.3
+"""A syllable or two. In less there is no voice to imitate."""
 _SHORTEST_SECONDS, _SHORT_SECONDS, _LONG_SECONDS = 3.0, 5.0, 30.0
 """Below the first, too few sounds of the voice are heard; beyond the last, more costs time and adds nothing."""
 _MAX_END_SECONDS = 1.0
@@ -27,6 +29,8 @@ _CLIPPED_FROM, _MAX_CLIPPED = 0.9999, 1e-4
 """A clip normalised to full scale reaches it with a few samples, a clipped one with many."""
 _MIN_SNR_DB = 20.0
 """Below, noise is imitated along with the voice."""
+_LARGEST_OFFSET = 0.02
+"""Of full scale. Sound cards have far less."""
 _LOWEST_RATE = 16000
 """Hz. Below, consonants are missing, as on the telephone."""
 
@@ -54,6 +58,8 @@ class ClipReport:
     noise_dbfs: float
     """The level in the pauses, without digital silence around the recording."""
     clipped_fraction: float
+    offset: float
+    """The mean of the samples (DC)."""
     leading_silence_seconds: float
     trailing_silence_seconds: float
 
@@ -67,10 +73,17 @@ class ClipReport:
         return self.speech_dbfs <= _SILENT_DBFS
 
     @property
+    def empty(self) -> bool:
+        """Whether it is so short that no voice can be in it."""
+        return self.seconds < _LEAST_SECONDS
+
+    @property
     def remarks(self) -> tuple[str, ...]:
         """Each problem with its remedy; empty if there are none."""
         if self.silent:
             return ("It is silent. Check the microphone and record again.",)
+        if self.empty:
+            return (f"It has {self.seconds * 1000:.3g} ms of sound: no voice is in it. Record 5 to 30 s.",)
         return (*_length_remarks(self), *_level_remarks(self))
 
 
@@ -92,6 +105,7 @@ def inspect(chunk: AudioChunk) -> ClipReport:
         else _FLOOR_DBFS,
         noise_dbfs=float(noise),
         clipped_fraction=float(np.mean(np.abs(samples) >= _CLIPPED_FROM)) if len(samples) else 0.0,
+        offset=float(np.mean(samples)) if len(samples) else 0.0,
         leading_silence_seconds=int(speaking[0]) * FRAME_SECONDS if spoken else chunk.seconds,
         trailing_silence_seconds=int(len(levels) - 1 - speaking[-1]) * FRAME_SECONDS if spoken else 0.0,
     )
@@ -161,6 +175,11 @@ def _level_remarks(report: ClipReport) -> Iterator[str]:
         yield (
             f"It is noisy: speech is only {report.snr_db:.0f} dB above the noise in the pauses. "
             "Record in a quiet room, without music or other voices."
+        )
+    if abs(report.offset) > _LARGEST_OFFSET:
+        yield (
+            f"It has a DC offset of {report.offset:.0%} of full scale, as a faulty input makes it. "
+            "Remove it with a high-pass filter at 20 Hz."
         )
     if report.sample_rate < _LOWEST_RATE:
         yield f"It sounds like a telephone: {report.sample_rate} Hz. Record at 16000 Hz or more."

@@ -3,12 +3,14 @@
 import os
 from io import BytesIO
 
-import numpy as np
 import soundfile
 
-from voxcli.audio.chunk import AudioChunk, Samples
+from voxcli.audio.chunk import AudioChunk
+from voxcli.audio.downmix import Downmix
 
-_MARKERS = (b"RIFF", b"FORM", b"fLaC")
+RIFX = b"RIFX"
+"""Beginning of a WAV file whose numbers are big-endian."""
+_MARKERS = (b"RIFF", RIFX, b"FORM", b"fLaC")
 _MAX_CHANNELS = 16
 _BLOCK_FRAMES = 1 << 16
 
@@ -22,20 +24,19 @@ def read_plain(data: bytes, max_seconds: float) -> AudioChunk | None:
     """
     if not data.startswith(_MARKERS):
         return None
-    blocks: list[Samples] = []
-    count = 0
+    mono = Downmix()
     try:
         with soundfile.SoundFile(_ForgivingFile(data)) as file:
             rate = file.samplerate
             if file.channels > _MAX_CHANNELS or not file.subtype.startswith(("PCM_", "FLOAT", "DOUBLE")):
                 return None
-            while count <= max_seconds * rate and len(block := file.read(_BLOCK_FRAMES, "float64", always_2d=True)):
-                blocks.append(downmixed(block.T))
-                count += len(block)
-            complete = count == file.frames
+            most = max_seconds * rate
+            while mono.samples <= most and len(block := file.read(_BLOCK_FRAMES, "float64", always_2d=True)):
+                mono.add(block.T)
+            complete = mono.samples == file.frames
     except (soundfile.SoundFileError, ValueError):  # ValueError: a rate or a size that numpy rejects
         return None
-    return AudioChunk(np.concatenate(blocks), rate) if blocks and (complete or count > max_seconds * rate) else None
+    return AudioChunk(mono.result(), rate) if mono.samples and (complete or mono.samples > most) else None
 
 
 class _ForgivingFile(BytesIO):
@@ -46,10 +47,3 @@ class _ForgivingFile(BytesIO):
             return super().seek(offset, whence)
         except (ValueError, OverflowError):
             return self.tell()
-
-
-def downmixed(channels: np.ndarray[tuple[int, int], np.dtype[np.float64]]) -> Samples:
-    """Return the mean of the channels, shape (c, n), within [-1, 1]. NaN becomes silence."""
-    with np.errstate(invalid="ignore"):  # the file may hold signalling NaNs
-        within = np.clip(np.nan_to_num(channels, nan=0.0), -1.0, 1.0)
-        return np.asarray(within.mean(axis=0), np.float32)

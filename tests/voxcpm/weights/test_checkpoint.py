@@ -85,6 +85,13 @@ def test_a_truncated_file_is_named(folder: Path, name: str, share: float) -> Non
         load(folder)
 
 
+@pytest.mark.parametrize("name", ["model.safetensors", "audiovae.pth"])
+def test_a_pointer_of_git_lfs_is_named(folder: Path, name: str) -> None:
+    (folder / name).write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n")
+    with pytest.raises(ModelError, match=rf"{name} is a Git LFS pointer.*git lfs pull"):
+        load(folder)
+
+
 @pytest.mark.parametrize("name", ["model.safetensors", "audiovae.pth", "tokenizer.json", "config.json"])
 def test_a_missing_file_is_named(folder: Path, name: str) -> None:
     (folder / name).unlink()

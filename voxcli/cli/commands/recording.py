@@ -167,11 +167,13 @@ def check_clip(sound: AudioChunk, label: str, console: Console) -> None:
     """Warn about problems of a recording.
 
     Raises:
-        RequestError: it is silent.
+        RequestError: it is silent, or far too short.
     """
     report = inspect(sound)
     if report.silent:
         raise RequestError(f"{label} is silent. Check the microphone and record again.")
+    if report.empty:
+        raise RequestError(f"{label}: {report.remarks[0]}")
     for remark in report.remarks:
         console.warning(f"{label}: {remark}")
 

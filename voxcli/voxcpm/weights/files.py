@@ -13,6 +13,9 @@ from torch import Tensor
 from voxcli.errors import ModelError
 from voxcli.voxcpm.memory import is_out_of_memory
 
+_LFS = b"version https://git-lfs"
+"""Beginning of the small file that Git has in place of a large one (git-lfs, docs/spec.md)."""
+
 
 def find_weights(folder: Path, *names: str) -> Path | None:
     """Return the first of these files that exists."""
@@ -38,6 +41,8 @@ def open_weights(path: Path) -> Iterator[Mapping[str, Tensor]]:
     Raises:
         ModelError: the file is cut short or holds no weights.
     """
+    if _is_lfs_pointer(path):
+        raise ModelError(f"{path} is a Git LFS pointer, not the weights. Run in its folder: git lfs pull")
     try:
         if path.suffix == ".safetensors":
             with safe_open(path, framework="pt") as file:
@@ -80,6 +85,14 @@ def _unpickled(path: Path) -> dict[str, Tensor]:
     if not isinstance(tensors, dict) or not all(isinstance(tensor, Tensor) for tensor in tensors.values()):
         raise ModelError(f"{path} holds no weights.")
     return tensors
+
+
+def _is_lfs_pointer(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return file.read(len(_LFS)) == _LFS
+    except OSError:  # reported when the file is opened for its weights
+        return False
 
 
 def _first_line(error: BaseException) -> str:
