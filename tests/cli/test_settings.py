@@ -136,3 +136,15 @@ def test_every_setting_is_an_option_of_say() -> None:
         return found.union(*(settable(child) for child in getattr(command, "commands", {}).values()))
 
     assert settable(commands) == settable(commands.commands["say"])
+
+
+def test_doctor_finds_what_is_wrong_with_the_settings(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "voxcli.toml").write_text("speed = 99\nvoise = 'x'\n")
+    done = run("doctor", "--json", env={"VOXCLI_SPEDE": "2"})
+    found = {
+        check["detail"]: check["verdict"] for check in json.loads(done.stdout) if check["name"] == "settings files"
+    }
+    assert done.returncode == 5
+    assert [verdict for detail, verdict in found.items() if "'speed'" in detail] == ["fail"]
+    assert [verdict for detail, verdict in found.items() if "'voise'" in detail] == ["warn"]
+    assert [verdict for detail, verdict in found.items() if "VOXCLI_SPEDE" in detail] == ["warn"]

@@ -219,3 +219,30 @@ def test_a_redirected_output_gets_a_note_and_no_sound(tmp_path: Path, environmen
     sound, messages = run_into("y.wav", "-o", "-")
     assert sound.startswith(b"RIFF")
     assert b"add -o -" not in messages
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["--device", "gpu"], 2, "Unknown value: --device gpu. Did you mean 'cuda'?"),
+        (["--device", "cuda:x"], 2, "cuda:N"),
+        (["--dtype", "fp16"], 2, "Did you mean 'float16'?"),
+        (["--quantize", "int4"], 2, "Did you mean 'int8'?"),
+        (["--remote", "ftp://x"], 2, "Not the address of a server: 'ftp://x'"),
+        (["--language", "klingonish"], 3, "does not speak 'klingonish'"),
+        (["--language", "frensh"], 3, "Did you mean 'french'?"),
+        (["--voice", "nonesuch"], 3, "no voice 'nonesuch'"),
+    ],
+)
+def test_exit_codes_are_those_of_the_table(here: Here, arguments: list[str], code: int, words: str) -> None:
+    found, answer = here("say", "hello", "-o", "x.wav", *arguments)
+    assert found == code, answer
+    assert words in answer
+
+
+@pytest.mark.parametrize("name", ["french", "Français", "fra", "fr", "FR"])
+def test_languages_are_known_by_their_names(run: Run, tmp_path: Path, name: str) -> None:
+    assert run("say", "Bonjour", "-o", "code.wav", "--language", "fr").returncode == 0
+    done = run("say", "Bonjour", "-o", "name.wav", "--language", name)
+    assert done.returncode == 0, said(done)
+    assert (tmp_path / "name.wav").read_bytes() == (tmp_path / "code.wav").read_bytes()

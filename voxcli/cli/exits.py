@@ -1,6 +1,7 @@
 """Exit codes and signals."""
 
 import os
+import re
 import signal
 import sys
 from collections.abc import Callable
@@ -112,6 +113,14 @@ _BY_ERROR: dict[type[BaseException], ExitCode] = {
     Terminated: ExitCode.TERMINATED,
 }
 
+_MAY_NAME_NOTHING = {HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY}
+_NAMED = r"\b(voices?|speakers?|languages?|models?)\b"
+_NAMES_NOTHING = re.compile(
+    rf"\b(no|unknown|invalid|unsupported)\s+(such\s+)?{_NAMED}|does not speak"
+    rf"|{_NAMED}[^.]*\b(not found|not exist|not supported|not available|unknown|is invalid)\b",
+    re.IGNORECASE,
+)
+"""How servers say that there is no voice, language or model of a name."""
 _UNAUTHORIZED = {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
 
 
@@ -119,6 +128,8 @@ def exit_code(error: BaseException) -> ExitCode:
     """Return the code of an error: that of its class, or of the nearest base class that has one."""
     if isinstance(error, RemoteRefused) and error.status in _UNAUTHORIZED:
         return ExitCode.UNAUTHORIZED
+    if isinstance(error, RemoteRefused) and error.status in _MAY_NAME_NOTHING and _NAMES_NOTHING.search(str(error)):
+        return ExitCode.NOT_FOUND
     for kind in type(error).__mro__:
         if kind in _BY_ERROR:
             return _BY_ERROR[kind]

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from voxcli.cli.settings.files import find_user_places, model_library
+from voxcli.cli.settings.files import UserSettings, find_user_places, model_library, settings_files
 from voxcli.errors import VoxError
 from voxcli.installation import install_command, reinstall_command
 
@@ -133,6 +133,17 @@ def _models() -> Check:
     if not names:
         return Check("models", Verdict.WARN, "only the built-in voice", "voxcli models pull voxcpm-1.5")
     return Check("models", Verdict.OK, ", ".join(names))
+
+
+def check_settings(settings: UserSettings) -> Iterator[Check]:
+    """Report what is wrong with the settings files, and with the variables."""
+    for problem in settings.problems:
+        yield Check("settings files", Verdict.FAIL, problem, "correct it, or delete it: other commands stop there")
+    for warning in settings.warnings:
+        yield Check("settings files", Verdict.WARN, warning, "correct its name, or remove it")
+    if not (settings.problems or settings.warnings):
+        files = [str(file) for file in settings_files() if file.exists()]
+        yield Check("settings files", Verdict.OK, ", ".join(files) or "none")
 
 
 def _writable(name: str, path: Path) -> Check:

@@ -10,6 +10,7 @@ from voxcli.cli.console import write_json, write_lines, write_table
 from voxcli.cli.exits import ExitCode
 from voxcli.cli.options import parameters as options
 from voxcli.cli.parser.help import documented
+from voxcli.cli.settings.files import find_settings
 
 if TYPE_CHECKING:
     from voxcli.cli.commands.checks import Check
@@ -19,14 +20,15 @@ _LIVE_TEXT = "你好，voxcli is ready to speak."
 
 @documented("voxcli doctor", "voxcli doctor --live", runs_without_settings=True)
 def doctor(
+    context: typer.Context,
     json: options.Json = False,
     live: Annotated[bool, typer.Option("--live", help="Speak a test through the loudspeaker.")] = False,
     audio_device: options.AudioDevice = None,
 ) -> None:
     """Check the installation, and show how to fix each problem."""
-    from voxcli.cli.commands.checks import Verdict, run_checks
+    from voxcli.cli.commands.checks import Verdict, check_settings, run_checks
 
-    checks = list(run_checks())
+    checks = [*run_checks(), *check_settings(find_settings(context))]
     if live:
         checks.append(_speak_test(audio_device))
     if json:

@@ -2,13 +2,14 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
 from voxcli.cli.options import completion as complete
 from voxcli.cli.options import parameters as options
 from voxcli.cli.options.server import RemoteOptions, only_here
+from voxcli.errors import did_you_mean
 
 if TYPE_CHECKING:
     from voxcli.engines.settings import EngineSettings
@@ -17,6 +18,49 @@ if TYPE_CHECKING:
 
 _SAMPLING = "Sampling"
 _RUNNING = "Local model"
+
+_DEVICES = ("auto", "cpu", "cuda", "mps")
+_DTYPES = ("auto", "float32", "bfloat16", "float16")
+_QUANTIZED = ("int8", "fp8")
+_OTHER_NAMES = {
+    **dict.fromkeys(["gpu", "nvidia", "rocm", "hip"], "cuda"),
+    **dict.fromkeys(["metal", "apple"], "mps"),
+    **dict.fromkeys(["fp32", "f32", "float", "single"], "float32"),
+    **dict.fromkeys(["fp16", "f16", "half"], "float16"),
+    **dict.fromkeys(["bf16"], "bfloat16"),
+    **dict.fromkeys(["8bit", "q8", "q8_0", "i8"], "int8"),
+    **dict.fromkeys(["float8", "f8"], "fp8"),
+}
+"""What other programs call devices and dtypes."""
+
+
+def _refuse(value: str, option: str, known: tuple[str, ...]) -> NoReturn:
+    meant = _OTHER_NAMES.get(value.lower())
+    near = f" Did you mean {meant!r}?" if meant in known else did_you_mean(value, known)
+    raise typer.BadParameter(f"Unknown value: {option} {value}.{near} Choose from: {', '.join(known)}.")
+
+
+def _check_device(context: typer.Context, param: typer.CallbackParam, value: str) -> str:
+    kind, _, number = value.partition(":")
+    if kind not in _DEVICES or (":" in value and (kind != "cuda" or not number.isdigit())):
+        _refuse(value, "--device", (*_DEVICES, "cuda:N"))
+    only_here(context, param, value)
+    return value
+
+
+def _check_dtype(context: typer.Context, param: typer.CallbackParam, value: str) -> str:
+    if value not in _DTYPES:
+        _refuse(value, "--dtype", _DTYPES)
+    only_here(context, param, value)
+    return value
+
+
+def _check_quantize(context: typer.Context, param: typer.CallbackParam, value: str | None) -> str | None:
+    if value is not None and value not in _QUANTIZED:
+        _refuse(value, "--quantize", _QUANTIZED)
+    only_here(context, param, value)
+    return value
+
 
 Steps = Annotated[
     int,
@@ -83,7 +127,7 @@ Device = Annotated[
         metavar="DEVICE",
         help="auto, cpu, cuda, cuda:N or mps.",
         autocompletion=complete.devices,
-        callback=only_here,
+        callback=_check_device,
         rich_help_panel=_RUNNING,
     ),
 ]
@@ -94,7 +138,7 @@ Dtype = Annotated[
         metavar="TYPE",
         help="auto, float32, bfloat16 or float16.",
         autocompletion=complete.dtypes,
-        callback=only_here,
+        callback=_check_dtype,
         rich_help_panel=_RUNNING,
     ),
 ]
@@ -104,7 +148,7 @@ Quantize = Annotated[
         "--quantize",
         metavar="int8|fp8",
         help="Quantize the weights, faster but less exact: int8 on a CPU, fp8 on an NVIDIA GPU.",
-        callback=only_here,
+        callback=_check_quantize,
         rich_help_panel=_RUNNING,
     ),
 ]

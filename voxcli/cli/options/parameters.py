@@ -23,6 +23,15 @@ def on_command_line(context: typer.Context, option: str) -> bool:
     return source is not None and source.name == "COMMANDLINE"
 
 
+def _language_code(value: str | None) -> str | None:
+    """Return the code of a language that is given by its name, and other values as they are."""
+    if value is None:
+        return None
+    from voxcli.text.language_names import language_code
+
+    return language_code(value) or value
+
+
 _SPEECH = "Speech"
 _OUTPUT = "Output"
 _LOGGING = "Logging"
@@ -77,6 +86,7 @@ Language = Annotated[
         "-l",
         "--lang",
         metavar="NAME",
+        callback=_language_code,
         help="Language, such as zh, en or french. Default: by the script.",
         autocompletion=complete.languages,
         rich_help_panel=_SPEECH,

@@ -43,7 +43,7 @@ def find_server(context: typer.Context, name: str) -> tuple[str, Mapping[str, An
 
     Raises:
         NotFound: there is no such profile.
-        RequestError: the address is invalid.
+        typer.BadParameter: the address is invalid.
     """
     from voxcli.engines.remote.settings import normalized_url
 
@@ -52,7 +52,10 @@ def find_server(context: typer.Context, name: str) -> tuple[str, Mapping[str, An
         return profile.url, profile.settings
     if not _looks_like_url(name):
         raise _no_profile(name, profiles)
-    return normalized_url(name), {}
+    try:
+        return normalized_url(name), {}
+    except RequestError as error:
+        raise typer.BadParameter(error.for_command_line) from error
 
 
 def _looks_like_url(name: str) -> bool:

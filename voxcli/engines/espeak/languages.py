@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from voxcli.engines.espeak.library import Espeak, EspeakVoice
 from voxcli.errors import NotFound, did_you_mean
+from voxcli.text.language_names import language_names as spoken_names
 from voxcli.voices.named import find_named
 
 _ALIASES = {
@@ -91,9 +92,8 @@ def find_language(language: str, voices: Mapping[str, EspeakVoice]) -> EspeakVoi
         if found := voices.get(name) or _find_tag(name, voices):
             return found
     names = language_names(voices)
-    raise NotFound(
-        f"The built-in voice does not speak {language!r}.{did_you_mean(wanted, names)} Languages: {', '.join(names)}."
-    )
+    near = did_you_mean(wanted, [*names, *spoken_names()])
+    raise NotFound(f"The built-in voice does not speak {language!r}.{near} Languages: {', '.join(names)}.")
 
 
 def _find_tag(tag: str, voices: Mapping[str, EspeakVoice]) -> EspeakVoice | None:

@@ -21,6 +21,7 @@ def _find_first_server(context: typer.Context, param: typer.CallbackParam, value
 
     The profile of a single server applies, as with any command.
     """
+    from voxcli.cli.options.consent import check_consent
     from voxcli.cli.settings.profiles import find_server
 
     if context.resilient_parsing:
@@ -30,6 +31,7 @@ def _find_first_server(context: typer.Context, param: typer.CallbackParam, value
     if not name:
         return None
     url, of_profile = find_server(context, name)
+    check_consent(context, "servers" if typed else param.name or "", name, url)
     if len(typed) <= 1:
         defaults = dict(context.default_map or {})
         if typed:

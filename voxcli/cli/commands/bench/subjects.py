@@ -13,6 +13,7 @@ from voxcli.bench.measure.plan import Mode
 from voxcli.bench.measure.sample import NonStreamingEngine
 from voxcli.bench.report.record import Subject
 from voxcli.cli.commands.chosen import engine_name, engine_settings, open_chosen_engine
+from voxcli.cli.options.consent import check_consent
 from voxcli.cli.options.engine import EngineOptions
 from voxcli.cli.options.parameters import on_command_line
 from voxcli.cli.settings.files import model_library
@@ -66,6 +67,7 @@ def _with_server(context: typer.Context, engine: EngineOptions, name: str) -> En
     if not name:
         return replace(engine, remote=None)
     url, of_profile = find_server(context, name)
+    check_consent(context, "servers", name, url)
     known = {field.name for field in fields(EngineOptions)}
     typed = {known_name for known_name in known if on_command_line(context, known_name)}
     own = {key: value for key, value in of_profile.items() if key in known - typed}
