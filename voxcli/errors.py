@@ -6,6 +6,7 @@
     ├── ModelError      damaged, or failed while running
     ├── RemoteError     cannot reach the server
     │   ├── RemoteRefused   the server rejected the request
+    │   │   └── RemoteUnknown   it has no such model or voice; a NotFound too
     │   ├── RemoteTimeout   the server did not answer in time
     │   └── RemoteCut       the connection was lost before the end
     └── DeviceError     loudspeaker, disk, accelerator
@@ -56,6 +57,10 @@ class RemoteRefused(RemoteError):
     def __init__(self, message: str, status: int, *, on_command_line: str = "") -> None:
         super().__init__(message, on_command_line=on_command_line)
         self.status = status
+
+
+class RemoteUnknown(NotFound, RemoteRefused):
+    """A server has no model or voice of the requested name."""
 
 
 class RemoteTimeout(RemoteError):

@@ -30,6 +30,10 @@ class AnswerForm:
     framing: Framing = Framing.PLAIN
     sample_rate: int | None = None
     """Hz; None for the model's own rate."""
+    channels: int = 1
+    """Of samples without a header, as a server announces them."""
+    rate_is_guessed: bool = False
+    """The sample rate is the usual one, because the server does not say any."""
     whole: bool = False
     """Sent once complete, with its length in the header."""
 
@@ -134,10 +138,18 @@ _FORMATS = {
     "audio/pcm": AudioFormat.PCM,
     "audio/l16": AudioFormat.PCM,
     "audio/raw": AudioFormat.PCM,
+    "audio/x-raw": AudioFormat.PCM,
+    "audio/x-pcm": AudioFormat.PCM,
+    "audio/wav-stream": AudioFormat.WAV,
 }
 _RATE = re.compile(r"\brate=\"?(\d{4,6})\b")
-_NUMBER = re.compile(r"(\d{4,6})")
 _RATE_HEADERS = ("x-sample-rate", "x-audio-sample-rate")
+_CHANNELS = re.compile(r"\bchannels=\"?(\d{1,2})\b")
+_RATE_HEADER = re.compile(r"(?:.*[-_])?sample[-_]?rate(?:[-_]hz)?")
+_CHANNELS_HEADER = re.compile(r"(?:x[-_])?(?:audio[-_])?(?:num[-_])?channels")
+_LOWEST_RATE, _HIGHEST_RATE = 4000, 192000
+_MOST_CHANNELS = 16
+_EVENTS = "text/event-stream"
 
 
 def media_types() -> tuple[str, ...]:
@@ -164,13 +176,49 @@ def audio_headers(format: AudioFormat, sample_rate: int, content_type: str | Non
     }
 
 
-def read_audio_headers(headers: Mapping[str, str]) -> tuple[AudioFormat | None, int | None]:
-    """Return the format and the sample rate (Hz) that the headers of a response state, each None if absent or unknown.
+def read_content_type(value: str) -> tuple[AudioFormat | None, int | None]:
+    """Return the format and the sample rate (Hz) in a content type, each None if absent or unknown."""
+    kind, _, parameters = value.lower().partition(";")
+    rate = _RATE.search(parameters)
+    return _FORMATS.get(kind.strip()), int(rate[1]) if rate else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AudioHeaders:
+    """What the headers of a response say about its body."""
+
+    format: AudioFormat | None
+    """None if the content type does not tell."""
+    sample_rate: int | None
+    """Hz, such as of PCM; None if no header tells."""
+    channels: int
+    is_sse: bool
+    """Whether the body is made of server-sent events."""
+
+
+def read_audio_headers(headers: Mapping[str, str]) -> AudioHeaders:
+    """Read the headers of a response.
+
+    The sample rate is a parameter of the content type, or stands in a header such as X-Sample-Rate,
+    X-Audio-Sample-Rate or X-VoxCPM-Sample-Rate.
 
     Args:
         headers: by lower-case names.
     """
-    kind, _, parameters = headers.get("content-type", "").lower().partition(";")
-    stated = (headers.get(name, "").strip() for name in _RATE_HEADERS)
-    rates = [found[1] for found in (_RATE.search(parameters), *map(_NUMBER.fullmatch, stated)) if found]
-    return _FORMATS.get(kind.strip()), int(rates[0]) if rates else None
+    content_type = headers.get("content-type", "").lower()
+    format, rate = read_content_type(content_type)
+    channels = _CHANNELS.search(content_type)
+    return AudioHeaders(
+        format=format,
+        sample_rate=rate or _number_in(headers, _RATE_HEADER, _LOWEST_RATE, _HIGHEST_RATE),
+        channels=int(channels[1]) if channels else _number_in(headers, _CHANNELS_HEADER, 1, _MOST_CHANNELS) or 1,
+        is_sse=content_type.startswith(_EVENTS),
+    )
+
+
+def _number_in(headers: Mapping[str, str], name: re.Pattern[str], least: int, most: int) -> int | None:
+    """Return the number in the first header of that name, if it is within bounds."""
+    for header, value in headers.items():
+        if name.fullmatch(header) and (number := value.strip()).isdecimal() and least <= int(number) <= most:
+            return int(number)
+    return None

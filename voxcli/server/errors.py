@@ -69,10 +69,10 @@ def problem_of(error: Exception) -> Problem:
             return Problem(status=error.status_code, message=str(error.detail), code=_code_of(error.status_code))
         case RequestError():
             return Problem(status=400, message=str(error), code="invalid_request")
-        case NotFound():
-            return Problem(status=404, message=str(error), code="not_found")
         case RemoteRefused() if error.status in _CLIENT_ERRORS_UPSTREAM:
             return Problem(status=400, message=str(error), code="refused_upstream")
+        case NotFound():
+            return Problem(status=404, message=str(error), code="not_found")
         case RemoteRefused(status=HTTPStatus.TOO_MANY_REQUESTS | HTTPStatus.SERVICE_UNAVAILABLE):
             return Problem(status=503, message="The upstream server is busy.", code="busy", retry_after=10)
         case RemoteTimeout():

@@ -56,12 +56,17 @@ Reply = Callable[[Asked], Answer]
 class Replay:
     """What was asked, and how many have connected."""
 
-    def __init__(self, reply: Reply, port: int = 0) -> None:
+    def __init__(self, reply: Reply, port: int = 0, *, lists: bool = False) -> None:
+        """
+        Args:
+            lists: let `reply` answer requests for a list of models too. Otherwise there is none, and they are not
+                among what was asked.
+        """
         self.asked: list[Asked] = []
         self.connections = 0
         self.hung_up = threading.Event()
         """Set when a client has left before its answer was out."""
-        self._reply = reply
+        self._reply, self._lists = reply, lists
         self._open: set[socket.socket] = set()
         self._socket = socket.create_server(("127.0.0.1", port))
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
@@ -98,6 +103,9 @@ class Replay:
         with connection, connection.makefile("rb") as stream:
             try:
                 while (asked := _read(stream)) is not None:
+                    if asked.method == "GET" and asked.path.endswith("/models") and not self._lists:
+                        self._send(connection, missing())
+                        continue
                     self.asked.append(asked)
                     answer = self._reply(asked)
                     self._send(connection, answer)
@@ -169,8 +177,8 @@ def missing() -> Answer:
 
 
 @contextmanager
-def replaying(reply: Reply) -> Iterator[Replay]:
-    replay = Replay(reply)
+def replaying(reply: Reply, *, lists: bool = False) -> Iterator[Replay]:
+    replay = Replay(reply, lists=lists)
     try:
         yield replay
     finally:

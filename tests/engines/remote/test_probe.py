@@ -25,7 +25,7 @@ OPENAI = {"info": {"title": "Kokoro TTS API"}, "paths": {"/v1/audio/speech": {},
     [
         (VOXCLI, Server(dialect=Dialect.VOXCPM, is_voxcli=True)),
         (VOXCPM, Server(dialect=Dialect.VOXCPM)),
-        (OPENAI, Server(dialect=Dialect.OPENAI)),
+        (OPENAI, Server(dialect=Dialect.OPENAI, prefix="/v1")),
         (GPT_SOVITS, Server(dialect=Dialect.GPT_SOVITS)),
         (GPT_SOVITS_1, Server(dialect=Dialect.GPT_SOVITS, version=1)),
     ],
@@ -52,8 +52,8 @@ def only(path: str, answer: Callable[[], Answer]) -> Callable[[Asked], Answer]:
 def test_a_server_without_a_description_is_known_by_what_it_answers(
     reply: Callable[[Asked], Answer], dialect: Dialect
 ) -> None:
-    with replaying(reply) as replay, closing(remote(replay.url, None)) as engine:
-        assert engine.server == Server(dialect=dialect)
+    with replaying(reply, lists=True) as replay, closing(remote(replay.url, None)) as engine:
+        assert engine.server.dialect is dialect
         assert replay.of("POST") == []
 
 
@@ -62,18 +62,22 @@ def test_a_server_without_a_description_is_known_by_what_it_answers(
     [missing, lambda: whole(b"<html>an app for everything</html>", "text/html"), lambda: said([1, 2])],
 )
 def test_an_unrecognized_server_is_not_guessed(answer: Callable[[], Answer]) -> None:
-    with replaying(lambda asked: answer()) as replay, pytest.raises(RemoteError, match="--protocol"):
-        remote(replay.url, None)
+    with replaying(lambda asked: answer(), lists=True) as replay:
+        with pytest.raises(RemoteError, match="not recognized") as caught:
+            remote(replay.url, None)
+        assert replay.of("POST") == []
+    assert "--protocol" in caught.value.for_command_line
 
 
 def test_a_server_behind_a_key_says_so() -> None:
     reply = lambda asked: said({"detail": "a key, please"}, 401)  # noqa: E731
-    with replaying(reply) as replay, pytest.raises(RemoteRefused, match="voxcli keys set") as caught:
+    with replaying(reply, lists=True) as replay, pytest.raises(RemoteRefused, match="needs a key") as caught:
         remote(replay.url, None)
     assert caught.value.status == 401
+    assert "voxcli keys set" in caught.value.for_command_line
 
 
-def test_an_address_with_a_version_means_openai_and_is_not_asked() -> None:
+def test_an_address_with_a_version_means_openai_and_is_asked_for_its_models_only() -> None:
     with replaying(lambda asked: missing()) as replay, closing(remote(f"{replay.url}/v1", None)) as engine:
         assert engine.server.dialect is Dialect.OPENAI
         assert replay.asked == []

@@ -4,7 +4,8 @@ import base64
 import itertools
 import json
 import threading
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 
 import numpy as np
@@ -100,6 +101,61 @@ def test_events_are_unwrapped() -> None:
         assert np.array_equal(heard(remote(server.url)), SOUND)
 
 
+def chunk(name: bytes, size: int) -> bytes:
+    return name + size.to_bytes(4, "little") + bytes(range(1, 256)) * (size // 255 + 1)
+
+
+@pytest.mark.parametrize("riff", [None, 0, 0xFFFFFFFF], ids=["riff right", "riff 0", "riff all ones"])
+@pytest.mark.parametrize("names", [[b"LIST"], [b"LIST", b"C2PA"], [b"id3 ", b"xyz1"]])
+def test_chunks_behind_the_samples_are_not_played(names: list[bytes], riff: int | None) -> None:
+    behind = b"".join(chunk(name, 1000)[:1008] for name in names)
+    file = bytearray(wav(SOUND) + behind)
+    file[4:8] = (len(file) - 8 if riff is None else riff).to_bytes(4, "little")
+    for pieces in (cut(bytes(file), 4096), cut(bytes(file), 1003)):
+        with replaying(lambda asked: streamed(pieces)) as server:  # noqa: B023
+            assert np.array_equal(heard(remote(server.url)), SOUND)
+
+
+def test_a_size_that_covers_the_first_block_only_cuts_nothing() -> None:
+    with replaying(lambda asked: streamed(cut(with_sizes(36 + 4800, 4800), 777))) as server:
+        assert np.array_equal(heard(remote(server.url)), SOUND)
+
+
+FAILED = b'{"error": {"message": "the model ran out of memory", "type": "server_error"}}'
+
+
+@pytest.mark.parametrize("size", [1, 7, 4096, 1 << 20])
+@pytest.mark.parametrize(
+    "file",
+    [with_sizes(0xFFFFFFFF, 0xFFFFFFFF), with_sizes(0, 0), wav(SOUND), b"".join(blocks())],
+    ids=["all ones", "size 0", "size right", "blocks"],
+)
+@pytest.mark.parametrize("error", [FAILED, b'\n{\n "detail": "the model ran out of memory"}\n', b"data: " + FAILED])
+def test_an_error_behind_the_samples_is_an_error_and_not_played(file: bytes, error: bytes, size: int) -> None:
+    pieces = [*cut(file, 4096), *cut(error, 1)] if size == 1 else cut(file + error, size)
+    with replaying(lambda asked: streamed(pieces)) as server:
+        came, failure = until_error(remote(server.url))
+    assert isinstance(failure, RemoteCut)
+    assert "the model ran out of memory" in str(failure)
+    assert np.array_equal(came, SOUND)
+
+
+@pytest.mark.parametrize("format", [AudioFormat.MP3, AudioFormat.FLAC, AudioFormat.PCM])
+def test_an_error_behind_sound_of_any_format_is_an_error(format: AudioFormat) -> None:
+    file = b"".join(encoded(iter([AudioChunk((SOUND / 32768).astype(np.float32), RATE)]), format))
+    with replaying(lambda asked: streamed([*cut(file, 500), FAILED])) as server:
+        came, failure = until_error(remote(server.url, options=ClientOptions(format=format)))
+    assert "the model ran out of memory" in str(failure)
+    assert len(came) > 0.9 * len(SOUND)
+
+
+@pytest.mark.parametrize("tail", [b'{"', b"{", b'{"a": 1}', b'{"error": '])
+def test_samples_that_look_like_text_are_samples(tail: bytes) -> None:
+    samples = np.frombuffer(PLAIN + tail.ljust(-(-len(tail) // 2) * 2), "<i2")
+    with replaying(lambda asked: streamed(cut(wav(samples), 1000))) as server:
+        assert np.array_equal(heard(remote(server.url)), samples)
+
+
 def test_events_without_the_last_one_are_cut() -> None:
     with replaying(lambda asked: streamed(events(last=False), "text/event-stream")) as server:
         came, error = until_error(remote(server.url))
@@ -128,6 +184,11 @@ def until_error(engine: RemoteEngine) -> "tuple[np.ndarray[tuple[int], np.dtype[
     raise AssertionError("nothing went wrong")
 
 
+def and_a_moment(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    yield from pieces
+    time.sleep(0.3)  # a reset discards what has not been read
+
+
 def with_length_too_long(asked: object) -> Answer:
     body = wav(SOUND)[:20000]
     return Answer([head(content_type="audio/wav", content_length="48044") + body], hang_up=True)
@@ -138,7 +199,7 @@ def with_length_too_long(asked: object) -> Answer:
     [
         lambda asked: streamed([wav(SOUND)[:20000]], end=False),
         with_length_too_long,
-        lambda asked: Answer(streamed([wav(SOUND)[:20000]], end=False).pieces, reset=True),
+        lambda asked: Answer(and_a_moment(streamed([wav(SOUND)[:20000]], end=False).pieces), reset=True),
     ],
     ids=["without the last chunk", "shorter than announced", "reset"],
 )

@@ -33,6 +33,9 @@ _LONGEST_SECONDS = 0.25
 class Decoder(Protocol):
     """Takes bytes cut anywhere; yields chunks of one rate, whose samples do not depend on where the bytes were cut."""
 
+    format: AudioFormat | None
+    """What the bytes are, once it is recognised; OPUS for anything in Ogg."""
+
     def feed(self, data: bytes) -> Iterator[AudioChunk]:
         """Yield what is ready, never an empty chunk. Must be exhausted before the next call.
 
@@ -47,7 +50,7 @@ class Decoder(Protocol):
         ...
 
 
-def new_decoder(hint: AudioFormat | None, sample_rate: int | None) -> Decoder:
+def new_decoder(hint: AudioFormat | None, sample_rate: int | None, channels: int = 1) -> Decoder:
     """Return a decoder that detects the format from the bytes, not from the content type.
 
     WAV, MP3, AAC in ADTS, FLAC, Opus and Vorbis in Ogg, one file or several concatenated. Damaged parts are skipped,
@@ -56,10 +59,11 @@ def new_decoder(hint: AudioFormat | None, sample_rate: int | None) -> Decoder:
     Args:
         hint: with PCM, bytes of no known format are taken for raw samples; other formats have no effect.
         sample_rate: Hz, of raw samples. ValueError if it is missing with PCM.
+        channels: of raw samples, interleaved.
     """
     if hint is AudioFormat.PCM and sample_rate is None:
         raise ValueError("raw samples need a sample rate")
-    return _Decoder(hint, sample_rate)
+    return _Decoder(hint, sample_rate, channels)
 
 
 def decoded(
@@ -76,9 +80,10 @@ def decoded(
 class _Decoder:
     """A `Decoder` that runs a suspendable parser; see `ByteBuffer`."""
 
-    def __init__(self, hint: AudioFormat | None, sample_rate: int | None) -> None:
+    def __init__(self, hint: AudioFormat | None, sample_rate: int | None, channels: int) -> None:
+        self.format: AudioFormat | None = None
         self._buffer = ByteBuffer()
-        self._steps = _merged(_parsed(self._buffer, hint, sample_rate))
+        self._steps = _merged(self._parsed(hint, sample_rate, channels))
 
     def feed(self, data: bytes) -> Iterator[AudioChunk]:
         self._buffer.append(data)
@@ -94,25 +99,24 @@ class _Decoder:
                 return
             yield step
 
+    def _parsed(self, hint: AudioFormat | None, sample_rate: int | None, channels: int) -> ChunkSteps:
+        self.format = format = yield from recognised(self._buffer, hint)
+        if format is AudioFormat.WAV:
+            yield from wav_chunks(self._buffer)
+            return
+        if format is AudioFormat.PCM:
+            assert sample_rate is not None
+            yield from raw_chunks(self._buffer, sample_rate, channels)
+            return
+        from voxcli.audio.stream_decoding import flac, mpeg, ogg  # FFmpeg takes longer to load than samples to arrive
 
-def _parsed(buffer: ByteBuffer, hint: AudioFormat | None, sample_rate: int | None) -> ChunkSteps:
-    format = yield from recognised(buffer, hint)
-    if format is AudioFormat.WAV:
-        yield from wav_chunks(buffer)
-        return
-    if format is AudioFormat.PCM:
-        assert sample_rate is not None
-        yield from raw_chunks(buffer, sample_rate)
-        return
-    from voxcli.audio.stream_decoding import flac, mpeg, ogg  # FFmpeg takes longer to load than samples to arrive
-
-    chunks = {
-        AudioFormat.FLAC: flac.flac_chunks,
-        AudioFormat.MP3: mpeg.mp3_chunks,
-        AudioFormat.AAC: mpeg.aac_chunks,
-        AudioFormat.OPUS: ogg.ogg_chunks,
-    }
-    yield from chunks[format](buffer)
+        chunks = {
+            AudioFormat.FLAC: flac.flac_chunks,
+            AudioFormat.MP3: mpeg.mp3_chunks,
+            AudioFormat.AAC: mpeg.aac_chunks,
+            AudioFormat.OPUS: ogg.ogg_chunks,
+        }
+        yield from chunks[format](self._buffer)
 
 
 def _merged(steps: ChunkSteps) -> ChunkSteps:

@@ -39,10 +39,10 @@ def pcm_chunks(buffer: ByteBuffer, coding: Coding, sample_rate: int, limit: int 
     yield from buffer.skip(min(limit, coding.frame_bytes - 1))
 
 
-def raw_chunks(buffer: ByteBuffer, sample_rate: int) -> ChunkSteps:
+def raw_chunks(buffer: ByteBuffer, sample_rate: int, channels: int = 1) -> ChunkSteps:
     """Yield samples whose encoding is not stated: int16, or floats as old VoxCPM servers send them."""
     number = _number_of((yield from buffer.peek(_PROBE_BYTES)))
-    yield from pcm_chunks(buffer, Coding(number), sample_rate)
+    yield from pcm_chunks(buffer, Coding(number, channels), sample_rate)
 
 
 def to_samples(data: bytes, coding: Coding) -> Samples:

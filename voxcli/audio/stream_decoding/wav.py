@@ -4,6 +4,7 @@ Source: IBM and Microsoft, "Multimedia Programming Interface and Data Specificat
 Data Types and Data Techniques" (1994) for the extensible form.
 """
 
+import re
 import struct
 
 from voxcli.audio.stream_decoding.byte_buffer import ByteBuffer, ChunkSteps, Reading
@@ -26,15 +27,17 @@ _MAX_CHANNELS = 16
 _FMT_BYTES = 40
 """Of the extensible form, which is the longest."""
 
-_AFTER_DATA = frozenset([b"LIST", b"JUNK", b"PAD ", b"fact", b"PEAK", b"bext", b"cue ", b"smpl", b"id3 ", b"ID3 "])
-"""Chunks that may follow the samples."""
+_CHUNK_NAME = re.compile(rb"[A-Za-z0-9_ ]{4}")
+_LONGEST_CHUNK = 1 << 26
+"""Bytes of a chunk behind the samples. Samples that look like the name of a chunk are rarely followed by less."""
 
 
 def wav_chunks(buffer: ByteBuffer) -> ChunkSteps:
     """Yield the samples of one WAV, or of several that are concatenated.
 
-    A header is expected only where a block ends by its own size, never among samples. Without one there, samples go on
-    to the end of the input: the size was written before it was known (0), or covers the first block only.
+    A header is expected only where a block ends by its own size, never among samples. Chunks there, such as tags and
+    proofs of origin, are skipped. With neither, samples go on to the end of the input: the size was written before it
+    was known (0), or covers the first block only.
 
     Raises:
         RequestError: the encoding of the samples is not supported, or a header is invalid.
@@ -47,8 +50,8 @@ def wav_chunks(buffer: ByteBuffer) -> ChunkSteps:
         coding, sample_rate, size = header
         if size:
             yield from pcm_chunks(buffer, coding, sample_rate, size)
-            yield from _skip_trailer(buffer, size)
-            if is_text((yield from buffer.peek(64))):
+            skipped = yield from _skip_chunks(buffer, size)
+            if (skipped and not (yield from _starts(buffer))) or is_text((yield from buffer.peek(64))):
                 return
         if not (yield from _starts(buffer)):
             yield from pcm_chunks(buffer, coding, sample_rate)
@@ -100,10 +103,16 @@ def _form(body: bytes) -> tuple[Coding, int]:
     return Coding(number, channels), sample_rate
 
 
-def _skip_trailer(buffer: ByteBuffer, size: int) -> Reading[None]:
-    """Skip the padding and the chunks after `size` bytes of samples."""
+def _skip_chunks(buffer: ByteBuffer, size: int) -> Reading[bool]:
+    """Skip the padding and the chunks after `size` bytes of samples; return whether there was a chunk."""
+    skipped = False
     if size % 2 and (yield from buffer.peek(1)) == b"\0":
         yield from buffer.skip(1)
-    while (head := (yield from buffer.peek(8)))[:4] in _AFTER_DATA:
+    while not (yield from _starts(buffer)):
+        head = yield from buffer.peek(8)
         length = int.from_bytes(head[4:], "little")
+        if len(head) < 8 or not _CHUNK_NAME.match(head) or length > _LONGEST_CHUNK:
+            break
+        skipped = True
         yield from buffer.skip(8 + length + length % 2)
+    return skipped

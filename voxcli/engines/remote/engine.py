@@ -7,15 +7,20 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
+from dataclasses import replace
 from http import HTTPStatus
 from itertools import chain
+from typing import NoReturn
 
+import httpx
 from filelock import FileLock
 
 from voxcli.audio.chunk import AudioChunk
+from voxcli.audio.format import AudioFormat
 from voxcli.backoff import RetryableError
 from voxcli.engines.remote.fallbacks import DIALECT_CLIENTS, NOT_FOUND_STATUSES, FallbackPlan
 from voxcli.engines.remote.http import Transport, lower_case_headers, read_start
+from voxcli.engines.remote.openai_plan import MODEL, VOICE, OpenAiPlan, find_subject, listing
 from voxcli.engines.remote.probe import (
     RemoteVoice,
     Server,
@@ -25,11 +30,12 @@ from voxcli.engines.remote.probe import (
     list_voices,
 )
 from voxcli.engines.remote.response_audio import decode_response
-from voxcli.engines.remote.settings import RemoteSettings, root_of, versioned
-from voxcli.errors import NotFound, RemoteCut, RemoteError
-from voxcli.protocols.dialect import DRAWS_VOICES
+from voxcli.engines.remote.settings import RemoteSettings, has_version, is_openai, root_of
+from voxcli.errors import NotFound, RemoteCut, RemoteError, RemoteRefused
+from voxcli.protocols.dialect import DRAWS_VOICES, HttpCall
 from voxcli.protocols.gptsovits.messages import without_failure
 from voxcli.protocols.names import Dialect
+from voxcli.protocols.openai.servers import Catalog, Choice, choose_model, draws_voices
 from voxcli.synthesis.request import Abilities, Speech, SynthesisRequest
 from voxcli.text.marks import VOXCPM2_TAGS
 
@@ -39,6 +45,15 @@ _VOICE_LIST_SECONDS = 60.0
 """How long a list of voices is reused."""
 
 _log = logging.getLogger(__name__)
+
+
+_STALE_STATUSES = (400, 404, 405, 422)
+"""Statuses with which a server refuses a model that it does not serve any more."""
+
+
+def _kind_of(request: SynthesisRequest) -> tuple[bool, bool]:
+    """Return what a choice depends on."""
+    return request.voice.style is not None, request.speed == 1.0
 
 
 class _NextVariant(Exception):
@@ -60,18 +75,22 @@ class RemoteEngine:
         """
         self._settings = settings
         self._cache = ServerCache(settings.cache / "servers.json") if settings.cache else None
+        self._is_cached = False
         self._transport = Transport(settings)
         with ExitStack() as undo:
             undo.callback(self._transport.close)
             self.server = self._identify()
             undo.pop_all()
         dialect = self.server.dialect
-        self._base = versioned(settings.url) if dialect is Dialect.OPENAI else root_of(settings.url)
         self._lock = threading.Lock()
         self._listed: list[RemoteVoice] | None = None
         self._listed_at = -math.inf
-        self.slots = _CONCURRENT_STREAMS if self.server.is_voxcli or dialect is Dialect.OPENAI else 1
-        self.draws_voices = dialect is Dialect.VOXCPM
+        mixes_streams_up = dialect is not Dialect.OPENAI and not self.server.is_voxcli
+        self.slots = 1 if mixes_streams_up and not settings.concurrent else _CONCURRENT_STREAMS
+        self.draws_voices = dialect is Dialect.VOXCPM or self._holds_no_voice()
+        self._accepted: dict[tuple[bool, bool], Choice] = {}
+        """What the server has accepted, for requests with and without a description, at the usual speed or another."""
+        self._warned = False
         # A server of VoxCPM's protocol leaves out by itself the tags that its model does not perform.
         self.abilities = Abilities(tags=VOXCPM2_TAGS if dialect is Dialect.VOXCPM else frozenset())
         has_clip = "ref_audio_path" in settings.options.extra
@@ -83,12 +102,29 @@ class RemoteEngine:
 
     def stream_watched(self, request: SynthesisRequest, on_bytes: Callable[[bytes], None]) -> Speech:
         """Stream, and call `on_bytes` with the encoded audio as it arrives, before it is decoded."""
-        plan = FallbackPlan(self.server, request, self._settings.options, no_fallback=self._settings.no_fallback)
         self._check_voice(request)
         with self._exclusive_access():
-            first, rest = self._transport.with_retries(lambda: self._start(plan, on_bytes))
+            plan = self._new_plan(request)
+            try:
+                first, rest = self._transport.with_retries(lambda: self._start(plan, on_bytes))
+            except RemoteRefused as refused:
+                if refused.status not in _STALE_STATUSES or not self._identify_again():
+                    raise
+                plan = self._new_plan(request)
+                first, rest = self._transport.with_retries(lambda: self._start(plan, on_bytes))
+            if isinstance(plan, OpenAiPlan):
+                self._accepted[_kind_of(request)] = plan.choice
+                self.server = replace(self.server, prefix=plan.prefix)
             with closing(rest):
                 yield from self._relay(first, rest)
+
+    def _new_plan(self, request: SynthesisRequest) -> FallbackPlan | OpenAiPlan:
+        server, options = self.server, self._settings.options
+        if server.dialect is not Dialect.OPENAI:
+            return FallbackPlan(server, request, options, no_fallback=self._settings.no_fallback)
+        catalog = server.catalog or Catalog()
+        accepted = self._accepted.get(_kind_of(request))
+        return OpenAiPlan(catalog, server.prefix, request, options, self._voice_names, accepted)
 
     def voices(self) -> list[RemoteVoice] | None:
         """Return the server's named voices; None if it has no list of them.
@@ -96,7 +132,18 @@ class RemoteEngine:
         Raises:
             RemoteError: it cannot be reached.
         """
-        return list_voices(self._transport, self._base, self.server.dialect)
+        return list_voices(self._transport, self._base_of(self.server.prefix), self.server.dialect)
+
+    def _voice_names(self) -> list[str]:
+        try:
+            return [voice.name for voice in self.voices() or []]
+        except RemoteError:
+            return []
+
+    def _base_of(self, prefix: str) -> str:
+        """Return the URL that paths are appended to."""
+        url = self._settings.url
+        return url + prefix if self.server.dialect is Dialect.OPENAI else root_of(url)
 
     def knows_voice(self, name: str) -> bool:
         """Whether the server has a voice of that name, for a gateway that checks names before it forwards them.
@@ -116,7 +163,7 @@ class RemoteEngine:
     def close(self) -> None:
         self._transport.close()
 
-    def _start(self, plan: FallbackPlan, on_bytes: Callable[[bytes], None]) -> tuple[AudioChunk, Speech]:
+    def _start(self, plan: FallbackPlan | OpenAiPlan, on_bytes: Callable[[bytes], None]) -> tuple[AudioChunk, Speech]:
         """Return the first chunk, and the stream of the others."""
         while True:
             chunks = self._request_once(plan, on_bytes)
@@ -133,10 +180,11 @@ class RemoteEngine:
                     raise RetryableError(RemoteError(str(error))) from error
                 _log.debug("%s Requesting the whole audio instead", error)
 
-    def _request_once(self, plan: FallbackPlan, on_bytes: Callable[[bytes], None]) -> Speech:
+    def _request_once(self, plan: FallbackPlan | OpenAiPlan, on_bytes: Callable[[bytes], None]) -> Speech:
         """Send the current variant of the request and decode the response. Closing the generator closes it."""
         call, client = plan.call, DIALECT_CLIENTS[self.server.dialect]
-        with self._transport.send(self._base, call) as response:
+        prefix = plan.prefix if isinstance(plan, OpenAiPlan) else ""
+        with self._transport.send(self._base_of(prefix), call) as response:
             status, headers = response.status_code, lower_case_headers(response)
             if status != HTTPStatus.OK:
                 body = read_start(response)
@@ -144,16 +192,54 @@ class RemoteEngine:
                     raise _NextVariant
                 if status in NOT_FOUND_STATUSES:
                     self._forget()  # perhaps another server runs there now
-                self._transport.refuse(response, client.error_message(status, body))
+                self._refuse(response, body, call)
             if DRAWS_VOICES in headers:
                 self.draws_voices = headers[DRAWS_VOICES] == "true"
+            form = client.answer_form(headers, call)
+            is_unknown = form.format is AudioFormat.PCM and form.rate_is_guessed
+            if is_unknown and isinstance(plan, OpenAiPlan) and plan.next_without_rate():
+                raise _NextVariant
             yield from decode_response(
                 response.iter_bytes(),
-                client.answer_form(headers, call),
+                form,
                 self._settings.url,
                 lambda body: client.error_message(status, body),
                 on_bytes,
+                self._warn_of_rate,
             )
+
+    def _refuse(self, response: httpx.Response, body: bytes, call: HttpCall) -> NoReturn:
+        """Raise the error for a response that is not a success; it lists what the server has instead."""
+        reason, status = (
+            DIALECT_CLIENTS[self.server.dialect].error_message(response.status_code, body),
+            response.status_code,
+        )
+        subject = find_subject(body) if status in _STALE_STATUSES else None
+        given, catalog = call.json or call.form or {}, self.server.catalog
+        if subject == MODEL and catalog and catalog.models:
+            unknown = f"{reason.rstrip('.')}. Its models: {listing(catalog.models)}"
+            self._transport.refuse(response, unknown, "Choose one with --model NAME.", is_unknown=True)
+        name = given.get("voice") or given.get("voice_id")
+        if subject == VOICE and name and (known := self._voice_names()):
+            unknown = reason if name in known else f"{reason.rstrip('.')}. Its voices: {listing(known)}"
+            self._transport.refuse(response, unknown, "Choose one with --voice NAME.", is_unknown=name not in known)
+        self._transport.refuse(response, reason)
+
+    def _warn_of_rate(self, rate: int) -> None:
+        """Say once that a sample rate is a guess."""
+        if not self._warned and not self.server.is_voxcli and not is_openai(self._settings.url):
+            self._warned = True
+            _log.warning(
+                "%s does not say the sample rate of its samples, so %d Hz is a guess. If the pitch is wrong, request "
+                "another format, such as WAV.",
+                self._settings.url,
+                rate,
+            )
+
+    def _holds_no_voice(self) -> bool:
+        """Whether a server with OpenAI's protocol speaks each request without a voice in another one."""
+        catalog = self.server.catalog or Catalog()
+        return draws_voices(catalog, self._settings.options.model or choose_model(catalog, styled=False))
 
     def _relay(self, first: AudioChunk, rest: Speech) -> Speech:
         """Pass the chunks on. Errors are not retried any more, since part of the audio is out."""
@@ -176,15 +262,36 @@ class RemoteEngine:
 
     def _identify(self) -> Server:
         """Return the server from the cache, or detect it."""
-        url, dialect, now = self._settings.url, self._settings.dialect, time.time()
-        if self._cache and (known := self._cache.find(self._cache_key, now)):
+        if self._cache and (known := self._cache.find(self._cache_key, time.time())):
+            self._is_cached = True
             return known
-        transport = self._transport
-        server = inspect_server(transport, url, dialect) if dialect else detect_server(transport, url)
-        _log.debug("detected at %s: %s", url, server)
+        server = self._detect()
         if self._cache:
-            self._cache.keep(self._cache_key, server, now)
+            self._cache.keep(self._cache_key, server, time.time())
         return server
+
+    def _detect(self) -> Server:
+        url, dialect, transport = self._settings.url, self._settings.dialect, self._transport
+        if dialect is Dialect.OPENAI:
+            try:
+                server = inspect_server(transport, url, dialect)
+            except RemoteError as error:  # the request itself tells
+                _log.debug("%s", error)
+                return Server(dialect=dialect, prefix="" if has_version(url) else "/v1")
+        else:
+            server = inspect_server(transport, url, dialect) if dialect else detect_server(transport, url)
+        _log.debug("detected at %s: %s", url, server)
+        return server
+
+    def _identify_again(self) -> bool:
+        """Detect a server anew that was known from the cache. Return whether it has changed."""
+        if not self._is_cached:
+            return False
+        self._is_cached = False
+        self._forget()
+        known, self.server = self.server, self._identify()
+        self._accepted.clear()
+        return self.server != known and self.server.dialect is known.dialect
 
     def _forget(self) -> None:
         if self._cache:
@@ -204,7 +311,7 @@ class RemoteEngine:
         with ExitStack() as held:
             held.enter_context(self._lock)
             if cache := self._settings.cache:
-                name = hashlib.sha256(self._base.encode()).hexdigest()[:16]
+                name = hashlib.sha256(self._base_of("").encode()).hexdigest()[:16]
                 with suppress(OSError, NotImplementedError):  # without a lock file, only this process is excluded
                     cache.mkdir(parents=True, exist_ok=True)
                     held.enter_context(FileLock(cache / f"{name}.lock"))

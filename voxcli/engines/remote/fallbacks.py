@@ -1,7 +1,9 @@
 """Fallback plan: the variants of a request, from the preferred one to those that older servers understand."""
 
+import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Protocol
 
 from voxcli.engines.remote.probe import Server
@@ -33,8 +35,23 @@ DIALECT_CLIENTS: dict[Dialect, DialectClient] = {
 }
 
 
+class Plan(Protocol):
+    """Request variants for one synthesis on one server, tried in order."""
+
+    call: HttpCall
+    """The current one."""
+
+    def next_after_refusal(self, status: int, body: bytes) -> bool:
+        """Switch to the next variant if the server may have refused only this one. Return whether there is one."""
+        ...
+
+    def next_after_cut(self) -> bool:
+        """Switch to the next variant after the connection closed before any audio. Return whether there is one."""
+        ...
+
+
 class FallbackPlan:
-    """Request variants for one synthesis on one server, tried in order. `call` is the current one."""
+    """Request variants for the protocols of VoxCPM's servers and of GPT-SoVITS."""
 
     def __init__(
         self, server: Server, request: SynthesisRequest, options: ClientOptions, *, no_fallback: bool = False
@@ -64,7 +81,7 @@ class FallbackPlan:
         For a stream, such servers send status 200 before they validate the request. For the whole audio, they respond
         with the error.
         """
-        return self._server.dialect is not Dialect.OPENAI and self._switch_to_whole()
+        return self._switch_to_whole()
 
     def _switch_to_whole(self) -> bool:
         if self._no_fallback or not self._options.stream:
@@ -82,10 +99,23 @@ class FallbackPlan:
             return gptsovits.v1_call(self._request, options)
         if server.dialect is Dialect.VOXCPM and not server.is_voxcli:
             _refuse_extensions(voxcpm.extensions_used(self._request, options))
-        return DIALECT_CLIENTS[server.dialect].to_call(self._request, options)
+        call = DIALECT_CLIENTS[server.dialect].to_call(self._request, options)
+        return call if server.is_voxcli else _with_new_names(call)
+
+
+def _with_new_names(call: HttpCall) -> HttpCall:
+    """Give uploads names that no other upload has: some servers name a file by the second and this name.
+
+    Our own servers keep the names for their messages.
+    """
+    names = {field: f"{secrets.token_hex(8)}{Path(clip.name).suffix}" for field, clip in call.files.items()}
+    return replace(call, files={field: replace(clip, name=names[field]) for field, clip in call.files.items()})
 
 
 def _refuse_extensions(options: Iterable[str]) -> None:
     """Refuse options that the server would silently ignore."""
     if ignored := ", ".join(options):
-        raise RequestError(f"This server has VoxCPM's protocol without voxcli's extensions. Leave out {ignored}.")
+        raise RequestError(
+            "This server has VoxCPM's protocol without voxcli's extensions, which the request needs.",
+            on_command_line=f"Leave out {ignored}.",
+        )

@@ -13,7 +13,7 @@ import httpx
 from voxcli.backoff import Backoff, RetryableError, is_retryable, parse_retry_after, with_retries
 from voxcli.connections import Proxy, explain_failure, explain_unreached, find_proxy, without_credentials
 from voxcli.engines.remote.settings import RemoteSettings
-from voxcli.errors import RemoteCut, RemoteError, RemoteRefused, RemoteTimeout, RequestError
+from voxcli.errors import RemoteCut, RemoteError, RemoteRefused, RemoteTimeout, RemoteUnknown, RequestError
 from voxcli.protocols.dialect import HttpCall
 from voxcli.version import __version__
 
@@ -143,11 +143,13 @@ class Transport:
         """
         return with_retries(attempt, Backoff(self._retry_delays, random.Random()))
 
-    def refuse(self, response: httpx.Response, reason: str) -> NoReturn:
+    def refuse(self, response: httpx.Response, reason: str, advice: str = "", *, is_unknown: bool = False) -> NoReturn:
         """Raise the error for a response that is not a success.
 
         Args:
             reason: the server's message.
+            advice: what to do next, for the command line.
+            is_unknown: the server has no model or voice of the requested name.
 
         Raises:
             RetryableError: a retry may succeed.
@@ -156,7 +158,8 @@ class Transport:
         status, headers = response.status_code, lower_case_headers(response)
         hint, on_command_line = self._hint(response)
         message = f"{self.url} rejected the request ({status}): {reason.rstrip('.')}.{hint}"
-        error = RemoteRefused(message, status, on_command_line=on_command_line)
+        kind = RemoteUnknown if is_unknown else RemoteRefused
+        error = kind(message, status, on_command_line=on_command_line or advice)
         if is_retryable(status, headers, _ALSO_RETRYABLE):
             raise RetryableError(error, parse_retry_after(headers, time.time()))
         raise error

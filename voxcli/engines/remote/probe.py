@@ -4,6 +4,7 @@ import json
 import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from voxcli.errors import RemoteError, RemoteRefused
 from voxcli.files import write_atomically
 from voxcli.protocols.dialect import HttpCall
 from voxcli.protocols.names import Dialect
+from voxcli.protocols.openai.servers import Catalog, read_models
 
 CACHE_SECONDS = 24 * 60 * 60.0
 """How long a detected server is trusted to be the same one."""
@@ -21,7 +23,11 @@ OWN_TITLE = "voxcli"
 """Title of voxcli's own servers in their OpenAPI description."""
 
 _DESCRIPTION = HttpCall(method="GET", path="/openapi.json")
-_MODELS = HttpCall(method="GET", path="/v1/models")
+_MODEL_PATHS = ("/models", "/audio/models")
+_PREFIXES = ("/v1", "")
+"""Of OpenAI's paths, below an address without a version."""
+_DEEPER_PREFIXES = ("/api/v1", "/openai/v1", "/api")
+"""Where gateways and applications have them beside their own pages."""
 _HEALTH = HttpCall(method="GET", path="/health")
 _INVALID_SPEECH = HttpCall(
     method="GET", path="/tts", query={"text": "", "text_lang": "zz", "prompt_lang": "zz", "ref_audio_path": ""}
@@ -29,11 +35,11 @@ _INVALID_SPEECH = HttpCall(
 """GPT-SoVITS rejects this before it does any work."""
 _VOICE_PATHS = {
     Dialect.VOXCPM: ("/api/voices",),
-    Dialect.OPENAI: ("/audio/voices", "/voices"),
+    Dialect.OPENAI: ("/audio/voices", "/voices", "/audio/speech/voices"),
     Dialect.GPT_SOVITS: ("/speakers",),
 }
 """Below the base URL of the protocol. The last two protocols do not define these; other servers have them."""
-_OK, _BAD_REQUEST = 200, 400
+_OK, _BAD_REQUEST, _METHOD_NOT_ALLOWED = 200, 400, 405
 _KEY_STATUSES = (401, 403)
 
 _log = logging.getLogger(__name__)
@@ -48,6 +54,10 @@ class Server:
     """It supports voxcli's extensions of its protocol."""
     version: int = 2
     """Of GPT-SoVITS's API: 1 or 2."""
+    prefix: str = ""
+    """Of the paths of OpenAI's protocol, such as "/v1"."""
+    catalog: Catalog | None = None
+    """Models of a server with OpenAI's protocol; None if it does not list them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +85,7 @@ class ServerCache:
         try:
             if entry and 0 <= now - entry["asked"] < CACHE_SECONDS:
                 known = entry["server"]
-                return Server(**{**known, "dialect": Dialect(known["dialect"])})
+                return Server(**{**known, "dialect": Dialect(known["dialect"]), "catalog": _restored(known["catalog"])})
         except (KeyError, TypeError, ValueError):
             pass  # written by another version
         return None
@@ -103,6 +113,14 @@ class ServerCache:
             _log.debug("cannot write the cache of servers: %s", error)
 
 
+def _restored(catalog: Mapping[str, Any] | None) -> Catalog | None:
+    """Return a catalog as it was before JSON, which has no tuples."""
+    if catalog is None:
+        return None
+    fields: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in catalog.items()}
+    return Catalog(**fields)
+
+
 def detect_server(transport: Transport, base: str) -> Server:
     """Find out which protocol a server speaks. An address that ends with a version means OpenAI's.
 
@@ -111,21 +129,59 @@ def detect_server(transport: Transport, base: str) -> Server:
         RemoteRefused: it needs a key.
     """
     if has_version(base):
-        return Server(dialect=Dialect.OPENAI)
-    status, description = transport.ask(base, _DESCRIPTION)
+        return inspect_openai(transport, base)
+    described, description = transport.ask(base, _DESCRIPTION)
     if server := read_description(description):
+        return inspect_openai(transport, base) if server.dialect is Dialect.OPENAI else server
+    statuses: dict[str, int] = {}
+    for call, is_recognized in (
+        (_models_at("/v1"), _is_openai),
+        (_HEALTH, _is_voxcpm),
+        (_INVALID_SPEECH, _is_gpt_sovits),
+    ):
+        statuses[call.path], document = transport.ask(base, call)
+        if dialect := is_recognized(statuses[call.path], document):
+            return inspect_openai(transport, base) if dialect is Dialect.OPENAI else Server(dialect=dialect)
+    if statuses["/v1/models"] in _KEY_STATUSES and described not in _KEY_STATUSES:
+        return Server(dialect=Dialect.OPENAI, prefix="/v1")  # its list needs a key, which speech may not
+    if server := _find_speech_path(transport, base):
         return server
-    statuses = {status}
-    probes = ((_MODELS, _is_openai), (_HEALTH, _is_voxcpm), (_INVALID_SPEECH, _is_gpt_sovits))
-    for call, is_recognized in probes:
-        status, document = transport.ask(base, call)
-        statuses.add(status)
-        if dialect := is_recognized(status, document):
-            return Server(dialect=dialect)
-    _refuse_without_key(base, statuses)
+    _refuse_without_key(base, {described, *statuses.values()})
     raise RemoteError(
-        f"{base} responds, but its protocol is not recognized. Name it with --protocol voxcpm, openai or gpt-sovits."
+        f"{base} responds, but its protocol is not recognized.",
+        on_command_line="Name it with --protocol voxcpm, openai or gpt-sovits.",
     )
+
+
+def _find_speech_path(transport: Transport, base: str) -> Server | None:
+    """Look for OpenAI's routes on a server that describes nothing. One exists if only the method is wrong."""
+    for prefix in (*_PREFIXES, *_DEEPER_PREFIXES):
+        status, _ = transport.ask(base, HttpCall(method="GET", path=f"{prefix}/audio/speech"))
+        if status == _METHOD_NOT_ALLOWED or (prefix != "/v1" and _is_openai(*transport.ask(base, _models_at(prefix)))):
+            return inspect_openai(transport, base, (prefix,))
+    return None
+
+
+def _models_at(prefix: str) -> HttpCall:
+    return HttpCall(method="GET", path=f"{prefix}/models")
+
+
+def inspect_openai(transport: Transport, base: str, prefixes: tuple[str, ...] | None = None) -> Server:
+    """Read which models a server with OpenAI's protocol lists, and below which prefix.
+
+    Args:
+        prefixes: to look below; by default those that the address leaves open.
+    """
+    prefixes = prefixes or (("",) if has_version(base) else _PREFIXES)
+    found: Server | None = None
+    for prefix, path in product(prefixes, _MODEL_PATHS):
+        status, document = transport.ask(base, HttpCall(method="GET", path=prefix + path))
+        catalog = read_models(document) if status == _OK else None
+        if catalog and (catalog.speaking or found is None):
+            found = Server(dialect=Dialect.OPENAI, prefix=prefix, catalog=catalog)
+        if (catalog and catalog.speaking) or status in _KEY_STATUSES:
+            break
+    return found or Server(dialect=Dialect.OPENAI, prefix=prefixes[0])
 
 
 def inspect_server(transport: Transport, base: str, dialect: Dialect) -> Server:
@@ -136,7 +192,7 @@ def inspect_server(transport: Transport, base: str, dialect: Dialect) -> Server:
         RemoteRefused: it needs a key.
     """
     if dialect is Dialect.OPENAI:
-        return Server(dialect=dialect)
+        return inspect_openai(transport, base)
     status, description = transport.ask(root_of(base), _DESCRIPTION)
     _refuse_without_key(base, {status})
     described = read_description(description)
@@ -148,7 +204,9 @@ def inspect_server(transport: Transport, base: str, dialect: Dialect) -> Server:
 def _refuse_without_key(base: str, statuses: set[int]) -> None:
     if needs_key := statuses.intersection(_KEY_STATUSES):
         status = min(needs_key)
-        raise RemoteRefused(f"{base} needs a key ({status}). Store it with: voxcli keys set {base}", status)
+        raise RemoteRefused(
+            f"{base} needs a key ({status}).", status, on_command_line=f"Store it with: voxcli keys set {base}"
+        )
 
 
 def read_description(document: Any) -> Server | None:
@@ -171,7 +229,7 @@ def read_description(document: Any) -> Server | None:
 
 
 def _is_openai(status: int, document: Any) -> Dialect | None:
-    lists_models = isinstance(document, Mapping) and isinstance(document.get("data"), list)
+    lists_models = status == _OK and bool(document) and read_models(document) is not None
     refuses = status in _KEY_STATUSES and isinstance(document, Mapping) and "error" in document
     return Dialect.OPENAI if lists_models or refuses else None
 
@@ -202,7 +260,10 @@ def list_voices(transport: Transport, base: str, dialect: Dialect) -> list[Remot
 def _list_in(document: Any) -> list[Any] | None:
     """Find the list in a document, which servers wrap in different ways or not at all."""
     if isinstance(document, Mapping):
-        document = document.get("voices", document.get("data"))
+        names = ("voices", "data", "uploaded_voices", "items", "speakers")
+        document = next((found for name in names if (found := document.get(name)) is not None), None)
+        if document and isinstance(document, Mapping):  # names to details
+            document = [name for name in document if isinstance(name, str)]
     return document if isinstance(document, list) else None
 
 

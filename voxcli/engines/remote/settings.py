@@ -17,6 +17,11 @@ RETRY_DELAYS = (0.5, 1.0, 2.0)
 
 _SCHEMES = ("http", "https")
 _VERSION = re.compile(r"/v\d+$")
+_ENDPOINT = re.compile(
+    r"/(?:audio/(?:speech(?:/stream)?|voices|models)|models|voices|chat/completions|"
+    r"api/(?:tts(?:/stream)?|voices)|openapi\.json|docs|redoc|health|index\.html)/?$"
+)
+"""The paths of single routes, which people copy as the address of a server."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +41,8 @@ class RemoteSettings:
     """Seconds before each retry; empty for no retries."""
     no_fallback: bool = False
     """Fail if the server does not stream, instead of requesting the whole audio. For measuring streams."""
+    concurrent: bool = False
+    """Send requests at once even to servers that mix up concurrent streams. For measuring them."""
     cache: Path | None = None
     """Folder for what was detected about servers; None stores nothing."""
 
@@ -59,7 +66,8 @@ def normalized_url(address: str) -> str:
         raise RequestError("Do not put a key or a password into an address. Store it with: voxcli keys set URL")
     if parts.query or parts.fragment:
         raise RequestError(f"Not the address of a server: {_redacted(address)} (remove the part after ? or #).")
-    return f"{parts.scheme.lower()}://{parts.netloc.lower()}{parts.path.rstrip('/')}"
+    path = _ENDPOINT.sub("", re.sub("/{2,}", "/", parts.path)).rstrip("/")
+    return f"{parts.scheme.lower()}://{parts.netloc.lower()}{path}"
 
 
 def root_of(base: str) -> str:
@@ -75,6 +83,11 @@ def has_version(base: str) -> bool:
 def versioned(base: str) -> str:
     """Return the base URL of OpenAI's API on a server."""
     return base if has_version(base) else f"{base}/v1"
+
+
+def is_openai(url: str) -> bool:
+    """Whether a URL is that of OpenAI itself."""
+    return (urlsplit(url).hostname or "").endswith("api.openai.com")
 
 
 def _redacted(address: str) -> str:

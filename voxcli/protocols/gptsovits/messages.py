@@ -15,6 +15,7 @@ from voxcli.protocols.dialect import (
     AnswerForm,
     ClientOptions,
     FieldError,
+    Framing,
     HttpCall,
     Problem,
     ServerRequest,
@@ -235,11 +236,14 @@ def answer_form(headers: Mapping[str, str], call: HttpCall) -> AnswerForm:
         headers: by lower-case names.
     """
     asked = call.json or {}
-    told, rate = read_audio_headers(headers)
-    format = told or MEDIA_TYPES[asked.get("media_type", DEFAULTS["media_type"])]
+    told = read_audio_headers(headers)
+    format = told.format or MEDIA_TYPES[asked.get("media_type", DEFAULTS["media_type"])]
     return AnswerForm(
         format=format,
-        sample_rate=rate or (RAW_RATE if format is AudioFormat.PCM else None),
+        framing=Framing.SSE if told.is_sse else Framing.PLAIN,
+        sample_rate=told.sample_rate or (RAW_RATE if format is AudioFormat.PCM else None),
+        channels=told.channels,
+        rate_is_guessed=told.sample_rate is None,
         whole=not asked.get("streaming_mode"),
     )
 

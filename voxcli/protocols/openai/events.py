@@ -59,11 +59,13 @@ class EventReader:
     """Reads a response body in pieces, cut anywhere, and returns the audio file in its events.
 
     Other servers' events are understood too: with `event:` lines, as `audio.delta` or `audio.speech.chunk`, the bytes
-    under `audio` or `delta`, and `[DONE]` at the end.
+    under `audio`, `delta` and similar names, and `[DONE]` at the end.
     """
 
     ended = False
     """Whether the last event has arrived. A body that ends before is truncated."""
+    sample_rate: int | None = None
+    """Hz, of raw samples, where an event says it."""
 
     def __init__(self) -> None:
         self._waiting = bytearray()
@@ -114,13 +116,23 @@ class EventReader:
         kind = str(value.get("type") or event)
         if value.get("error") or kind.endswith(_ERROR):
             raise EventFailure(find_message(value) or "The server reported an error without a message.")
-        if kind.endswith((".done", ".completed")):
+        if kind.endswith(_LAST):
             self.ended = True
-        return _audio(value) if kind.endswith((".delta", ".chunk")) else None
+        if isinstance(rate := value.get("sample_rate"), int) and _LOWEST_RATE <= rate <= _HIGHEST_RATE:
+            self.sample_rate = rate
+        return _audio(value) if kind.endswith(_WITH_AUDIO) or not kind else None
+
+
+_LAST = (".done", ".completed", ".complete", ".end", "done", "end", "completed")
+_WITH_AUDIO = (".delta", ".chunk", "audio", "chunk", "delta")
+_AUDIO_KEYS = ("audio", "delta", "audio_base64", "audio_b64", "chunk", "data")
+_LOWEST_RATE, _HIGHEST_RATE = 4000, 192000
 
 
 def _audio(value: dict[str, Any]) -> bytes:
-    encoded = value.get("audio") or value.get("delta") or ""
+    encoded = next((found for key in _AUDIO_KEYS if (found := value.get(key))), "")
+    if isinstance(encoded, dict):
+        return _audio(encoded)
     try:
         return b64decode(encoded, validate=True)
     except (binascii.Error, TypeError, ValueError) as error:

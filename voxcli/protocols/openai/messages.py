@@ -6,6 +6,7 @@ github.com/neosun100/voxcpm-docker.
 
 import json
 import re
+from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Annotated, Any, Literal
@@ -26,13 +27,13 @@ from voxcli.protocols.dialect import (
     read_audio_headers,
 )
 from voxcli.protocols.fields import Format, Malformed, Text, parse, seed_of, sent_parameters, shown, unknown_fields
+from voxcli.protocols.openai import servers
 from voxcli.protocols.openai.errors import error_body, error_message
+from voxcli.protocols.openai.servers import Choice
 from voxcli.synthesis.request import FASTEST, MOST_STEPS, SLOWEST, Parameter, Sampling, SynthesisRequest, Voice
 
 __all__ = ["answer_form", "answer_headers", "error_body", "error_message", "steps_of", "to_call", "to_server_request"]
 
-DEFAULT_FORMAT = AudioFormat.WAV
-"""Requested by our client: as fast as PCM, and states its sample rate, which many servers get wrong for PCM."""
 SERVED_FORMAT = AudioFormat.MP3
 """Sent to clients that request no format."""
 PCM_RATE = 24000
@@ -41,7 +42,7 @@ LOWEST_RATE, HIGHEST_RATE = 8000, 48000
 MOST_CHARACTERS = 4096
 """In the text, and in the instructions."""
 
-DEFAULT_VOICE = "alloy"
+DEFAULT_VOICE = servers.VOICE
 """Requested by our client, since OpenAI's server needs one."""
 UNNAMED_VOICE = "default"
 """What a server takes as the name of no voice in particular."""
@@ -51,8 +52,7 @@ VOICES = (
 )
 """Names that clients of OpenAI use. If the library has no such voice, the model chooses one."""
 
-DEFAULT_MODEL, STYLED_MODEL = "tts-1", "gpt-4o-mini-tts"
-"""OpenAI follows instructions only with the second."""
+DEFAULT_MODEL = servers.MODEL
 _STEPS = {"tts-1": 5, "tts-1-hd": 10, "gpt-4o-mini-tts": 7}
 MODELS = (*_STEPS,)
 _DATE = re.compile(r"-(\d{4}|\d{4}-\d\d-\d\d)$")
@@ -110,53 +110,74 @@ def steps_of(model: str) -> int | None:
     return _STEPS.get(_DATE.sub("", model))
 
 
-def to_call(request: SynthesisRequest, options: ClientOptions) -> HttpCall:
+_USUAL = Choice()
+
+
+def to_call(request: SynthesisRequest, options: ClientOptions, choice: Choice = _USUAL) -> HttpCall:
     """Build the call. Its path is relative to a base URL that ends in `/v1`.
 
     A voice whose name begins with "voice_" is a custom one, sent as an object. Values in `options.extra` are sent as
     JSON if they are valid JSON, such as 5 or true, else as text.
 
+    Args:
+        choice: what to name where the user names nothing.
+
     Raises:
         RequestError: the protocol cannot express it; names the option.
     """
-    voice = DEFAULT_VOICE if request.voice.name is None else request.voice.name
-    style = request.voice.style
-    if unsaid := list(_unsaid(request, options)):
+    voice = choice.voice if request.voice.name is None else request.voice.name
+    if unsaid := list(_unsaid(request, options, choice)):
         what, flags = (", ".join(words) for words in zip(*unsaid, strict=True))
-        raise RequestError(f"OpenAI's protocol cannot express {what}. Leave out {flags}.")
+        raise RequestError(f"OpenAI's protocol cannot express {what}.", on_command_line=f"Leave out {flags}.")
+    clips = _clip_fields(request.voice)
     fields: dict[str, Any] = {
-        "model": options.model or (DEFAULT_MODEL if style is None else STYLED_MODEL),
+        "model": options.model or choice.model,
         "input": request.text,
-        "voice": {"id": voice} if voice.startswith("voice_") else voice,
-        "instructions": style,
-        "response_format": (options.format or DEFAULT_FORMAT).value,
+        "voice": None if clips else {"id": voice} if voice and voice.startswith("voice_") else voice,
+        "instructions": request.voice.style,
+        "response_format": choice.format.value,
         "speed": request.speed if request.speed != 1.0 else None,
+        "seed": request.sampling.seed,
+        **clips,
     }
     if said_twice := [name for name in options.extra if name in fields]:
-        raise RequestError(f"--extra cannot set {said_twice[0]!r}: there is an option for it.")
+        raise RequestError(
+            f"{said_twice[0]!r} cannot be an extra field.",
+            on_command_line="There is an option for it: see --help.",
+        )
     given = {name: value for name, value in fields.items() if value is not None}
     extra = {name: _json_or_text(value) for name, value in options.extra.items()}
-    return HttpCall(method="POST", path="/audio/speech", json=given | extra)
+    return HttpCall(method="POST", path="/audio/speech", json={**given, **choice.switches, **extra})
 
 
-def _unsaid(request: SynthesisRequest, options: ClientOptions) -> Iterator[tuple[str, str]]:
+def _clip_fields(voice: Voice) -> dict[str, str]:
+    """Return the fields with a recording, as vLLM-Omni and SGLang-Omni read them."""
+    clip = voice.prompt.clip if voice.prompt else voice.reference
+    if clip is None:
+        return {}
+    fields = {"ref_audio": f"data:audio/wav;base64,{b64encode(clip.data).decode()}"}
+    return {**fields, "ref_text": voice.prompt.transcript} if voice.prompt else fields
+
+
+def _unsaid(request: SynthesisRequest, options: ClientOptions, choice: Choice) -> Iterator[tuple[str, str]]:
     """Yield what the protocol cannot express, with its options."""
-    voice, sampling, usual = request.voice, request.sampling, Sampling()
+    voice, sampling, usual, extended = request.voice, request.sampling, Sampling(), choice.takes_clips
     checks = (
-        (voice.reference, "a clip to imitate", "--ref-audio"),
-        (voice.prompt, "an audio prompt", "--prompt-audio and --prompt-text"),
+        (voice.reference and not extended, "a clip to imitate", "--ref-audio"),
+        (voice.prompt and not extended, "an audio prompt", "--prompt-audio and --prompt-text"),
+        (voice.reference and voice.prompt and extended, "two recordings", "--ref-audio"),
         (voice.style is not None and voice.style.strip() in _NO_STYLE, "an empty description", "--instruct"),
         (request.language is not None, "the language", "--language"),
         (request.normalize, "text normalization", "--normalize"),
         (request.denoise, "denoising", "--denoise"),
-        (sampling.seed is not None, "a seed", "--seed"),
+        (sampling.seed is not None and not extended, "a seed", "--seed"),
         (sampling.steps != usual.steps, "steps", "--steps (or choose by --model)"),
         (sampling.guidance != usual.guidance, "guidance", "--cfg"),
         (sampling.min_patches != usual.min_patches, "a minimum length", "--min-len"),
         (sampling.max_patches != usual.max_patches, "a maximum length", "--max-len"),
         (sampling.retries != usual.retries, "retries", "--retry-badcase"),
         (options.mode is not None, "a streaming mode", "--streaming-mode"),
-        (not options.stream, "a complete response", "--no-stream"),
+        (not options.stream and not extended, "a complete response", "--no-stream"),
     )
     return ((what, option) for is_there, what, option in checks if is_there)
 
@@ -174,14 +195,16 @@ def answer_form(headers: Mapping[str, str], call: HttpCall) -> AnswerForm:
     Args:
         headers: by lower-case names.
     """
-    asked = call.json or {}
-    content_type = headers.get("content-type", "")
-    told, rate = read_audio_headers(headers)
+    asked, told = call.json or {}, read_audio_headers(headers)
     wanted = AudioFormat(asked.get("response_format", SERVED_FORMAT))
+    rate = told.sample_rate or _asked_rate(asked)
+    is_raw = told.format is AudioFormat.PCM or (told.format is None and told.sample_rate is not None)
     return AnswerForm(
-        format=AudioFormat.PCM if told is AudioFormat.PCM else wanted,
-        framing=Framing.SSE if content_type.lower().startswith(EVENTS) else Framing.PLAIN,
-        sample_rate=rate or _asked_rate(asked) or PCM_RATE,
+        format=AudioFormat.PCM if is_raw else wanted,
+        framing=Framing.SSE if told.is_sse else Framing.PLAIN,
+        sample_rate=rate or PCM_RATE,
+        channels=told.channels,
+        rate_is_guessed=rate is None,
     )
 
 

@@ -133,10 +133,14 @@ def answer_form(headers: Mapping[str, str], call: HttpCall) -> AnswerForm:
         headers: by lower-case names.
     """
     asked = (call.form or {}).get("format")
-    told, rate = read_audio_headers(headers)
+    told = read_audio_headers(headers)
     # The audio of a stream may come in blocks, a WAV file for each: the decoder tells by the bytes.
     return AnswerForm(
-        format=told or AudioFormat(asked or AudioFormat.WAV), sample_rate=rate, whole=call.path == WHOLE_PATH
+        format=told.format or AudioFormat(asked or AudioFormat.WAV),
+        framing=Framing.SSE if told.is_sse else Framing.PLAIN,
+        sample_rate=told.sample_rate,
+        channels=told.channels,
+        whole=call.path == WHOLE_PATH,
     )
 
 
