@@ -13,6 +13,7 @@ from voxcli.protocols.dialect import (
     AnswerForm,
     ClientOptions,
     FieldError,
+    Framing,
     HttpCall,
     Problem,
     ServerRequest,
