@@ -35,23 +35,8 @@ DIALECT_CLIENTS: dict[Dialect, DialectClient] = {
 }
 
 
-class Plan(Protocol):
-    """Request variants for one synthesis on one server, tried in order."""
-
-    call: HttpCall
-    """The current one."""
-
-    def next_after_refusal(self, status: int, body: bytes) -> bool:
-        """Switch to the next variant if the server may have refused only this one. Return whether there is one."""
-        ...
-
-    def next_after_cut(self) -> bool:
-        """Switch to the next variant after the connection closed before any audio. Return whether there is one."""
-        ...
-
-
 class FallbackPlan:
-    """Request variants for the protocols of VoxCPM's servers and of GPT-SoVITS."""
+    """Request variants for one synthesis by VoxCPM or GPT-SoVITS, tried in order. `call` is the current one."""
 
     def __init__(
         self, server: Server, request: SynthesisRequest, options: ClientOptions, *, no_fallback: bool = False
