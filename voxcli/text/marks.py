@@ -155,6 +155,11 @@ def is_only_tags(text: str, performed: frozenset[str]) -> bool:
     return bool(names) and all(name.lower() in performed for name, _ in names)
 
 
+def is_mark(inner: str) -> bool:
+    """Whether the text between two brackets is a mark: a pause, a tag or the number of a source."""
+    return _PAUSE.match(inner) is not None or _CITATION.fullmatch(inner.strip()) is not None or _is_tag(inner.lower())
+
+
 def _meaning(mark: re.Match[str], before: str, performed: frozenset[str]) -> str | Pause | None:
     """Return what a mark becomes: a pause, text (none if it is skipped), or None if nothing can perform it."""
     inner: str | None = mark["inner"]

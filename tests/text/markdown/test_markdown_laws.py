@@ -13,9 +13,27 @@ SYMBOLS = [*"\n\n\n \t*_`~#>-+=|[]()!<>&$\\:.,;\"'/^?xA1é你，😀\r\u00a0"]
 LINE_STARTS = ["\n\n", "```", "~~~", "---\n", "***", "===\n", "- ", "* ", "1. ", "> ", "# ", "  \n", "[ ] ", "[!NOTE]"]
 LINKS = ["https://", "http://a.b/c.", "www.a.b", "[a](b)", "[a][b]", "![a](b)", "[^1]", "[^1]: ", "[a]: http://b\n"]
 HTML = ["<br>", "<b>", "</b>", "<!--", "-->", "<script>", "</script>", "&amp;", "&#10;"]
+HIGHLIGHTS = [
+    "==",
+    "++",
+    "~~",
+    "=",
+    "+",
+    "[[",
+    "]]",
+    "[[a|b]]",
+    "![[",
+    ":smile:",
+    ":",
+    "<![CDATA[",
+    "]]>",
+    "[a]",
+    "**",
+    "(/u)",
+]
 OTHERS = ["$x$", "\\(", "\\)", "\\[", "\\]", "| a | b |\n", "|---|---|\n", "a: b\n", "[pause 1s]"]
 WORDS = ["words ", "**bo ld**", "`co de`", "x" * 120, "." * 210]
-MORSELS = st.sampled_from([*SYMBOLS, *LINE_STARTS, *LINKS, *HTML, *OTHERS, *WORDS])
+MORSELS = st.sampled_from([*SYMBOLS, *LINE_STARTS, *LINKS, *HIGHLIGHTS, *HTML, *OTHERS, *WORDS])
 TEXTS = st.lists(MORSELS, max_size=40).map("".join) | st.text(max_size=60)
 PROSE = st.lists(
     st.sampled_from(
@@ -93,7 +111,31 @@ def test_a_mark_that_never_closes_holds_back_no_more_than_a_few_hundred_characte
 
 def test_the_work_grows_with_the_text_and_no_faster() -> None:
     paragraph = "# T\n\nIt was *the* best of [times](http://a.b/c), `it` was https://d.e/f the worst.\n\n- 你好\n"
-    endless = ["[", "`", "*", "_", "<a ", "&", "$", "\\(", "![", "[a](", "-", "> ", "#", "|", " ", "a/", "\n", "\\"]
+    endless = [
+        "==a",
+        "[[",
+        "*a ",
+        "[a]([",
+        ":a",
+        "[",
+        "`",
+        "*",
+        "_",
+        "<a ",
+        "&",
+        "$",
+        "\\(",
+        "![",
+        "[a](",
+        "-",
+        "> ",
+        "#",
+        "|",
+        " ",
+        "a/",
+        "\n",
+        "\\",
+    ]
     for text in [
         paragraph * 1000,
         *(mark * 20_000 for mark in endless),

@@ -14,12 +14,14 @@ _NUMBER = re.compile(r"(\d{1,9})[.)][ \t]")
 _NUMBER_SO_FAR = re.compile(r"\d{1,9}[.)]?")
 _TASK = re.compile(r"\[[ xX]\][ \t]")
 _TASK_SO_FAR = re.compile(r"\[(?:[ xX]\]?)?")
-_LABEL = r"\[[^\[\]\n]{1,200}\]:"
+_LABEL = r"\[(?P<label>(?:[^\[\]\\\n]|\\.){1,200})\]:"
 _FOOTNOTE = re.compile(r"\[\^[^\[\]\s]+\]:")
 _DEFINITION = re.compile(
     rf"{_LABEL}[ \t]*(?:<[^<>]*>|\S*[./#:]\S+|#\S+)(?:[ \t]+(?:\"[^\"]*\"|'[^']*'|\([^()]*\)))?[ \t]*"
 )
-_DEFINITION_SO_FAR = re.compile(r"\[[^\[\]\n]{0,200}(?:\](?::[ \t]*(?:\S*|\S*[./#:]\S+[ \t]+(?:[\"'(].*)?)?)?)?")
+_DEFINITION_SO_FAR = re.compile(
+    r"\[(?:[^\[\]\\\n]|\\.){0,200}\\?(?:\](?::[ \t]*(?:\S*|\S*[./#:]\S+[ \t]+(?:[\"'(].*)?)?)?)?"
+)
 _ALERT = re.compile(r"\[![A-Za-z]+\]")
 _HEADING = re.compile(r"#{1,6}(?:[ \t]+|$)")
 _RULE = re.compile(r"([-*_])(?:[ \t]*\1){2,}[ \t]*")
@@ -137,9 +139,15 @@ def is_footnote(line: str) -> bool:
     return _FOOTNOTE.match(line) is not None
 
 
-def is_unread(line: str, *, quoted: bool) -> bool:
-    """Whether a line is not read: a link reference definition, or the kind of a quoted alert."""
-    return _DEFINITION.fullmatch(line) is not None or (quoted and _ALERT.fullmatch(line) is not None)
+def defined_label(line: str) -> str | None:
+    """Return the label that a line defines as a link reference; None if it defines none."""
+    definition = _DEFINITION.fullmatch(line)
+    return definition["label"] if definition else None
+
+
+def is_alert(line: str) -> bool:
+    """Whether a line of a quote names its kind, as in "[!NOTE]"."""
+    return _ALERT.fullmatch(line) is not None
 
 
 def is_front_matter(line: str) -> bool:

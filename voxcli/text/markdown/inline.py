@@ -2,21 +2,25 @@
 
 import html
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from string import punctuation
 from typing import TypeAlias
 
-from voxcli.text.characters import properties_of
 from voxcli.text.markdown import links
-from voxcli.text.markdown.links import find_formula
+from voxcli.text.markdown.delimiters import WINDOW, Item, LineBreak, Omission, Spans, delimiter
+from voxcli.text.markdown.formulas import find_formula, spoken_formula
 from voxcli.text.markdown.plain_text import PlainText
+from voxcli.text.marks import is_mark
 
-WINDOW = 300
-"""Characters within which a mark must close to be one."""
-
-_SPECIAL = re.compile(rf"[\\`*_~\[<&$\n]|!(?=\[|\Z)|(?<![A-Za-z0-9]){links.ADDRESS_START}", re.IGNORECASE)
+_SPECIAL = re.compile(
+    r"[\\`*_~\[<&$\n]|==|\+\+|[=+]\Z|!(?=\[|\Z)|(?<![A-Za-z0-9:]):(?=[a-z+-]|\Z)"
+    rf"|(?<![A-Za-z0-9]){links.ADDRESS_START}",
+    re.IGNORECASE,
+)
 _ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
 _ENTITY_SO_FAR = re.compile(r"&#?[A-Za-z0-9]{0,32}")
+_SHORT_CODE = re.compile(r":[a-z0-9+-][a-z0-9_+-]{0,30}[a-z0-9]:(?![a-z0-9:])")
+_SHORT_CODE_SO_FAR = re.compile(r":(?:[a-z0-9+-][a-z0-9_+-]{0,31}:?)?")
 _CLOSED_CODE = re.compile(r"(`+)[^`]+\1")
 
 Rule: TypeAlias = Callable[[str, bool], int]
@@ -31,25 +35,28 @@ class Inline:
     further text can change it. So the result does not depend on how the text was cut.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, definitions: Container[str] = ()) -> None:
+        """definitions: the labels of link references that were defined so far."""
+        self.has_link = False
+        """Whether the text has a link."""
+        self._definitions = definitions
         self._text = "\n"  # the last consumed character, then the pending ones
         self._before = "\n"  # the character before the window
+        self._position = 0  # of the window in the block
         self._plain = PlainText()
-        self._open = {"*": 0, "_": 0}
+        self._spans = Spans(self._plain)
         self._until = ""  # the end mark of the open comment or script
-        self._in_path = False  # inside the path of an address
-        self._parens = 0  # open ones in the path
+        self._path = links.AddressPath()
         self._rules: dict[str, Rule] = {
             "\\": self._escape,
             "`": self._code,
-            "*": self._emphasis,
-            "_": self._emphasis,
-            "~": self._strike,
+            **dict.fromkeys("*_~=+", self._delimiter),
             "[": self._bracket,
             "!": self._image,
             "<": self._angle,
             "&": self._entity,
             "$": self._dollar,
+            ":": self._short_code,
             "\n": self._line_break,
         }
 
@@ -64,26 +71,32 @@ class Inline:
         self._run(ended=False)
         return self._plain.take()
 
+    def read(self, text: str) -> str:
+        """Return the plain text of a label, with the spaces around it."""
+        before, after = (" " if end.isspace() else "" for end in (text[:1], text[-1:]))
+        return before + self.feed(text) + self.end_block() + after
+
     def feed_literal(self, text: str) -> str:
         """Take text without marks, at the start of a block."""
-        self._plain.write(text)
+        self._add(text)
         return self._plain.take()
 
     def end_block(self) -> str:
         """Return the rest of the block. The next call of `feed` begins a new one."""
         self._run(ended=True)
         self._text = "\n" + (self._text[1:] if self._until else "")
-        self._open = {"*": 0, "_": 0}
-        self._in_path, self._parens = False, 0
+        self._path, self._position = links.AddressPath(), 0
+        self._spans.end_block()
         self._plain.end_block()
         return self._plain.take()
 
     def flush(self) -> str:
         """Return the pending text, because the writer has paused: all but a mark that is still open."""
         held = self._text[1:]
-        closes = self._open.get(held[:1], 0) and not held.strip(held[0])
-        if held == "!" or closes or _CLOSED_CODE.fullmatch(held):
+        closes = held and not held.strip(held[0]) and self._spans.may_close(held[0])
+        if held in ("!", "=", "+") or closes or _CLOSED_CODE.fullmatch(held):
             self._run(ended=True)
+        self._spans.assume()
         self._plain.flush()
         return self._plain.take()
 
@@ -92,14 +105,14 @@ class Inline:
         while at < len(text):
             if self._until:
                 used = self._skip(text, at)
-            elif self._in_path:
-                used = self._pass_path(text, at, ended=ended)
-                if not self._in_path:
+            elif self._path.open:
+                used = self._path.skip(text, at, ended=ended)
+                if not self._path.open:
                     continue
             elif (special := _SPECIAL.search(text, at)) is None or special.start() > at:
                 end = special.start() if special else len(text)
-                self._plain.write(text[at:end])
                 used = end - at
+                self._add(text[at:end])
             else:
                 window = text[at : at + WINDOW]
                 self._before = text[at - 1]
@@ -108,6 +121,8 @@ class Inline:
             if not used:
                 break
             at += used
+            self._position += used
+            self._spans.advance(self._position)
         self._text = text[at - 1 :]
 
     def _skip(self, text: str, at: int) -> int:
@@ -118,44 +133,30 @@ class Inline:
         self._until = ""
         return end - at
 
-    def _pass_path(self, text: str, at: int, *, ended: bool) -> int:
-        """Skip the path of an address, but not the punctuation after it."""
-        if run := links.PATH_RUN.match(text, at):
-            self._parens += run[0].count("(")
-            return run.end() - at
-        if self._parens and text[at] == ")":
-            self._parens -= 1
-            return 1
-        marks = links.PATH_PUNCTUATION.match(text, at)
-        if marks is not None and len(marks[0]) < links.MAX_PUNCTUATION:
-            if marks.end() == len(text) and not ended:
-                return 0
-            if links.PATH_RUN.match(text, marks.end()):
-                return marks.end() - at
-        self._in_path, self._parens = False, 0
-        return 0
+    def _add(self, item: Item) -> None:
+        self._spans.add(item)
 
     def _omit(self, length: int, *, blank: bool = False) -> int:
-        self._plain.omit(blank=blank)
+        self._add(Omission(blank))
         return length
 
     def _literal(self, text: str, length: int | None = None) -> int:
         """Write a text literally in place of the next `length` characters; by default of as many as it has."""
-        self._plain.write(text.replace("\n", " "))
+        self._add(text.replace("\n", " "))
         return len(text) if length is None else length
 
     def _line_break(self, window: str, complete: bool) -> int:
-        self._plain.break_line()
+        self._add(LineBreak(hard=False))
         return 1
 
     def _escape(self, window: str, complete: bool) -> int:
         escaped = window[1:2]
         if escaped == "\n":
-            self._plain.break_line(hard=True)
+            self._add(LineBreak(hard=True))
             return 2
         end = find_formula(window, complete=complete)
         if end is not None:
-            return self._literal(window[:end], end)
+            return self._literal(spoken_formula(window[:end]), end) if end else 0
         if not escaped and not complete:
             return 0
         return self._literal(escaped, 2) if escaped and escaped in punctuation else self._literal("\\")
@@ -171,72 +172,85 @@ class Inline:
                 return self._literal(code, end)
         return self._literal(window[:ticks]) if complete else 0
 
-    def _emphasis(self, window: str, complete: bool) -> int:
+    def _delimiter(self, window: str, complete: bool) -> int:
         length = _run_length(window)
         if length == len(window) and not complete:
             return 0
-        mark, run = window[0], window[:length]
-        before, after = self._before, window[length : length + 1] or "\n"
-        if not before.isspace() and self._open[mark] and not (mark == "_" and after.isalnum() and before.isalnum()):
-            self._open[mark] = max(self._open[mark] - length, 0)
-            return length
-        if after.isspace() or (before.isdigit() and after.isdigit()):
-            return self._literal(run)
-        if before.isalnum() and not properties_of(before).unspaced:
-            # Inside a word, as in 2*3 or un*believ*able: emphasis only if it closes again.
-            closes = mark == "*" and re.match(r"[^\s*]+\*", window[length:])
-            if mark == "*" and not closes and not complete and re.fullmatch(r"[^\s*]*", window[length:]):
-                return 0
-            if not closes:
-                return self._literal(run)
-        elif mark == "_" and before.isalnum():
-            return self._literal(run)
-        elif mark == "*" and after == ".":
-            return self._literal(run)  # as in "all *.py files"
-        self._open[mark] += length
+        run = delimiter(window[:length], self._before, window[length : length + 1] or "\n", self._position)
+        if run is None:
+            return self._literal(window[:length])
+        self._add(run)
         return length
 
-    def _strike(self, window: str, complete: bool) -> int:
-        length = _run_length(window)
-        if length == len(window) and not complete:
-            return 0
-        alone = self._before.isspace() and (window[length : length + 1] or "\n").isspace()
-        return length if length == 2 and not alone else self._literal(window[:length])
-
     def _bracket(self, window: str, complete: bool) -> int:
-        bracket = links.BRACKET.match(window)
-        if bracket is None:
-            return self._literal("[") if complete else 0
-        label = bracket[0][1:-1]
-        if re.fullmatch(r"\^\S+", label):
-            return self._omit(bracket.end())
-        end = links.find_target(window, 0, bracket.end(), complete=complete)
-        if end is None:
-            return self._literal("[")
-        if end == links.MORE:
+        if wiki := links.WIKI.match(window):
+            self.has_link = True
+            label = wiki["label"] or wiki["page"].replace("#", " ").rpartition("/")[2]
+            return self._literal(Inline(self._definitions).read(label), wiki.end())
+        if not complete and links.WIKI_SO_FAR.fullmatch(window):
             return 0
-        if end == links.CONTINUES:
-            self._in_path, end = True, len(window)
-        inner = Inline()
-        return self._literal(inner.feed(label) + inner.end_block(), end)
+        found = self._find_link(window, 0, complete=complete)
+        if found is None:
+            return self._literal("[")
+        end, label = found
+        if not end:
+            return 0
+        if links.FOOTNOTE.fullmatch(label):
+            return self._omit(end)
+        inner = Inline(self._definitions)
+        text = inner.read(label)
+        if inner.has_link:
+            return self._literal("[")  # a link holds no link
+        self.has_link = True
+        self._path.open = end == links.CONTINUES
+        return self._literal(text, len(window) if self._path.open else end)
 
     def _image(self, window: str, complete: bool) -> int:
-        bracket = links.BRACKET.match(window, 1)
-        if bracket is None:
-            return self._literal("!") if complete else 0
-        end = links.find_target(window, 1, bracket.end(), complete=complete)
-        if end is None:
-            return self._literal("!")
-        if end == links.MORE:
+        if window[1:2] != "[":
+            return self._literal("!") if complete or len(window) > 1 else 0
+        if wiki := links.WIKI.match(window, 1):
+            return self._omit(wiki.end())
+        if not complete and links.WIKI_SO_FAR.fullmatch(window, 1):
             return 0
-        if end == links.CONTINUES:
-            self._in_path, end = True, len(window)
-        return self._omit(end)
+        found = self._find_link(window, 1, complete=complete)
+        if found is None or found[1].startswith("^"):
+            return self._literal("!")
+        self._path.open = found[0] == links.CONTINUES
+        return self._omit(len(window) if self._path.open else found[0])
+
+    def _find_link(self, window: str, start: int, *, complete: bool) -> tuple[int, str] | None:
+        """Return the end of a link and its label, or (0, "") if more text is needed; None if it is no link."""
+        label_end = links.find_label_end(window, start, complete=complete)
+        if label_end is None:
+            return None
+        if label_end == links.MORE:
+            return 0, ""
+        label = window[start + 1 : label_end - 1]
+        if links.FOOTNOTE.fullmatch(label):
+            return label_end, label
+        follows = window[label_end + 1 :].partition("]")[0]
+        indexes = start == 0 and self._before.isascii() and (self._before.isalnum() or self._before in "_])")
+        end = links.find_target(
+            window,
+            label,
+            label_end,
+            complete=complete,
+            definitions=self._definitions,
+            optional=not (indexes or is_mark(label) or is_mark(follows)),
+        )
+        if end is None:
+            return None
+        return (0, "") if end == links.MORE else (end, label)
 
     def _angle(self, window: str, complete: bool) -> int:
-        if window.startswith("<!--"):
-            self._until = "-->"
-            return self._omit(4)
+        if not complete and any(mark.startswith(window) for mark in ("<!--->", "<![CDATA[")):
+            return 0
+        if comment := re.match("<!---?>", window):
+            return self._omit(comment.end())
+        for opening, closing in (("<!--", "-->"), ("<![CDATA[", "]]>")):
+            if window.startswith(opening):
+                self._until = closing
+                return self._omit(len(opening))
         if address := links.AUTOLINK.match(window):
             return self._literal(links.host_of(address["address"]), address.end())
         if address := links.MAIL.match(window):
@@ -253,9 +267,16 @@ class Inline:
             return self._literal(html.unescape(entity[0]), entity.end())
         return 0 if not complete and _ENTITY_SO_FAR.fullmatch(window) else self._literal("&")
 
+    def _short_code(self, window: str, complete: bool) -> int:
+        if code := _SHORT_CODE.match(window):
+            return self._omit(code.end())
+        return 0 if not complete and _SHORT_CODE_SO_FAR.fullmatch(window) else self._literal(":")
+
     def _dollar(self, window: str, complete: bool) -> int:
         end = find_formula(window, complete=complete)
-        return self._literal("$") if end is None else self._literal(window[:end], end)
+        if end is None:
+            return self._literal("$")
+        return self._literal(spoken_formula(window[:end]), end) if end else 0
 
     def _address(self, window: str, complete: bool) -> int:
         address = links.ADDRESS.match(window)
@@ -268,8 +289,8 @@ class Inline:
         start = address.start("host")
         if not any(char.isalnum() for char in host):
             return self._literal(window[:start])
-        self._in_path = window[address.end() : address.end() + 1] in tuple("/?#")
-        end = address.end() if self._in_path else start + len(host)
+        self._path.open = window[address.end() : address.end() + 1] in tuple("/?#")
+        end = address.end() if self._path.open else start + len(host)
         return self._literal(links.host_of(window[:start] + host), end)
 
 

@@ -1,6 +1,9 @@
-"""Patterns for addresses, link targets, HTML tags and formulas, complete or still arriving."""
+"""Links, addresses and HTML tags, complete or still arriving."""
 
 import re
+from collections.abc import Container
+
+from voxcli.text.markdown.delimiters import WINDOW
 
 # A bare address ends at white space, an angle bracket, a quote or a wide character.
 _ADDRESS_CHAR = r"[^\s<>\"`{}|\\^\u2018-\u201f\u2e80-\ud7ff\uf900-\uffff\U00020000-\U0003ffff]"
@@ -22,7 +25,7 @@ MAIL = re.compile(r"<(?P<address>[^\s<>@:]+@[^\s<>@]+)>")
 
 _FLAGS = "open|hidden|async|defer|disabled|checked|selected|required|readonly|controls|autoplay|loop|muted"
 _VALUE = r"\"[^\"]*\"|'[^']*'|[^\s\"'=<>`]+"
-_ATTRIBUTES = rf"(?:\s+(?:[A-Za-z_:@][\w:.@-]*=(?:{_VALUE})|(?:{_FLAGS})(?=[\s/>])))*+"
+_ATTRIBUTES = rf"(?:\s+(?:[A-Za-z_:@][\w:.@-]*\s*=\s*(?:{_VALUE})|(?:{_FLAGS})(?=[\s/>])))*+"
 _NAME = r"[A-Za-z][A-Za-z0-9-]*"
 HTML = re.compile(rf"</?(?P<name>{_NAME}){_ATTRIBUTES}\s*/?>|<[!?][A-Za-z][^<>]*>")
 # A bare word after the name must become an attribute: "if a <b then" is not a tag.
@@ -33,26 +36,21 @@ HTML_SO_FAR = re.compile(
 SPACED_HTML = re.compile(r"(?:br|hr|p|div|li|[uod]l|d[dt]|table|t[rdh]|h[1-6]|blockquote|pre|section)", re.IGNORECASE)
 """Tags that separate the text before and after them."""
 
-BRACKET = re.compile(r"\[(?:[^\[\]\\]++|\\.|\[(?:[^\[\]\\]++|\\.)*+\])*+\]", re.DOTALL)
-_IN_PARENS = r"\((?:[^()\\\n]++|\\.|\((?:[^()\\\n]++|\\.)*+\))*+"
-_PARENS = re.compile(_IN_PARENS + r"\)")
-_PARENS_SO_FAR = re.compile(_IN_PARENS + r"(?:\((?:[^()\\\n]++|\\.)*+)?\\?")
-_TARGET = re.compile(r"\(\s*(?:<[^<>]*>|[^\s<>]*)(?:\s+(?:\"[^\"]*\"|'[^']*'|\([^()]*\)))?\s*\)")
+FOOTNOTE = re.compile(r"\^\S+")
+WIKI = re.compile(r"\[\[#?(?P<page>[^\[\]\n|]{1,150})(?:\|(?P<label>[^\[\]\n]{1,150}))?\]\]")
+"""A link of Obsidian, MediaWiki and others: [[page]], [[page#heading]] or [[page|label]]."""
+WIKI_SO_FAR = re.compile(r"\[\[[^\[\]\n]{0,300}\]?")
+_MAX_DEPTH = 8
+_IN_LABEL = re.compile(r"\\.?|`+|[<\[\]]", re.DOTALL)
+_SPACES = re.compile(r"\s*")
+_BRACKETED = re.compile(r"<(?:[^<>\\\n]|\\.)*+>")
+_BRACKETED_SO_FAR = re.compile(r"<(?:[^<>\\\n]|\\.)*+\\?")
+_BARE = re.compile(r"(?:[^\s()\\]|\\[^\s]?)*+")
+_TITLE = re.compile(r"\"(?:[^\"\\]|\\.)*+\"|'(?:[^'\\]|\\.)*+'|\((?:[^()\\]|\\.)*+\)", re.DOTALL)
+_TITLE_SO_FAR = re.compile(r"\"(?:[^\"\\]|\\.)*+\\?|'(?:[^'\\]|\\.)*+\\?|\((?:[^()\\]|\\.)*+\\?", re.DOTALL)
 _LONG_ADDRESS = re.compile(r"\(\S*[/:]\S*")
-_REFERENCE = re.compile(r"\[(?!\^)[^\[\]\\\n]*\]")
-_REFERENCE_SO_FAR = re.compile(r"\[(?!\^)[^\[\]\\\n]*")
-_PAUSE = re.compile(r"\[\s*pause\b", re.IGNORECASE)
-
-_IN_BRACKETS = {
-    "(": re.compile(r"\\\(.+?\\\)", re.DOTALL),
-    "[": re.compile(r"\\\[.+?\\\]", re.DOTALL),
-}
-_DISPLAYED = re.compile(r"\$\$.+?\$\$", re.DOTALL)
-_IN_LINE = re.compile(r"\$(?:[^$\\\n]|\\.)+(?P<end>[$\n])")
-_IN_LINE_SO_FAR = re.compile(r"\$(?:[^$\\\n]|\\.)*\\?")
-# Prices and shell variables also begin with a dollar sign.
-_OTHER_DOLLAR = re.compile(r"\$(?:[\s\d]|[A-Z_]{2})")
-_LIKELY = re.compile(r"[\\^_={}+<>/]")
+_REFERENCE = re.compile(r"\[(?!\^)(?P<label>(?:[^\[\]\\]|\\.)*+)\]", re.DOTALL)
+_REFERENCE_SO_FAR = re.compile(r"\[(?!\^)(?:[^\[\]\\]|\\.)*+\\?", re.DOTALL)
 
 
 def host_of(address: str) -> str:
@@ -64,59 +62,142 @@ def host_of(address: str) -> str:
     return re.sub(r":\d*$", "", host).removeprefix("www.")
 
 
-def find_target(window: str, label: int, end: int, *, complete: bool) -> int | None:
-    """Return the end of the target after a label in brackets: `(address "title")` or `[reference]`.
+def normalized_label(label: str) -> str:
+    """Return the form in which labels of references are compared."""
+    return " ".join(label.split()).casefold()
+
+
+def find_label_end(window: str, start: int, *, complete: bool) -> int | None:
+    """Return the index after the bracket that closes the one at `start`; MORE, or None if none does.
+
+    Code and HTML bind tighter than brackets.
+    """
+    depth, at = 0, start
+    while found := _IN_LABEL.search(window, at):
+        at, mark = found.end(), found[0]
+        if mark == "[":
+            depth += 1
+            if depth > _MAX_DEPTH:
+                return None
+        elif mark == "]":
+            depth -= 1
+            if not depth:
+                return at
+        elif mark[0] == "`":
+            closing = next((run for run in re.finditer("`+", window[at:]) if len(run[0]) == len(mark)), None)
+            if closing:
+                at += closing.end()
+            elif not complete:
+                return MORE
+        elif mark == "<":
+            tag = AUTOLINK.match(window, found.start()) or HTML.match(window, found.start())
+            if tag:
+                at = tag.end()
+            elif not complete and HTML_SO_FAR.fullmatch(window, found.start()):
+                return MORE
+    return None if complete else MORE
+
+
+def find_target(
+    window: str, label: str, end: int, *, complete: bool, definitions: Container[str], optional: bool
+) -> int | None:
+    """Return the end of the link whose label in brackets ends at `end`.
 
     Args:
-        window: text that begins with the link or the image.
-        label: index where the label begins.
+        window: text that contains the label and what follows.
+        label: without its brackets.
         end: index where the label ends.
         complete: whether no more text will follow.
+        definitions: the labels that were defined so far.
+        optional: whether `[label][reference]` is a link even if the reference is not defined yet.
 
     Returns:
         An index; MORE if more text is needed; CONTINUES if the address goes on beyond the window;
         None if the label has no target.
     """
     after = window[end : end + 1]
-    if not after:
-        return None if complete else MORE
+    if not after and not complete:
+        return MORE
     if after == "(":
-        if parens := _PARENS.match(window, end):
-            return parens.end() if _TARGET.fullmatch(parens[0]) else None
-        if not _PARENS_SO_FAR.fullmatch(window, end):
-            return None
-        if not complete:
-            return MORE
-        return CONTINUES if _LONG_ADDRESS.fullmatch(window, end) else None
-    if after == "[" and not _PAUSE.match(window, label) and not _PAUSE.match(window, end):
+        found = _inline_target_end(window, end)
+        if found == MORE:
+            if not complete:
+                return MORE
+            if len(window) >= WINDOW and _LONG_ADDRESS.fullmatch(window, end):
+                return CONTINUES
+        elif found is not None:
+            return found
+    elif after == "[":
         if reference := _REFERENCE.match(window, end):
-            return reference.end()
-        return MORE if not complete and _REFERENCE_SO_FAR.fullmatch(window, end) else None
-    return None
+            name = reference["label"].strip() or label
+            if optional or normalized_label(name) in definitions:
+                return reference.end()
+        elif not complete and _REFERENCE_SO_FAR.fullmatch(window, end):
+            return MORE
+    return end if normalized_label(label) in definitions else None
 
 
-def find_formula(window: str, *, complete: bool) -> int | None:
-    """Return the end of the formula at the start of the window, which begins with `$` or a backslash.
+def _inline_target_end(window: str, start: int) -> int | None:
+    """Return the end of `(address "title")` at `start`; MORE if it may still become one; None if it is none."""
+    at = _skip_spaces(window, start + 1)
+    if at == len(window):
+        return MORE
+    if window[at] == "<":
+        if (address := _BRACKETED.match(window, at)) is None:
+            return MORE if _BRACKETED_SO_FAR.fullmatch(window, at) else None
+        at = address.end()
+    else:
+        at = _bare_address_end(window, at)
+        if at == len(window):
+            return MORE
+    after = _skip_spaces(window, at)
+    if after > at and window[after : after + 1] in ('"', "'", "("):
+        if (title := _TITLE.match(window, after)) is None:
+            return MORE if _TITLE_SO_FAR.fullmatch(window, after) else None
+        after = _skip_spaces(window, title.end())
+    if after == len(window):
+        return MORE
+    return after + 1 if window[after] == ")" else None
 
-    Returns:
-        An index; MORE if more text is needed; None if it is not a formula.
-    """
-    more = None if complete else MORE
-    if window[0] == "\\":
-        opening = window[1:2]
-        if opening not in _IN_BRACKETS:
-            return None
-        if (formula := _IN_BRACKETS[opening].match(window)) is None:
-            return more
-        # "\[x\]" may also be an escaped bracket.
-        return formula.end() if opening == "(" or _LIKELY.search(formula[0][2:-2]) else None
-    if window.startswith("$$"):
-        return formula.end() if (formula := _DISPLAYED.match(window)) else more
-    if _OTHER_DOLLAR.match(window):
-        return None
-    if formula := _IN_LINE.match(window):
-        end = formula.end()
-        if formula["end"] == "\n" or window[end - 2].isspace() or window[end : end + 1].isdigit():
-            return None
-        return end if complete or end < len(window) else MORE
-    return more if _IN_LINE_SO_FAR.fullmatch(window) else None
+
+def _bare_address_end(window: str, at: int) -> int:
+    depth = 0
+    while at < len(window):
+        run = _BARE.match(window, at)
+        at = run.end() if run else at
+        char = window[at : at + 1]
+        depth += {"(": 1, ")": -1}.get(char, 0)
+        if not 0 <= depth <= _MAX_DEPTH or char not in ("(", ")"):
+            break
+        at += 1
+    return at
+
+
+def _skip_spaces(window: str, at: int) -> int:
+    spaces = _SPACES.match(window, at)
+    return spaces.end() if spaces else at
+
+
+class AddressPath:
+    """The path of a bare address, which is skipped, but not the punctuation after it."""
+
+    def __init__(self) -> None:
+        self.open = False
+        self._parens = 0
+
+    def skip(self, text: str, at: int, *, ended: bool) -> int:
+        """Return the length of the next part of the path; 0 if more text is needed, or if the path is over."""
+        if run := PATH_RUN.match(text, at):
+            self._parens += run[0].count("(")
+            return run.end() - at
+        if self._parens and text[at] == ")":
+            self._parens -= 1
+            return 1
+        marks = PATH_PUNCTUATION.match(text, at)
+        if marks is not None and len(marks[0]) < MAX_PUNCTUATION:
+            if marks.end() == len(text) and not ended:
+                return 0
+            if PATH_RUN.match(text, marks.end()):
+                return marks.end() - at
+        self.open, self._parens = False, 0
+        return 0
