@@ -42,6 +42,11 @@ class Places:
         return self.cache / "clips"
 
     @property
+    def quantized(self) -> Path:
+        """Matrices of models in int8, in the cache."""
+        return self.cache / "quantized"
+
+    @property
     def anchors(self) -> Path:
         """The first seconds of the named voices, in the cache."""
         return self.cache / "voices"

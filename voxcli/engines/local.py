@@ -64,6 +64,7 @@ class LocalEngine:
             lora=settings.lora,
             slots=settings.slots,
             lazy_graphs=settings.lazy_graphs,
+            quantized=settings.quantized,
         )
         self.slots = self._model.slots
         newest = self._model.config.architecture is Architecture.V2

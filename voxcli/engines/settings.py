@@ -30,6 +30,8 @@ class LocalSettings:
     """A LoRA: a folder with lora_weights and lora_config.json, or the file of weights."""
     clips: Path | None = None
     """Folder in which encoded clips are kept between runs; None keeps them in memory only."""
+    quantized: Path | None = None
+    """Folder in which int8 matrices are kept between runs; None quantizes at each start."""
     anchors: Path | None = None
     """Folder in which the first seconds of the named voices are kept; None keeps them in memory only."""
 

@@ -9,15 +9,23 @@ import torch
 from voxcli.voxcpm.device import Placement
 from voxcli.voxcpm.memory import check_memory, count_slots, translate_out_of_memory
 from voxcli.voxcpm.model import Model
-from voxcli.voxcpm.network.config import read_config
+from voxcli.voxcpm.network.backbone import Backbone
+from voxcli.voxcpm.network.config import CONFIG_FILE, ModelConfig, read_config
 from voxcli.voxcpm.network.linear import cpu_has_bf16
 from voxcli.voxcpm.runtime.eager_runner import EagerRunner
 from voxcli.voxcpm.runtime.graph_runner import GraphRunner
 from voxcli.voxcpm.runtime.scheduler import Runner
 from voxcli.voxcpm.runtime.slots import bytes_per_slot
 from voxcli.voxcpm.tokenizer import Tokenizer
-from voxcli.voxcpm.weights.checkpoint import count_weights, load_backbone, load_codec, size_of_weights
-from voxcli.voxcpm.weights.quantization import choose_formats
+from voxcli.voxcpm.weights.checkpoint import (
+    count_weights,
+    describe_weights,
+    load_backbone,
+    load_codec,
+    size_of_weights,
+)
+from voxcli.voxcpm.weights.int8_cache import DamagedCache, Int8Cache
+from voxcli.voxcpm.weights.quantization import INT8, FormatOf, choose_formats
 
 _log = logging.getLogger(__name__)
 
@@ -32,6 +40,7 @@ def load_model(
     slots: int | None = None,
     graphs: bool = True,
     lazy_graphs: bool = False,
+    quantized: Path | None = None,
 ) -> Model:
     """Load a checkpoint and prepare it for its device.
 
@@ -42,6 +51,7 @@ def load_model(
         slots: streams at once; None takes as many as fit into memory.
         graphs: run a CUDA device with CUDA graphs, which is faster and gives the same samples.
         lazy_graphs: capture them on first use instead of now.
+        quantized: folder in which int8 matrices are kept for the next start; None keeps them in memory only.
 
     Raises:
         ModelError: a file is missing, damaged, or belongs to something else.
@@ -56,7 +66,8 @@ def load_model(
         check_memory(placement.device, count_weights(folder) * (1 if quantize else placement.dtype.itemsize))
         # The codec first: it is in memory three times while its weights are prepared.
         codec = load_codec(folder, config.codec, placement.device, _codec_dtype(placement, quantize))
-        backbone = load_backbone(folder, config, placement, lora=lora, format_of=format_of)
+        kept = quantized if quantize == INT8 and not lora else None  # a LoRA may change under the same name
+        backbone = _load_backbone(folder, config, placement, lora, format_of, kept)
         slots = count_slots(placement.device, bytes_per_slot(config, codec, placement.dtype), slots)
         runner: Runner = (
             GraphRunner(backbone, codec, slots, lazy=lazy_graphs)
@@ -65,6 +76,20 @@ def load_model(
         )
     _log.debug("%s on %s, %d slots, loaded in %.2f s", folder.name, placement, slots, time.perf_counter() - started)
     return Model(config, tokenizer, backbone, codec, runner, slots)
+
+
+def _load_backbone(
+    folder: Path, config: ModelConfig, placement: Placement, lora: Path | None, format_of: FormatOf, kept: Path | None
+) -> Backbone:
+    """Load the network, with int8 matrices from the folder `kept` if they are there."""
+    described = (describe_weights(folder), torch.__version__, placement.dtype)
+    cache = Int8Cache(kept, (*(str(part).encode() for part in described), (folder / CONFIG_FILE).read_bytes()))
+    try:
+        with cache.opened():
+            chosen = cache.format_of(format_of)
+            return load_backbone(folder, config, placement, lora=lora, format_of=chosen, kept=cache.names)
+    except DamagedCache:
+        return _load_backbone(folder, config, placement, lora, format_of, None)
 
 
 def _codec_dtype(placement: Placement, quantize: str | None) -> torch.dtype:

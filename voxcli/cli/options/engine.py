@@ -242,6 +242,7 @@ class EngineOptions(RemoteOptions):
             lazy_graphs=self.lazy_graphs,
             lora=self.lora,
             clips=places.clips,
+            quantized=places.quantized,
             anchors=places.anchors,
         )
         remote = self.to_remote(places, key, self.model) if self.remote else None

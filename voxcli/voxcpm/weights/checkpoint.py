@@ -3,7 +3,7 @@
 import hashlib
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from itertools import groupby
 from pathlib import Path
 
@@ -47,12 +47,14 @@ def load_backbone(
     *,
     lora: Path | None = None,
     format_of: FormatOf = lambda name: None,
+    kept: Collection[str] = (),
 ) -> Backbone:
     """Load the network without its codec.
 
     Args:
         lora: a LoRA to merge into the weights: its folder or its file.
         format_of: chooses the matrices that are quantized.
+        kept: names of matrices whose format needs no weight, since it has them already.
 
     Raises:
         ModelError: a file is missing or damaged, or a weight is missing, unknown, misshapen or not finite.
@@ -68,8 +70,10 @@ def load_backbone(
         modules = set()
         with open_weights(path) as weights:
             for name in names:
-                _assign(path, backbone, name, _joined(weights, wanted[name], differences, placement))
-                modules.add(name.rpartition(".")[0])
+                module, _, leaf = name.rpartition(".")
+                modules.add(module)
+                if leaf != "weight" or module not in kept:
+                    _assign(path, backbone, name, _joined(weights, wanted[name], differences, placement))
         # Block by block, so that only one of them is in memory twice.
         for name in modules:
             if isinstance(linear := backbone.get_submodule(name), Linear):

@@ -74,11 +74,18 @@ def in_blocks(form: MatrixFormat, *, but: str | None = None) -> FormatOf:
     return lambda name: form if ".layers." in name and not (but and re.search(but, name)) else None
 
 
-_INT8_MAX = 127
+INT8_MAX = 127
 """Largest level; the levels are symmetric around zero."""
 
 _INT8_ZERO = 128
 """Level of zero in the activations, which are unsigned: without AMX, oneDNN is thousands of times slower for signed."""
+
+
+def round_to_int8(weight: Tensor) -> tuple[Tensor, Tensor]:
+    """Round a weight, (outputs, inputs), to levels of int8 of the same shape, and one float32 scale per output."""
+    wide = weight.float()
+    scales = wide.abs().amax(1).div_(INT8_MAX).clamp_(min=torch.finfo(torch.float32).tiny)
+    return (wide / scales.unsqueeze(1)).round_().to(torch.int8), scales
 
 
 class Int8Matrix:
@@ -89,9 +96,17 @@ class Int8Matrix:
 
     def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
         """weight: (outputs, inputs), bias: (outputs,), both of any floating dtype."""
-        wide = weight.float()
-        self._scales = wide.abs().amax(1).div_(_INT8_MAX).clamp_(min=torch.finfo(torch.float32).tiny)
-        levels = (wide / self._scales.unsqueeze(1)).round_().to(torch.int8)
+        self._prepare(*round_to_int8(weight), bias)
+
+    @classmethod
+    def of_levels(cls, levels: Tensor, scales: Tensor, bias: Tensor | None) -> "Int8Matrix":
+        """Return the matrix of a weight that `round_to_int8` has rounded."""
+        matrix = cls.__new__(cls)
+        matrix._prepare(levels, scales, bias)
+        return matrix
+
+    def _prepare(self, levels: Tensor, scales: Tensor, bias: Tensor | None) -> None:
+        self._scales = scales
         self._levels = torch.ops.onednn.qlinear_prepack(levels, None)
         self._zeros = torch.zeros(len(levels), dtype=torch.int32)
         self._bias = None if bias is None else bias.float()
@@ -99,7 +114,7 @@ class Int8Matrix:
     def __call__(self, x: Tensor) -> Tensor:
         """Map (..., inputs) to (..., outputs) of the same dtype."""
         wide = x.float()
-        scales = wide.abs().amax(-1, keepdim=True).mul_(1 / _INT8_MAX)
+        scales = wide.abs().amax(-1, keepdim=True).mul_(1 / INT8_MAX)
         # Adding 0.5 rounds, since the conversion truncates. The levels of a row of zeros are multiplied by zero below.
         levels = (wide / scales).add_(_INT8_ZERO + 0.5).to(torch.uint8)
         y: Tensor = torch.ops.onednn.qlinear_pointwise(
@@ -140,12 +155,12 @@ def check_int8(device: torch.device) -> None:
 @cache
 def _int8_is_exact() -> bool:
     """Whether products of the largest values are right: older CPUs add them in 16 bits, which overflow."""
-    largest = torch.full((16, 64), float(_INT8_MAX))
+    largest = torch.full((16, 64), float(INT8_MAX))
     try:
         product = Int8Matrix(largest, None)(largest)
     except (AttributeError, RuntimeError):
         return False
-    return bool((product == _INT8_MAX * _INT8_MAX * 64).all())
+    return bool((product == INT8_MAX * INT8_MAX * 64).all())
 
 
 _FP8_CAPABILITY = (8, 9)

@@ -1,0 +1,181 @@
+"""Cache of int8 matrices on disk, so that a model is quantized once and not at every start."""
+
+import hashlib
+import json
+import logging
+import os
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from voxcli.voxcpm.network.linear import MatrixFormat
+from voxcli.voxcpm.weights.quantization import INT8_MAX, FormatOf, Int8Matrix, round_to_int8
+
+_log = logging.getLogger(__name__)
+
+_VERSION = b"1"
+_SUFFIX, _STAGED = ".safetensors", ".new-"
+_KEPT_FILES = 3
+"""A file has about half the size of the model's own."""
+_HEADER_BYTES = 1 << 18
+"""Reserved for the header, which is written last; the format allows spaces at its end (huggingface/safetensors)."""
+_LEVELS, _SCALES = ".levels", ".scales"
+_DTYPES = {_LEVELS: "I8", _SCALES: "F32"}
+
+
+class DamagedCache(Exception):
+    """The cached matrices are not what was written. They have been deleted."""
+
+
+class Int8Cache:
+    """The int8 matrices of one checkpoint: read if they are on disk, written there if they are not.
+
+    A file that cannot be read or written costs time only.
+    """
+
+    def __init__(self, folder: Path | None, origin: Iterable[bytes]) -> None:
+        """
+        Args:
+            folder: None keeps nothing.
+            origin: everything that the matrices depend on: weights, config, dtype.
+        """
+        digest = hashlib.sha256(_VERSION)
+        for part in origin:
+            digest.update(len(part).to_bytes(8, "little"))
+            digest.update(part)
+        self._path = folder and folder / (digest.hexdigest() + _SUFFIX)
+        self._read: Any = None
+        self._written: _Writer | None = None
+        self.names: frozenset[str] = frozenset()
+        """Matrices on disk, whose weights need not be read."""
+
+    @contextmanager
+    def opened(self) -> Iterator[None]:
+        """Open the cache while a model is loaded; what was quantized meanwhile is kept if the loading succeeds."""
+        if self._path is None:
+            yield
+            return
+        try:
+            self._read = safe_open(self._path, framework="pt")
+            there = self._read.keys()
+            self.names = frozenset(name.removesuffix(_LEVELS) for name in there if name.endswith(_LEVELS))
+            os.utime(self._path)  # files that are in use are pruned last
+        except (OSError, SafetensorError):
+            self._written = _Writer.started(self._path.parent)
+        try:
+            yield
+            if self._written:
+                self._written.finish(self._path)
+        finally:
+            self._read = None
+            if self._written:
+                self._written.discard()
+
+    def format_of(self, choose: FormatOf) -> FormatOf:
+        """Return the choice of formats, with int8 matrices read from and written to the cache."""
+
+        def chosen(name: str) -> MatrixFormat | None:
+            form = choose(name)
+            return self._form(name) if form is Int8Matrix and self._path else form
+
+        return chosen
+
+    def _form(self, name: str) -> MatrixFormat:
+        def build(weight: Tensor, bias: Tensor | None) -> Int8Matrix:
+            if name in self.names:
+                levels, scales = self._checked(name)
+            else:
+                levels, scales = round_to_int8(weight)
+                if self._written:
+                    self._written.add(name, levels, scales)
+            return Int8Matrix.of_levels(levels, scales, bias)
+
+        return build
+
+    def _checked(self, name: str) -> tuple[Tensor, Tensor]:
+        """Read a matrix. By construction, the largest level of each row is the largest there is.
+
+        Raises:
+            DamagedCache: it is not, as after a power failure.
+        """
+        levels: Tensor = self._read.get_tensor(name + _LEVELS)
+        scales: Tensor = self._read.get_tensor(name + _SCALES)
+        full = torch.maximum(levels.amax(1), -levels.amin(1)) == INT8_MAX
+        empty = scales == torch.finfo(torch.float32).tiny
+        if not bool((full | empty).all()) or not bool(torch.isfinite(scales).all()):
+            assert self._path
+            _log.debug("%s is damaged: the model is quantized again", self._path)
+            with suppress(OSError):
+                self._path.unlink()
+            raise DamagedCache(name)
+        return levels, scales
+
+
+class _Writer:
+    """A safetensors file that is written matrix by matrix."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self._header: dict[str, Any] = {}
+        self._offset = 0
+        self._failed = False
+
+    @classmethod
+    def started(cls, folder: Path) -> "_Writer | None":
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            _prune(folder)
+            file = tempfile.NamedTemporaryFile(dir=folder, prefix=_STAGED, delete=False)  # noqa: SIM115 - closed later
+            file.seek(8 + _HEADER_BYTES)
+        except OSError as error:
+            _log.debug("int8 matrices cannot be kept in %s: %s", folder, error)
+            return None
+        return cls(file)
+
+    def add(self, name: str, levels: Tensor, scales: Tensor) -> None:
+        if self._failed:
+            return
+        try:
+            for suffix, tensor in ((_LEVELS, levels), (_SCALES, scales)):
+                data = np.ascontiguousarray(tensor.numpy()).data.cast("B")
+                self._file.write(data)
+                offsets = [self._offset, self._offset + len(data)]
+                described = {"dtype": _DTYPES[suffix], "shape": list(tensor.shape), "data_offsets": offsets}
+                self._header[name + suffix] = described
+                self._offset += len(data)
+        except OSError as error:
+            self._failed = True
+            _log.debug("int8 matrices cannot be kept: %s", error)
+
+    def finish(self, path: Path) -> None:
+        """Write the header, and give the file its name once it is on disk."""
+        header = json.dumps(self._header).encode()
+        if self._failed or not self._header or len(header) > _HEADER_BYTES:
+            return
+        with suppress(OSError):
+            self._file.seek(0)
+            self._file.write(_HEADER_BYTES.to_bytes(8, "little") + header.ljust(_HEADER_BYTES))
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            self._file.close()
+            Path(self._file.name).replace(path)
+
+    def discard(self) -> None:
+        """Close the file, and delete it unless it was given its name."""
+        with suppress(OSError):
+            self._file.close()
+        Path(self._file.name).unlink(missing_ok=True)
+
+
+def _prune(folder: Path) -> None:
+    """Delete the least recently used files, so that one more is kept at most."""
+    by_age = sorted(folder.glob("*" + _SUFFIX), key=lambda path: path.stat().st_mtime, reverse=True)
+    for path in by_age[_KEPT_FILES - 1 :]:
+        path.unlink(missing_ok=True)
