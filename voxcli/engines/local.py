@@ -68,7 +68,7 @@ class LocalEngine:
         )
         self.slots = self._model.slots
         newest = self._model.config.architecture is Architecture.V2
-        self.abilities = Abilities(styles=newest, tags=VOXCPM2_TAGS if newest else frozenset())
+        self.abilities = Abilities(styles=newest, bare_clips=newest, tags=VOXCPM2_TAGS if newest else frozenset())
         self._name = name or folder.name
         # A LoRA changes the encoder too, and may be trained again under the same name: not kept on disk.
         kept = None if settings.lora else settings.clips

@@ -24,12 +24,14 @@ from voxcli.server.streaming.response import DisconnectWatcher, ResponseStream, 
 from voxcli.server.streaming.spool import SpooledSpeech, SpoolSpace
 from voxcli.server.streaming.worker import Threads, Worker
 from voxcli.synthesis.request import (
+    Abilities,
     Engine,
     HasVoices,
     Parameter,
     SynthesisRequest,
     Voice,
     abilities_of,
+    can_speak_with,
     check_description,
 )
 from voxcli.text.characters import is_speakable
@@ -123,6 +125,15 @@ class Service:
     def _has_voice(self, name: str) -> bool:
         engine = self.models.engine
         return self._knows_voice(name) or (isinstance(engine, HasVoices) and name.lower() in engine.voice_names)
+
+    def voice_names(self) -> list[str]:
+        """Return the voices of the library that the engine can speak with, and then its own. Reads files."""
+        engine = self.models.engine
+        abilities = abilities_of(engine) if engine else Abilities()
+        described = ((name, self.voices.describe(name)) for name in self.voices.names())
+        kept = [name for name, found in described if found and can_speak_with(found[0], abilities)]
+        own: list[str] = sorted(engine.voice_names) if isinstance(engine, HasVoices) else []
+        return [*kept, *(name for name in own if name not in kept)]
 
     async def start(self) -> None:
         """Load the model, unless that is lazy. Raises VoxError."""

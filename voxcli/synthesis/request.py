@@ -156,6 +156,10 @@ class Abilities:
     """Steps, guidance, seed, limits and retries; False where the same text always gives the same samples."""
     styles: bool = True
     """Descriptions of a voice."""
+    clips: bool = True
+    """Recordings to imitate."""
+    bare_clips: bool = True
+    """Recordings without their transcript."""
     tags: frozenset[str] = frozenset()
     """Tags in square brackets that it performs, such as "laughing": in lower case, without the brackets."""
 
@@ -221,6 +225,13 @@ def unused(voice: Voice, sampling: Sampling, abilities: Abilities, *, denoise: b
         changed.append(Parameter.DENOISE)
     idle = without_effect(voice, abilities)
     return [name for name in changed if name in idle]
+
+
+def can_speak_with(voice: Voice, abilities: Abilities) -> bool:
+    """Tell whether an engine can speak with a voice that is kept, as far as its abilities tell."""
+    if voice.prompt or voice.reference:
+        return abilities.clips and (abilities.bare_clips or bool(voice.prompt and not voice.reference))
+    return abilities.styles or not voice.style
 
 
 def check_description(voice: Voice, abilities: Abilities) -> None:

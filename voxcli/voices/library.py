@@ -29,6 +29,7 @@ from voxcli.voices.description import (
     from_files,
     is_name,
     to_files,
+    voice_id,
 )
 
 _LOCK = ".lock"
@@ -53,8 +54,15 @@ class VoiceLibrary:
             raise DeviceError(f"Cannot read the voices in {self.folder}: {error.strerror or error}.") from error
 
     def find_spelling(self, name: str) -> str | None:
-        """Return the name of a voice as it is stored, ignoring case; None if there is no such voice."""
-        return next((known for known in self.names() if folded(known) == folded(name)), None)
+        """Return the name of a voice as it is stored, ignoring case; None if there is no such voice.
+
+        name: or its id. A voice that cannot be kept under its name is kept under its id.
+        """
+        names, id = self.names(), voice_id(name)
+        same = (known for known in names if folded(known) == folded(name.strip()))
+        return next(same, None) or next(
+            (known for known in names if known == id or voice_id(known) == name.strip()), None
+        )
 
     def spelling(self, name: str) -> str:
         """Return the name of an existing voice as it is stored, ignoring case.

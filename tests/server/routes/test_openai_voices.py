@@ -168,11 +168,8 @@ CLIP = ("me.wav", silence(1), "audio/wav")
 @pytest.mark.parametrize(
     ("change", "status", "param", "code"),
     [
-        ({"name": "../lena"}, 400, "name", "string_pattern_mismatch"),
-        ({"name": "Lena"}, 400, "name", "string_pattern_mismatch"),
-        ({"name": "a" * 65}, 400, "name", "string_pattern_mismatch"),
-        ({"name": "lena\n"}, 400, "name", "string_pattern_mismatch"),
-        ({"name": "con"}, 400, "name", "invalid_value"),
+        ({"name": "a" * 257}, 400, "name", "string_too_long"),
+        ({"name": " "}, 400, "name", "missing_required_parameter"),
         ({"name": "taken"}, 400, "name", "voice_exists"),
         ({"name": None}, 400, "name", "missing"),
         ({"text": None}, 400, "text", "missing"),
@@ -220,3 +217,30 @@ def test_voices_need_a_key_where_one_is_set(library: VoiceLibrary) -> None:
         ]
         assert [answer.status_code for answer in refused] == [401] * 5
     assert library.names() == ["lena"]
+
+
+@pytest.mark.parametrize("name", ["我的音色", "My voice", "Lena", "🎤", "a/b", "../lena", "con", "x" * 200, "é\n", "-"])
+def test_a_voice_may_have_any_name_and_is_found_by_it_and_by_its_id(url: str, name: str) -> None:
+    made = create(url, name=name)
+    assert made.status_code == 200, made.text
+    id = made.json()["voice_id"]
+    assert id.isascii()
+    assert not set(id) & set(" /\\")
+    assert made.json()["name"] == name
+
+    for voice in (name, id, {"id": id}):
+        body = {"input": "Hello.", "voice": voice, "response_format": "wav"}
+        assert httpx.post(f"{url}/audio/speech", json=body).status_code == 200
+    for voice in (name, id):
+        asked = {"text": "x", "voice_id": voice}
+        assert httpx.post(f"{url.removesuffix('/v1')}/api/tts", data=asked).status_code == 200
+    assert httpx.get(f"{url}/voices/{id}").json()["type"] == "custom"
+    assert name.strip() in [voice["name"] for voice in httpx.get(f"{url}/audio/voices").json()["voices"]]
+    assert create(url, name=name).json()["error"]["code"] == "voice_exists"
+    assert httpx.delete(f"{url}/voices/{id}").status_code == 200
+    assert httpx.get(f"{url}/voices/custom").json() == {"voices": []}
+
+
+def test_openais_client_may_give_any_name_too(client: OpenAI) -> None:
+    made = client.audio.voices.create(name="Meine Stimme", audio_sample=("me.wav", spoken_wav()), consent="x")
+    assert client.audio.speech.create(model="tts-1", voice={"id": made.id}, input="Hello.").read()

@@ -52,10 +52,11 @@ class BuiltinEngine:
 
     slots = 1
     draws_voices = False
-    abilities = Abilities(sampling=False, styles=False)
+    abilities = Abilities(sampling=False, styles=False, clips=False)
 
     def __init__(self, espeak: Espeak | None = None) -> None:
         self._espeak = espeak or load_espeak()
+        self.voice_names = frozenset(self._espeak.voices)
         self._has_warned_of_kanji = False
 
     def stream(self, request: SynthesisRequest) -> Speech:

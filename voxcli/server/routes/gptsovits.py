@@ -122,7 +122,7 @@ def _read_server_request(fields: Mapping[str, Any], service: Service) -> ServerR
 
 
 def _voice_names(service: Service) -> list[str]:
-    names = service.voices.names()
+    names = service.voice_names()
     return names if DEFAULT_VOICE in names else [DEFAULT_VOICE, *names]
 
 

@@ -89,13 +89,14 @@ def _add_shims(routes: APIRouter, service: Service) -> None:
 
     @routes.get("/audio/voices")
     async def list_voice_names(legacy: bool = False) -> VoiceNames:
-        """List the voices of the library, then OpenAI's, for which the model chooses a voice.
+        """List the voices of the library and of the engine, then OpenAI's.
 
         With `legacy` the list has plain names, as older clients expect.
         """
-        own = await service.threads.call(service.voices.names)
-        known = [*own, *(name for name in VOICES if name not in own)]
-        return VoiceNames(voices=known if legacy else [VoiceName(id=name, name=name) for name in known])
+        own = await service.threads.call(lambda: openai_voices.list_own_voices(service))
+        names = {voice.id for voice in own}
+        known = [*own, *(VoiceName(id=name, name=name) for name in VOICES if name not in names)]
+        return VoiceNames(voices=[voice.id for voice in known] if legacy else known)
 
     @routes.get("/test")
     async def test() -> Status:

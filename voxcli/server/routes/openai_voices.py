@@ -1,6 +1,7 @@
 """Voice routes: OpenAI's `/v1/audio/voices`, and `/v1/voices` of VoxCPM's server.
 
-Both store voices in the library, where every dialect finds them. The id of a voice is its name.
+Both store voices in the library, where every dialect finds them, by the name that the client gave or by the id that it
+got. The id is the name where that is plain.
 """
 
 from datetime import UTC, date, datetime
@@ -31,12 +32,14 @@ from voxcli.server.uploads import read_clip
 from voxcli.synthesis.request import Clip, Prompt, Voice
 from voxcli.version import __version__
 from voxcli.voices import Notes, VoiceLibrary
+from voxcli.voices.description import is_name
+from voxcli.voices.description import voice_id as id_of
 
 _MOST_VOICES = 1000
 """Limit of what clients can store on disk."""
 
 _NOT_FOUND = error_responses(ERROR_SCHEMA, [404])
-_Name = Annotated[str, Form(pattern="^[a-z0-9_-]{1,64}$")]
+_Name = Annotated[str, Form(max_length=256)]
 _WORDS = Form(max_length=MOST_CHARACTERS)
 _Words = Annotated[str, _WORDS]
 _MaybeWords = Annotated[str | None, _WORDS]
@@ -73,7 +76,7 @@ def _add_audio_voices(routes: APIRouter, service: Service) -> None:
             clip = await read_clip(audio_sample, service.settings, service.threads, field="audio_sample")
             voice = _imitated(clip, text)
         notes = await _keep(service, name, voice, consent)
-        return AudioVoice(id=name, name=name, created_at=_created_at(notes), type=type, prompt=voice.style)
+        return AudioVoice(id=id_of(name), name=name, created_at=_created_at(notes), type=type, prompt=voice.style)
 
     @routes.delete("/audio/voices/{voice_id}", responses=_NOT_FOUND)
     async def delete_audio_voice(voice_id: str) -> AudioVoiceDeleted:
@@ -84,10 +87,10 @@ def _add_audio_voices(routes: APIRouter, service: Service) -> None:
 def _add_voices(routes: APIRouter, service: Service) -> None:
     @routes.get("/voices")
     async def list_voices() -> VoiceNames:
-        """List OpenAI's voices, for which the model chooses a voice, and those of the library."""
-        own = await service.threads.call(service.voices.names)
+        """List OpenAI's voices, then those of the library and of the engine."""
+        own = await service.threads.call(lambda: list_own_voices(service))
         presets = [VoiceName(id=name, name=name.title()) for name in VOICES]
-        return VoiceNames(voices=[*presets, *(VoiceName(id=name, name=name) for name in own if name not in VOICES)])
+        return VoiceNames(voices=[*presets, *(voice for voice in own if voice.id not in VOICES)])
 
     @routes.post("/voices/create")
     async def create_voice(audio: _Given, name: _Name, text: _Words) -> VoiceCreated:
@@ -95,8 +98,9 @@ def _add_voices(routes: APIRouter, service: Service) -> None:
         words = _not_blank(text, "text")
         clip = await read_clip(audio, service.settings, service.threads, field="audio")
         await _keep(service, name, _imitated(clip, words))
-        message = f"Speak with it as voice={name!r} of /v1/audio/speech."
-        return VoiceCreated(voice_id=name, name=name, message=message)
+        id = id_of(name)
+        message = f"Speak with it as voice={id!r} of /v1/audio/speech."
+        return VoiceCreated(voice_id=id, name=name, message=message)
 
 
 def _add_custom_voices(routes: APIRouter, service: Service) -> None:
@@ -109,8 +113,7 @@ def _add_custom_voices(routes: APIRouter, service: Service) -> None:
 
     @routes.get("/voices/{voice_id}", responses=_NOT_FOUND)
     async def find_voice(voice_id: str) -> TypedCustomVoice | PresetVoice:
-        own = await service.threads.call(service.voices.names)
-        if voice_id in own and (found := await service.threads.call(lambda: _describe(service.voices, voice_id))):
+        if found := await service.threads.call(lambda: _find(service.voices, voice_id)):
             return TypedCustomVoice(**found.model_dump())
         if voice_id in VOICES:
             return PresetVoice(id=voice_id, name=voice_id.title())
@@ -118,7 +121,7 @@ def _add_custom_voices(routes: APIRouter, service: Service) -> None:
 
     @routes.delete("/voices/{voice_id}", responses=_NOT_FOUND)
     async def delete_voice(voice_id: str) -> VoiceGone:
-        if voice_id in VOICES and voice_id not in await service.threads.call(service.voices.names):
+        if voice_id in VOICES and not await service.threads.call(lambda: service.voices.find_spelling(voice_id)):
             raise FieldError(f"{voice_id!r} is one of OpenAI's voices and cannot be deleted.", "voice_id")
         await _remove(service, voice_id)
         return VoiceGone(message=f"Voice {voice_id!r} deleted")
@@ -143,7 +146,13 @@ async def _keep(service: Service, name: str, voice: Voice, consent: str | None =
     Raises:
         FieldError: the name is invalid or taken.
     """
-    notes = Notes(consent=consent or None, created=date.today().isoformat(), voxcli=__version__)
+    name = _not_blank(name, "name")
+    notes = Notes(
+        consent=consent or None,
+        created=date.today().isoformat(),
+        voxcli=__version__,
+        title=None if is_name(name) else name,
+    )
     await service.threads.call(lambda: _save(service.voices, name, voice, notes))
     return notes
 
@@ -155,15 +164,36 @@ def _save(library: VoiceLibrary, name: str, voice: Voice, notes: Notes) -> None:
     if len(library.names()) >= _MOST_VOICES:
         raise FieldError(f"The library is full: {_MOST_VOICES} voices. Delete one first.", "name", "too_many_voices")
     try:
-        library.save(name, voice, notes)
+        library.save(name if is_name(name) else id_of(name), voice, notes)
     except RequestError as error:
         raise FieldError(str(error), "name") from error
 
 
 async def _remove(service: Service, name: str) -> None:
-    if name not in await service.threads.call(service.voices.names):
+    known = await service.threads.call(lambda: service.voices.find_spelling(name))
+    if known is None:
         raise _no_voice(name)
-    await service.threads.call(lambda: service.voices.remove(name))
+    await service.threads.call(lambda: service.voices.remove(known))
+
+
+def list_own_voices(service: Service) -> list[VoiceName]:
+    """Return the voices of the library that the engine can speak with, and the engine's own. Reads files."""
+    library = service.voices
+    return [
+        VoiceName(id=name, name=_title(library, name) if name in kept else name)
+        for kept in [set(library.names())]
+        for name in service.voice_names()
+    ]
+
+
+def _title(library: VoiceLibrary, name: str) -> str:
+    found = library.describe(name)
+    return (found[1].title if found else None) or name
+
+
+def _find(library: VoiceLibrary, name: str) -> CustomVoice | None:
+    known = library.find_spelling(name)
+    return _describe(library, known) if known else None
 
 
 def _describe(library: VoiceLibrary, name: str) -> CustomVoice | None:
@@ -173,7 +203,7 @@ def _describe(library: VoiceLibrary, name: str) -> CustomVoice | None:
         return None
     voice, notes = found
     words = voice.prompt.transcript if voice.prompt else ""
-    return CustomVoice(id=name, name=name, text=words, created_at=_created_at(notes))
+    return CustomVoice(id=name, name=notes.title or name, text=words, created_at=_created_at(notes))
 
 
 def _created_at(notes: Notes) -> int:

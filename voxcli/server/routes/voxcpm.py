@@ -26,9 +26,10 @@ from voxcli.server.routes.voxcpm_schema import (
 )
 from voxcli.server.service import Service
 from voxcli.server.uploads import read_clip
-from voxcli.synthesis.request import Sampling
+from voxcli.synthesis.request import Sampling, Voice
 from voxcli.version import __version__
-from voxcli.voices import VoiceLibrary
+from voxcli.voices.description import NO_NOTES
+from voxcli.voices.named import find_named
 
 _CLIPS = ("prompt_audio", "reference_audio")
 _UNPROCESSABLE = 422
@@ -96,7 +97,7 @@ def _add_state(routes: APIRouter, service: Service) -> None:
 
     @routes.get("/api/voices", summary="List the voices")
     async def list_voices() -> NativeVoices:
-        return NativeVoices(voices=await service.threads.call(lambda: _list_voices(service.voices)))
+        return NativeVoices(voices=await service.threads.call(lambda: _list_voices(service)))
 
     @routes.get("/health", summary="Health of the server and its model")
     async def health() -> Health:
@@ -128,9 +129,19 @@ def _gibibytes(count: int) -> float:
     return round(count / 2**30, 2)
 
 
-def _list_voices(library: VoiceLibrary) -> list[NativeVoice]:
-    """List the library, after the default voice that every server has. Damaged voices are left out."""
-    names = library.names()
+def _list_voices(service: Service) -> list[NativeVoice]:
+    """List the library and the engine's own voices, after the default voice that every server has.
+
+    Damaged voices are left out.
+    """
+    names, library = service.voice_names(), service.voices
+    kept = set(library.names())
     default = [] if DEFAULT_VOICE in names else [NativeVoice(id=DEFAULT_VOICE, description=_DEFAULT, text="")]
-    described = ((name, library.describe(name)) for name in names)
+    described = ((name, library.describe(name) if name in kept else (_own(name), NO_NOTES)) for name in names)
     return [*default, *(NativeVoice(**voice_entry(name, found[0])) for name, found in described if found)]
+
+
+def _own(name: str) -> Voice:
+    """Return a voice of the engine, with its description if it has one."""
+    named = find_named(name)
+    return Voice(name=name, style=named.description if named else None)
