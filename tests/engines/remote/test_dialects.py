@@ -11,6 +11,7 @@ import pytest
 
 from tests.engines.remote.replay import Answer, Asked, missing, posts, replaying, said, streamed, whole
 from tests.engines.remote.sounds import GPT_SOVITS, GPT_SOVITS_1, HELLO, VOXCLI, VOXCPM, heard, remote, tone, wav
+from voxcli.audio.format import AudioFormat
 from voxcli.errors import NotFound, RemoteCut, RemoteError, RequestError
 from voxcli.protocols.dialect import ClientOptions
 from voxcli.protocols.names import Dialect
@@ -107,6 +108,30 @@ def test_gpt_sovits_reads_its_recording_itself() -> None:
     assert asked.json["ref_audio_path"] == "/on/the/server/ref.wav"
     assert (asked.json["prompt_text"], asked.json["prompt_lang"]) == ("你好。", "zh")
     assert (asked.json["text_lang"], asked.json["streaming_mode"], asked.json["batch_size"]) == ("zh", 3, 1)
+
+
+@pytest.mark.parametrize(("mode", "asked_for"), [(None, "wav"), (1, "wav"), (3, "wav"), (0, "aac")])
+def test_aac_with_gaps_is_not_asked_of_gpt_sovits(
+    mode: int | None, asked_for: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    options = replace(AT_BOX, format=AudioFormat.AAC, mode=mode)
+    with replaying(posts(sound, GPT_SOVITS)) as server:
+        assert np.array_equal(heard(remote(server.url, None, options=options)), SOUND)
+        assert server.of("POST")[0].json["media_type"] == asked_for
+    assert ("WAV is requested instead" in caplog.text) == (asked_for == "wav")
+
+
+def test_uploads_have_names_that_no_other_has() -> None:
+    voice = Voice(prompt=Prompt(CLIP, "What is said."))
+    with replaying(posts(sound, VOXCPM)) as server, closing(remote(server.url, None)) as engine:
+        for _ in range(2):
+            list(engine.stream(replace(HELLO, voice=voice)))
+        names = [asked.body.split(b'filename="')[1].split(b'"')[0] for asked in server.of("POST")]
+    assert len(set(names)) == 2
+    assert all(name.endswith(b".wav") and b"anna" not in name for name in names)
+    with replaying(posts(sound, VOXCLI)) as server:
+        heard(remote(server.url, None), replace(HELLO, voice=voice))
+        assert b'filename="anna.wav"' in server.of("POST")[0].body, "our own messages name it"
 
 
 def test_an_old_gpt_sovits_is_asked_in_its_own_words() -> None:

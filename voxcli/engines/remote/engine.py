@@ -32,7 +32,7 @@ from voxcli.engines.remote.probe import (
 from voxcli.engines.remote.response_audio import decode_response
 from voxcli.engines.remote.settings import RemoteSettings, has_version, is_openai, root_of
 from voxcli.errors import NotFound, RemoteCut, RemoteError, RemoteRefused
-from voxcli.protocols.dialect import DRAWS_VOICES, HttpCall
+from voxcli.protocols.dialect import DRAWS_VOICES, ClientOptions, HttpCall
 from voxcli.protocols.gptsovits.messages import without_failure
 from voxcli.protocols.names import Dialect
 from voxcli.protocols.openai.servers import Catalog, Choice, choose_model, draws_voices
@@ -54,6 +54,11 @@ _STALE_STATUSES = (400, 404, 405, 422)
 def _kind_of(request: SynthesisRequest) -> tuple[bool, bool]:
     """Return what a choice depends on."""
     return request.voice.style is not None, request.speed == 1.0
+
+
+def _has_gaps(options: ClientOptions) -> bool:
+    """Whether GPT-SoVITS would stream AAC, whose parts are longer than their speech and cannot be joined."""
+    return options.format is AudioFormat.AAC and options.stream and options.mode != 0
 
 
 class _NextVariant(Exception):
@@ -82,6 +87,12 @@ class RemoteEngine:
             self.server = self._identify()
             undo.pop_all()
         dialect = self.server.dialect
+        if dialect is Dialect.GPT_SOVITS and _has_gaps(settings.options):
+            _log.warning(
+                "GPT-SoVITS makes every part of a stream an AAC file of its own, with silence at its ends. "
+                "WAV is requested instead."
+            )
+            self._settings = replace(settings, options=replace(settings.options, format=AudioFormat.WAV))
         self._lock = threading.Lock()
         self._listed: list[RemoteVoice] | None = None
         self._listed_at = -math.inf
