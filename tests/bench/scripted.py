@@ -98,7 +98,7 @@ def measure(
     bench = Bench(
         {name: {Mode.STREAM: engine, Mode.WHOLE: NonStreamingEngine(engine)} for name, engine in engines.items()},
         RunnerOptions(
-            new_request=lambda name, seed: SynthesisRequest(text=words[name], sampling=Sampling(seed=seed)),
+            new_request=lambda asked, seed: SynthesisRequest(text=words[asked.text], sampling=Sampling(seed=seed)),
             clock=clock,
             prebuffer_seconds=prebuffer,
         ),

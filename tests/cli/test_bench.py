@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,10 @@ from pathlib import Path
 import pytest
 
 from tests.bench.wire import not_found, wav, wired
+from tests.engines.remote.replay import Answer, Asked, posts, replaying, streamed
+from tests.engines.remote.replay import said as document
+from tests.engines.remote.sounds import GPT_SOVITS, VOXCPM, tone
+from tests.engines.remote.sounds import wav as wav_bytes
 from tests.program import Run, said
 from tests.screen import CTRL_C, run_on_terminal
 from tests.server.running import serving
@@ -291,3 +296,62 @@ def test_a_text_that_is_nearly_the_name_of_one_is_refused(run: Run, tmp_path: Pa
         assert advice in said(done)
     done = run("bench", "--text", "shrot", *QUICK, "--json")
     assert json.loads(done.stdout)["record"]["texts"][0]["text"] == "shrot"
+
+
+def sound(asked: Asked) -> Answer:
+    return streamed([wav_bytes(tone(3.0))])
+
+
+def test_gpt_sovits_is_measured_as_it_speaks(run: Run) -> None:
+    recording = ("--ref-audio", "/on/the/server/ref.wav", "--ref-text", "Words.", "--ref-lang", "en")
+    with replaying(posts(sound, GPT_SOVITS)) as server:
+        done = run("bench", "short", *QUICK, "--remote", server.url, *recording, "--json")
+        assert done.returncode == 0, said(done)
+        asked = [asked.json for asked in server.of("POST")]
+    assert {given["ref_audio_path"] for given in asked} == {"/on/the/server/ref.wav"}
+    assert {(given["prompt_text"], given["prompt_lang"]) for given in asked} == {("Words.", "en")}
+    assert sorted({given["streaming_mode"] for given in asked}) == [0, 3]
+
+
+def test_each_server_gets_the_recording_as_it_takes_it(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "ref.wav").write_bytes(wav_bytes(tone(3.0)))
+    recording = ("--ref-audio", "ref.wav", "--ref-text", "Words.")
+    with replaying(posts(sound, GPT_SOVITS)) as sovits, replaying(posts(sound, VOXCPM)) as native:
+        done = run("bench", "short", *QUICK, "--remote", sovits.url, "--remote", native.url, *recording, "--json")
+        assert done.returncode == 0, said(done)
+        assert sovits.of("POST")[0].json["ref_audio_path"] == "ref.wav"
+        assert native.of("POST")[0].fields["prompt_text"] == "Words."
+    assert {found["failure"] for found in json.loads(done.stdout)["record"]["runs"]} == {None}
+
+
+def test_a_named_voice_of_a_native_server_is_measured_in_both_modes(run: Run) -> None:
+    def reply(asked: Asked) -> Answer:
+        if asked.path == "/api/voices":
+            return document({"voices": [{"id": "default"}]})
+        return posts(sound, VOXCPM)(asked)
+
+    with replaying(reply) as server:
+        done = run("bench", "short", *QUICK, "--remote", server.url, "--voice", "default", "--json")
+        assert done.returncode == 0, said(done)
+        assert {asked.fields["voice_id"] for asked in server.of("POST")} == {"default"}
+    groups = json.loads(done.stdout)["report"]["groups"]
+    assert [(group["mode"], group["good"]) for group in groups] == [("stream", 2), ("whole", 2)]
+
+
+@pytest.mark.parametrize("description", [VOXCPM, GPT_SOVITS])
+def test_as_many_connections_are_opened_as_asked_for(run: Run, description: object) -> None:
+    """The server mixes streams up, which is what is measured."""
+    together = threading.Barrier(4)
+
+    def reply(asked: Asked) -> Answer:
+        together.wait(20)
+        return sound(asked)
+
+    with replaying(posts(reply, description)) as server:
+        voice = ("--voice", "x") if description is GPT_SOVITS else ()
+        load = ("--concurrency", "4", "--requests", "4", "--warmup", "0")
+        done = run("bench", "short", "--remote", server.url, *voice, *load, "--json")
+        assert done.returncode == 0, said(done)
+    record = json.loads(done.stdout)["record"]
+    assert [found["failure"] for found in record["runs"]] == [None] * 4
+    assert record["subjects"][0]["slots"] is None

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.engines.remote.replay import posts, replaying
-from tests.engines.remote.sounds import SOUND, VOXCLI, sound, spoken
+from tests.engines.remote.sounds import GPT_SOVITS, SOUND, VOXCLI, sound, spoken
 from tests.program import Here, Run, said
 
 
@@ -27,6 +27,23 @@ def test_a_profile_brings_its_settings(run: Run, settings: Path) -> None:
         first, second = (asked.json for asked in server.asked)
     assert (first["voice"], first["model"], first["speed"]) == ("nova", "tts-7", 2.0)
     assert (second["voice"], second["model"], second["speed"]) == ("echo", "tts-7", 1.5)
+
+
+@pytest.mark.parametrize("command", [("say", "你好。", "-o", "x.wav", "--force"), ("bench", "你好。", "--runs", "1")])
+def test_a_profile_may_hold_a_recording_of_gpt_sovits(run: Run, settings: Path, command: tuple[str, ...]) -> None:
+    with replaying(posts(sound, GPT_SOVITS)) as server:
+        settings.write_text(
+            f'[remote.sovits]\nurl = "{server.url}"\nref-audio = "/there/ref.wav"\nref-text = "原文。"\n'
+            'ref-lang = "zh"\n'
+        )
+        for more in ((), ("--ref-audio", "/there/other.wav"), ("--voice", "anna")):
+            done = run(*command, "--remote", "sovits", *more)
+            assert done.returncode == 0, said(done)
+        paths = list(dict.fromkeys(asked.json["ref_audio_path"] for asked in server.of("POST")))
+        assert paths == ["/there/ref.wav", "/there/other.wav", "anna"]
+        assert server.of("POST")[0].json["prompt_text"] == "原文。"
+        listed = json.loads(run("config", "profiles", "--json").stdout)
+        assert listed[0]["settings"]["ref_audio"] == "/there/ref.wav"
 
 
 def test_a_model_in_the_settings_is_for_this_machine(run: Run, settings: Path) -> None:

@@ -19,8 +19,8 @@ _DIGITS = 6
 class RunnerOptions:
     """Options that all runs of a benchmark have in common."""
 
-    new_request: Callable[[str, int | None], SynthesisRequest]
-    """Makes a request from the name of a text and a seed."""
+    new_request: Callable[[BenchRequest, int | None], SynthesisRequest]
+    """Makes the request with a seed."""
     clock: Callable[[], float]
     """Returns seconds since any origin."""
     seed: int | None = None
@@ -54,7 +54,7 @@ class Bench:
         """
         options = self._options
         seed = None if planned.subject in self.seedless else (options.seed or 0) + planned.number
-        request = options.new_request(planned.text, seed)
+        request = options.new_request(planned, seed)
         started = options.clock() - self._started
         try:
             sample = self._sample(planned, request, check)

@@ -69,8 +69,9 @@ def open_chosen_engine(settings: EngineSettings, slots: int | None = None) -> En
 def find_voice(context: typer.Context, options: VoiceOptions) -> Voice:
     """Return the voice to speak with. The user's own voice of a name comes before the engine's.
 
-    A clip on the command line overrides a voice named in the settings.
+    A clip on the command line overrides a voice named in the settings, and the other way round.
     """
+    options = _without_clip_of_settings(context, options)
     prompt, transcript = options.prompt_audio, options.prompt_text
     if bool(prompt) != bool(transcript and transcript.strip()):
         raise typer.BadParameter("--prompt-audio and --prompt-text go together.", param_hint="--prompt-text")
@@ -91,6 +92,19 @@ def find_voice(context: typer.Context, options: VoiceOptions) -> Voice:
         reference=read_clip(options.ref_audio) if options.ref_audio else None,
         prompt=Prompt(read_clip(prompt), transcript) if prompt and transcript else None,
     )
+
+
+def _without_clip_of_settings(context: typer.Context, options: VoiceOptions) -> VoiceOptions:
+    """Drop the recording of a server's profile if a voice or another recording is given on the command line."""
+    if on_command_line(context, "ref_audio") or not any(
+        on_command_line(context, name) for name in ("voice", "prompt_audio")
+    ):
+        return options
+    text, language = (
+        value if on_command_line(context, name) else None
+        for name, value in (("ref_text", options.ref_text), ("ref_lang", options.ref_lang))
+    )
+    return replace(options, ref_audio=None, ref_text=text, ref_lang=language)
 
 
 _OPTIONS = {
@@ -122,6 +136,7 @@ def with_clip_on_server(
 
     GPT-SoVITS does. The server is probed only if the answer makes a difference.
     """
+    who = _without_clip_of_settings(context, who)
     fields = _clip_fields(str(who.ref_audio) if who.ref_audio else None, who.ref_text, who.ref_lang)
     if not fields or not _reads_clips(engine):
         if who.ref_audio and who.ref_text and not who.prompt_audio:

@@ -20,6 +20,8 @@ DEFAULT_ORIGIN = "default"
 _REMOTE, _DEFAULT_REMOTE = "remote", "default"
 _FULLEST_COMMAND = "say"
 """The command that has every option that can be a setting."""
+_ONLY_IN_PROFILES = ("ref_audio", "ref_text", "ref_lang")
+"""Options that are no settings, but may stand in the profile of a server."""
 _PREFIX = "VOXCLI_"
 _OTHER_VARIABLES = ("VOXCLI_HOME", "VOXCLI_API_KEY")
 """Variables that are not settings."""
@@ -78,6 +80,13 @@ def settable_options(context: Any) -> dict[str, Any]:
     """Map names to Click parameters, for all options that can be settings."""
     commands = context.find_root().command.commands
     return {param.name: param for param in commands[_FULLEST_COMMAND].params if param.envvar}
+
+
+def profile_options(context: Any) -> dict[str, Any]:
+    """Map names to Click parameters, for all options that the profile of a server can set."""
+    commands = context.find_root().command.commands
+    of_servers = {param.name: param for param in commands[_FULLEST_COMMAND].params if param.name in _ONLY_IN_PROFILES}
+    return {**settable_options(context), **of_servers}
 
 
 def find_settings(context: Any) -> UserSettings:

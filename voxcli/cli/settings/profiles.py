@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import typer
 
-from voxcli.cli.settings.files import Setting, check_setting, read_remotes, settable_options, settings_files
+from voxcli.cli.settings.files import Setting, check_setting, profile_options, read_remotes, settings_files
 from voxcli.errors import NotFound, RequestError, did_you_mean
 
 _URL = "url"
@@ -33,7 +33,7 @@ def read_profiles(context: typer.Context, files: Sequence[Path]) -> dict[str, Pr
     Raises:
         typer.BadParameter: a profile is invalid.
     """
-    options = settable_options(context)
+    options = profile_options(context)
     own = {name: option for name, option in options.items() if name != "remote"}
     return {name: _read(context, name, table, own) for name, table in read_remotes(files).items()}
 
@@ -84,4 +84,5 @@ def _read(context: typer.Context, name: str, table: Setting, options: Mapping[st
         raise typer.BadParameter(f"{place}: invalid url: {error}") from error
     root = cast(typer.Context, context.find_root())
     settings = dict(check_setting(root, place, key, value, options) for key, value in values.items())
-    return Profile(name, url, settings, table.origin)
+    as_written = {key: str(value) if isinstance(value, Path) else value for key, value in settings.items()}
+    return Profile(name, url, as_written, table.origin)

@@ -67,19 +67,18 @@ def bench(
     from voxcli.cli.commands.bench.cold_start import shared_arguments
     from voxcli.cli.commands.bench.measure import Job
     from voxcli.cli.commands.bench.subjects import choose_subjects
-    from voxcli.cli.commands.chosen import find_voice
 
     console = Console(quiet=quiet)
     results.check(measuring.runs)
     levels = load.levels()
-    voice, reading = find_voice(context, who), DeliveryOptions(speed=speed, normalize=normalize)
+    reading = DeliveryOptions(speed=speed, normalize=normalize)
     with logs_on_console(console, verbose=verbose):
         job = Job(
             texts=choose_texts(_checked(texts or []), measuring.language(), _read_text, literal or []),
-            subjects=choose_subjects(context, engine, servers or []),
+            subjects=choose_subjects(context, engine, who, servers or []),
             settings=_settings(measuring, load, sampling, reading, who),
             levels=levels,
-            new_request=lambda text, drawn: reading.to_settings(voice, drawn, denoise=who.denoise).request(text),
+            new_request=lambda text, voice, drawn: reading.to_settings(voice, drawn, denoise=who.denoise).request(text),
             sampling=sampling.to_settings(),
             cold_starts=measuring.cold,
             cold_arguments=shared_arguments(context),

@@ -15,13 +15,12 @@ from voxcli.bench.measure.plan import BenchRequest, Level, Plan, Text
 from voxcli.bench.measure.runner import Bench, RunnerOptions
 from voxcli.bench.report.record import ColdStart, Record, Run, Settings
 from voxcli.cli.commands.bench.cold_start import start_cold
-from voxcli.cli.commands.bench.subjects import OpenSubject, opened, short_name
+from voxcli.cli.commands.bench.subjects import Candidate, OpenSubject, opened, short_name
 from voxcli.cli.commands.bench.view import Meter, shown_progress
 from voxcli.cli.commands.chosen import engine_name
 from voxcli.cli.console import Console
 from voxcli.cli.exits import Terminated
-from voxcli.engines.settings import EngineSettings
-from voxcli.synthesis.request import Sampling, SynthesisRequest
+from voxcli.synthesis.request import Sampling, SynthesisRequest, Voice
 
 _AT_LEAST = 20
 """Smallest length in characters that a text counts for in the progress bar, as each run has a fixed cost."""
@@ -32,10 +31,10 @@ class Job:
     """Everything that `voxcli bench` was asked to measure."""
 
     texts: Sequence[Text]
-    subjects: Sequence[EngineSettings]
+    subjects: Sequence[Candidate]
     settings: Settings
     levels: Sequence[Level]
-    new_request: Callable[[str, Sampling], SynthesisRequest]
+    new_request: Callable[[str, Voice, Sampling], SynthesisRequest]
     """Makes the request for a text."""
     sampling: Sampling
     """Its seed, if there is one, is that of the first run."""
@@ -88,28 +87,37 @@ def _measure_all(job: Job, console: Console, check: Callable[[], None]) -> Measu
     try:
         # First, while nothing is loaded in this process that would compete for memory.
         cold += _start_cold(job, console)
-        console.note("loading: " + ", ".join(map(engine_name, job.subjects)))
-        with opened(job.subjects, job.settings.modes) as subjects:
+        console.note("loading: " + ", ".join(engine_name(candidate.engine) for candidate in job.subjects))
+        with opened(job.subjects, job.settings.modes, at_once=_at_once(job.levels)) as subjects:
             return _measure_warm(job, subjects, cold, console, check)
     except (KeyboardInterrupt, Terminated) as stopped:
         return Measured([], [], cold, set(), stopped)
 
 
 def _start_cold(job: Job, console: Console) -> Iterator[ColdStart]:
-    for number, engine in product(range(job.cold_starts), job.subjects):
-        server = ["--remote", engine.remote.url if engine.remote else ""]
+    for number, candidate in product(range(job.cold_starts), job.subjects):
+        engine = candidate.engine
+        server = ["--remote", candidate.server or (engine.remote.url if engine.remote else "")]
         console.note(f"cold start {number + 1} of {job.cold_starts}: {engine_name(engine)}")
         yield start_cold(short_name(engine), [*job.cold_arguments, *server], job.texts[0].text)
+
+
+def _at_once(levels: Sequence[Level]) -> bool:
+    """Whether requests are sent while others are running."""
+    return any(level.rate or (level.concurrency or 0) > 1 for level in levels)
 
 
 def _measure_warm(
     job: Job, subjects: Sequence[OpenSubject], cold: list[ColdStart], console: Console, check: Callable[[], None]
 ) -> Measured:
     by_name = {text.name: text.text for text in job.texts}
+    voices = {one.subject.name: candidate.voice for one, candidate in zip(subjects, job.subjects, strict=True)}
     bench = Bench(
         {one.subject.name: one.engines for one in subjects},
         RunnerOptions(
-            new_request=lambda name, seed: job.new_request(by_name[name], replace(job.sampling, seed=seed)),
+            new_request=lambda asked, seed: job.new_request(
+                by_name[asked.text], voices[asked.subject], replace(job.sampling, seed=seed)
+            ),
             clock=time.perf_counter,
             seed=job.sampling.seed,
             prebuffer_seconds=job.settings.prebuffer_seconds,

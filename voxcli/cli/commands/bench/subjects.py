@@ -12,10 +12,17 @@ import typer
 from voxcli.bench.measure.plan import Mode
 from voxcli.bench.measure.sample import NonStreamingEngine
 from voxcli.bench.report.record import Subject
-from voxcli.cli.commands.chosen import engine_name, engine_settings, open_chosen_engine
+from voxcli.cli.commands.chosen import (
+    engine_name,
+    engine_settings,
+    find_voice,
+    open_chosen_engine,
+    with_clip_on_server,
+)
 from voxcli.cli.options.consent import check_consent
 from voxcli.cli.options.engine import EngineOptions
 from voxcli.cli.options.parameters import on_command_line
+from voxcli.cli.options.speech import VoiceOptions
 from voxcli.cli.settings.files import model_library
 from voxcli.cli.settings.profiles import find_server
 from voxcli.engines import BUILTIN_MODEL
@@ -26,7 +33,7 @@ from voxcli.engines.settings import EngineSettings
 from voxcli.errors import RemoteError
 from voxcli.protocols.dialect import HttpCall
 from voxcli.protocols.names import Dialect
-from voxcli.synthesis.request import Engine
+from voxcli.synthesis.request import Engine, Voice
 
 _SELF_DESCRIPTIONS = ("/health", "/api/gpu/status")
 """Paths where a server with VoxCPM's own protocol describes itself."""
@@ -50,38 +57,67 @@ class OpenSubject:
     engines: Mapping[Mode, Engine]
 
 
-def choose_subjects(context: typer.Context, engine: EngineOptions, servers: Sequence[str]) -> list[EngineSettings]:
-    """Return the settings of every engine to measure.
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """An engine to measure, before it is opened."""
 
-    With several servers, the profile of each one determines how it is connected to; all other options are the same
-    for all.
+    engine: EngineSettings
+    voice: Voice
+    server: str | None = None
+    """The server as the user named it."""
+
+
+def choose_subjects(
+    context: typer.Context, engine: EngineOptions, who: VoiceOptions, servers: Sequence[str]
+) -> list[Candidate]:
+    """Return every engine to measure, and the voice that it speaks in.
+
+    With several servers, the profile of each one determines how it is connected to, and its recording; all other
+    options are the same for all.
     """
     if engine.no_stream:
         raise typer.BadParameter("Use --mode whole instead.", param_hint="--no-stream")
     if len(servers) <= 1:
-        return [engine_settings(engine)]
-    return [engine_settings(_with_server(context, engine, name)) for name in servers]
+        return [_candidate(context, engine, who, next(iter(servers), None))]
+    return [_candidate(context, *_with_server(context, engine, who, name), name) for name in servers]
 
 
-def _with_server(context: typer.Context, engine: EngineOptions, name: str) -> EngineOptions:
+def _candidate(context: typer.Context, engine: EngineOptions, who: VoiceOptions, server: str | None) -> Candidate:
+    who, settings = with_clip_on_server(context, who, engine_settings(engine))
+    return Candidate(settings, find_voice(context, who), server)
+
+
+def _with_server(
+    context: typer.Context, engine: EngineOptions, who: VoiceOptions, name: str
+) -> tuple[EngineOptions, VoiceOptions]:
     if not name:
-        return replace(engine, remote=None)
+        return replace(engine, remote=None), who
     url, of_profile = find_server(context, name)
     check_consent(context, "servers", name, url)
-    known = {field.name for field in fields(EngineOptions)}
-    typed = {known_name for known_name in known if on_command_line(context, known_name)}
-    own = {key: value for key, value in of_profile.items() if key in known - typed}
-    return replace(engine, remote=url, **own)
+    own = {key: value for key, value in of_profile.items() if not on_command_line(context, key)}
+    engine_fields, voice_fields = ({field.name for field in fields(kind)} for kind in (EngineOptions, VoiceOptions))
+    of_engine = {key: value for key, value in own.items() if key in engine_fields}
+    of_voice = {key: value for key, value in own.items() if key in voice_fields}
+    return replace(engine, remote=url, **of_engine), replace(who, **of_voice)
 
 
 @contextmanager
-def opened(chosen: Sequence[EngineSettings], modes: Sequence[Mode]) -> Iterator[list[OpenSubject]]:
-    """Open all engines, and close them at the end."""
+def opened(chosen: Sequence[Candidate], modes: Sequence[Mode], *, at_once: bool) -> Iterator[list[OpenSubject]]:
+    """Open all engines, and close them at the end.
+
+    Args:
+        at_once: whether several requests are sent at once, also to servers that mix up concurrent streams.
+    """
     with ExitStack() as stack:
         found: list[OpenSubject] = []
-        for settings in chosen:
-            open_one = _open_server if settings.remote else _open_here
-            found.append(open_one(settings, _new_name(short_name(settings), found), modes, stack))
+        for candidate in chosen:
+            settings = candidate.engine
+            name = _new_name(short_name(settings), found)
+            if settings.remote:
+                settings = replace(settings, remote=replace(settings.remote, concurrent=at_once))
+                found.append(_open_server(settings, candidate.voice, name, modes, stack))
+            else:
+                found.append(_open_here(settings, name, modes, stack))
         yield found
 
 
@@ -131,15 +167,17 @@ def _find_revision(model: str) -> str | None:
     return folder.name if folder and folder.parent.name == _SNAPSHOTS else None
 
 
-def _open_server(chosen: EngineSettings, name: str, modes: Sequence[Mode], stack: ExitStack) -> OpenSubject:
+def _open_server(
+    chosen: EngineSettings, voice: Voice, name: str, modes: Sequence[Mode], stack: ExitStack
+) -> OpenSubject:
     started = time.perf_counter()
     settings = chosen.remote
     assert settings
     streaming = stack.enter_context(closing(RemoteEngine(_for_mode(settings, Mode.STREAM))))
     took = time.perf_counter() - started
     dialect = streaming.server.dialect
-    whole: Engine = NonStreamingEngine(streaming)  # OpenAI's protocol has no request for the complete speech
-    if dialect is not Dialect.OPENAI:
+    whole: Engine = NonStreamingEngine(streaming)
+    if _has_whole_requests(streaming, voice):
         whole = stack.enter_context(closing(RemoteEngine(_for_mode(settings, Mode.WHOLE))))
     ways: dict[Mode, Engine] = {Mode.STREAM: streaming, Mode.WHOLE: whole}
     subject = Subject(
@@ -152,6 +190,13 @@ def _open_server(chosen: EngineSettings, name: str, modes: Sequence[Mode], stack
         server=_describe_server(settings) if dialect is Dialect.VOXCPM else {},
     )
     return OpenSubject(subject, {mode: ways[mode] for mode in modes})
+
+
+def _has_whole_requests(engine: RemoteEngine, voice: Voice) -> bool:
+    """Whether the complete speech can be requested: not in OpenAI's protocol, and not with a name in VoxCPM's own."""
+    server = engine.server
+    takes_names = server.is_voxcli or server.dialect is not Dialect.VOXCPM
+    return server.dialect is not Dialect.OPENAI and (takes_names or voice.name is None)
 
 
 def _for_mode(settings: RemoteSettings, mode: Mode) -> RemoteSettings:
