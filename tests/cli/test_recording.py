@@ -190,8 +190,8 @@ def test_an_unknown_microphone_is_refused_with_the_list_of_all(
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["clone", "--record", "2.9", "--name", "me"], "greater than or equal to 3"),
-        (["clone", "--record", "61", "--name", "me"], "less than or equal to 60"),
+        (["clone", "--record", "2.9", "--name", "me"], "Out of range: --record 2.9 (3 to 60)."),
+        (["clone", "--record", "61", "--name", "me"], "Out of range: --record 61 (3 to 60)."),
         (["clone", "--record", "nan", "--name", "me"], "--record"),
         (["clone", "--record", "10"], "--name"),
         (["clone", "--record", "10", "--name", "me", "--prompt", "ref.wav"], "not both"),

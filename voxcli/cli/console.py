@@ -5,10 +5,13 @@ Text and paths of the user are never interpreted as markup and cannot contain te
 
 import json
 import logging
+import os
+import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any
+from itertools import zip_longest
+from typing import Any, TextIO
 
 import typer
 from rich.cells import cell_len
@@ -16,6 +19,9 @@ from rich.console import Console as RichConsole
 from rich.text import Text
 
 from voxcli.cli.exits import ExitCode
+
+_GAP = 2
+"""Spaces between the columns of a table."""
 
 
 class Console:
@@ -37,6 +43,9 @@ class Console:
 
     def _print(self, label: str, style: str, message: str) -> None:
         text = printable(message)
+        if (columns := columns_of(sys.stderr)) is not None:
+            lines = [line for part in text.split("\n") for line in wrap(part, columns - len(label))]
+            text = "\n".join(lines)
         with suppress(OSError):  # standard error is closed or full, so it cannot be reported
             self.rich.print(Text.assemble((label, style), text) if label else Text(text, style))
 
@@ -80,21 +89,95 @@ def write_lines(lines: Sequence[str]) -> None:
     sys.stdout.flush()
 
 
+def write_paragraphs(paragraphs: Sequence[str], indent: str = "  ") -> None:
+    """Write paragraphs to standard output, broken at spaces so that they fit the screen, if there is one."""
+    columns = columns_of(sys.stdout)
+    for paragraph in paragraphs:
+        lines = [paragraph] if columns is None else wrap(paragraph, columns - 2 * len(indent))
+        write_lines([f"{indent}{lines[0]}", *(f"{indent * 2}{line}" for line in lines[1:])])
+
+
 def write_json(document: Any) -> None:
     """Write a document to standard output as JSON."""
     write_lines([json.dumps(document, indent=2)])
 
 
 def write_table(rows: Sequence[Sequence[str]]) -> None:
-    """Write rows of cells to standard output, in columns. The last column is not cut or padded."""
+    """Write rows of cells to standard output, in columns that fit the screen, if there is one."""
+    write_lines(format_table(rows, columns_of(sys.stdout)))
+
+
+def format_table(rows: Sequence[Sequence[str]], columns: int | None) -> list[str]:
+    """Return rows of cells as lines. Cells are broken at spaces so that they fit; None is a screen without an end.
+
+    Where even that is too wide, the last cell of a row stands below the others.
+    """
     shown = [[printable(cell) for cell in row] for row in rows]
-    widths = [max(map(cell_len, column)) for column in zip(*shown, strict=True)]
-    write_lines(
-        [
-            "  ".join(cell + " " * (width - cell_len(cell)) for cell, width in zip(row, widths, strict=True)).rstrip()
-            for row in shown
-        ]
-    )
+    if not shown or columns is None:
+        return [_joined(row, _widths(shown)) for row in shown]
+    room = columns - _GAP * (len(shown[0]) - 1)
+    first = sum(_widths([row[:-1] for row in shown], _longest_word))
+    if len(shown[0]) > 1 and first < room:
+        whole = [row for row in shown if first + _longest_word(row[-1]) <= room]
+    else:
+        whole = shown
+    natural, least = _widths(whole), _widths([[*row[:-1], ""] for row in shown], _longest_word)
+    least[-1] = max((_longest_word(row[-1]) for row in whole), default=0)
+    widths = _fitting(natural or least, least, room)
+    lines = []
+    for row in shown:
+        if row in whole:
+            lines += _wrapped_row(row, widths)
+        else:
+            lines += [*_wrapped_row([*row[:-1], ""], widths), *(f"    {line}" for line in wrap(row[-1], columns - 4))]
+    return lines
+
+
+def _widths(rows: Sequence[Sequence[str]], measure: Callable[[str], int] = cell_len) -> list[int]:
+    return [max(map(measure, column)) for column in zip(*rows, strict=True)]
+
+
+def _longest_word(text: str) -> int:
+    return max(map(cell_len, text.split()), default=0)
+
+
+def _fitting(natural: Sequence[int], least: Sequence[int], room: int) -> list[int]:
+    """Return widths that need no more than the room, by narrowing the widest columns first."""
+    widths = list(natural)
+    while sum(widths) > max(room, sum(least)):
+        wide = max(range(len(widths)), key=lambda at: (widths[at] > least[at], widths[at]))
+        widths[wide] -= 1
+    return widths
+
+
+def _wrapped_row(row: Sequence[str], widths: Sequence[int]) -> list[str]:
+    cells = [wrap(cell, width) if cell_len(cell) > width else [cell] for cell, width in zip(row, widths, strict=True)]
+    return [_joined(line, widths) for line in zip_longest(*cells, fillvalue="")]
+
+
+def _joined(cells: Sequence[str], widths: Sequence[int]) -> str:
+    padded = (cell + " " * (width - cell_len(cell)) for cell, width in zip(cells, widths, strict=True))
+    return (" " * _GAP).join(padded).rstrip()
+
+
+def columns_of(stream: TextIO) -> int | None:
+    """Return the columns of the screen that a stream is shown on: COLUMNS, or those of the terminal; None for none."""
+    with suppress(ValueError):
+        if (columns := int(os.environ.get("COLUMNS", ""))) > 0:
+            return columns
+    return shutil.get_terminal_size((80, 24)).columns if stream.isatty() else None
+
+
+def wrap(text: str, columns: int) -> list[str]:
+    """Break a text at spaces into lines that fit. Characters of double width count twice, words stay whole."""
+    lines, line = [], ""
+    for word in text.split(" "):
+        if line.strip() and cell_len(line) + 1 + cell_len(word) > columns:
+            lines.append(line.rstrip())
+            line = word
+        else:
+            line = f"{line} {word}" if line else word
+    return [*lines, line]
 
 
 def can_ask() -> bool:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from voxcli.cli.console import write_json, write_lines, write_table
+from voxcli.cli.console import write_json, write_lines, write_paragraphs, write_table
 from voxcli.cli.exits import ExitCode
 from voxcli.cli.options import parameters as options
 from voxcli.cli.parser.help import documented
@@ -35,8 +35,9 @@ def doctor(
         write_json([asdict(check) for check in checks])
     else:
         write_table([[check.verdict, check.name, check.detail] for check in checks])
-        fixes = [f"  {check.name}: {check.fix}" for check in checks if check.fix]
-        write_lines(["", "To fix:", *fixes] if fixes else [])
+        if fixes := [f"{check.name}: {check.fix}" for check in checks if check.fix]:
+            write_lines(["", "To fix:"])
+            write_paragraphs(fixes)
     if any(check.verdict is Verdict.FAIL for check in checks):
         raise typer.Exit(ExitCode.DEVICE)
 

@@ -38,11 +38,11 @@ def _find_server(context: typer.Context, param: typer.CallbackParam, value: str 
     This option is eager, so that it is read before all others. A model in the other settings is meant for this
     machine.
     """
+    if not value or context.resilient_parsing:
+        return None
     from voxcli.cli.options.consent import check_consent
     from voxcli.cli.settings.profiles import find_server
 
-    if not value or context.resilient_parsing:
-        return None
     url, of_profile = find_server(context, value)
     check_consent(context, param.name or "", value, url)
     defaults = {name: value for name, value in (context.default_map or {}).items() if name != "model"}

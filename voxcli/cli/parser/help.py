@@ -2,13 +2,13 @@
 
 import re
 import shutil
-import textwrap
-import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from rich.cells import cell_len
+
+from voxcli.cli.console import wrap
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -172,20 +172,6 @@ def _paragraphs(text: str, columns: int) -> list[str]:
         lines += [""] if number else []
         lines += wrap(" ".join(paragraph.split()), columns)
     return lines
-
-
-def wrap(text: str, columns: int) -> list[str]:
-    """Break a text at spaces into lines that fit. Characters of double width count twice, words stay whole."""
-    if all(unicodedata.east_asian_width(character) not in "WF" for character in text):
-        return textwrap.wrap(text, columns, break_long_words=False, break_on_hyphens=False) or [""]
-    lines, line = [], ""
-    for word in text.split(" "):
-        if line and cell_len(f"{line} {word}") > columns:
-            lines.append(line)
-            line = word
-        else:
-            line = f"{line} {word}" if line else word
-    return [*lines, line]
 
 
 def _table(rows: Iterable[tuple[str, str]], columns: int) -> list[str]:

@@ -21,15 +21,15 @@ def _find_first_server(context: typer.Context, param: typer.CallbackParam, value
 
     The profile of a single server applies, as with any command.
     """
-    from voxcli.cli.options.consent import check_consent
-    from voxcli.cli.settings.profiles import find_server
-
     if context.resilient_parsing:
         return None
     typed = context.params.get("servers") or []
     name = next(filter(None, typed), None) if typed else value
     if not name:
         return None
+    from voxcli.cli.options.consent import check_consent
+    from voxcli.cli.settings.profiles import find_server
+
     url, of_profile = find_server(context, name)
     check_consent(context, "servers" if typed else param.name or "", name, url)
     if len(typed) <= 1:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+from rich.cells import cell_len
 from rich.console import Console as RichConsole
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table as RichTable
@@ -19,6 +20,8 @@ from voxcli.cli.console import Console, printable, write_lines
 
 _WIDE = 160
 """Columns, if the width is unknown."""
+_PADDING = 2
+"""Spaces between columns."""
 _REDRAW_SECONDS = 1.0
 """Drawing takes a few milliseconds, which would disturb measurements."""
 
@@ -109,17 +112,34 @@ def _print_setup(screen: RichConsole, record: Record) -> None:
 
 
 def _print_table(screen: RichConsole, table: Table) -> None:
-    drawn = RichTable(box=None, padding=(0, 2, 0, 0), header_style="dim", pad_edge=False)
-    for number, column in enumerate(table.columns):
-        drawn.add_column(column, justify="left" if number < table.names else "right", overflow="fold")
-    before = None
-    for row in table.rows:
-        first = row[0] if row[0] != before or table.names < 2 else ""
-        before = row[0]
-        drawn.add_row(*(Text(printable(cell)) for cell in (first, *row[1:])))
+    """Print a table. Columns that do not fit beside the others follow below, after the names of their rows again."""
     screen.print(Text(printable(table.title), "bold"))
-    screen.print(drawn)
-    screen.print()
+    cells = [(*table.columns,), *table.rows]
+    widths = [max(cell_len(printable(row[at])) for row in cells) + _PADDING for at in range(len(table.columns))]
+    for columns in _groups(widths, table.names, screen.width + _PADDING):
+        drawn = RichTable(box=None, padding=(0, _PADDING, 0, 0), header_style="dim", pad_edge=False)
+        for number in columns:
+            drawn.add_column(table.columns[number], justify="left" if number < table.names else "right", no_wrap=True)
+        before = None
+        for row in table.rows:
+            first = row[0] if row[0] != before or table.names < 2 else ""
+            before = row[0]
+            drawn.add_row(*(Text(printable((first, *row[1:])[number])) for number in columns))
+        screen.print(drawn)
+        screen.print()
+
+
+def _groups(widths: Sequence[int], names: int, room: int) -> list[list[int]]:
+    """Divide the columns into groups that fit, each with the names of the rows."""
+    groups: list[list[int]] = []
+    used = room + 1
+    for number in range(names, len(widths)):
+        if used + widths[number] > room:
+            groups.append(list(range(names)))
+            used = sum(widths[:names])
+        groups[-1].append(number)
+        used += widths[number]
+    return groups or [list(range(names))]
 
 
 def _print_remarks(screen: RichConsole, remarks: Sequence[str]) -> None:

@@ -66,7 +66,7 @@ def list_models(context: typer.Context, json: options.Json = False) -> None:
     if not any(entry.get("default") for entry in entries):
         write_lines(["", f"The default is {default}, set in the settings: see `voxcli config show`."])
     if absent := [entry for entry in entries if entry["state"] == "absent"]:
-        write_lines(["", "Available, install with `voxcli models pull MODEL`:"])
+        write_lines(["", "Available with `voxcli models pull MODEL`:"])
         write_table([["  " + entry["name"], entry["size"], entry["summary"]] for entry in absent])
 
 

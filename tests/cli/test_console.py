@@ -1,0 +1,53 @@
+"""Tables and messages fit the screen, with words whole."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.cells import cell_len
+
+from tests.program import Run
+from voxcli.cli.console import format_table, wrap
+
+WORDS = st.text(st.sampled_from("ab安-."), min_size=1, max_size=9)
+CELLS = st.lists(WORDS, max_size=8).map(" ".join)
+
+
+@given(st.integers(1, 4).flatmap(lambda count: st.lists(st.lists(CELLS, min_size=count, max_size=count), min_size=1)))
+def test_a_table_fits_and_keeps_its_words(rows: list[list[str]]) -> None:
+    columns = 60
+    lines = format_table(rows, columns)
+    assert max(map(cell_len, lines)) <= columns
+    words = sorted(word for row in rows for cell in row for word in cell.split())
+    assert sorted(word for line in lines for word in line.split()) == words
+
+
+def test_a_table_without_a_screen_has_a_line_for_each_row() -> None:
+    rows = [["NAME", "ABOUT"], ["anna", "a long description " * 20], ["b", ""]]
+    assert format_table(rows, None) == ["NAME  ABOUT", f"anna  {rows[1][1].strip()}", "b"]
+    assert format_table([], 50) == []
+
+
+def test_a_word_that_is_too_long_stands_below() -> None:
+    rows = [["ok", "numpy", "2.4"], ["ok", "folder", "/" + "x" * 60], ["warn", "voice", "none of your own yet, or so"]]
+    assert format_table(rows, 30) == [
+        "ok    numpy  2.4",
+        "ok    folder",
+        f"    /{'x' * 60}",
+        "warn  voice  none of your own",
+        "             yet, or so",
+    ]
+
+
+@given(st.lists(WORDS, max_size=30).map(" ".join), st.integers(12, 60))
+def test_wrapped_lines_fit_and_keep_their_words(text: str, columns: int) -> None:
+    lines = wrap(text, columns)
+    assert all(cell_len(line) <= columns or " " not in line.strip() for line in lines)
+    assert " ".join(lines).split() == text.split()
+
+
+@pytest.mark.parametrize("columns", [50, 80])
+@pytest.mark.parametrize("arguments", ["doctor", "models", "voices", "config show", "say hi --voice nope -o x.wav"])
+def test_what_is_shown_fits_the_screen(run: Run, arguments: str, columns: int) -> None:
+    done = run(*arguments.split(), env={"COLUMNS": str(columns)})
+    for line in (done.stdout + done.stderr).decode().splitlines():
+        assert cell_len(line) <= columns or len(line.split()) == 1 or "(missing)" in line, line
