@@ -152,17 +152,23 @@ def test_tls_where_none_is_spoken_is_told_at_once(answer: bytes, words: str, cap
     listener = socket.create_server(("127.0.0.1", 0))
 
     def serve() -> None:
-        client, _ = listener.accept()
-        with client:
-            client.recv(65536)
-            client.sendall(answer)
+        with suppress(OSError):
+            while True:
+                client, _ = listener.accept()
+                with client:
+                    client.recv(65536)
+                    client.sendall(answer)
 
     thread = threading.Thread(target=serve)
     thread.start()
     url = f"https://127.0.0.1:{listener.getsockname()[1]}"
-    with listener, closing(remote(url)) as engine, pytest.raises(RemoteError, match=words):
+    with closing(remote(url)) as engine, pytest.raises(RemoteError, match=words):
         next(engine.stream(HELLO))
+    with suppress(OSError):
+        listener.shutdown(socket.SHUT_RDWR)
+    listener.close()
     thread.join(10)
+    assert not thread.is_alive()
     assert "Trying again" not in caplog.text
 
 

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from tests.engines.remote.replay import Answer, Asked, missing, posts, replaying, said, streamed, whole
 from tests.engines.remote.sounds import GPT_SOVITS, GPT_SOVITS_1, HELLO, VOXCLI, VOXCPM, remote, tone, wav
 from voxcli.engines.remote.probe import CACHE_SECONDS, Server, ServerCache, read_description
-from voxcli.engines.remote.settings import has_version, normalized_url, root_of, versioned
+from voxcli.engines.remote.settings import has_version, normalized_url, root_of
 from voxcli.errors import RemoteError, RemoteRefused, RequestError
 from voxcli.protocols.names import Dialect
+from voxcli.synthesis.request import SynthesisRequest, Voice
 
 OPENAI = {"info": {"title": "Kokoro TTS API"}, "paths": {"/v1/audio/speech": {}, "/v1/models": {}}}
 
@@ -150,6 +151,19 @@ def test_no_description_is_too_strange(document: Any) -> None:
         ("HTTPS://API.Example/v1/", "https://api.example/v1"),
         ("https://host/a/Path", "https://host/a/Path"),
         ("[::1]:80", "http://[::1]:80"),
+        ("::1", "http://[::1]"),
+        ("localhost:8000", "http://localhost:8000"),
+        ("http://box/v1/audio/speech", "http://box/v1"),
+        ("http://box//v1//audio/speech/", "http://box/v1"),
+        ("http://box/audio/speech", "http://box"),
+        ("http://box/api/v1/audio/speech", "http://box/api/v1"),
+        ("http://box/v1/models", "http://box/v1"),
+        ("http://box/v1/audio/voices", "http://box/v1"),
+        ("http://box/v1/chat/completions", "http://box/v1"),
+        ("http://box/api/tts/stream", "http://box"),
+        ("http://box/api/tts", "http://box"),
+        ("http://box/docs", "http://box"),
+        ("http://box/openapi.json", "http://box"),
     ],
 )
 def test_an_address_may_be_written_in_many_ways(written: str, url: str) -> None:
@@ -158,11 +172,33 @@ def test_an_address_may_be_written_in_many_ways(written: str, url: str) -> None:
 
 @pytest.mark.parametrize(
     "written",
-    ["", "http://", "ftp://box", "http://box:port", "http://bo x", "http://box/?key=1", "http://box/#x", "file:///etc"],
+    [
+        *("", "http://", "ftp://box", "http://box:port", "http://bo x", "http://box/?key=1", "http://box/#x"),
+        *("file:///etc", "http:/box", "http://.box", "http://a..b", "ws://box/v1"),
+    ],
 )
 def test_what_is_no_address_is_refused(written: str) -> None:
     with pytest.raises(RequestError):
         normalized_url(written)
+
+
+@pytest.mark.parametrize("written", ["unix:///run/x.sock", "http+unix://%2Frun%2Fx", "/run/x.sock", "./x.sock", "~/x"])
+def test_a_socket_file_is_refused_as_one(written: str) -> None:
+    with pytest.raises(RequestError, match="over TCP"):
+        normalized_url(written)
+
+
+@pytest.mark.parametrize(("path", "description"), [("/tts", GPT_SOVITS), ("/api", VOXCPM)])
+def test_the_path_of_a_route_may_be_there_too(path: str, description: Any, tmp_path: Path) -> None:
+    def reply(asked: Asked) -> Answer:
+        return posts(lambda asked: streamed([wav(tone())]), description)(asked)
+
+    with replaying(reply) as replay:
+        for _ in range(2):
+            voice = Voice(name="x") if description is GPT_SOVITS else Voice()
+            with closing(remote(replay.url + path, None, cache=tmp_path)) as engine:
+                assert next(engine.stream(SynthesisRequest(text="Hello.", voice=voice))).sample_rate == 24000
+        assert {asked.path for asked in replay.of("POST")} <= {"/tts", "/api/tts/stream"}
 
 
 def test_a_password_in_an_address_is_refused_and_not_repeated() -> None:
@@ -173,8 +209,7 @@ def test_a_password_in_an_address_is_refused_and_not_repeated() -> None:
 
 
 def test_the_version_of_openais_api_may_be_there_or_not() -> None:
-    assert versioned("http://box") == versioned("http://box/v1") == "http://box/v1"
     assert root_of("http://box") == root_of("http://box/v1") == "http://box"
-    assert versioned("http://box/api/v3") == "http://box/api/v3"
+    assert has_version("http://box/api/v3")
     assert has_version("http://box/v1")
     assert not has_version("http://box/v1beta")

@@ -30,7 +30,7 @@ from voxcli.engines.remote.probe import (
     list_voices,
 )
 from voxcli.engines.remote.response_audio import decode_response
-from voxcli.engines.remote.settings import RemoteSettings, has_version, is_openai, root_of
+from voxcli.engines.remote.settings import RemoteSettings, has_version, is_openai, root_of, without_endpoint
 from voxcli.errors import NotFound, RemoteCut, RemoteError, RemoteRefused
 from voxcli.protocols.dialect import DRAWS_VOICES, ClientOptions, HttpCall
 from voxcli.protocols.gptsovits.messages import without_failure
@@ -153,7 +153,7 @@ class RemoteEngine:
 
     def _base_of(self, prefix: str) -> str:
         """Return the URL that paths are appended to."""
-        url = self._settings.url
+        url = self.server.base or self._settings.url
         return url + prefix if self.server.dialect is Dialect.OPENAI else root_of(url)
 
     def knows_voice(self, name: str) -> bool:
@@ -290,9 +290,22 @@ class RemoteEngine:
                 _log.debug("%s", error)
                 return Server(dialect=dialect, prefix="" if has_version(url) else "/v1")
         else:
-            server = inspect_server(transport, url, dialect) if dialect else detect_server(transport, url)
+            server = inspect_server(transport, url, dialect) if dialect else self._recognize(url)
         _log.debug("detected at %s: %s", url, server)
         return server
+
+    def _recognize(self, url: str) -> Server:
+        """Detect a server whose protocol is not known, at the address or at that without the path of a route."""
+        try:
+            return detect_server(self._transport, url)
+        except RemoteError:
+            if (shorter := without_endpoint(url)) == url:
+                raise
+            try:
+                return replace(detect_server(self._transport, shorter), base=shorter)
+            except RemoteError as error:
+                _log.debug("%s", error)
+            raise
 
     def _identify_again(self) -> bool:
         """Detect a server anew that was known from the cache. Return whether it has changed."""

@@ -54,6 +54,8 @@ class Server:
     """It supports voxcli's extensions of its protocol."""
     version: int = 2
     """Of GPT-SoVITS's API: 1 or 2."""
+    base: str = ""
+    """Base URL, if it is another than the address that was given."""
     prefix: str = ""
     """Of the paths of OpenAI's protocol, such as "/v1"."""
     catalog: Catalog | None = None

@@ -1,6 +1,8 @@
 """Settings of a remote engine: the address of a server, and how it is contacted."""
 
+import ipaddress
 import re
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -15,13 +17,16 @@ READ_SECONDS = 300.0
 RETRY_DELAYS = (0.5, 1.0, 2.0)
 """Seconds before each retry."""
 
-_SCHEMES = ("http", "https")
+_SCHEMES, _WEB_SOCKETS = ("http", "https"), ("ws", "wss")
+_SOCKET_FILE = re.compile(r"(?i)(?:http\+)?unix:|[/~]|\.{1,2}/")
+_HOST = re.compile(r"(?:[^.:/]{1,63}\.)*[^.:/]{1,63}\.?")
 _VERSION = re.compile(r"/v\d+$")
 _ENDPOINT = re.compile(
     r"/(?:audio/(?:speech(?:/stream)?|voices|models)|models|voices|chat/completions|"
     r"api/(?:tts(?:/stream)?|voices)|openapi\.json|docs|redoc|health|index\.html)/?$"
 )
 """The paths of single routes, which people copy as the address of a server."""
+_SHORT_ENDPOINT = re.compile(r"/(?:v1/)?(?:tts(?:/stream)?|generate|speech|api)$")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,13 +59,23 @@ def normalized_url(address: str) -> str:
         RequestError: it is not the address of a server, or has credentials, a query or a fragment.
     """
     written = address.strip()
+    if _SOCKET_FILE.match(written):
+        raise RequestError(
+            f"Servers are reached over TCP, not through a file: {_redacted(address)}. Expected http://HOST:PORT."
+        )
+    with suppress(ValueError):
+        written = f"[{ipaddress.IPv6Address(written)}]"
     url = written if "://" in written else f"http://{written}"
     try:
         parts = urlsplit(url)
         parts.port  # noqa: B018 - raises if it is not a port
     except ValueError as error:
         raise RequestError(f"Not the address of a server: {_redacted(address)} ({error}).") from error
-    if parts.scheme.lower() not in _SCHEMES or not parts.hostname or re.search(r"[\s\\]", url):
+    host = parts.hostname or ""
+    is_host = (":" in host or _HOST.fullmatch(host)) and not parts.netloc.endswith(":")
+    if parts.scheme.lower() in _WEB_SOCKETS:
+        raise RequestError(f"Servers are asked over HTTP, not WebSockets: write {_redacted('http' + url[2:])}.")
+    if parts.scheme.lower() not in _SCHEMES or not is_host or re.search(r"[\s\\]", url):
         raise RequestError(f"Not the address of a server: {_redacted(address)} (expected http://HOST:PORT).")
     if "@" in parts.netloc:
         raise RequestError("Do not put a key or a password into an address. Store it with: voxcli keys set URL")
@@ -80,9 +95,9 @@ def has_version(base: str) -> bool:
     return root_of(base) != base
 
 
-def versioned(base: str) -> str:
-    """Return the base URL of OpenAI's API on a server."""
-    return base if has_version(base) else f"{base}/v1"
+def without_endpoint(base: str) -> str:
+    """Return a base URL without the path of a single route at its end that may also be a prefix, such as /tts."""
+    return _SHORT_ENDPOINT.sub("", base)
 
 
 def is_openai(url: str) -> bool:
