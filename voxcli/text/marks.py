@@ -60,7 +60,9 @@ _NAMES = frozenset((_SOUNDS + _MANNERS).split())
 _QUALIFIERS = _NAMES | frozenset(_DEGREES.split())
 _THROAT = frozenset({"clear", "clears", "clearing"})
 
+_SOURCE = r"\[(?:\^?[1-9]\d{0,2}|\^[^\[\]\s]+)\]"
 _MARK = re.compile(
+    rf"\({_SOURCE}(?:[,; ]*{_SOURCE})*\)|"
     r"\[(?P<inner>[^\[\]\n]{1,200})\](?!\()"  # [text](address) is a link
     r"|【\d+(?::\d+)?†[^【】\n]{0,100}】"  # a source, as OpenAI's assistants name it
     r"|\ue200[^\ue200-\ue202\n]{0,40}\ue202[^\ue200\ue201\n]{0,200}\ue201"  # as its chats write it

@@ -49,7 +49,7 @@ class PartReader:
         self._spoken = SpokenText()
         self._characters = CharacterFolder()
         self._markdown = _new_markdown() if markdown else None
-        self._lines = SpokenLines(hyphens=not markdown)
+        self._lines = SpokenLines(hyphens=True)
         self._splitter = SentenceSplitter()
         self._language = TextLanguage()
         self._tags = tags

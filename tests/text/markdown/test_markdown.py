@@ -33,7 +33,7 @@ BLOCKS = [
     ("text\n```\nnever closed", "text"),
     ("```inline``` code", "inline code"),
     ("| A | B |\n|---|:-:|\n| 1 | **2** |\n| x \\| y | |\n\nafter", "A, B\n\n1, 2\n\nx | y\n\nafter"),
-    ("a | b\n--- | ---\nc | d\nafter", "a | b\n\nc, d\n\nafter"),
+    ("a | b\n--- | ---\nc | d\nafter", "a, b\n\nc, d\n\nafter"),
     ("| A |\n|---|\n- item", "A\n\nitem"),
     ("|x| is more", "|x| is more"),
     ("---\ntitle: x\ntags:\n  - y\n---\n# Hello", "Hello"),

@@ -22,14 +22,17 @@ _DEFINITION = re.compile(
 _DEFINITION_SO_FAR = re.compile(
     r"\[(?:[^\[\]\\\n]|\\.){0,200}\\?(?:\](?::[ \t]*(?:\S*|\S*[./#:]\S+[ \t]+(?:[\"'(].*)?)?)?)?"
 )
-_ALERT = re.compile(r"\[![A-Za-z]+\]")
+_ALERT = re.compile(r"\[![A-Za-z]+\][-+]?[ \t]*")
+_CONTAINER = re.compile(r":{3,}[ \t]*\{?[\w.-]*\}?.{0,60}")
+_ATTRIBUTES = re.compile(r"[ \t]*\{[#.:][^{}]*\}\Z")
 _HEADING = re.compile(r"#{1,6}(?:[ \t]+|$)")
 _RULE = re.compile(r"([-*_])(?:[ \t]*\1){2,}[ \t]*")
 _UNDERLINE = re.compile(r"=+|-+")
 _DELIMITERS = re.compile(r"\|?[ \t]*:?-+:?[ \t]*(?:\|[ \t]*:?-+:?[ \t]*)*+\|?[ \t]*")
+_ESCAPED_BAR = re.compile(r"(`+).+?\1|\\\|")
 _BAR = re.compile(r"(?<!\\)\|")
 _FENCE = re.compile(r"(?P<fence>`{3,})[^`]*|(?P<tildes>~{3,}).*")
-_YAML = re.compile(r"[\w.-]+[ \t]*:(?:[ \t].*)?|[ \t].*|-[ \t].*|#.*")
+_FRONT_MATTER = re.compile(r"[\w.-]+[ \t]*(?::(?:[ \t].*)?|=.*)|\[+[\w.-]+\]+|[ \t].*|-[ \t].*|#.*")
 
 
 class Start(Enum):
@@ -79,9 +82,9 @@ def _by_symbol(line: str, *, inside: bool, item: bool) -> Start:
     if first in "-*_|:+" or first in _BULLETS:
         if _BULLET.match(line) and not (first in "-*" and _RULE_SO_FAR.fullmatch(line)):
             return Start.BULLET
-        if first == "|" and not _RULE_SO_FAR.fullmatch(line):
+        if (first == "|" and not _RULE_SO_FAR.fullmatch(line)) or line.startswith(":::"):
             return Start.WHOLE
-        undecided = _RULE_SO_FAR.fullmatch(line) is not None or line == "+"
+        undecided = _RULE_SO_FAR.fullmatch(line) is not None or line in ("+", "++", "+++")
     elif first == "=":
         undecided = inside and not line.strip("= \t")
     elif first == "#":
@@ -111,7 +114,7 @@ def heading_title(line: str) -> str | None:
     heading = _HEADING.match(line)
     if heading is None:
         return None
-    title = line[heading.end() :].strip()
+    title = _ATTRIBUTES.sub("", line[heading.end() :].strip())
     unmarked = title.rstrip("#")
     return unmarked.rstrip() if not unmarked or unmarked[-1].isspace() else title
 
@@ -132,7 +135,11 @@ def cells_of(line: str, *, in_table: bool) -> list[str] | None:
     framed = bars > 1 and line[0] == "|" and line[-1] == "|"
     if not framed and not (in_table and bars):
         return None
-    return [cell.strip().replace("\\|", "|") for cell in _BAR.split(line)]
+    return [_ESCAPED_BAR.sub(_bar_in_cell, cell.strip()) for cell in _BAR.split(line)]
+
+
+def _bar_in_cell(bar: re.Match[str]) -> str:
+    return bar[0].replace("\\|", "|") if bar[1] else "&#124;"
 
 
 def is_footnote(line: str) -> bool:
@@ -145,11 +152,16 @@ def defined_label(line: str) -> str | None:
     return definition["label"] if definition else None
 
 
-def is_alert(line: str) -> bool:
-    """Whether a line of a quote names its kind, as in "[!NOTE]"."""
-    return _ALERT.fullmatch(line) is not None
+def without_alert(line: str) -> str:
+    """Leave out the kind of a quote that its first line names, as in "[!NOTE]"."""
+    return _ALERT.sub("", line, count=1) if _ALERT.match(line) else line
+
+
+def is_container(line: str) -> bool:
+    """Whether a line begins or ends a block of another kind, as in ":::note"."""
+    return _CONTAINER.fullmatch(line) is not None
 
 
 def is_front_matter(line: str) -> bool:
-    """Whether a line may be YAML."""
-    return _YAML.fullmatch(line) is not None
+    """Whether a line may be YAML or TOML."""
+    return _FRONT_MATTER.fullmatch(line) is not None

@@ -128,14 +128,14 @@ class Spans:
 
 
 def _least(mark: str) -> int:
-    return 2 if mark in _PAIRED else 1
+    return 2 if mark in "=+" else 1
 
 
 def _match(opener: Delimiter, closer: Delimiter) -> bool:
     if opener.mark != closer.mark:
         return False
     if opener.mark in _PAIRED:
-        return True
+        return (opener.length == 1) == (closer.length == 1)
     # The rule of three, which reads "**a*b**" as one span and not as two.
     both, total = opener.both or closer.both, opener.length + closer.length
     return not (both and total % 3 == 0 and (opener.length % 3 or closer.length % 3))

@@ -7,6 +7,7 @@ from voxcli.text.markdown.links import MORE
 _IN_BRACKETS = {
     "(": re.compile(r"\\\(.+?\\\)", re.DOTALL),
     "[": re.compile(r"\\\[.+?\\\]", re.DOTALL),
+    "b": re.compile(r"\\begin\{(\w+\*?)\}.+?\\end\{\1\}", re.DOTALL),
 }
 _DISPLAYED = re.compile(r"\$\$.+?\$\$", re.DOTALL)
 _IN_LINE = re.compile(r"\$(?:[^$\\\n]|\\.)+(?P<end>[$\n])")
@@ -15,6 +16,7 @@ _IN_LINE_SO_FAR = re.compile(r"\$(?:[^$\\\n]|\\.)*\\?")
 _OTHER_DOLLAR = re.compile(r"\$(?:[\s\d]|[A-Z_]{2})")
 _LIKELY = re.compile(r"[\\^_={}+<>/]")
 
+_ENVIRONMENT = re.compile(r"\\(?:begin|end)\{\w+\*?\}")
 _COMMAND = re.compile(r"\\([A-Za-z]+|.)\s*", re.DOTALL)
 _FRACTION = re.compile(r"\\[dt]?frac\s*(?:\{([^{}]*)\}|(\w))\s*(?:\{([^{}]*)\}|(\w))")
 _ROOT = re.compile(r"\\sqrt\s*(?:\{([^{}]*)\}|(\w))")
@@ -33,7 +35,8 @@ _SIGNS = {
 
 def spoken_formula(formula: str) -> str:
     """Return the text to read for a formula with its delimiters: simple TeX as it would be written in a sentence."""
-    text = formula.strip("$") if formula[0] == "$" else formula[2:-2]
+    text = formula.strip("$") if formula[0] == "$" else _ENVIRONMENT.sub("", formula)
+    text = text[2:-2] if text[:2] in (r"\(", r"\[") else text.replace(r"\\", ", ").replace("&", "")
     text = _WORDS.sub(r"\1", text)
     text = _ROOT.sub(lambda root: f"√({root[1] or root[2]})", text)
     text = _FRACTION.sub(lambda of: f"{of[1] or of[2]} / {of[3] or of[4]}", text)
@@ -61,10 +64,12 @@ def find_formula(window: str, *, complete: bool) -> int | None:
         opening = window[1:2]
         if opening not in _IN_BRACKETS:
             return None
+        if opening == "b" and not r"\begin{".startswith(window[:7]):
+            return None
         if (formula := _IN_BRACKETS[opening].match(window)) is None:
             return more
         # "\[x\]" may also be an escaped bracket.
-        return formula.end() if opening == "(" or _LIKELY.search(formula[0][2:-2]) else None
+        return formula.end() if opening in "(b" or _LIKELY.search(formula[0][2:-2]) else None
     if window.startswith("$$"):
         return formula.end() if (formula := _DISPLAYED.match(window)) else more
     if _OTHER_DOLLAR.match(window):

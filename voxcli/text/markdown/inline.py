@@ -1,27 +1,23 @@
 """Inline Markdown: emphasis, code, links, addresses, HTML, entities and formulas inside a block."""
 
-import html
 import re
 from collections.abc import Callable, Container
 from string import punctuation
 from typing import TypeAlias
 
-from voxcli.text.markdown import links
+from voxcli.text.markdown import links, signs
 from voxcli.text.markdown.delimiters import WINDOW, Item, LineBreak, Omission, Spans, delimiter
 from voxcli.text.markdown.formulas import find_formula, spoken_formula
 from voxcli.text.markdown.plain_text import PlainText
 from voxcli.text.marks import is_mark
 
 _SPECIAL = re.compile(
-    r"[\\`*_~\[<&$\n]|==|\+\+|[=+]\Z|!(?=\[|\Z)|(?<![A-Za-z0-9:]):(?=[a-z+-]|\Z)"
+    r"[\\`*_~\[<&$\n]|==|\+\+|[=+]\Z|!(?=\[|\Z)|(?<![A-Za-z0-9:]):(?=[a-z+-]|\Z)|(?<=\s)\|(?=\s|\Z)|\((?=\[|\Z)"
     rf"|(?<![A-Za-z0-9]){links.ADDRESS_START}",
     re.IGNORECASE,
 )
-_ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
-_ENTITY_SO_FAR = re.compile(r"&#?[A-Za-z0-9]{0,32}")
 _SHORT_CODE = re.compile(r":[a-z0-9+-][a-z0-9_+-]{0,30}[a-z0-9]:(?![a-z0-9:])")
 _SHORT_CODE_SO_FAR = re.compile(r":(?:[a-z0-9+-][a-z0-9_+-]{0,31}:?)?")
-_CLOSED_CODE = re.compile(r"(`+)[^`]+\1")
 
 Rule: TypeAlias = Callable[[str, bool], int]
 """Takes the text from a special character on, and whether it is complete. Returns the number of characters that it
@@ -49,14 +45,16 @@ class Inline:
         self._path = links.AddressPath()
         self._rules: dict[str, Rule] = {
             "\\": self._escape,
-            "`": self._code,
+            "`": self._literally(signs.read_code),
             **dict.fromkeys("*_~=+", self._delimiter),
             "[": self._bracket,
             "!": self._image,
             "<": self._angle,
-            "&": self._entity,
-            "$": self._dollar,
+            "&": self._literally(signs.read_entity),
+            "$": self._literally(signs.read_formula),
             ":": self._short_code,
+            "|": self._bar,
+            "(": self._parenthesis,
             "\n": self._line_break,
         }
 
@@ -94,7 +92,7 @@ class Inline:
         """Return the pending text, because the writer has paused: all but a mark that is still open."""
         held = self._text[1:]
         closes = held and not held.strip(held[0]) and self._spans.may_close(held[0])
-        if held in ("!", "=", "+") or closes or _CLOSED_CODE.fullmatch(held):
+        if held in ("!", "=", "+") or closes or signs.CLOSED_CODE.fullmatch(held) or links.WIKI.fullmatch(held):
             self._run(ended=True)
         self._spans.assume()
         self._plain.flush()
@@ -145,6 +143,9 @@ class Inline:
         self._add(text.replace("\n", " "))
         return len(text) if length is None else length
 
+    def _literally(self, read: signs.Reader) -> Rule:
+        return lambda window, complete: self._literal(*read(window, complete))
+
     def _line_break(self, window: str, complete: bool) -> int:
         self._add(LineBreak(hard=False))
         return 1
@@ -161,19 +162,8 @@ class Inline:
             return 0
         return self._literal(escaped, 2) if escaped and escaped in punctuation else self._literal("\\")
 
-    def _code(self, window: str, complete: bool) -> int:
-        ticks = _run_length(window)
-        for run in re.finditer("`+", window[ticks:]):
-            end = ticks + run.end()
-            if len(run[0]) == ticks and (complete or end < len(window)):
-                code = window[ticks : ticks + run.start()]
-                if code.strip() and code[0] + code[-1] == "  ":
-                    code = code[1:-1]  # the spaces only separate the backticks
-                return self._literal(code, end)
-        return self._literal(window[:ticks]) if complete else 0
-
     def _delimiter(self, window: str, complete: bool) -> int:
-        length = _run_length(window)
+        length = signs.run_length(window)
         if length == len(window) and not complete:
             return 0
         run = delimiter(window[:length], self._before, window[length : length + 1] or "\n", self._position)
@@ -183,7 +173,10 @@ class Inline:
         return length
 
     def _bracket(self, window: str, complete: bool) -> int:
-        if wiki := links.WIKI.match(window):
+        wiki = links.WIKI.match(window)
+        if wiki and wiki.end() == len(window) and not complete:
+            return 0
+        if wiki and window[wiki.end() : wiki.end() + 1] != "(":
             self.has_link = True
             label = wiki["label"] or wiki["page"].replace("#", " ").rpartition("/")[2]
             return self._literal(Inline(self._definitions).read(label), wiki.end())
@@ -199,11 +192,23 @@ class Inline:
             return self._omit(end)
         inner = Inline(self._definitions)
         text = inner.read(label)
+        if (number := label.strip("[] ^")).isdigit():
+            text = f"[{number}]"  # of a source, which a narrator may skip
         if inner.has_link:
             return self._literal("[")  # a link holds no link
         self.has_link = True
         self._path.open = end == links.CONTINUES
         return self._literal(text, len(window) if self._path.open else end)
+
+    def _parenthesis(self, window: str, complete: bool) -> int:
+        """Leave out a link in parentheses that only says where something stands."""
+        if window == "(" and not complete:
+            return 0
+        end, label = (self._find_link(window, 1, complete=complete) if window[1:2] == "[" else None) or (-1, "")
+        if not end or (end == len(window) and not complete):
+            return 0
+        names_source = links.NAME_OF_SOURCE.fullmatch(label.strip("[]")) and window[end : end + 1] == ")"
+        return self._omit(end + 1) if names_source and end > 0 else self._literal("(")
 
     def _image(self, window: str, complete: bool) -> int:
         if window[1:2] != "[":
@@ -262,21 +267,17 @@ class Inline:
             return self._omit(tag.end(), blank=links.SPACED_HTML.fullmatch(name) is not None)
         return 0 if not complete and links.HTML_SO_FAR.fullmatch(window) else self._literal("<")
 
-    def _entity(self, window: str, complete: bool) -> int:
-        if entity := _ENTITY.match(window):
-            return self._literal(html.unescape(entity[0]), entity.end())
-        return 0 if not complete and _ENTITY_SO_FAR.fullmatch(window) else self._literal("&")
-
     def _short_code(self, window: str, complete: bool) -> int:
         if code := _SHORT_CODE.match(window):
             return self._omit(code.end())
         return 0 if not complete and _SHORT_CODE_SO_FAR.fullmatch(window) else self._literal(":")
 
-    def _dollar(self, window: str, complete: bool) -> int:
-        end = find_formula(window, complete=complete)
-        if end is None:
-            return self._literal("$")
-        return self._literal(spoken_formula(window[:end]), end) if end else 0
+    def _bar(self, window: str, complete: bool) -> int:
+        """Read the bar between two cells, or two parts of a title, as a comma."""
+        if len(window) == 1 or not window[1].isspace():
+            return self._literal("|") if complete or len(window) > 1 else 0
+        self._add(Omission(blank=False))
+        return self._literal(",", 1)
 
     def _address(self, window: str, complete: bool) -> int:
         address = links.ADDRESS.match(window)
@@ -292,8 +293,3 @@ class Inline:
         self._path.open = window[address.end() : address.end() + 1] in tuple("/?#")
         end = address.end() if self._path.open else start + len(host)
         return self._literal(links.host_of(window[:start] + host), end)
-
-
-def _run_length(window: str) -> int:
-    """Return the length of the run of the first character."""
-    return len(window) - len(window.lstrip(window[0]))

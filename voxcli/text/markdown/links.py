@@ -36,6 +36,10 @@ HTML_SO_FAR = re.compile(
 SPACED_HTML = re.compile(r"(?:br|hr|p|div|li|[uod]l|d[dt]|table|t[rdh]|h[1-6]|blockquote|pre|section)", re.IGNORECASE)
 """Tags that separate the text before and after them."""
 
+NAME_OF_SOURCE = re.compile(
+    r"(?:https?://)?(?:[\w-]+\.)+[a-z]{2,}(?:/\S*)?|\d{1,3}|sources?|link|ref|quelle|来源", re.IGNORECASE
+)
+"""Labels of links that only say where something stands, as in "([source](address))"."""
 FOOTNOTE = re.compile(r"\^\S+")
 WIKI = re.compile(r"\[\[#?(?P<page>[^\[\]\n|]{1,150})(?:\|(?P<label>[^\[\]\n]{1,150}))?\]\]")
 """A link of Obsidian, MediaWiki and others: [[page]], [[page#heading]] or [[page|label]]."""

@@ -15,6 +15,7 @@ class PlainText:
         self._last = ""  # the last character written in this block
         self._blanks = ""  # not written yet: dropped at the end of a line
         self._joint = ""  # what a line break before the next word becomes
+        self._divides = False  # the last word ends with a hyphen
         self._squeeze = False  # something between two blanks was omitted
 
     def write(self, text: str) -> None:
@@ -27,6 +28,8 @@ class PlainText:
             self._blanks = ""
         self._squeeze = False
         if body:
+            before = body[-2:-1] or ("" if self._blanks or self._joint else self._last)
+            self._divides = body[-1] == "-" and before.isalpha()
             if self._last:
                 self._out.append(self._joint_before(body[0]) + self._blanks)
             self._out.append(body)
@@ -36,8 +39,9 @@ class PlainText:
             self._write_blanks()
 
     def break_line(self, *, hard: bool = False) -> None:
-        """End a line. Two blanks or a backslash before its end make it a hard break."""
-        self._joint = "\n" if hard or len(self._blanks) > 1 or self._joint == "\n" else " "
+        """End a line. It stays a line break after two blanks, a backslash, or a hyphen that may divide a word."""
+        divides = self._divides and not self._blanks
+        self._joint = "\n" if hard or divides or len(self._blanks) > 1 or self._joint == "\n" else " "
         self._blanks = ""
 
     def omit(self, *, blank: bool) -> None:

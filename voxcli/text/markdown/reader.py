@@ -13,12 +13,13 @@ from voxcli.text.markdown.blocks import (
     defined_label,
     fence_of,
     heading_title,
-    is_alert,
+    is_container,
     is_footnote,
     is_front_matter,
     is_rule,
     is_table_delimiter,
     start_of,
+    without_alert,
 )
 from voxcli.text.markdown.inline import Inline
 from voxcli.text.markdown.links import normalized_label
@@ -187,6 +188,7 @@ class SpeakableMarkdown:
         if self._in_footnote:
             return
         if not self._inside:
+            text = without_alert(text) if self._quotes else text
             self._depth = self._quotes
             if self._after_blank and not self._indented and not self._item:
                 self._in_list = False
@@ -208,7 +210,7 @@ class SpeakableMarkdown:
             self._take_code_line(line)
         elif self._front_matter:
             self._take_front_matter(line)
-        elif self._first_line and line == "---":
+        elif self._first_line and line in ("---", "+++"):
             self._front_matter = True
         else:
             self._take_whole_line(line)
@@ -228,7 +230,7 @@ class SpeakableMarkdown:
             self._fence = ""
 
     def _take_front_matter(self, line: str) -> None:
-        if line in ("---", "..."):
+        if line in ("---", "...", "+++"):
             self._front_matter = False
         elif not (line and (self._indented or is_front_matter(line))):
             # It was a thematic break and not front matter, or the end of the front matter is missing.
@@ -265,7 +267,9 @@ class SpeakableMarkdown:
             self._take_again()
         elif not self._inside and (label := defined_label(line)) is not None:
             self._definitions.add(normalized_label(label))
-        elif self._inside or not (self._quotes and is_alert(line)):
+        elif is_container(line):
+            self._end_block()
+        elif self._inside or not self._quotes or without_alert(line):
             self._begin_text(line)
 
     def _take_block(self, *texts: str) -> None:
