@@ -98,7 +98,7 @@ class RemoteEngine:
         self._listed_at = -math.inf
         mixes_streams_up = dialect is not Dialect.OPENAI and not self.server.is_voxcli
         self.slots = 1 if mixes_streams_up and not settings.concurrent else _CONCURRENT_STREAMS
-        self.draws_voices = dialect is Dialect.VOXCPM or self._holds_no_voice()
+        self.draws_voices = (dialect is Dialect.VOXCPM and not self.server.route) or self._holds_no_voice()
         self._accepted: dict[tuple[bool, bool], Choice] = {}
         """What the server has accepted, for requests with and without a description, at the usual speed or another."""
         self._warned = False
@@ -143,7 +143,7 @@ class RemoteEngine:
         Raises:
             RemoteError: it cannot be reached.
         """
-        return list_voices(self._transport, self._base_of(self.server.prefix), self.server.dialect)
+        return list_voices(self._transport, self._base_of(self.server.prefix), self.server)
 
     def _voice_names(self) -> list[str]:
         try:
@@ -267,8 +267,9 @@ class RemoteEngine:
         name = request.voice.name
         if name is None or self.server.is_voxcli or self.server.dialect is not Dialect.VOXCPM:
             return
-        known = [voice.name for voice in self.voices() or []]
-        if name not in known:
+        listed = self.voices()
+        known = [voice.name for voice in listed or []]
+        if name not in known and (listed is not None or not self.server.route):
             raise NotFound(f"{self._settings.url} has no voice {name!r}. Its voices: {', '.join(known) or 'none'}.")
 
     def _identify(self) -> Server:

@@ -13,6 +13,7 @@ from voxcli.protocols.gptsovits import messages as gptsovits
 from voxcli.protocols.names import Dialect
 from voxcli.protocols.openai import messages as openai
 from voxcli.protocols.voxcpm import messages as voxcpm
+from voxcli.protocols.voxcpm import wrappers
 from voxcli.synthesis.request import SynthesisRequest
 
 NOT_FOUND_STATUSES = (404, 405)
@@ -69,7 +70,7 @@ class FallbackPlan:
         return self._switch_to_whole()
 
     def _switch_to_whole(self) -> bool:
-        if self._no_fallback or not self._options.stream:
+        if self._no_fallback or not self._options.stream or self._server.route:
             return False
         self._options = replace(self._options, stream=False, mode=None)
         try:
@@ -80,6 +81,8 @@ class FallbackPlan:
 
     def _to_call(self, options: ClientOptions) -> HttpCall:
         server = self._server
+        if server.route:
+            return wrappers.to_call(self._request, options, server.route)
         if server.dialect is Dialect.GPT_SOVITS and server.version == 1:
             return gptsovits.v1_call(self._request, options)
         if server.dialect is Dialect.VOXCPM and not server.is_voxcli:

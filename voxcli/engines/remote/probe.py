@@ -15,6 +15,7 @@ from voxcli.files import write_atomically
 from voxcli.protocols.dialect import HttpCall
 from voxcli.protocols.names import Dialect
 from voxcli.protocols.openai.servers import Catalog, read_models
+from voxcli.protocols.voxcpm.wrappers import VOICE_PATHS, Route, find_route
 
 CACHE_SECONDS = 24 * 60 * 60.0
 """How long a detected server is trusted to be the same one."""
@@ -58,6 +59,8 @@ class Server:
     """Base URL, if it is another than the address that was given."""
     prefix: str = ""
     """Of the paths of OpenAI's protocol, such as "/v1"."""
+    route: Route | None = None
+    """Of a server with a protocol of its own."""
     catalog: Catalog | None = None
     """Models of a server with OpenAI's protocol; None if it does not list them."""
 
@@ -86,8 +89,7 @@ class ServerCache:
         entry = self._read().get(url)
         try:
             if entry and 0 <= now - entry["asked"] < CACHE_SECONDS:
-                known = entry["server"]
-                return Server(**{**known, "dialect": Dialect(known["dialect"]), "catalog": _restored(known["catalog"])})
+                return _restored(entry["server"])
         except (KeyError, TypeError, ValueError):
             pass  # written by another version
         return None
@@ -115,12 +117,16 @@ class ServerCache:
             _log.debug("cannot write the cache of servers: %s", error)
 
 
-def _restored(catalog: Mapping[str, Any] | None) -> Catalog | None:
-    """Return a catalog as it was before JSON, which has no tuples."""
-    if catalog is None:
-        return None
-    fields: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in catalog.items()}
-    return Catalog(**fields)
+_INNER: dict[str, type[Any]] = {"catalog": Catalog, "route": Route}
+
+
+def _restored(known: Mapping[str, Any]) -> Server:
+    """Return a server as it was before JSON, which has no tuples and no types."""
+    fields: dict[str, Any] = {**known, "dialect": Dialect(known["dialect"])}
+    for name, kind in _INNER.items():
+        if (inner := fields[name]) is not None:
+            fields[name] = kind(**{key: tuple(item) if isinstance(item, list) else item for key, item in inner.items()})
+    return Server(**fields)
 
 
 def detect_server(transport: Transport, base: str) -> Server:
@@ -146,6 +152,8 @@ def detect_server(transport: Transport, base: str) -> Server:
             return inspect_openai(transport, base) if dialect is Dialect.OPENAI else Server(dialect=dialect)
     if statuses["/v1/models"] in _KEY_STATUSES and described not in _KEY_STATUSES:
         return Server(dialect=Dialect.OPENAI, prefix="/v1")  # its list needs a key, which speech may not
+    if route := find_route(description):
+        return Server(dialect=Dialect.VOXCPM, route=route)
     if server := _find_speech_path(transport, base):
         return server
     _refuse_without_key(base, {described, *statuses.values()})
@@ -246,13 +254,13 @@ def _is_gpt_sovits(status: int, document: Any) -> Dialect | None:
     return Dialect.GPT_SOVITS if status == _BAD_REQUEST and mentions_clip else None
 
 
-def list_voices(transport: Transport, base: str, dialect: Dialect) -> list[RemoteVoice] | None:
+def list_voices(transport: Transport, base: str, server: Server) -> list[RemoteVoice] | None:
     """Return the voices of a server; None if it has no such list.
 
     Raises:
         RemoteError: the server cannot be reached.
     """
-    for path in _VOICE_PATHS[dialect]:
+    for path in VOICE_PATHS if server.route else _VOICE_PATHS[server.dialect]:
         status, document = transport.ask(base, HttpCall(method="GET", path=path))
         if status == _OK and (listed := _list_in(document)) is not None:
             return list(_voices(listed))

@@ -62,7 +62,8 @@ class Catalog:
     @property
     def names_openais(self) -> bool:
         """Whether its names are OpenAI's: those of its models, or there are none to tell."""
-        return not self.models or any(name in OPENAI_MODELS for name in self.models)
+        is_openais = self.owner in ("openai", "openai-internal", "system")  # or of a gateway to it
+        return is_openais or not self.models or any(name in OPENAI_MODELS for name in self.models)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
