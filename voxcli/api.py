@@ -167,7 +167,14 @@ class SpeechEngine:
         if idle := delivery.unused(self._engine):
             _log.warning("without effect on this engine: %s", ", ".join(idle))
         texts = [text] if isinstance(text, str) else text
-        parts = read_text(texts, markdown=markdown, split=split, tags=abilities_of(self._engine).tags)
+        abilities = abilities_of(self._engine)
+        parts = read_text(
+            texts,
+            markdown=markdown,
+            split=split,
+            tags=abilities.tags,
+            least_syllables=abilities.least_syllables,
+        )
         return SpeechStream(synthesize(self._engine, parts, delivery), delivery.sampling.seed)
 
     def stream(self, request: SynthesisRequest) -> Speech:

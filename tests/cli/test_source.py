@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from voxcli.cli.text_source import Arriving, TextDecoder
 from voxcli.errors import RequestError
+from voxcli.text.parts import Silence, read_whole
 
 
 @contextmanager
@@ -25,21 +26,24 @@ def pipe() -> Iterator[tuple[int, int]]:
 def arrived(data: bytes) -> str:
     with pipe() as (reading, writing):
         threading.Thread(target=lambda: (os.write(writing, data), os.close(writing))).start()
-        return "".join(piece or "" for piece in Arriving(reading, "pipe").pieces(lambda: None))
+        return read_whole(Arriving(reading, "pipe").pieces(lambda: None), markdown=False)
 
 
-def test_text_comes_before_its_writer_is_done_and_a_pause_is_told_once() -> None:
+def test_text_comes_before_its_writer_is_done_and_a_pause_is_told_again_and_again() -> None:
     with pipe() as (reading, writing):
         waits: list[int] = []
         pieces = Arriving(reading, "pipe", idle_seconds=0.05).pieces(lambda: waits.append(1))
         os.write(writing, "第一句。".encode())
-        assert next(piece for piece in pieces if piece) == "第一句。"
-        assert next(pieces) is None
+        assert next(piece for piece in pieces if not isinstance(piece, Silence)) == "第一句。"
+        first, second = next(pieces), next(pieces)
+        assert isinstance(first, Silence)
+        assert isinstance(second, Silence)
+        assert 0.05 <= first.seconds < second.seconds
         assert waits
         os.write(writing, b"second")
-        assert next(pieces) == "second"
+        assert next(piece for piece in pieces if not isinstance(piece, Silence)) == "second"
         os.close(writing)
-        assert [piece for piece in pieces if piece] == []
+        assert [piece for piece in pieces if piece and not isinstance(piece, Silence)] == []
 
 
 def test_a_character_may_arrive_in_halves() -> None:

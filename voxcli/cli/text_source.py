@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Protocol
 
 from voxcli.errors import RequestError
+from voxcli.text.parts import Silence
 
 IDLE_SECONDS = 0.4
-"""After this long without input, the text received so far is spoken."""
+"""After this long without input, the writer has paused, and the text received so far may be spoken."""
 
 _READ_BYTES = 65536
 
@@ -22,8 +23,8 @@ _READ_BYTES = 65536
 class Source(Protocol):
     """A text, complete or still arriving."""
 
-    def pieces(self, before_waiting: Callable[[], None]) -> Iterator[str | None]:
-        """Yield the text as soon as it is available, and None once per pause of the writer.
+    def pieces(self, before_waiting: Callable[[], None]) -> Iterator[str | Silence]:
+        """Yield the text as soon as it is available, and again and again how long its writer has paused.
 
         Args:
             before_waiting: called when all available text has been read.
@@ -40,7 +41,7 @@ class Whole:
 
     text: str
 
-    def pieces(self, before_waiting: Callable[[], None]) -> Iterator[str | None]:
+    def pieces(self, before_waiting: Callable[[], None]) -> Iterator[str | Silence]:
         yield self.text
 
 
@@ -79,23 +80,23 @@ class Arriving:
         self._read: queue.Queue[tuple[float, bytes | OSError]] = queue.Queue(maxsize=64)
         threading.Thread(target=self._keep_reading, name="text", daemon=True).start()
 
-    def pieces(self, before_waiting: Callable[[], None]) -> Iterator[str | None]:
+    def pieces(self, before_waiting: Callable[[], None]) -> Iterator[str | Silence]:
         decoder = TextDecoder(self._name)
-        last, paused = self._clock(), False
+        last = self._clock()
+        due = self._idle_seconds
         while True:
             if self._read.empty():
                 before_waiting()
-            idle = self._idle_seconds if paused else max(0.0, last + self._idle_seconds - self._clock())
             try:
-                last, data = self._read.get(timeout=idle)
-            except queue.Empty:  # waits are always short: on Windows, Ctrl-C does not interrupt them
-                if not paused:
-                    paused = True
-                    yield None
+                # Waits are always short: on Windows, Ctrl-C does not interrupt them.
+                last, data = self._read.get(timeout=max(0.0, last + due - self._clock()))
+            except queue.Empty:
+                yield Silence(due)
+                due = max(due, self._clock() - last) + self._idle_seconds
                 continue
             if isinstance(data, OSError):
                 raise RequestError(f"Cannot read {self._name}: {data.strerror or data}.") from data
-            paused = False
+            due = self._idle_seconds
             yield decoder.decode(data)
             if not data:
                 return

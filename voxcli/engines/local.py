@@ -11,7 +11,17 @@ from voxcli.audio.resample import resampled_whole
 from voxcli.engines.settings import AUTO, LocalSettings
 from voxcli.engines.spelling import spelled_out
 from voxcli.errors import NotFound, RequestError, did_you_mean
-from voxcli.synthesis.request import Abilities, Clip, GpuMemory, Prompt, Sampling, Speech, SynthesisRequest, Voice
+from voxcli.synthesis.request import (
+    LEAST_SYLLABLES,
+    Abilities,
+    Clip,
+    GpuMemory,
+    Prompt,
+    Sampling,
+    Speech,
+    SynthesisRequest,
+    Voice,
+)
 from voxcli.text.marks import VOXCPM2_TAGS
 from voxcli.version import __version__
 from voxcli.voices.anchors import LONGEST_SECONDS, Anchors
@@ -68,7 +78,12 @@ class LocalEngine:
         )
         self.slots = self._model.slots
         newest = self._model.config.architecture is Architecture.V2
-        self.abilities = Abilities(styles=newest, bare_clips=newest, tags=VOXCPM2_TAGS if newest else frozenset())
+        self.abilities = Abilities(
+            styles=newest,
+            bare_clips=newest,
+            least_syllables=LEAST_SYLLABLES,
+            tags=VOXCPM2_TAGS if newest else frozenset(),
+        )
         self._name = name or folder.name
         # A LoRA changes the encoder too, and may be trained again under the same name: not kept on disk.
         kept = None if settings.lora else settings.clips

@@ -23,8 +23,7 @@ from voxcli.synthesis.request import (
     unused,
 )
 from voxcli.synthesis.timing import Stopwatch
-from voxcli.text.marks import Part
-from voxcli.text.parts import Sentence
+from voxcli.text.marks import Part, Sentence
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

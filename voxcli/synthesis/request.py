@@ -148,6 +148,10 @@ class Engine(Protocol):
     def close(self) -> None: ...
 
 
+LEAST_SYLLABLES = 5
+"""For VoxCPM, which may go on after an utterance of one to three words, or say something else."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Abilities:
     """Which parts of a request an engine makes use of."""
@@ -160,6 +164,8 @@ class Abilities:
     """Recordings to imitate."""
     bare_clips: bool = True
     """Recordings without their transcript."""
+    least_syllables: int = 0
+    """Of one request: shorter ones are spoken badly, so short sentences are joined."""
     tags: frozenset[str] = frozenset()
     """Tags in square brackets that it performs, such as "laughing": in lower case, without the brackets."""
 

@@ -74,7 +74,8 @@ class CharacterFolder:
     """
 
     def __init__(self) -> None:
-        self._held = ""
+        self.held = ""
+        """The letter that an accent may follow."""
         self._before = ""
         self._marks = 0
 
@@ -82,14 +83,14 @@ class CharacterFolder:
         """Take more text; return what is certain."""
         if not text:
             return ""
-        buffer = self._held + self._without_excess(text)
+        buffer = self.held + self._without_excess(text)
         cut = _open_from(buffer)
-        self._held = buffer[cut:]
-        return self._folded(buffer[:cut], self._held[:1])
+        self.held = buffer[cut:]
+        return self._folded(buffer[:cut], self.held[:1])
 
     def flush(self) -> str:
         """Return the rest, because the writer has paused or the text has ended."""
-        held, self._held = self._held, ""
+        held, self.held = self.held, ""
         return self._folded(held, "")
 
     def _folded(self, text: str, after: str) -> str:

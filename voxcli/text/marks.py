@@ -106,6 +106,19 @@ class Pause:
     seconds: float
 
 
+class Sentence(str):
+    """A part to speak that knows the language of its text, which a number alone does not tell."""
+
+    __slots__ = ("text_language",)
+
+    text_language: str | None
+
+    def __new__(cls, text: str, text_language: str | None) -> "Sentence":
+        sentence = super().__new__(cls, text)
+        sentence.text_language = text_language
+        return sentence
+
+
 Part: TypeAlias = str | Pause
 
 

@@ -2,16 +2,18 @@
 
 import logging
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from voxcli.text.characters import is_speakable, without_emoji
 from voxcli.text.language import TextLanguage, language_of
 from voxcli.text.lines import SpokenLines, without_decoration
 from voxcli.text.look_alikes import CharacterFolder, folded
-from voxcli.text.marks import Marked, Part, Pause, is_only_tags, parse_marks
+from voxcli.text.marks import Marked, Part, Pause, Sentence, is_only_tags, parse_marks
 from voxcli.text.reasoning import SpokenText, without_reasoning
 from voxcli.text.sentences.splitter import SentenceSplitter
+from voxcli.text.short_parts import ShortParts, count_syllables, ends_clause, ends_sentence
 from voxcli.text.terminal import TerminalText, without_terminal_codes
 
 if TYPE_CHECKING:
@@ -23,27 +25,33 @@ _LINE_BREAKS = re.compile(r"(?<!\d)\s+|\s+(?!\d)|[^\S\u00a0\u202f\u2009]+|\s{2,}
 """White space, but for a single no-break or thin space between digits, which parts thousands."""
 
 
-class Sentence(str):
-    """A part to speak that knows the language of its text, which a number alone does not tell."""
+_BREAKS = {"\n": 1, "\u2028": 1, "\u2029": 2, "\f": 2}
 
-    __slots__ = ("text_language",)
+_FEW_SYLLABLES, _SOME_SYLLABLES = 5, 12
+"""In a pause of the writer, this much is spoken after a clause, and this much in the middle of one."""
+_LONG_PAUSE, _LONGEST_PAUSE = 2.0, 4.0
+"""Seconds. After the first, some words are spoken however they end; after the second, anything."""
+_PLAYING_SECONDS = 1.0
+"""While there is more than this to be heard, only whole sentences are spoken in a pause."""
 
-    text_language: str | None
 
-    def __new__(cls, text: str, text_language: str | None) -> "Sentence":
-        sentence = super().__new__(cls, text)
-        sentence.text_language = text_language
-        return sentence
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """The writer of a text has paused. It comes again while the pause goes on."""
+
+    seconds: float
+    """Since the last text arrived."""
 
 
 class PartReader:
     """The text pipeline, from terminal codes to sentences and marks. Warns once about each tag that is left out."""
 
-    def __init__(self, *, markdown: bool, tags: frozenset[str] = frozenset()) -> None:
+    def __init__(self, *, markdown: bool, tags: frozenset[str] = frozenset(), least_syllables: int = 0) -> None:
         """
         Args:
             markdown: whether the text is Markdown.
             tags: those that the voice performs, in lower case and without brackets. They stay in their sentences.
+            least_syllables: a shorter part joins a neighbour.
         """
         self._terminal = TerminalText()
         self._spoken = SpokenText()
@@ -51,6 +59,7 @@ class PartReader:
         self._markdown = _new_markdown() if markdown else None
         self._lines = SpokenLines(hyphens=True)
         self._splitter = SentenceSplitter()
+        self._short = ShortParts(least_syllables)
         self._language = TextLanguage()
         self._tags = tags
         self._warned: set[str] = set()
@@ -69,6 +78,24 @@ class PartReader:
         plain = self._markdown.flush() if self._markdown else ""
         sentences += [*self._split(plain), *self._take(self._lines.flush())]
         return self._parts([*sentences, *self._splitter.flush()])
+
+    def pause(self, seconds: float, *, playing: float = 0.0) -> list[Part]:
+        """Return the parts that are worth speaking now, because the writer has paused.
+
+        Args:
+            seconds: since the last text arrived.
+            playing: seconds of speech that a listener has yet to hear.
+        """
+        waiting = f"{self._short.held} {self._unsplit}{self._characters.held}{self._terminal.held}"
+        syllables = count_syllables(waiting)
+        if playing > _PLAYING_SECONDS:
+            due = syllables >= _FEW_SYLLABLES and ends_sentence(waiting)
+        elif ends_sentence(waiting):
+            due = True
+        else:
+            enough = _FEW_SYLLABLES if ends_clause(waiting) else _SOME_SYLLABLES
+            due = syllables >= enough or seconds >= (_LONG_PAUSE if syllables >= _FEW_SYLLABLES else _LONGEST_PAUSE)
+        return self.flush() if due else []
 
     def finish(self) -> list[Part]:
         """Return the rest, because the text has ended."""
@@ -101,9 +128,17 @@ class PartReader:
         parts: list[Part] = []
         for sentence in self._with_tags(sentences, more=more, ended=ended):
             found, left_out = _marked(sentence, self._tags, self._language.language)
-            parts += found
+            newlines = sum(_BREAKS.get(char, 0) for char in sentence[len(sentence.rstrip()) :])
+            for part in found:
+                parts += self._short.add(part, newlines=newlines if part is found[-1] else 0)
+            if newlines > 1:
+                parts += self._short.flush()
             for tag in left_out:
                 self._warn_about(tag)
+        if not more:
+            parts += self._short.flush()
+        elif self._short.held and not self._held:
+            parts += self._short.show(self._splitter.begun)
         return parts
 
     def _with_tags(self, sentences: list[str], *, more: bool, ended: bool) -> list[str]:
@@ -146,30 +181,51 @@ def _new_markdown() -> "SpeakableMarkdown":
     return SpeakableMarkdown()
 
 
-def read_parts(text: Iterable[str | None], *, markdown: bool, tags: frozenset[str] = frozenset()) -> Iterator[Part]:
-    """Yield the parts of a text as soon as they are complete. None in `text` means that the writer has paused.
+def read_parts(
+    text: Iterable[str | Silence],
+    *,
+    markdown: bool,
+    tags: frozenset[str] = frozenset(),
+    least_syllables: int = 0,
+    playing: Callable[[], float] = lambda: 0.0,
+) -> Iterator[Part]:
+    """Yield the parts of a text as soon as they are complete.
 
-    tags: those that the voice performs, in lower case and without brackets.
+    Args:
+        text: complete or still arriving.
+        markdown: whether it is Markdown.
+        tags: those that the voice performs, in lower case and without brackets.
+        least_syllables: a shorter part joins a neighbour.
+        playing: returns the seconds of speech that a listener has yet to hear.
     """
-    reader = PartReader(markdown=markdown, tags=tags)
+    reader = PartReader(markdown=markdown, tags=tags, least_syllables=least_syllables)
     for piece in text:
-        yield from reader.flush() if piece is None else reader.feed(piece)
+        if isinstance(piece, Silence):
+            yield from reader.pause(piece.seconds, playing=playing())
+        else:
+            yield from reader.feed(piece)
     yield from reader.finish()
 
 
 def read_text(
-    text: Iterable[str | None], *, markdown: bool, split: bool, tags: frozenset[str] = frozenset()
+    text: Iterable[str | Silence],
+    *,
+    markdown: bool,
+    split: bool,
+    tags: frozenset[str] = frozenset(),
+    least_syllables: int = 0,
+    playing: Callable[[], float] = lambda: 0.0,
 ) -> Iterator[Part]:
     """Yield the parts of a text, or all of it as one part if it is not to be split."""
     if split:
-        yield from read_parts(text, markdown=markdown, tags=tags)
+        yield from read_parts(text, markdown=markdown, tags=tags, least_syllables=least_syllables, playing=playing)
     elif is_speakable(whole := without_emoji(read_whole(text, markdown=markdown))):
         yield whole
 
 
-def read_whole(text: Iterable[str | None], *, markdown: bool) -> str:
+def read_whole(text: Iterable[str | Silence], *, markdown: bool) -> str:
     """Return a whole text unsplit, without control sequences and reasoning; of Markdown, its plain text."""
-    whole = _entering("".join(piece for piece in text if piece))
+    whole = _entering("".join(piece for piece in text if isinstance(piece, str)))
     if not markdown:
         return whole
     plain = _new_markdown()

@@ -42,6 +42,11 @@ class TerminalText:
         self._limit = _CALM
         self._out: list[str] = []
 
+    @property
+    def held(self) -> str:
+        """The beginning of a line, which may be overwritten."""
+        return "".join(self._line)
+
     def feed(self, text: str) -> str:
         """Take more text; return what is certain."""
         if not text.isascii():

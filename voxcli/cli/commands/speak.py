@@ -21,7 +21,7 @@ from voxcli.installation import install_command
 from voxcli.sinks import Target, ToFile, open_sink
 from voxcli.sinks.base import Sink
 from voxcli.synthesis.pipeline import Delivery, synthesize
-from voxcli.synthesis.request import Piece, Voice, abilities_of, check_description, with_seed
+from voxcli.synthesis.request import Abilities, Piece, Voice, abilities_of, check_description, with_seed
 from voxcli.synthesis.timing import StartBuffer, Stopwatch, speaking_seconds
 from voxcli.text.marks import Part
 from voxcli.text.parts import read_text
@@ -50,9 +50,21 @@ class SpeakJob:
     start_buffer: float | None = None
     """Seconds of audio that have to wait before playback starts; None measures what is needed."""
 
-    def parts(self, before_waiting: Callable[[], None], tags: frozenset[str]) -> Iterator[Part]:
-        """Yield the parts of the text as soon as they are available. `tags` are those that the engine performs."""
-        return read_text(self.text.pieces(before_waiting), markdown=self.markdown, split=self.split, tags=tags)
+    def parts(
+        self, before_waiting: Callable[[], None], abilities: Abilities, playing: Callable[[], float]
+    ) -> Iterator[Part]:
+        """Yield the parts of the text as soon as they are available.
+
+        playing: returns the seconds of speech that a listener has yet to hear.
+        """
+        return read_text(
+            self.text.pieces(before_waiting),
+            markdown=self.markdown,
+            split=self.split,
+            tags=abilities.tags,
+            least_syllables=abilities.least_syllables,
+            playing=playing,
+        )
 
 
 def speak(job: SpeakJob, console: Console, report: RunReport, check: Callable[[], None]) -> None:
@@ -89,7 +101,7 @@ def speak(job: SpeakJob, console: Console, report: RunReport, check: Callable[[]
         delivery = replace(job.delivery, sampling=sampling)
         pieces = synthesize(
             engine,
-            run.parts(sink, abilities_of(engine).tags),
+            run.parts(sink, abilities_of(engine)),
             delivery,
             stopwatch=run.stopwatch,
             on_drawn_voice=drawn.append,
@@ -122,6 +134,7 @@ class _Run:
         self._waiting_seconds = 0.0
         self._audio_seconds = 0.0
         self._sound_at: float | None = None
+        self._plays_until = 0.0
 
     def start_buffer(self, queued: float) -> float:
         """Return how many seconds of audio have to be queued before playback starts."""
@@ -133,7 +146,7 @@ class _Run:
         _log.debug("ready after %.0f ms", 1000 * self._loading_seconds)
         self._report.working()
 
-    def parts(self, sink: Sink, tags: frozenset[str]) -> Iterator[Part]:
+    def parts(self, sink: Sink, abilities: Abilities) -> Iterator[Part]:
         """Yield the parts of the text, while measuring how long they are waited for."""
 
         def before_waiting() -> None:
@@ -141,7 +154,7 @@ class _Run:
             sink.idle()
             self._report.waiting()
 
-        parts = self._job.parts(before_waiting, tags)
+        parts = self._job.parts(before_waiting, abilities, lambda: self._playing_seconds(sink))
         while True:
             began = time.perf_counter()
             part = next(parts, None)
@@ -166,6 +179,10 @@ class _Run:
                     sink.idle()
             self._check()
 
+    def _playing_seconds(self, sink: Sink) -> float:
+        """Return about how many seconds a listener has yet to hear; 0 where nothing is played."""
+        return 0.0 if sink.heard_at is None else max(0.0, self._plays_until - time.perf_counter())
+
     def summary(self, model: str, sink: Sink, outputs: list[str], seed: int | None) -> RunSummary:
         sound_at = self._sound_at if sink.heard_at is None else max(sink.heard_at, self._sound_at or 0.0)
         return RunSummary(
@@ -183,6 +200,7 @@ class _Run:
     def _note(self, chunk: AudioChunk) -> None:
         timings = self.stopwatch.timings
         self._audio_seconds += chunk.seconds
+        self._plays_until = max(self._plays_until, time.perf_counter()) + chunk.seconds
         if self._sound_at is None and timings.first_sound is not None:
             self._sound_at = time.perf_counter()
         self._report.chunk(chunk, timings)

@@ -36,7 +36,7 @@ from voxcli.protocols.dialect import DRAWS_VOICES, ClientOptions, HttpCall
 from voxcli.protocols.gptsovits.messages import without_failure
 from voxcli.protocols.names import Dialect
 from voxcli.protocols.openai.servers import Catalog, Choice, choose_model, draws_voices
-from voxcli.synthesis.request import Abilities, Speech, SynthesisRequest
+from voxcli.synthesis.request import LEAST_SYLLABLES, Abilities, Speech, SynthesisRequest
 from voxcli.text.marks import VOXCPM2_TAGS
 
 _CONCURRENT_STREAMS = 64
@@ -103,7 +103,9 @@ class RemoteEngine:
         """What the server has accepted, for requests with and without a description, at the usual speed or another."""
         self._warned = False
         # A server of VoxCPM's protocol leaves out by itself the tags that its model does not perform.
-        self.abilities = Abilities(tags=VOXCPM2_TAGS if dialect is Dialect.VOXCPM else frozenset())
+        self.abilities = Abilities(
+            least_syllables=LEAST_SYLLABLES, tags=VOXCPM2_TAGS if dialect is Dialect.VOXCPM else frozenset()
+        )
         has_clip = "ref_audio_path" in settings.options.extra
         self.wants_recording = dialect is Dialect.GPT_SOVITS and self.server.version > 1 and not has_clip
         """Whether each request needs a voice with a recording."""

@@ -82,7 +82,7 @@ class Rendering:
     def _parts(self) -> Iterator[Part]:
         """Return sentences and pauses, or the lines into which the client's protocol cut the text."""
         text, gap = self._server_request.request.text, self._server_request.gap_seconds
-        tags = abilities_of(self._engine).tags
+        abilities = abilities_of(self._engine)
         if gap is None:
-            return read_parts([text], markdown=False, tags=tags)
-        return read_lines(text, gap, tags=tags)
+            return read_parts([text], markdown=False, tags=abilities.tags, least_syllables=abilities.least_syllables)
+        return read_lines(text, gap, tags=abilities.tags)

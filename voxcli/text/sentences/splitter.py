@@ -55,11 +55,9 @@ class SentenceSplitter:
         self._pieces: list[str] = []
         self._pending = PendingText()
         self._boundary: Boundary | None = None
-        self._previous = properties_of(" ")
-        self._joins = False  # after a zero-width joiner
+        self._previous, self._joins = properties_of(" "), False  # after a zero-width joiner
         # A group is a run without white space; wide characters also begin a new word.
-        self._group = 0
-        self._word = 0
+        self._group = self._word = 0
         self._group_speaks = False
         self._opens_line = True
         # For the gap before the next group.
@@ -72,8 +70,13 @@ class SentenceSplitter:
         # Spans that must not be cut, and whether a straight quote is open.
         self._tag: int | None = None
         self._tag_end = "]"
-        self._address = False
-        self._quoted = False
+        self._address = self._quoted = False
+
+    @property
+    def begun(self) -> str:
+        """The beginning of the next piece, as far as it is certain."""
+        end = self._boundary.cut if self._boundary else max(self._group, self._word)
+        return "".join(self._pending.chars[:end])
 
     def feed(self, text: str) -> list[str]:
         """Take more text; return the pieces that are now certain."""
@@ -269,6 +272,7 @@ class SentenceSplitter:
         """Cut pending text that has grown too long with `char`; before that character if necessary."""
         pending = self._pending
         too_long = pending.columns > self._columns
+        unbreakable = self._tag is not None or self._address or pending.ends_in_number
         if self._boundary is not None:
             if too_long:
                 self._cut(self._boundary.cut)
@@ -278,12 +282,8 @@ class SentenceSplitter:
             return
         elif pending.word_break is not None:
             self._cut(pending.word_break)
-        elif not self._unbreakable or pending.columns > 2 * self._columns:
+        elif not unbreakable or pending.columns > 2 * self._columns:
             self._cut(len(pending.chars) - 1)
-
-    @property
-    def _unbreakable(self) -> bool:
-        return self._tag is not None or self._address or self._pending.ends_in_number
 
     def _cut(self, index: int) -> None:
         self._pieces.append(self._pending.cut(index))

@@ -69,7 +69,8 @@ def _speak(
     delivery = replace(audition.delivery, voice=voice)
     text = audition.text or default_line(voice, delivery.language)
     rate = None
-    parts = read_parts([text], markdown=False, tags=abilities_of(engine).tags)
+    abilities = abilities_of(engine)
+    parts = read_parts([text], markdown=False, tags=abilities.tags, least_syllables=abilities.least_syllables)
     with closing(only_chunks(synthesize(engine, parts, delivery))) as chunks:
         for chunk in chunks:
             rate = chunk.sample_rate
