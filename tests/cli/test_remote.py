@@ -89,16 +89,22 @@ def test_elsewhere_a_recording_is_read_here(run: Run, tmp_path: Path) -> None:
 def test_the_same_voice_goes_on_where_the_server_draws_one(run: Run) -> None:
     reply = posts(lambda asked: streamed([wav(tone(4.0))], x_draws_voices="true"), VOXCLI)
     with replaying(reply) as server:
-        assert run("say", "One. Two.", "-o", "x.wav", "--remote", server.url).returncode == 0
+        assert (
+            run("say", "This is the first one. That was the second.", "-o", "x.wav", "--remote", server.url).returncode
+            == 0
+        )
         first, second = server.of("POST")
     assert "prompt_text" not in first.fields
-    assert second.fields["prompt_text"] == "One."
+    assert second.fields["prompt_text"] == "This is the first one."
 
 
 def test_a_server_without_voices_to_draw_is_not_given_one(run: Run) -> None:
     reply = posts(lambda asked: streamed([wav(tone(4.0))], x_draws_voices="false"), VOXCLI)
     with replaying(reply) as server:
-        assert run("say", "One. Two.", "-o", "x.wav", "--remote", server.url).returncode == 0
+        assert (
+            run("say", "This is the first one. That was the second.", "-o", "x.wav", "--remote", server.url).returncode
+            == 0
+        )
         assert ["prompt_text" in asked.fields for asked in server.of("POST")] == [False, False]
 
 

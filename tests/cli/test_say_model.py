@@ -37,7 +37,11 @@ def run_in() -> Iterator[RunIn]:
 
 def test_each_sentence_after_the_first_is_carried_on(run: Run, tmp_path: Path, checkpoints: Checkpoints) -> None:
     model = checkpoints("voxcpm-1.5")
-    for name, text in (("both", "你好。再见。"), ("one", "你好。"), ("other", "再见。")):
+    for name, text in (
+        ("both", "很高兴见到你。我们明天再见。"),
+        ("one", "很高兴见到你。"),
+        ("other", "我们明天再见。"),
+    ):
         done = run("say", text, "--model", model, *SHORT, "-o", f"{name}.wav")
         assert done.returncode == 0, said(done)
     both, one, other = (soundfile.read(tmp_path / f"{name}.wav")[0] for name in ("both", "one", "other"))
@@ -65,7 +69,7 @@ def test_the_second_sentence_is_begun_while_the_first_is_heard(
     patches, seconds = 25, 2.0  # of a sentence
     length = ["--min-len", str(patches), "--max-len", str(patches)]
     model = ["--model", str(checkpoints("voxcpm-0.5b")), *QUICK, "--seed", "7", *length]
-    command = [sys.executable, "-m", "voxcli", "say", "你好。再见。", "--play", "--json", *model]
+    command = [sys.executable, "-m", "voxcli", "say", "很高兴见到你。我们明天再见。", "--play", "--json", *model]
     with (
         pulse.recording("speaker44") as recording,
         subprocess.Popen(command, env=environment | pulse.client("speaker44"), stdout=subprocess.PIPE) as process,
@@ -82,7 +86,7 @@ def test_the_second_sentence_is_begun_while_the_first_is_heard(
 
 def test_sentences_go_over_into_silence_without_a_click(run: Run, tmp_path: Path, checkpoints: Checkpoints) -> None:
     arguments = ["--model", checkpoints("voxcpm-0.5b"), *SHORT]
-    for name, text in (("both", "你好。再见。"), ("one", "你好。")):
+    for name, text in (("both", "很高兴见到你。我们明天再见。"), ("one", "很高兴见到你。")):
         done = run("say", text, *arguments, "--gap", "0.5", "-o", f"{name}.wav")
         assert done.returncode == 0, said(done)
     (both, rate), (one, _) = (soundfile.read(tmp_path / f"{name}.wav") for name in ("both", "one"))
@@ -102,7 +106,7 @@ def test_events_tell_of_each_chunk(run: Run, checkpoints: Checkpoints) -> None:
 def test_the_drawn_seed_is_reported_and_repeats_the_speech(run: Run, tmp_path: Path, checkpoints: Checkpoints) -> None:
     say = [
         "say",
-        "你好。再见。",
+        "很高兴见到你。我们明天再见。",
         "--model",
         checkpoints("voxcpm-1.5"),
         *QUICK,
