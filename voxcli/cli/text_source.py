@@ -51,7 +51,7 @@ class InOrder:
 
     sources: Sequence[Source]
 
-    def pieces(self, before_waiting: Callable[[], None]) -> Iterator[str | None]:
+    def pieces(self, before_waiting: Callable[[], None]) -> Iterator[str | Silence]:
         for number, source in enumerate(self.sources):
             if number:
                 yield "\n\n"
