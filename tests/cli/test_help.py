@@ -2,6 +2,8 @@
 
 import re
 import shlex
+import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -116,15 +118,12 @@ def test_the_manual_is_valid_roff(run: Run) -> None:
         assert option in page
     for line in page.splitlines():
         assert not line.startswith("'")
-        assert not line.startswith(".") or line.split()[0] in (
-            ".TH",
-            ".SH",
-            ".B",
-            ".I",
-            ".TP",
-            ".PP",
-            ".nf",
-            ".fi",
-            ".RS",
-            ".RE",
+        assert not line.startswith(".") or line.split()[0] in REQUESTS
+    if checker := shutil.which("mandoc"):
+        checked = subprocess.run(
+            [checker, "-T", "lint", "-W", "warning"], input=page, capture_output=True, text=True, check=False
         )
+        assert [line for line in checked.stdout.splitlines() if "missing date" not in line] == []
+
+
+REQUESTS = {".TH", ".SH", ".B", ".I", ".TP", ".PP", ".nf", ".fi", ".RS", ".RE"}

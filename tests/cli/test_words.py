@@ -10,10 +10,12 @@ import pytest
 import typer
 
 from tests.program import Here, Run, said
+from tests.screen import run_on_terminal
 from voxcli.cli.app import app
+from voxcli.cli.exits import ExitCode, exit_code
 from voxcli.cli.parser import other_programs
 from voxcli.cli.parser.command_line import understood
-from voxcli.errors import did_you_mean
+from voxcli.errors import RemoteRefused, did_you_mean
 
 
 @pytest.mark.parametrize(
@@ -41,6 +43,12 @@ from voxcli.errors import did_you_mean
         (["--voice", "en"], ["It is an option of a command, as in: voxcli say --voice"]),
         (["rm", "anna"], ["voxcli voices rm anna", "voxcli models rm anna"]),
         (["list"], ["voxcli voices", "voxcli models"]),
+        (["Hello"], ['To speak a text: voxcli say "Hello".']),
+        (["models", "use", "x"], ["voxcli say --model x"]),
+        (["config", "set", "speed", "2"], ["voxcli.toml"]),
+        (["voices", "rm"], ["NAME is missing, as in: voxcli voices rm NAME."]),
+        (["say", "hi", "--seed", "-1"], ["Out of range: --seed -1 (at least 0)."]),
+        (["serve", "--insecure", "--api-key-file", "k"], ["--insecure contradicts --api-key-file"]),
         (["say", "hi", "--list-voices"], ["voxcli voices"]),
         (["say", "hi", "--rate", "200"], ["words per minute", "--speed 1.1"]),
         (["say", "hi", "--stability", "0.5"], ["--cfg"]),
@@ -246,3 +254,40 @@ def test_languages_are_known_by_their_names(run: Run, tmp_path: Path, name: str)
     done = run("say", "Bonjour", "-o", "name.wav", "--language", name)
     assert done.returncode == 0, said(done)
     assert (tmp_path / "name.wav").read_bytes() == (tmp_path / "code.wav").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("status", "message", "code"),
+    [
+        (404, "There is no voice 'nope'. Its voices: alloy.", ExitCode.NOT_FOUND),
+        (400, "Invalid voice 'nope'. Supported: alloy", ExitCode.NOT_FOUND),
+        (404, "The model `x` does not exist", ExitCode.NOT_FOUND),
+        (400, "The built-in voice does not speak 'xx'.", ExitCode.NOT_FOUND),
+        (404, "Not Found", ExitCode.NETWORK),
+        (400, "The text is empty.", ExitCode.NETWORK),
+        (500, "No such voice", ExitCode.NETWORK),
+        (401, "no voice without a key", ExitCode.UNAUTHORIZED),
+    ],
+)
+def test_a_server_that_lacks_a_voice_gets_the_code_of_this_machine(status: int, message: str, code: ExitCode) -> None:
+    assert exit_code(RemoteRefused(f"http://box rejected the request ({status}): {message}", status)) == code
+
+
+def test_opposite_flags_are_a_warning(run: Run) -> None:
+    done = run("say", "hello", "--play", "--no-play", "-o", "x.wav")
+    assert done.returncode == 0
+    assert "--no-play counts, --play before it does not." in said(done)
+
+
+def test_a_group_without_a_command_shows_its_help(run: Run) -> None:
+    done = run("keys")
+    assert done.returncode == 0
+    assert done.stdout.startswith(b"Usage: voxcli keys COMMAND")
+    assert done.stderr == b""
+
+
+def test_who_types_a_text_is_told_how_to_end_it(environment: dict[str, str], tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "voxcli", "say", "-", "-o", str(tmp_path / "x.wav")]
+    code, shown = run_on_terminal(command, environment, {b"Ctrl-D on a line of its own ends it": b"Hello.\n\x04"})
+    assert code == 0, shown
+    assert (tmp_path / "x.wav").stat().st_size > 10_000

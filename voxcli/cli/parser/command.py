@@ -91,6 +91,12 @@ class VoxGroup(TyperGroup):
             name: first_sentence(command.help or "") for name, command in self.commands.items() if not command.hidden
         }
 
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if not args and self.no_args_is_help and not ctx.resilient_parsing:
+            write_lines([self.get_help(ctx)])
+            raise typer.Exit
+        return super().parse_args(ctx, args)
+
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         word, following = args[0], args[1:]
         if word not in self.commands and not ctx.resilient_parsing:

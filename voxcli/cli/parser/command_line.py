@@ -101,12 +101,20 @@ def check_words(command: Any, context: Any, arguments: Sequence[str]) -> list[st
             continue
         if word.option.is_flag and word.value is not None:
             _refuse_truth(word, word.value)
-        if not (word.option.multiple or word.option.is_flag):
-            earlier = given.get(word.option.name)
-            if earlier and earlier.value != word.value:
-                warnings.append(f"{word.name} is given twice: {word.value} counts, {earlier.value} does not.")
-            given[word.option.name] = word
+        earlier = given.get(word.option.name)
+        if earlier and not word.option.multiple and (warning := _overridden(earlier, word)):
+            warnings.append(warning)
+        given[word.option.name] = word
     return warnings
+
+
+def _overridden(earlier: Word, later: Word) -> str | None:
+    if later.option.is_flag:
+        opposite = (earlier.name in later.option.secondary_opts) != (later.name in later.option.secondary_opts)
+        return f"{later.name} counts, {earlier.name} before it does not." if opposite else None
+    if earlier.value == later.value:
+        return None
+    return f"{later.name} is given twice: {later.value} counts, {earlier.value} does not."
 
 
 def _refuse_truth(flag: Word, written: str) -> None:

@@ -18,8 +18,12 @@ _WIDE = 100
 """Columns; lines are not longer on a wider screen, where they would be hard to read."""
 _ROOMY = 60
 """Columns, from which on the whole help of an option is shown."""
+_LONG = 130
+"""Characters of help that --help shows at most."""
 _SMALL = 9
 """A command with at most this many options shows all of them."""
+_ENDLESS = 1e12
+"""A larger limit is not worth telling."""
 _PAGE = "help_page"
 
 
@@ -132,7 +136,7 @@ def value_name(option: Any) -> str:
 def describe_option(option: Any) -> str:
     """Return the help of an option, with its range and its default."""
     text, facts = (option.help or "").rstrip(), []
-    if limits := number_range(option):
+    if (limits := number_range(option)) and limits != "at least 0":
         facts.append(limits)
     if option.show_default and option.default not in (None, False, ()) and "efault" not in text:
         facts.append(
@@ -146,16 +150,17 @@ def describe_option(option: Any) -> str:
 def number_range(option: Any) -> str:
     """Return the numbers that an option takes, such as "0.25 to 4"; empty if there is no limit."""
     least, most = getattr(option, "min", None), getattr(option, "max", None)
-    if option.name == "seed" or least is most is None:
+    if least is most is None:
         return ""
-    if most is None:
-        return f"at least {least:g}" if least else ""
+    if most is None or most > _ENDLESS:
+        return f"at least {least:g}"
     return f"{least:g} to {most:g}" if least is not None else f"at most {most:g}"
 
 
 def wrap_command(command: str, columns: int, indent: str = "  ") -> Iterator[str]:
     """Yield a command line in lines that fit, continued with backslashes where the shell allows it."""
-    pieces = re.findall(r"""(?:[^\s"']|"[^"]*"|'[^']*')+""", command)
+    word = r"""(?:[^\s"']|"[^"]*"|'[^']*')+"""
+    pieces = re.findall(rf"-\S+ (?!-){word}|{word}", command)  # an option stays with its value
     line = indent
     for number, piece in enumerate(pieces):
         room = columns - (2 if number + 1 < len(pieces) else 0)
@@ -209,8 +214,8 @@ def _option_blocks(command: Any, context: Any, columns: int, *, full: bool) -> I
 
 
 def _brief(text: str, columns: int) -> str:
-    """Return a help text, on a narrow screen its first sentence."""
-    if columns >= _ROOMY:
+    """Return a help text; of a long one, and on a narrow screen, the first sentence."""
+    if columns >= _ROOMY and len(text) <= _LONG:
         return text
     sentence, end, _ = text.partition(". ")
     return f"{sentence}." if end else sentence

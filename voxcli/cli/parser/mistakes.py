@@ -1,6 +1,5 @@
 """Messages about mistakes on the command line: one sentence of what is wrong, with what, and what to do."""
 
-import difflib
 import re
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -52,11 +51,13 @@ def unknown_command(word: str, following: Sequence[str], command: Any, path: str
         return f"There is no command {word!r}. {hint.format(name=name)}"
     if at_top and (" " in word or not word.isascii()):
         return f'There is no command {word!r}. To speak a text: voxcli say "{word}"'
+    if hint := other_programs.GROUP_HINTS.get((path.rpartition(" ")[2], word)):
+        return f"There is no command {word!r}. {hint.format(name=name)}"
     if ours := other_programs.resembling_command(word, command.commands):
         return f"There is no command {word!r}. Did you mean {ours!r}? As in: {path} {ours} {name}"
     near = did_you_mean(word, command.commands)
-    if not near and at_top and re.fullmatch(r"[^\W\d_]+[.!?,]?", word) and following:
-        return f'There is no command {word!r}. To speak a text: voxcli say "{" ".join([word, *following])}"'
+    if not near and at_top:
+        near = f' To speak a text: voxcli say "{" ".join([word, *following])}".'
     return f"There is no command {word!r}.{near} Commands: {', '.join(command.commands)}."
 
 
@@ -108,11 +109,11 @@ def _missing(error: Any, context: Any) -> str:
     param = error.param
     name = param.opts[0] if param.param_type_name == "option" else (param.metavar or param.name.upper())
     words = [_argument(one) for one in context.command.params if one.param_type_name == "argument"]
-    return f"{name.strip('.')} is missing, as in: {context.command_path} {' '.join(words)}{_see(context, '.')}"
+    return f"{name.strip('.')} is missing, as in: {context.command_path} {' '.join(words).rstrip('.')}.{_see(context)}"
 
 
 def _argument(param: Any) -> str:
-    return str(param.metavar or param.name.upper())
+    return str(param.metavar or param.name.upper()).strip("[]").removesuffix("...")
 
 
 def _wrong_value(error: Any, detail: Any, context: Any) -> str:
@@ -169,10 +170,5 @@ def _with_option(error: Any) -> str:
     return f"{' and '.join(names)}: {message}"
 
 
-def _see(context: Any, before: str = "") -> str:
-    return f"{before} See: {context.command_path} --help" if context is not None else before
-
-
-def closest(word: str, names: Iterable[str]) -> str | None:
-    """Return the name that a word resembles as a whole; None if none does."""
-    return next(iter(difflib.get_close_matches(word, list(names), n=1, cutoff=0.75)), None)
+def _see(context: Any) -> str:
+    return f" See: {context.command_path} --help" if context is not None else ""

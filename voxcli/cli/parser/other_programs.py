@@ -150,6 +150,19 @@ COMMAND_HINTS = {
 }
 """Commands at the top that need more than another name."""
 
+_IN_SETTINGS = "Settings are written into voxcli.toml by hand, as in: speed = 1.2. Its place: voxcli config show"
+GROUP_HINTS: Mapping[tuple[str, str], str] = {
+    **dict.fromkeys(
+        [("models", word) for word in ("use", "default", "select", "set")],
+        'To speak with a model: voxcli say --model {name}. To keep it: model = "{name}" in voxcli.toml',
+    ),
+    **dict.fromkeys([("config", word) for word in ("set", "edit", "unset", "init", "path")], _IN_SETTINGS),
+    ("models", "run"): 'To speak with a model: voxcli say --model {name} "Hello"',
+    ("voices", "record"): "To record a voice: voxcli clone --record 10 --name {name}",
+    ("voices", "design"): 'To describe a voice: voxcli say --instruct "an old man" "Hello"',
+}
+"""Commands of a group that have no counterpart, and what to do instead."""
+
 _RENAMED = {
     "list": ["ls", "all"],
     "show": ["info", "describe", "inspect", "cat", "get"],

@@ -62,7 +62,8 @@ def read_key(path: Path) -> str:
     try:
         lines = [line.strip() for line in path.read_text("utf-8").splitlines()]
     except (OSError, ValueError) as error:
-        raise typer.BadParameter(f"{path} cannot be read: {error}", param_hint="--api-key-file") from error
+        reason = error.strerror if isinstance(error, OSError) else "it is not text"
+        raise typer.BadParameter(f"Cannot read {path}: {reason}.", param_hint="--api-key-file") from error
     for line in lines:
         if line and not line.startswith("#"):
             return line

@@ -46,6 +46,8 @@ def serve(
     The first Ctrl-C or SIGTERM lets running streams finish. The second one exits immediately.
     """
     console = Console(quiet=quiet)
+    if listen.insecure and listen.key_file:
+        raise typer.BadParameter("--insecure contradicts --api-key-file: with keys, requests without one are refused.")
     keys = _read_keys(listen.key_file, console) if listen.key_file else frozenset()
     if not keys and not listen.insecure and not _is_loopback(listen.host):
         raise typer.BadParameter(
@@ -100,7 +102,8 @@ def _read_keys(path: Path, console: Console) -> frozenset[str]:
     try:
         text, mode = path.read_text("utf-8"), path.stat().st_mode
     except (OSError, UnicodeDecodeError) as error:
-        raise typer.BadParameter(f"{path} cannot be read: {error}", param_hint="--api-key-file") from error
+        reason = error.strerror if isinstance(error, OSError) else "it is not text"
+        raise typer.BadParameter(f"Cannot read {path}: {reason}.", param_hint="--api-key-file") from error
     lines = (line.strip() for line in text.splitlines())
     keys = frozenset(line for line in lines if line and not line.startswith("#"))
     if not keys:
