@@ -21,6 +21,7 @@ from voxcli.protocols.openai.servers import (
 )
 from voxcli.synthesis.request import SynthesisRequest
 
+_SERVER_ERROR = 500
 _REFUSALS = (400, 404, 405, 415, 422, 500, 501)
 _PREFIXES = ("/v1", "")
 _SUBJECTS = (
@@ -94,6 +95,8 @@ class OpenAiPlan:
         if status not in _REFUSALS:
             return False
         subject = find_subject(body)
+        if status >= _SERVER_ERROR and subject not in (MODEL, VOICE):
+            return False
         match subject:
             case "voice":
                 return self._request.voice.name is None and self._next_voice()
