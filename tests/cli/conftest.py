@@ -11,10 +11,13 @@ from tests.program import STRICTLY, Done, Here, Run, RunIn, run_afresh
 from voxcli.cli import app
 
 
+_SET_BY_USERS = ("VOXCLI_", "PULSE_", "HF_", "COLUMNS")
+
+
 @pytest.fixture
 def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """No settings, no voices, no models, no loudspeaker."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("VOXCLI_", "PULSE_", "HF_"))}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(_SET_BY_USERS)}
     home = tmp_path_factory.mktemp("home")
     own = {"VOXCLI_HOME": str(home), "HF_HOME": str(home / "hf")}
     return kept | own | STRICTLY

@@ -101,3 +101,15 @@ def test_a_wrong_profile_is_named(here: Here, tmp_path: Path, content: str, word
     assert code == (3 if "Unknown server profile 'box'" in words else 2)
     for word in words:
         assert word in answer
+
+
+def test_a_broken_profile_does_not_stop_the_others(run: Run, settings: Path) -> None:
+    with replaying(sound) as server:
+        settings.write_text(
+            f'[remote.broken]\nvoice = "x"\n[remote.box]\nurl = "{server.url}"\nprotocol = "openai"\nspeed = 2\n'
+        )
+        done = run("say", "Hello", "-o", "x.wav", "--remote", "box")
+        assert done.returncode == 0, said(done)
+    listed = run("config", "profiles", "--json")
+    assert [profile["name"] for profile in json.loads(listed.stdout)] == ["box"]
+    assert "[remote.broken]: url is missing" in said(listed)

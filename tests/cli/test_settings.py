@@ -140,7 +140,7 @@ def test_every_setting_is_an_option_of_say() -> None:
 
 def test_doctor_finds_what_is_wrong_with_the_settings(run: Run, tmp_path: Path) -> None:
     (tmp_path / "voxcli.toml").write_text("speed = 99\nvoise = 'x'\n")
-    done = run("doctor", "--json", env={"VOXCLI_SPEDE": "2"})
+    done = run("doctor", "--json", env={"VOXCLI_SPEDE": "2", "VOXCLI_STEPS": "many", "VOXCLI_GAP": "0.5"})
     found = {
         check["detail"]: check["verdict"] for check in json.loads(done.stdout) if check["name"] == "settings files"
     }
@@ -148,3 +148,5 @@ def test_doctor_finds_what_is_wrong_with_the_settings(run: Run, tmp_path: Path) 
     assert [verdict for detail, verdict in found.items() if "'speed'" in detail] == ["fail"]
     assert [verdict for detail, verdict in found.items() if "'voise'" in detail] == ["warn"]
     assert [verdict for detail, verdict in found.items() if "VOXCLI_SPEDE" in detail] == ["warn"]
+    assert [verdict for detail, verdict in found.items() if "VOXCLI_STEPS" in detail] == ["fail"]
+    assert len(found) == 4

@@ -9,7 +9,7 @@ import platform
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -135,9 +135,9 @@ def _models() -> Check:
     return Check("models", Verdict.OK, ", ".join(names))
 
 
-def check_settings(settings: UserSettings) -> Iterator[Check]:
+def check_settings(settings: UserSettings, variables: Iterable[str]) -> Iterator[Check]:
     """Report what is wrong with the settings files, and with the variables."""
-    for problem in settings.problems:
+    for problem in (*settings.problems, *variables):
         yield Check("settings files", Verdict.FAIL, problem, "correct it, or delete it: other commands stop there")
     for warning in settings.warnings:
         yield Check("settings files", Verdict.WARN, warning, "correct its name, or remove it")

@@ -5,10 +5,16 @@ from typing import Any
 
 import typer
 
-from voxcli.cli.console import write_json, write_lines, write_table
+from voxcli.cli.console import Console, write_json, write_lines, write_table
 from voxcli.cli.options import parameters as options
 from voxcli.cli.parser.help import documented
-from voxcli.cli.settings.files import effective_settings, find_settings, settable_options, settings_files
+from voxcli.cli.settings.files import (
+    effective_settings,
+    find_settings,
+    find_wrong_variables,
+    settable_options,
+    settings_files,
+)
 
 app = typer.Typer(name="config", help="Show the settings.", no_args_is_help=True)
 
@@ -23,6 +29,8 @@ def show(context: typer.Context, json: options.Json = False) -> None:
     """
     files = settings_files()
     settings = effective_settings(settable_options(context), find_settings(context).values, os.environ)
+    for problem in find_wrong_variables(context, os.environ):
+        Console().warning(problem)
     if json:
         write_json({name: {"value": s.value, "origin": s.origin} for name, s in settings.items()})
         return
@@ -41,7 +49,10 @@ def profiles(context: typer.Context, json: options.Json = False) -> None:
 
     from voxcli.cli.settings.profiles import read_profiles
 
-    known = sorted(read_profiles(context, settings_files()).values(), key=lambda profile: profile.name)
+    profiles, problems = read_profiles(context, settings_files())
+    for problem in problems:
+        Console().warning(problem)
+    known = sorted(profiles.values(), key=lambda profile: profile.name)
     if json:
         write_json([asdict(profile) for profile in known])
         return

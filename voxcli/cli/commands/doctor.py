@@ -10,7 +10,7 @@ from voxcli.cli.console import write_json, write_lines, write_paragraphs, write_
 from voxcli.cli.exits import ExitCode
 from voxcli.cli.options import parameters as options
 from voxcli.cli.parser.help import documented
-from voxcli.cli.settings.files import find_settings
+from voxcli.cli.settings.files import find_settings, find_wrong_variables
 
 if TYPE_CHECKING:
     from voxcli.cli.commands.checks import Check
@@ -28,7 +28,7 @@ def doctor(
     """Check the installation, and show how to fix each problem."""
     from voxcli.cli.commands.checks import Verdict, check_settings, run_checks
 
-    checks = [*run_checks(), *check_settings(find_settings(context))]
+    checks = [*run_checks(), *check_settings(find_settings(context), find_wrong_variables(context))]
     if live:
         checks.append(_speak_test(audio_device))
     if json:

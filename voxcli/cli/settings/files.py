@@ -100,6 +100,18 @@ def find_settings(context: Any) -> UserSettings:
     return settings
 
 
+def find_wrong_variables(context: Any, environment: Mapping[str, str] = os.environ) -> Iterator[str]:
+    """Yield what is wrong with the values of our variables. Commands that use them stop there."""
+    for name, option in settable_options(context).items():
+        if option.envvar in environment and name != _REMOTE:
+            try:
+                check_setting(
+                    context, "the environment", option.envvar, environment[option.envvar], {option.envvar: option}
+                )
+            except typer.BadParameter as error:
+                yield error.message
+
+
 def read_settings(context: Any, files: Sequence[Path]) -> UserSettings:
     """Read settings files; later ones override earlier ones. Missing files are skipped.
 

@@ -24,18 +24,23 @@ class Profile:
     """The settings file."""
 
 
-def read_profiles(context: typer.Context, files: Sequence[Path]) -> dict[str, Profile]:
+def read_profiles(context: typer.Context, files: Sequence[Path]) -> tuple[dict[str, Profile], list[str]]:
     """Read the profiles from settings files; later ones override earlier ones.
 
     Args:
         context: of any command.
 
-    Raises:
-        typer.BadParameter: a profile is invalid.
+    Returns:
+        The valid profiles by name, and what is wrong with the others.
     """
-    options = profile_options(context)
-    own = {name: option for name, option in options.items() if name != "remote"}
-    return {name: _read(context, name, table, own) for name, table in read_remotes(files).items()}
+    profiles: dict[str, Profile] = {}
+    problems: list[str] = []
+    for name, table in read_remotes(files).items():
+        try:
+            profiles[name] = _read(context, name, table)
+        except typer.BadParameter as error:
+            problems.append(error.message)
+    return profiles, problems
 
 
 def find_server(context: typer.Context, name: str) -> tuple[str, Mapping[str, Any]]:
@@ -47,11 +52,12 @@ def find_server(context: typer.Context, name: str) -> tuple[str, Mapping[str, An
     """
     from voxcli.engines.remote.settings import normalized_url
 
-    profiles = read_profiles(context, settings_files())
-    if profile := profiles.get(name):
+    tables = read_remotes(settings_files())
+    if name in tables:  # the others may be wrong
+        profile = _read(context, name, tables[name])
         return profile.url, profile.settings
     if not _looks_like_url(name):
-        raise _no_profile(name, profiles)
+        raise _no_profile(name, tables)
     try:
         return normalized_url(name), {}
     except RequestError as error:
@@ -63,7 +69,7 @@ def _looks_like_url(name: str) -> bool:
     return any(mark in name for mark in ".:/") or name.lower() == "localhost"
 
 
-def _no_profile(name: str, profiles: Mapping[str, Profile]) -> NotFound:
+def _no_profile(name: str, profiles: Mapping[str, Any]) -> NotFound:
     known = f"Known profiles: {', '.join(sorted(profiles))}." if profiles else "There are no profiles yet."
     return NotFound(
         f"Unknown server profile {name!r}.{did_you_mean(name, profiles)} {known} "
@@ -71,7 +77,7 @@ def _no_profile(name: str, profiles: Mapping[str, Profile]) -> NotFound:
     )
 
 
-def _read(context: typer.Context, name: str, table: Setting, options: Mapping[str, Any]) -> Profile:
+def _read(context: typer.Context, name: str, table: Setting) -> Profile:
     from voxcli.engines.remote.settings import normalized_url
 
     place, values = f"{table.origin}, [remote.{name}]", dict(table.value)
@@ -83,6 +89,7 @@ def _read(context: typer.Context, name: str, table: Setting, options: Mapping[st
     except RequestError as error:
         raise typer.BadParameter(f"{place}: invalid url: {error}") from error
     root = cast(typer.Context, context.find_root())
+    options = {key: option for key, option in profile_options(context).items() if key != "remote"}
     settings = dict(check_setting(root, place, key, value, options) for key, value in values.items())
     as_written = {key: str(value) if isinstance(value, Path) else value for key, value in settings.items()}
     return Profile(name, url, as_written, table.origin)

@@ -36,7 +36,7 @@ def _definition(metric: Metric) -> str:
     "voxcli bench medium --concurrency 1,4,16",
     "voxcli bench short --compare base --fail-if 'ttfb_p50>10%'",
     basics=(
-        *("runs", "mode", "cold", "concurrency", "rate", "output", "save", "compare", "fail_if"),
+        *("runs", "mode", "cold", "concurrency", "output", "save", "compare", "fail_if"),
         *("model", "servers", "json"),
     ),
     notes=("Metrics:", *map(_definition, METRICS)),
