@@ -10,7 +10,6 @@ from tests.forks import forking
 from tests.program import STRICTLY, Done, Here, Run, RunIn, run_afresh
 from voxcli.cli import app
 
-
 _SET_BY_USERS = ("VOXCLI_", "PULSE_", "HF_", "COLUMNS")
 
 
