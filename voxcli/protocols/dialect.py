@@ -32,7 +32,7 @@ class AnswerForm:
     """Hz; None for the model's own rate."""
     channels: int = 1
     """Of samples without a header, as a server announces them."""
-    rate_is_guessed: bool = False
+    rate_is_guessed: bool = field(default=False, compare=False)
     """The sample rate is the usual one, because the server does not say any."""
     whole: bool = False
     """Sent once complete, with its length in the header."""

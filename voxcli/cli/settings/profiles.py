@@ -87,7 +87,7 @@ def _read(context: typer.Context, name: str, table: Setting) -> Profile:
     try:
         url = normalized_url(url)
     except RequestError as error:
-        raise typer.BadParameter(f"{place}: invalid url: {error}") from error
+        raise typer.BadParameter(f"{place}: invalid url: {error.for_command_line}") from error
     root = cast(typer.Context, context.find_root())
     options = {key: option for key, option in profile_options(context).items() if key != "remote"}
     settings = dict(check_setting(root, place, key, value, options) for key, value in values.items())

@@ -259,5 +259,7 @@ def _new_client(settings: RemoteSettings, proxy: Proxy | None) -> httpx.Client:
 def _checked_key(key: str) -> str:
     """Refuse a key that httpx would reject with an error message that shows it."""
     if not (key.isascii() and key.isprintable() and " " not in key):
-        raise RequestError("The key contains characters that no key has. Store it again with: voxcli keys set URL")
+        raise RequestError(
+            "The key contains characters that no key has.", on_command_line="Store it again with: voxcli keys set URL"
+        )
     return key

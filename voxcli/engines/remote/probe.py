@@ -185,7 +185,11 @@ def inspect_openai(transport: Transport, base: str, prefixes: tuple[str, ...] | 
     prefixes = prefixes or (("",) if has_version(base) else _PREFIXES)
     found: Server | None = None
     for prefix, path in product(prefixes, _MODEL_PATHS):
-        status, document = transport.ask(base, HttpCall(method="GET", path=prefix + path))
+        try:
+            status, document = transport.ask(base, HttpCall(method="GET", path=prefix + path))
+        except RemoteRefused as error:  # busy; the request for speech may still be served
+            _log.debug("%s", error)
+            break
         catalog = read_models(document) if status == _OK else None
         if catalog and (catalog.speaking or found is None):
             found = Server(dialect=Dialect.OPENAI, prefix=prefix, catalog=catalog)

@@ -78,7 +78,9 @@ def normalized_url(address: str) -> str:
     if parts.scheme.lower() not in _SCHEMES or not is_host or re.search(r"[\s\\]", url):
         raise RequestError(f"Not the address of a server: {_redacted(address)} (expected http://HOST:PORT).")
     if "@" in parts.netloc:
-        raise RequestError("Do not put a key or a password into an address. Store it with: voxcli keys set URL")
+        raise RequestError(
+            "Do not put a key or a password into an address.", on_command_line="Store it with: voxcli keys set URL"
+        )
     if parts.query or parts.fragment:
         raise RequestError(f"Not the address of a server: {_redacted(address)} (remove the part after ? or #).")
     path = _ENDPOINT.sub("", re.sub("/{2,}", "/", parts.path)).rstrip("/")

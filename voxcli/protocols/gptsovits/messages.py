@@ -87,7 +87,8 @@ def to_call(request: SynthesisRequest, options: ClientOptions) -> HttpCall:
     fields = _fields(request, options)
     if not fields["ref_audio_path"]:
         raise RequestError(
-            "GPT-SoVITS speaks in the voice of a recording on the server. Name the file there with --ref-audio PATH."
+            "GPT-SoVITS speaks in the voice of a recording on the server, which the request has to name.",
+            on_command_line="Name the file there with --ref-audio PATH.",
         )
     return HttpCall(method="POST", path=PATH, json=fields)
 
@@ -116,10 +117,14 @@ def v1_call(request: SynthesisRequest, options: ClientOptions) -> HttpCall:
     )
     for is_there, what, option in checks:
         if is_there:
-            raise RequestError(f"The first version of GPT-SoVITS's API has no {what}. Leave out {option}.")
+            raise RequestError(
+                f"The first version of GPT-SoVITS's API has no {what}.", on_command_line=f"Leave out {option}."
+            )
     fields = _fields(request, replace(options, stream=False))
     if unknown := [name for name in options.extra if name not in _V1_NAMES]:
-        raise RequestError(f"The first version of GPT-SoVITS's API has no {unknown[0]!r}. Leave it out of --extra.")
+        raise RequestError(
+            f"The first version of GPT-SoVITS's API has no {unknown[0]!r}.", on_command_line="Leave it out of --extra."
+        )
     if not fields["ref_audio_path"]:
         fields = {name: value for name, value in fields.items() if name not in ("prompt_text", "prompt_lang")}
     return HttpCall(
@@ -132,7 +137,9 @@ def v1_call(request: SynthesisRequest, options: ClientOptions) -> HttpCall:
 def _fields(request: SynthesisRequest, options: ClientOptions) -> dict[str, Any]:
     """Return all fields of `/tts`."""
     if unsaid := next(_unsaid(request, options), None):
-        raise RequestError(f"GPT-SoVITS's protocol cannot express {unsaid[0]}. Leave out {unsaid[1]}.")
+        raise RequestError(
+            f"GPT-SoVITS's protocol cannot express {unsaid[0]}.", on_command_line=f"Leave out {unsaid[1]}."
+        )
     _check_recordings(request, options)
     if not is_spoken(request.text):
         raise RequestError("The text has no words: GPT-SoVITS fails on such a text.")
@@ -179,11 +186,14 @@ def _unsaid(request: SynthesisRequest, options: ClientOptions) -> Iterator[tuple
 
 def _check_recordings(request: SynthesisRequest, options: ClientOptions) -> None:
     if request.voice.name is not None and "ref_audio_path" in options.extra:
-        raise RequestError("Give the name of a voice or a recording on the server, not both: --voice or --ref-audio.")
+        raise RequestError(
+            "Give the name of a voice or a recording on the server, not both.",
+            on_command_line="Leave out --voice or --ref-audio.",
+        )
     if request.voice.reference or request.voice.prompt:
         raise RequestError(
-            "GPT-SoVITS's protocol cannot send a recording: the server reads it from its own disk. "
-            "Name the file there with --ref-audio PATH."
+            "GPT-SoVITS's protocol cannot send a recording: the server reads it from its own disk.",
+            on_command_line="Name the file there with --ref-audio PATH.",
         )
 
 
@@ -191,9 +201,13 @@ def _mode(options: ClientOptions) -> int:
     if options.mode is None:
         return _FASTEST_MODE if options.stream else 0
     if options.mode not in range(4):
-        raise RequestError(f"GPT-SoVITS has no streaming mode {options.mode}. Choose --streaming-mode 0, 1, 2 or 3.")
+        raise RequestError(
+            f"GPT-SoVITS has no streaming mode {options.mode}.", on_command_line="Choose --streaming-mode 0, 1, 2 or 3."
+        )
     if options.mode and not options.stream:
-        raise RequestError("A streaming mode from 1 to 3 streams. Leave out --streaming-mode or --no-stream.")
+        raise RequestError(
+            "A streaming mode from 1 to 3 streams.", on_command_line="Leave out --streaming-mode or --no-stream."
+        )
     return options.mode
 
 
@@ -202,7 +216,9 @@ def _media_type(format: AudioFormat | None) -> str:
         if known is (format or AudioFormat.WAV):
             return media_type
     listing = ", ".join(known.value for known in MEDIA_TYPES.values())
-    raise RequestError(f"GPT-SoVITS does not send {format}. Choose another --wire-format: {listing}.")
+    raise RequestError(
+        f"GPT-SoVITS does not send {format}; it sends {listing}.", on_command_line="Choose another --wire-format."
+    )
 
 
 def _typed(name: str, value: str) -> Any:
@@ -212,20 +228,29 @@ def _typed(name: str, value: str) -> Any:
     try:
         return json.loads(value)
     except (ValueError, RecursionError):
-        raise RequestError(f"--extra {name} should look like {json.dumps(DEFAULTS[name])}, not {value!r}.") from None
+        raise RequestError(
+            f"{name} should look like {json.dumps(DEFAULTS[name])}, not {value!r}.",
+            on_command_line=f"Correct --extra {name}=VALUE.",
+        ) from None
 
 
 def _check_extra(fields: Mapping[str, Any], extra: Mapping[str, str]) -> None:
     """Refuse fields that have an option, and values that make the server hang or drop words."""
     if said_twice := [name for name in extra if name in _HAVE_OPTIONS]:
-        raise RequestError(f"--extra cannot set {said_twice[0]!r}: there is an option for it.")
+        raise RequestError(
+            f"{said_twice[0]!r} cannot be an extra field.",
+            on_command_line="Leave it out of --extra: there is an option for it.",
+        )
     for name, least in _LEAST.items():
         if not isinstance(fields[name], int | float) or fields[name] < least:
-            raise RequestError(f"--extra {name} must be a number from {least} on: otherwise GPT-SoVITS may hang.")
+            raise RequestError(
+                f"{name} must be a number from {least} on: otherwise GPT-SoVITS may hang.",
+                on_command_line=f"Correct --extra {name}=VALUE.",
+            )
     if fields["batch_size"] > 1 and fields["streaming_mode"] in _SMALLEST_CHUNKS:
         raise RequestError(
-            "In the streaming modes 2 and 3 GPT-SoVITS leaves words out of all but the first sentence of a batch. "
-            "Leave out --extra batch_size, or choose --streaming-mode 1."
+            "In the streaming modes 2 and 3 GPT-SoVITS leaves words out of all but the first sentence of a batch.",
+            on_command_line="Leave out --extra batch_size, or choose --streaming-mode 1.",
         )
 
 

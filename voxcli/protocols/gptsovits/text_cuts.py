@@ -168,7 +168,8 @@ def to_code(language: str | None) -> str:
     code = _OTHER_NAMES.get(primary, primary)
     if code not in CODES or code == _AUTO:
         raise RequestError(
-            f"GPT-SoVITS does not speak {language!r}. Choose one of {', '.join(CODES)}, or leave out --language."
+            f"GPT-SoVITS does not speak {language!r}. It speaks {', '.join(CODES)}.",
+            on_command_line="Choose one with --language, or leave it out.",
         )
     return code
 

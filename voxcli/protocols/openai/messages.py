@@ -110,21 +110,20 @@ def steps_of(model: str) -> int | None:
     return _STEPS.get(_DATE.sub("", model))
 
 
-_USUAL = Choice()
-
-
-def to_call(request: SynthesisRequest, options: ClientOptions, choice: Choice = _USUAL) -> HttpCall:
+def to_call(request: SynthesisRequest, options: ClientOptions, choice: Choice | None = None) -> HttpCall:
     """Build the call. Its path is relative to a base URL that ends in `/v1`.
 
     A voice whose name begins with "voice_" is a custom one, sent as an object. Values in `options.extra` are sent as
     JSON if they are valid JSON, such as 5 or true, else as text.
 
     Args:
-        choice: what to name where the user names nothing.
+        choice: what to name where the user names nothing; None for what OpenAI's own server knows.
 
     Raises:
         RequestError: the protocol cannot express it; names the option.
     """
+    if choice is None:
+        choice = Choice(model=servers.choose_model(servers.Catalog(), styled=request.voice.style is not None))
     voice = choice.voice if request.voice.name is None else request.voice.name
     if unsaid := list(_unsaid(request, options, choice)):
         what, flags = (", ".join(words) for words in zip(*unsaid, strict=True))
@@ -135,15 +134,16 @@ def to_call(request: SynthesisRequest, options: ClientOptions, choice: Choice = 
         "input": request.text,
         "voice": None if clips else {"id": voice} if voice and voice.startswith("voice_") else voice,
         "instructions": request.voice.style,
-        "response_format": choice.format.value,
+        "response_format": (options.format or choice.format).value,
         "speed": request.speed if request.speed != 1.0 else None,
-        "seed": request.sampling.seed,
         **clips,
     }
+    if request.sampling.seed is not None:
+        fields["seed"] = request.sampling.seed
     if said_twice := [name for name in options.extra if name in fields]:
         raise RequestError(
             f"{said_twice[0]!r} cannot be an extra field.",
-            on_command_line="There is an option for it: see --help.",
+            on_command_line="Leave it out of --extra: there is an option for it.",
         )
     given = {name: value for name, value in fields.items() if value is not None}
     extra = {name: _json_or_text(value) for name, value in options.extra.items()}

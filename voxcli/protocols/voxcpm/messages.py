@@ -64,7 +64,9 @@ def to_call(request: SynthesisRequest, options: ClientOptions) -> HttpCall:
     _check_options(options)
     sampling = request.sampling
     if sampling.max_patches == NO_LIMIT:
-        raise RequestError(f"In VoxCPM's protocol, {NO_LIMIT} patches mean no limit. Leave out --max-len.")
+        raise RequestError(
+            f"In VoxCPM's protocol, {NO_LIMIT} patches mean no limit.", on_command_line="Leave out --max-len."
+        )
     fields: dict[str, Any] = {
         "text": request.text,
         "cfg_value": float(sampling.guidance),
@@ -93,11 +95,16 @@ def to_call(request: SynthesisRequest, options: ClientOptions) -> HttpCall:
 
 def _check_options(options: ClientOptions) -> None:
     if options.model is not None:
-        raise RequestError("VoxCPM's protocol cannot choose a model: a server has one. Leave out --model.")
+        raise RequestError(
+            "VoxCPM's protocol cannot choose a model: a server has one.", on_command_line="Leave out --model."
+        )
     if options.mode is not None:
-        raise RequestError("VoxCPM's protocol has no streaming modes. Leave out --streaming-mode.")
+        raise RequestError("VoxCPM's protocol has no streaming modes.", on_command_line="Leave out --streaming-mode.")
     if said_twice := [name for name in options.extra if name in _HAVE_OPTIONS]:
-        raise RequestError(f"--extra cannot set {said_twice[0]!r}: there is an option for it.")
+        raise RequestError(
+            f"{said_twice[0]!r} cannot be an extra field.",
+            on_command_line="Leave it out of --extra: there is an option for it.",
+        )
 
 
 def _form_value(value: str | float | bool) -> str:

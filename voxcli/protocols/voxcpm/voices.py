@@ -21,7 +21,9 @@ def voice_fields(voice: Voice) -> tuple[dict[str, str], dict[str, Clip]]:
     files: dict[str, Clip] = {}
     if voice.name is not None:
         if voice.reference or voice.prompt:
-            raise RequestError("VoxCPM's protocol takes the name of a voice or a clip, not both. Leave out --voice.")
+            raise RequestError(
+                "VoxCPM's protocol takes the name of a voice or a clip, not both.", on_command_line="Leave out --voice."
+            )
         texts["voice_id"] = not_empty(voice.name, "name of the voice", "--voice")
     if voice.style is not None:
         texts["instruct"] = not_empty(voice.style, "description", "--instruct")
@@ -40,7 +42,9 @@ def not_empty(text: str, what: str, option: str) -> str:
         RequestError: the text is empty.
     """
     if not text.strip():
-        raise RequestError(f"The {what} is empty, which counts as absent in VoxCPM's protocol. Check {option}.")
+        raise RequestError(
+            f"The {what} is empty, which counts as absent in VoxCPM's protocol.", on_command_line=f"Check {option}."
+        )
     return text
 
 
