@@ -15,7 +15,6 @@ from huggingface_hub.errors import (
     GatedRepoError,
     HfHubHTTPError,
     HFValidationError,
-    OfflineModeIsEnabled,
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
@@ -77,6 +76,8 @@ class HuggingFace:
     @contextmanager
     def _translated(self, model_id: str, revision: str) -> Iterator[None]:
         page = f"{self._endpoint}/{model_id}"
+        if constants.HF_HUB_OFFLINE:  # the library checks this in its own client only
+            raise RemoteError("HF_HUB_OFFLINE is set, so downloads are disabled. Unset it and try again.")
         try:
             yield
         except GatedRepoError as error:
@@ -92,8 +93,6 @@ class HuggingFace:
             raise NotFound(f"{model_id} has no revision {revision!r}. See {page}/commits/main.") from error
         except HFValidationError as error:
             raise RequestError(f"{model_id!r} is not a valid model id on Hugging Face: {error}.") from error
-        except OfflineModeIsEnabled as error:
-            raise RemoteError("HF_HUB_OFFLINE is set, so downloads are disabled. Unset it and try again.") from error
         except HfHubHTTPError as error:
             status = error.response.status_code
             reason = " ".join((error.server_message or error.response.reason_phrase).split())
