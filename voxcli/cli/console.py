@@ -44,8 +44,8 @@ class Console:
     def _print(self, label: str, style: str, message: str) -> None:
         text = printable(message)
         if (columns := columns_of(sys.stderr)) is not None:
-            lines = [line for part in text.split("\n") for line in wrap(part, columns - len(label))]
-            text = "\n".join(lines)
+            lines = [line for part in f"{label}{text}".split("\n") for line in wrap(part, columns)]
+            text = "\n".join(lines).removeprefix(label)
         with suppress(OSError):  # standard error is closed or full, so it cannot be reported
             self.rich.print(Text.assemble((label, style), text) if label else Text(text, style))
 
