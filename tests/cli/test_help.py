@@ -24,7 +24,9 @@ README = (Path(voxcli.__file__).parents[1] / "README.md").read_text("utf-8")
 def test_the_topics_are_listed(run: Run) -> None:
     done = run("help")
     assert done.returncode == 0, said(done)
-    assert done.stdout.decode().split("\n")[:-1] == [f"voxcli help {topic}" for topic in [*topics(), "man"]]
+    lines = done.stdout.decode().splitlines()
+    assert lines[0] == "Usage: voxcli COMMAND [options]"
+    assert lines[lines.index("Topics:") + 1 :] == [f"  voxcli help {topic}" for topic in [*topics(), "man"]]
 
 
 @pytest.mark.parametrize("topic", topics())
@@ -66,9 +68,7 @@ COMMANDS = [
 def test_help_fits_the_screen(run: Run, command: str, columns: int) -> None:
     for option in ("--help", "--help-all"):
         done = run(*command.split(), option, env={"COLUMNS": str(columns)})
-        if done.returncode:
-            assert "no option --help-all" in said(done)
-            continue
+        assert done.returncode == 0, said(done)
         lines = done.stdout.decode().splitlines()
         assert lines[0].startswith(f"Usage: voxcli {command}")
         assert "<" not in done.stdout.decode().replace("<NAME>", "")

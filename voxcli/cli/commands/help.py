@@ -49,11 +49,12 @@ def show_help(context: typer.Context, topic: Topic = None) -> None:
     """
     from voxcli.errors import NotFound, did_you_mean
 
+    root = context.find_root()
     if not topic:
-        write_lines([f"voxcli help {name}" for name in [*topics(), _MANUAL]])
+        write_lines([help_text(root.command, root), "", "Topics:"])
+        write_lines([f"  voxcli help {name}" for name in [*topics(), _MANUAL]])
         return
     [name, *further] = topic
-    root = context.find_root()
     if name == _MANUAL:
         write_lines([manual(root.command, root, __version__, MEANINGS)])
     elif name in topics() and not further:

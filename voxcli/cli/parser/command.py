@@ -43,8 +43,7 @@ class VoxCommand(TyperCommand):
         return super().make_context(info_name, args, parent, **extra)
 
     def get_params(self, ctx: Any) -> list[Any]:
-        params = super().get_params(ctx)
-        return [*params, _help_all()] if page_of(self).basics is not None or page_of(self).notes else params
+        return [*super().get_params(ctx), _help_all()]
 
     def get_help(self, ctx: Any) -> str:
         return help_text(self, ctx)
@@ -92,7 +91,8 @@ class VoxGroup(TyperGroup):
         }
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        if not args and self.no_args_is_help and not ctx.resilient_parsing:
+        asks = args[:1] == ["--help-all"] or (not args and self.no_args_is_help)
+        if asks and not ctx.resilient_parsing:
             write_lines([self.get_help(ctx)])
             raise typer.Exit
         return super().parse_args(ctx, args)

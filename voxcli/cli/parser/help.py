@@ -225,7 +225,7 @@ def _more(command: Any, context: Any, has_commands: bool) -> list[str]:
     more = []
     if has_commands:
         more.append(f"Options of a command: {context.command_path} COMMAND --help.")
-    if any(option.name == "help_all" for option in command.get_params(context)):
+    if page_of(command).basics is not None or (page_of(command).notes and context.parent is not None):
         more.append(f"All options: {context.command_path} --help-all.")
     if context.parent is None:
         more.append("Topics and the manual: voxcli help.")

@@ -63,7 +63,7 @@ SAME = {
     **dict.fromkeys(["--output-device", "--speaker-device", "--audio-output"], "--audio-device"),
     **dict.fromkeys(["--server", "--base-url", "--api-base", "--endpoint"], "--remote"),
     **dict.fromkeys(["--listen", "--bind", "--address"], "--host"),
-    **dict.fromkeys(["--listen-port"], "--port"),
+    **dict.fromkeys(["--listen-port", "-p"], "--port"),
     **dict.fromkeys(["--repeat", "--iterations", "--num-runs"], "--runs"),
     **dict.fromkeys(["--warmups", "--num-warmups"], "--warmup"),
     **dict.fromkeys(["--parallel", "--max-concurrency"], "--concurrency"),
