@@ -370,6 +370,13 @@ def test_a_voice_that_is_not_there_lists_those_that_are() -> None:
         assert "--voice NAME" in caught.value.for_command_line
 
 
+def test_voices_that_are_listed_with_the_model_are_the_servers_voices() -> None:
+    with replaying(SPEACHES, lists=True) as replay, closing(remote(replay.url, None)) as engine:
+        assert [voice.name for voice in engine.voices() or []] == ["af_heart", "bm_george"]
+        with pytest.raises(NotFound, match=r"anna.*Its voices: af_heart, bm_george"):
+            next(engine.stream(SynthesisRequest(text="Hello.", voice=Voice(name="anna"))))
+
+
 def test_a_server_that_has_another_model_since_yesterday_is_asked_again(tmp_path: Any) -> None:
     served = ["old-tts"]
 

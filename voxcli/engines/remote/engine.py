@@ -145,7 +145,10 @@ class RemoteEngine:
         Raises:
             RemoteError: it cannot be reached.
         """
-        return list_voices(self._transport, self._base_of(self.server.prefix), self.server)
+        listed = list_voices(self._transport, self._base_of(self.server.prefix), self.server)
+        if listed is None and self.server.catalog and self.server.catalog.voices:
+            return [RemoteVoice(name) for name in self.server.catalog.voices]
+        return listed
 
     def _voice_names(self) -> list[str]:
         try:
