@@ -20,17 +20,11 @@ from voxcli.audio.format import AudioFormat
 from voxcli.backoff import RetryableError
 from voxcli.engines.remote.fallbacks import DIALECT_CLIENTS, NOT_FOUND_STATUSES, FallbackPlan
 from voxcli.engines.remote.http import Transport, lower_case_headers, read_start
+from voxcli.engines.remote.identification import Identification
 from voxcli.engines.remote.openai_plan import MODEL, VOICE, OpenAiPlan, find_subject, listing
-from voxcli.engines.remote.probe import (
-    RemoteVoice,
-    Server,
-    ServerCache,
-    detect_server,
-    inspect_server,
-    list_voices,
-)
+from voxcli.engines.remote.probe import RemoteVoice, list_voices
 from voxcli.engines.remote.response_audio import decode_response
-from voxcli.engines.remote.settings import RemoteSettings, has_version, is_openai, root_of, without_endpoint
+from voxcli.engines.remote.settings import RemoteSettings, is_openai, root_of
 from voxcli.errors import NotFound, RemoteCut, RemoteError, RemoteRefused
 from voxcli.protocols.dialect import DRAWS_VOICES, ClientOptions, HttpCall
 from voxcli.protocols.gptsovits.messages import without_failure
@@ -79,12 +73,11 @@ class RemoteEngine:
             RequestError: the key is not valid.
         """
         self._settings = settings
-        self._cache = ServerCache(settings.cache / "servers.json") if settings.cache else None
-        self._is_cached = False
         self._transport = Transport(settings)
         with ExitStack() as undo:
             undo.callback(self._transport.close)
-            self.server = self._identify()
+            self._identification = Identification(self._transport, settings)
+            self.server = self._identification.identify()
             undo.pop_all()
         dialect = self.server.dialect
         if dialect is Dialect.GPT_SOVITS and _has_gaps(settings.options):
@@ -121,8 +114,13 @@ class RemoteEngine:
             try:
                 first, rest = self._transport.with_retries(lambda: self._start(plan, on_bytes))
             except RemoteRefused as refused:
-                if refused.status not in _STALE_STATUSES or not self._identify_again():
+                if refused.status not in _STALE_STATUSES:
                     raise
+                found = self._identification.identify_again(self.server)
+                if found is None:
+                    raise
+                self.server = found
+                self._accepted.clear()
                 plan = self._new_plan(request)
                 first, rest = self._transport.with_retries(lambda: self._start(plan, on_bytes))
             if isinstance(plan, OpenAiPlan):
@@ -207,7 +205,7 @@ class RemoteEngine:
                 if plan.next_after_refusal(status, body):
                     raise _NextVariant
                 if status in NOT_FOUND_STATUSES:
-                    self._forget()  # perhaps another server runs there now
+                    self._identification.forget()  # perhaps another server runs there now
                 self._refuse(response, body, call)
             if DRAWS_VOICES in headers:
                 self.draws_voices = headers[DRAWS_VOICES] == "true"
@@ -276,61 +274,6 @@ class RemoteEngine:
         known = [voice.name for voice in listed or []]
         if name not in known and (listed is not None or not self.server.route):
             raise NotFound(f"{self._settings.url} has no voice {name!r}. Its voices: {', '.join(known) or 'none'}.")
-
-    def _identify(self) -> Server:
-        """Return the server from the cache, or detect it."""
-        if self._cache and (known := self._cache.find(self._cache_key, time.time())):
-            self._is_cached = True
-            return known
-        server = self._detect()
-        if self._cache:
-            self._cache.keep(self._cache_key, server, time.time())
-        return server
-
-    def _detect(self) -> Server:
-        url, dialect, transport = self._settings.url, self._settings.dialect, self._transport
-        if dialect is Dialect.OPENAI:
-            try:
-                server = inspect_server(transport, url, dialect)
-            except RemoteError as error:  # the request itself tells
-                _log.debug("%s", error)
-                return Server(dialect=dialect, prefix="" if has_version(url) else "/v1")
-        else:
-            server = inspect_server(transport, url, dialect) if dialect else self._recognize(url)
-        _log.debug("detected at %s: %s", url, server)
-        return server
-
-    def _recognize(self, url: str) -> Server:
-        """Detect a server whose protocol is not known, at the address or at that without the path of a route."""
-        try:
-            return detect_server(self._transport, url)
-        except RemoteError:
-            if (shorter := without_endpoint(url)) == url:
-                raise
-            try:
-                return replace(detect_server(self._transport, shorter), base=shorter)
-            except RemoteError as error:
-                _log.debug("%s", error)
-            raise
-
-    def _identify_again(self) -> bool:
-        """Detect a server anew that was known from the cache. Return whether it has changed."""
-        if not self._is_cached:
-            return False
-        self._is_cached = False
-        self._forget()
-        known, self.server = self.server, self._identify()
-        self._accepted.clear()
-        return self.server != known and self.server.dialect is known.dialect
-
-    def _forget(self) -> None:
-        if self._cache:
-            self._cache.forget(self._cache_key)
-
-    @property
-    def _cache_key(self) -> str:
-        """The address, and the protocol if the user chose one, on which the result of the detection depends."""
-        return f"{self._settings.dialect or 'auto'} {self._settings.url}"
 
     @contextmanager
     def _exclusive_access(self) -> Iterator[None]:
