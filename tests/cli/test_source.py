@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from voxcli.cli.text_source import Arriving, TextDecoder
 from voxcli.errors import RequestError
-from voxcli.text.parts import Silence, read_whole
+from voxcli.text.parts import Silence, read_parts, read_whole
 
 
 @contextmanager
@@ -95,3 +95,24 @@ def test_a_descriptor_that_cannot_be_read_is_named(tmp_path: object) -> None:
     with pytest.raises(RequestError, match="Cannot read folder"):
         list(Arriving(folder, "folder").pieces(lambda: None))
     os.close(folder)
+
+
+def test_a_slow_writer_is_spoken_in_few_parts() -> None:
+    with pipe() as (reading, writing):
+        noticed = threading.Event()
+
+        def write() -> None:
+            for word in ["The", "quick", "brown", "fox", "jumps", "over", "the", "lazy", "dog.", ""]:
+                noticed.wait(10)  # for a pause, which each word is followed by
+                noticed.clear()
+                os.write(writing, f"{word} ".encode())
+            os.close(writing)
+
+        def noticing() -> Iterator[str | Silence]:
+            for piece in Arriving(reading, "pipe", idle_seconds=0.02).pieces(lambda: None):
+                yield piece
+                if isinstance(piece, Silence):
+                    noticed.set()
+
+        threading.Thread(target=write).start()
+        assert list(read_parts(noticing(), markdown=True)) == ["The quick brown fox jumps over the lazy dog."]
