@@ -75,7 +75,8 @@ class VoxCommand(TyperCommand):
 
     @property
     def _runs_without_settings(self) -> bool:
-        return page_of(self).runs_without_settings
+        """Whether a broken settings file is only a warning: always if no option of the command can be a setting."""
+        return page_of(self).runs_without_settings or not any(param.envvar for param in self.params)
 
 
 class VoxGroup(TyperGroup):
