@@ -121,6 +121,7 @@ def test_a_size_that_covers_the_first_block_only_cuts_nothing() -> None:
         assert np.array_equal(heard(remote(server.url)), SOUND)
 
 
+PAGE = b"<!DOCTYPE html><html><head><title>502 Bad Gateway &amp; more</title></head><body>nginx</body></html>"
 FAILED = b'{"error": {"message": "the model ran out of memory", "type": "server_error"}}'
 
 
@@ -137,6 +138,17 @@ def test_an_error_behind_the_samples_is_an_error_and_not_played(file: bytes, err
         came, failure = until_error(remote(server.url))
     assert isinstance(failure, RemoteCut)
     assert "the model ran out of memory" in str(failure)
+    assert np.array_equal(came, SOUND)
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [(PAGE, "502 Bad Gateway & more"), (b"event: error\ndata: " + FAILED + b"\n\n", "the model ran out of memory")],
+)
+def test_a_page_or_an_event_behind_the_samples_is_an_error(error: bytes, words: str) -> None:
+    with replaying(lambda asked: streamed(cut(with_sizes(0, 0) + error, 4096))) as server:
+        came, failure = until_error(remote(server.url))
+    assert words in str(failure)
     assert np.array_equal(came, SOUND)
 
 
@@ -226,9 +238,6 @@ def test_silence_in_the_middle_is_a_cut() -> None:
         left.set()
     assert isinstance(error, RemoteCut)
     assert len(came) == (20000 - 44) // 2
-
-
-PAGE = b"<!DOCTYPE html><html><head><title>502 Bad Gateway &amp; more</title></head><body>nginx</body></html>"
 
 
 @pytest.mark.parametrize(

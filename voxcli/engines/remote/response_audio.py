@@ -12,14 +12,20 @@ from voxcli.audio.stream_decoding import Decoder, NotAudio, new_decoder
 from voxcli.audio.stream_decoding.sniff import is_text
 from voxcli.errors import RemoteCut, RemoteError, RequestError
 from voxcli.protocols.dialect import AnswerForm, Framing
-from voxcli.protocols.openai.errors import find_message
+from voxcli.protocols.openai.errors import error_message, find_message
 from voxcli.protocols.openai.events import EventFailure, EventReader
 from voxcli.synthesis.request import Speech
 
 _TEXT_STARTS = (b"{", b"[", b"<")
 """First bytes of JSON and HTML."""
-_JSON_START = re.compile(rb'(?:\s|data:)*\{\s*(?:"|\Z)|d(?:a(?:t(?:a(?::\s*)?)?)?)?\Z')
-"""Of an object, with or without the "data:" of an event; or what may become one."""
+_DOCUMENT_START = re.compile(
+    rb'(?:\s|data:|event:[^\r\n]{0,40}\r?\n)*\{\s*(?:"|\Z)|d(?:a(?:t(?:a(?::\s*)?)?)?)?\Z|<(?:!doctype |html)',
+    re.IGNORECASE,
+)
+"""Of a JSON object, with or without the lines of an event, or of a page; or what may become one."""
+_BEFORE_JSON = re.compile(rb"(?:\s|data:|event:[^\r\n]*\r?\n)*")
+_BAD_GATEWAY = 502
+"""Of a proxy that appends its page."""
 _LONGEST_ERROR = 1 << 16
 """Bytes. Longer text behind audio is passed on as audio."""
 _SSE_RATE = 24000
@@ -102,7 +108,7 @@ def _observed(pieces: Iterator[bytes], on_bytes: Callable[[bytes], None]) -> Ite
 
 
 def _without_error(pieces: Iterator[bytes]) -> Iterator[bytes]:
-    """Pass a body on, and raise EventFailure if it ends with a JSON object that reports an error.
+    """Pass a body on, and raise EventFailure if it ends with a JSON object that reports an error, or with a page.
 
     Servers append one when they fail after the headers have been sent. Bytes that look like the start of one are held
     back until the rest shows what they are: mostly no time at all, since they are followed by bytes that no text has.
@@ -124,16 +130,18 @@ def _without_error(pieces: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def _find_text_start(data: bytes) -> int:
-    """Return where a JSON object begins that goes on to the end of the data; their length if there is none."""
-    for found in _JSON_START.finditer(data):
+    """Return where a document begins that goes on to the end of the data; their length if there is none."""
+    for found in _DOCUMENT_START.finditer(data):
         if is_text(data[found.start() :]):
             return found.start()
     return len(data)
 
 
 def _message_in(data: bytes) -> str | None:
+    if data.startswith(b"<"):
+        return error_message(_BAD_GATEWAY, data)
     try:
-        value = json.loads(data.strip().removeprefix(b"data:"))
+        value = json.loads(data[_BEFORE_JSON.match(data).end() :])  # type: ignore[union-attr]
     except (ValueError, RecursionError):
         return None
     return find_message(value) if isinstance(value, dict) else None
