@@ -88,3 +88,8 @@ def test_a_reader_that_leaves_is_no_error(tmp_path: Path, environment: dict[str,
     line = "set -o pipefail; voxcli voices | head -n 1 > first.txt"
     assert shell(line, tmp_path, environment) == (0, "")
     assert (tmp_path / "first.txt").stat().st_size
+
+
+def test_an_event_that_nobody_can_read_keeps_its_exit_code(tmp_path: Path, environment: dict[str, str]) -> None:
+    for way in ("2>&-", "2> /dev/full"):
+        assert shell(f"voxcli say hi --speed x -o - --json {way}", tmp_path, environment) == (2, "")

@@ -112,11 +112,13 @@ def _report(arguments: Sequence[str], message: str, kind: str, code: ExitCode) -
     if "--json" in options:
         stream = sys.stderr if _writes_sound_to_stdout(options) else sys.stdout
         event = {"event": "error", "message": message or "stopped", "kind": kind, "code": int(code)}
+        if not stream:  # it was closed by the caller
+            return code
         try:
             stream.write(json.dumps(event) + "\n")
             stream.flush()
             return code
-        except (ConsumerClosed, DeviceError):  # standard output itself is what failed
+        except (ConsumerClosed, DeviceError, OSError):  # standard output itself is what failed
             discard_stdout()
     if message:
         Console().error(message)

@@ -160,12 +160,12 @@ def _joined(cells: Sequence[str], widths: Sequence[int]) -> str:
     return (" " * _GAP).join(padded).rstrip()
 
 
-def columns_of(stream: TextIO) -> int | None:
+def columns_of(stream: TextIO | None) -> int | None:
     """Return the columns of the screen that a stream is shown on: COLUMNS, or those of the terminal; None for none."""
     with suppress(ValueError):
         if (columns := int(os.environ.get("COLUMNS", ""))) > 0:
             return columns
-    return shutil.get_terminal_size((80, 24)).columns if stream.isatty() else None
+    return shutil.get_terminal_size((80, 24)).columns if stream and stream.isatty() else None
 
 
 def wrap(text: str, columns: int) -> list[str]:

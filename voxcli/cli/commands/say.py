@@ -158,7 +158,7 @@ def _note_redirection(targets: "list[Target]", console: Console) -> None:
     """Say that nothing is written to the file that standard output is redirected to."""
     from voxcli.sinks import ToSpeaker
 
-    if all(isinstance(target, ToSpeaker) for target in targets):
+    if sys.stdout and sys.stderr and all(isinstance(target, ToSpeaker) for target in targets):
         with suppress(OSError, ValueError):
             output, messages = os.fstat(sys.stdout.fileno()), os.fstat(sys.stderr.fileno())
             if stat.S_ISREG(output.st_mode) and not os.path.samestat(output, messages):
