@@ -98,7 +98,7 @@ _WORDS = {
 _FOREIGN_LETTERS = re.compile("[äöüßñãõåøæłąęśźżćńőűğşıěřůčžșțơưđ¿¡ÄÖÜẞÑÃÕÅØÆŁĄĘŚŹŻĆŃŐŰĞŞİĚŘŮČŽȘȚƠƯĐ]")
 """Letters of names in English text at most. Not é and ï, which English borrows: café, naïve."""
 _LATIN_WORD = re.compile(r"[A-Za-zÀ-ÖØ-öø-ɏḀ-ỿ]+(?:['’][A-Za-zÀ-ÖØ-öø-ɏ]+)?")
-_IN_NAME = re.compile(r"[A-ZÀ-ÖØ-Þ][\w'’]* +(?=[A-ZÀ-ÖØ-Þ])|\b[A-ZÀ-ÖØ-Þ]{2,}\b")
+_IN_NAME = re.compile(r"[A-ZÀ-ÖØ-Þ][\w'’]* +(?=[A-ZÀ-ÖØ-Þ])|\b[A-ZÀ-ÖØ-Þ]{2,}(?![a-z])")
 """Words as in Los Angeles and LA, which are the same in every language."""
 _ADDRESS = re.compile(r"(?<![A-Za-z0-9._-])[A-Za-z0-9._-]{1,200}(?:[@/]|\.(?=[a-z]))[A-Za-z0-9._/-]+")
 """An address on the web, whose com is no word of Portuguese."""
@@ -146,9 +146,16 @@ def language_of(text: str) -> str | None:
     return language.language
 
 
-def latin_language(text: str) -> str | None:
-    """Return the language that the common words of a text in Latin letters tell; None if they tell none."""
-    return _latin(_evidence(text))
+def latin_language(text: str, *, least_words: int = 1) -> str | None:
+    """Return the language that the common words of a text in Latin letters tell; None if they tell none.
+
+    Args:
+        least_words: number of common words of a language other than English that is needed.
+    """
+    evidence = _evidence(text)
+    language = _latin(evidence)
+    weak = language not in (None, ENGLISH) and evidence[language or ""] < 2 * least_words
+    return None if weak else language
 
 
 def base_language(language: str | None) -> str | None:

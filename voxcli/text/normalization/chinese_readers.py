@@ -10,7 +10,8 @@ NUMBER = r"(?: \d{1,3}(?:,\d{3})+(?![\d,])(?:\.\d+)? | \d+(?:\.\d+)? )"
 
 _CODE_WORD = (
     r"(?: 验证码|校验码|密码|口令|取件码|尾号|车次|航班号?|房间号?|房号|门牌号?|学号|工号|卡号|单号|编号|账号|帐号|"
-    r"邮编|代码|编码|QQ号?|身份证号?码?|号码|电话|热线|客服|拨打|致电|呼叫|报警|火警|急救|打|拨 ) [是为：:号 ]{0,3}"
+    r"邮编|代码|编码|QQ群?号?|分机号?|转|身份证号?码?|号码|"
+    r"电话|热线|客服|拨打|致电|呼叫|报警|火警|急救|打|拨 ) [是为：:号 ]{0,3}"
 )
 _FACES = r"比分|比例|配比|赔率|战绩|胜率|比率|稀释|比例尺"
 _BEATS = (
@@ -25,8 +26,11 @@ _TWO_OF = re.compile(rf"[ ]?(?: {MEASURES} )", re.VERBOSE)
 _COUNTED = re.compile(rf"[ ]?[多余来几]?(?: {MEASURES} | 米|年|月|日|号|楼|级|期|[百千万亿]|[%‰°℃] )", re.VERBOSE)
 _NUMBERS = re.compile(NUMBER, re.VERBOSE)
 _UNIT_AT_END = re.compile(rf"(?<=[\d ])(?:{UNIT})\Z")
+_PLACES = (
+    "室|号房|房间|房(?![子价屋])|路(?![人])|医院|中学|部队|厂|国道|省道|高地|寝室|宿舍|教室|包厢|包间|会议室|办公室"
+)
 _AGES = re.compile("年(?:的?历史|前|来|间|以上|左右|之久|文明|古)")
-_SERVICE = re.compile(r"1(?:00[0189]\d|23\d\d)|9[56]\d{3}")
+_SERVICE = re.compile(r"1(?:00[189]\d|23\d\d)|9[56]\d{3}")
 """Telephone numbers of services, such as 12306 of the railways."""
 
 _SIGN_WORDS = {"-": "负", "+": "正", "±": "正负"}
@@ -160,10 +164,14 @@ def _percent(match: re.Match[str]) -> str:
 def _name(match: re.Match[str]) -> str:
     """Read the number of a name, such as GPT-4, H100 and A380."""
     before = " " if match[0][0] in " -" else ""
-    number = match[0].strip(" -")
-    whole = number.partition(".")[0]
-    cardinal = "." in number or len(whole) < 3 or number.endswith("00")
-    return before + (_number(number) if cardinal else han_digits(number)) + (" " if match[0].endswith("-") else "")
+    return before + " ".join(map(_name_number, match[0].strip(" -").split("-")))
+
+
+def _name_number(number: str) -> str:
+    if number.count(".") > 1:
+        return "点".join(map(_number, number.split(".")))
+    digits = "." not in number and len(number) > 2 and not (len(number) == 3 and number.endswith("00"))
+    return han_digits(number) if digits else _number(number)
 
 
 def _quantity(match: re.Match[str]) -> str:
@@ -199,7 +207,9 @@ def _plain(number: str, before: str, after: str, two: str) -> str:
 
 def _year(number: str, before: str, after: str, two: str) -> str:
     """Read the number before 年, which is a year or a span of years."""
-    ages = bool(_AGES.match(after)) or before.endswith(tuple("了过有近约满共"))
+    ages = bool(_AGES.match(after)) or before.endswith(
+        (*"了过有近约满共", "昭和", "平成", "民国", "光绪", "康熙", "乾隆")
+    )
     if len(number) == 4 and "1000" <= number < "2200" and not (ages and number.endswith("00")):
         return han_digits(number)
     if len(number) == 2 and (number[0] == "0" or (number >= "50" and not ages and not after.startswith("年代"))):
@@ -211,9 +221,11 @@ def _as_code(number: str, before: str, after: str) -> str:
     """Return the digits of a number that is no quantity: a room, a code, a bare year; else nothing."""
     if not number.isdecimal() or len(number) < 3 or before.endswith(tuple("共约近达过超第")):
         return ""
-    if re.match("室|号房|房间|房(?![子价屋])", after) and len(number) <= 4:
+    if len(number) <= 4 and re.match(_PLACES, after):
         return han_telephone(number)
     if re.match("[pP](?![A-Za-z])", after) and number in ("480", "720", "1080", "1440", "2160", "4320"):
+        return han_digits(number)
+    if _YEAR.fullmatch(number) and re.match("[届级款版春夏秋冬]|赛季|财年|奥运|世界杯", after):
         return han_digits(number)
     if _COUNTED.match(after) or len(number) > MAX_DIGITS:
         return ""
@@ -230,7 +242,10 @@ def _counts_on(match: re.Match[str], after: str) -> bool:
     return bool(
         re.search(r"第[\d、,~～\-到至和]*\Z", before)
         or (re.search(r"[点时:]\Z", before) and re.match("分(?!钟)", after))
-        or re.match(r"[栋幢单排座级]元?\d|分之|点\d(?![\d分])|人转|进制|次元|元[一二三1-3]?次", after)
+        or re.match(
+            r"[栋幢单排座级]元?\d|分之|点\d(?![\d分])|人转|人世界|年\d{1,2}班|进制|次元|元[一二三1-3]?次", after
+        )
+        or (re.search(r"(?:单元|号楼|栋|座)\Z", before) and after.startswith("层"))
         or (re.search("[负-]", before[-1:] + match[0][:1]) and after.startswith("层"))
     )
 

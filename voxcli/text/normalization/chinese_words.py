@@ -90,6 +90,7 @@ UNITS = {
     "oz": "盎司",
     "ft": "英尺",
     "px": "像素",
+    "mmHg": "毫米汞柱",
 }
 SPEEDS = {"km/h": "每小时{}公里", "m/s": "每秒{}米", "Mbps": "每秒{}兆比特", "Gbps": "每秒{}吉比特", "fps": "每秒{}帧"}
 UNIT = _alternatives(" ".join((*UNITS, *SPEEDS)))

@@ -22,7 +22,7 @@ _DIGITS = re.compile(r"\d+")
 _A_RANGE = re.compile(rf"({NUMBER}) (?: [ ]?[-–—~][ ]? ({NUMBER}) )?", re.VERBOSE)
 _MONTH_NAME = re.compile("|".join(MONTHS))
 _SENTENCE_END = re.compile(r"""["'”’)]*(?:\s+["'“‘(]*[A-Z]|\s*\Z)""")
-_SIGN_WORDS = {"-": "minus", "+": "plus", "±": "plus or minus", "~": "about", "≈": "about"}
+_SIGN_WORDS = {"-": "minus", "–": "minus", "+": "plus", "±": "plus or minus", "~": "about", "≈": "about"}
 _LIKE_YEARS = range(1100, 2100)
 _PARTS = frozenset((2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 16, 20, 100))
 """Denominators of true fractions, such as 3/4, unlike 24/7 and 50/50."""
@@ -50,11 +50,18 @@ def _telephone(match: re.Match[str]) -> str:
     return plus + ", ".join(map(digit_names, digit_groups(match[0])))
 
 
+def _groups(match: re.Match[str]) -> str:
+    """Read a number of several groups, such as that of a card, by its digits."""
+    return ", ".join(map(digit_names, digit_groups(match[0])))
+
+
 def _date(match: re.Match[str]) -> str:
     """Read 2024-05-06; read 05/06/2024 in the American order, unless that is not a date."""
     first, second, third = _DIGITS.findall(match[0])
     written_year, month, day = (first, second, third) if len(first) == 4 else (third, first, second)
-    if int(month) > 12 and written_year is third:
+    if len(written_year) == 2:
+        written_year = f"{19 if written_year >= '50' else 20}{written_year}"
+    if int(month) > 12 and len(first) < 4:
         month, day = day, month
     if not (1 <= int(month) <= 12 and 1 <= int(day) <= 31):
         return " ".join(map(number_words, (first, second, third)))
@@ -112,14 +119,20 @@ def _duration(match: re.Match[str]) -> str:
 
 
 def _power(match: re.Match[str]) -> str:
-    base, exponent = re.split("[eE^]", match[0])
-    sign = "minus " if exponent.startswith("-") else ""
-    value = cardinal(int(exponent.lstrip("+-")))
-    if "^" not in match[0]:
-        return f"{number_words(base)} e {sign}{value}"
+    base, exponent = re.split("[eE^]", match[0].lstrip("-–+±~≈ "))
+    if "^" in match[0]:
+        return f"{_sign(match)}{number_words(base)} {raised_to(exponent)}"
+    return f"{_sign(match)}{number_words(base)} e {_signed(exponent)}"
+
+
+def raised_to(exponent: str) -> str:
     if exponent in ("2", "3"):
-        return f"{number_words(base)} {'squared' if exponent == '2' else 'cubed'}"
-    return f"{number_words(base)} to the power of {sign}{value}"
+        return "squared" if exponent == "2" else "cubed"
+    return f"to the power of {_signed(exponent)}"
+
+
+def _signed(number: str) -> str:
+    return "minus " * number.startswith("-") + number_words(number.lstrip("+-"))
 
 
 def _seasons(match: re.Match[str]) -> str:
@@ -142,7 +155,8 @@ def _clock(match: re.Match[str]) -> str:
 def _decade(match: re.Match[str]) -> str:
     digits = _DIGITS.findall(match[0])[0]
     before = match.string[max(match.start() - 8, 0) : match.start()].lower().split()
-    if len(digits) == 2 and "'" not in match[0] and before and before[-1] not in DECADE_WORDS:
+    decade = not before or before[-1] in DECADE_WORDS or (digits >= "60" and before[-1] not in ("in", "for", "after"))
+    if len(digits) == 2 and "'" not in match[0] and not decade:
         return f"{cardinal(int(digits))} seconds"
     words = year(int(digits)) if len(digits) == 4 else cardinal(int(digits))
     return f"{words[:-1]}ies" if words.endswith("y") else f"{words}s"
@@ -190,8 +204,8 @@ def name_number(number: str) -> str:
 def _fraction(match: re.Match[str]) -> str:
     *whole, numerator, denominator = _DIGITS.findall(match[0])
     if int(denominator) in _PARTS and (0 < int(numerator) < int(denominator)):
-        return _by_grammar(match[0])
-    return " ".join(map(number_words, (*whole, numerator, denominator)))
+        return _sign(match) + _by_grammar(match[0].lstrip("-–+±~≈ "))
+    return _sign(match) + " ".join(map(number_words, (*whole, numerator, denominator)))
 
 
 def _ratio(match: re.Match[str]) -> str:
@@ -235,6 +249,7 @@ def _quantity(written: str) -> str:
 _READERS = {
     "telephone": _telephone,
     "date": _date,
+    "groups": _groups,
     "month_day": _month_day,
     "day_month": _day_month,
     "money": _money,

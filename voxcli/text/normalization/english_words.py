@@ -68,6 +68,16 @@ CURRENCIES = {
     "NT$": ("New Taiwan dollar", "New Taiwan dollars", "cent", "cents"),
     "S$": ("Singapore dollar", "Singapore dollars", "cent", "cents"),
     "R$": ("real", "reais", "centavo", "centavos"),
+    "USD": ("US dollar", "US dollars", "cent", "cents"),
+    "CAD": ("Canadian dollar", "Canadian dollars", "cent", "cents"),
+    "AUD": ("Australian dollar", "Australian dollars", "cent", "cents"),
+    "EUR": ("euro", "euros", "cent", "cents"),
+    "GBP": ("pound", "pounds", "penny", "pence"),
+    "CHF": ("Swiss franc", "Swiss francs", "", ""),
+    "CNY": ("yuan", "yuan", "", ""),
+    "RMB": ("yuan", "yuan", "", ""),
+    "JPY": ("yen", "yen", "", ""),
+    "INR": ("rupee", "rupees", "", ""),
     "€": ("euro", "euros", "cent", "cents"),
     "£": ("pound", "pounds", "penny", "pence"),
     "¥": ("yen", "yen", "", ""),
@@ -82,6 +92,17 @@ CURRENCY_WORDS = (
 )
 """What is sometimes written after a sign that says it already."""
 PLURALS = "people|users|views|followers|subscribers|downloads|dollars|euros|pounds|copies|viewers|customers|parameters"
+PER = {
+    "lb": "pound",
+    "kg": "kilogram",
+    "oz": "ounce",
+    "g": "gram",
+    "hr": "hour",
+    "h": "hour",
+    "mo": "month",
+    "yr": "year",
+}
+"""Units after a slash."""
 DECADE_WORDS = ("the", "her", "his", "their", "my", "your", "our", "early", "mid", "late", "mid-")
 
 SCALES = {
@@ -126,6 +147,12 @@ _OTHERS = {
     "km/h": ("kilometer per hour", "kilometers per hour"),
     "m/s": ("meter per second", "meters per second"),
     "lbs": ("pound", "pounds"),
+    "kgs": ("kilogram", "kilograms"),
+    "tbsp": ("tablespoon", "tablespoons"),
+    "tsp": ("teaspoon", "teaspoons"),
+    "gal": ("gallon", "gallons"),
+    "qt": ("quart", "quarts"),
+    "deg": ("degree", "degrees"),
     "sq ft": ("square foot", "square feet"),
     "ft²": ("square foot", "square feet"),
     "psi": ("pound per square inch", "pounds per square inch"),

@@ -59,6 +59,7 @@ _ROMAN_VALUES = {"I": 1, "V": 5, "X": 10, "L": 50}
 def expanded(text: str) -> str:
     """Return the text with short forms such as "Dr.", Roman numerals, and web and mail addresses in words."""
     text = _SHORT_FORM.sub(lambda short: SHORT_FORMS.get(short[0]) or MEASURED_SHORT_FORMS[short[0]], text)
+    text = text.replace("WWII", "World War II").replace("WWI ", "World War I ")
     text = _NUMBERED.sub(lambda name: f"{name[1]} {cardinal(_roman(name[2]))}", text)
     text = _REIGNING.sub(lambda name: f"{name[1]} the {ordinal(_roman(name[2]))}", text)
     return _ADDRESS.sub(_spelled_address, text)

@@ -17,11 +17,14 @@ from voxcli.text.normalization.expansions import expanded
 from voxcli.text.sentences.splitter import COLUMNS, SentenceSplitter
 
 _STYLE = re.compile(r"\s*(\((?:[^()]|\([^()]*\))*\))")
+_DESCRIPTION = re.compile(r"[^\W\d_]{2}")
+"""Letters, without which a bracket describes no voice: (1), (2024)."""
 _SPACES = re.compile(r"(?<!\d)\s+|\s+(?!\d)|[^\S\u00a0\u202f\u2009]+|\s{2,}")
 """White space, but for a single no-break or thin space between digits, which parts thousands."""
 _THOUSANDS = re.compile(
-    r"(?<![\d.,:/])\d{1,3}(?:(?:[\u00a0\u202f\u2009'’]\d{3})+|(?: \d{3}){2,}|(?: \d{3})(?= ?(?:km|kg|m|mm|"
-    r"g|t|W|kW|V|Hz|€|£|公里|千米|米|公斤|千克|吨|元|人|个|dollars|euros|people|miles|meters|metres|years)(?![A-Za-z])))(?![\d'’])"
+    r"(?<![\d.,:/+])(?<!\d )\d{1,3}(?:(?:[\u00a0\u202f\u2009'’]\d{3})+|(?: \d{3}){2,}|(?: \d{3})(?= ?(?:km|kg|m|mm|"
+    r"g|t|W|kW|V|Hz|€|£|公里|千米|米|公斤|千克|吨|元|人|个|dollars|euros|people|miles|meters|metres|years)(?![A-Za-z])))"
+    r"(?![\d'’]| \d)|(?<=[$€£])\d{1,3}(?: \d{3})+(?! ?\d)"
 )
 """Thousands parted as in SI, French and Swiss writing."""
 _PHONEMES = re.compile(r"(\{[A-Za-z][^{}]*\}|\[[A-Za-z][A-Za-z_-]*\])")
@@ -32,6 +35,7 @@ _KANA_LETTERS = "\u3041-\u309f\u30a1-\u30ff\uff66-\uff9f"
 _HAN = re.compile(f"[{HAN}]")
 _KANA = re.compile(f"[{_KANA_LETTERS}]")
 _HANGUL = re.compile("[\u1100-\u11ff\u3131-\u318e\uac00-\ud7a3]")
+_OTHER_LETTER = re.compile(rf"[^\W\d_{_LATIN}]")
 _LATIN_WORD = re.compile(f"[{_LATIN}]+")
 
 # A comma or a colon between two digits belongs to a number.
@@ -65,7 +69,7 @@ def normalized(text: str, *, language: str | None = None, text_language: str | N
             itself does not tell its language: a number alone, a name.
     """
     style = _STYLE.match(text)
-    if style and not is_speakable(text[style.end() :]):
+    if style and not (is_speakable(text[style.end() :]) and _DESCRIPTION.search(style[1])):
         style = None
     parts = _PHONEMES.split(text[style.end() :] if style else text)
     plain = [_SPACES.sub(" ", _without_emoji(part)) for part in parts[::2]]
@@ -113,8 +117,8 @@ class _Languages:
         self._text = spoken or own or context or ENGLISH
         if own == CHINESE and context == JAPANESE and not spoken:
             self._text = JAPANESE
-        # Latin letters alone may be a name or a unit in a Chinese text.
-        if own == ENGLISH and context and not spoken and not latin_language(text):
+        # A word or two in Latin letters may be a name or a unit in a Chinese text.
+        if context and not spoken and not latin_language(text, least_words=2) and not _OTHER_LETTER.search(text):
             self._text = context
         self._latin = self._text if self._text not in (CHINESE, JAPANESE, KOREAN) else ENGLISH
         self._japanese = JAPANESE in (self._text, own)
@@ -143,7 +147,7 @@ class _Languages:
         """Return the language of the words of a sentence that are written in Latin letters."""
         if self._spoken not in (None, CHINESE, JAPANESE, KOREAN):
             return self._spoken or ENGLISH
-        return latin_language(sentence) or self._latin
+        return latin_language(sentence, least_words=2) or self._latin
 
     @staticmethod
     def _is_spelled(text: str, han: int, words: list[str]) -> bool:

@@ -48,7 +48,8 @@ TELEPHONE = r"""
 """
 """A verbose pattern with a group named `gap`."""
 
-_RAISED = frozenset("²³¹⁰⁴⁵⁶⁷⁸⁹₀₁₂₃₄₅₆₇₈₉")
+RAISED = "²³¹⁰⁴⁵⁶⁷⁸⁹"
+"""Exponents, for use inside a character class."""
 _OTHER_NUMERAL = re.compile(r"[^\W0-9_]")
 _DIGITS = re.compile(r"\d+")
 
@@ -62,10 +63,15 @@ def _plain(numeral: re.Match[str]) -> str:
     char, before = numeral[0], numeral.string[max(numeral.start() - 1, 0) : numeral.start()]
     if char.isdecimal():
         return str(unicodedata.decimal(char))
-    written = "" if char.isalpha() or char in _RAISED else unicodedata.normalize("NFKC", char).replace("⁄", "/")
+    written = "" if char.isalpha() or char in RAISED else unicodedata.normalize("NFKC", char).replace("⁄", "/")
     if not (written.isascii() and written[-1:].isdecimal()):
         return char
     return f" {written}" if before.isnumeric() else written
+
+
+def plain_exponent(raised: str) -> str:
+    """Return the number that raised digits stand for, such as "-3"."""
+    return unicodedata.normalize("NFKC", raised).replace("−", "-")
 
 
 def digit_groups(number: str) -> list[str]:
