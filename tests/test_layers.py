@@ -42,7 +42,7 @@ INNER_RUNGS = {
     "server": {
         **dict.fromkeys(["errors", "settings", "monitoring"], 0),
         **dict.fromkeys(["admission", "streaming"], 1),
-        **dict.fromkeys(["middleware", "model_lifecycle", "rewriting", "uploads"], 2),
+        **dict.fromkeys(["middleware", "model_lifecycle", "rewriting", "bodies"], 2),
         "service": 3,
         **dict.fromkeys(["routes", "host"], 4),
         "app": 5,

@@ -156,7 +156,7 @@ def test_a_text_that_is_too_long_is_refused(client: httpx.Client, path: str) -> 
 
 
 def test_a_form_with_very_many_fields_is_refused(client: httpx.Client) -> None:
-    assert client.post("/api/tts", data={f"f{number}": "x" for number in range(5000)}).status_code in (400, 413)
+    assert client.post("/api/tts", data={f"f{number}": "x" for number in range(5000)}).status_code in (400, 413, 422)
 
 
 def test_json_of_any_depth_is_a_bad_request_at_worst(client: httpx.Client) -> None:

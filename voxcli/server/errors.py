@@ -24,6 +24,7 @@ from voxcli.errors import (
     VoxError,
 )
 from voxcli.protocols.dialect import FieldError, Problem
+from voxcli.protocols.fields import Malformed
 from voxcli.protocols.gptsovits import messages as gptsovits
 from voxcli.protocols.openai import messages as openai
 from voxcli.protocols.voxcpm import messages as voxcpm
@@ -91,9 +92,26 @@ def _malformed(error: RequestValidationError) -> Problem:
     """Name the first invalid field, without repeating its value."""
     first = error.errors()[0]
     place = [str(part) for part in first.get("loc", ()) if part not in ("body", "query", "path")]
-    field = ".".join(place) or None
-    message = f"{field}: {first['msg']}" if field else f"{first['msg']}"
-    return Problem(status=400, message=f"{message}.", code=str(first["type"]), field=field)
+    field, kind = ".".join(place) or None, str(first["type"])
+    match kind:
+        case "missing":
+            message = f"{field!r} is missing"
+        case "string_too_long":
+            message = f"{field!r} is longer than the {first['ctx']['max_length']} characters allowed"
+        case "value_error" if "UploadFile" in first["msg"]:
+            message = f"{field!r} must be a file"
+        case "literal_error":
+            message = f"{field!r} must be {first['ctx']['expected']}"
+        case _:
+            message = f"{field}: {first['msg']}" if field else f"{first['msg']}"
+    return Problem(status=400, message=f"{message}.", code=kind, field=field)
+
+
+def _unreadable_form(error: HTTPException) -> Malformed:
+    """Return what a client is told whose form cannot be parsed."""
+    return Malformed(
+        f"The form cannot be read: {str(error.detail).rstrip('.')}. Is it multipart/form-data?", None, "form"
+    )
 
 
 def _code_of(status: int) -> str:
@@ -146,6 +164,8 @@ def dialect_route(error_body: ErrorBody, problem_of: ProblemOf = problem_of) -> 
                     return Response(status_code=CLIENT_LEFT)
                 except Exception as error:  # noqa: BLE001 - the outermost handler of a route
                     note(error)
+                    if isinstance(error, HTTPException) and error.status_code == HTTPStatus.BAD_REQUEST:
+                        error = _unreadable_form(error)
                     headers = error.headers if isinstance(error, HTTPException) else None
                     return answer(problem_of(error), error_body, dict(headers or {}))
 
@@ -174,6 +194,11 @@ def error_responses(schema: dict[str, Any], statuses: Iterable[int] = ()) -> dic
         status: {"description": HTTPStatus(status).phrase, "content": content}
         for status in sorted({*_ALWAYS, *statuses})
     }
+
+
+def json_body(schema: dict[str, Any]) -> dict[str, Any]:
+    """Declare for OpenAPI the body of a route that reads its JSON itself."""
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
 
 
 def audio_responses(

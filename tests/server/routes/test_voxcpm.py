@@ -217,7 +217,7 @@ def test_an_upload_that_is_no_clip_is_refused(client: httpx.Client, data: bytes,
 def test_json_is_no_form(client: httpx.Client) -> None:
     answer = client.post(STREAM, json={"text": "x"})
     assert answer.status_code == 422
-    assert answer.json()["detail"][0]["loc"] == ["body", "text"]
+    assert "form" in answer.json()["detail"][0]["msg"]
 
 
 def test_a_failure_before_the_first_sound_is_an_error() -> None:

@@ -1,30 +1,40 @@
 """GPT-SoVITS's api_v2 at `/tts`, and the paths that SillyTavern requests.
 
-Unlike GPT-SoVITS's server, this one cannot be stopped or made to load other files over HTTP.
+Unlike GPT-SoVITS's server, this one cannot be stopped or made to load other files over HTTP: a request to load weights
+succeeds and changes nothing.
 """
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Any, Literal
 
-from fastapi import APIRouter, Body
+from fastapi import APIRouter
 from fastapi.exceptions import RequestValidationError
 from fastapi.requests import Request
 from fastapi.responses import JSONResponse, Response
-from pydantic import BaseModel, WithJsonSchema
+from pydantic import BaseModel
 
 from voxcli.protocols.dialect import FieldError, Problem, ServerRequest
 from voxcli.protocols.fields import json_schema
 from voxcli.protocols.gptsovits import messages as gptsovits
-from voxcli.protocols.gptsovits.fields import DEFAULT_VOICE, MEDIA_TYPES, VOICE_NOT_FOUND, TtsRequest, find_voice_at
-from voxcli.server.errors import Refusal, audio_responses, dialect_route, error_responses, problem_of
+from voxcli.protocols.gptsovits.fields import (
+    DEFAULT_VOICE,
+    MEDIA_TYPES,
+    REQUIRED,
+    VOICE_NOT_FOUND,
+    TtsRequest,
+    find_voice_at,
+)
+from voxcli.server.bodies import read_json
+from voxcli.server.errors import Refusal, audio_responses, dialect_route, error_responses, json_body, problem_of
 from voxcli.server.service import Service
 
 _SCHEMA = json_schema(TtsRequest)
 _NOT_IN_QUERY = "aux_ref_audio_paths"
 """The original does not see it there either."""
 
-TtsFields: TypeAlias = Annotated[dict[str, Any], Body(), WithJsonSchema(_SCHEMA)]
+_BODY = json_body(_SCHEMA)
+_EXAMPLE = {"text": "Hello.", "text_lang": "en", "prompt_lang": "en", "ref_audio_path": "default"}
 
 TTS_QUERY: dict[str, Any] = {
     "parameters": [
@@ -73,7 +83,7 @@ def router(service: Service) -> APIRouter:
     )
     _add_speech(routes, service)
     _add_voices(routes, service)
-    _add_refusals(routes)
+    _add_control(routes)
     return routes
 
 
@@ -91,9 +101,9 @@ def _add_speech(routes: APIRouter, service: Service) -> None:
         server_request = await service.threads.call(lambda: _read_server_request(fields, service))
         return await service.speak(request, server_request, gptsovits.answer_headers)
 
-    @routes.post("/tts", summary="Speak a text", response_class=Response, responses=responses)
-    async def tts(request: Request, fields: TtsFields) -> Response:
-        return await speak(request, fields)
+    @routes.post("/tts", summary="Speak a text", response_class=Response, responses=responses, openapi_extra=_BODY)
+    async def tts(request: Request) -> Response:
+        return await speak(request, await read_json(request, _EXAMPLE))
 
     @routes.get("/tts", summary="Speak a text", response_class=Response, responses=responses, openapi_extra=TTS_QUERY)
     async def tts_by_query(request: Request) -> Response:
@@ -104,9 +114,15 @@ def _add_speech(routes: APIRouter, service: Service) -> None:
                 fields[name] = fields[name].lower()
         return await speak(request, fields)
 
-    @routes.post("/", summary="Speak a text, for SillyTavern", response_class=Response, responses=responses)
-    async def tts_at_root(request: Request, fields: TtsFields) -> Response:
-        return await speak(request, fields)
+    @routes.post(
+        "/",
+        summary="Speak a text, for SillyTavern",
+        response_class=Response,
+        responses=responses,
+        openapi_extra=_BODY,
+    )
+    async def tts_at_root(request: Request) -> Response:
+        return await speak(request, await read_json(request, _EXAMPLE))
 
 
 def _read_server_request(fields: Mapping[str, Any], service: Service) -> ServerRequest:
@@ -147,19 +163,28 @@ def _add_voices(routes: APIRouter, service: Service) -> None:
         return JSONResponse({"message": "set refer audio failed", "Exception": reason}, 400)
 
 
-def _add_refusals(routes: APIRouter) -> None:
-    def refuse(path: str, message: str) -> None:
-        @routes.get(
-            path,
-            name=path[1:],
-            summary="Not available",
-            description=message,
-            status_code=_FORBIDDEN,
-            responses=error_responses(ERROR_SCHEMA, [_FORBIDDEN]),
-        )
-        async def refused() -> None:
-            raise Refusal(Problem(status=_FORBIDDEN, message=message, code="forbidden"))
+def _add_control(routes: APIRouter) -> None:
+    """Answer the paths that load and stop: clients call them before they speak, and expect success."""
+    responses = error_responses(ERROR_SCHEMA, [_UNPROCESSABLE])
+    note = "Nothing is loaded: a server has one model, chosen by its operator."
 
-    refuse("/control", "This server cannot be stopped or restarted over HTTP, only by its operator.")
-    for path in ("/set_gpt_weights", "/set_sovits_weights"):
-        refuse(path, "This server has one model, chosen by its operator. It loads no others over HTTP.")
+    @routes.get("/set_gpt_weights", summary="Keep the model", description=note, responses=responses)
+    async def set_gpt_weights(weights_path: str = "") -> Success:
+        return _kept(weights_path, "gpt")
+
+    @routes.get("/set_sovits_weights", summary="Keep the model", description=note, responses=responses)
+    async def set_sovits_weights(weights_path: str = "") -> Success:
+        return _kept(weights_path, "sovits")
+
+    @routes.get(
+        "/control", summary="Not available", status_code=_FORBIDDEN, responses=error_responses(ERROR_SCHEMA, [403])
+    )
+    async def control() -> None:
+        message = "This server cannot be stopped or restarted over HTTP, only by its operator."
+        raise Refusal(Problem(status=_FORBIDDEN, message=message, code="forbidden"))
+
+
+def _kept(path: str, kind: str) -> Success:
+    if not path:
+        raise FieldError(f"{kind} weight path is required", "weights_path", REQUIRED)
+    return Success()

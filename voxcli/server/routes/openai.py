@@ -10,15 +10,17 @@ from fastapi.responses import Response
 
 from voxcli.protocols.dialect import Problem, ServerRequest
 from voxcli.protocols.openai.messages import MODELS, VOICES, answer_headers, error_body, to_server_request
+from voxcli.server.bodies import read_json
 from voxcli.server.errors import Refusal, dialect_route, error_responses
 from voxcli.server.routes import openai_voices
 from voxcli.server.routes.openai_schema import (
     ERROR_SCHEMA,
+    EXAMPLE,
+    SPEECH_BODY,
     ModelEntry,
     ModelList,
     ModelNames,
     Named,
-    SpeechFields,
     Status,
     VoiceName,
     VoiceNames,
@@ -49,9 +51,11 @@ def _add_speech(routes: APIRouter, service: Service) -> None:
         "/audio/speech",
         response_class=Response,
         responses=speech_responses(strict_models=service.settings.strict_models),
+        openapi_extra=SPEECH_BODY,
     )
-    async def speech(request: Request, fields: SpeechFields) -> Response:
-        """Speak a text. Audio is streamed while it is generated, in every format."""
+    async def speech(request: Request) -> Response:
+        """Speak a text. Audio is streamed while it is generated; FLAC only with `stream_format`."""
+        fields = await read_json(request, EXAMPLE)
         server_request = await service.threads.call(lambda: _to_server_request(service, fields))
         return await service.speak(request, server_request, answer_headers)
 

@@ -1,19 +1,16 @@
 """Response models and OpenAPI declarations of OpenAI's dialect."""
 
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Any, Literal
 
-from fastapi import Body
-from pydantic import BaseModel, WithJsonSchema
+from pydantic import BaseModel
 
 from voxcli.protocols.dialect import media_types
 from voxcli.protocols.fields import json_schema
 from voxcli.protocols.openai.messages import EVENTS, CreateSpeech
-from voxcli.server.errors import audio_responses
+from voxcli.server.errors import audio_responses, json_body
 
-_EXAMPLE = {"model": "tts-1", "input": "Hello.", "voice": "alloy"}
-SpeechFields: TypeAlias = Annotated[
-    dict[str, Any], Body(), WithJsonSchema({**json_schema(CreateSpeech), "examples": [_EXAMPLE]})
-]
+EXAMPLE = {"model": "tts-1", "input": "Hello.", "voice": "alloy"}
+SPEECH_BODY = json_body({**json_schema(CreateSpeech), "examples": [EXAMPLE]})
 
 _NULLABLE = {"type": ["string", "null"]}
 ERROR_SCHEMA: dict[str, Any] = {

@@ -7,12 +7,13 @@ got. The id is the name where that is plain.
 from datetime import UTC, date, datetime
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, File, Form
+from fastapi import APIRouter, Depends, File, Form
 from fastapi.datastructures import UploadFile
 
 from voxcli.errors import RequestError
 from voxcli.protocols.dialect import FieldError, Problem
 from voxcli.protocols.openai.messages import MOST_CHARACTERS, VOICES
+from voxcli.server.bodies import check_form, is_given, read_clip
 from voxcli.server.errors import Refusal, error_responses
 from voxcli.server.routes.openai_schema import (
     ERROR_SCHEMA,
@@ -28,7 +29,6 @@ from voxcli.server.routes.openai_schema import (
     VoiceNames,
 )
 from voxcli.server.service import Service
-from voxcli.server.uploads import read_clip
 from voxcli.synthesis.request import Clip, Prompt, Voice
 from voxcli.version import __version__
 from voxcli.voices import Notes, VoiceLibrary
@@ -43,6 +43,7 @@ _Name = Annotated[str, Form(max_length=256)]
 _WORDS = Form(max_length=MOST_CHARACTERS)
 _Words = Annotated[str, _WORDS]
 _MaybeWords = Annotated[str | None, _WORDS]
+_FORM = [Depends(check_form)]
 _Given = Annotated[UploadFile, File()]
 _MaybeGiven = Annotated[UploadFile | None, File()]
 
@@ -55,7 +56,7 @@ def add_routes(routes: APIRouter, service: Service) -> None:
 
 
 def _add_audio_voices(routes: APIRouter, service: Service) -> None:
-    @routes.post("/audio/voices", response_model_exclude_none=True)
+    @routes.post("/audio/voices", response_model_exclude_none=True, dependencies=_FORM)
     async def create_audio_voice(
         name: _Name,
         type: Annotated[Literal["audio_sample", "prompt"], Form()] = "audio_sample",
@@ -71,7 +72,7 @@ def _add_audio_voices(routes: APIRouter, service: Service) -> None:
         if type == "prompt":
             voice = Voice(style=_not_blank(prompt, "prompt"))
         else:
-            if audio_sample is None:
+            if audio_sample is None or not is_given(audio_sample):
                 raise FieldError("'audio_sample' is missing.", "audio_sample", "missing_required_parameter")
             clip = await read_clip(audio_sample, service.settings, service.threads, field="audio_sample")
             voice = _imitated(clip, text)
@@ -92,10 +93,12 @@ def _add_voices(routes: APIRouter, service: Service) -> None:
         presets = [VoiceName(id=name, name=name.title()) for name in VOICES]
         return VoiceNames(voices=[*presets, *(voice for voice in own if voice.id not in VOICES)])
 
-    @routes.post("/voices/create")
+    @routes.post("/voices/create", dependencies=_FORM)
     async def create_voice(audio: _Given, name: _Name, text: _Words) -> VoiceCreated:
         """Store a voice: a clip to continue from, and its transcript."""
         words = _not_blank(text, "text")
+        if not is_given(audio):
+            raise FieldError("'audio' is missing.", "audio", "missing_required_parameter")
         clip = await read_clip(audio, service.settings, service.threads, field="audio")
         await _keep(service, name, _imitated(clip, words))
         id = id_of(name)

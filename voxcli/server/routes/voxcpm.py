@@ -12,6 +12,7 @@ from starlette.datastructures import UploadFile
 from voxcli.protocols.dialect import FieldError, Problem, ServerRequest
 from voxcli.protocols.voxcpm import messages as voxcpm
 from voxcli.protocols.voxcpm.voices import DEFAULT_VOICE, voice_entry
+from voxcli.server.bodies import check_form, is_given, read_clip
 from voxcli.server.errors import audio_responses, dialect_route, error_responses, problem_of
 from voxcli.server.routes.voxcpm_schema import (
     ERROR_SCHEMA,
@@ -25,7 +26,6 @@ from voxcli.server.routes.voxcpm_schema import (
     Offloaded,
 )
 from voxcli.server.service import Service
-from voxcli.server.uploads import read_clip
 from voxcli.synthesis.request import Sampling, Voice
 from voxcli.version import __version__
 from voxcli.voices.description import NO_NOTES
@@ -74,10 +74,14 @@ def _add_speech(routes: APIRouter, service: Service, path: str, *, stream: bool)
 
 async def _read_form(request: Request, service: Service) -> dict[str, Any]:
     """Read the fields, including uploaded clips. Nothing stays on disk."""
+    await check_form(request)
     async with request.form(max_files=len(_CLIPS), max_fields=_MOST_FIELDS) as form:
         fields: dict[str, Any] = dict(form)
         for name in _CLIPS:
             if isinstance(upload := fields.get(name), UploadFile):
+                if not is_given(upload):
+                    del fields[name]
+                    continue
                 fields[name] = await read_clip(upload, service.settings, service.threads, field=name)
     return fields
 

@@ -1,0 +1,134 @@
+"""Request bodies: JSON objects, forms, and clips in them. What cannot be read is answered with what to send instead."""
+
+import codecs
+import json
+from collections.abc import Mapping
+from pathlib import PurePath
+from typing import Any
+
+from starlette.datastructures import UploadFile
+from starlette.requests import Request
+
+from voxcli.audio.decode import decode
+from voxcli.errors import RequestError
+from voxcli.protocols.dialect import FieldError, Problem
+from voxcli.protocols.fields import Malformed
+from voxcli.server.errors import Refusal
+from voxcli.server.settings import ServerSettings
+from voxcli.server.streaming.worker import Threads
+from voxcli.synthesis.request import Clip
+
+_BLOCK = 2**16
+_FORMS = ("multipart/form-data", "application/x-www-form-urlencoded")
+_KINDS: dict[type, str] = {list: "an array", str: "a string", bool: "a boolean", type(None): "null"}
+
+
+async def read_json(request: Request, example: Mapping[str, Any]) -> dict[str, Any]:
+    """Read a JSON object, whatever content type it came with: many clients send none, or that of a form.
+
+    example: a body that can be sent, for messages.
+
+    Raises:
+        Malformed: the body is something else.
+    """
+    send = f"Send a JSON object, such as {json.dumps(example)}"
+    _check_encoding(request)
+    data = await request.body()
+    if not data.strip():
+        raise Malformed(f"The body is empty. {send}.", None, "missing")
+    kind, charset = _content_type(request)
+    if kind in _FORMS and not data.lstrip().startswith((b"{", b"[")):
+        raise Malformed(f"The body is a form, and this path takes JSON. {send}.", None, "json_type")
+    try:
+        value = json.loads(_decoded(data, charset))
+    except UnicodeDecodeError:
+        message = f"The body is not valid {charset or 'UTF-8'}. {send}, in UTF-8."
+        raise Malformed(message, None, "json_invalid") from None
+    except json.JSONDecodeError as error:
+        place = f"line {error.lineno}, column {error.colno}: {error.msg}"
+        raise Malformed(f"The body is not valid JSON ({place}). {send}.", None, "json_invalid") from None
+    except (ValueError, RecursionError):
+        message = f"The body is nested too deeply, or a number in it is too long. {send}."
+        raise Malformed(message, None, "json_invalid") from None
+    if not isinstance(value, dict):
+        kind = _KINDS.get(type(value), "a number")
+        raise Malformed(f"The body is {kind} in JSON, not an object. {send}.", None, "json_type")
+    return value
+
+
+async def check_form(request: Request) -> None:
+    """Check that the body is a form.
+
+    Raises:
+        Malformed: it is something else, or is compressed.
+    """
+    _check_encoding(request)
+    kind, _ = _content_type(request)
+    if kind in _FORMS or (not kind and request.headers.get("content-length", "0") == "0"):
+        return
+    what = "JSON" if "json" in kind else f"of the type {kind[:64]!r}" if kind else "of no stated type"
+    raise Malformed(
+        f"The body is {what}, and this path takes a form. Send its fields as multipart/form-data, or without files as "
+        "application/x-www-form-urlencoded.",
+        None,
+        "form_type",
+    )
+
+
+def is_given(upload: UploadFile | None) -> bool:
+    """Tell whether there is a file: browsers send one without a name and content for an input that was left empty."""
+    return upload is not None and bool(upload.filename or upload.size)
+
+
+def _check_encoding(request: Request) -> None:
+    encoding = request.headers.get("content-encoding", "identity").strip().lower()
+    if encoding not in ("", "identity"):
+        raise Malformed(f"The body is compressed ({encoding[:32]!r}). Send it uncompressed.", None, "compressed")
+
+
+def _content_type(request: Request) -> tuple[str, str]:
+    """Return the content type and the charset, in lower case, each empty if it is not stated."""
+    kind, _, parameters = request.headers.get("content-type", "").lower().partition(";")
+    stated = (part.partition("=") for part in parameters.split(";"))
+    charset = next((value.strip(' "') for name, _, value in stated if name.strip() == "charset"), "")
+    return kind.strip(), charset
+
+
+def _decoded(data: bytes, charset: str) -> str | bytes:
+    """Return the text of a body; without a usable charset the bytes, of which the JSON parser tells the encoding."""
+    if charset.replace("_", "-") not in ("", "utf-8", "utf8"):
+        try:
+            return data.decode(charset)
+        except LookupError:  # no charset of that name
+            pass
+    return data.removeprefix(codecs.BOM_UTF8)
+
+
+async def read_clip(upload: UploadFile, settings: ServerSettings, threads: Threads, *, field: str = "file") -> Clip:
+    """Read an uploaded clip. Only the last part of its file name is kept, for messages.
+
+    Args:
+        threads: `Service.threads`, on which it is decoded.
+        field: name of the form field.
+
+    Raises:
+        Refusal: the clip is too large.
+        FieldError: it is not audio, or too long.
+    """
+    data = bytearray()
+    while block := await upload.read(_BLOCK):
+        data += block
+        if len(data) > settings.max_upload_bytes:
+            message = f"The clip is too large: at most {settings.max_upload_bytes} bytes are allowed."
+            raise Refusal(Problem(status=413, message=message, code="clip_too_large", field=field))
+    name = PurePath((upload.filename or "clip").replace("\\", "/")).name[-100:] or "clip"
+    clip = Clip(bytes(data), name)
+    await threads.call(lambda: _check(clip, settings, field))
+    return clip
+
+
+def _check(clip: Clip, settings: ServerSettings, field: str) -> None:
+    try:
+        decode(clip.data, name="The clip", max_bytes=settings.max_upload_bytes, max_seconds=settings.max_clip_seconds)
+    except RequestError as error:
+        raise FieldError(str(error), field, "invalid_clip") from error
