@@ -220,6 +220,8 @@ class Inline:
         found = self._find_link(window, 1, complete=complete)
         if found is None or found[1].startswith("^"):
             return self._literal("!")
+        if not found[0]:
+            return 0
         self._path.open = found[0] == links.CONTINUES
         return self._omit(len(window) if self._path.open else found[0])
 
@@ -268,7 +270,8 @@ class Inline:
         return 0 if not complete and links.HTML_SO_FAR.fullmatch(window) else self._literal("<")
 
     def _short_code(self, window: str, complete: bool) -> int:
-        if code := _SHORT_CODE.match(window):
+        code = _SHORT_CODE.match(window)
+        if code and (complete or code.end() < len(window)):
             return self._omit(code.end())
         return 0 if not complete and _SHORT_CODE_SO_FAR.fullmatch(window) else self._literal(":")
 
