@@ -1,4 +1,4 @@
-"""Engine, voice and targets chosen on the command line: settings from options, the engine opened, the voice found."""
+"""Engine and targets chosen on the command line: settings from options, and the engine opened."""
 
 import logging
 import os
@@ -16,12 +16,12 @@ from voxcli.cli.options.engine import EngineOptions
 from voxcli.cli.options.parameters import on_command_line
 from voxcli.cli.options.server import ServerOptions
 from voxcli.cli.options.speech import OutputOptions, VoiceOptions
-from voxcli.cli.settings.files import find_user_places, model_library, voice_library
+from voxcli.cli.settings.files import find_user_places, model_library
 from voxcli.engines import BUILTIN_MODEL, best_model, open_engine
 from voxcli.engines.settings import EngineSettings
 from voxcli.errors import did_you_mean
 from voxcli.sinks import Target, ToFile, ToSpeaker, ToStdout
-from voxcli.synthesis.request import Engine, Parameter, Prompt, Voice
+from voxcli.synthesis.request import Engine, Parameter
 
 if TYPE_CHECKING:
     from voxcli.engines.remote.settings import RemoteSettings
@@ -64,34 +64,6 @@ def open_chosen_engine(settings: EngineSettings, slots: int | None = None) -> En
 
         limit_openmp_spinning(os.environ)  # has no effect once torch is loaded
     return open_engine(name, models=models, settings=replace(settings.local, slots=slots))
-
-
-def find_voice(context: typer.Context, options: VoiceOptions) -> Voice:
-    """Return the voice to speak with. The user's own voice of a name comes before the engine's.
-
-    A clip on the command line overrides a voice named in the settings, and the other way round.
-    """
-    options = _without_clip_of_settings(context, options)
-    prompt, transcript = options.prompt_audio, options.prompt_text
-    if bool(prompt) != bool(transcript and transcript.strip()):
-        raise typer.BadParameter("--prompt-audio and --prompt-text go together.", param_hint="--prompt-text")
-    clip_given = bool(options.ref_audio or prompt)
-    if clip_given and on_command_line(context, "voice"):
-        raise typer.BadParameter("Give the name of a voice or a clip, not both.", param_hint="--voice")
-    if options.voice and not clip_given:
-        own = voice_library().find(options.voice) or Voice(name=options.voice)
-        return replace(own, style=options.instruct or own.style)
-    if not clip_given:
-        if options.denoise:
-            raise typer.BadParameter("There is no recording to remove noise from.", param_hint="--denoise")
-        return Voice(style=options.instruct)
-    from voxcli.cli.files import read_clip  # loads the decoders, which are slow to load
-
-    return Voice(
-        style=options.instruct,
-        reference=read_clip(options.ref_audio) if options.ref_audio else None,
-        prompt=Prompt(read_clip(prompt), transcript) if prompt and transcript else None,
-    )
 
 
 def _without_clip_of_settings(context: typer.Context, options: VoiceOptions) -> VoiceOptions:

@@ -51,8 +51,9 @@ def say(
 
     [pause 0.5s] in the text inserts half a second of silence.
     """
-    from voxcli.cli.commands.chosen import choose_targets, engine_settings, find_voice, with_clip_on_server
+    from voxcli.cli.commands.chosen import choose_targets, engine_settings, with_clip_on_server
     from voxcli.cli.commands.speak import SpeakJob, speak
+    from voxcli.cli.commands.voice_choice import choose_voice
     from voxcli.cli.run_report import open_report
 
     delivery.check_gap(context, no_split=no_split)
@@ -66,14 +67,13 @@ def say(
     with logs_on_console(console, verbose=verbosity.verbose), open_report(console, events, context.obj) as report:
         source, looks_like_markdown = choose_text(text, file, literal, console)
         who, chosen = with_clip_on_server(context, who, engine_settings(engine))
+        voice, (chosen,) = choose_voice(context, who, [chosen], console, delivery.language)
         job = SpeakJob(
             text=source,
             markdown=looks_like_markdown and not no_split if markdown is None else markdown,
             split=not no_split,
             engine=chosen,
-            delivery=delivery.to_settings(
-                find_voice(context, who), sampling.to_settings(), denoise=who.denoise, split=not no_split
-            ),
+            delivery=delivery.to_settings(voice, sampling.to_settings(), denoise=who.denoise, split=not no_split),
             targets=targets,
             styled_by_option=who.instruct is not None,
             start_buffer=out.start_buffer,

@@ -32,6 +32,12 @@ def _language_code(value: str | None) -> str | None:
     return language_code(value) or value
 
 
+def in_settings(context: typer.Context, option: str) -> bool:
+    """Tell whether an option has its value from the environment or a settings file."""
+    source = context.get_parameter_source(option)
+    return source is not None and source.name in ("ENVIRONMENT", "DEFAULT_MAP")
+
+
 _SPEECH = "Speech"
 _OUTPUT = "Output"
 _LOGGING = "Logging"

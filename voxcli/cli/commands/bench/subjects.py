@@ -15,10 +15,11 @@ from voxcli.bench.report.record import Subject
 from voxcli.cli.commands.chosen import (
     engine_name,
     engine_settings,
-    find_voice,
     open_chosen_engine,
     with_clip_on_server,
 )
+from voxcli.cli.commands.voice_choice import choose_voice
+from voxcli.cli.console import Console
 from voxcli.cli.options.consent import check_consent
 from voxcli.cli.options.engine import EngineOptions
 from voxcli.cli.options.parameters import on_command_line
@@ -84,7 +85,8 @@ def choose_subjects(
 
 def _candidate(context: typer.Context, engine: EngineOptions, who: VoiceOptions, server: str | None) -> Candidate:
     who, settings = with_clip_on_server(context, who, engine_settings(engine))
-    return Candidate(settings, find_voice(context, who), server)
+    voice, (settings,) = choose_voice(context, who, [settings], Console())
+    return Candidate(settings, voice, server)
 
 
 def _with_server(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from voxcli.cli.commands.serve.options import LimitOptions, ListenOptions, ProxyOptions, ServedOptions
+from voxcli.cli.commands.serve.options import LimitOptions, ListenOptions, ProxyOptions, ServedOptions, VoiceForAll
 from voxcli.cli.console import Console, logs_on_console
 from voxcli.cli.options import parameters as options
 from voxcli.cli.options.groups import grouped
@@ -26,16 +26,31 @@ if TYPE_CHECKING:
     "voxcli serve --model voxcpm-1.5 --host 0.0.0.0 --api-key-file keys",
     "voxcli serve --remote http://other:9880",
     basics=(
-        *("host", "port", "key_file", "insecure", "model", "device", "quantize", "remote", "slots", "queue", "lazy"),
+        *(
+            "host",
+            "port",
+            "key_file",
+            "insecure",
+            "model",
+            "voice",
+            "device",
+            "quantize",
+            "remote",
+            "slots",
+            "queue",
+            "lazy",
+        ),
         *("idle_seconds", "cors", "quiet"),
     ),
 )
 @grouped
 def serve(
+    context: typer.Context,
     listen: ListenOptions,
     proxies: ProxyOptions,
     limits: LimitOptions,
     engine: ServedOptions,
+    voice: VoiceForAll = None,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> None:
@@ -58,14 +73,16 @@ def serve(
     _check_installed()
     from voxcli.cli.commands.chosen import engine_settings, with_default_clip
     from voxcli.cli.commands.serve.run import run
+    from voxcli.cli.commands.voice_choice import choose_voice_for_all
 
     with logs_on_console(console, verbose=verbose):
         chosen = with_default_clip(engine_settings(engine), engine.ref_audio, engine.ref_text, engine.ref_lang)
-        run(_settings(listen, proxies, limits, keys), chosen, console)
+        voice, chosen = choose_voice_for_all(context, voice, chosen, console)
+        run(_settings(listen, proxies, limits, keys, voice), chosen, console)
 
 
 def _settings(
-    listen: ListenOptions, proxies: ProxyOptions, limits: LimitOptions, keys: frozenset[str]
+    listen: ListenOptions, proxies: ProxyOptions, limits: LimitOptions, keys: frozenset[str], voice: str | None
 ) -> "ServerSettings":
     from voxcli.cli.settings.files import find_user_places
     from voxcli.server.settings import ServerSettings
@@ -88,6 +105,7 @@ def _settings(
         lazy=limits.lazy,
         idle_seconds=limits.idle_seconds,
         voices=find_user_places().voices,
+        voice=voice,
     )
 
 

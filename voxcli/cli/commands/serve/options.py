@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from voxcli.cli.options import completion as complete
+from voxcli.cli.options import parameters as options
 from voxcli.cli.options.engine import EngineOptions
 from voxcli.cli.options.server import REMOTE_PANEL, RefLanguage, RefText, only_there
 
@@ -112,6 +114,15 @@ RootPath = Annotated[
         callback=_is_path,
         show_default=False,
         rich_help_panel=_PROXIES,
+    ),
+]
+VoiceForAll = Annotated[
+    str | None,
+    options.setting(
+        "--voice",
+        "-v",
+        help="Voice for requests that name none: see `voxcli voices`. Default: the model's own default voice.",
+        autocompletion=complete.voices,
     ),
 ]
 Slots = Annotated[
