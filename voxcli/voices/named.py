@@ -17,22 +17,22 @@ class NamedVoice:
 
 
 _DESCRIPTIONS = {
-    DEFAULT: "a woman with a clear and friendly voice, at a medium pace",
-    "alloy": "a young woman with a neutral, even voice, at a medium pace",
-    "ash": "a man in his thirties with a warm, relaxed voice, at an easy pace",
-    "ballad": "a man with a soft, melodious voice, gentle and unhurried",
-    "cedar": "a mature man with a deep, calm and reassuring voice, steady",
-    "coral": "a cheerful young woman with a bright, warm voice, lively",
-    "echo": "a young man with a clear, resonant voice, steady and factual",
-    "fable": "a British storyteller with an expressive, animated voice",
-    "marin": "a woman in her thirties with a fresh, natural voice, conversational",
-    "nova": "an energetic young woman with a crisp, confident voice, quick",
-    "onyx": "a middle-aged man with a very deep, authoritative voice, slow",
-    "sage": "an older woman with a gentle, thoughtful voice, slow",
-    "shimmer": "a young woman with a high, light and airy voice, soft",
-    "verse": "a man with an expressive, versatile voice, vivid and rhythmic",
+    DEFAULT: "a friendly woman, clear voice",
+    "alloy": "a young woman, neutral voice",
+    "ash": "a man in his thirties, warm",
+    "ballad": "a gentle man, melodious voice",
+    "cedar": "a mature man, deep and calm",
+    "coral": "a cheerful young woman, bright",
+    "echo": "a young man, clear and steady",
+    "fable": "a British storyteller, lively",
+    "marin": "a woman in her thirties, fresh",
+    "nova": "an energetic young woman",
+    "onyx": "a man with a very deep voice",
+    "sage": "an older woman, calm and slow",
+    "shimmer": "a young woman, light and soft",
+    "verse": "an expressive man, rhythmic",
 }
-"""As the names promise; those of OpenAI's voices are in its speech API."""
+"""As the names promise. Short enough for a table of 50 columns."""
 
 _FIRST_SEED = 20_251
 """The seeds are part of what a voice is: they never change, and a new name is appended below with a seed of its own."""

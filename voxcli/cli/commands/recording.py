@@ -15,6 +15,7 @@ from voxcli.audio.clip_quality import inspect, trimmed
 from voxcli.audio.decode import MAX_BYTES, decode
 from voxcli.audio.headers import wav_bytes
 from voxcli.audio.loudness import decibels, mean_power
+from voxcli.cli.commands.voice_choice import check_new_name
 from voxcli.cli.console import Console, ask, can_ask
 from voxcli.cli.files import read_at_most, read_clip
 from voxcli.cli.options.speech import RecordingOptions
@@ -110,6 +111,7 @@ def keep(
         check_name(name)
     else:
         voice_library().check_free(name)
+    check_new_name(name)
     consent = _one_line(given.consent)
     voice = build_voice(given, console, model if needs_transcript else None)
     return keep_voice(name, voice, console, overwrite=overwrite, consent=consent, model=model)
@@ -129,6 +131,7 @@ def keep_voice(
     """
     noted = model and note_of_model(model)
     notes = Notes(consent=consent, created=date.today().isoformat(), voxcli=__version__, model=noted)
+    check_new_name(name)
     kept = voice_library().save(name, voice, notes, overwrite=overwrite)
     console.note(how_to_use(kept))
     if voice.reference and not voice.prompt:

@@ -109,6 +109,28 @@ def check_known(name: str, engine: EngineSettings) -> None:
         _raise_unknown(name)
 
 
+def check_new_name(name: str) -> None:
+    """Check that a voice of the user can have this name: that no model's voice or language does.
+
+    A voice that already has it, from the time before that name was taken, can be replaced.
+
+    Raises:
+        RequestError: it is taken.
+    """
+    if voice_library().find_spelling(name):
+        return
+    from voxcli.engines.espeak.languages import language_names
+    from voxcli.engines.espeak.library import load_espeak
+
+    if find_named(name):
+        owner = "every model has a voice of that name"
+    elif name.lower() in language_names(load_espeak().voices):
+        owner = "the built-in model has a voice of that name"
+    else:
+        return
+    raise RequestError(f"A voice of yours cannot be called {name!r}: {owner}. Choose another name.")
+
+
 def _has_recording(context: typer.Context, options: VoiceOptions) -> bool:
     """Check the options of a recording, and tell whether one is given."""
     prompt, transcript = options.prompt_audio, options.prompt_text

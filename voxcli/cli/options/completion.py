@@ -19,9 +19,17 @@ def models(incomplete: str) -> list[str]:
 def voices(incomplete: str) -> list[str]:
     from voxcli.cli.settings.files import voice_library
     from voxcli.engines.espeak.library import load_espeak
+    from voxcli.voices.named import NAMED_VOICES
 
-    own = voice_library().names()
-    return _starting_with([*own, *sorted(load_espeak().voices)], incomplete)
+    known = dict.fromkeys([*voice_library().names(), *NAMED_VOICES, *sorted(load_espeak().voices)])
+    return _starting_with(known, incomplete)
+
+
+def own_voices(incomplete: str) -> list[str]:
+    """Complete the names that only the user's own voices have."""
+    from voxcli.cli.settings.files import voice_library
+
+    return _starting_with(voice_library().names(), incomplete)
 
 
 def languages(incomplete: str) -> list[str]:

@@ -122,7 +122,7 @@ def find_voice(name: str, espeak: Espeak) -> tuple[str | None, str]:
         raise NotFound(
             f"eSpeak NG has no variant {variant!r}.{did_you_mean(variant, variants)} Variants: {', '.join(variants)}."
         )
-    voice = espeak.voices.get(base.lower())
+    voice = espeak.voices.get(base.lower()) or espeak.voices.get(_ALIASES.get(base.lower(), ""))
     if base and voice is None:
         names = sorted(espeak.voices)
         raise NotFound(f"There is no voice {name!r}.{did_you_mean(base, names)} Built-in voices: {', '.join(names)}.")

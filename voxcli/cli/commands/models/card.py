@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from voxcli.engines import BUILTIN_MODEL
+from voxcli.engines.espeak.library import load_espeak
 from voxcli.models.catalog import HUB_TITLES, short_name
 from voxcli.models.checkpoint import WEIGHTS, needed_files, read_index
 from voxcli.voxcpm.network.config import Architecture, read_config
@@ -49,10 +51,31 @@ def describe(library: "ModelLibrary", name: str) -> dict[str, Any]:
     }
 
 
+def describe_builtin() -> dict[str, Any]:
+    """Return the description of the built-in model as a document."""
+    espeak = load_espeak()
+    return {
+        "name": BUILTIN_MODEL,
+        "state": "built-in",
+        "engine": "eSpeak NG, a separate package (GPL-3.0-or-later)",
+        "sample_rate": espeak.sample_rate,
+        "languages": len({voice.language.partition("-")[0] for voice in espeak.voices.values()}),
+        "voices": [f"{len(espeak.voices)} and {len(espeak.variants)} variants: voxcli voices --all"],
+    }
+
+
 def to_rows(card: dict[str, Any]) -> list[list[str]]:
     """Return the rows of a table for what `describe` returns."""
     from rich.filesize import decimal
 
+    if card["name"] == BUILTIN_MODEL:
+        return [
+            ["model", f"{card['name']}, built in"],
+            ["engine", card["engine"]],
+            ["sound", f"{card['sample_rate']} Hz"],
+            ["languages", str(card["languages"])],
+            *_listed("voices", card["voices"]),
+        ]
     rows = [["model", card["name"]]]
     if card["id"]:
         rows += [["from", f"{card['id']} on {HUB_TITLES[card['hub']]}"], ["revision", card["revision"]]]

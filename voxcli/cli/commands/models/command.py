@@ -18,6 +18,12 @@ def _installed_names(incomplete: str) -> list[str]:
     return [model.name for model in model_library().installed() if model.name.startswith(incomplete)]
 
 
+def _shown_names(incomplete: str) -> list[str]:
+    from voxcli.engines import BUILTIN_MODEL
+
+    return [*_installed_names(incomplete), *([BUILTIN_MODEL] if BUILTIN_MODEL.startswith(incomplete) else [])]
+
+
 def _published_names(incomplete: str) -> list[str]:
     from voxcli.models.catalog import KNOWN
 
@@ -29,6 +35,9 @@ Installed = Annotated[
     typer.Argument(
         metavar="MODEL", help="Name of an installed model: see `voxcli models`.", autocompletion=_installed_names
     ),
+]
+Shown = Annotated[
+    str, typer.Argument(metavar="MODEL", help="Name of a model: see `voxcli models`.", autocompletion=_shown_names)
 ]
 Published = Annotated[
     str,
@@ -89,11 +98,12 @@ def pull(
 
 
 @app.command("show")
-def show(name: Installed, json: options.Json = False) -> None:
-    """Show details of an installed model, or of a folder with a checkpoint."""
-    from voxcli.cli.commands.models.card import describe, to_rows
+def show(name: Shown, json: options.Json = False) -> None:
+    """Show details of an installed model, of the built-in one, or of a folder with a checkpoint."""
+    from voxcli.cli.commands.models.card import describe, describe_builtin, to_rows
+    from voxcli.engines import BUILTIN_MODEL
 
-    card = describe(model_library(), name)
+    card = describe_builtin() if name == BUILTIN_MODEL else describe(model_library(), name)
     if json:
         write_json(card)
     else:

@@ -6,9 +6,61 @@ from typing import Any
 
 from voxcli.audio.clip_quality import inspect
 from voxcli.audio.decode import decode
+from voxcli.engines import BUILTIN_MODEL
+from voxcli.engines.espeak.languages import find_language
+from voxcli.engines.espeak.library import load_espeak
 from voxcli.errors import RequestError
 from voxcli.synthesis.request import Clip, Voice
 from voxcli.voices import Notes
+from voxcli.voices.named import NAMED_VOICES, find_named
+
+
+def list_entries(own: list[str], *, show_all: bool) -> tuple[list[dict[str, Any]], int]:
+    """Return the voices in the order of the list, and how many of the built-in model are left out.
+
+    Args:
+        own: the names of the user's voices. They hide voices of models with the same name.
+    """
+    taken = {name.lower() for name in own}
+    entries: list[dict[str, Any]] = [{"name": name, "kind": "own"} for name in own]
+    entries += [
+        {"name": voice.name, "kind": "model", "title": voice.description}
+        for voice in NAMED_VOICES.values()
+        if voice.name not in taken
+    ]
+    builtin = sorted(load_espeak().voices.values(), key=lambda voice: voice.name)
+    if not show_all:
+        return entries, len(builtin)
+    return [
+        *entries,
+        *(
+            {"name": voice.name, "kind": BUILTIN_MODEL, "language": voice.language, "title": voice.title}
+            for voice in builtin
+        ),
+    ], 0
+
+
+def describe_model_voice(name: str) -> dict[str, Any]:
+    """Return the description of a voice that every model has, or of one of the built-in model, as a document."""
+    if named := find_named(name):
+        return {
+            "name": named.name,
+            "kind": "model",
+            "title": named.description,
+            "speaks": "any; each draws the voice once and keeps it",
+            "language": None,
+        }
+    base, _, variant = name.partition("+")
+    voices = load_espeak().voices
+    voice = (voices.get(base.lower()) or find_language(base, voices)) if base else None
+    title = [voice.title] if voice else []
+    return {
+        "name": name,
+        "kind": BUILTIN_MODEL,
+        "title": ", ".join([*title, f"variant {variant}"] if variant else title),
+        "speaks": "the built-in model",
+        "language": voice.language if voice else None,
+    }
 
 
 def describe(name: str, voice: Voice, notes: Notes, folder: Path) -> dict[str, Any]:
@@ -27,6 +79,9 @@ def describe(name: str, voice: Voice, notes: Notes, folder: Path) -> dict[str, A
 def to_rows(card: dict[str, Any]) -> list[list[str]]:
     """Return the rows of a table for what `describe` returns."""
     rows = [["NAME", card["name"]]]
+    if "kind" in card:
+        rows += [["KIND", card["kind"]], ["ABOUT", card["title"]], ["MODEL", card["speaks"]]]
+        return [*rows, ["USE", f"voxcli say TEXT --voice {card['name']}"]]
     for kind in ("reference", "prompt"):
         if clip := card[kind]:
             length = f"{clip['seconds']:.1f} s, {clip['sample_rate']} Hz, " if clip["seconds"] is not None else ""

@@ -1,7 +1,7 @@
 """`voxcli voices`: list voices, and manage the library of your own voices."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -18,24 +18,31 @@ from voxcli.cli.settings.files import voice_library
 app = typer.Typer(name="voices", help="List voices, and manage your own.", invoke_without_command=True)
 
 Name = Annotated[str, typer.Argument(metavar="NAME", autocompletion=complete.voices)]
-Names = Annotated[list[str], typer.Argument(metavar="NAME...", autocompletion=complete.voices)]
+NewName = Annotated[str, typer.Argument(metavar="NAME")]
+OwnName = Annotated[str, typer.Argument(metavar="NAME", autocompletion=complete.own_voices)]
+OwnNames = Annotated[list[str], typer.Argument(metavar="NAME...", autocompletion=complete.own_voices)]
 OptionalName = Annotated[str | None, typer.Argument(metavar="[NAME]", autocompletion=complete.voices)]
 OptionalNames = Annotated[list[str] | None, typer.Argument(metavar="[NAME...]", autocompletion=complete.voices)]
+AllVoices = Annotated[
+    bool, typer.Option("--all", "-a", help="List the more than 100 voices of the built-in model too.")
+]
 
 
 @app.callback()
-def voices(context: typer.Context, json: options.Json = False) -> None:
-    """List voices: your own first, then those of the built-in model."""
+def voices(context: typer.Context, show_all: AllVoices = False, json: options.Json = False) -> None:
+    """List voices: your own first, then those that every model has."""
     if context.invoked_subcommand is None:
-        _list_voices_here(context, json)
+        _list_voices_here(context, json, show_all=show_all)
 
 
 @app.command("list")
 @grouped
-def list_voices(context: typer.Context, server: ServerOptions, json: options.Json = False) -> None:
-    """List voices: your own first, then those of the built-in model; or those of a server."""
+def list_voices(
+    context: typer.Context, server: ServerOptions, show_all: AllVoices = False, json: options.Json = False
+) -> None:
+    """List voices: your own first, then those that every model has; or those of a server."""
     if not server.remote:
-        _list_voices_here(context, json)
+        _list_voices_here(context, json, show_all=show_all)
         return
     _list_voices_on(server, json)
 
@@ -58,18 +65,12 @@ def _list_voices_on(server: ServerOptions, json: bool) -> None:
         write_table([["VOICE", "ABOUT"], *([voice.name, voice.title] for voice in voices)])
 
 
-def _list_voices_here(context: typer.Context, json: bool) -> None:
+def _list_voices_here(context: typer.Context, json: bool, *, show_all: bool) -> None:
+    from voxcli.cli.commands.voices.card import list_entries
     from voxcli.cli.commands.voices.remembered import find_default
-    from voxcli.engines import BUILTIN_MODEL
-    from voxcli.engines.espeak.library import load_espeak
     from voxcli.voices.description import folded
 
-    own: list[dict[str, Any]] = [{"name": name, "kind": "own"} for name in voice_library().names()]
-    builtin = sorted(load_espeak().voices.values(), key=lambda voice: voice.name)
-    entries = own + [
-        {"name": voice.name, "kind": BUILTIN_MODEL, "language": voice.language, "title": voice.title}
-        for voice in builtin
-    ]
+    entries, hidden = list_entries(voice_library().names(), show_all=show_all)
     if default := find_default(context):
         named = [entry for entry in entries if folded(entry["name"]) == folded(str(default.value))]
         for entry in named[:1]:  # your own voice takes precedence, here and in `say`
@@ -77,21 +78,30 @@ def _list_voices_here(context: typer.Context, json: bool) -> None:
     if json:
         write_json(entries)
         return
-    rows = [["VOICE", "KIND", "LANGUAGE"]]
+    rows = [["VOICE", "KIND", "ABOUT"]]
     for entry in entries:
         mark = " (default)" if "default" in entry else ""
         rows.append([entry["name"], entry["kind"], (entry.get("title", "") + mark).strip()])
     write_table(rows)
+    console = Console()
+    if hidden and console.rich.is_terminal:
+        console.note(f"{hidden} more of the built-in model: voxcli voices --all")
 
 
 @app.command("show")
 def show(name: Name, json: options.Json = False) -> None:
-    """Show one of your voices: transcript, length of the clip, and possible problems."""
-    from voxcli.cli.commands.voices.card import describe, to_rows
+    """Show a voice; of your own ones the transcript, the length of the clip, and possible problems."""
+    from voxcli.cli.commands.voice_choice import check_known
+    from voxcli.cli.commands.voices.card import describe, describe_model_voice, to_rows
+    from voxcli.engines import BUILTIN_MODEL
+    from voxcli.engines.settings import EngineSettings
 
     library = voice_library()
-    known = library.spelling(name)
-    card = describe(known, *library.load_noted(known), library.folder / known)
+    if known := library.find_spelling(name):
+        card = describe(known, *library.load_noted(known), library.folder / known)
+    else:
+        check_known(name, EngineSettings(model=BUILTIN_MODEL))
+        card = describe_model_voice(name)
     if json:
         write_json(card)
     else:
@@ -101,7 +111,7 @@ def show(name: Name, json: options.Json = False) -> None:
 @app.command("add")
 @grouped
 def add(
-    name: Name,
+    name: NewName,
     source: RecordingOptions,
     last: options.LastVoice = False,
     force: options.Replace = False,
@@ -122,18 +132,21 @@ def add(
 
 
 @app.command("rename")
-def rename(context: typer.Context, old: Name, new: Annotated[str, typer.Argument(metavar="NEW")]) -> None:
+def rename(context: typer.Context, old: OwnName, new: Annotated[str, typer.Argument(metavar="NEW")]) -> None:
     """Rename one of your voices."""
+    from voxcli.cli.commands.voice_choice import check_new_name
     from voxcli.cli.commands.voices.remembered import follow
 
-    console = Console()
-    old, new = voice_library().rename(old, new)
+    console, library = Console(), voice_library()
+    old = library.spelling(old)
+    check_new_name(new)
+    old, new = library.rename(old, new)
     console.note(f"Renamed {old} to {new}.")
     follow(context, old, new, console)
 
 
 @app.command("rm")
-def remove(context: typer.Context, names: Names, yes: options.Yes = False) -> None:
+def remove(context: typer.Context, names: OwnNames, yes: options.Yes = False) -> None:
     """Delete some of your voices."""
     from shlex import join
 
@@ -152,7 +165,7 @@ def remove(context: typer.Context, names: Names, yes: options.Yes = False) -> No
 
 @app.command("export")
 def export(
-    name: Name,
+    name: OwnName,
     output: Annotated[
         str | None,
         typer.Option("--output", "-o", metavar="FILE", help="Default: NAME.voxvoice; - is standard output."),
@@ -221,6 +234,7 @@ def audition(
 ) -> None:
     """Play voices one after another: the named ones, or all of your own."""
     from voxcli.cli.commands.chosen import choose_targets, engine_settings
+    from voxcli.cli.commands.voice_choice import check_known, is_builtin_only, with_builtin_voice
     from voxcli.cli.commands.voices.audition import Audition, hold
     from voxcli.errors import NotFound
     from voxcli.synthesis.request import Voice
@@ -229,10 +243,16 @@ def audition(
     wanted = names or library.names()
     if not wanted:
         raise NotFound("You have no voices of your own yet. Create one with: voxcli clone --prompt ref.wav")
+    chosen = engine_settings(engine)
+    if not options.on_command_line(context, "model") and all(map(is_builtin_only, wanted)):
+        chosen = with_builtin_voice(wanted[0], chosen)
+    for name in wanted:
+        if not library.find_spelling(name):
+            check_known(name, chosen)
     given = Audition(
         voices=[(name, library.find(name) or Voice(name=name)) for name in wanted],
         text=text,
-        engine=engine_settings(engine),
+        engine=chosen,
         delivery=delivery.to_settings(Voice(), sampling.to_settings()),
         targets=choose_targets(out),
     )
@@ -240,20 +260,16 @@ def audition(
 
 
 def _spelling(name: str) -> str:
-    """Return the exact name of a voice, your own or of the built-in model.
+    """Return the exact name of a voice, your own or of a model.
 
     Raises:
         NotFound: there is no such voice.
     """
-    from voxcli.engines.espeak.languages import find_voice
-    from voxcli.engines.espeak.library import load_espeak
-    from voxcli.errors import NotFound
+    from voxcli.cli.commands.voice_choice import check_known
+    from voxcli.engines import BUILTIN_MODEL
+    from voxcli.engines.settings import EngineSettings
 
-    library = voice_library()
-    if known := library.find_spelling(name):
+    if known := voice_library().find_spelling(name):
         return known
-    try:
-        find_voice(name, load_espeak())
-    except NotFound:
-        return library.spelling(name)
+    check_known(name, EngineSettings(model=BUILTIN_MODEL))
     return name

@@ -9,6 +9,7 @@ import typer
 
 from voxcli.audio.decode import decode
 from voxcli.cli.commands.recording import check_clip, how_to_use
+from voxcli.cli.commands.voice_choice import check_new_name
 from voxcli.cli.console import Console
 from voxcli.cli.files import STDIO, create_file, read_at_most, write_stdout, writing
 from voxcli.cli.settings.files import voice_library
@@ -66,6 +67,7 @@ def import_voice(file: Path, name: str | None, console: Console, *, overwrite: b
     library = voice_library()
     if not overwrite:
         library.check_free(name)
+    check_new_name(name)
     for clip in (voice.reference, voice.prompt and voice.prompt.clip):
         if clip:
             label = f"{clip.name} of {name}"
