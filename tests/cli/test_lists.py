@@ -23,7 +23,12 @@ def library(environment: dict[str, str]) -> VoiceLibrary:
 def test_voices_are_listed_your_own_first(run: Run, library: VoiceLibrary, arguments: list[str]) -> None:
     lines = run(*arguments).stdout.decode().splitlines()
     assert lines[1].split() == ["Anna", "own"]
-    assert any(line.split()[:2] == ["cmn", "espeak"] for line in lines)
+    assert lines[3].split()[:2] == ["alloy", "model"]
+    assert not any("espeak" in line for line in lines)
+    assert max(map(len, lines)) <= 50
+    every = run(*arguments, "--all").stdout.decode().splitlines()
+    assert every[: len(lines)] == lines
+    assert any(line.split()[:2] == ["cmn", "espeak"] for line in every)
     as_json = json.loads(run(*arguments, "--json").stdout)
     assert as_json[0] == {"name": "Anna", "kind": "own"}
     assert {"name": "yue", "kind": "espeak", "language": "yue", "title": "Chinese (Cantonese)"} in as_json

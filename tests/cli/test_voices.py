@@ -165,6 +165,10 @@ def test_the_default_voice_is_marked_in_the_list(run: Run, library: VoiceLibrary
     listed = json.loads(run("voices", "--json").stdout)
     assert [entry["name"] for entry in listed if entry.get("default")] == ["Anna"]
     done = run("say", "hello", "--model", "espeak", "-o", "x.wav")
+    assert done.returncode == 0, said(done)
+    assert said(done).count("The default voice 'Anna' is not used") == 1
+    done = run("say", "hello", "--model", "espeak", "-o", "x.wav", "--voice", "anna")
+    assert done.returncode == 4
     assert "cannot imitate a voice" in said(done)
 
 

@@ -45,6 +45,8 @@ def choose_voice(
     if in_settings(context, "voice"):
         given = on_command_line(context, "model")
         chosen = [engine if given or engine.model else with_builtin_voice(name, engine) for engine in engines]
+        if own is None and not all(engine.remote for engine in engines):
+            _check_exists(name)
         if problem := next(filter(None, (_problem(own, name, engine, language) for engine in chosen)), None):
             console.note(f"The default voice {name!r} is not used: {problem}.")
             return _voice_of_options(who), [*engines]
@@ -95,18 +97,13 @@ def check_known(name: str, engine: EngineSettings) -> None:
     """
     if engine.remote or find_named(name):
         return
-    builtin = _is_builtin(name)
-    if engine_name(engine) == BUILTIN_MODEL:
-        if not builtin:
-            _raise_unknown(name)
-    elif builtin:
+    _check_exists(name)
+    if engine_name(engine) != BUILTIN_MODEL:
         raise NotFound(
             f"{name!r} is a voice of the built-in model (eSpeak NG), and {engine.model or engine_name(engine)} does "
             "not have it.",
             on_command_line="Leave out --model, or choose another voice: see `voxcli voices`.",
         )
-    else:
-        _raise_unknown(name)
 
 
 def check_new_name(name: str) -> None:
@@ -165,7 +162,14 @@ def _is_builtin(name: str) -> bool:
     return knows_voice(name, load_espeak())
 
 
-def _raise_unknown(name: str) -> None:
+def _check_exists(name: str) -> None:
+    """Check that there is a voice of that name besides the user's own ones.
+
+    Raises:
+        NotFound: there is none, in the library neither; the message lists what there is.
+    """
+    if _is_builtin(name):
+        return
     from voxcli.engines.espeak.languages import find_voice
     from voxcli.engines.espeak.library import load_espeak
 
@@ -189,7 +193,7 @@ def _problem(own: Voice | None, name: str, engine: EngineSettings, language: str
     if model == BUILTIN_MODEL:
         return _problem_of_builtin(own, name, language)
     if own is None:
-        return None if find_named(name) else f"{model} has no voice of that name"
+        return None if find_named(name) else f"{model} does not have it"
     if own.prompt or not (own.reference or own.style):
         return None
     if _imitates_alone(model):
@@ -199,9 +203,8 @@ def _problem(own: Voice | None, name: str, engine: EngineSettings, language: str
 
 def _problem_of_builtin(own: Voice | None, name: str, language: str | None) -> str | None:
     if own:
-        return f"the built-in voice cannot {'imitate a recording' if own.reference or own.prompt else 'follow it'}"
-    if not _is_builtin(name):
-        return "there is no voice of that name"
+        what = "imitate a recording" if own.reference or own.prompt else "follow a description"
+        return f"the built-in voice cannot {what}"
     from voxcli.engines.espeak.languages import find_language, voice_for
     from voxcli.engines.espeak.library import load_espeak
 

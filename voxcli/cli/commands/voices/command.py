@@ -24,7 +24,7 @@ OwnNames = Annotated[list[str], typer.Argument(metavar="NAME...", autocompletion
 OptionalName = Annotated[str | None, typer.Argument(metavar="[NAME]", autocompletion=complete.voices)]
 OptionalNames = Annotated[list[str] | None, typer.Argument(metavar="[NAME...]", autocompletion=complete.voices)]
 AllVoices = Annotated[
-    bool, typer.Option("--all", "-a", help="List the more than 100 voices of the built-in model too.")
+    bool, typer.Option("--all", "-a", help="List the more than 100 voices of the built-in model too, as --json does.")
 ]
 
 
@@ -70,7 +70,7 @@ def _list_voices_here(context: typer.Context, json: bool, *, show_all: bool) -> 
     from voxcli.cli.commands.voices.remembered import find_default
     from voxcli.voices.description import folded
 
-    entries, hidden = list_entries(voice_library().names(), show_all=show_all)
+    entries, hidden = list_entries(voice_library().names(), show_all=show_all or json)
     if default := find_default(context):
         named = [entry for entry in entries if folded(entry["name"]) == folded(str(default.value))]
         for entry in named[:1]:  # your own voice takes precedence, here and in `say`
