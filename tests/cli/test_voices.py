@@ -167,7 +167,7 @@ def test_the_default_voice_is_marked_in_the_list(run: Run, library: VoiceLibrary
     done = run("say", "hello", "--model", "espeak", "-o", "x.wav")
     assert done.returncode == 0, said(done)
     assert said(done).count("The default voice 'Anna' is not used") == 1
-    done = run("say", "hello", "--model", "espeak", "-o", "x.wav", "--voice", "anna")
+    done = run("say", "hello", "--model", "espeak", "-o", "y.wav", "--voice", "anna")
     assert done.returncode == 4
     assert "cannot imitate a voice" in said(done)
 

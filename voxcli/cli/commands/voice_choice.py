@@ -178,7 +178,7 @@ def _check_exists(name: str) -> None:
     if plus and base.lower() in ("", *espeak.voices):
         find_voice(name, espeak)  # raises the error of an unknown variant
     known = ", ".join([*own, *NAMED_VOICES])
-    near = did_you_mean(name, [*own, *NAMED_VOICES, *espeak.voices])
+    near = next(filter(None, (did_you_mean(name, names) for names in (own, NAMED_VOICES, espeak.voices))), "")
     raise NotFound(
         f"There is no voice {name!r}.{near} Voices: {known}.",
         on_command_line="Those of the built-in model: voxcli voices --all",

@@ -26,21 +26,8 @@ if TYPE_CHECKING:
     "voxcli serve --model voxcpm-1.5 --host 0.0.0.0 --api-key-file keys",
     "voxcli serve --remote http://other:9880",
     basics=(
-        *(
-            "host",
-            "port",
-            "key_file",
-            "insecure",
-            "model",
-            "voice",
-            "device",
-            "quantize",
-            "remote",
-            "slots",
-            "queue",
-            "lazy",
-        ),
-        *("idle_seconds", "cors", "quiet"),
+        *("host", "port", "key_file", "insecure", "model", "voice", "device", "quantize", "remote", "slots", "queue"),
+        *("lazy", "idle_seconds", "cors", "quiet"),
     ),
 )
 @grouped
