@@ -232,64 +232,6 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 _VOICE = "Voice"
 
-Recording = Annotated[
-    Path | None,
-    typer.Option(
-        "--prompt",
-        "--prompt-audio",
-        "--ref-audio",
-        "--reference-audio",
-        metavar="CLIP",
-        help="Recording of the voice: 5 to 30 s of clear speech.",
-        rich_help_panel=_VOICE,
-    ),
-]
-RecordSeconds = Annotated[
-    float | None,
-    typer.Option(
-        "--record",
-        metavar="SECONDS",
-        min=3,
-        max=60,
-        help="Record the voice now, for 3 to 60 s.",
-        rich_help_panel=_VOICE,
-    ),
-]
-Microphone = Annotated[
-    str | None,
-    typer.Option(
-        "--microphone",
-        metavar="NAME",
-        help="Microphone to record with, by name or number. Default: the system's default.",
-        rich_help_panel=_VOICE,
-    ),
-]
-Consent = Annotated[
-    str | None,
-    typer.Option(
-        "--consent", metavar="TEXT", help="Who consented to the cloning; stored with the voice.", rich_help_panel=_VOICE
-    ),
-]
-Transcript = Annotated[
-    str | None,
-    typer.Option(
-        "--prompt-text",
-        "--ref-text",
-        metavar="TEXT",
-        help="Transcript of the recording. Default: the .txt file next to it, if it exists.",
-        rich_help_panel=_VOICE,
-    ),
-]
-TranscriptFile = Annotated[
-    Path | None,
-    typer.Option("--prompt-text-file", metavar="FILE", help="File with the transcript.", rich_help_panel=_VOICE),
-]
-NoTranscript = Annotated[
-    bool,
-    typer.Option(
-        "--no-prompt-text", help="Save the voice without a transcript, and do not ask for one.", rich_help_panel=_VOICE
-    ),
-]
 LastVoice = Annotated[
     bool,
     typer.Option(

@@ -1,7 +1,8 @@
 """Options for the voice, the delivery, the output and the verbosity."""
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -107,15 +108,82 @@ class OutputVerbosity:
             raise typer.BadParameter("--quiet contradicts --verbose. Give one of them.")
 
 
+_VOICE = "Voice"
+
+Recording = Annotated[
+    Path | None,
+    typer.Option(
+        "--prompt",
+        "--prompt-audio",
+        "--ref-audio",
+        "--reference-audio",
+        metavar="CLIP",
+        help="Recording of the voice: 5 to 30 s of clear speech.",
+        rich_help_panel=_VOICE,
+    ),
+]
+RecordSeconds = Annotated[
+    float | None,
+    typer.Option(
+        "--record",
+        metavar="SECONDS",
+        min=3,
+        max=60,
+        help="Record the voice now, for 3 to 60 s.",
+        rich_help_panel=_VOICE,
+    ),
+]
+Microphone = Annotated[
+    str | None,
+    typer.Option(
+        "--microphone",
+        metavar="NAME",
+        help="Microphone to record with, by name or number. Default: the system's default.",
+        rich_help_panel=_VOICE,
+    ),
+]
+Consent = Annotated[
+    str | None,
+    typer.Option(
+        "--consent",
+        metavar="TEXT",
+        help="Who consented to the cloning; stored with the voice.",
+        rich_help_panel=_VOICE,
+    ),
+]
+Transcript = Annotated[
+    str | None,
+    typer.Option(
+        "--prompt-text",
+        "--ref-text",
+        metavar="TEXT",
+        help="Transcript of the recording. Default: the .txt file next to it, if it exists.",
+        rich_help_panel=_VOICE,
+    ),
+]
+TranscriptFile = Annotated[
+    Path | None,
+    typer.Option("--prompt-text-file", metavar="FILE", help="File with the transcript.", rich_help_panel=_VOICE),
+]
+NoTranscript = Annotated[
+    bool,
+    typer.Option(
+        "--no-prompt-text",
+        help="Save the voice without a transcript, and do not ask for one.",
+        rich_help_panel=_VOICE,
+    ),
+]
+
+
 @dataclass(frozen=True, slots=True)
 class RecordingOptions:
     """A recording of a voice, existing or to be made, its transcript, its style and the consent to clone it."""
 
-    recording: options.Recording = None
-    record_seconds: options.RecordSeconds = None
-    microphone: options.Microphone = None
-    transcript: options.Transcript = None
-    transcript_file: options.TranscriptFile = None
-    no_transcript: options.NoTranscript = False
+    recording: Recording = None
+    record_seconds: RecordSeconds = None
+    microphone: Microphone = None
+    transcript: Transcript = None
+    transcript_file: TranscriptFile = None
+    no_transcript: NoTranscript = False
     instruct: options.Style = None
-    consent: options.Consent = None
+    consent: Consent = None

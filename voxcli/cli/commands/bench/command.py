@@ -30,6 +30,46 @@ def _definition(metric: Metric) -> str:
     return f"{metric.title}{also}: {metric.meaning}."
 
 
+_OLD_FILES = {
+    "--json": (".json",),
+    "--markdown": (".md", ".markdown"),
+    "--csv": (".csv",),
+    "--plot": bench_options.PICTURES,
+}
+"""Options that were for one kind of results each."""
+
+
+def translate_old_files(arguments: list[str]) -> list[str]:
+    """Return the arguments with the old options for result files, such as --json FILE, replaced by --output.
+
+    Raises:
+        typer.BadParameter: such an option has no file of its kind, so that it may not be meant as an old one.
+    """
+    words, result = list(arguments), list[str]()
+    while words:
+        word = words.pop(0)
+        name, joined, value = word.partition("=")
+        if name not in _OLD_FILES:
+            result.append(word)
+            if word == "--":
+                return [*result, *words]
+            continue
+        follows = value if joined else (words[0] if words else "")
+        if follows == bench_options.STDOUT and name != "--plot":
+            words = words if joined else words[1:]
+            result += ["--json"] if name == "--json" else ["--print", _OLD_FILES[name][0].removeprefix(".")]
+        elif Path(follows).suffix.lower() in _OLD_FILES[name]:
+            words = words if joined else words[1:]
+            result += ["--output", follows]
+        elif name == "--json" and not joined:
+            result.append(word)
+        else:
+            raise typer.BadParameter(
+                f"Results are written with --output FILE, as in: --output r{_OLD_FILES[name][0]}", param_hint=name
+            )
+    return result
+
+
 @documented(
     "voxcli bench short medium long",
     "voxcli bench short --remote http://box:7861 --runs 5 -o r.json -o r.md -o r.png",
@@ -40,7 +80,7 @@ def _definition(metric: Metric) -> str:
         *("model", "servers", "json"),
     ),
     notes=("Metrics:", *map(_definition, METRICS)),
-    translate=bench_options.translate_old_files,
+    translate=translate_old_files,
 )
 def bench(
     context: typer.Context,

@@ -257,41 +257,8 @@ class ResultOptions:
             )
 
 
-def translate_old_files(arguments: list[str]) -> list[str]:
-    """Return the arguments with the old options for result files, such as --json FILE, replaced by --output.
-
-    Raises:
-        typer.BadParameter: such an option has no file of its kind, so that it may not be meant as an old one.
-    """
-    words, result = list(arguments), list[str]()
-    while words:
-        word = words.pop(0)
-        name, joined, value = word.partition("=")
-        if name not in _OLD_FILES:
-            result.append(word)
-            if word == "--":
-                return [*result, *words]
-            continue
-        follows = value if joined else (words[0] if words else "")
-        if follows == STDOUT and name != "--plot":
-            words = words if joined else words[1:]
-            result += ["--json"] if name == "--json" else ["--print", _OLD_FILES[name][0].removeprefix(".")]
-        elif Path(follows).suffix.lower() in _OLD_FILES[name]:
-            words = words if joined else words[1:]
-            result += ["--output", follows]
-        elif name == "--json" and not joined:
-            result.append(word)
-        else:
-            raise typer.BadParameter(
-                f"Results are written with --output FILE, as in: --output r{_OLD_FILES[name][0]}", param_hint=name
-            )
-    return result
-
-
 PICTURES = (".png", ".svg", ".pdf")
 RESULT_SUFFIXES = (".json", ".md", ".csv", *PICTURES)
-_OLD_FILES = {"--json": (".json",), "--markdown": (".md", ".markdown"), "--csv": (".csv",), "--plot": PICTURES}
-"""Options that were for one kind of results each."""
 
 
 def _parse_list(text: str | None, parse: Callable[[str], T], option: str, advice: str) -> list[T]:
