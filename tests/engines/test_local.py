@@ -202,6 +202,6 @@ def test_messages_name_an_installed_model_as_the_user_does(checkpoints: Callable
     models = ModelLibrary(tmp_path / "hub", tmp_path / "models")
     for name in ("voxcpm-1.5", None):
         with closing(open_engine(name, models=models, settings=LocalSettings(threads=1))) as engine:
-            request = SynthesisRequest(text="hi", voice=Voice(style="calm"))
-            with pytest.raises(RequestError, match=r"^voxcpm-1\.5 cannot follow a description"):
+            request = SynthesisRequest(text="hi", voice=Voice(reference=clip()))
+            with pytest.raises(RequestError, match=r"^voxcpm-1\.5 needs the transcript"):
                 next(engine.stream(request))
