@@ -10,7 +10,7 @@ from voxcli.synthesis.pipeline import Delivery, synthesize
 from voxcli.synthesis.request import Speech, SynthesisRequest
 from voxcli.text.language import TextLanguage, base_language, language_of, latin_language
 from voxcli.text.normalization.normalize import normalized
-from voxcli.text.parts import read_text
+from voxcli.text.parts import Silence, read_text
 
 
 @pytest.mark.parametrize(
@@ -69,6 +69,9 @@ def test_regions_do_not_matter(name: str | None, base: str | None) -> None:
     assert base_language(name) == base
 
 
+_PAUSE = Silence(5.0)
+
+
 class Normalizing:
     """An engine that notes what a model would be given to read."""
 
@@ -86,7 +89,7 @@ class Normalizing:
     def close(self) -> None: ...
 
 
-def read_aloud(*pieces: str | None, language: str | None = None, split: bool = True) -> list[str]:
+def read_aloud(*pieces: str | Silence, language: str | None = None, split: bool = True) -> list[str]:
     engine = Normalizing()
     parts = read_text(pieces, markdown=False, split=split)
     list(synthesize(engine, parts, Delivery(language=language, normalize=True)))
@@ -114,7 +117,7 @@ def test_a_number_alone_is_read_in_the_language_of_its_text(text: str, read: lis
 
 
 def test_while_a_text_arrives_what_came_before_decides() -> None:
-    assert read_aloud("请记住", "这个号码。", None, "12306", None, "再说一遍。", "12306。") == [
+    assert read_aloud("请记住", "这个号码。", _PAUSE, "12306", _PAUSE, "再说一遍。", "12306。") == [
         "请记住这个号码。",
         "幺二三零六",
         "再说一遍。",
