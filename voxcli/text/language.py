@@ -150,12 +150,14 @@ def latin_language(text: str, *, least_words: int = 1) -> str | None:
     """Return the language that the common words of a text in Latin letters tell; None if they tell none.
 
     Args:
-        least_words: number of common words of a language other than English that is needed.
+        least_words: number of its common words that is needed. Above 1, English needs more than any other language.
     """
     evidence = _evidence(text)
     language = _latin(evidence)
-    weak = language not in (None, ENGLISH) and evidence[language or ""] < 2 * least_words
-    return None if weak else language
+    if language is None or least_words == 1:
+        return language
+    tied = any(weight >= evidence[language] for other, weight in evidence.items() if other != language)
+    return None if evidence[language] < 2 * least_words or (language == ENGLISH and tied) else language
 
 
 def base_language(language: str | None) -> str | None:

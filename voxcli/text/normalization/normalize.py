@@ -123,7 +123,9 @@ class _Languages:
         self._latin = self._text if self._text not in (CHINESE, JAPANESE, KOREAN) else ENGLISH
         self._japanese = JAPANESE in (self._text, own)
         han, words = len(_HAN.findall(text)), _LATIN_WORD.findall(text)
-        self.expandable = self._is_spelled(text, han, words) and (latin_language(text) or self._latin) == ENGLISH
+        self.expandable = (
+            self._is_spelled(text, han, words) and (latin_language(text, least_words=2) or self._latin) == ENGLISH
+        )
 
     def spelled(self, sentence: str) -> str:
         han, words = len(_HAN.findall(sentence)), _LATIN_WORD.findall(sentence)
