@@ -113,8 +113,10 @@ def in_the_background(line: str, folder: Path, environment: dict[str, str]) -> I
         while b"is ready" not in words:
             words += server.stderr.readline()
             assert server.poll() is None, words.decode()
-        yield
-        server.terminate()
+        try:
+            yield
+        finally:
+            server.terminate()
 
 
 @pytest.mark.parametrize("block", re.findall(r"^```python\n(.*?)^```", README, re.MULTILINE | re.DOTALL))
