@@ -89,12 +89,14 @@ def did_you_mean(name: str, names: Iterable[str]) -> str:
     folded = name.casefold()
     slips = {candidate: _slips(folded, candidate) for candidate in by_folded}
     near = sorted(
-        (count, candidate) for candidate, count in slips.items() if count <= _allowed_slips(folded, candidate)
+        (count, not candidate.startswith(folded), candidate)
+        for candidate, count in slips.items()
+        if count <= _allowed_slips(folded, candidate)
     )
     begun = [candidate for candidate in by_folded if candidate.startswith(folded)] if len(folded) > 2 else []
     if not near and len(begun) == 1:
-        near = [(0, begun[0])]
-    return f" Did you mean '{by_folded[near[0][1]]}'?" if near else ""
+        near = [(0, False, begun[0])]
+    return f" Did you mean '{by_folded[near[0][2]]}'?" if near else ""
 
 
 def _allowed_slips(name: str, candidate: str) -> int:
