@@ -62,6 +62,27 @@ def test_whenever_a_client_is_killed_its_slot_is_free_within_a_chunk(
     assert engine.most_running == 1
 
 
+@pytest.mark.parametrize("leave", ["killed", "closed"])
+@pytest.mark.parametrize(
+    ("path", "fields"),
+    [("/api/tts", {}), ("/api/tts", {"format": "mp3"}), (SPEECH, {"response_format": "flac"}), (TTS, {})],
+    ids=["wav", "mp3", "flac", "gpt-sovits"],
+)
+def test_a_client_that_leaves_before_its_whole_answer_is_made_stops_the_engine(
+    endless: tuple[ToneEngine, Running], path: str, fields: dict[str, object], leave: str
+) -> None:
+    engine, server = endless
+    with asked(server.url, path=path, **({"streaming_mode": 0} if path == TTS else {}), **fields) as client:
+        before = engine.made
+        until(lambda: engine.made > before + 3)
+        made = engine.made
+        if leave == "killed":
+            client.kill()
+    assert engine.idle.wait(10)
+    assert engine.made - made < 60  # a second of the engine's time, for machines with other things to do
+    until(lambda: is_calm(server))
+
+
 @pytest.mark.alone
 def test_killed_streams_are_mostly_gone_within_a_tenth_of_a_second(endless: tuple[ToneEngine, Running]) -> None:
     engine, server = endless

@@ -254,6 +254,7 @@ class Service:
         record.asked = time.perf_counter()
         worker = Worker(self.threads, rendering.pieces)
         held.push_async_callback(worker.close)
+        held.callback(rendering.stop)  # is called before the worker is closed
         return rendering, worker
 
     def _leave(self, record: RequestRecord, kind: type[BaseException] | None, *_: object) -> None:

@@ -23,6 +23,7 @@ class Rendering:
         self.sample_rate = 0
         """Hz, of the response. Known before the first piece."""
         self._stopwatch = Stopwatch()
+        self._stopped = False
         self._engine = engine
         self._server_request = server_request
         self._heartbeat = heartbeat
@@ -38,6 +39,10 @@ class Rendering:
     @property
     def timings(self) -> Timings:
         return self._stopwatch.timings
+
+    def stop(self) -> None:
+        """Generate no further chunk. A whole body yields nothing at which its generator could be closed before."""
+        self._stopped = True
 
     def pieces(self) -> Generator[bytes]:
         """Yield the response body, without empty pieces; nothing if there is no audio."""
@@ -58,6 +63,8 @@ class Rendering:
         chunks = self._heartbeat.watched(only_chunks(pieces))
         with closing(resampled(chunks, wanted) if wanted else chunks) as outgoing:
             for chunk in outgoing:
+                if self._stopped:
+                    return
                 if len(chunk.samples):
                     self.sample_rate = chunk.sample_rate
                     yield chunk
