@@ -185,7 +185,7 @@ def _quantity(match: re.Match[str]) -> str:
     before = text[max(start - 12, 0) : start]
     if not unit and len(numbers) == 1 and (code := _as_code(numbers[0], before, after)):
         return code
-    two = "两" if (unit or _TWO_OF.match(after)) and not _counts_on(match, after) else "二"
+    two = "两" if (unit or _TWO_OF.match(after)) and after[:1] != "两" and not _counts_on(match, after) else "二"
     if len(numbers) == 2 and _is_pair(written, unit, match):
         return "比".join(map(_number, numbers))
     pair = len(numbers) == 2 and not _COUNTED.match(after) and all(map(_YEAR.fullmatch, numbers))
