@@ -64,23 +64,17 @@ def test_the_second_start_reads_no_weight_that_is_kept(
     assert counts[1] == 0
 
 
-@pytest.mark.parametrize("part", ["half", "zeros", "header", "empty"])
-def test_what_is_damaged_is_made_again(folder: Path, tmp_path: Path, part: str) -> None:
+def test_what_is_damaged_is_made_again(folder: Path, tmp_path: Path) -> None:
     fresh = spoken(folder, tmp_path / "kept")
     [file] = (tmp_path / "kept").iterdir()
     data = file.read_bytes()
     half = len(data) - (len(data) - (1 << 18)) // 2
-    damaged = {
-        "half": data[:half],
-        "zeros": data[:half] + bytes(len(data) - half),
-        "header": bytes(100) + data[100:],
-        "empty": b"",
-    }
-    file.write_bytes(damaged[part])
-    for _ in range(2):
+    for damaged in (data[:half], data[:half] + bytes(len(data) - half), bytes(100) + data[100:], b""):
+        file.write_bytes(damaged)
         np.testing.assert_array_equal(spoken(folder, tmp_path / "kept"), fresh)
-    spoken(folder, tmp_path / "kept")
-    assert file.read_bytes() == data
+        if not file.exists():  # what can be told only while it is read is deleted, and written by the next start
+            spoken(folder, tmp_path / "kept")
+        assert file.read_bytes() == data
 
 
 def test_other_weights_are_another_file(folder: Path, tmp_path: Path, checkpoints: Callable[[str], Path]) -> None:
@@ -88,7 +82,7 @@ def test_other_weights_are_another_file(folder: Path, tmp_path: Path, checkpoint
     os.utime(folder / "model.safetensors", (1, 1))
     np.testing.assert_array_equal(spoken(folder, tmp_path / "kept"), before)
     assert len(list((tmp_path / "kept").iterdir())) == 2
-    for number in range(4):
+    for number in range(2):
         os.utime(folder / "model.safetensors", (2, 2 + number))
         spoken(folder, tmp_path / "kept")
     assert len(list((tmp_path / "kept").iterdir())) == 3
