@@ -6,13 +6,13 @@ from contextlib import contextmanager
 
 import pytest
 
-from voxcli.errors import RequestError
+from voxcli.errors import RequestError, VoxError
 
 
 @contextmanager
-def refused(words: str) -> Iterator[None]:
-    """Expect a RequestError whose advice on the command line has these words, and whose message names no option."""
-    with pytest.raises(RequestError) as caught:
+def refused(words: str, kind: type[VoxError] = RequestError) -> Iterator[None]:
+    """Expect an error whose advice on the command line has these words, and whose message names no option."""
+    with pytest.raises(kind) as caught:
         yield
     assert re.search(words, caught.value.for_command_line)
     assert " --" not in str(caught.value), "a client of a server reads it too"

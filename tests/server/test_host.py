@@ -11,6 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.refusals import refused
 from tests.server.raw import SPEECH, asked, connected
 from tests.server.running import running
 from tests.server.tone import ToneEngine, until
@@ -26,9 +27,9 @@ FIELDS = {"model": "tts-1", "voice": "alloy", "input": "Hello.", "response_forma
 
 
 def test_a_port_that_is_taken_or_an_address_that_is_not_ours_is_said() -> None:
-    with open_socket(ServerSettings(port=0)) as taken, pytest.raises(DeviceError, match="--port"):
+    with open_socket(ServerSettings(port=0)) as taken, refused("--port", DeviceError):
         open_socket(ServerSettings(port=taken.getsockname()[1]))
-    with pytest.raises(DeviceError, match="--host"):
+    with refused("--host", DeviceError):
         open_socket(ServerSettings(host="192.0.2.1", port=0))
 
 

@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.refusals import refused
 from tests.sound import read_by_three, seconds_of
 from voxcli.audio.chunk import AudioChunk
 from voxcli.audio.format import AudioFormat
-from voxcli.errors import ConsumerClosed, DeviceError, RequestError
+from voxcli.errors import ConsumerClosed, DeviceError
 from voxcli.sinks import ToFile, open_sink
 
 RATE = 22050
@@ -66,7 +67,7 @@ def test_nothing_is_touched_before_the_first_chunk(tmp_path: Path) -> None:
 def test_a_file_is_not_overwritten_unasked(tmp_path: Path) -> None:
     path = tmp_path / "x.wav"
     path.write_bytes(b"precious")
-    with pytest.raises(RequestError, match="--force"), open_sink([ToFile(path, AudioFormat.WAV)]):
+    with refused("--force"), open_sink([ToFile(path, AudioFormat.WAV)]):
         pytest.fail("it must not open")
     assert path.read_bytes() == b"precious"
     with open_sink([ToFile(path, AudioFormat.WAV, overwrite=True)]) as sink:
@@ -76,7 +77,7 @@ def test_a_file_is_not_overwritten_unasked(tmp_path: Path) -> None:
 
 def test_a_file_that_appears_meanwhile_is_not_overwritten_either(tmp_path: Path) -> None:
     path = tmp_path / "x.wav"
-    with pytest.raises(RequestError, match="--force"), open_sink([ToFile(path, AudioFormat.WAV)]) as sink:
+    with refused("--force"), open_sink([ToFile(path, AudioFormat.WAV)]) as sink:
         path.write_bytes(b"precious")
         sink.write(chunk())
     assert path.read_bytes() == b"precious"

@@ -30,5 +30,8 @@ def zipenhanced(chunk: AudioChunk) -> AudioChunk:
         try:
             pipeline(Tasks.acoustic_noise_suppression, model=_MODEL)(str(noisy), output_path=str(clean))
         except (OSError, RuntimeError, ValueError) as error:
-            raise ModelError(f"ModelScope's {_MODEL} failed: {error}. Leave --denoise out, or try again.") from error
+            raise ModelError(
+                f"ModelScope's {_MODEL}, which removes the noise, failed: {error}.",
+                on_command_line="Leave --denoise out, or try again.",
+            ) from error
         return decode(clean.read_bytes(), name="ZipEnhancer's output", max_seconds=chunk.seconds + 1)

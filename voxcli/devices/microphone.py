@@ -92,7 +92,8 @@ class Microphone:
         except (self._sounddevice.PortAudioError, ValueError) as error:
             raise DeviceError(
                 f"Cannot open the microphone {self.label} at {self.sample_rate} Hz: {error}. "
-                "Another program may be using it: close that, or name another with --microphone."
+                "Another program may be using it: close that, or choose another microphone.",
+                on_command_line="Name it with --microphone.",
             ) from error
 
     def _find(self) -> dict[str, Any]:
@@ -109,11 +110,15 @@ class Microphone:
         if not inputs:
             return DeviceError(
                 "There is no microphone to record with. Connect one and enable it in the system's sound "
-                "settings, or record elsewhere and pass the file with --prompt."
+                "settings, or record elsewhere.",
+                on_command_line="Pass the file with --prompt.",
             )
         listing = "".join(f"\n  {found['index']}  {found['name']}" for found in inputs)
         if self._wanted is None:
-            return DeviceError(f"The system has no default microphone. Name one with --microphone:{listing}")
+            return DeviceError(
+                f"The system has no default microphone. Available:{listing}",
+                on_command_line="\nName one with --microphone.",
+            )
         return DeviceError(f"{self._wanted!r} matches no microphone, or several. Available:{listing}")
 
     def _start(self) -> None:

@@ -76,7 +76,10 @@ def _find_checkpoint(name: str, models: ModelLibrary | None) -> Path:
 
 def _open_builtin(settings: LocalSettings | None) -> Engine:
     if settings and settings.lora:
-        raise RequestError("The built-in voice (eSpeak NG) cannot be fine-tuned. Name a VoxCPM model with --model.")
+        raise RequestError(
+            "The built-in voice (eSpeak NG) cannot be fine-tuned. The VoxCPM models can.",
+            on_command_line="Name one with --model.",
+        )
     from voxcli.engines.espeak.engine import BuiltinEngine
 
     return BuiltinEngine()

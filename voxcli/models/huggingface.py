@@ -107,7 +107,8 @@ class HuggingFace:
             reason = explain_unreached(error, self._endpoint, self._proxy)
             raise RemoteError(
                 f"Cannot reach Hugging Face at {self._endpoint}{reason} "
-                "Set HF_ENDPOINT to a mirror, or pull with --from modelscope."
+                "Set HF_ENDPOINT to a mirror, or take another hub.",
+                on_command_line="Pull with: --from modelscope",
             ) from error
 
 

@@ -82,7 +82,7 @@ class ModelLibrary:
             state, verb = f"is only partly downloaded ({decimal(present)})", "Complete"
         else:
             state, verb = "is not installed", "Install"
-        raise NotFound(f"Model {name} {state}. {verb} it with: voxcli models pull {name}")
+        raise NotFound(f"Model {name} {state}.", on_command_line=f"{verb} it with: voxcli models pull {name}")
 
     def best(self) -> str | None:
         """Return the best installed published model, which is the default."""
@@ -106,11 +106,16 @@ class ModelLibrary:
             )
         model, revision = split_revision(name)
         if revision is not None:
-            raise RequestError(f"Only a whole model with all its revisions can be removed: voxcli models rm {model}")
+            raise RequestError(
+                "Only a whole model with all its revisions can be removed.",
+                on_command_line=f"Remove it with: voxcli models rm {model}",
+            )
         repositories = [repository for repository in self._repositories(name) if repository.folder.is_dir()]
         if not repositories:
             check_name(name)
-            raise NotFound(f"Model {name} is not installed. `voxcli models` lists the installed ones.")
+            raise NotFound(
+                f"Model {name} is not installed.", on_command_line="`voxcli models` lists the installed ones."
+            )
         return repositories
 
     def remove(self, name: str) -> None:

@@ -140,7 +140,7 @@ def note(error: Exception) -> None:
     if isinstance(error, Refusal | RequestError | NotFound | RequestValidationError | HTTPException):
         return  # the client's mistake
     if isinstance(error, VoxError):
-        _log.error("%s", error)
+        _log.error("%s", error.for_command_line)
     else:
         _log.error("a fault of voxcli itself", exc_info=error)
 

@@ -41,10 +41,13 @@ def open_socket(settings: ServerSettings) -> socket.socket:
         return socket.create_server(address, family=family, dualstack_ipv6=both)
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
-            raise DeviceError(f"Port {port} is taken by another program. Choose another one with --port.") from error
+            raise DeviceError(
+                f"Port {port} is taken by another program.", on_command_line="Choose another one with --port."
+            ) from error
         reason = error.strerror or error
         raise DeviceError(
-            f"Nothing can listen at {host}, port {port}: {reason}. Choose others with --host and --port."
+            f"Nothing can listen at {host}, port {port}: {reason}.",
+            on_command_line="Choose others with --host and --port.",
         ) from error
 
 

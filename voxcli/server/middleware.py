@@ -26,6 +26,9 @@ from voxcli.server.settings import ServerSettings
 OPEN_PATHS = frozenset({"/livez", "/health"})
 """Paths without authentication, for health checks."""
 
+_MOST_LOGGED = 20
+"""Names of hosts, and of origins: clients can send any number of them."""
+
 CLIENT = "client"
 """Key of the request state that identifies the client for fair queueing."""
 
@@ -72,6 +75,17 @@ def _bearer(header: str) -> str:
     return key.strip() if scheme.lower() == "bearer" else ""
 
 
+def _log_refused(logged: set[str], kind: str, name: str, option: str) -> None:
+    """Tell the operator, who can allow it, of a name that was refused: once, and only of the first ones.
+
+    Args:
+        logged: the names so far.
+    """
+    if name not in logged and len(logged) < _MOST_LOGGED:
+        logged.add(name)
+        _log.warning("refused the %s %r; allow it with %s", kind, name, option)
+
+
 class HostCheck:
     """Refuses requests for other host names: protection against DNS rebinding by pages in a browser.
 
@@ -83,13 +97,15 @@ class HostCheck:
         own = socket.gethostname().lower()
         names = (*_LOOPBACK, settings.host, own, f"{own}.local", *settings.allowed_hosts)
         self._names = frozenset(name.lower() for name in names)
+        self._logged: set[str] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         host = Headers(scope=scope).get("host") if scope["type"] == "http" else None
         if host is None or self._knows(host):  # only HTTP/1.0 clients omit it, and browsers are none
             await self._app(scope, receive, send)
             return
-        message = "Unknown host name. The operator of this server can allow it with --allow-host."
+        _log_refused(self._logged, "host name", host, "--allow-host")
+        message = "Unknown host name. The operator of this server can allow it."
         problem = Problem(status=421, message=message, code="unknown_host")
         await refuse(problem, error_body_at(scope), scope, receive, send)
 
@@ -110,12 +126,15 @@ class OriginCheck:
     def __init__(self, app: ASGIApp, origins: Iterable[str]) -> None:
         self._app = app
         self._origins = frozenset(origin.rstrip("/") for origin in origins)
+        self._logged: set[str] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or self._is_allowed(Headers(scope=scope)):
             await self._app(scope, receive, send)
             return
-        message = "Pages of this origin are not allowed. The operator of this server can allow it with --cors."
+        if origin := Headers(scope=scope).get("origin"):
+            _log_refused(self._logged, "origin", origin, "--cors")
+        message = "Pages of this origin are not allowed. The operator of this server can allow it."
         problem = Problem(status=403, message=message, code="origin_not_allowed")
         await refuse(problem, error_body_at(scope), scope, receive, send)
 

@@ -106,4 +106,4 @@ def is_device(path: Path) -> bool:
 
 
 def _already_exists(path: Path) -> RequestError:
-    return RequestError(f"{path} already exists. Use --force to overwrite it, or name another file.")
+    return RequestError(f"{path} already exists.", on_command_line="Use --force to overwrite it, or name another file.")

@@ -62,7 +62,9 @@ def _check_directory(data: bytes, label: str) -> None:
     """Check the size of the central directory before `zipfile` reads all of it."""
     end = data[-_END_BYTES:]
     if not (len(end) == _END_BYTES and end.startswith(_END) and end.endswith(b"\0\0")):
-        raise RequestError(f"{label} is not an exported voice. Export one with: voxcli voices export NAME")
+        raise RequestError(
+            f"{label} is not an exported voice.", on_command_line="Export one with: voxcli voices export NAME"
+        )
     before = data[-_END_BYTES - _LOCATOR_BYTES : -_END_BYTES]
     if int.from_bytes(end[12:16], "little") > _DIRECTORY_BYTES or before.startswith(_LOCATOR):
         raise RequestError(f"{label} is not an exported voice: it contains too many files.")

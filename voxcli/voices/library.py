@@ -121,7 +121,10 @@ class VoiceLibrary:
             RequestError: the name is not valid or is taken.
         """
         if taken := self.find_spelling(check_name(name)):
-            raise RequestError(f"Voice {taken!r} already exists; pass --force to replace it, or choose another name.")
+            raise RequestError(
+                f"Voice {taken!r} already exists.",
+                on_command_line="Pass --force to replace it, or choose another name.",
+            )
 
     def save(self, name: str, voice: Voice, notes: Notes = NO_NOTES, *, overwrite: bool = False) -> str:
         """Store a voice with copies of its clips, and return its name as it is stored.

@@ -54,7 +54,9 @@ def _choose_device(name: str) -> torch.device:
     if kind == "cuda":
         return _choose_gpu(name, int(number or 0))
     if kind == "mps" and not torch.backends.mps.is_available():
-        raise DeviceError("This machine has no Apple GPU that torch can use. Use --device cpu or auto.")
+        raise DeviceError(
+            "This machine has no Apple GPU that torch can use.", on_command_line="Use --device cpu or auto."
+        )
     return torch.device(kind)
 
 
@@ -62,7 +64,7 @@ def _choose_gpu(name: str, index: int) -> torch.device:
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if index >= count:
         has = f"only {count}" if count else "no CUDA device that torch can use"
-        raise DeviceError(f"There is no {name}: this machine has {has}. Use --device auto.")
+        raise DeviceError(f"There is no {name}: this machine has {has}.", on_command_line="Use --device auto.")
     return torch.device("cuda", index)
 
 

@@ -24,7 +24,8 @@ _MAX_SLOTS = 64
 _SLOTS_SHARE = 0.8
 """Share of the memory left by the model. The rest is for graphs and activations."""
 
-_ADVICE = "Close other programs, choose a smaller model, or pass --quantize int8 (fp8 on a GPU) or --device cpu."
+_ADVICE = "Close other programs, choose a smaller model, or quantize it."
+_OPTIONS = "Pass --quantize int8 (fp8 on a GPU), or --device cpu."
 _OUT_OF_MEMORY = ("out of memory", "allocate memory")
 """Found in messages of torch and of the operating system that have no exception class of their own."""
 
@@ -41,7 +42,8 @@ def check_memory(device: torch.device, needed: int) -> None:
     free = _free_bytes(device)
     if free is not None and needed + _WORKING_BYTES > free:
         raise DeviceError(
-            f"The model needs {_gib(needed + _WORKING_BYTES)} on {device}, and {_gib(free)} are free. {_ADVICE}"
+            f"The model needs {_gib(needed + _WORKING_BYTES)} on {device}, and {_gib(free)} are free. {_ADVICE}",
+            on_command_line=_OPTIONS,
         )
 
 
@@ -84,7 +86,8 @@ def translate_out_of_memory(device: torch.device, weights: int | None = None) ->
             raise
         needed = f"The weights of the model are {_gib(weights)}. " if weights else ""
         raise DeviceError(
-            f"There is not enough memory on {device}: {str(error).partition(chr(10))[0]}. {needed}{_ADVICE}"
+            f"There is not enough memory on {device}: {str(error).partition(chr(10))[0]}. {needed}{_ADVICE}",
+            on_command_line=_OPTIONS,
         ) from error
 
 

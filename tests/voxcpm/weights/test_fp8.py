@@ -12,8 +12,9 @@ from torch import Tensor
 
 from tests.checkpoints import FAMILIES
 from tests.checkpoints.configs import config_of
+from tests.refusals import refused
 from tests.voxcpm.matrices import INPUTS, OUTPUTS, EmulatedFp8Matrix, new_linear, relative_error, rows_of
-from voxcli.errors import DeviceError, RequestError
+from voxcli.errors import DeviceError
 from voxcli.voxcpm.kernels.ops import quantize_rows_fp8
 from voxcli.voxcpm.network.backbone import Backbone
 from voxcli.voxcpm.network.config import CONFIG_FILE, read_config
@@ -176,7 +177,7 @@ def test_every_matrix_of_a_block_has_a_size_that_torch_takes(
 
 
 def test_a_cpu_is_told_what_it_can_do() -> None:
-    with pytest.raises(RequestError, match="--quantize int8"):
+    with refused("--quantize int8"):
         check_fp8(torch.device("cpu"))
 
 

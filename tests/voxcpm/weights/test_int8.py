@@ -103,7 +103,7 @@ def test_a_cpu_that_adds_up_in_16_bits_is_refused() -> None:
         "import torch; from voxcli.voxcpm.weights.quantization import check_int8\n"
         "from voxcli.errors import DeviceError\n"
         "try: check_int8(torch.device('cpu'))\n"
-        "except DeviceError as error: print(error)"
+        "except DeviceError as error: print(error.for_command_line)"
     )
     assert "Leave out --quantize" in run_with("AVX2", program)
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests.refusals import refused
 from tests.voxcpm.matrices import EmulatedFp8Matrix
-from voxcli.errors import RequestError
 from voxcli.voxcpm.device import Placement
 from voxcli.voxcpm.network.config import read_config
 from voxcli.voxcpm.network.linear import Linear
@@ -28,7 +28,7 @@ CPU = torch.device("cpu")
     ],
 )
 def test_what_a_device_cannot_do_is_refused_with_what_it_can(device: str, wish: str, words: str) -> None:
-    with pytest.raises(RequestError, match=words):
+    with refused(words):
         choose_formats(torch.device(device), wish)
 
 

@@ -160,7 +160,10 @@ def choose_texts(
         if not text.text.strip():
             raise RequestError(f"The text {text.name!r} is empty.")
         if any(text.text == other.text for other in texts):
-            raise RequestError(f"The text {text.name!r} occurs twice. Name it once, and raise --runs.")
+            raise RequestError(
+                f"The text {text.name!r} occurs twice. Name it once, with more runs.",
+                on_command_line="Their number is --runs.",
+            )
         if any(text.name == other.name for other in texts):
             text = replace(text, name=f"{text.name} ({len(texts) + 1})")
         texts.append(text)

@@ -51,8 +51,9 @@ def parse_condition(text: str) -> FailCondition:
     found = _GRAMMAR.fullmatch(text)
     if not found:
         raise RequestError(
-            f"Not a condition: {text!r}. Examples: 'ttfb_p50>10%' (with --compare), 'ttfb_p95>200ms', "
-            "'rtf_mean>0.5', 'starved_max>0s', 'failed>0'."
+            f"Not a condition: {text!r}. Examples: 'ttfb_p50>10%' (of another benchmark), 'ttfb_p95>200ms', "
+            "'rtf_mean>0.5', 'starved_max>0s', 'failed>0'.",
+            on_command_line="Name the other benchmark with --compare.",
         )
     name, unit, limit = found["metric"], found["unit"], float(found["limit"])
     metric = _BY_NAME.get(name)
@@ -90,9 +91,14 @@ def check_conditions(conditions: Sequence[FailCondition], runs: int, *, compares
     for condition in conditions:
         least = minimum_runs(condition.statistic)
         if condition.metric and runs < least:
-            raise RequestError(f"{condition.text!r} needs {least} runs, but only {runs} are planned. Raise --runs.")
+            raise RequestError(
+                f"{condition.text!r} needs {least} runs, but only {runs} are planned.", on_command_line="Raise --runs."
+            )
         if condition.relative and not compares:
-            raise RequestError(f"{condition.text!r} is relative: choose the benchmark to compare with by --compare.")
+            raise RequestError(
+                f"{condition.text!r} is relative: it needs another benchmark to compare with.",
+                on_command_line="Choose it by --compare.",
+            )
 
 
 def find_breaches(conditions: Sequence[FailCondition], record: Record, base: Record | None) -> list[str]:

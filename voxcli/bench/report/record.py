@@ -278,7 +278,10 @@ def from_json(data: bytes, name: str) -> Record:
     except (ValueError, AttributeError, RecursionError):
         version = None
     if version is None:
-        raise RequestError(f"{name} is not a record of `voxcli bench`, as --save and --json write it.")
+        raise RequestError(
+            f"{name} is not a record of a benchmark.",
+            on_command_line="`voxcli bench` writes one with --save or --json.",
+        )
     if version != VERSION:
         raise RequestError(
             f"{name} has version {version} of the format, which this voxcli does not read. Measure again."

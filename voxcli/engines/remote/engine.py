@@ -232,11 +232,13 @@ class RemoteEngine:
         given, catalog = call.json or call.form or {}, self.server.catalog
         if subject == MODEL and catalog and catalog.models:
             unknown = f"{reason.rstrip('.')}. Its models: {listing(catalog.models)}"
-            self._transport.refuse(response, unknown, "Choose one with --model NAME.", is_unknown=True)
+            self._transport.refuse(response, unknown, on_command_line="Choose one with --model NAME.", is_unknown=True)
         name = given.get("voice") or given.get("voice_id")
         if subject == VOICE and name and (known := self._voice_names()):
             unknown = reason if name in known else f"{reason.rstrip('.')}. Its voices: {listing(known)}"
-            self._transport.refuse(response, unknown, "Choose one with --voice NAME.", is_unknown=name not in known)
+            self._transport.refuse(
+                response, unknown, on_command_line="Choose one with --voice NAME.", is_unknown=name not in known
+            )
         self._transport.refuse(response, reason)
 
     def _warn_of_rate(self, rate: int) -> None:

@@ -5,7 +5,7 @@ import random
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NamedTuple, NoReturn, TypeVar
 from urllib.parse import urlsplit
 
 import httpx
@@ -32,6 +32,14 @@ _ERROR_BYTES = 1 << 16
 _JSON_BYTES = 1 << 24
 
 T = TypeVar("T")
+
+
+class _Hint(NamedTuple):
+    """What to say after the message of a refusal."""
+
+    text: str = ""
+    """To every user."""
+    on_command_line: str = ""
 
 
 class Transport:
@@ -143,12 +151,14 @@ class Transport:
         """
         return with_retries(attempt, Backoff(self._retry_delays, random.Random()))
 
-    def refuse(self, response: httpx.Response, reason: str, advice: str = "", *, is_unknown: bool = False) -> NoReturn:
+    def refuse(
+        self, response: httpx.Response, reason: str, *, on_command_line: str = "", is_unknown: bool = False
+    ) -> NoReturn:
         """Raise the error for a response that is not a success.
 
         Args:
             reason: the server's message.
-            advice: what to do next, for the command line.
+            on_command_line: what to do next.
             is_unknown: the server has no model or voice of the requested name.
 
         Raises:
@@ -156,24 +166,29 @@ class Transport:
             RemoteRefused: it would not.
         """
         status, headers = response.status_code, lower_case_headers(response)
-        hint, on_command_line = self._hint(response)
-        message = f"{self.url} rejected the request ({status}): {reason.rstrip('.')}.{hint}"
+        hint = self._hint(response)
+        message = f"{self.url} rejected the request ({status}): {reason.rstrip('.')}.{hint.text}"
         kind = RemoteUnknown if is_unknown else RemoteRefused
-        error = kind(message, status, on_command_line=on_command_line or advice)
+        error = kind(message, status, on_command_line=hint.on_command_line or on_command_line)
         if is_retryable(status, headers, _ALSO_RETRYABLE):
             raise RetryableError(error, parse_retry_after(headers, time.time()))
         raise error
 
-    def _hint(self, response: httpx.Response) -> tuple[str, str]:
-        """Return what to say after the message of a refusal: to every user, and on the command line."""
+    def _hint(self, response: httpx.Response) -> _Hint:
         status = response.status_code
         if response.is_redirect:
-            return f" It redirects to {_redirect_target(response)}, which is not followed.", "Use that address instead."
+            return _Hint(
+                f" It redirects to {_redirect_target(response)}, which is not followed.",
+                on_command_line="Use that address instead.",
+            )
         if self._proxy and status in _FROM_PROXIES:
-            return f" The request went through the proxy {self._proxy}, which may have refused it.", _PAST_PROXIES
+            return _Hint(
+                f" The request went through the proxy {self._proxy}, which may have refused it.",
+                on_command_line=_PAST_PROXIES,
+            )
         if status in (_UNAUTHORIZED, _FORBIDDEN):
-            return "", f"Store its key with: voxcli keys set {self.url}"
-        return "", ""
+            return _Hint(on_command_line=f"Store its key with: voxcli keys set {self.url}")
+        return _Hint()
 
     def _connection_error(self, error: httpx.TransportError, *, responded: bool) -> Exception:
         failure = explain_failure(error, urlsplit(self.url).hostname or "")

@@ -65,7 +65,8 @@ def choose_formats(device: torch.device, quantize: str | None) -> FormatOf:
         check_fp8(device)
         return in_blocks(Fp8Matrix, but=KEPT_BY_FP8)
     raise RequestError(
-        f"There is no quantization {quantize!r}. Use {INT8} on a CPU, {FP8} on an NVIDIA GPU, or leave out --quantize."
+        f"There is no quantization {quantize!r}. Use {INT8} on a CPU, {FP8} on an NVIDIA GPU, or none.",
+        on_command_line="For none, leave out --quantize.",
     )
 
 
@@ -145,10 +146,11 @@ def check_int8(device: torch.device) -> None:
     """
     if device.type != "cpu":
         instead = "Use --quantize fp8, or --device cpu." if device.type == "cuda" else "Leave out --quantize."
-        raise RequestError(f"int8 is for a CPU, and this runs on {device}. {instead}")
+        raise RequestError(f"int8 is for a CPU, and this runs on {device}.", on_command_line=instead)
     if not torch.backends.cpu.get_cpu_capability().startswith("AVX") or not _int8_is_exact():
         raise DeviceError(
-            "int8 needs an x86 CPU with AVX512-VNNI, AVX-VNNI or AMX, and a torch that uses them. Leave out --quantize."
+            "int8 needs an x86 CPU with AVX512-VNNI, AVX-VNNI or AMX, and a torch that uses them.",
+            on_command_line="Leave out --quantize.",
         )
 
 
@@ -206,13 +208,13 @@ def check_fp8(device: torch.device) -> None:
     """
     if device.type != "cuda":
         instead = "Use --quantize int8." if device.type == "cpu" else "Leave out --quantize."
-        raise RequestError(f"fp8 is for an NVIDIA GPU, and this runs on {device}. {instead}")
+        raise RequestError(f"fp8 is for an NVIDIA GPU, and this runs on {device}.", on_command_line=instead)
     name = torch.cuda.get_device_name(device)
     check_capability(name, torch.cuda.get_device_capability(device))
     if not _fp8_works(device):
         raise DeviceError(
-            f"torch {torch.__version__} does not multiply in fp8 on {name}, although the GPU could. "
-            "Leave out --quantize, or install another version."
+            f"torch {torch.__version__} does not multiply in fp8 on {name}, although the GPU could.",
+            on_command_line="Leave out --quantize, or install another version.",
         )
 
 
@@ -226,7 +228,8 @@ def check_capability(name: str, capability: tuple[int, int]) -> None:
         has, needs = (".".join(map(str, numbers)) for numbers in (capability, _FP8_CAPABILITY))
         raise DeviceError(
             f"fp8 needs an NVIDIA GPU of compute capability {needs} or more (Ada, Hopper, Blackwell), and {name} has "
-            f"{has}. Leave out --quantize."
+            f"{has}.",
+            on_command_line="Leave out --quantize.",
         )
 
 

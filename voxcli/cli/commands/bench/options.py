@@ -205,7 +205,7 @@ class ResultOptions:
         try:
             return [parse_condition(text) for text in self.fail_if or []]
         except RequestError as error:
-            raise typer.BadParameter(str(error), param_hint="--fail-if") from error
+            raise typer.BadParameter(error.for_command_line, param_hint="--fail-if") from error
 
     @property
     def printed(self) -> str | None:
@@ -227,7 +227,7 @@ class ResultOptions:
         try:
             check_conditions(self.conditions(), runs, compares=self.compare is not None)
         except RequestError as error:
-            raise typer.BadParameter(str(error), param_hint="--fail-if") from error
+            raise typer.BadParameter(error.for_command_line, param_hint="--fail-if") from error
         if self.json and self.print:
             raise typer.BadParameter("Either JSON or another form can be printed, not both.", param_hint="--print")
         for file in self.files():

@@ -76,7 +76,7 @@ def _without_hub(
     found = library.find(f"{name}@{revision}" if revision else name)
     if not found:
         raise error
-    console.warning(f"Cannot check for a newer {name}: {error}")
+    console.warning(f"Cannot check for a newer {name}: {error.for_command_line}")
     console.note(f"{name} is already installed.")
     return found
 

@@ -1,0 +1,64 @@
+"""Options and commands stay on the command line: no message that others may read names one."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from typer.main import get_command
+
+import voxcli
+from tests.structure import Module, read_modules
+from voxcli.cli.app import app
+
+MODULES = read_modules(Path(voxcli.__file__).parent)
+COMMANDS = "|".join(get_command(app).commands)  # type: ignore[attr-defined]
+ADVICE = re.compile(rf"(?<![\w-])--[a-z]|\bvoxcli (?:{COMMANDS})\b|\bpip install\b")
+
+FOR_THE_SHELL = {
+    "installation": "makes command lines, for `on_command_line`",
+    "bench.report.tables": "titles of tables that the command line prints",
+    "bench.measure.metrics": "descriptions of the metrics, which the command line lists",
+    "bench.report.markdown": "the title of a report",
+}
+
+
+def advice_to_everyone(module: Module) -> Iterator[str]:
+    """Yield the texts with an option or a command, except what only the shell and the operator's log show."""
+    nodes = list(ast.walk(module.tree))
+    shown_on_command_line = [
+        node for call in nodes if isinstance(call, ast.keyword) and call.arg == "on_command_line" for node in [call]
+    ]
+    names = {
+        name.id for keyword in shown_on_command_line for name in ast.walk(keyword.value) if isinstance(name, ast.Name)
+    }
+    spared: list[ast.AST] = [*shown_on_command_line]
+    for node in nodes:
+        match node:
+            case ast.Expr(value=ast.Constant()):
+                spared.append(node)  # a docstring
+            case ast.Assign(targets=[ast.Name(id=name)]) if name in names:
+                spared.append(node)
+            case ast.Call(func=ast.Attribute(value=ast.Name(id="_log"))):
+                spared.append(node)
+            case ast.Call(func=ast.Name(id="_log_refused")):
+                spared.append(node)
+    known = {id(inner) for node in spared for inner in ast.walk(node)}
+    for node in nodes:
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in known:
+            is_option_alone = node.value.startswith("--")  # a value for `on_command_line`, or for another program
+            if not is_option_alone and ADVICE.search(node.value):
+                yield f"line {node.lineno}: {node.value}"
+
+
+BELOW = [name for name in MODULES if name.partition(".")[0] != "cli" and name not in FOR_THE_SHELL]
+
+
+@pytest.mark.parametrize("name", BELOW)
+def test_below_the_command_line_no_message_names_an_option_or_a_command(name: str) -> None:
+    assert not list(advice_to_everyone(MODULES[name]))
+
+
+def test_the_exceptions_are_needed() -> None:
+    assert all(list(advice_to_everyone(MODULES[name])) for name in FOR_THE_SHELL)
