@@ -1,12 +1,17 @@
 """Tables and messages fit the screen, with words whole."""
 
+import itertools
+import logging
+import sys
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
+from rich.console import Console as RichConsole
 
 from tests.program import Run
-from voxcli.cli.console import format_table, wrap
+from voxcli.cli.console import Console, format_table, logs_on_console, wrap
 
 WORDS = st.text(st.sampled_from("ab安-."), min_size=1, max_size=9)
 CELLS = st.lists(WORDS, max_size=8).map(" ".join)
@@ -51,3 +56,17 @@ def test_what_is_shown_fits_the_screen(run: Run, arguments: str, columns: int) -
     done = run(*arguments.split(), env={"COLUMNS": str(columns)})
     for line in (done.stdout + done.stderr).decode().splitlines():
         assert cell_len(line) <= columns or len(line.split()) == 1 or "(missing)" in line, line
+
+
+def test_a_drawn_voice_is_noted_on_a_terminal_only(capsys: pytest.CaptureFixture[str]) -> None:
+    anchors = logging.getLogger("voxcli.voices.anchors")
+    for terminal, quiet, verbose, notes in itertools.product((True, False), (True, False), (True, False), (None, True)):
+        console = Console(quiet=quiet)
+        console.rich = RichConsole(file=sys.stderr, force_terminal=terminal, soft_wrap=True, markup=False)
+        with logs_on_console(console, verbose=verbose, notes=notes):
+            anchors.info("drawing the voice alloy for this model, once")
+            logging.getLogger("voxcli.other").info("something else")
+        err = capsys.readouterr().err
+        assert err.count("drawing the voice alloy") == (not quiet and (terminal or verbose or bool(notes)))
+        assert ("voxcli.other: something else" in err) == (verbose and not quiet)
+        assert "voxcli.voices.anchors" not in err

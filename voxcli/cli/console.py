@@ -20,6 +20,8 @@ from rich.text import Text
 
 from voxcli.cli.exits import ExitCode
 
+_NOTED = ("voxcli.voices.anchors",)
+"""Loggers whose records of level INFO are notes for every user."""
 _GAP = 2
 """Spaces between the columns of a table."""
 
@@ -51,29 +53,43 @@ class Console:
 
 
 class _ConsoleLogHandler(logging.Handler):
-    def __init__(self, console: Console, level: int) -> None:
-        super().__init__(level)
-        self._console = console
+    def __init__(self, console: Console, level: int, *, notes: bool) -> None:
+        super().__init__()
+        self._console, self._level, self._notes = console, level, notes
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        noted = self._notes and record.name in _NOTED and record.levelno >= logging.INFO
+        return noted or record.levelno >= self._level
 
     def emit(self, record: logging.LogRecord) -> None:
         if record.levelno >= logging.WARNING:
             self._console.warning(record.getMessage())
+        elif record.name in _NOTED:
+            self._console.note(record.getMessage())
         else:
             self._console.note(f"{record.name}: {record.getMessage()}")
 
 
 @contextmanager
-def logs_on_console(console: Console, *, verbose: bool) -> Iterator[None]:
-    """Show the log records of the package: warnings, and with `verbose` everything."""
+def logs_on_console(console: Console, *, verbose: bool, notes: bool | None = None) -> Iterator[None]:
+    """Show the log records of the package: warnings, and with `verbose` everything.
+
+    notes: show what is told once, such as that a voice is drawn; None shows it on a terminal.
+    """
     level = logging.DEBUG if verbose else logging.WARNING
-    handler, logger = _ConsoleLogHandler(console, level), logging.getLogger("voxcli")
+    notes = console.rich.is_terminal if notes is None else notes
+    handler, logger = _ConsoleLogHandler(console, level, notes=notes), logging.getLogger("voxcli")
     before = logger.level
     logger.addHandler(handler)
     logger.setLevel(level)
+    for name in _NOTED:
+        logging.getLogger(name).setLevel(min(level, logging.INFO))
     try:
         yield
     finally:
         logger.setLevel(before)
+        for name in _NOTED:
+            logging.getLogger(name).setLevel(logging.NOTSET)
         logger.removeHandler(handler)
 
 

@@ -36,7 +36,7 @@ from voxcli.synthesis.request import (
 )
 from voxcli.text.characters import is_speakable
 from voxcli.voices import VoiceLibrary
-from voxcli.voices.named import DEFAULT
+from voxcli.voices.named import DEFAULT, EVERY_MODEL_HAS_IT, find_named
 
 _log = logging.getLogger(__name__)
 
@@ -59,11 +59,13 @@ class Service:
         models: ModelLifecycle,
         *,
         knows_voice: Callable[[str], bool] = lambda name: False,
+        why_reserved: Callable[[str], str | None] = lambda name: EVERY_MODEL_HAS_IT if find_named(name) else None,
         probe: SynthesisRequest | None = PROBE,
     ) -> None:
         """
         Args:
             knows_voice: whether the engine has a voice of that name. The library takes precedence.
+            why_reserved: returns why no new voice can have a name; None if one can.
             probe: request for readiness checks; None where speech costs money.
         """
         self.settings = settings
@@ -74,6 +76,7 @@ class Service:
         self.heartbeat = EngineHeartbeat()
         self.probe = probe
         self.admission = Admission(models.slots, settings.queue, settings.wait_seconds)
+        self.why_reserved = why_reserved
         self._knows_voice = knows_voice
         self._space = SpoolSpace(
             self.threads, memory_bytes=settings.spool_memory_bytes, file_bytes=settings.spool_file_bytes

@@ -19,8 +19,9 @@ from voxcli.audio.headers import wav_bytes
 from voxcli.errors import RequestError
 from voxcli.files import write_atomically
 from voxcli.synthesis.request import Clip, Prompt, Voice
+from voxcli.text.language import CHINESE
 from voxcli.voices.archive import SUFFIX, pack, unpack
-from voxcli.voices.named import ANCHOR_TEXTS, NamedVoice
+from voxcli.voices.named import ANCHOR_TEXTS, FIRST_LANGUAGE, NamedVoice
 
 _log = logging.getLogger(__name__)
 
@@ -31,6 +32,7 @@ SHORTEST_SECONDS, LONGEST_SECONDS = 2.0, 15.0
 """Speech that is shorter or longer than this is not what the text says."""
 _ATTEMPTS = 3
 _POLL_SECONDS = 0.05
+_LANGUAGE_NAMES = {CHINESE: "Chinese"}
 
 
 class Anchors:
@@ -70,7 +72,7 @@ class Anchors:
         with _locked(path):
             if path and (found := _read(path, ANCHOR_TEXTS[language])):  # drawn by another process meanwhile
                 return found
-            _log.info("drawing the voice %s (%s): once for this model, some seconds of speech", voice.name, language)
+            _log.info("drawing the voice %s for this model, once", _shown(voice.name, language))
             sound = draw(speak, voice)
             clip = Clip(wav_bytes(sound.samples, sound.sample_rate), "prompt.wav")
             prompt = Prompt(clip, ANCHOR_TEXTS[language])
@@ -83,6 +85,10 @@ class Anchors:
             return None
         folder = hashlib.sha256(b"%d %s" % (VERSION, self._origin())).hexdigest()[:32]
         return self._parent / folder / (name + SUFFIX)
+
+
+def _shown(name: str, language: str) -> str:
+    return name if language == FIRST_LANGUAGE else f"{name} in {_LANGUAGE_NAMES.get(language, language)}"
 
 
 def draw(speak: Callable[[int], tuple[AudioChunk, bool]], voice: NamedVoice) -> AudioChunk:

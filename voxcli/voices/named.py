@@ -47,6 +47,9 @@ NAMED_VOICES = {
 }
 """By name, "default" first."""
 
+EVERY_MODEL_HAS_IT = "every model has a voice of that name"
+"""Why a voice that is added cannot have the name of one of these."""
+
 FIRST_LANGUAGE = ENGLISH
 """A voice is drawn in this language; in any other one it continues what it said in this one."""
 ANCHOR_TEXTS = {

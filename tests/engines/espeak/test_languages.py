@@ -1,7 +1,10 @@
 """Names of languages and voices."""
 
+import re
+
 import pytest
 
+from voxcli.engines.espeak import languages
 from voxcli.engines.espeak.languages import find_language, find_voice, language_names
 from voxcli.engines.espeak.library import load_espeak
 from voxcli.errors import NotFound
@@ -36,10 +39,30 @@ def test_every_listed_name_is_found() -> None:
         assert find_language(name, ESPEAK.voices)
 
 
-@pytest.mark.parametrize("language", ["xx", "", "chinese", "zz-zh"])
-def test_an_unknown_language_lists_what_there_is(language: str) -> None:
-    with pytest.raises(NotFound, match=r"zh-cn.*zu|yue.*zh"):
+@pytest.mark.parametrize("language", ["xx", "", "zz-zh"])
+def test_an_unknown_language_is_told_some_and_how_to_list_all(language: str) -> None:
+    with pytest.raises(NotFound, match=r"languages, such as en-us, cmn,") as caught:
         find_language(language, ESPEAK.voices)
+    assert len(str(caught.value)) < 150
+    assert "voxcli" not in str(caught.value)
+    assert caught.value.for_command_line.endswith("To list them all: voxcli voices --all")
+
+
+@pytest.mark.parametrize("name", ["nobody", "en-us+nobody"])
+def test_an_unknown_voice_is_told_some(name: str) -> None:
+    with pytest.raises(NotFound, match=r"such as (en-us, cmn|f1, f2)") as caught:
+        find_voice(name, ESPEAK)
+    assert len(str(caught.value)) < 150
+
+
+def test_the_languages_and_variants_that_messages_name_are_there() -> None:
+    for name in re.split(", | and ", languages._SOME):
+        assert name in ESPEAK.voices
+    assert set(languages._SOME_VARIANTS) <= set(ESPEAK.variants)
+
+
+def test_a_language_may_be_given_by_its_name() -> None:
+    assert find_language("Chinese", ESPEAK.voices) == find_language("zh", ESPEAK.voices)
 
 
 def test_a_near_miss_gets_a_suggestion() -> None:

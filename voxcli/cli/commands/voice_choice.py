@@ -15,7 +15,7 @@ from voxcli.engines import BUILTIN_MODEL
 from voxcli.engines.settings import EngineSettings
 from voxcli.errors import NotFound, RequestError, VoxError, did_you_mean
 from voxcli.synthesis.request import Prompt, Voice
-from voxcli.voices.named import NAMED_VOICES, find_named
+from voxcli.voices.named import EVERY_MODEL_HAS_IT, NAMED_VOICES, find_named
 
 
 def choose_voice(
@@ -114,18 +114,20 @@ def check_new_name(name: str) -> None:
     Raises:
         RequestError: it is taken.
     """
-    if voice_library().find_spelling(name):
-        return
+    if not voice_library().find_spelling(name) and (reason := why_reserved(name)):
+        raise RequestError(f"A voice of yours cannot be called {name!r}: {reason}. Choose another name.")
+
+
+def why_reserved(name: str) -> str | None:
+    """Return why no new voice can have a name: a model's voice or language has it. None if none has."""
     from voxcli.engines.espeak.languages import language_names
     from voxcli.engines.espeak.library import load_espeak
 
     if find_named(name):
-        owner = "every model has a voice of that name"
-    elif name.lower() in language_names(load_espeak().voices):
-        owner = "the built-in model has a voice of that name"
-    else:
-        return
-    raise RequestError(f"A voice of yours cannot be called {name!r}: {owner}. Choose another name.")
+        return EVERY_MODEL_HAS_IT
+    if name.strip().lower() in language_names(load_espeak().voices):
+        return "the built-in model has a voice of that name"
+    return None
 
 
 def _has_recording(context: typer.Context, options: VoiceOptions) -> bool:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from voxcli.engines.espeak.library import Espeak, EspeakVoice
 from voxcli.errors import NotFound, did_you_mean
+from voxcli.text.language_names import language_code
 from voxcli.text.language_names import language_names as spoken_names
 from voxcli.voices.named import find_named
 
@@ -34,6 +35,10 @@ _VARIANTS = {
     "verse": "m6",
 }
 """eSpeak NG's variants for the names of OpenAI's voices. "alloy" and "default" are its plain voice."""
+_SOME = "en-us, cmn, de, es, fr and ja"
+"""Of its languages, which are too many for a message."""
+_SOME_VARIANTS = ("f1", "f2", "m1", "m3", "whisper")
+_ALL = "To list them all: voxcli voices --all"
 _LANGUAGE_BY_SCRIPT = {
     "LATIN": "en-us",
     "CJK": "cmn",
@@ -79,21 +84,24 @@ class ScriptRun:
 
 
 def find_language(language: str, voices: Mapping[str, EspeakVoice]) -> EspeakVoice:
-    """Return the voice for a language, given as "zh", "en-GB" or by its name in eSpeak NG.
+    """Return the voice for a language, given as "zh", "en-GB", "German" or by its name in eSpeak NG.
 
     An unknown region falls back to the language: "de-AT" is read as "de".
 
     Raises:
-        NotFound: the language is unknown; the message lists all languages.
+        NotFound: the language is unknown.
     """
-    wanted = language.strip().lower().replace("_", "-")
+    wanted = (language_code(language) or language).strip().lower().replace("_", "-")
     for name in (wanted, wanted.partition("-")[0]):
         name = _ALIASES.get(name, name)
         if found := voices.get(name) or _find_tag(name, voices):
             return found
     names = language_names(voices)
     near = did_you_mean(wanted, [*names, *spoken_names()])
-    raise NotFound(f"The built-in voice does not speak {language!r}.{near} Languages: {', '.join(names)}.")
+    raise NotFound(
+        f"The built-in voice does not speak {language!r}.{near} It speaks {len(names)} languages, such as {_SOME}.",
+        on_command_line=_ALL,
+    )
 
 
 def _find_tag(tag: str, voices: Mapping[str, EspeakVoice]) -> EspeakVoice | None:
@@ -113,19 +121,24 @@ def find_voice(name: str, espeak: Espeak) -> tuple[str | None, str]:
         The identifier of the voice, None if the name has none; and the variant with its plus sign, or "".
 
     Raises:
-        NotFound: the voice or variant is unknown; the message lists all.
+        NotFound: the voice or variant is unknown.
     """
     base, plus, variant = name.partition("+")
     if plus and variant not in espeak.variants:
         # The library would silently ignore an unknown variant.
         variants = sorted(espeak.variants)
         raise NotFound(
-            f"eSpeak NG has no variant {variant!r}.{did_you_mean(variant, variants)} Variants: {', '.join(variants)}."
+            f"eSpeak NG has no variant {variant!r}.{did_you_mean(variant, variants)} "
+            f"It has {len(variants)}, such as {', '.join(_SOME_VARIANTS)}."
         )
     voice = espeak.voices.get(base.lower()) or espeak.voices.get(_ALIASES.get(base.lower(), ""))
     if base and voice is None:
         names = sorted(espeak.voices)
-        raise NotFound(f"There is no voice {name!r}.{did_you_mean(base, names)} Built-in voices: {', '.join(names)}.")
+        raise NotFound(
+            f"There is no voice {name!r}.{did_you_mean(base, names)} "
+            f"The built-in model has {len(names)}, such as {_SOME}.",
+            on_command_line=_ALL,
+        )
     return voice.identifier if voice else None, plus + variant
 
 

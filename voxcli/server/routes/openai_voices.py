@@ -12,6 +12,7 @@ from fastapi.datastructures import UploadFile
 
 from voxcli.errors import RequestError
 from voxcli.protocols.dialect import FieldError, Problem
+from voxcli.protocols.fields import shown
 from voxcli.protocols.openai.messages import MOST_CHARACTERS, VOICES
 from voxcli.server.bodies import check_form, is_given, read_clip
 from voxcli.server.errors import Refusal, error_responses
@@ -156,14 +157,18 @@ async def _keep(service: Service, name: str, voice: Voice, consent: str | None =
         voxcli=__version__,
         title=None if is_name(name) else name,
     )
-    await service.threads.call(lambda: _save(service.voices, name, voice, notes))
+    await service.threads.call(lambda: _save(service, name, voice, notes))
     return notes
 
 
-def _save(library: VoiceLibrary, name: str, voice: Voice, notes: Notes) -> None:
+def _save(service: Service, name: str, voice: Voice, notes: Notes) -> None:
+    library = service.voices
     if library.find_spelling(name):
         message = f"Voice {name!r} already exists. Delete it first, or choose another name."
         raise FieldError(message, "name", "voice_exists")
+    if reason := service.why_reserved(name):
+        message = f"A new voice cannot be called {shown(name)}: {reason}. Choose another name."
+        raise FieldError(message, "name", "voice_name_reserved")
     if len(library.names()) >= _MOST_VOICES:
         raise FieldError(f"The library is full: {_MOST_VOICES} voices. Delete one first.", "name", "too_many_voices")
     try:

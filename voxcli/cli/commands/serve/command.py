@@ -62,7 +62,7 @@ def serve(
     from voxcli.cli.commands.serve.run import run
     from voxcli.cli.commands.voice_choice import choose_voice_for_all
 
-    with logs_on_console(console, verbose=verbose):
+    with logs_on_console(console, verbose=verbose, notes=True):
         chosen = with_default_clip(engine_settings(engine), engine.ref_audio, engine.ref_text, engine.ref_lang)
         voice, chosen = choose_voice_for_all(context, voice, chosen, console)
         run(_settings(listen, proxies, limits, keys, voice), chosen, console)

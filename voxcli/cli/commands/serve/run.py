@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from voxcli.cli.commands.chosen import engine_name, open_chosen_engine
+from voxcli.cli.commands.voice_choice import why_reserved
 from voxcli.cli.console import Console
 from voxcli.cli.exits import GracefulShutdown
 from voxcli.cli.settings.files import model_library
@@ -65,14 +66,16 @@ def new_service(settings: ServerSettings, engine: EngineSettings) -> Service:
     if engine.remote:
         models = ModelLifecycle(engine.model or GATEWAY, partial(open_chosen_engine, engine), settings, samples=False)
         known = partial(_knows_remote_voice, models)
-        return Service(settings, voices, models, knows_voice=known, probe=None)
+        return Service(settings, voices, models, knows_voice=known, why_reserved=why_reserved, probe=None)
     name = engine_name(engine)
     if name == BUILTIN_MODEL:
         models = ModelLifecycle(name, partial(open_chosen_engine, engine), settings, samples=False)
-        return Service(settings, voices, models, knows_voice=_knows_builtin_voice)
+        return Service(settings, voices, models, knows_voice=_knows_builtin_voice, why_reserved=why_reserved)
     model_library().load(name)
     models = ModelLifecycle(Path(name).name, partial(open_chosen_engine, engine, settings.slots), settings)
-    return Service(settings, voices, models, knows_voice=lambda name: find_named(name) is not None)
+    return Service(
+        settings, voices, models, knows_voice=lambda name: find_named(name) is not None, why_reserved=why_reserved
+    )
 
 
 def _knows_builtin_voice(name: str) -> bool:
