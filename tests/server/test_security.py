@@ -71,7 +71,10 @@ def test_a_small_file_that_unpacks_into_hours_is_refused_while_it_is_unpacked(cl
     [
         b"ffconcat version 1.0\nfile '{secret}'\n",
         b"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\n{secret}\n",
-        b"#!AMR\n file://{secret}",
+        b"#!AMR\n",
+        b"[playlist]\nFile1={secret}\nNumberOfEntries=1\n",
+        b"<?xml version='1.0'?><MPD xmlns='urn:mpeg:dash:schema:mpd:2011'><BaseURL>{secret}</BaseURL></MPD>",
+        b"v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nm=audio 9 RTP/AVP 0\na=control:{secret}\n",
         b"<html>not found</html>",
         b"RIFF\xff\xff\xff\xffWAVEfmt \x10\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00",
         b"",

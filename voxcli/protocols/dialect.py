@@ -36,6 +36,8 @@ class AnswerForm:
     """The sample rate is the usual one, because the server does not say any."""
     whole: bool = False
     """Sent once complete, with its length in the header."""
+    header_apart: bool = field(default=False, compare=False)
+    """The header of a WAV stream is a piece of its own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from tests.clips import WORDS, spoken_wav
+from tests.server.raw import asked
 from tests.server.running import Running, running
 from tests.server.tone import ToneEngine
 from voxcli.audio.chunk import to_int16
@@ -59,6 +60,23 @@ def test_every_mode_sounds_the_same(client: httpx.Client, engine: ToneEngine, mo
     assert sound.sample_rate == 16000
     assert to_int16(sound.samples) == spoken(engine)
     assert engine.requests[-1] == SynthesisRequest(text="Hello dear world.", voice=LENA, language="en")
+
+
+@pytest.mark.parametrize("mode", [1, 2, 3])
+def test_the_first_chunk_of_a_stream_is_the_header_alone(server: Running, mode: int) -> None:
+    with asked(server.url, path="/tts", streaming_mode=mode) as client:
+        client.read(10**7)
+    head, _, body = client.received.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 200")
+    size, _, rest = body.partition(b"\r\n")
+    assert int(size, 16) == 44
+    assert (rest[:4], rest[36:40], rest[44:46]) == (b"RIFF", b"data", b"\r\n")
+
+
+def test_a_stream_without_sound_has_no_header_either() -> None:
+    with running(ToneEngine(chunks=0)) as server:
+        answer = httpx.post(server.url + "/tts", json={**ASKED, "ref_audio_path": "default", "streaming_mode": 1})
+    assert answer.status_code == 500
 
 
 def test_the_length_in_the_header_is_true_where_all_is_sent_at_once(client: httpx.Client, engine: ToneEngine) -> None:

@@ -12,6 +12,7 @@ import soundfile
 
 import voxcli
 from tests.clips import WORDS, spoken_wav
+from tests.server.raw import asked
 from tests.server.running import Running, running
 from tests.server.tone import ToneEngine, until
 from voxcli.audio.chunk import to_int16
@@ -307,3 +308,18 @@ def test_a_stream_saved_as_a_file_is_one_recording(client: httpx.Client, engine:
     sound, rate = soundfile.read(io.BytesIO(answer.content), dtype="int16")
     assert rate == 16000
     assert sound.tobytes() == spoken(engine)
+
+
+@pytest.mark.parametrize("path", [STREAM, WHOLE])
+def test_flac_is_read_by_libsndfile(client: httpx.Client, engine: ToneEngine, path: str) -> None:
+    answer = client.post(path, data={"text": "Hello.", "format": "flac"})
+    sound, _ = soundfile.read(io.BytesIO(answer.content), dtype="int16")
+    assert sound.tobytes() == spoken(engine)
+
+
+def test_an_answer_that_is_sent_whole_ends_when_its_client_leaves() -> None:
+    engine = ToneEngine(chunks=10**9)
+    with running(engine) as server:
+        with asked(server.url, path=WHOLE, text="x"):
+            until(lambda: engine.made > 3)
+        until(engine.idle.is_set)

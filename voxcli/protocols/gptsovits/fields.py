@@ -151,6 +151,7 @@ def to_server_request(
             format=MEDIA_TYPES[given.media_type],
             sample_rate=RAW_RATE if given.media_type == "raw" else None,
             whole=given.streaming_mode == 0,
+            header_apart=given.streaming_mode != 0 and MEDIA_TYPES[given.media_type] is AudioFormat.WAV,
         ),
         gap_seconds=given.fragment_interval if len(pieces) > 1 else None,
         parameters=sent_parameters(fields, _PARAMETERS),

@@ -126,7 +126,7 @@ def to_server_request(
     form = AnswerForm(
         format=given.format,
         framing=Framing(given.framing) if stream and given.format is AudioFormat.WAV else Framing.PLAIN,
-        whole=not stream,
+        whole=not stream or given.format is AudioFormat.FLAC,  # libsndfile refuses FLAC without its length
     )
     limited = _limited(given, form)
     return ServerRequest(

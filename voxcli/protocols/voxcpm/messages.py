@@ -143,12 +143,13 @@ def answer_form(headers: Mapping[str, str], call: HttpCall) -> AnswerForm:
     asked = (call.form or {}).get("format")
     told = read_audio_headers(headers)
     # The audio of a stream may come in blocks, a WAV file for each: the decoder tells by the bytes.
+    format = told.format or AudioFormat(asked or AudioFormat.WAV)
     return AnswerForm(
-        format=told.format or AudioFormat(asked or AudioFormat.WAV),
+        format=format,
         framing=Framing.SSE if told.is_sse else Framing.PLAIN,
         sample_rate=told.sample_rate,
         channels=told.channels,
-        whole=call.path == WHOLE_PATH,
+        whole=call.path == WHOLE_PATH or format is AudioFormat.FLAC,
     )
 
 

@@ -4,7 +4,7 @@ from collections.abc import Generator, Iterator
 from contextlib import closing
 
 from voxcli.audio.encode import encoded, encoded_whole
-from voxcli.audio.headers import wav_bytes
+from voxcli.audio.headers import streaming_header, wav_bytes
 from voxcli.audio.resample import resampled
 from voxcli.protocols.dialect import DRAWS_VOICES, IGNORED, Framing, ServerRequest
 from voxcli.protocols.openai.events import delta_event, done_event
@@ -53,7 +53,8 @@ class Rendering:
             return self._blocks()
         if form.framing is Framing.SSE:
             return self._events()
-        return encoded(self._chunks(), form.format)
+        data = encoded(self._chunks(), form.format)
+        return self._header_apart(data) if form.header_apart else data
 
     def _chunks(self) -> Speech:
         """Yield the speech at the sample rate of the response."""
@@ -68,6 +69,17 @@ class Rendering:
                 if len(chunk.samples):
                     self.sample_rate = chunk.sample_rate
                     yield chunk
+
+    def _header_apart(self, data: Generator[bytes]) -> Generator[bytes]:
+        """Yield the header of a WAV stream alone once there is sound, as clients of GPT-SoVITS expect it."""
+        with closing(data):
+            for first in data:
+                header = len(streaming_header(self.sample_rate))
+                yield first[:header]
+                if rest := first[header:]:
+                    yield rest
+                break
+            yield from data
 
     def _blocks(self) -> Generator[bytes]:
         with closing(self._chunks()) as chunks:
