@@ -2,6 +2,7 @@
 
 import codecs
 import json
+import logging
 from collections.abc import Mapping
 from pathlib import PurePath
 from typing import Any
@@ -17,6 +18,8 @@ from voxcli.server.errors import Refusal
 from voxcli.server.settings import ServerSettings
 from voxcli.server.streaming.worker import Threads
 from voxcli.synthesis.request import Clip
+
+logging.getLogger("python_multipart").setLevel(logging.CRITICAL)  # what is wrong with a form is in the answer
 
 _BLOCK = 2**16
 _FORMS = ("multipart/form-data", "application/x-www-form-urlencoded")

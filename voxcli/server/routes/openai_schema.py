@@ -134,6 +134,28 @@ class AudioVoice(BaseModel):
     prompt: str | None = None
 
 
+class VoiceConsent(BaseModel):
+    """The recorded consent of a speaker, as OpenAI describes it."""
+
+    object: Literal["audio.voice_consent"] = "audio.voice_consent"
+    id: str
+    name: str
+    language: str
+    created_at: int
+
+
+class VoiceConsents(BaseModel):
+    object: Literal["list"] = "list"
+    data: list[VoiceConsent]
+    has_more: Literal[False] = False
+
+
+class VoiceConsentDeleted(BaseModel):
+    object: Literal["audio.voice_consent"] = "audio.voice_consent"
+    id: str
+    deleted: Literal[True] = True
+
+
 class AudioVoiceDeleted(BaseModel):
     object: Literal["audio.voice.deleted"] = "audio.voice.deleted"
     id: str

@@ -4,8 +4,10 @@ Both store voices in the library, where every dialect finds them, by the name th
 got. The id is the name where that is plain.
 """
 
+import secrets
+import time
 from datetime import UTC, date, datetime
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NoReturn
 
 from fastapi import APIRouter, Depends, File, Form
 from fastapi.datastructures import UploadFile
@@ -24,6 +26,9 @@ from voxcli.server.routes.openai_schema import (
     CustomVoices,
     PresetVoice,
     TypedCustomVoice,
+    VoiceConsent,
+    VoiceConsentDeleted,
+    VoiceConsents,
     VoiceCreated,
     VoiceGone,
     VoiceName,
@@ -52,6 +57,7 @@ _MaybeGiven = Annotated[UploadFile | None, File()]
 def add_routes(routes: APIRouter, service: Service) -> None:
     """Add the voice routes of both APIs below `/v1`."""
     _add_audio_voices(routes, service)
+    _add_consents(routes, service)
     _add_voices(routes, service)
     _add_custom_voices(routes, service)
 
@@ -84,6 +90,44 @@ def _add_audio_voices(routes: APIRouter, service: Service) -> None:
     async def delete_audio_voice(voice_id: str) -> AudioVoiceDeleted:
         await _remove(service, voice_id)
         return AudioVoiceDeleted(id=voice_id)
+
+
+def _add_consents(routes: APIRouter, service: Service) -> None:
+    """Add the routes of consents, which OpenAI's clients register before a voice. They last as long as the server."""
+    known: dict[str, VoiceConsent] = {}
+
+    @routes.post("/audio/voice_consents", dependencies=_FORM)
+    async def create_consent(
+        name: _Name, language: Annotated[str, Form(max_length=64)], recording: _Given
+    ) -> VoiceConsent:
+        """Register a consent. The recording is checked to be audio, and not kept."""
+        if not is_given(recording):
+            raise FieldError("'recording' is missing.", "recording", "missing_required_parameter")
+        await read_clip(recording, service.settings, service.threads, field="recording")
+        if len(known) >= _MOST_VOICES:
+            del known[next(iter(known))]
+        id = f"cons_{secrets.token_hex(12)}"
+        known[id] = VoiceConsent(id=id, name=name, language=language, created_at=int(time.time()))
+        return known[id]
+
+    @routes.get("/audio/voice_consents")
+    async def list_consents() -> VoiceConsents:
+        return VoiceConsents(data=list(known.values()))
+
+    @routes.get("/audio/voice_consents/{consent_id}", responses=_NOT_FOUND)
+    async def find_consent(consent_id: str) -> VoiceConsent:
+        return known.get(consent_id) or _no_consent()
+
+    @routes.delete("/audio/voice_consents/{consent_id}", responses=_NOT_FOUND)
+    async def delete_consent(consent_id: str) -> VoiceConsentDeleted:
+        if known.pop(consent_id, None) is None:
+            _no_consent()
+        return VoiceConsentDeleted(id=consent_id)
+
+
+def _no_consent() -> NoReturn:
+    message = "Consent not found. GET /v1/audio/voice_consents lists the consents."
+    raise Refusal(Problem(status=404, message=message, code="consent_not_found", field="consent_id"))
 
 
 def _add_voices(routes: APIRouter, service: Service) -> None:

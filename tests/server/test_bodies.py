@@ -1,0 +1,80 @@
+"""Bodies as clients and shells send them: JSON without a type, empty files, other encodings, and curl's forms."""
+
+import gzip
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.clips import WORDS, spoken_wav
+from tests.server.running import Running, running
+from tests.server.tone import ToneEngine
+
+BODY = b'{"input": "Hello.", "voice": "alloy"}'
+SPEECH = "/v1/audio/speech"
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Running]:
+    with running(ToneEngine()) as server:
+        yield server
+
+
+@pytest.mark.parametrize("kind", ["", "text/plain", "application/x-www-form-urlencoded"])
+def test_json_is_read_whatever_type_it_came_with(server: Running, kind: str) -> None:
+    answer = httpx.post(server.url + SPEECH, content=BODY, headers={"content-type": kind} if kind else {})
+    assert answer.status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "headers", "said"),
+    [
+        (SPEECH, b'{"input": ', {}, "line 1"),
+        (SPEECH, b"[]", {}, "an array"),
+        (SPEECH, b"", {}, "empty"),
+        (SPEECH, gzip.compress(BODY), {"content-encoding": "gzip"}, "uncompressed"),
+        ("/api/tts", json.dumps({"text": "x"}).encode(), {"content-type": "application/json"}, "takes a form"),
+        ("/v1/voices/create", b"{}", {"content-type": "application/json"}, "takes a form"),
+    ],
+)
+def test_another_body_is_answered_with_what_to_send(
+    server: Running, path: str, body: bytes, headers: dict[str, str], said: str
+) -> None:
+    answer = httpx.post(server.url + path, content=body, headers=headers)
+    assert answer.status_code in (400, 415, 422)
+    assert said in answer.text
+    assert "Send" in answer.text
+
+
+def test_the_forms_of_curl_are_read(server: Running, tmp_path: Path) -> None:
+    clip = tmp_path / "我.wav"
+    clip.write_bytes(spoken_wav())
+    created = ["name=我的音色", f"text={WORDS}", f"audio=@{clip}"]
+    assert curl(f"{server.url}/v1/voices/create", *created) == "200"
+    for path in ("/api/tts", "/api/tts/stream"):
+        url = server.url + path
+        assert curl(url, "text=你好世界", "inference_timesteps=5") == "200"
+        assert curl(url, "text=你好世界", "voice_id=我的音色") == "200"
+        assert curl(url, "text=你好世界", f"prompt_audio=@{clip}", f"prompt_text={WORDS}") == "200"
+        assert curl(url, "text=x", "prompt_audio=@/dev/null;filename=") == "200"
+
+
+def curl(url: str, *fields: str) -> str:
+    forms = [word for field in fields for word in ("-F", field)]
+    command = ["curl", "-s", "--noproxy", "*", "-o", "-", "-w", "\n%{http_code}", *forms, url]
+    return subprocess.run(command, capture_output=True, timeout=30, check=True).stdout.rsplit(b"\n", 1)[1].decode()
+
+
+def test_a_consent_is_registered_listed_and_deleted(server: Running) -> None:
+    url = server.url + "/v1/audio/voice_consents"
+    fields = {"name": "Anna", "language": "en-US"}
+    consent = httpx.post(url, data=fields, files={"recording": ("a.wav", spoken_wav())}).json()
+    assert consent["object"] == "audio.voice_consent"
+    assert consent in httpx.get(url).json()["data"]
+    assert httpx.get(f"{url}/{consent['id']}").json() == consent
+    assert httpx.delete(f"{url}/{consent['id']}").json()["deleted"] is True
+    assert httpx.delete(f"{url}/{consent['id']}").status_code == 404
+    assert httpx.post(url, data=fields, files={"recording": ("a.wav", b"no sound")}).status_code == 400
