@@ -12,6 +12,7 @@ import pytest
 from tests.clips import WORDS, spoken_wav
 from tests.server.running import Running, running
 from tests.server.tone import ToneEngine
+from voxcli.engines.espeak.engine import BuiltinEngine
 
 BODY = b'{"input": "Hello.", "voice": "alloy"}'
 SPEECH = "/v1/audio/speech"
@@ -60,6 +61,16 @@ def test_the_forms_of_curl_are_read(server: Running, tmp_path: Path) -> None:
         assert curl(url, "text=你好世界", "voice_id=我的音色") == "200"
         assert curl(url, "text=你好世界", f"prompt_audio=@{clip}", f"prompt_text={WORDS}") == "200"
         assert curl(url, "text=x", "prompt_audio=@/dev/null;filename=") == "200"
+
+
+def test_the_built_in_voice_speaks_for_them_but_imitates_no_clip(tmp_path: Path) -> None:
+    clip = tmp_path / "me.wav"
+    clip.write_bytes(spoken_wav())
+    with running(BuiltinEngine()) as server:
+        for path in ("/api/tts", "/api/tts/stream"):
+            url = server.url + path
+            assert curl(url, "text=你好世界", "inference_timesteps=5") == "200"
+            assert curl(url, "text=你好世界", f"prompt_audio=@{clip}", f"prompt_text={WORDS}") == "400"
 
 
 def curl(url: str, *fields: str) -> str:
