@@ -3,7 +3,7 @@
 import gzip
 import json
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
@@ -13,6 +13,7 @@ from tests.clips import WORDS, spoken_wav
 from tests.server.running import Running, running
 from tests.server.tone import ToneEngine
 from voxcli.engines.espeak.engine import BuiltinEngine
+from voxcli.engines.local import LocalEngine, LocalSettings
 
 BODY = b'{"input": "Hello.", "voice": "alloy"}'
 SPEECH = "/v1/audio/speech"
@@ -89,3 +90,17 @@ def test_a_consent_is_registered_listed_and_deleted(server: Running) -> None:
     assert httpx.delete(f"{url}/{consent['id']}").json()["deleted"] is True
     assert httpx.delete(f"{url}/{consent['id']}").status_code == 404
     assert httpx.post(url, data=fields, files={"recording": ("a.wav", b"no sound")}).status_code == 400
+
+
+def test_a_checkpoint_of_voxcpm_speaks_for_the_forms_of_curl(
+    checkpoints: Callable[[str], Path], tmp_path: Path
+) -> None:
+    clip = tmp_path / "我.wav"
+    clip.write_bytes(spoken_wav())
+    with running(LocalEngine(checkpoints("voxcpm-1.5"), LocalSettings(dtype="float32", threads=1))) as server:
+        assert curl(f"{server.url}/v1/voices/create", "name=我的音色", f"text={WORDS}", f"audio=@{clip}") == "200"
+        for path in ("/api/tts", "/api/tts/stream"):
+            short = (server.url + path, "text=你好世界", "max_len=4", "inference_timesteps=2")
+            assert curl(*short) == "200"
+            assert curl(*short, "voice_id=我的音色") == "200"
+            assert curl(*short, f"prompt_audio=@{clip}", f"prompt_text={WORDS}") == "200"
