@@ -2,7 +2,7 @@
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -10,7 +10,14 @@ from typer.main import get_command
 
 import voxcli
 from tests.structure import Module, read_modules
+from voxcli.audio.format import AudioFormat
 from voxcli.cli.app import app
+from voxcli.errors import RequestError
+from voxcli.protocols.dialect import ClientOptions
+from voxcli.protocols.gptsovits import messages as gptsovits
+from voxcli.protocols.openai import messages as openai
+from voxcli.protocols.voxcpm import messages as voxcpm
+from voxcli.synthesis.request import Clip, Prompt, Sampling, SynthesisRequest, Voice
 
 MODULES = read_modules(Path(voxcli.__file__).parent)
 COMMANDS = "|".join(get_command(app).commands)  # type: ignore[attr-defined]
@@ -62,3 +69,35 @@ def test_below_the_command_line_no_message_names_an_option_or_a_command(name: st
 
 def test_the_exceptions_are_needed() -> None:
     assert all(list(advice_to_everyone(MODULES[name])) for name in FOR_THE_SHELL)
+
+
+FIELD = re.compile(r"\b[a-z]+(?:_[a-z]+)+\b")
+CLIP = Clip(data=b"RIFF", name="a.wav")
+INEXPRESSIBLE = [
+    (SynthesisRequest(text="Hello."), ClientOptions(model="m")),
+    (SynthesisRequest(text="Hello."), ClientOptions(mode=9)),
+    (SynthesisRequest(text="Hello.", normalize=True, language="xx"), ClientOptions()),
+    (
+        SynthesisRequest(text="Hello.", sampling=Sampling(steps=32, seed=2**40, guidance=3.5, retries=2)),
+        ClientOptions(),
+    ),
+    (SynthesisRequest(text="Hello.", sampling=Sampling(min_patches=9, max_patches=4096)), ClientOptions(stream=False)),
+    (SynthesisRequest(text="Hello.", voice=Voice(name="")), ClientOptions(format=AudioFormat.OPUS)),
+    (SynthesisRequest(text="Hello.", voice=Voice(style="")), ClientOptions()),
+    (SynthesisRequest(text="Hello.", voice=Voice(reference=CLIP)), ClientOptions()),
+    (SynthesisRequest(text="Hello.", voice=Voice(prompt=Prompt(clip=CLIP, transcript="Hello."))), ClientOptions()),
+]
+
+
+@pytest.mark.parametrize("to_call", [gptsovits.to_call, gptsovits.v1_call, openai.to_call, voxcpm.to_call])
+def test_what_a_protocol_cannot_express_is_told_by_options_and_not_by_fields(
+    to_call: Callable[[SynthesisRequest, ClientOptions], object],
+) -> None:
+    shown = []
+    for request, options in INEXPRESSIBLE:
+        try:
+            to_call(request, options)
+        except RequestError as error:
+            shown.append(error.for_command_line)
+    assert shown
+    assert not [message for message in shown if FIELD.search(message)]
