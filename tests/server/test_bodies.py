@@ -51,6 +51,22 @@ def test_another_body_is_answered_with_what_to_send(
     assert "Send" in answer.text
 
 
+def test_text_of_another_charset_is_refused_unless_it_is_stated(server: Running) -> None:
+    head = b'--X\r\nContent-Disposition: form-data; name="text"\r\n\r\n'
+    body = head + "你好".encode("gbk") + b"\r\n--X--\r\n"
+    for charset, status in (("", 422), ("; charset=gbk", 200)):
+        headers = {"content-type": f"multipart/form-data; boundary=X{charset}"}
+        assert httpx.post(server.url + "/api/tts", content=body, headers=headers).status_code == status
+
+
+def test_a_file_may_have_an_extended_name_only(server: Running) -> None:
+    text = b'--X\r\nContent-Disposition: form-data; name="text"\r\n\r\nx\r\n'
+    head = b"--X\r\nContent-Disposition: form-data; name=reference_audio; filename*=UTF-8''%E6%88%91.wav\r\n\r\n"
+    headers = {"content-type": "multipart/form-data; boundary=X"}
+    body = text + head + spoken_wav() + b"\r\n--X--\r\n"
+    assert httpx.post(server.url + "/api/tts", content=body, headers=headers).status_code == 200
+
+
 def test_the_forms_of_curl_are_read(server: Running, tmp_path: Path) -> None:
     clip = tmp_path / "我.wav"
     clip.write_bytes(spoken_wav())

@@ -3,11 +3,15 @@
 import codecs
 import json
 import logging
-from collections.abc import Mapping
+import re
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from pathlib import PurePath
 from typing import Any
+from urllib.parse import unquote_to_bytes
 
-from starlette.datastructures import UploadFile
+from starlette.datastructures import FormData, UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
 from voxcli.audio.decode import decode
@@ -76,6 +80,53 @@ async def check_form(request: Request) -> None:
         None,
         "form_type",
     )
+
+
+@asynccontextmanager
+async def read_form(request: Request, *, max_files: int, max_fields: int) -> AsyncIterator[FormData]:
+    """Read a form. Its files are closed at the end.
+
+    Raises:
+        Malformed: it is broken, or its text is not in the charset that it states.
+    """
+    if _content_type(request)[0] != _FORMS[0]:
+        async with request.form(max_files=max_files, max_fields=max_fields) as form:
+            yield form
+        return
+    try:
+        form = await _FormParser(request.headers, request.stream(), max_files=max_files, max_fields=max_fields).parse()
+    except MultiPartException as error:
+        raise Malformed(f"The form cannot be read: {error.message}", None, "form_type") from None
+    try:
+        yield form
+    finally:
+        await form.close()
+
+
+class _FormParser(MultiPartParser):
+    """Refuses text of another charset, which would be said wrong, and knows the file names of RFC 5987."""
+
+    def on_headers_finished(self) -> None:
+        stated = self._current_part.content_disposition or b""
+        if (name := _EXTENDED_NAME.search(stated)) and b"filename=" not in stated:
+            plain = unquote_to_bytes(name[1]).replace(b'"', b"_")
+            self._current_part.content_disposition = stated.replace(name[0], b'filename="' + plain + b'"')
+        super().on_headers_finished()
+
+    def on_part_end(self) -> None:
+        if self._current_part.file is None:
+            try:
+                self._current_part.data.decode(self._charset)
+            except UnicodeDecodeError:
+                message = (
+                    f"The field {self._current_part.field_name!r} is not valid {self._charset.upper()}. Send it in "
+                    "UTF-8, or state its charset: Content-Type: multipart/form-data; charset=gbk."
+                )
+                raise Malformed(message, self._current_part.field_name, "charset") from None
+        super().on_part_end()
+
+
+_EXTENDED_NAME = re.compile(rb"filename\*=utf-8'[^']*'([^;\s]*)", re.IGNORECASE)
 
 
 def is_given(upload: UploadFile | None) -> bool:

@@ -12,7 +12,7 @@ from starlette.datastructures import UploadFile
 from voxcli.protocols.dialect import FieldError, Problem, ServerRequest
 from voxcli.protocols.voxcpm import messages as voxcpm
 from voxcli.protocols.voxcpm.voices import DEFAULT_VOICE, voice_entry
-from voxcli.server.bodies import check_form, is_given, read_clip
+from voxcli.server.bodies import check_form, is_given, read_clip, read_form
 from voxcli.server.errors import audio_responses, dialect_route, error_responses, problem_of
 from voxcli.server.routes.voxcpm_schema import (
     ERROR_SCHEMA,
@@ -75,7 +75,7 @@ def _add_speech(routes: APIRouter, service: Service, path: str, *, stream: bool)
 async def _read_form(request: Request, service: Service) -> dict[str, Any]:
     """Read the fields, including uploaded clips. Nothing stays on disk."""
     await check_form(request)
-    async with request.form(max_files=len(_CLIPS), max_fields=_MOST_FIELDS) as form:
+    async with read_form(request, max_files=len(_CLIPS), max_fields=_MOST_FIELDS) as form:
         fields: dict[str, Any] = dict(form)
         for name in _CLIPS:
             if isinstance(upload := fields.get(name), UploadFile):
