@@ -198,8 +198,7 @@ def test_the_wait_for_text_is_shown_and_told_apart(tmp_path: Path, environment: 
 
 
 def test_ctrl_c_says_what_was_kept_and_leaves_no_status_line(tmp_path: Path, environment: dict[str, str]) -> None:
-    (tmp_path / "pipe.py").write_text("import time; print('A first sentence. ' * 9, flush=True); time.sleep(60)")
-    line = f"{sys.executable} pipe.py | {sys.executable} -m voxcli say -o x.wav"
+    line = f"(printf 'A first sentence. %.0s' 1 2 3 4 5 6; sleep 60) | {sys.executable} -m voxcli say -o x.wav"
     code, seen = run_on_terminal(["bash", "-c", line], environment, {b"waiting for text": CTRL_C}, folder=tmp_path)
     assert code == 130
     shown = seen.rpartition("\x1b[2K")[2]

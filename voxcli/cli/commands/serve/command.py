@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     "voxcli serve --remote http://other:9880",
     basics=(
         *("host", "port", "key_file", "insecure", "model", "voice", "device", "quantize", "remote", "slots", "queue"),
-        *("lazy", "idle_seconds", "cors", "quiet"),
+        *("lazy", "idle_seconds", "cors"),
     ),
 )
 @grouped
