@@ -224,11 +224,10 @@ def _problem_on_server(own: Voice | None, engine: EngineSettings) -> str | None:
     if own is None or not (own.reference or own.prompt):
         return None
     from voxcli.engines.remote.engine import RemoteEngine
-    from voxcli.protocols.names import Dialect
 
     assert engine.remote
     with closing(RemoteEngine(engine.remote)) as server:
-        takes = server.server.dialect is Dialect.VOXCPM
+        takes = server.takes_clips()
     return None if takes else f"{engine.remote.url} takes no recordings"
 
 

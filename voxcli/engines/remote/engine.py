@@ -22,7 +22,7 @@ from voxcli.engines.remote.fallbacks import DIALECT_CLIENTS, NOT_FOUND_STATUSES,
 from voxcli.engines.remote.http import Transport, lower_case_headers, read_start
 from voxcli.engines.remote.identification import Identification
 from voxcli.engines.remote.openai_plan import MODEL, VOICE, OpenAiPlan, find_subject, listing
-from voxcli.engines.remote.probe import RemoteVoice, list_voices
+from voxcli.engines.remote.probe import RemoteVoice, list_voices, serves_model
 from voxcli.engines.remote.response_audio import decode_response
 from voxcli.engines.remote.settings import RemoteSettings, is_openai, root_of
 from voxcli.errors import NotFound, RemoteCut, RemoteError, RemoteRefused
@@ -173,6 +173,12 @@ class RemoteEngine:
         if self._listed is None:
             return self.server.dialect is Dialect.OPENAI
         return any(voice.name == name for voice in self._listed)
+
+    def takes_clips(self) -> bool:
+        """Whether the server may imitate a recording, as far as it says so."""
+        if self.server.dialect is not Dialect.VOXCPM:
+            return False
+        return not (self.server.is_voxcli and serves_model(self._transport, root_of(self._settings.url), "espeak"))
 
     def close(self) -> None:
         self._transport.close()

@@ -215,6 +215,16 @@ def inspect_server(transport: Transport, base: str, dialect: Dialect) -> Server:
     return described if described and described.dialect is dialect else Server(dialect=dialect)
 
 
+def serves_model(transport: Transport, base: str, name: str) -> bool:
+    """Whether a server lists a model of this name in OpenAI's list.
+
+    Raises:
+        RemoteError: it cannot be reached.
+    """
+    catalog = read_models(transport.ask(base, _models_at("/v1"))[1])
+    return catalog is not None and name in catalog.models
+
+
 def _refuse_without_key(base: str, statuses: set[int]) -> None:
     if needs_key := statuses.intersection(_KEY_STATUSES):
         status = min(needs_key)
