@@ -198,7 +198,12 @@ def test_the_wait_for_text_is_shown_and_told_apart(tmp_path: Path, environment: 
 
 
 def test_ctrl_c_says_what_was_kept_and_leaves_no_status_line(tmp_path: Path, environment: dict[str, str]) -> None:
-    line = f"(printf 'A first sentence. %.0s' 1 2 3 4 5 6; sleep 60) | {sys.executable} -m voxcli say -o x.wav"
+    writer = """import signal, time
+signal.signal(signal.SIGINT, signal.SIG_DFL)  # which a shell in the background lets its programs ignore
+print('A first sentence. ' * 9, flush=True)
+time.sleep(60)"""
+    (tmp_path / "writer.py").write_text(writer)
+    line = f"{sys.executable} writer.py | {sys.executable} -m voxcli say -o x.wav"
     code, seen = run_on_terminal(["bash", "-c", line], environment, {b"waiting for text": CTRL_C}, folder=tmp_path)
     assert code == 130
     shown = seen.rpartition("\x1b[2K")[2]

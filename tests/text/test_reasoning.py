@@ -1,7 +1,7 @@
 """The reasoning of a model is not for the listener, in whatever marks it stands."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from voxcli.text.reasoning import SpokenText, without_reasoning
@@ -65,6 +65,7 @@ MORSELS = [
 
 
 @settings(max_examples=500)
+@example("<<think><think x='[THINK]ink>")
 @given(st.lists(st.sampled_from(MORSELS)).map("".join))
 def test_cutting_the_output_makes_no_difference(output: str) -> None:
     reader = SpokenText()

@@ -91,7 +91,7 @@ class SpokenText:
         text = self._pending
         mark = _inside(self._kind).search(text)
         if mark is None:
-            at = len(text) if ended else max(map(text.rfind, "<◁[\n"), default=-1)
+            at = len(text) if ended else _unfinished_from(text)
             if not ended and (at < 0 or len(text) - at > _LONGEST_MARK):
                 at = max(len(text) - len("assistantfinal"), 0)
             self._keep(text[:at])
@@ -177,6 +177,12 @@ class SpokenText:
             self._last = text[-1]
             line = text.rpartition("\n")
             self._line_start = not line[2].strip() and (self._line_start or bool(line[1]))
+
+
+def _unfinished_from(text: str) -> int:
+    """Return where a mark may begin that is not complete yet; -1 if nowhere. A tag may have brackets inside."""
+    tag = text.rfind("<")
+    return tag if tag >= 0 and ">" not in text[tag:] else max(map(text.rfind, "<◁[\n"))
 
 
 @lru_cache(maxsize=1)
