@@ -1,6 +1,8 @@
 """Names of languages and voices."""
 
 import re
+import subprocess
+import sys
 
 import pytest
 
@@ -85,3 +87,16 @@ def test_an_unknown_variant_is_refused_though_the_library_would_take_it() -> Non
 def test_an_unknown_voice_is_refused_with_the_list() -> None:
     with pytest.raises(NotFound, match=r"no voice 'alloy'.*cmn"):
         find_voice("alloy", ESPEAK)
+
+
+def test_threads_that_need_the_library_at_once_load_it_once() -> None:
+    program = (
+        "import threading; from voxcli.engines.espeak.library import load_espeak\n"
+        "barrier, found = threading.Barrier(8), []\n"
+        "def load(): barrier.wait(); found.append(load_espeak())\n"
+        "threads = [threading.Thread(target=load) for _ in range(8)]\n"
+        "for thread in threads: thread.start()\n"
+        "for thread in threads: thread.join()\n"
+        "assert len(set(map(id, found))) == 1 and len(found) == 8\n"
+    )
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

@@ -141,13 +141,21 @@ class Espeak:
         self._used = True
 
 
-@functools.cache
+_loading = threading.Lock()
+
+
 def load_espeak() -> Espeak:
     """Load the library and its data, once per process. It is never unloaded, since other engines may use it.
 
     Raises:
         ModelError: the library or its data cannot be loaded.
     """
+    with _loading:  # `functools.cache` would let two threads initialize the library at once, which crashes it
+        return _load_once()
+
+
+@functools.cache
+def _load_once() -> Espeak:
     try:
         return Espeak(espeakng_loader.get_library_path(), _short_path(Path(espeakng_loader.get_data_path())))
     except (OSError, RuntimeError) as error:
