@@ -84,7 +84,7 @@ class TextReport:
     def failed(self, error: BaseException) -> None:
         """Say what was kept; the outermost handler shows the error."""
         self.close()
-        kept = [output for output in self._outputs if Path(output).is_file()] if self._audio_seconds else []
+        kept = _kept(self._outputs, self._audio_seconds)
         if kept:
             self._console.note(f"stopped: {', '.join(kept)} has {self._audio_seconds:.1f} s of audio")
         elif isinstance(error, (KeyboardInterrupt, Terminated)):
@@ -199,7 +199,7 @@ class EventsReport:
 
     def failed(self, error: BaseException) -> None:
         message = error.for_command_line if isinstance(error, VoxError) else str(error)
-        kept = [output for output in self._outputs if Path(output).is_file()] if self._audio_seconds else []
+        kept = _kept(self._outputs, self._audio_seconds)
         self._emit(
             "error",
             message=message or "stopped",
@@ -240,6 +240,11 @@ def open_report(
         raise
     finally:
         report.close()
+
+
+def _kept(outputs: list[str], audio_seconds: float) -> list[str]:
+    """Return the files that have a part of the speech."""
+    return [output for output in outputs if Path(output).is_file()] if audio_seconds else []
 
 
 def _rounded(seconds: float | None) -> float | None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from itertools import groupby
 from operator import itemgetter
 
-from voxcli.text.characters import is_speakable, properties_of
+from voxcli.text.characters import is_speakable, without_emoji
 from voxcli.text.language import CHINESE, ENGLISH, JAPANESE, KOREAN, base_language, language_of, latin_language
 from voxcli.text.normalization.chinese import HAN, polished, spelled_in_chinese
 from voxcli.text.normalization.english import spelled_in_english
@@ -31,9 +31,8 @@ _PHONEMES = re.compile(r"(\{[A-Za-z][^{}]*\}|\[[A-Za-z][A-Za-z_-]*\])")
 """Phonemes in braces, and tags in square brackets."""
 
 _LATIN = "A-Za-zÀ-ÖØ-öø-ɏ"
-_KANA_LETTERS = "\u3041-\u309f\u30a1-\u30ff\uff66-\uff9f"
+_KANA = re.compile("[\u3041-\u309f\u30a1-\u30ff\uff66-\uff9f]")
 _HAN = re.compile(f"[{HAN}]")
-_KANA = re.compile(f"[{_KANA_LETTERS}]")
 _HANGUL = re.compile("[\u1100-\u11ff\u3131-\u318e\uac00-\ud7a3]")
 _OTHER_LETTER = re.compile(rf"[^\W\d_{_LATIN}]")
 _LATIN_WORD = re.compile(f"[{_LATIN}]+")
@@ -50,10 +49,6 @@ _PRESENTATION = str.maketrans("", "", "\ufe0e\ufe0f\u20e3")
 """Variation selectors and the enclosing keycap."""
 _COUNTED_WORD = re.compile(rf"(?<![{_LATIN}\d/])(?<!\d )[{_LATIN}]*[a-zß-öø-ÿ](?![{_LATIN}])")
 """A word that makes a sentence English: no unit after a number, and no name in capitals."""
-
-_EMOJI = "😀"
-_EMOJI_AT_END = re.compile(rf" ?(?:{_EMOJI} ?)+(?=[,.;:!?，。；：、！？)）]|\Z)")
-_EMOJI_IN_WORDS = re.compile(rf"(?<=[^\W{HAN}{_KANA_LETTERS}])(?:{_EMOJI})+(?=[^\W{HAN}{_KANA_LETTERS}])")
 
 
 def normalized(text: str, *, language: str | None = None, text_language: str | None = None) -> str:
@@ -72,7 +67,7 @@ def normalized(text: str, *, language: str | None = None, text_language: str | N
     if style and not (is_speakable(text[style.end() :]) and _DESCRIPTION.search(style[1])):
         style = None
     parts = _PHONEMES.split(text[style.end() :] if style else text)
-    plain = [_SPACES.sub(" ", _without_emoji(part)) for part in parts[::2]]
+    plain = [_SPACES.sub(" ", without_emoji(_plain_signs(part))) for part in parts[::2]]
     languages = _Languages("".join(plain), base_language(language), base_language(text_language))
     for index, part in enumerate(plain):
         spelled = map(languages.spelled, _sentences(expanded(part) if languages.expandable else part))
@@ -86,17 +81,9 @@ def _sentences(text: str) -> list[str]:
     return splitter.feed(text) + splitter.finish()
 
 
-def _without_emoji(text: str) -> str:
-    if text.isascii():
-        return text
-    text = _SQUARE_UNIT.sub(_unit_in_letters, text.translate(_PRESENTATION))
-    chars: list[str] = []
-    emoji = False
-    for char in text:
-        properties = properties_of(char)
-        emoji = properties.emoji or (emoji and properties.attaches)
-        chars.append(_EMOJI if emoji else char)
-    return _EMOJI_IN_WORDS.sub(" ", _EMOJI_AT_END.sub("", "".join(chars))).replace(_EMOJI, "")
+def _plain_signs(text: str) -> str:
+    """Write square units such as ㎏ in letters, and leave out marks that only change how a sign looks."""
+    return text if text.isascii() else _SQUARE_UNIT.sub(_unit_in_letters, text.translate(_PRESENTATION))
 
 
 def _unit_in_letters(square: re.Match[str]) -> str:
