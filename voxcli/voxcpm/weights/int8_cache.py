@@ -4,24 +4,24 @@ import hashlib
 import json
 import logging
 import os
-import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import IO, Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from voxcli.files import replacing
 from voxcli.voxcpm.network.linear import MatrixFormat
 from voxcli.voxcpm.weights.quantization import INT8_MAX, FormatOf, Int8Matrix, round_to_int8
 
 _log = logging.getLogger(__name__)
 
 _VERSION = b"1"
-_SUFFIX, _STAGED = ".safetensors", ".new-"
+_SUFFIX = ".safetensors"
 _KEPT_FILES = 3
 """A file has about half the size of the model's own."""
 _HEADER_BYTES = 1 << 18
@@ -32,6 +32,10 @@ _DTYPES = {_LEVELS: "I8", _SCALES: "F32"}
 
 class DamagedCache(Exception):
     """The cached matrices are not what was written. They have been deleted."""
+
+
+class _NotKept(Exception):
+    """The file that was written is not to be kept."""
 
 
 class Int8Cache:
@@ -68,15 +72,29 @@ class Int8Cache:
             self.names = frozenset(name.removesuffix(_LEVELS) for name in there if name.endswith(_LEVELS))
             os.utime(self._path)  # files that are in use are pruned last
         except (OSError, SafetensorError):
-            self._written = _Writer.started(self._path.parent)
+            with self._writing(self._path):
+                yield
+            return
         try:
             yield
-            if self._written:
-                self._written.finish(self._path)
         finally:
             self._read = None
-            if self._written:
-                self._written.discard()
+
+    @contextmanager
+    def _writing(self, path: Path) -> Iterator[None]:
+        """Keep the matrices that are added within the block, if it ends without an error."""
+        with ExitStack() as closing:
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                _prune(path.parent)
+                self._written = _Writer(closing.enter_context(replacing(path, private=True)))
+            except OSError as error:
+                _log.debug("int8 matrices cannot be kept in %s: %s", path.parent, error)
+            yield
+            writer, finishing = self._written, closing.pop_all()
+        if writer:
+            with suppress(OSError, _NotKept), finishing:
+                writer.finish()
 
     def format_of(self, choose: FormatOf) -> FormatOf:
         """Return the choice of formats, with int8 matrices read from and written to the cache."""
@@ -121,23 +139,12 @@ class Int8Cache:
 class _Writer:
     """A safetensors file that is written matrix by matrix."""
 
-    def __init__(self, file: IO[bytes]) -> None:
+    def __init__(self, file: BinaryIO) -> None:
+        file.seek(8 + _HEADER_BYTES)
         self._file = file
         self._header: dict[str, Any] = {}
         self._offset = 0
         self._failed = False
-
-    @classmethod
-    def started(cls, folder: Path) -> "_Writer | None":
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            _prune(folder)
-            file = tempfile.NamedTemporaryFile(dir=folder, prefix=_STAGED, delete=False)  # noqa: SIM115 - closed later
-            file.seek(8 + _HEADER_BYTES)
-        except OSError as error:
-            _log.debug("int8 matrices cannot be kept in %s: %s", folder, error)
-            return None
-        return cls(file)
 
     def add(self, name: str, levels: Tensor, scales: Tensor) -> None:
         if self._failed:
@@ -154,24 +161,18 @@ class _Writer:
             self._failed = True
             _log.debug("int8 matrices cannot be kept: %s", error)
 
-    def finish(self, path: Path) -> None:
-        """Write the header, and give the file its name once it is on disk."""
+    def finish(self) -> None:
+        """Write the header.
+
+        Raises:
+            OSError: it cannot be written.
+            _NotKept: there is nothing to keep, or not everything was written.
+        """
         header = json.dumps(self._header).encode()
         if self._failed or not self._header or len(header) > _HEADER_BYTES:
-            return
-        with suppress(OSError):
-            self._file.seek(0)
-            self._file.write(_HEADER_BYTES.to_bytes(8, "little") + header.ljust(_HEADER_BYTES))
-            self._file.flush()
-            os.fsync(self._file.fileno())
-            self._file.close()
-            Path(self._file.name).replace(path)
-
-    def discard(self) -> None:
-        """Close the file, and delete it unless it was given its name."""
-        with suppress(OSError):
-            self._file.close()
-        Path(self._file.name).unlink(missing_ok=True)
+            raise _NotKept
+        self._file.seek(0)
+        self._file.write(_HEADER_BYTES.to_bytes(8, "little") + header.ljust(_HEADER_BYTES))
 
 
 def _prune(folder: Path) -> None:
