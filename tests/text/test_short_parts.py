@@ -61,6 +61,7 @@ MORSELS = [
 
 
 @example(["One. ", "A longer sentence than that. "], [5])
+@example(["One. "] * 6 + ["two ", "[pause 1s]", "two ", "One. ", "One. "], [50])
 @given(st.lists(st.sampled_from(MORSELS)), st.lists(st.integers(0, 200)))
 def test_cutting_the_input_changes_nothing(morsels: list[str], cuts: list[int]) -> None:
     text = "".join(morsels)

@@ -138,7 +138,8 @@ class PartReader:
         if not more:
             parts += self._short.flush()
         elif self._short.held and not self._held:
-            parts += self._short.show(self._splitter.begun)
+            # A mark may end the part, so that what follows it tells nothing.
+            parts += self._short.show(self._splitter.begun.partition("[")[0])
         return parts
 
     def _with_tags(self, sentences: list[str], *, more: bool, ended: bool) -> list[str]:
