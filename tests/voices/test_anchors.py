@@ -184,7 +184,12 @@ def running(folder: Path, count: int) -> Iterable["subprocess.Popen[str]"]:
 
 
 def test_two_processes_at_once_have_the_same_voice_drawn_by_one(tmp_path: Path) -> None:
-    said = [process.communicate("\n", timeout=60)[0].splitlines() for process in running(tmp_path, 2)]
+    processes = running(tmp_path, 2)
+    for process in processes:  # both before either is waited for: it is not known which one draws
+        assert process.stdin
+        process.stdin.write("\n")
+        process.stdin.flush()
+    said = [process.communicate(timeout=60)[0].splitlines() for process in processes]
     assert sorted(map(len, said)) == [1, 2]
     assert said[0][-1] == said[1][-1]
     assert kept(tmp_path)
