@@ -34,7 +34,6 @@ from voxcli.synthesis.request import (
     can_speak_with,
     check_description,
 )
-from voxcli.text.characters import is_speakable
 from voxcli.voices import VoiceLibrary
 from voxcli.voices.named import DEFAULT, EVERY_MODEL_HAS_IT, find_named
 
@@ -194,7 +193,7 @@ class Service:
                 rendering, worker = await self._begin(http, server_request, watcher, held, record)
                 speech = SpooledSpeech(worker, held.pop_all(), self._space)
             try:
-                first = await watcher.run_until_disconnect(_first(speech, server_request.request.text))
+                first = await watcher.run_until_disconnect(_first(speech, rendering))
             except BaseException:
                 await speech.close()
                 raise
@@ -266,13 +265,13 @@ class Service:
         self.admission.leave(time.perf_counter() - record.asked if measured and record.asked else None)
 
 
-async def _first(speech: SpooledSpeech, text: str) -> bytes:
+async def _first(speech: SpooledSpeech, rendering: Rendering) -> bytes:
     try:
         first = await speech.next()
     except NotFound as error:  # the requested language or voice
         raise Refusal(Problem(status=400, message=str(error), code="not_found")) from error
     if first is None:
-        raise _no_sound() if is_speakable(text) else Refusal(_NO_WORDS)
+        raise _no_sound() if rendering.has_words else Refusal(_NO_WORDS)
     return first
 
 

@@ -22,6 +22,8 @@ class Rendering:
     def __init__(self, engine: Engine, server_request: ServerRequest, heartbeat: EngineHeartbeat) -> None:
         self.sample_rate = 0
         """Hz, of the response. Known before the first piece."""
+        self.has_words = False
+        """Whether anything in the text so far was to be spoken."""
         self._stopwatch = Stopwatch()
         self._stopped = False
         self._engine = engine
@@ -99,9 +101,14 @@ class Rendering:
             yield data
 
     def _parts(self) -> Iterator[Part]:
-        """Return sentences and pauses, or the lines into which the client's protocol cut the text."""
+        """Yield sentences and pauses, or the lines into which the client's protocol cut the text."""
         text, gap = self._server_request.request.text, self._server_request.gap_seconds
         abilities = abilities_of(self._engine)
-        if gap is None:
-            return read_parts([text], markdown=False, tags=abilities.tags, least_syllables=abilities.least_syllables)
-        return read_lines(text, gap, tags=abilities.tags)
+        parts = (
+            read_parts([text], markdown=False, tags=abilities.tags, least_syllables=abilities.least_syllables)
+            if gap is None
+            else read_lines(text, gap, tags=abilities.tags)
+        )
+        for part in parts:
+            self.has_words = self.has_words or isinstance(part, str)
+            yield part
