@@ -16,6 +16,7 @@ from voxcli.cli.parser import other_programs
 from voxcli.cli.parser.command_line import check_words, understood
 from voxcli.cli.parser.help import help_text, page_of
 from voxcli.cli.parser.mistakes import unknown_command
+from voxcli.cli.parser.values import read_without_pydantic
 from voxcli.cli.settings.files import find_settings
 
 _SENTENCE_END = ". "
@@ -35,6 +36,10 @@ class Entry:
 class VoxCommand(TyperCommand):
     """A command that takes its defaults from the settings."""
 
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        read_without_pydantic(self.params)
+
     def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
         if parent is not None:
             values = find_settings(parent).values
@@ -43,7 +48,7 @@ class VoxCommand(TyperCommand):
         return super().make_context(info_name, args, parent, **extra)
 
     def get_params(self, ctx: Any) -> list[Any]:
-        return [*super().get_params(ctx), _help_all()]
+        return read_without_pydantic([*super().get_params(ctx), _help_all()])
 
     def get_help(self, ctx: Any) -> str:
         return help_text(self, ctx)
@@ -81,6 +86,9 @@ class VoxCommand(TyperCommand):
 
 class VoxGroup(TyperGroup):
     """A group of commands."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        return read_without_pydantic(super().get_params(ctx))
 
     def get_help(self, ctx: Any) -> str:
         return help_text(self, ctx)
