@@ -6,8 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from voxcli.audio.chunk import AudioChunk, Samples, silence
+from voxcli.audio.chunk import AudioChunk, Samples
 from voxcli.audio.clip_quality import ClipReport, inspect
+from voxcli.audio.pcm import silence
 
 RATE = 24000
 

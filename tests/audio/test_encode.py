@@ -15,10 +15,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.sound import from_int16
-from voxcli.audio.chunk import AudioChunk, Samples, to_int16
+from voxcli.audio.chunk import AudioChunk, Samples
 from voxcli.audio.encode import encoded, new_encoder
 from voxcli.audio.format import AudioFormat
 from voxcli.audio.headers import flac_start, streaming_header
+from voxcli.audio.pcm import to_int16
 from voxcli.errors import RequestError
 
 RATES = [8000, 16000, 22050, 24000, 44100, 48000]

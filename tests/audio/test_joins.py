@@ -20,7 +20,7 @@ def tone(seconds: float, *, phase: float = 0.0, height: float = 0.5) -> Samples:
     return (height * np.sin(2 * np.pi * (100 * time + phase))).astype(np.float32)
 
 
-def joined(joiner: SentenceJoiner, *parts: Samples | float, cuts: list[int] | None = None) -> Samples:
+def joined(joiner: SentenceJoiner, *parts: "Samples | float", cuts: list[int] | None = None) -> Samples:
     """Join sentences, and pauses in seconds."""
     out = []
     for part in parts:

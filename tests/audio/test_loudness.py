@@ -3,8 +3,9 @@ import math
 import numpy as np
 import pytest
 
-from voxcli.audio.chunk import AudioChunk, silence
+from voxcli.audio.chunk import AudioChunk
 from voxcli.audio.loudness import decibels, levelled, loudness, mean_power
+from voxcli.audio.pcm import silence
 
 
 def sine(level_dbfs: float, rate: int = 48000, seconds: float = 5.0) -> AudioChunk:

@@ -4,7 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.sound import from_int16
-from voxcli.audio.chunk import amplified, to_int16
+from voxcli.audio.chunk import amplified
+from voxcli.audio.pcm import to_int16
 
 
 @given(st.lists(st.integers(-32768, 32767)))

@@ -24,7 +24,8 @@ from starlette.requests import Request
 from starlette.responses import StreamingResponse
 from starlette.routing import Route
 
-from voxcli.audio.chunk import AudioChunk, to_int16
+from voxcli.audio.chunk import AudioChunk
+from voxcli.audio.pcm import to_int16
 from voxcli.engines.remote.engine import RemoteEngine
 from voxcli.engines.remote.settings import RemoteSettings
 from voxcli.protocols.names import Dialect

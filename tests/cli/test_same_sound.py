@@ -14,8 +14,9 @@ import voxcli
 from tests.forks import forking
 from tests.program import Run, RunIn, said
 from tests.server.running import serving
-from voxcli.audio.chunk import Samples, to_int16
+from voxcli.audio.chunk import Samples
 from voxcli.audio.decode import decode
+from voxcli.audio.pcm import to_int16
 from voxcli.engines import open_engine
 from voxcli.engines.settings import LocalSettings
 from voxcli.synthesis.request import Engine

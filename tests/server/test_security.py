@@ -15,9 +15,9 @@ import pytest
 from tests.server.raw import SPEECH, connected
 from tests.server.running import Running, running
 from tests.server.tone import ToneEngine, until
-from voxcli.audio.chunk import silence
 from voxcli.audio.encode import encoded
 from voxcli.audio.format import AudioFormat
+from voxcli.audio.pcm import silence
 
 FIELDS = {"model": "tts-1", "voice": "alloy", "input": "Hello."}
 MOST = 2**20

@@ -1,15 +1,19 @@
-"""Chunks of samples: the type, 16-bit PCM, gain, and transforms of streams of chunks."""
+"""Chunks of samples: the type, and transforms of streams of chunks.
+
+NumPy is loaded by the modules that make or change samples, and not here, so that a request can be sent without it.
+"""
 
 import math
 from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
-Samples: TypeAlias = NDArray[np.float32]
+Samples: TypeAlias = "NDArray[np.float32]"
 """Mono samples in [-1, 1], shape (n,)."""
 
 
@@ -26,33 +30,17 @@ class AudioChunk:
         return len(self.samples) / self.sample_rate
 
 
-def silence(seconds: float, sample_rate: int) -> AudioChunk:
-    """Return `seconds` of silence."""
-    return AudioChunk(np.zeros(round(seconds * sample_rate), np.float32), sample_rate)
-
-
 def check_rate(chunk: AudioChunk, sample_rate: int) -> None:
     """Raise ValueError for a chunk of another rate: callers that mix rates must resample first."""
     if chunk.sample_rate != sample_rate:
         raise ValueError(f"a chunk at {chunk.sample_rate} Hz among others at {sample_rate} Hz")
 
 
-_FULL_SCALE = 32768
-
-
-def to_int16(samples: Samples) -> bytes:
-    """Return 16-bit little-endian PCM. Values beyond [-1, 1] are clipped, NaN becomes silence."""
-    within = np.clip(samples, -1.0, 1.0)
-    if np.isnan(within).any():  # checked first, because it is rare and replacing is the slow part
-        within = np.nan_to_num(within, nan=0.0)
-    return np.minimum(np.rint(within * _FULL_SCALE), _FULL_SCALE - 1).astype("<i2").tobytes()
-
-
 def amplified(samples: Samples, gain: float) -> Samples:
     """Return the samples `gain` times as loud, clipped to [-1, 1]; a gain of 1 returns them unchanged."""
     if not (math.isfinite(gain) and gain >= 0):
         raise ValueError(f"a gain is a number from 0 up, not {gain}")
-    return samples if gain == 1 else np.clip(samples * np.float32(gain), -1.0, 1.0)
+    return samples if gain == 1 else (samples * gain).clip(-1.0, 1.0)
 
 
 class Transform(Protocol):

@@ -5,9 +5,10 @@ from typing import Protocol
 
 import numpy as np
 
-from voxcli.audio.chunk import AudioChunk, check_rate, closing_source, to_int16
+from voxcli.audio.chunk import AudioChunk, check_rate, closing_source
 from voxcli.audio.format import AudioFormat
 from voxcli.audio.headers import FLAC_START_BYTES, flac_start, streaming_header, wav_bytes
+from voxcli.audio.pcm import to_int16
 
 
 class Encoder(Protocol):

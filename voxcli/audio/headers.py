@@ -6,7 +6,8 @@ EBU Tech 3306 for RF64, the form beyond 4 GiB; RFC 9639 §8.2 for FLAC.
 
 import struct
 
-from voxcli.audio.chunk import Samples, to_int16
+from voxcli.audio.chunk import Samples
+from voxcli.audio.pcm import to_int16
 
 _BYTES_PER_SAMPLE = 2
 _LARGEST_UINT32 = 0xFFFFFFFF

@@ -10,8 +10,9 @@ from types import SimpleNamespace
 import av
 import numpy as np
 
-from voxcli.audio.chunk import AudioChunk, check_rate, to_int16
+from voxcli.audio.chunk import AudioChunk, check_rate
 from voxcli.audio.format import AudioFormat
+from voxcli.audio.pcm import to_int16
 from voxcli.errors import DeviceError, RequestError
 
 

@@ -3,11 +3,13 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from io import FileIO
 from pathlib import Path
 from typing import TypeAlias
 
 from voxcli.audio.format import AudioFormat
-from voxcli.sinks.base import Sink, Tee
+from voxcli.sinks.base import Sink, Tee, Writer
+from voxcli.sinks.file import File, Stdout
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,19 +45,19 @@ def open_sink(targets: Sequence[Target], *, start_buffer: Callable[[float], floa
 
 
 def _build_sink(target: Target, start_buffer: Callable[[float], float] | None) -> Sink:
-    # Each target loads only the library it needs: PortAudio, libav or none.
+    # Each target loads only the library it needs: PortAudio, libav or none. A file loads it with the first chunk.
     match target:
         case ToSpeaker(device):
             from voxcli.devices.speaker import Speaker
 
             return Speaker(device=device, start_buffer=start_buffer)
         case ToFile(path, format, overwrite):
-            from voxcli.sinks.file import File
-            from voxcli.sinks.writer import new_writer
-
-            return File(path, partial(new_writer, format), overwrite=overwrite)
+            return File(path, partial(_new_writer, format), overwrite=overwrite)
         case ToStdout(format):
-            from voxcli.sinks.file import Stdout
-            from voxcli.sinks.writer import new_writer
+            return Stdout(partial(_new_writer, format))
 
-            return Stdout(partial(new_writer, format))
+
+def _new_writer(format: AudioFormat, file: FileIO, sample_rate: int) -> Writer:
+    from voxcli.sinks.writer import new_writer
+
+    return new_writer(format, file, sample_rate)

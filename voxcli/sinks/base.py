@@ -49,6 +49,14 @@ class Sink(Protocol):
         ...
 
 
+class Writer(Protocol):
+    """Writes one stream of one sample rate. `finish` may be called at any time, also after an interrupted write."""
+
+    def write(self, chunk: AudioChunk) -> None: ...
+
+    def finish(self) -> None: ...
+
+
 class Tee:
     """Feeds several sinks. If one fails, the others go on, and its error is raised at the end."""
 

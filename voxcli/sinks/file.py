@@ -11,7 +11,7 @@ from typing import Self
 
 from voxcli.audio.chunk import AudioChunk
 from voxcli.errors import ConsumerClosed, DeviceError, RequestError
-from voxcli.sinks.writer import Writer
+from voxcli.sinks.base import Writer
 
 
 class File:

@@ -3,23 +3,16 @@
 import os
 from io import FileIO
 from tempfile import SpooledTemporaryFile
-from typing import Protocol
 
-from voxcli.audio.chunk import AudioChunk, check_rate, to_int16
+from voxcli.audio.chunk import AudioChunk, check_rate
 from voxcli.audio.encode import Encoder, new_encoder
 from voxcli.audio.format import AudioFormat
 from voxcli.audio.headers import FLAC_START_BYTES, flac_start, growing_header
+from voxcli.audio.pcm import to_int16
+from voxcli.sinks.base import Writer
 
 _MOST_IN_MEMORY = 2**24
 _BLOCK = 2**16
-
-
-class Writer(Protocol):
-    """Writes one stream of one sample rate. `finish` may be called at any time, also after an interrupted write."""
-
-    def write(self, chunk: AudioChunk) -> None: ...
-
-    def finish(self) -> None: ...
 
 
 def new_writer(format: AudioFormat, file: FileIO, sample_rate: int) -> Writer:

@@ -3,15 +3,15 @@
 from collections.abc import Callable, Generator, Iterable
 from contextlib import closing
 from dataclasses import replace
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from voxcli.audio.chunk import AudioChunk, Samples, check_rate
-from voxcli.audio.headers import wav_bytes
-from voxcli.audio.joins import SentenceJoiner
 from voxcli.synthesis.request import Clip, Engine, Piece, Prompt, SentenceMark, Speech, SynthesisRequest, Voice
 from voxcli.text.characters import CLAUSE_MARKS, CLOSERS
 from voxcli.text.marks import Part, Pause
+
+if TYPE_CHECKING:
+    from voxcli.audio.joins import SentenceJoiner
 
 _ANCHOR_SECONDS = 3.0
 """Seconds of speech that are enough to fix a voice."""
@@ -78,8 +78,10 @@ class Narrator:
         if start is not None:
             yield SentenceMark(text=text, start=start, end=self._seconds)
 
-    def _begun(self, sample_rate: int) -> Generator[Piece, None, SentenceJoiner]:
+    def _begun(self, sample_rate: int) -> Generator[Piece, None, "SentenceJoiner"]:
         """Set up the joins now that the sample rate is known, and emit the pause before the first sentence."""
+        from voxcli.audio.joins import SentenceJoiner  # loads NumPy, for which the first request does not wait
+
         self._sample_rate = sample_rate
         self._joiner = joiner = SentenceJoiner(sample_rate, gap_seconds=self._gap_seconds, even=self._even())
         yield from self._chunks(joiner.pause(self._leading_pause))
@@ -112,8 +114,11 @@ class SteadyVoice:
     def drawn(self) -> Voice | None:
         """The voice that the engine drew, once it has spoken a sentence."""
         if self._drawn is None and self._anchor_texts:
-            samples = np.concatenate([chunk.samples for chunk in self._anchor_chunks])
-            clip = Clip(wav_bytes(samples, self._anchor_chunks[0].sample_rate), "the voice so far.wav")
+            from voxcli.audio.headers import wav_bytes
+            from voxcli.audio.pcm import concatenated
+
+            whole = concatenated(self._anchor_chunks)
+            clip = Clip(wav_bytes(whole.samples, whole.sample_rate), "the voice so far.wav")
             self._drawn = Voice(prompt=Prompt(clip, " ".join(self._anchor_texts)))
         return self._drawn
 

@@ -5,10 +5,7 @@ from collections.abc import Callable, Generator
 from contextlib import closing
 from dataclasses import dataclass
 
-import numpy as np
-
-from voxcli.audio.chunk import AudioChunk, Samples
-from voxcli.audio.loudness import mean_power
+from voxcli.audio.chunk import AudioChunk
 from voxcli.text.characters import properties_of
 
 _AUDIBLE = 10 ** (-50 / 10)  # -50 dBFS, as the mean power of one window
@@ -44,7 +41,7 @@ class Stopwatch:
         """clock: seconds from any origin."""
         self.timings = Timings()
         self._clock = clock
-        self._rest: Samples = np.zeros(0, np.float32)
+        self._window_energy, self._window_samples = 0.0, 0  # of the window that is not complete yet
 
     def timed(self, chunks: Generator[AudioChunk]) -> Generator[AudioChunk]:
         """Measure a stream while passing it on."""
@@ -71,11 +68,19 @@ class Stopwatch:
         timings.chunks += 1
 
     def _sounds(self, chunk: AudioChunk) -> bool:
+        """Whether a window that this chunk completes is audible."""
         window = round(_WINDOW_SECONDS * chunk.sample_rate)
-        samples = np.concatenate([self._rest, chunk.samples])
-        whole = len(samples) - len(samples) % window
-        self._rest = samples[whole:]
-        return bool(np.any(mean_power(samples[:whole].reshape(-1, window)) > _AUDIBLE))
+        rest = chunk.samples.astype("float64")
+        while len(rest):
+            piece, rest = rest[: window - self._window_samples], rest[window - self._window_samples :]
+            self._window_energy += float(piece @ piece)
+            self._window_samples += len(piece)
+            if self._window_samples == window:
+                power = self._window_energy / window
+                self._window_energy, self._window_samples = 0.0, 0
+                if power > _AUDIBLE:
+                    return True
+        return False
 
 
 _WIDE_CHARACTER_SECONDS, _CHARACTER_SECONDS = 0.22, 0.065

@@ -13,9 +13,10 @@ import soxr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from voxcli.audio.chunk import AudioChunk, Samples, to_int16
+from voxcli.audio.chunk import AudioChunk, Samples
 from voxcli.audio.encode import encoded, new_encoder
 from voxcli.audio.format import AudioFormat
+from voxcli.audio.pcm import to_int16
 from voxcli.audio.stream_decoding import NotAudio, decoded, new_decoder
 from voxcli.errors import RequestError
 

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from tests.sound import from_int16
-from voxcli.audio.chunk import AudioChunk, Samples, to_int16
+from voxcli.audio.chunk import AudioChunk, Samples
 from voxcli.audio.decode import decode
 from voxcli.audio.format import AudioFormat
+from voxcli.audio.pcm import to_int16
 from voxcli.audio.stream_decoding import NotAudio, decoded
 from voxcli.errors import RequestError
 

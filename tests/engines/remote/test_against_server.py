@@ -12,8 +12,9 @@ import pytest
 from tests.engines.remote.sounds import HELLO, remote, tone, wav
 from tests.server.running import running, serving
 from tests.server.tone import ToneEngine, until
-from voxcli.audio.chunk import AudioChunk, Samples, to_int16
+from voxcli.audio.chunk import AudioChunk, Samples
 from voxcli.audio.format import AudioFormat
+from voxcli.audio.pcm import to_int16
 from voxcli.audio.resample import resampled_whole
 from voxcli.engines.remote.engine import RemoteEngine
 from voxcli.errors import ModelError, RemoteCut, RemoteRefused

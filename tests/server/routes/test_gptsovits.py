@@ -14,9 +14,9 @@ from tests.clips import WORDS, spoken_wav
 from tests.server.raw import asked
 from tests.server.running import Running, running
 from tests.server.tone import ToneEngine
-from voxcli.audio.chunk import to_int16
 from voxcli.audio.decode import decode
 from voxcli.audio.format import AudioFormat
+from voxcli.audio.pcm import to_int16
 from voxcli.errors import ModelError
 from voxcli.protocols.dialect import ClientOptions
 from voxcli.protocols.gptsovits.messages import error_message, to_call

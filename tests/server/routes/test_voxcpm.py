@@ -15,9 +15,9 @@ from tests.clips import WORDS, spoken_wav
 from tests.server.raw import asked
 from tests.server.running import Running, running
 from tests.server.tone import ToneEngine, until
-from voxcli.audio.chunk import to_int16
 from voxcli.audio.decode import decode
 from voxcli.audio.format import AudioFormat
+from voxcli.audio.pcm import to_int16
 from voxcli.errors import RequestError
 from voxcli.protocols.dialect import ClientOptions, HttpCall
 from voxcli.protocols.voxcpm.messages import error_message, to_call

@@ -14,9 +14,10 @@ import pytest
 from tests.server.raw import asked
 from tests.server.running import running, serving
 from tests.server.tone import ToneEngine, until
-from voxcli.audio.chunk import AudioChunk, to_int16
+from voxcli.audio.chunk import AudioChunk
 from voxcli.audio.encode import encoded
 from voxcli.audio.format import AudioFormat
+from voxcli.audio.pcm import to_int16
 from voxcli.audio.resample import resampled
 from voxcli.errors import DeviceError, ModelError, NotFound, RequestError
 

@@ -144,7 +144,7 @@ class Scheduler:
                 self._thread.start()
             self._changed.notify()
 
-    def _next_audio(self, stream: Stream) -> Samples | None:
+    def _next_audio(self, stream: Stream) -> "Samples | None":
         if not stream.has_audio:
             with self._changed:
                 stream.consumer_waiting = True

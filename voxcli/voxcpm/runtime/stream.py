@@ -68,7 +68,7 @@ class Stream:
         """Tell the consumer that the stream is complete, or why it failed."""
         self._audio.put(error)
 
-    def next_audio(self, check: Callable[[], None]) -> Samples | None:
+    def next_audio(self, check: Callable[[], None]) -> "Samples | None":
         """Wait for more audio.
 
         Args:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from contextlib import ExitStack, closing, nullcontext
 from dataclasses import dataclass, replace
 
-from voxcli.audio.chunk import silence
+from voxcli.audio.pcm import silence
 from voxcli.cli.commands.chosen import open_chosen_engine
 from voxcli.engines.settings import EngineSettings
 from voxcli.sinks import Target, ToSpeaker, open_sink
