@@ -14,7 +14,8 @@
 HTTP statuses and exit codes are assigned elsewhere: in `server.errors` and `cli.exits`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 
 class VoxError(Exception):
@@ -33,6 +34,14 @@ class VoxError(Exception):
     def for_command_line(self) -> str:
         """The message and what to do next on the command line."""
         return f"{self} {self._on_command_line}".rstrip()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the error as values of JSON, from which `error_from_dict` makes it again in another process.
+
+        A class that is defined elsewhere is described as its nearest base class here.
+        """
+        kind = next(base.__name__ for base in type(self).__mro__ if base.__module__ == __name__)
+        return {"kind": kind, "message": str(self), "on_command_line": self._on_command_line}
 
 
 class RequestError(VoxError):
@@ -58,6 +67,9 @@ class RemoteRefused(RemoteError):
         super().__init__(message, on_command_line=on_command_line)
         self.status = status
 
+    def to_dict(self) -> dict[str, Any]:
+        return {**super().to_dict(), "status": self.status}
+
 
 class RemoteUnknown(NotFound, RemoteRefused):
     """A server has no model or voice of the requested name."""
@@ -73,6 +85,28 @@ class RemoteCut(RemoteError):
 
 class DeviceError(VoxError):
     """The loudspeaker, the disk or the accelerator cannot do it."""
+
+
+_KINDS = {
+    kind.__name__: kind
+    for kind in (VoxError, RequestError, NotFound, ModelError, RemoteError, RemoteTimeout, RemoteCut, DeviceError)
+}
+_KINDS_WITH_STATUS = {kind.__name__: kind for kind in (RemoteRefused, RemoteUnknown)}
+_NO_MESSAGE = "The engine failed, and did not say why."
+
+
+def error_from_dict(document: Mapping[str, Any]) -> VoxError:
+    """Return the error that `VoxError.to_dict` has described; of an unknown kind it becomes a ModelError.
+
+    Never raises: what is missing in the description or of another type is left out of the error.
+    """
+    kind, message, advice, status = (document.get(key) for key in ("kind", "message", "on_command_line", "status"))
+    message = message if isinstance(message, str) and message else _NO_MESSAGE
+    advice = advice if isinstance(advice, str) else ""
+    if kind in _KINDS_WITH_STATUS and isinstance(status, int):
+        return _KINDS_WITH_STATUS[kind](message, status, on_command_line=advice)
+    known = _KINDS.get(kind, ModelError) if isinstance(kind, str) else ModelError
+    return known(message, on_command_line=advice)
 
 
 class ConsumerClosed(Exception):

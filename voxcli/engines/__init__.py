@@ -8,6 +8,7 @@ from voxcli.engines.settings import LocalSettings
 from voxcli.errors import NotFound, RequestError, did_you_mean
 from voxcli.installation import install_command
 from voxcli.models import ModelLibrary
+from voxcli.synthesis.loading import LoadingProgress, LoadingStage, OnLoading, ignore_loading
 from voxcli.synthesis.request import Engine
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ def open_engine(
     models: ModelLibrary | None = None,
     settings: LocalSettings | None = None,
     remote: "RemoteSettings | None" = None,
+    on_loading: OnLoading = ignore_loading,
 ) -> Engine:
     """Load a model, or connect to a server. The caller closes the engine.
 
@@ -47,6 +49,7 @@ def open_engine(
         models: the installed models; None allows only the built-in model and folders.
         settings: of the device, for VoxCPM models.
         remote: a server; if given, all other arguments are ignored.
+        on_loading: receives the progress of loading a VoxCPM model. Everything else is ready at once.
 
     Raises:
         NotFound: the model is not installed; the message has the command that installs it.
@@ -61,7 +64,7 @@ def open_engine(
     name = model or (best_model(models) if models else BUILTIN_MODEL)
     if name == BUILTIN_MODEL:
         return _open_builtin(settings)
-    return _open_local(name, _find_checkpoint(name, models), settings or LocalSettings())
+    return _open_local(name, _find_checkpoint(name, models), settings or LocalSettings(), on_loading)
 
 
 def _find_checkpoint(name: str, models: ModelLibrary | None) -> Path:
@@ -85,9 +88,10 @@ def _open_builtin(settings: LocalSettings | None) -> Engine:
     return BuiltinEngine()
 
 
-def _open_local(name: str, folder: Path, settings: LocalSettings) -> Engine:
+def _open_local(name: str, folder: Path, settings: LocalSettings, on_loading: OnLoading) -> Engine:
+    on_loading(LoadingProgress(LoadingStage.STARTING))
     try:
         from voxcli.engines.local import LocalEngine
     except ModuleNotFoundError as error:
         raise NotFound(_NEEDS_LOCAL.format(error.name), on_command_line=f"Run: {install_command('local')}") from error
-    return LocalEngine(folder, settings, name=None if Path(name).is_dir() else name)
+    return LocalEngine(folder, settings, name=None if Path(name).is_dir() else name, on_loading=on_loading)

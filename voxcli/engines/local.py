@@ -11,6 +11,7 @@ from voxcli.audio.resample import resampled_whole
 from voxcli.engines.settings import AUTO, LocalSettings
 from voxcli.engines.spelling import spelled_out
 from voxcli.errors import NotFound, RequestError, did_you_mean
+from voxcli.synthesis.loading import OnLoading, ignore_loading
 from voxcli.synthesis.request import (
     LEAST_SYLLABLES,
     Abilities,
@@ -53,11 +54,14 @@ class LocalEngine:
     draws_voices = True
     voice_names = frozenset(NAMED_VOICES)
 
-    def __init__(self, folder: Path, settings: LocalSettings, *, name: str | None = None) -> None:
+    def __init__(
+        self, folder: Path, settings: LocalSettings, *, name: str | None = None, on_loading: OnLoading = ignore_loading
+    ) -> None:
         """Load a checkpoint.
 
         Args:
             name: for messages; None takes that of the folder, which is a hash in a hub's cache.
+            on_loading: receives the progress.
 
         Raises:
             ModelError: the checkpoint is damaged or not a VoxCPM model.
@@ -75,6 +79,7 @@ class LocalEngine:
             slots=settings.slots,
             lazy_graphs=settings.lazy_graphs,
             quantized=settings.quantized,
+            on_loading=on_loading,
         )
         self.slots = self._model.slots
         newest = self._model.config.architecture is Architecture.V2

@@ -15,6 +15,7 @@ from typing import TypeAlias
 import torch
 from torch import Tensor
 
+from voxcli.synthesis.loading import LoadingStage, OnLoading, StageCounter, ignore_loading
 from voxcli.synthesis.request import Sampling
 from voxcli.voxcpm.codec.audio_vae import AudioVAE
 from voxcli.voxcpm.network.backbone import Backbone, LMState
@@ -30,6 +31,8 @@ NewGraphStream: TypeAlias = Callable[[torch.device], GraphStream]
 _LENGTHS = (16, 32, 64, 128, 256, 512)
 """Positions of the captured prefill graphs. A shorter sequence is padded, which is safe under causal attention; a
 longer one is prefilled without a graph."""
+
+_GRAPHS_PER_STEP = 3
 
 _MAX_EXTRA_GRAPHS = 16
 """Graphs of `generate` that are kept for other than the default number of steps."""
@@ -75,6 +78,7 @@ class GraphRunner:
         *,
         lazy: bool = False,
         new_stream: NewGraphStream = GraphStream,
+        on_loading: OnLoading = ignore_loading,
     ) -> None:
         """Capture all graphs.
 
@@ -82,6 +86,7 @@ class GraphRunner:
             slots: maximum number of concurrent streams.
             lazy: capture each graph on first use instead.
             new_stream: creates the CUDA streams.
+            on_loading: receives the number of graphs captured so far.
         """
         self.device = backbone.device
         self._backbone, self._codec = backbone, codec
@@ -101,7 +106,7 @@ class GraphRunner:
         self._host_samples = torch.zeros(2, *self._slots.samples.shape, pin_memory=pinned)
         self._buffer = 0
         if not lazy:
-            self._capture_all()
+            self._capture_all(on_loading)
 
     @contextmanager
     def device_context(self) -> Iterator[None]:
@@ -210,10 +215,14 @@ class GraphRunner:
         return graphs[rows]
 
     @torch.inference_mode()
-    def _capture_all(self) -> None:
+    def _capture_all(self, on_loading: OnLoading) -> None:
+        total = _GRAPHS_PER_STEP * len(self._buckets) + len(self._prefiller.lengths)
+        graphs = StageCounter(on_loading, LoadingStage.CAPTURING, total)
         for rows in self._buckets:
-            self.parts(rows, self._default_evaluations)
-        self._prefiller.capture_all()
+            graphs.advance(len(self.parts(rows, self._default_evaluations)))
+        for length in self._prefiller.lengths:
+            self._prefiller.capture(length)
+            graphs.advance()
 
 
 class _Prefiller:
@@ -224,7 +233,7 @@ class _Prefiller:
         longest = min(_LENGTHS[-1], config.max_length)
         hidden = config.base_lm.hidden
         self._backbone, self._stream = backbone, stream
-        self._lengths = [length for length in _LENGTHS if length <= longest]
+        self.lengths = [length for length in _LENGTHS if length <= longest]
         self._embeddings = torch.zeros(longest, hidden, device=device, dtype=dtype)
         self._is_speech = torch.zeros(longest, 1, device=device, dtype=torch.bool)
         self._last = torch.zeros(1, device=device, dtype=torch.int64)
@@ -238,22 +247,19 @@ class _Prefiller:
     def prefill(self, sequence: Sequence) -> LMState:
         """Prefill a sequence. The result is valid until the next call."""
         length = length_of(sequence)
-        padded = next((captured for captured in self._lengths if captured >= length), None)
+        padded = next((captured for captured in self.lengths if captured >= length), None)
         if padded is None:
             return self._backbone.prefill(sequence)
         self._embeddings[:length], is_speech = self._backbone.embed(sequence)
         self._is_speech[:length] = False if is_speech is None else is_speech
         self._last.fill_(length - 1)
-        self._graph(padded)()
+        self.capture(padded)()
         self._base_cache.length = self._residual_cache.length = length
         base, residual = self._hidden
         return LMState(self._base_cache, self._residual_cache, base, residual, self._backbone.last_patch(sequence))
 
-    def capture_all(self) -> None:
-        for length in self._lengths:
-            self._graph(length)
-
-    def _graph(self, length: int) -> Launch:
+    def capture(self, length: int) -> Launch:
+        """Return the graph for sequences of this length, captured if it has not been."""
         if length not in self._graphs:
             self._graphs[length] = self._stream.capture(partial(self._forward, length), ())
         return self._graphs[length]

@@ -3,9 +3,10 @@
 import hashlib
 import logging
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from itertools import groupby
 from pathlib import Path
+from typing import TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -39,6 +40,13 @@ _NAMED_AT_MOST = 6
 
 Shapes = Mapping[str, torch.Size]
 
+OnRead: TypeAlias = Callable[[int], object]
+"""Receives how many more bytes of a file are in their place, wherever they were read from."""
+
+
+def _uncounted(count: int) -> None:
+    pass
+
 
 def load_backbone(
     folder: Path,
@@ -48,6 +56,7 @@ def load_backbone(
     lora: Path | None = None,
     format_of: FormatOf = lambda name: None,
     kept: Collection[str] = (),
+    on_read: OnRead = _uncounted,
 ) -> Backbone:
     """Load the network without its codec.
 
@@ -55,6 +64,7 @@ def load_backbone(
         lora: a LoRA to merge into the weights: its folder or its file.
         format_of: chooses the matrices that are quantized.
         kept: names of matrices whose format needs no weight, since it has them already.
+        on_read: called for each block.
 
     Raises:
         ModelError: a file is missing or damaged, or a weight is missing, unknown, misshapen or not finite.
@@ -65,8 +75,10 @@ def load_backbone(
     wanted = _wanted(backbone)
     there = read_shapes(path)
     _check_fit(path, {name: shape for parts in wanted.values() for name, shape in parts.items()}, there)
+    bytes_per_weight = path.stat().st_size / max(_count(there), 1)
     differences = read_lora(lora, there) if lora else NO_LORA
-    for _, names in groupby(wanted, key=_block_of):
+    for _, group in groupby(wanted, key=_block_of):
+        names = list(group)
         modules = set()
         with open_weights(path) as weights:
             for name in names:
@@ -79,12 +91,22 @@ def load_backbone(
             if isinstance(linear := backbone.get_submodule(name), Linear):
                 linear.pack(format_of(name))
         trim_heap()
+        on_read(int(bytes_per_weight * sum(_count(wanted[name]) for name in names)))
     backbone.prepare()
     return backbone.requires_grad_(False)
 
 
-def load_codec(folder: Path, config: CodecConfig, device: torch.device, matmul_dtype: torch.dtype) -> AudioVAE:
+def load_codec(
+    folder: Path,
+    config: CodecConfig,
+    device: torch.device,
+    matmul_dtype: torch.dtype,
+    *,
+    on_read: OnRead = _uncounted,
+) -> AudioVAE:
     """Load the codec, in float32.
+
+    on_read: called for each tensor.
 
     Raises:
         ModelError: as for `load_backbone`.
@@ -93,16 +115,26 @@ def load_codec(folder: Path, config: CodecConfig, device: torch.device, matmul_d
     with torch.device("meta"):
         codec = AudioVAE(config)
     with open_weights(path) as weights:
-        # Always copied: a tensor that shares memory with the mapped file keeps all of the file mapped.
-        used = {name: tensor for name, tensor in weights.items() if not name.startswith(_UNUSED_IN_CODEC)}
-        tensors = fold_weight_norm({name: tensor.to(torch.float32, copy=True) for name, tensor in used.items()})
-        used.clear()
+        tensors = fold_weight_norm(_copied(weights, on_read))
     wanted = {name: tensor.shape for name, tensor in codec.state_dict().items()}
     _check_fit(path, wanted, {name: tensor.shape for name, tensor in tensors.items()})
     for name in wanted:
         _assign(path, codec, name, tensors[name].to(device))
     codec.prepare(matmul_dtype)
     return codec.requires_grad_(False)
+
+
+def _copied(weights: Mapping[str, Tensor], on_read: OnRead) -> dict[str, Tensor]:
+    """Return the weights that the codec uses, in float32.
+
+    Always copied: a tensor that shares memory with the mapped file keeps all of the file mapped.
+    """
+    copies = {}
+    for name, tensor in weights.items():
+        if not name.startswith(_UNUSED_IN_CODEC):
+            copies[name] = tensor.to(torch.float32, copy=True)
+        on_read(tensor.nbytes)
+    return copies
 
 
 def describe_weights(folder: Path) -> str:
@@ -132,12 +164,21 @@ def fingerprint_weights(folder: Path) -> str:
 
 def count_weights(folder: Path) -> int:
     """Return the number of parameters of a checkpoint's network, without its codec."""
-    return sum(shape.numel() for shape in read_shapes(_find(folder, MODEL_FILES)).values())
+    return _count(read_shapes(_find(folder, MODEL_FILES)))
 
 
 def size_of_weights(folder: Path) -> int:
     """Return the size of the network's file of weights, in bytes."""
     return _find(folder, MODEL_FILES).stat().st_size
+
+
+def size_of_codec(folder: Path) -> int:
+    """Return the size of the codec's file of weights, in bytes."""
+    return _find(folder, CODEC_FILES).stat().st_size
+
+
+def _count(shapes: Shapes) -> int:
+    return sum(shape.numel() for shape in shapes.values())
 
 
 def _find(folder: Path, names: tuple[str, ...]) -> Path:

@@ -60,6 +60,11 @@ class Int8Cache:
         self.names: frozenset[str] = frozenset()
         """Matrices on disk, whose weights need not be read."""
 
+    @property
+    def exists(self) -> bool:
+        """Whether there is a file of matrices."""
+        return self._path is not None and self._path.is_file()
+
     @contextmanager
     def opened(self) -> Iterator[None]:
         """Open the cache while a model is loaded; what was quantized meanwhile is kept if the loading succeeds."""
