@@ -103,10 +103,10 @@ def error_from_dict(document: Mapping[str, Any]) -> VoxError:
     kind, message, advice, status = (document.get(key) for key in ("kind", "message", "on_command_line", "status"))
     message = message if isinstance(message, str) and message else _NO_MESSAGE
     advice = advice if isinstance(advice, str) else ""
-    if kind in _KINDS_WITH_STATUS and isinstance(status, int):
-        return _KINDS_WITH_STATUS[kind](message, status, on_command_line=advice)
-    known = _KINDS.get(kind, ModelError) if isinstance(kind, str) else ModelError
-    return known(message, on_command_line=advice)
+    name = kind if isinstance(kind, str) else ""
+    if name in _KINDS_WITH_STATUS and isinstance(status, int):
+        return _KINDS_WITH_STATUS[name](message, status, on_command_line=advice)
+    return _KINDS.get(name, ModelError)(message, on_command_line=advice)
 
 
 class ConsumerClosed(Exception):

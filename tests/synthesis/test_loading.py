@@ -29,7 +29,7 @@ def test_progress_is_read_back_as_it_was_written(stage: LoadingStage) -> None:
     ],
 )
 def test_what_is_no_progress_is_refused(document: dict[str, object]) -> None:
-    with pytest.raises(ValueError, match="progress of loading|LoadingStage"):
+    with pytest.raises(ValueError, match=r"progress of loading|LoadingStage"):
         LoadingProgress.from_dict(document)
 
 
