@@ -11,3 +11,4 @@ settings.register_profile("voxcli", deadline=None, suppress_health_check=[Health
 settings.load_profile("voxcli")
 
 limit_openmp_spinning(os.environ)  # before torch is imported, as the program does
+os.environ["VOXCLI_KEEP_ALIVE"] = "0"  # models run in the process that speaks, unless a test asks for a resident engine

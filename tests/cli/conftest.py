@@ -15,10 +15,10 @@ _SET_BY_USERS = ("VOXCLI_", "PULSE_", "HF_", "COLUMNS")
 
 @pytest.fixture
 def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """No settings, no voices, no models, no loudspeaker."""
+    """No settings, no voices, no models, no loudspeaker, and nothing that is kept loaded after a run."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(_SET_BY_USERS)}
     home = tmp_path_factory.mktemp("home")
-    own = {"VOXCLI_HOME": str(home), "HF_HOME": str(home / "hf")}
+    own = {"VOXCLI_HOME": str(home), "HF_HOME": str(home / "hf"), "VOXCLI_KEEP_ALIVE": "0"}
     return kept | own | STRICTLY
 
 

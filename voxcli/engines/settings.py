@@ -45,3 +45,6 @@ class EngineSettings:
     local: LocalSettings = LocalSettings()
     remote: "RemoteSettings | None" = None
     """A server that speaks instead of this machine."""
+    keep_alive: float = 0.0
+    """Seconds for which a resident engine stays loaded after its last request, infinity for ever; 0 loads the model
+    into this process, and leaves nothing behind."""

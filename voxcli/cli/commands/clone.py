@@ -12,7 +12,7 @@ import typer
 from voxcli.cli.commands import say
 from voxcli.cli.console import Console, write_lines
 from voxcli.cli.options import parameters as options
-from voxcli.cli.options.engine import EngineOptions, SamplingOptions
+from voxcli.cli.options.engine import ResidentEngineOptions, SamplingOptions
 from voxcli.cli.options.groups import grouped
 from voxcli.cli.options.speech import (
     DeliveryOptions,
@@ -41,7 +41,7 @@ def clone(
     context: typer.Context,
     source: RecordingOptions,
     delivery: DeliveryOptions,
-    engine: EngineOptions,
+    engine: ResidentEngineOptions,
     sampling: SamplingOptions,
     out: OutputOptions,
     verbosity: OutputVerbosity,
@@ -107,7 +107,7 @@ def _refuse_speech_options(context: typer.Context) -> None:
             raise typer.BadParameter("Only for speaking, and no text is given.", param_hint=option.opts[0])
 
 
-def _model_here(engine: EngineOptions) -> str | None:
+def _model_here(engine: ResidentEngineOptions) -> str | None:
     """Return the local model that would speak, if it can clone voices."""
     from voxcli.cli.commands.chosen import engine_name, engine_settings
     from voxcli.engines import BUILTIN_MODEL

@@ -11,7 +11,7 @@ import typer
 
 from voxcli.cli.console import Console, logs_on_console
 from voxcli.cli.options import parameters as options
-from voxcli.cli.options.engine import EngineOptions, SamplingOptions
+from voxcli.cli.options.engine import ResidentEngineOptions, SamplingOptions
 from voxcli.cli.options.speech import DeliveryOptions, OutputOptions, OutputVerbosity, VoiceOptions
 from voxcli.cli.parser.help import documented
 
@@ -37,7 +37,7 @@ def say(
     context: typer.Context,
     who: VoiceOptions,
     delivery: DeliveryOptions,
-    engine: EngineOptions,
+    engine: ResidentEngineOptions,
     sampling: SamplingOptions,
     out: OutputOptions,
     verbosity: OutputVerbosity,

@@ -1,6 +1,6 @@
 """Options for the model, how it runs on this machine and how it samples."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -9,6 +9,7 @@ import typer
 from voxcli.cli.options import completion as complete
 from voxcli.cli.options import parameters as options
 from voxcli.cli.options.server import RemoteOptions, only_here
+from voxcli.engines.keep_alive import ADVICE, DEFAULT_KEEP_ALIVE, parse_keep_alive
 from voxcli.errors import did_you_mean
 
 if TYPE_CHECKING:
@@ -60,6 +61,37 @@ def _check_quantize(context: typer.Context, param: typer.CallbackParam, value: s
         _refuse(value, "--quantize", _QUANTIZED)
     only_here(context, param, value)
     return value
+
+
+def _check_keep_alive(context: typer.Context, param: typer.CallbackParam, value: str) -> str:
+    try:
+        seconds = parse_keep_alive(value)
+    except ValueError as error:
+        if (source := context.get_parameter_source(param.name or "")) is not None and source.name == "ENVIRONMENT":
+            variable = str(param.envvar)
+            raise typer.BadParameter(f"Not a time: {variable}={value}. {ADVICE}", param_hint=variable) from None
+        raise typer.BadParameter(f"{error} {ADVICE}") from None
+    only_here(context, param, value)
+    if seconds and context.params.get("warm") is False and options.on_command_line(context, "warm"):
+        _refuse_both(context)
+    return value
+
+
+def _check_warm(context: typer.Context, param: typer.CallbackParam, value: bool) -> bool:
+    """Refuse --no-warm beside --keep-alive. A --keep-alive of the command line overrides `warm` of the settings."""
+    keeps = parse_keep_alive(context.params.get("keep_alive", "0"))
+    if value or not keeps or not options.on_command_line(context, "keep_alive"):
+        return value
+    if options.on_command_line(context, "warm"):
+        _refuse_both(context)
+    return True
+
+
+def _refuse_both(context: typer.Context) -> None:
+    if options.on_command_line(context, "keep_alive"):
+        raise typer.BadParameter(
+            "--no-warm keeps nothing loaded, so it contradicts --keep-alive.", param_hint="--no-warm"
+        )
 
 
 Steps = Annotated[
@@ -184,6 +216,30 @@ LoraFolder = Annotated[
 ]
 
 
+KeepAlive = Annotated[
+    str,
+    options.setting(
+        "--keep-alive",
+        metavar="TIME",
+        help="How long the model stays loaded for the next call, such as 5m, 1h or 90 (seconds); 0 not at all, "
+        "-1 for ever.",
+        autocompletion=complete.keep_alive_times,
+        callback=_check_keep_alive,
+        rich_help_panel=_RUNNING,
+    ),
+]
+Warm = Annotated[
+    bool,
+    options.setting(
+        "--warm/--no-warm",
+        help="Speak through an engine that stays loaded in the background; --no-warm loads the model into this "
+        "process, and leaves nothing behind.",
+        callback=_check_warm,
+        rich_help_panel=_RUNNING,
+    ),
+]
+
+
 @dataclass(frozen=True, slots=True)
 class SamplingOptions:
     """Sampling parameters."""
@@ -247,3 +303,15 @@ class EngineOptions(RemoteOptions):
         )
         remote = self.to_remote(places, key, self.model) if self.remote else None
         return EngineSettings(model=self.model, local=local, remote=remote)
+
+
+@dataclass(frozen=True, slots=True)
+class ResidentEngineOptions(EngineOptions):
+    """The model, and how long it stays loaded in the background when it runs on this machine."""
+
+    keep_alive: KeepAlive = DEFAULT_KEEP_ALIVE
+    warm: Warm = True
+
+    def to_settings(self, places: "Places", key: str | None) -> "EngineSettings":
+        seconds = parse_keep_alive(self.keep_alive) if self.warm and not self.remote else 0.0
+        return replace(EngineOptions.to_settings(self, places, key), keep_alive=seconds)

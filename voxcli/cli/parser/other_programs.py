@@ -68,6 +68,7 @@ SAME = {
     **dict.fromkeys(["--warmups", "--num-warmups"], "--warmup"),
     **dict.fromkeys(["--parallel", "--max-concurrency"], "--concurrency"),
     **dict.fromkeys(["--num-threads"], "--threads"),
+    **dict.fromkeys(["--keepalive"], "--keep-alive"),
 }
 """Options that take the same value."""
 

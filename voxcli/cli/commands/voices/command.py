@@ -8,7 +8,7 @@ import typer
 from voxcli.cli.console import Console, write_json, write_lines, write_table
 from voxcli.cli.options import completion as complete
 from voxcli.cli.options import parameters as options
-from voxcli.cli.options.engine import EngineOptions, SamplingOptions
+from voxcli.cli.options.engine import ResidentEngineOptions, SamplingOptions
 from voxcli.cli.options.groups import grouped
 from voxcli.cli.options.server import ServerOptions
 from voxcli.cli.options.speech import OutputOptions, ReadingOptions, RecordingOptions
@@ -223,7 +223,7 @@ def default(
 def audition(
     context: typer.Context,
     delivery: ReadingOptions,
-    engine: EngineOptions,
+    engine: ResidentEngineOptions,
     sampling: SamplingOptions,
     out: OutputOptions,
     names: OptionalNames = None,
