@@ -37,6 +37,12 @@ class Console:
         if not self.quiet:
             self._print("", "dim", message)
 
+    def note_phrases(self, phrases: Sequence[str]) -> None:
+        """Show a note of several phrases in one line, or broken between them if the screen is too narrow for it."""
+        if not self.quiet:
+            columns = columns_of(sys.stderr)
+            self._print("", "dim", " ".join(phrases) if columns is None else "\n".join(wrap_phrases(phrases, columns)))
+
     def warning(self, message: str) -> None:
         self._print("warning: ", "yellow", message)
 
@@ -186,8 +192,13 @@ def columns_of(stream: TextIO | None) -> int | None:
 
 def wrap(text: str, columns: int) -> list[str]:
     """Break a text at spaces into lines that fit. Characters of double width count twice, words stay whole."""
+    return wrap_phrases(text.split(" "), columns)
+
+
+def wrap_phrases(phrases: Sequence[str], columns: int) -> list[str]:
+    """Join phrases with spaces into lines that fit. Phrases stay whole."""
     lines, line = [], ""
-    for word in text.split(" "):
+    for word in phrases:
         if line.strip() and cell_len(line) + 1 + cell_len(word) > columns:
             lines.append(line.rstrip())
             line = word

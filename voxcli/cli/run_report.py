@@ -13,7 +13,7 @@ from rich.text import Text
 from voxcli.audio.chunk import AudioChunk
 from voxcli.cli.console import Console
 from voxcli.cli.exits import GracefulShutdown, Terminated, exit_code
-from voxcli.cli.run_summary import RunSummary, summary_line
+from voxcli.cli.run_summary import RunSummary, summary_phrases
 from voxcli.errors import ConsumerClosed, DeviceError, VoxError
 from voxcli.synthesis.timing import Timings
 
@@ -71,7 +71,7 @@ class TextReport:
         self._show(self._progress)
 
     def buffering(self, speed: float, seconds: float) -> None:
-        self._console.note(f"this machine speaks at {speed:.1f}× speed; starting in {seconds:.0f} s")
+        self._console.note(f"this machine speaks at {speed:.1f}× speed: starting in {seconds:.0f} s, without gaps")
 
     def chunk(self, chunk: AudioChunk, timings: Timings) -> None:
         self._audio_seconds += chunk.seconds
@@ -79,7 +79,7 @@ class TextReport:
 
     def done(self, summary: RunSummary) -> None:
         self.close()
-        self._console.note(summary_line(summary))
+        self._console.note_phrases(summary_phrases(summary))
 
     def failed(self, error: BaseException) -> None:
         """Say what was kept; the outermost handler shows the error."""
@@ -179,13 +179,12 @@ class EventsReport:
         )
 
     def done(self, summary: RunSummary) -> None:
-        timings = summary.timings
+        timings, before_sound = summary.timings, summary.before_sound or {}
         self._emit(
             "done",
             model=summary.model,
             sound_after_seconds=_rounded(summary.sound_after),
-            loading_seconds=_rounded(summary.loading_seconds),
-            waiting_seconds=_rounded(summary.waiting_seconds),
+            before_sound={f"{name.replace(' ', '_')}_seconds": _rounded(lap) for name, lap in before_sound.items()},
             first_chunk_seconds=_rounded(timings.first_chunk),
             first_sound_seconds=_rounded(timings.first_sound),
             audio_seconds=_rounded(summary.audio_seconds),

@@ -1,4 +1,4 @@
-"""Summary of a run: what was made, how soon it was to be heard, and how fast."""
+"""Summary of a run: what was made, how fast, and how soon after Enter it was to be heard."""
 
 import os
 import time
@@ -11,8 +11,29 @@ from voxcli.synthesis.timing import Timings
 
 _PROCESSED_BEFORE = time.process_time()
 _IMPORTED = time.perf_counter()
-_NAMED_SECONDS = 0.05
-"""Shorter shares of the time to the first sound are not named."""
+_ALWAYS_NAMED, _NAMED_SECONDS = ("start", "first chunk"), 0.02
+"""Other parts of the time to the first sound are named if they are not shorter than this."""
+_FASTER, _SLOWER = 1.05, 0.95
+"""Speeds between these are as fast as real time, as far as one digit tells."""
+
+
+class Laps:
+    """What the time from Enter to the first sound is spent on, one thing after another."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        """By name, in the order in which they began. They add up to the whole time."""
+        self._last = time.perf_counter() - seconds_since_start()
+
+    def end(self, name: str, at: float | None = None) -> None:
+        """Count the time since the last lap ended, or since Enter, towards a name.
+
+        at: the end of this lap, as `time.perf_counter` tells it; None is now. A time before the last lap has no effect.
+        """
+        now = time.perf_counter() if at is None else at
+        if now >= self._last:
+            self.seconds[name] = self.seconds.get(name, 0.0) + now - self._last
+            self._last = now
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,46 +44,56 @@ class RunSummary:
     timings: Timings
     audio_seconds: float
     """Duration of what was written or played, with its pauses."""
-    sound_after: float | None
-    """Seconds from the start of the program to the first sound."""
-    loading_seconds: float
-    """Of that, the time until the engine was ready."""
-    waiting_seconds: float
-    """Of that, the time spent waiting for text."""
+    before_sound: dict[str, float] | None
+    """The parts of the time from Enter to the first sound, in seconds; None if there was no sound."""
     underruns: int | None
     """None if nothing was played."""
     outputs: list[str]
     """Files."""
     seed: int | None
 
+    @property
+    def sound_after(self) -> float | None:
+        """Seconds from Enter to the first sound."""
+        return sum(self.before_sound.values()) if self.before_sound else None
 
-def summary_line(summary: RunSummary) -> str:
-    """Return what a run made, how soon it was to be heard, and how fast, as one line."""
+
+def summary_phrases(summary: RunSummary) -> list[str]:
+    """Return what a run made, how fast, and how soon it was to be heard, as phrases of one line."""
     played = summary.underruns is not None
-    made = [*summary.outputs, *(["played"] if played else [])]
-    parts = [", ".join(made)] if made else []
-    parts += [f"{summary.audio_seconds:.1f} s", summary.model]
-    voice = summary.timings.first_sound
-    if summary.sound_after is None or voice is None:
-        parts.append("no sound")
-    else:
-        named = {"loading": summary.loading_seconds, "text": summary.waiting_seconds}
-        shares = [f"{name} {brief(seconds)}" for name, seconds in named.items() if seconds >= _NAMED_SECONDS]
-        shares.append(f"voice {brief(voice)}")
-        verb = "heard" if played else "sound"
-        parts.append(f"{verb} after {brief(summary.sound_after)} ({', '.join(shares)})")
-    return " · ".join([*parts, *speed_parts(summary.timings, summary.underruns)])
+    made = ", ".join([*summary.outputs, *(["played"] if played else [])])
+    facts = [*([made] if made else []), f"{summary.audio_seconds:.1f} s", summary.model]
+    facts += speed_parts(summary.timings, summary.underruns)
+    after = summary.sound_after
+    if summary.before_sound is None or after is None:
+        return _separated([*facts, "no sound"])
+    digits = 2 if after < 10 else 1
+    named = [
+        f"{name} {seconds:.{digits}f}"
+        for name, seconds in summary.before_sound.items()
+        if seconds >= _NAMED_SECONDS or name in _ALWAYS_NAMED
+    ]
+    verb = "heard" if played else "sound"
+    return [*_separated([*facts, f"{verb} after {after:.{digits}f} s"]), *_in_brackets(named)]
 
 
 def speed_parts(timings: Timings, underruns: int | None) -> Sequence[str]:
     """Return the speed against real time, and the underruns if something was played."""
     parts = []
     if timings.real_time_factor:
-        speed = 1 / timings.real_time_factor
-        parts.append(f"{speed:.0f}× real time" if speed >= 10 else f"{speed:.1f}× real time")
+        parts.append(described_speed(1 / timings.real_time_factor))
     if underruns is not None:
         parts.append(f"{underruns} underrun{'' if underruns == 1 else 's'}")
     return parts
+
+
+def described_speed(speed: float) -> str:
+    """Return a speed in words, such as "4.1× faster than real time"."""
+    if speed >= _FASTER:
+        return f"{speed:.0f}× faster than real time" if speed >= 10 else f"{speed:.1f}× faster than real time"
+    if speed >= _SLOWER:
+        return "as fast as real time"
+    return f"{speed:.1f}× real time, slower than speech" if speed >= 0.1 else "far slower than speech"
 
 
 def brief(seconds: float) -> str:
@@ -84,3 +115,13 @@ def seconds_since_start() -> float:
         since = time.clock_gettime(time.CLOCK_BOOTTIME) - started / os.sysconf("SC_CLK_TCK")
         return max(since, time.perf_counter() - _IMPORTED)
     return here
+
+
+def _separated(facts: Sequence[str]) -> list[str]:
+    return [*(f"{fact} ·" for fact in facts[:-1]), facts[-1]]
+
+
+def _in_brackets(facts: Sequence[str]) -> list[str]:
+    """Return facts as phrases of a list in brackets."""
+    phrases = [f"{fact}," for fact in facts[:-1]] + [f"{fact})" for fact in facts[-1:]]
+    return [f"({phrase}" for phrase in phrases[:1]] + phrases[1:]

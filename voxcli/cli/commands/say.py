@@ -52,7 +52,8 @@ def say(
     [pause 0.5s] in the text inserts half a second of silence.
     """
     from voxcli.cli.commands.chosen import choose_targets, engine_settings, with_clip_on_server
-    from voxcli.cli.commands.speak import SpeakJob, speak
+    from voxcli.cli.commands.speak import speak
+    from voxcli.cli.commands.speak_job import SpeakJob
     from voxcli.cli.commands.voice_choice import choose_voice
     from voxcli.cli.run_report import open_report
 

@@ -1,0 +1,157 @@
+"""Job of `voxcli say` and `clone`, and its run: the time it takes, and how much waits before playback starts."""
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from voxcli.audio.chunk import AudioChunk
+from voxcli.cli.run_report import RunReport
+from voxcli.cli.run_summary import Laps, RunSummary
+from voxcli.cli.text_source import Source, Whole
+from voxcli.engines.settings import EngineSettings
+from voxcli.sinks import Target
+from voxcli.sinks.base import Sink
+from voxcli.synthesis.pipeline import Delivery
+from voxcli.synthesis.request import Abilities, Piece
+from voxcli.synthesis.timing import StartBuffer, Stopwatch, speaking_seconds
+from voxcli.text.marks import Part
+from voxcli.text.parts import read_text
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpeakJob:
+    """Everything that `voxcli say` was asked to do."""
+
+    text: Source
+    markdown: bool
+    split: bool
+    """Into sentences."""
+    engine: EngineSettings
+    delivery: Delivery
+    targets: list[Target]
+    styled_by_option: bool = False
+    """Whether the style is an option of this run, and not a voice that is kept as a description."""
+    start_buffer: float | None = None
+    """Seconds of audio that have to wait before playback starts; None measures what is needed."""
+
+    def parts(
+        self, before_waiting: Callable[[], None], abilities: Abilities, playing: Callable[[], float]
+    ) -> Iterator[Part]:
+        """Yield the parts of the text as soon as they are available.
+
+        playing: returns the seconds of speech that a listener has yet to hear.
+        """
+        return read_text(
+            self.text.pieces(before_waiting),
+            markdown=self.markdown,
+            split=self.split,
+            tags=abilities.tags,
+            least_syllables=abilities.least_syllables,
+            playing=playing,
+        )
+
+
+class Run:
+    """The state of one run: its timing, and how much is buffered before playback starts."""
+
+    def __init__(self, job: SpeakJob, report: RunReport, check: Callable[[], None]) -> None:
+        self.stopwatch = Stopwatch()
+        self.laps = Laps()
+        """Of the time from Enter to the first sound: whatever takes time before it ends a lap there."""
+        self.laps.end("start")
+        self._job = job
+        self._report = report
+        self._check = check
+        known = speaking_seconds(job.text.text) / job.delivery.speed if isinstance(job.text, Whole) else None
+        self._buffer = StartBuffer(self.stopwatch.timings, text_seconds=known, pace=job.delivery.speed)
+        self._announced = False
+        self._audio_seconds = 0.0
+        self._sounds = False
+        self._playing_at: float | None = None
+        self._plays_until = 0.0
+
+    def start_buffer(self, queued: float) -> float:
+        """Return how many seconds of audio have to be queued before playback starts."""
+        fixed = self._job.start_buffer
+        needed = self._buffer.needed(queued) if fixed is None else fixed
+        if queued >= needed and self._playing_at is None:
+            self._playing_at = time.perf_counter()
+        return needed
+
+    def loaded(self) -> None:
+        """Note that the engine is ready."""
+        self.laps.end("connect" if self._job.engine.remote else "load")
+        _log.debug("ready after %.0f ms", 1000 * sum(self.laps.seconds.values()))
+        self._report.working()
+
+    def parts(self, sink: Sink, abilities: Abilities) -> Iterator[Part]:
+        """Yield the parts of the text, while measuring how long they are waited for."""
+
+        def before_waiting() -> None:
+            self._check()
+            sink.idle()
+            self._report.waiting()
+
+        parts = self._job.parts(before_waiting, abilities, lambda: self._playing_seconds(sink))
+        while True:
+            if not self._sounds and "text" in self.laps.seconds:
+                self.laps.end("first chunk")  # of an earlier part that made no sound
+            part = next(parts, None)
+            if not self._sounds:
+                self.laps.end("text")
+            if part is None:
+                return
+            self._report.working()
+            yield part
+
+    def write(self, pieces: Iterator[Piece], sink: Sink) -> None:
+        """Write all chunks, and play each sentence by itself if the machine is too slow for the whole text."""
+        for piece in pieces:
+            if isinstance(piece, AudioChunk):
+                self._write_chunk(piece, sink)
+            elif piece.end is None:
+                self._buffer.begin_part(piece.text)
+            else:
+                self._buffer.end_part()
+                if self._buffer.by_sentence:
+                    sink.idle()
+            self._check()
+
+    def _playing_seconds(self, sink: Sink) -> float:
+        """Return about how many seconds a listener has yet to hear; 0 where nothing is played."""
+        return 0.0 if sink.heard_at is None else max(0.0, self._plays_until - time.perf_counter())
+
+    def summary(self, model: str, sink: Sink, outputs: list[str], seed: int | None) -> RunSummary:
+        if sink.heard_at is not None and self._playing_at is not None:
+            self.laps.end("buffer", self._playing_at)
+        if sink.heard_at is not None:
+            self.laps.end("loudspeaker", sink.heard_at)
+        return RunSummary(
+            model=model,
+            timings=self.stopwatch.timings,
+            audio_seconds=self._audio_seconds,
+            before_sound=self.laps.seconds if self._sounds else None,
+            underruns=sink.underruns,
+            outputs=outputs,
+            seed=seed,
+        )
+
+    def _write_chunk(self, chunk: AudioChunk, sink: Sink) -> None:
+        timings = self.stopwatch.timings
+        first = not self._sounds and timings.first_sound is not None
+        if first:
+            self._sounds = True
+            self.laps.end("first chunk")
+        sink.write(chunk)
+        if first and sink.underruns is None:
+            self.laps.end("output")
+        self._audio_seconds += chunk.seconds
+        self._plays_until = max(self._plays_until, time.perf_counter()) + chunk.seconds
+        self._report.chunk(chunk, timings)
+        delay, speed = self._buffer.delay, self._buffer.speed
+        if not self._announced and delay and speed and delay >= 1 and self._job.start_buffer is None:
+            self._announced = True
+            self._report.buffering(speed, delay)
