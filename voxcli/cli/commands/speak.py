@@ -7,7 +7,7 @@ from contextlib import closing, suppress
 from dataclasses import replace
 
 from voxcli.cli.commands.chosen import engine_name, name_unused, open_chosen_engine
-from voxcli.cli.commands.speak_job import Run, SpeakJob
+from voxcli.cli.commands.speak_job import SpeakRun, SpeakJob
 from voxcli.cli.commands.voices.remembered import HOW_TO_SAVE, remember
 from voxcli.cli.console import Console
 from voxcli.cli.run_report import RunReport
@@ -44,7 +44,7 @@ def speak(job: SpeakJob, console: Console, report: RunReport, check: Callable[[]
         )
     outputs = [str(target.path) for target in job.targets if isinstance(target, ToFile)]
     report.loading(model, outputs)
-    run = Run(job, report, check)
+    run = SpeakRun(job, report, check)
     # The sink first, so that a file that cannot be written is reported before a model is loaded.
     with (
         open_sink(job.targets, start_buffer=run.start_buffer) as sink,

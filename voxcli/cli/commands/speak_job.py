@@ -54,7 +54,7 @@ class SpeakJob:
         )
 
 
-class Run:
+class SpeakRun:
     """The state of one run: its timing, and how much is buffered before playback starts."""
 
     def __init__(self, job: SpeakJob, report: RunReport, check: Callable[[], None]) -> None:
