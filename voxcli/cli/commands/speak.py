@@ -7,7 +7,7 @@ from contextlib import closing, suppress
 from dataclasses import replace
 
 from voxcli.cli.commands.chosen import engine_name, name_unused, open_chosen_engine
-from voxcli.cli.commands.speak_job import SpeakRun, SpeakJob
+from voxcli.cli.commands.speak_job import SpeakJob, SpeakRun
 from voxcli.cli.commands.voices.remembered import HOW_TO_SAVE, remember
 from voxcli.cli.console import Console
 from voxcli.cli.run_report import RunReport
