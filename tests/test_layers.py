@@ -41,11 +41,12 @@ INNER_RUNGS = {
     },
     "server": {
         **dict.fromkeys(["errors", "settings", "monitoring"], 0),
-        **dict.fromkeys(["admission", "streaming"], 1),
-        **dict.fromkeys(["middleware", "model_lifecycle", "rewriting", "bodies"], 2),
-        "service": 3,
-        **dict.fromkeys(["routes", "host"], 4),
-        "app": 5,
+        **dict.fromkeys(["admission", "private", "streaming"], 1),
+        **dict.fromkeys(["bodies", "connection", "middleware", "model_lifecycle", "rewriting"], 2),
+        "voice_choice": 3,
+        "service": 4,
+        **dict.fromkeys(["routes", "host"], 5),
+        "app": 6,
     },
     "voxcpm": {
         **dict.fromkeys(["kernels", "memory", "tokenizer"], 0),

@@ -10,8 +10,16 @@ from hypothesis import strategies as st
 from tests.refusals import refused
 from voxcli.audio.format import AudioFormat
 from voxcli.errors import RequestError
-from voxcli.protocols.dialect import ClientOptions, HttpCall, ServerRequest
-from voxcli.protocols.voxcpm.messages import extensions_used, to_call, to_server_request
+from voxcli.protocols.dialect import AnswerForm, ClientOptions, HttpCall, ServerRequest
+from voxcli.protocols.voxcpm.exact import exact_form
+from voxcli.protocols.voxcpm.messages import (
+    SpeechForm,
+    answer_form,
+    answer_headers,
+    extensions_used,
+    to_call,
+    to_server_request,
+)
 from voxcli.synthesis.request import Clip, Prompt, Sampling, SynthesisRequest, Voice
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
@@ -37,6 +45,7 @@ requests = st.builds(
     ),
     sampling=samplings,
     language=st.none() | texts,
+    text_language=st.none() | texts,
     speed=st.floats(0.25, 4),
     normalize=st.booleans(),
     denoise=st.booleans(),
@@ -75,6 +84,45 @@ def test_a_server_reads_what_a_client_has_said(request: SynthesisRequest, option
     assert server_request.request == request
     assert server_request.form.format is (options.format or AudioFormat.WAV)
     assert server_request.form.whole is (not options.stream or options.format is AudioFormat.FLAC)
+
+
+def test_the_form_names_every_audio_format_and_the_samples_as_they_are() -> None:
+    schema = SpeechForm.model_json_schema()["properties"]["format"]
+    assert schema["enum"] == [*AudioFormat, "f32"]
+
+
+@given(requests)
+def test_a_request_crosses_exactly_where_every_name_is_left_to_the_engine(request: SynthesisRequest) -> None:
+    form, files = exact_form(request)
+    read = to_server_request({**form, **files}, None)
+    assert read.request == request
+    assert read.request.text_language == request.text_language
+    assert read.as_is
+    assert read.form == AnswerForm(format=AudioFormat.PCM, floats=True)
+    assert read.ignored == ()
+
+
+@given(requests, wishes_of_clients)
+def test_a_request_as_it_is_crosses_exactly_or_is_refused(request: SynthesisRequest, options: ClientOptions) -> None:
+    options = replace(options, as_is=True)
+    has_clip = request.voice.reference or request.voice.prompt
+    if options.model or options.mode or (request.voice.name is not None and has_clip):
+        with pytest.raises(RequestError):
+            to_call(request, options)
+        return
+    call = to_call(request, options)
+    read = server_request_of(call)
+    # The empty name of a voice is none, as it is for an engine.
+    assert read.request == replace(request, voice=replace(request.voice, name=request.voice.name or None))
+    headers = answer_headers(read, 44100)
+    assert answer_form(headers, call) == replace(read.form, sample_rate=44100)
+    assert answer_form({}, call) == read.form
+
+
+@pytest.mark.parametrize("half", [Voice(style="\ud800"), Voice(name="\udfff"), Voice(prompt=Prompt(CLIP, "\ud800"))])
+def test_half_a_character_is_refused_before_it_is_sent(half: Voice) -> None:
+    with pytest.raises(RequestError, match="half of a character"):
+        exact_form(replace(PLAIN, voice=half))
 
 
 @given(samplings, st.booleans())

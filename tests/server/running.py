@@ -16,6 +16,7 @@ from tests.server.tone import ToneEngine
 from voxcli.server.app import create_app
 from voxcli.server.host import Host, open_socket
 from voxcli.server.model_lifecycle import ModelLifecycle
+from voxcli.server.private.sockets import PrivateSocket
 from voxcli.server.service import PROBE, Service
 from voxcli.server.settings import ServerSettings
 from voxcli.synthesis.request import Engine, SynthesisRequest
@@ -52,11 +53,14 @@ def running(
     probe: SynthesisRequest | None = PROBE,
     new_app: Callable[[Service], ASGIApp] = create_app,
     send_buffer: int | None = None,
+    private: PrivateSocket | None = None,
     **settings: Any,
 ) -> Iterator[Running]:
     """The same, with what is behind the URL. Without `voices`, the library is a new and empty one.
 
-    send_buffer: how many bytes the system takes from the server before the client has them.
+    Args:
+        send_buffer: how many bytes the system takes from the server before the client has them.
+        private: a second socket, which the block closes.
     """
     open_engine = engine if not hasattr(engine, "stream") else lambda: engine
     with tempfile.TemporaryDirectory() as folder:
@@ -71,7 +75,7 @@ def running(
 
             async def work() -> None:
                 service = Service(chosen, VoiceLibrary(chosen.voices), models, knows_voice=knows_voice, probe=probe)
-                host = Host(new_app(service), service, sock)
+                host = Host(new_app(service), service, sock, *([private] if private else []))
                 address, port = sock.getsockname()[:2]
                 started.append(Running(f"http://{address}:{port}", service, host, asyncio.get_running_loop()))
                 await host.run(ready.set if chosen.lazy else lambda: None, ready.set)
@@ -87,4 +91,6 @@ def running(
                 with suppress(RuntimeError):  # it has ended already
                     started[0].call(started[0].host.stop)
                 thread.join(30)
+                if private:
+                    private.close()
                 assert not thread.is_alive(), "the server did not end"

@@ -36,6 +36,8 @@ class AnswerForm:
     """The sample rate is the usual one, because the server does not say any."""
     whole: bool = False
     """Sent once complete, with its length in the header."""
+    floats: bool = False
+    """PCM samples are 32-bit floats, as the engine made them, and not 16-bit integers."""
     header_apart: bool = field(default=False, compare=False)
     """The header of a WAV stream is a piece of its own."""
 
@@ -50,6 +52,9 @@ class ClientOptions:
     stream: bool = True
     mode: int | None = None
     """GPT-SoVITS's streaming mode, 0 to 3."""
+    as_is: bool = False
+    """Pass each request to the server's engine unchanged, and get its samples as floats unless another format is
+    chosen. Only our own servers understand it."""
     extra: Mapping[str, str] = field(default_factory=dict)
     """Further fields, sent unchanged."""
 
@@ -76,6 +81,8 @@ class ServerRequest:
     form: AnswerForm
     model: str | None = None
     """Name given by the client."""
+    as_is: bool = False
+    """The text is one request to the engine: it is not split, and its tags are left to the engine."""
     gap_seconds: float | None = None
     """Silence between the lines of the text, which are spoken one by one; None to speak it as one text."""
     parameters: Mapping[str, Parameter] = field(default_factory=dict)
@@ -125,7 +132,10 @@ _CONTENT_TYPES = {
     AudioFormat.AAC: "audio/aac",
     AudioFormat.PCM: "audio/pcm",
 }
+FLOATS = "audio/x-f32le"
+"""Content type of 32-bit floats, little endian, mono, without a header."""
 _FORMATS = {
+    FLOATS: AudioFormat.PCM,
     "audio/wav": AudioFormat.WAV,
     "audio/x-wav": AudioFormat.WAV,
     "audio/wave": AudioFormat.WAV,
@@ -159,7 +169,9 @@ def media_types() -> tuple[str, ...]:
     return tuple(_CONTENT_TYPES[format].partition(";")[0] for format in AudioFormat)
 
 
-def audio_headers(format: AudioFormat, sample_rate: int, content_type: str | None = None) -> dict[str, str]:
+def audio_headers(
+    format: AudioFormat, sample_rate: int, content_type: str | None = None, *, floats: bool = False
+) -> dict[str, str]:
     """Return the headers of a response with audio.
 
     The rate and the channels have headers of their own, under the names that other servers of speech use: clients
@@ -168,13 +180,16 @@ def audio_headers(format: AudioFormat, sample_rate: int, content_type: str | Non
     Args:
         sample_rate: Hz.
         content_type: of a protocol that calls the format otherwise.
+        floats: see `AnswerForm`.
     """
+    if floats:
+        content_type = f"{FLOATS}; rate={sample_rate}"
     return {
         "content-type": content_type or _CONTENT_TYPES[format],
         **dict.fromkeys(_RATE_HEADERS, str(sample_rate)),
         "x-channels": "1",
         "x-audio-channels": "1",
-        "x-bits-per-sample": "16",
+        "x-bits-per-sample": "32" if floats else "16",
     }
 
 
@@ -196,6 +211,8 @@ class AudioHeaders:
     channels: int
     is_sse: bool
     """Whether the body is made of server-sent events."""
+    floats: bool
+    """See `AnswerForm`."""
 
 
 def read_audio_headers(headers: Mapping[str, str]) -> AudioHeaders:
@@ -215,6 +232,7 @@ def read_audio_headers(headers: Mapping[str, str]) -> AudioHeaders:
         sample_rate=rate or _number_in(headers, _RATE_HEADER, _LOWEST_RATE, _HIGHEST_RATE),
         channels=int(channels[1]) if channels else _number_in(headers, _CHANNELS_HEADER, 1, _MOST_CHANNELS) or 1,
         is_sse=content_type.startswith(_EVENTS),
+        floats=content_type.startswith(FLOATS),
     )
 
 

@@ -57,15 +57,20 @@ def parse(model: type[M], fields: Mapping[str, Any], *, text: str, max_character
         Malformed: a field is missing, too long, or of another type.
         FieldError: a number is out of bounds.
     """
-    try:
-        message = model.model_validate(dict(fields))
-    except ValidationError as error:
-        errors = error.errors(include_url=False)
-        raise _field_error(model, next((one for one in errors if one["type"] not in _BOUNDS), errors[0])) from None
+    message = parse_fields(model, fields)
     length = len(getattr(message, text))
     if max_characters is not None and length > max_characters:
         raise Malformed(_too_long(text, length, max_characters), text, "string_too_long")
     return message
+
+
+def parse_fields(model: type[M], fields: Mapping[str, Any]) -> M:
+    """Read a message that has no text to speak. Raises as `parse` does."""
+    try:
+        return model.model_validate(dict(fields))
+    except ValidationError as error:
+        errors = error.errors(include_url=False)
+        raise _field_error(model, next((one for one in errors if one["type"] not in _BOUNDS), errors[0])) from None
 
 
 def seed_of(given: int | None) -> int | None:

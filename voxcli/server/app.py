@@ -13,8 +13,9 @@ from starlette.types import ASGIApp
 from voxcli.protocols.dialect import IGNORED
 from voxcli.server.errors import answer, error_body_at, note, problem_of
 from voxcli.server.middleware import OPEN_PATHS, REQUEST_ID, BodyLimit, HostCheck, KeyCheck, OriginCheck, RequestIds
+from voxcli.server.private.access import PrivateAccess, PrivatePaths
 from voxcli.server.rewriting import Rewriting
-from voxcli.server.routes import gptsovits, health, openai, pages
+from voxcli.server.routes import gptsovits, health, openai, pages, private
 from voxcli.server.routes import voxcpm as native
 from voxcli.server.service import Service
 from voxcli.version import __version__
@@ -38,7 +39,7 @@ def create_app(service: Service) -> ASGIApp:
         redoc_url=None,
         redirect_slashes=False,
     )
-    for module in (native, openai, gptsovits, health):
+    for module in (native, openai, gptsovits, health, private):
         app.include_router(module.router(service))
     app.include_router(pages.router(service, lambda: app.openapi()))
     for kind in (HTTPException, RequestValidationError, Exception):
@@ -55,6 +56,7 @@ def create_app(service: Service) -> ASGIApp:
 def _guarded(app: ASGIApp, service: Service) -> ASGIApp:
     """Wrap the application in its middleware, the outermost last."""
     settings = service.settings
+    app = PrivatePaths(app)
     app = BodyLimit(app, settings)
     app = KeyCheck(app, settings.keys)
     if settings.cors_origins:
@@ -65,6 +67,7 @@ def _guarded(app: ASGIApp, service: Service) -> ASGIApp:
             allow_headers=["*"],
             expose_headers=[REQUEST_ID, IGNORED, "x-sample-rate", "x-channels"],
         )
+    app = PrivateAccess(app)
     app = OriginCheck(app, settings.cors_origins)
     app = HostCheck(app, settings)
     app = RequestIds(app)

@@ -26,6 +26,7 @@ from voxcli.synthesis.request import Clip
 logging.getLogger("python_multipart").setLevel(logging.CRITICAL)  # what is wrong with a form is in the answer
 
 _BLOCK = 2**16
+_MOST_TEXT = 2**20
 _FORMS = ("multipart/form-data", "application/x-www-form-urlencoded")
 _KINDS: dict[type, str] = {list: "an array", str: "a string", bool: "a boolean", type(None): "null"}
 
@@ -83,18 +84,25 @@ async def check_form(request: Request) -> None:
 
 
 @asynccontextmanager
-async def read_form(request: Request, *, max_files: int, max_fields: int) -> AsyncIterator[FormData]:
+async def read_form(
+    request: Request, *, max_files: int, max_fields: int, most_bytes: int = _MOST_TEXT
+) -> AsyncIterator[FormData]:
     """Read a form. Its files are closed at the end.
+
+    most_bytes: of the text in one field.
 
     Raises:
         Malformed: it is broken, or its text is not in the charset that it states.
     """
     if _content_type(request)[0] != _FORMS[0]:
-        async with request.form(max_files=max_files, max_fields=max_fields) as form:
+        async with request.form(max_files=max_files, max_fields=max_fields, max_part_size=most_bytes) as form:
             yield form
         return
+    parser = _FormParser(
+        request.headers, request.stream(), max_files=max_files, max_fields=max_fields, max_part_size=most_bytes
+    )
     try:
-        form = await _FormParser(request.headers, request.stream(), max_files=max_files, max_fields=max_fields).parse()
+        form = await parser.parse()
     except MultiPartException as error:
         raise Malformed(f"The form cannot be read: {error.message}", None, "form_type") from None
     try:

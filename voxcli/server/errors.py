@@ -49,6 +49,10 @@ _CLIENT_ERRORS_UPSTREAM = {HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, HTTPSta
 """Upstream errors that the client has to fix, not the gateway."""
 
 
+DESCRIBE_ERROR = "describe error"
+"""Key of the request state: a function from an error and its problem to what programs of this user are told besides."""
+
+
 class Refusal(VoxError):
     """A request is answered with a problem instead of audio."""
 
@@ -167,11 +171,22 @@ def dialect_route(error_body: ErrorBody, problem_of: ProblemOf = problem_of) -> 
                     if isinstance(error, HTTPException) and error.status_code == HTTPStatus.BAD_REQUEST:
                         error = _unreadable_form(error)
                     headers = error.headers if isinstance(error, HTTPException) else None
-                    return answer(problem_of(error), error_body, dict(headers or {}))
+                    problem = problem_of(error)
+                    described = _described(error, problem, request.scope, error_body)
+                    return answer(problem, described, dict(headers or {}))
 
             return respond_or_refuse
 
     return DialectRoute
+
+
+def _described(error: Exception, problem: Problem, scope: Scope, error_body: ErrorBody) -> ErrorBody:
+    """Add the error itself to the body, where the client is a program of this user."""
+    describe: Callable[[Exception, Problem], dict[str, Any]] | None = scope.get("state", {}).get(DESCRIBE_ERROR)
+    if describe is None:
+        return error_body
+    described = describe(error, problem)
+    return lambda problem: {"error": described, **error_body(problem)}
 
 
 async def refuse(problem: Problem, error_body: ErrorBody, scope: Scope, receive: Receive, send: Send) -> None:

@@ -1,6 +1,7 @@
 """Middleware: request ids, and checks of API key, Host, Origin and body size before a request reaches a route.
 
-After Rewriting, a request passes them in this order: RequestIds, HostCheck, OriginCheck, KeyCheck, BodyLimit.
+After Rewriting, a request passes them in this order: RequestIds, HostCheck, OriginCheck, PrivateAccess, KeyCheck,
+BodyLimit. The last two let private connections pass.
 """
 
 import asyncio
@@ -21,6 +22,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from voxcli.protocols.dialect import Problem
 from voxcli.server.errors import error_body_at, refuse
+from voxcli.server.private.sockets import is_private
 from voxcli.server.settings import ServerSettings
 
 OPEN_PATHS = frozenset({"/livez", "/health"})
@@ -31,6 +33,8 @@ _MOST_LOGGED = 20
 
 CLIENT = "client"
 """Key of the request state that identifies the client for fair queueing."""
+_OWN = "private"
+"""The client of all private connections."""
 
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _ANY = "*"
@@ -49,12 +53,13 @@ class KeyCheck:
             return
         given = _bearer(Headers(scope=scope).get("authorization", ""))
         known = self._find(given)
-        if self._digests and known is None and scope["path"] not in OPEN_PATHS:
+        needs_key = bool(self._digests) and scope["path"] not in OPEN_PATHS and not is_private(scope)
+        if needs_key and known is None:
             message = "This server requires an API key: send it as 'Authorization: Bearer KEY'."
             problem = Problem(status=401, message="Invalid API key." if given else message, code="invalid_api_key")
             await refuse(problem, error_body_at(scope), scope, receive, send)
             return
-        address = (scope.get("client") or ("",))[0]
+        address = _OWN if is_private(scope) else (scope.get("client") or ("",))[0]
         scope.setdefault("state", {})[CLIENT] = known or address
         await self._app(scope, receive, send)
 
@@ -175,7 +180,7 @@ class BodyLimit:
         self._most = _BESIDE_CLIPS + 12 * settings.max_characters  # \ud83d\ude00 is one character
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] != "http" or is_private(scope):
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
@@ -228,6 +233,7 @@ def _length(headers: Headers) -> int:
 _log = logging.getLogger(__name__)
 
 REQUEST_ID = "x-request-id"
+"""Name of the header, and key of the request state."""
 _VALID_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 
 
@@ -243,6 +249,7 @@ class RequestIds:
             return
         given = Headers(scope=scope).get(REQUEST_ID, "")
         name = given if _VALID_ID.fullmatch(given) else f"req_{secrets.token_hex(8)}"
+        scope.setdefault("state", {})[REQUEST_ID] = name
         started, status = time.perf_counter(), 0
 
         async def send_with_id(message: Message) -> None:

@@ -3,39 +3,41 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from functools import partial
-from typing import TypeAlias
+from types import MappingProxyType
+from typing import Any, TypeAlias
 
 from starlette.requests import Request
 
 from voxcli.errors import ConsumerClosed, NotFound, RequestError
 from voxcli.protocols.dialect import Problem, ServerRequest
 from voxcli.server.admission import Admission
-from voxcli.server.errors import Refusal
-from voxcli.server.middleware import CLIENT
+from voxcli.server.errors import Refusal, problem_of
+from voxcli.server.middleware import CLIENT, REQUEST_ID
 from voxcli.server.model_lifecycle import ModelLifecycle
 from voxcli.server.monitoring import Ending, EngineHeartbeat, Metrics, RequestRecord
+from voxcli.server.private.clips import ClipStore
+from voxcli.server.private.errors import LateErrors, describe_error
+from voxcli.server.private.keep_alive import HEADER, KeepAlive, read_seconds
+from voxcli.server.private.sockets import is_private
 from voxcli.server.settings import ServerSettings
 from voxcli.server.streaming.rendering import Rendering
 from voxcli.server.streaming.response import DisconnectWatcher, ResponseStream, SpeechResponse
 from voxcli.server.streaming.spool import SpooledSpeech, SpoolSpace
 from voxcli.server.streaming.worker import Threads, Worker
+from voxcli.server.voice_choice import VoiceChoice
 from voxcli.synthesis.request import (
-    Abilities,
     Engine,
-    HasVoices,
     Parameter,
     SynthesisRequest,
-    Voice,
     abilities_of,
-    can_speak_with,
     check_description,
 )
 from voxcli.voices import VoiceLibrary
-from voxcli.voices.named import DEFAULT, EVERY_MODEL_HAS_IT, find_named
+from voxcli.voices.named import EVERY_MODEL_HAS_IT, find_named
 
 _log = logging.getLogger(__name__)
 
@@ -60,12 +62,16 @@ class Service:
         knows_voice: Callable[[str], bool] = lambda name: False,
         why_reserved: Callable[[str], str | None] = lambda name: EVERY_MODEL_HAS_IT if find_named(name) else None,
         probe: SynthesisRequest | None = PROBE,
+        keep_alive: KeepAlive | None = None,
+        about: Mapping[str, Any] = MappingProxyType({}),
     ) -> None:
         """
         Args:
             knows_voice: whether the engine has a voice of that name. The library takes precedence.
             why_reserved: returns why no new voice can have a name; None if one can.
             probe: request for readiness checks; None where speech costs money.
+            keep_alive: None never ends the server.
+            about: what `GET /private/state` says besides.
         """
         self.settings = settings
         self.voices = voices
@@ -75,12 +81,18 @@ class Service:
         self.heartbeat = EngineHeartbeat()
         self.probe = probe
         self.admission = Admission(models.slots, settings.queue, settings.wait_seconds)
+        self.keep_alive = keep_alive or KeepAlive()
+        self.about = about
+        self.clips = ClipStore()
+        self.late_errors = LateErrors()
+        self.stop: Callable[[bool], None] | None = None
+        """Ends the server, at once or after what is being spoken; None if it is not this user's resident engine."""
         self.why_reserved = why_reserved
-        self._knows_voice = knows_voice
+        self.choice = VoiceChoice(settings.voice, voices, models, knows_voice)
         self._space = SpoolSpace(
             self.threads, memory_bytes=settings.spool_memory_bytes, file_bytes=settings.spool_file_bytes
         )
-        self._watchers: set[DisconnectWatcher] = set()
+        self._watchers: dict[DisconnectWatcher, RequestRecord] = {}
         """Of requests that have no answer yet, or not all of it."""
         self._all_answered = asyncio.Event()
         self._all_answered.set()
@@ -91,51 +103,6 @@ class Service:
         self.metrics.answers_open.set_function(lambda: len(self._watchers))
         self.metrics.spooled_bytes.set_function(lambda: self._space.used_bytes)
         self.metrics.model_loaded.set_function(lambda: self.models.loaded)
-
-    def find_voice(self, name: str) -> Voice | None:
-        """Find a voice: of the library, the server's default, or of the engine.
-
-        Reads files: from the event loop, call it on `threads`.
-        """
-        if own := self.voices.find(name):
-            return own
-        if self.settings.voice and name.lower() == DEFAULT:
-            return self.default_voice
-        return Voice(name=name) if self._has_voice(name) else None
-
-    @property
-    def default_voice(self) -> Voice | None:
-        """The voice of requests that name none; None if the engine chooses. Reads files."""
-        if name := self.settings.voice:
-            return self.voices.find(name) or Voice(name=name)
-        return Voice(name=DEFAULT) if self._has_voice(DEFAULT) else None
-
-    def with_voice(self, request: SynthesisRequest, engine: Engine) -> SynthesisRequest:
-        """Set the default voice if a request names none. Reads files.
-
-        A seed, or a description that the engine follows, asks for a voice that is drawn. Then only a voice that was
-        chosen for this server takes its place.
-        """
-        voice = request.voice
-        if voice.name or voice.reference or voice.prompt:
-            return request
-        drawn = request.sampling.seed is not None or (voice.style and abilities_of(engine).styles)
-        if (default := self.default_voice) is None or (drawn and not self.settings.voice):
-            return request
-        return replace(request, voice=replace(default, style=voice.style or default.style))
-
-    def _has_voice(self, name: str) -> bool:
-        engine = self.models.engine
-        return self._knows_voice(name) or (isinstance(engine, HasVoices) and name.lower() in engine.voice_names)
-
-    def voice_names(self) -> list[str]:
-        """Return the voices of the library that the engine can speak with, and then its own. Reads files."""
-        engine = self.models.engine
-        abilities = abilities_of(engine) if engine else Abilities()
-        described = ((name, self.voices.describe(name)) for name in self.voices.names())
-        kept = [name for name, found in described if found and can_speak_with(found[0], abilities)]
-        own: list[str] = sorted(engine.voice_names) if isinstance(engine, HasVoices) else []
-        return [*kept, *(name for name in own if name not in kept)]
 
     async def start(self) -> None:
         """Load the model, unless that is lazy. Raises VoxError."""
@@ -158,8 +125,15 @@ class Service:
             return False
         return True
 
+    def abort(self) -> None:
+        """Cut off everything that is being spoken."""
+        for watcher, record in list(self._watchers.items()):
+            if record.admitted is not None:
+                watcher.stop_watching()
+
     async def close(self) -> None:
         """Unload the model for good."""
+        self.keep_alive.close()
         await self.models.close()
         self._space.close()
         self.threads.close()
@@ -177,23 +151,30 @@ class Service:
             ConsumerClosed: the client disconnected.
         """
         record, watcher = RequestRecord(), DisconnectWatcher(http.receive)
-        self._watchers.add(watcher)
+        self._watchers[watcher] = record
         self._all_answered.clear()
+        self.keep_alive.begin()
 
         def end(record: RequestRecord, ending: Ending) -> None:
             watcher.stop_watching()
             self.metrics.note(record, ending)
-            self._watchers.discard(watcher)
+            if self._watchers.pop(watcher, None):
+                self.keep_alive.end()
             if not self._watchers:
                 self._all_answered.set()
 
         try:
-            self._check(server_request)
+            if is_private(http.scope):
+                self.keep_alive.touch(read_seconds(http.headers.get(HEADER)))
+            else:
+                self._check(server_request)
             async with AsyncExitStack() as held:
                 rendering, worker = await self._begin(http, server_request, watcher, held, record)
                 speech = SpooledSpeech(worker, held.pop_all(), self._space)
             try:
-                first = await watcher.run_until_disconnect(_first(speech, rendering))
+                first = await watcher.run_until_disconnect(
+                    _first(speech, rendering, may_be_empty=is_private(http.scope))
+                )
             except BaseException:
                 await speech.close()
                 raise
@@ -207,7 +188,7 @@ class Service:
                 pause_seconds=self.settings.pause_seconds,
             )
             more = {**headers(server_request, rendering.sample_rate), **rendering.headers()}
-            return SpeechResponse(stream, more, end)
+            return SpeechResponse(stream, more, end, partial(self._keep_error, http))
         except BaseException as error:
             end(record, _ending(error))
             raise
@@ -247,10 +228,8 @@ class Service:
         held.push(partial(self._leave, record))
         engine = await watcher.run_until_disconnect(held.enter_async_context(self.models.in_use(wait)))
         self.admission.slots = self.models.slots
-        request = await self.threads.call(lambda: self.with_voice(server_request.request, engine))
-        server_request = replace(server_request, request=request)
-        if Parameter.STYLE not in server_request.parameters.values():
-            check_description(server_request.request.voice, abilities_of(engine))
+        if not is_private(http.scope):
+            server_request = await self._for_everybody(server_request, engine)
         rendering = Rendering(engine, server_request, self.heartbeat)
         record.timings = rendering.timings
         record.asked = time.perf_counter()
@@ -259,17 +238,34 @@ class Service:
         held.callback(rendering.stop)  # is called before the worker is closed
         return rendering, worker
 
+    async def _for_everybody(self, server_request: ServerRequest, engine: Engine) -> ServerRequest:
+        """Return a request with the server's default voice, if it names none. Programs of this user choose their own.
+
+        Raises:
+            RequestError: its voice is a description that the engine cannot follow.
+        """
+        request = await self.threads.call(lambda: self.choice.chosen(server_request.request, engine))
+        if Parameter.STYLE not in server_request.parameters.values():
+            check_description(request.voice, abilities_of(engine))
+        return replace(server_request, request=request)
+
+    def _keep_error(self, http: Request, error: Exception) -> None:
+        if is_private(http.scope):
+            self.late_errors.keep(getattr(http.state, REQUEST_ID), describe_error(error, problem_of(error)))
+
     def _leave(self, record: RequestRecord, kind: type[BaseException] | None, *_: object) -> None:
         """Release the slot. What a request takes is known only if it was finished, and counts without the loading."""
         measured = kind is None and record.asked is not None
         self.admission.leave(time.perf_counter() - record.asked if measured and record.asked else None)
 
 
-async def _first(speech: SpooledSpeech, rendering: Rendering) -> bytes:
+async def _first(speech: SpooledSpeech, rendering: Rendering, *, may_be_empty: bool) -> bytes:
     try:
         first = await speech.next()
     except NotFound as error:  # the requested language or voice
         raise Refusal(Problem(status=400, message=str(error), code="not_found")) from error
+    if first is None and may_be_empty:
+        return b""
     if first is None:
         raise _no_sound() if rendering.has_words else Refusal(_NO_WORDS)
     return first

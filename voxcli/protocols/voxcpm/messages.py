@@ -1,7 +1,7 @@
 """VoxCPM's own API, `POST /api/tts/stream` and `POST /api/tts`: its form, as clients build it and servers read it.
 
 Source: github.com/neosun100/voxcpm-docker, release 1.4.0. Our own servers read a few more fields: `seed`, `instruct`,
-`reference_audio`, `language`, `speed` and `format`, and all fields on both paths.
+`reference_audio`, `language`, `speed`, `format`, `as_is` and `text_language`, and all fields on both paths.
 """
 
 from collections.abc import Iterator, Mapping
@@ -22,6 +22,7 @@ from voxcli.protocols.dialect import (
 )
 from voxcli.protocols.fields import Malformed, malformed_body
 from voxcli.protocols.openai.errors import error_message
+from voxcli.protocols.voxcpm.exact import FLOAT32, exact_form
 from voxcli.protocols.voxcpm.fields import (
     ATTEMPTS,
     DEFAULT_STEPS,
@@ -30,7 +31,7 @@ from voxcli.protocols.voxcpm.fields import (
     SpeechForm,
     to_server_request,
 )
-from voxcli.protocols.voxcpm.voices import not_empty, voice_fields
+from voxcli.protocols.voxcpm.voices import not_empty, refuse_two_voices, voice_fields
 from voxcli.synthesis.request import SynthesisRequest
 from voxcli.text.language import CHINESE, ENGLISH, language_of
 
@@ -62,6 +63,8 @@ def to_call(request: SynthesisRequest, options: ClientOptions) -> HttpCall:
         RequestError: the protocol cannot express it; names the option.
     """
     _check_options(options)
+    if options.as_is:
+        return _exact_call(request, options)
     sampling = request.sampling
     if sampling.max_patches == NO_LIMIT:
         raise RequestError(
@@ -91,6 +94,16 @@ def to_call(request: SynthesisRequest, options: ClientOptions) -> HttpCall:
     texts, files = voice_fields(request.voice)
     path = STREAM_PATH if options.stream else WHOLE_PATH
     return HttpCall(method="POST", path=path, form={**form, **texts, **options.extra}, files=files)
+
+
+def _exact_call(request: SynthesisRequest, options: ClientOptions) -> HttpCall:
+    """Build the call whose text is one request to the engine, for our own servers."""
+    refuse_two_voices(request.voice)
+    texts, files = exact_form(request)
+    if options.format:
+        texts["format"] = options.format
+    path = STREAM_PATH if options.stream else WHOLE_PATH
+    return HttpCall(method="POST", path=path, form={**texts, **options.extra}, files=files)
 
 
 def _check_options(options: ClientOptions) -> None:
@@ -143,13 +156,15 @@ def answer_form(headers: Mapping[str, str], call: HttpCall) -> AnswerForm:
     asked = (call.form or {}).get("format")
     told = read_audio_headers(headers)
     # The audio of a stream may come in blocks, a WAV file for each: the decoder tells by the bytes.
-    format = told.format or AudioFormat(asked or AudioFormat.WAV)
+    floats = told.floats or (told.format is None and asked == FLOAT32)
+    format = told.format or (AudioFormat.PCM if floats else AudioFormat(asked or AudioFormat.WAV))
     return AnswerForm(
         format=format,
         framing=Framing.SSE if told.is_sse else Framing.PLAIN,
         sample_rate=told.sample_rate,
         channels=told.channels,
         whole=call.path == WHOLE_PATH or format is AudioFormat.FLAC,
+        floats=floats,
     )
 
 
@@ -159,7 +174,7 @@ def answer_headers(server_request: ServerRequest, sample_rate: int) -> dict[str,
     Args:
         sample_rate: Hz, of the response.
     """
-    return audio_headers(server_request.form.format, sample_rate)
+    return audio_headers(server_request.form.format, sample_rate, floats=server_request.form.floats)
 
 
 _STATUSES = {"voice_not_found": 404, "prompt_incomplete": 400, "invalid_value": 400}

@@ -19,11 +19,8 @@ def voice_fields(voice: Voice) -> tuple[dict[str, str], dict[str, Clip]]:
     """
     texts: dict[str, str] = {}
     files: dict[str, Clip] = {}
+    refuse_two_voices(voice)
     if voice.name is not None:
-        if voice.reference or voice.prompt:
-            raise RequestError(
-                "VoxCPM's protocol takes the name of a voice or a clip, not both.", on_command_line="Leave out --voice."
-            )
         texts["voice_id"] = not_empty(voice.name, "name of the voice", "--voice")
     if voice.style is not None:
         texts["instruct"] = not_empty(voice.style, "description", "--instruct")
@@ -33,6 +30,14 @@ def voice_fields(voice: Voice) -> tuple[dict[str, str], dict[str, Clip]]:
         texts["prompt_text"] = not_empty(voice.prompt.transcript, "transcript", "--prompt-text")
         files["prompt_audio"] = voice.prompt.clip
     return texts, files
+
+
+def refuse_two_voices(voice: Voice) -> None:
+    """Raise RequestError if a voice has both a name and a clip."""
+    if voice.name is not None and (voice.reference or voice.prompt):
+        raise RequestError(
+            "VoxCPM's protocol takes the name of a voice or a clip, not both.", on_command_line="Leave out --voice."
+        )
 
 
 def not_empty(text: str, what: str, option: str) -> str:

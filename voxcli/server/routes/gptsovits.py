@@ -128,7 +128,7 @@ def _add_speech(routes: APIRouter, service: Service) -> None:
 def _read_server_request(fields: Mapping[str, Any], service: Service) -> ServerRequest:
     """Read the request. The error for an unknown voice lists the known ones."""
     try:
-        return gptsovits.to_server_request(fields, service.find_voice, max_characters=service.settings.max_characters)
+        return gptsovits.to_server_request(fields, service.choice.find, max_characters=service.settings.max_characters)
     except FieldError as error:
         if error.code != VOICE_NOT_FOUND:
             raise
@@ -138,7 +138,7 @@ def _read_server_request(fields: Mapping[str, Any], service: Service) -> ServerR
 
 
 def _voice_names(service: Service) -> list[str]:
-    names = service.voice_names()
+    names = service.choice.names()
     return names if DEFAULT_VOICE in names else [DEFAULT_VOICE, *names]
 
 
@@ -157,7 +157,7 @@ def _add_voices(routes: APIRouter, service: Service) -> None:
         responses=error_responses(ERROR_SCHEMA, [_UNPROCESSABLE]),
     )
     async def set_refer_audio(refer_audio_path: str) -> Success | JSONResponse:
-        if await service.threads.call(lambda: find_voice_at(refer_audio_path, service.find_voice)):
+        if await service.threads.call(lambda: find_voice_at(refer_audio_path, service.choice.find)):
             return Success()
         reason = "Voice not found. GET /speakers lists the voices."
         return JSONResponse({"message": "set refer audio failed", "Exception": reason}, 400)

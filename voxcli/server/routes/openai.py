@@ -63,7 +63,7 @@ def _add_speech(routes: APIRouter, service: Service) -> None:
 def _to_server_request(service: Service, fields: Mapping[str, Any]) -> ServerRequest:
     settings, models = service.settings, service.models
     server_request = to_server_request(
-        fields, service.find_voice, max_characters=settings.max_characters, steps_by_model=models.samples
+        fields, service.choice.find, max_characters=settings.max_characters, steps_by_model=models.samples
     )
     if settings.strict_models and server_request.model not in (None, models.name):
         raise _no_model(server_request.model or "")

@@ -234,7 +234,7 @@ def list_own_voices(service: Service) -> list[VoiceName]:
     return [
         VoiceName(id=name, name=_title(library, name) if name in kept else name)
         for kept in [set(library.names())]
-        for name in service.voice_names()
+        for name in service.choice.names()
     ]
 
 

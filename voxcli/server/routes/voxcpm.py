@@ -14,6 +14,7 @@ from voxcli.protocols.voxcpm import messages as voxcpm
 from voxcli.protocols.voxcpm.voices import DEFAULT_VOICE, voice_entry
 from voxcli.server.bodies import check_form, is_given, read_clip, read_form
 from voxcli.server.errors import audio_responses, dialect_route, error_responses, problem_of
+from voxcli.server.private.sockets import is_private
 from voxcli.server.routes.voxcpm_schema import (
     ERROR_SCHEMA,
     SPEECH_BODY,
@@ -26,7 +27,7 @@ from voxcli.server.routes.voxcpm_schema import (
     Offloaded,
 )
 from voxcli.server.service import Service
-from voxcli.synthesis.request import Sampling, Voice
+from voxcli.synthesis.request import Clip, Sampling, Voice
 from voxcli.version import __version__
 from voxcli.voices.description import NO_NOTES
 from voxcli.voices.named import find_named
@@ -34,13 +35,14 @@ from voxcli.voices.named import find_named
 _CLIPS = ("prompt_audio", "reference_audio")
 _UNPROCESSABLE = 422
 _MOST_FIELDS = 64
+_UNLIMITED = 2**62
 _DEFAULT = "The model chooses."
 
 
 def router(service: Service) -> APIRouter:
     """Return the routes of VoxCPM's own dialect."""
     routes = APIRouter(
-        route_class=dialect_route(voxcpm.error_body, _problem_of),
+        route_class=dialect_route(voxcpm.error_body, native_problem_of),
         responses=error_responses(ERROR_SCHEMA),
         tags=["VoxCPM"],
     )
@@ -50,7 +52,8 @@ def router(service: Service) -> APIRouter:
     return routes
 
 
-def _problem_of(error: Exception) -> Problem:
+def native_problem_of(error: Exception) -> Problem:
+    """Return what the client is told, with the statuses of VoxCPM's servers."""
     if isinstance(error, FieldError):
         return voxcpm.problem_of(error)
     problem = problem_of(error)
@@ -67,8 +70,12 @@ def _add_speech(routes: APIRouter, service: Service, path: str, *, stream: bool)
         openapi_extra=SPEECH_BODY,
     )
     async def speak(request: Request) -> Response:
-        fields = await _read_form(request, service)
-        server_request = await service.threads.call(lambda: _read_server_request(fields, service, stream=stream))
+        if is_private(request.scope):
+            fields = await _read_private_form(request, service)
+            server_request = _read_server_request(fields, service, stream=stream, private=True)
+        else:
+            fields = await _read_form(request, service)
+            server_request = await service.threads.call(lambda: _read_server_request(fields, service, stream=stream))
         return await service.speak(request, server_request, voxcpm.answer_headers)
 
 
@@ -86,13 +93,30 @@ async def _read_form(request: Request, service: Service) -> dict[str, Any]:
     return fields
 
 
-def _read_server_request(fields: dict[str, Any], service: Service, *, stream: bool) -> ServerRequest:
+async def _read_private_form(request: Request, service: Service) -> dict[str, Any]:
+    """Read the fields of a program of this user. Clips may be references; the engine says what is wrong with them."""
+    await check_form(request)
+    async with read_form(request, max_files=len(_CLIPS), max_fields=_MOST_FIELDS, most_bytes=_UNLIMITED) as form:
+        fields: dict[str, Any] = dict(form)
+        for name in _CLIPS:
+            given = fields.get(name)
+            if isinstance(given, UploadFile):
+                fields[name] = Clip(await given.read(), given.filename or "clip")
+                service.clips.keep(fields[name])
+            elif given:
+                fields[name] = service.clips.find(given, name)
+    return fields
+
+
+def _read_server_request(
+    fields: dict[str, Any], service: Service, *, stream: bool, private: bool = False
+) -> ServerRequest:
     return voxcpm.to_server_request(
         fields,
-        service.find_voice,
+        None if private else service.choice.find,
         stream=stream,
         default_steps=voxcpm.DEFAULT_STEPS if service.models.samples else Sampling().steps,
-        max_characters=service.settings.max_characters,
+        max_characters=None if private else service.settings.max_characters,
     )
 
 
@@ -138,7 +162,7 @@ def _list_voices(service: Service) -> list[NativeVoice]:
 
     Damaged voices are left out.
     """
-    names, library = service.voice_names(), service.voices
+    names, library = service.choice.names(), service.voices
     kept = set(library.names())
     default = [] if DEFAULT_VOICE in names else [NativeVoice(id=DEFAULT_VOICE, description=_DEFAULT, text="")]
     described = ((name, library.describe(name) if name in kept else (_own(name), NO_NOTES)) for name in names)

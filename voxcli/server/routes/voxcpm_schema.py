@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel
 
-from voxcli.protocols.dialect import media_types
+from voxcli.protocols.dialect import FLOATS, media_types
 from voxcli.protocols.fields import json_schema
 from voxcli.protocols.voxcpm.messages import SpeechForm
 
@@ -23,7 +23,7 @@ SPEECH_BODY: dict[str, Any] = {
         },
     }
 }
-SPEECH_TYPES = media_types()
+SPEECH_TYPES = (*media_types(), FLOATS)
 
 ERROR_SCHEMA: dict[str, Any] = {
     "title": "Problem",

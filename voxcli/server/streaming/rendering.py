@@ -2,6 +2,7 @@
 
 from collections.abc import Generator, Iterator
 from contextlib import closing
+from typing import Protocol, runtime_checkable
 
 from voxcli.audio.encode import encoded, encoded_whole
 from voxcli.audio.headers import streaming_header, wav_bytes
@@ -16,11 +17,19 @@ from voxcli.text.marks import Part
 from voxcli.text.parts import read_lines, read_parts
 
 
+@runtime_checkable
+class _HasRate(Protocol):
+    """An engine whose sample rate is always the same."""
+
+    @property
+    def sample_rate(self) -> int: ...
+
+
 class Rendering:
     """One request being rendered, with its timings. Iterated once, on one thread."""
 
     def __init__(self, engine: Engine, server_request: ServerRequest, heartbeat: EngineHeartbeat) -> None:
-        self.sample_rate = 0
+        self.sample_rate = engine.sample_rate if isinstance(engine, _HasRate) else 0
         """Hz, of the response. Known before the first piece."""
         self.has_words = False
         """Whether anything in the text so far was to be spoken."""
@@ -55,15 +64,15 @@ class Rendering:
             return self._blocks()
         if form.framing is Framing.SSE:
             return self._events()
+        if form.floats:
+            return self._floats()
         data = encoded(self._chunks(), form.format)
         return self._header_apart(data) if form.header_apart else data
 
     def _chunks(self) -> Speech:
         """Yield the speech at the sample rate of the response."""
         wanted = self._server_request.form.sample_rate
-        delivery = Delivery.of(self._server_request.request)
-        pieces = synthesize(self._engine, self._parts(), delivery, stopwatch=self._stopwatch)
-        chunks = self._heartbeat.watched(only_chunks(pieces))
+        chunks = self._heartbeat.watched(self._speech())
         with closing(resampled(chunks, wanted) if wanted else chunks) as outgoing:
             for chunk in outgoing:
                 if self._stopped:
@@ -71,6 +80,18 @@ class Rendering:
                 if len(chunk.samples):
                     self.sample_rate = chunk.sample_rate
                     yield chunk
+
+    def _speech(self) -> Speech:
+        request = self._server_request.request
+        if self._server_request.as_is:
+            self.has_words = True
+            return self._stopwatch.timed(self._engine.stream(request))
+        return only_chunks(synthesize(self._engine, self._parts(), Delivery.of(request), stopwatch=self._stopwatch))
+
+    def _floats(self) -> Generator[bytes]:
+        with closing(self._chunks()) as chunks:
+            for chunk in chunks:
+                yield chunk.samples.astype("<f4", copy=False).tobytes()
 
     def _header_apart(self, data: Generator[bytes]) -> Generator[bytes]:
         """Yield the header of a WAV stream alone once there is sound, as clients of GPT-SoVITS expect it."""
@@ -97,7 +118,8 @@ class Rendering:
 
     def _whole(self) -> Generator[bytes]:
         """Yield everything at once, with the length in its header where the format has one."""
-        if data := encoded_whole(self._chunks(), self._server_request.form.format):
+        form = self._server_request.form
+        if data := b"".join(self._floats()) if form.floats else encoded_whole(self._chunks(), form.format):
             yield data
 
     def _parts(self) -> Iterator[Part]:

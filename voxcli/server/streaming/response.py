@@ -92,16 +92,24 @@ class SpeechResponse(Response):
     """Sends one stream, and stops its generation if the client does not want the rest."""
 
     def __init__(
-        self, stream: ResponseStream, headers: dict[str, str], on_end: Callable[[RequestRecord, Ending], None]
+        self,
+        stream: ResponseStream,
+        headers: dict[str, str],
+        on_end: Callable[[RequestRecord, Ending], None],
+        on_failure: Callable[[Exception], None] = lambda error: None,
     ) -> None:
-        """on_end: called when the client has received everything, or will not receive more."""
+        """
+        Args:
+            on_end: called when the client has received everything, or will not receive more.
+            on_failure: called with the error that ends the stream, before the client can know of it.
+        """
         if stream.form.whole:
             headers = {**headers, "content-length": str(stream.speech.spool.size)}
         self.status_code = 200
         self.background = None
         self.raw_headers = [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
         self._stream = stream
-        self._on_end = on_end
+        self._on_end, self._on_failure = on_end, on_failure
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         stream, ending = self._stream, Ending.FAILED
@@ -116,8 +124,12 @@ class SpeechResponse(Response):
             _log.warning("aborted a stream whose client stopped reading")
         except VoxError as error:
             note(error)
+            self._on_failure(error)
             with suppress(ConsumerClosed, Stalled):
                 await self._close_early(error, scope, send)
+        except Exception as error:
+            self._on_failure(error)
+            raise
         finally:
             await stream.speech.close()
             stream.watcher.stop_watching()
