@@ -81,6 +81,7 @@ DOORS = {
     "sinks/__init__.py",
     "devices/portaudio.py",
     "text/parts.py",
+    "voices/library.py",
     "voxcpm/kernels/ops.py",
 }
 """Outside the command line, only these import inside functions: they load what a request needs and nothing else."""

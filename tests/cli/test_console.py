@@ -70,3 +70,17 @@ def test_a_drawn_voice_is_noted_on_a_terminal_only(capsys: pytest.CaptureFixture
         assert err.count("drawing the voice alloy") == (not quiet and (terminal or verbose or bool(notes)))
         assert ("voxcli.other: something else" in err) == (verbose and not quiet)
         assert "voxcli.voices.anchors" not in err
+
+
+@pytest.mark.parametrize("variables", [{}, {"FORCE_COLOR": "1"}, {"FORCE_COLOR": ""}, {"TTY_COMPATIBLE": "0"}])
+@pytest.mark.parametrize("terminal", [True, False])
+def test_a_terminal_is_what_rich_takes_for_one(
+    variables: dict[str, str], terminal: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("FORCE_COLOR", "TTY_COMPATIBLE"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal)
+    console = Console()
+    assert console.is_terminal == console.rich.is_terminal

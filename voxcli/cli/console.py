@@ -10,18 +10,22 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import cached_property
 from itertools import zip_longest
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 import typer
 from rich.cells import cell_len
-from rich.console import Console as RichConsole
-from rich.text import Text
 
 from voxcli.cli.exits import ExitCode
 
+if TYPE_CHECKING:
+    from rich.console import Console as RichConsole
+
 _NOTED = ("voxcli.voices.anchors",)
 """Loggers whose records of level INFO are notes for every user."""
+_TERMINAL_VARIABLES = ("FORCE_COLOR", "TTY_COMPATIBLE")
+"""By these, users tell rich what is a terminal."""
 _GAP = 2
 """Spaces between the columns of a table."""
 
@@ -31,7 +35,20 @@ class Console:
 
     def __init__(self, *, quiet: bool = False) -> None:
         self.quiet = quiet
-        self.rich = RichConsole(stderr=True, markup=False, highlight=False, emoji=False, soft_wrap=True)
+
+    @cached_property
+    def rich(self) -> "RichConsole":
+        """The library that draws. It is loaded with the first message."""
+        from rich.console import Console as RichConsole
+
+        return RichConsole(stderr=True, markup=False, highlight=False, emoji=False, soft_wrap=True)
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether messages are shown on a terminal. Says the same as `rich`, and mostly without loading it."""
+        if "rich" in vars(self) or any(name in os.environ for name in _TERMINAL_VARIABLES):
+            return self.rich.is_terminal
+        return sys.stderr is not None and sys.stderr.isatty()
 
     def note(self, message: str) -> None:
         if not self.quiet:
@@ -54,6 +71,8 @@ class Console:
         if (columns := columns_of(sys.stderr)) is not None:
             lines = [line for part in f"{label}{text}".split("\n") for line in wrap(part, columns)]
             text = "\n".join(lines).removeprefix(label)
+        from rich.text import Text
+
         with suppress(OSError):  # standard error is closed or full, so it cannot be reported
             self.rich.print(Text.assemble((label, style), text) if label else Text(text, style))
 
@@ -83,7 +102,7 @@ def logs_on_console(console: Console, *, verbose: bool, notes: bool | None = Non
     notes: show what is told once, such as that a voice is drawn; None shows it on a terminal.
     """
     level = logging.DEBUG if verbose else logging.WARNING
-    notes = console.rich.is_terminal if notes is None else notes
+    notes = console.is_terminal if notes is None else notes
     handler, logger = _ConsoleLogHandler(console, level, notes=notes), logging.getLogger("voxcli")
     before = logger.level
     logger.addHandler(handler)
@@ -214,6 +233,8 @@ def can_ask() -> bool:
 
 def ask(console: Console, question: str) -> str:
     """Ask a question and return the answer, stripped."""
+    from rich.text import Text
+
     console.rich.print(Text(printable(question) + " "), end="")
     return sys.stdin.buffer.readline().decode("utf-8", "replace").strip()
 

@@ -58,7 +58,7 @@ class TextReport:
         self._console = console
         self._audio_seconds = 0.0
         self._outputs: list[str] = []
-        self._line = _StatusLine(console, shutdown) if console.rich.is_terminal and not console.quiet else None
+        self._line = _StatusLine(console, shutdown) if console.is_terminal and not console.quiet else None
 
     def loading(self, model: str, outputs: list[str]) -> None:
         self._outputs = outputs

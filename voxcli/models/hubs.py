@@ -1,16 +1,19 @@
 """Access to the hubs, whose modules are imported on first use because their libraries are optional or slow."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from voxcli.errors import NotFound
 from voxcli.installation import install_command
 from voxcli.models.catalog import HubName
-from voxcli.models.hub import Hub
+
+if TYPE_CHECKING:
+    from voxcli.models.hub import Hub
 
 _MISSING = "The library for Hugging Face is not installed."
 
 
-def open_hub(name: HubName, *, endpoint: str | None = None, token: str | None = None) -> Hub:
+def open_hub(name: HubName, *, endpoint: str | None = None, token: str | None = None) -> "Hub":
     """Return a client of a hub.
 
     Args:

@@ -13,8 +13,6 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import FileLock
-
 from voxcli.errors import DeviceError, ModelError, NotFound, RequestError, did_you_mean
 from voxcli.files import write_atomically
 from voxcli.synthesis.request import Voice
@@ -218,6 +216,8 @@ class VoiceLibrary:
         Raises:
             DeviceError: `failure`, with the reason.
         """
+        from filelock import FileLock  # which those who only read need not load
+
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             with FileLock(self.folder / _LOCK, poll_interval=_POLL_SECONDS):

@@ -265,7 +265,7 @@ def _record(seconds: float, device: str | None, console: Console) -> AudioChunk:
 @contextmanager
 def _shown_level(seconds: float, console: Console) -> Iterator[Callable[[AudioChunk], None]]:
     """Show the remaining time, and the level as a bar, on a terminal."""
-    if console.quiet or not console.rich.is_terminal:
+    if console.quiet or not console.is_terminal:
         yield lambda chunk: None
         return
     from rich.progress import BarColumn, Progress, TextColumn

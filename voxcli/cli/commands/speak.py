@@ -81,7 +81,7 @@ def speak(job: SpeakJob, console: Console, report: RunReport, check: Callable[[]
 
 def _note_daily(console: Console, name: str, message: str) -> None:
     """Show a note on a terminal, at most once a day."""
-    if console.quiet or not console.rich.is_terminal:
+    if console.quiet or not console.is_terminal:
         return
     shown = find_user_places().cache / "notices" / name
     with suppress(OSError):

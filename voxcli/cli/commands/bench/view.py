@@ -64,7 +64,7 @@ def shown_progress(console: Console, total: int) -> Iterator[Meter]:
         console=console.rich,
         auto_refresh=False,
         transient=True,
-        disable=console.quiet or not console.rich.is_terminal,
+        disable=console.quiet or not console.is_terminal,
     )
     with progress:
         yield Meter(progress, total)

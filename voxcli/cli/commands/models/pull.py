@@ -86,7 +86,7 @@ def _progress(plan: "Pull", console: Console) -> "Iterator[Arrived]":
     """Show progress: a bar on a terminal, otherwise a line per tenth. Includes what was downloaded before."""
     if console.quiet or plan.present == plan.size:
         yield lambda file, count: None
-    elif console.rich.is_terminal:
+    elif console.is_terminal:
         with _bar(plan, console) as arrived:
             yield arrived
     else:

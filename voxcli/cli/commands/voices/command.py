@@ -84,7 +84,7 @@ def _list_voices_here(context: typer.Context, json: bool, *, show_all: bool) -> 
         rows.append([entry["name"], entry["kind"], (entry.get("title", "") + mark).strip()])
     write_table(rows)
     console = Console()
-    if hidden and console.rich.is_terminal:
+    if hidden and console.is_terminal:
         console.note(f"{hidden} more of the built-in model: voxcli voices --all")
 
 
