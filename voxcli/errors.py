@@ -10,6 +10,7 @@
     │   ├── RemoteTimeout   the server did not answer in time
     │   └── RemoteCut       the connection was lost before the end
     └── DeviceError     loudspeaker, disk, accelerator
+        └── OutOfMemory     the memory does not hold what is asked for
 
 HTTP statuses and exit codes are assigned elsewhere: in `server.errors` and `cli.exits`.
 """
@@ -87,9 +88,23 @@ class DeviceError(VoxError):
     """The loudspeaker, the disk or the accelerator cannot do it."""
 
 
+class OutOfMemory(DeviceError):
+    """The memory of a device does not hold what is asked for."""
+
+
 _KINDS = {
     kind.__name__: kind
-    for kind in (VoxError, RequestError, NotFound, ModelError, RemoteError, RemoteTimeout, RemoteCut, DeviceError)
+    for kind in (
+        VoxError,
+        RequestError,
+        NotFound,
+        ModelError,
+        RemoteError,
+        RemoteTimeout,
+        RemoteCut,
+        DeviceError,
+        OutOfMemory,
+    )
 }
 _KINDS_WITH_STATUS = {kind.__name__: kind for kind in (RemoteRefused, RemoteUnknown)}
 _NO_MESSAGE = "The engine failed, and did not say why."

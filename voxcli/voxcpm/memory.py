@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from voxcli.errors import DeviceError
+from voxcli.errors import OutOfMemory
 from voxcli.synthesis.request import GpuMemory
 
 _MEMINFO = Path("/proc/meminfo")
@@ -37,11 +37,11 @@ def check_memory(device: torch.device, needed: int) -> None:
         needed: bytes of the weights.
 
     Raises:
-        DeviceError: there is too little; the message says how much is needed and how much is free.
+        OutOfMemory: there is too little; the message says how much is needed and how much is free.
     """
     free = _free_bytes(device)
     if free is not None and needed + _WORKING_BYTES > free:
-        raise DeviceError(
+        raise OutOfMemory(
             f"The model needs {_gib(needed + _WORKING_BYTES)} on {device}, and {_gib(free)} are free. {_ADVICE}",
             on_command_line=_OPTIONS,
         )
@@ -55,14 +55,14 @@ def count_slots(device: torch.device, each: int, requested: int | None) -> int:
         requested: None chooses as many as fit.
 
     Raises:
-        DeviceError: there is not enough memory for the requested number.
+        OutOfMemory: there is not enough memory for the requested number.
     """
     if device.type != "cuda":
         return requested or _DEFAULT_CPU_SLOTS
     free = _free_bytes(device) or 0
     fitting = int(_SLOTS_SHARE * (free - _WORKING_BYTES)) // each
     if fitting < (requested or 1):
-        raise DeviceError(
+        raise OutOfMemory(
             f"{requested or 1} streams need {_gib((requested or 1) * each)} on {device} besides the model, "
             f"and {_gib(free)} are free. Use fewer slots or a smaller model."
         )
@@ -71,13 +71,13 @@ def count_slots(device: torch.device, each: int, requested: int | None) -> int:
 
 @contextmanager
 def translate_out_of_memory(device: torch.device, weights: int | None = None) -> Iterator[None]:
-    """Translate out-of-memory errors, which can occur in spite of `check_memory`, to a `DeviceError`.
+    """Translate out-of-memory errors, which can occur in spite of `check_memory`, to a `OutOfMemory`.
 
     Args:
         weights: bytes of the model that is being loaded.
 
     Raises:
-        DeviceError: memory ran out.
+        OutOfMemory: memory ran out.
     """
     try:
         yield
@@ -85,7 +85,7 @@ def translate_out_of_memory(device: torch.device, weights: int | None = None) ->
         if not is_out_of_memory(error):
             raise
         needed = f"The weights of the model are {_gib(weights)}. " if weights else ""
-        raise DeviceError(
+        raise OutOfMemory(
             f"There is not enough memory on {device}: {str(error).partition(chr(10))[0]}. {needed}{_ADVICE}",
             on_command_line=_OPTIONS,
         ) from error
