@@ -74,6 +74,8 @@ DOORS = {
     "engines/__init__.py",
     "engines/espeak/engine.py",
     "engines/local.py",
+    "engines/resident/client.py",
+    "engines/resident/connection.py",
     "engines/spelling.py",
     "installation.py",
     "models/hubs.py",

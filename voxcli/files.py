@@ -12,15 +12,16 @@ _DEFAULT_MODE, _PRIVATE_MODE = 0o666, 0o600
 
 
 @contextmanager
-def replacing(path: Path, *, private: bool = False) -> Iterator[BinaryIO]:
+def replacing(path: Path, *, private: bool = False, durable: bool = True) -> Iterator[BinaryIO]:
     """Open a temporary file that replaces `path` when the block ends without an error.
 
-    The temporary file is in the same folder, has a random hidden name, and is synced to disk before it takes the
-    place of `path`. If `path` is a symbolic link, the file it points to is replaced.
+    The temporary file is in the same folder, has a random hidden name, and takes the place of `path` at the end. If
+    `path` is a symbolic link, the file it points to is replaced.
 
     Args:
         path: need not exist; its folder must.
         private: create the file readable by its owner only. Otherwise the permissions of the old file are kept.
+        durable: sync the file to disk first, so that it survives a power failure. Takes milliseconds.
 
     Raises:
         OSError: the file cannot be written. The old file is then unchanged and the temporary one deleted.
@@ -32,7 +33,8 @@ def replacing(path: Path, *, private: bool = False) -> Iterator[BinaryIO]:
         with os.fdopen(os.open(staged, flags, _PRIVATE_MODE if private else _DEFAULT_MODE), "wb") as file:
             yield file
             file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                os.fsync(file.fileno())
         if not private:
             with suppress(FileNotFoundError):
                 shutil.copymode(path, staged)
@@ -42,7 +44,7 @@ def replacing(path: Path, *, private: bool = False) -> Iterator[BinaryIO]:
             staged.unlink(missing_ok=True)
 
 
-def write_atomically(path: Path, data: bytes, *, private: bool = False) -> None:
+def write_atomically(path: Path, data: bytes, *, private: bool = False, durable: bool = True) -> None:
     """Write a whole file, in place of the old one if there is one. See `replacing` for the arguments and errors."""
-    with replacing(path, private=private) as file:
+    with replacing(path, private=private, durable=durable) as file:
         file.write(data)

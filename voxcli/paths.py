@@ -35,6 +35,8 @@ class Places:
     """Models that voxcli downloads for itself."""
     hub: Path
     """Hugging Face's cache, shared with other programs."""
+    engines: Path
+    """Entries, logs and sockets of the engines that stay loaded; private to this user."""
 
     @property
     def clips(self) -> Path:
@@ -57,12 +59,16 @@ def find_places(environment: Mapping[str, str]) -> Places:
     hub = _find_hub(environment)
     if home := environment.get("VOXCLI_HOME"):
         folder = Path(home)
-        return Places(folder / "voxcli.toml", folder / "voices", folder / "cache", folder / "models", hub)
+        return Places(
+            folder / "voxcli.toml", folder / "voices", folder / "cache", folder / "models", hub, folder / "engines"
+        )
     places = platformdirs.PlatformDirs("voxcli", appauthor=False)
     data = places.user_data_path
-    return Places(
-        places.user_config_path / "voxcli.toml", data / "voices", places.user_cache_path, data / "models", hub
-    )
+    cache = places.user_cache_path
+    # On the machine itself, while a home may be shared by several: https://specifications.freedesktop.org/basedir-spec
+    runtime = environment.get("XDG_RUNTIME_DIR")
+    engines = Path(runtime) / "voxcli" if runtime and Path(runtime).is_dir() else cache / "engines"
+    return Places(places.user_config_path / "voxcli.toml", data / "voices", cache, data / "models", hub, engines)
 
 
 def _find_hub(environment: Mapping[str, str]) -> Path:
