@@ -10,6 +10,7 @@ from voxcli.errors import (
     DeviceError,
     ModelError,
     NotFound,
+    OutOfMemory,
     RemoteCut,
     RemoteError,
     RemoteRefused,
@@ -40,6 +41,7 @@ ERRORS = [
     RemoteTimeout("Nothing for 30 s."),
     RemoteCut("The connection was lost."),
     DeviceError("Out of memory.", on_command_line="Try --quantize int8."),
+    OutOfMemory("The memory is full.", on_command_line="Use less."),
 ]
 
 

@@ -6,7 +6,18 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from voxcli.audio.chunk import AudioChunk, Samples, check_rate
-from voxcli.synthesis.request import Clip, Engine, Piece, Prompt, SentenceMark, Speech, SynthesisRequest, Voice
+from voxcli.synthesis.request import (
+    Clip,
+    Engine,
+    Piece,
+    Prompt,
+    SentenceMark,
+    Speech,
+    SynthesisRequest,
+    Voice,
+    draws_voice,
+    first_request,
+)
 from voxcli.text.characters import CLAUSE_MARKS, CLOSERS
 from voxcli.text.marks import Part, Pause
 
@@ -124,11 +135,10 @@ class SteadyVoice:
 
     def stream(self, request: SynthesisRequest) -> Speech:
         """Stream as the engine does, from the second sentence on in the voice of the first."""
-        voice = request.voice
-        if not self._engine.draws_voices or voice.name or voice.reference or voice.prompt:
+        if not draws_voice(self._engine, request.voice):
             return self._engine.stream(request)
-        # The prompt is kept at its own pace; the speed is changed afterwards.
-        chunks = self._anchored(replace(request, speed=1.0, voice=self.drawn or voice))
+        first = first_request(self._engine, request)
+        chunks = self._anchored(replace(first, voice=self.drawn or request.voice))
         if request.speed == 1:
             return chunks
         from voxcli.audio.tempo import retimed  # loads libav, which only other speeds need

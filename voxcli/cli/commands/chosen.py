@@ -3,7 +3,7 @@
 import logging
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from voxcli.audio.format import AudioFormat, find_format, known_suffixes
+from voxcli.cli.commands.warm import start_warm_engine
 from voxcli.cli.options.engine import EngineOptions
 from voxcli.cli.options.parameters import on_command_line
 from voxcli.cli.options.server import ServerOptions
@@ -21,6 +22,7 @@ from voxcli.engines import BUILTIN_MODEL, best_model, open_engine
 from voxcli.engines.settings import EngineSettings
 from voxcli.errors import did_you_mean
 from voxcli.sinks import Target, ToFile, ToSpeaker, ToStdout
+from voxcli.synthesis.loading import OnLoading, ignore_loading
 from voxcli.synthesis.request import Engine, Parameter
 
 if TYPE_CHECKING:
@@ -49,21 +51,31 @@ def engine_name(settings: EngineSettings) -> str:
     return settings.remote.url if settings.remote else settings.model or best_model(model_library())
 
 
-def open_chosen_engine(settings: EngineSettings, slots: int | None = None) -> Engine:
-    """Load the model or connect to the server. The caller closes the engine.
+def open_chosen_engine(
+    settings: EngineSettings,
+    slots: int | None = None,
+    *,
+    on_loading: OnLoading = ignore_loading,
+    check: Callable[[], None] = lambda: None,
+) -> Engine:
+    """Load the model, find or start its resident engine, or connect to the server. The caller closes the engine.
 
     Args:
-        slots: streams at once; None runs as many as there is memory for.
+        slots: streams at once, of a model in this process; None runs as many as there is memory for.
+        on_loading: receives the progress of loading a model.
+        check: called while a resident engine is waited for; raises to give up.
     """
     if settings.remote:
         return open_engine(remote=settings.remote)
+    if resident := start_warm_engine(settings, on_loading, check):
+        return resident
     models = model_library()
     name = settings.model or best_model(models)
     if name != BUILTIN_MODEL:
         from voxcli.voxcpm.runtime.cpu_threads import limit_openmp_spinning
 
         limit_openmp_spinning(os.environ)  # has no effect once torch is loaded
-    return open_engine(name, models=models, settings=replace(settings.local, slots=slots))
+    return open_engine(name, models=models, settings=replace(settings.local, slots=slots), on_loading=on_loading)
 
 
 def _without_clip_of_settings(context: typer.Context, options: VoiceOptions) -> VoiceOptions:

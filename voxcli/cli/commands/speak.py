@@ -3,22 +3,24 @@
 import logging
 import time
 from collections.abc import Callable
-from contextlib import closing, suppress
+from contextlib import ExitStack, closing, suppress
 from dataclasses import replace
 
 from voxcli.cli.commands.chosen import engine_name, name_unused, open_chosen_engine
 from voxcli.cli.commands.speak_job import SpeakJob, SpeakRun
 from voxcli.cli.commands.voices.remembered import HOW_TO_SAVE, remember
+from voxcli.cli.commands.warm import find_warm_engine
 from voxcli.cli.console import Console
 from voxcli.cli.run_report import RunReport
 from voxcli.cli.settings.files import find_user_places
 from voxcli.cli.text_source import Whole
 from voxcli.engines import BUILTIN_MODEL, can_run_models
+from voxcli.engines.resident.client import ResidentEngine
 from voxcli.errors import RequestError
 from voxcli.installation import install_command
 from voxcli.sinks import ToFile, open_sink
-from voxcli.synthesis.pipeline import synthesize
-from voxcli.synthesis.request import Voice, abilities_of, check_description, with_seed
+from voxcli.synthesis.pipeline import Delivery, synthesize
+from voxcli.synthesis.request import Engine, Voice, abilities_of, check_description, first_request, with_seed
 
 _log = logging.getLogger(__name__)
 
@@ -45,21 +47,24 @@ def speak(job: SpeakJob, console: Console, report: RunReport, check: Callable[[]
     outputs = [str(target.path) for target in job.targets if isinstance(target, ToFile)]
     report.loading(model, outputs)
     run = SpeakRun(job, report, check)
-    # The sink first, so that a file that cannot be written is reported before a model is loaded.
-    with (
-        open_sink(job.targets, start_buffer=run.start_buffer) as sink,
-        closing(open_chosen_engine(job.engine, slots=1)) as engine,
-    ):
-        run.loaded()
-        if not job.styled_by_option:
-            check_description(job.delivery.voice, abilities_of(engine))
-        name_unused(job.delivery, engine, model)
-        sampling = with_seed(job.delivery.sampling, engine)
-        seed = sampling.seed if model != BUILTIN_MODEL else None
+    with ExitStack() as held:
+        # A warm engine gets the first sentence at once, and speaks while the rest of the program is loaded.
+        engine: Engine | None = None
+        if warm := find_warm_engine(job.engine):
+            engine = held.enter_context(closing(warm))
+            delivery = _prepared(job, engine, model)
+            run.loaded()
+            _begin(warm, job, delivery)
+        # Without one the sink is first, so that a file that cannot be written is reported before a model is loaded.
+        sink = held.enter_context(open_sink(job.targets, start_buffer=run.start_buffer))
+        if engine is None:
+            engine = held.enter_context(closing(open_chosen_engine(job.engine, slots=1, check=check)))
+            run.loaded()
+            delivery = _prepared(job, engine, model)
+        seed = delivery.sampling.seed if model != BUILTIN_MODEL else None
         if seed is not None:
             _log.debug("to repeat this speech: --seed %d", seed)
         drawn: list[Voice] = []
-        delivery = replace(job.delivery, sampling=sampling)
         pieces = synthesize(
             engine,
             run.parts(sink, abilities_of(engine)),
@@ -77,6 +82,26 @@ def speak(job: SpeakJob, console: Console, report: RunReport, check: Callable[[]
     report.done(run.summary(model, sink, outputs, seed))
     if remembered:
         _note_daily(console, "voice-to-save", HOW_TO_SAVE)
+
+
+def _prepared(job: SpeakJob, engine: Engine, model: str) -> Delivery:
+    """Return the delivery of a job, with the seed that an engine draws, and warn of options without effect on it.
+
+    Raises:
+        RequestError: the engine cannot speak with the voice.
+    """
+    if not job.styled_by_option:
+        check_description(job.delivery.voice, abilities_of(engine))
+    name_unused(job.delivery, engine, model)
+    return replace(job.delivery, sampling=with_seed(job.delivery.sampling, engine))
+
+
+def _begin(engine: ResidentEngine, job: SpeakJob, delivery: Delivery) -> None:
+    """Send the first sentence, if the whole text is known."""
+    if isinstance(job.text, Whole):
+        parts = job.parts(lambda: None, abilities_of(engine), lambda: 0.0)
+        if first := next((part for part in parts if isinstance(part, str)), None):
+            engine.begin(first_request(engine, delivery.request(first)))
 
 
 def _note_daily(console: Console, name: str, message: str) -> None:

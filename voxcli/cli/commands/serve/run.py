@@ -2,16 +2,24 @@
 
 import asyncio
 import logging
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from voxcli.cli.commands.chosen import engine_name, open_chosen_engine
+from voxcli.cli.commands.resident import open_own_socket, ready_entry
 from voxcli.cli.commands.voice_choice import why_reserved
+from voxcli.cli.commands.warm import engine_registry, new_order
 from voxcli.cli.console import Console
 from voxcli.cli.exits import GracefulShutdown
 from voxcli.cli.settings.files import model_library
 from voxcli.engines import BUILTIN_MODEL
 from voxcli.engines.remote.engine import RemoteEngine
+from voxcli.engines.resident.identity import EngineOrder
+from voxcli.engines.resident.registry import EngineEntry, Registry, Unavailable
 from voxcli.engines.settings import EngineSettings
 from voxcli.server.app import create_app
 from voxcli.server.host import Host, open_socket
@@ -39,14 +47,24 @@ def run(settings: ServerSettings, engine: EngineSettings, console: Console) -> N
     for name in _QUOTING_LOGGERS:
         logging.getLogger(name).setLevel(logging.ERROR)
     service = new_service(settings, engine)
-    with open_socket(settings) as sock:
+    with open_socket(settings) as sock, _shared(engine) as private:
         port: int = sock.getsockname()[1]
-        interrupted = asyncio.run(_serve(service, Host(create_app(service), service, sock), port, console))
+        sockets = [sock, private.socket] if private else [sock]
+        host = Host(create_app(service), service, *sockets)
+
+        def ready() -> None:
+            _note_ready(service, console)
+            if private and service.models.loaded:
+                private.register(service, _address(settings, port))
+
+        interrupted = asyncio.run(_serve(host, lambda: _note_address(service, port, console), ready, console))
     if interrupted:
         raise interrupted
 
 
-async def _serve(service: Service, host: Host, port: int, console: Console) -> type[BaseException] | None:
+async def _serve(
+    host: Host, on_listening: Callable[[], None], on_ready: Callable[[], None], console: Console
+) -> type[BaseException] | None:
     """Return the exception for the signal that stopped the server, if streams had to be cut off."""
     loop = asyncio.get_running_loop()
 
@@ -55,7 +73,7 @@ async def _serve(service: Service, host: Host, port: int, console: Console) -> t
         host.stop()
 
     with GracefulShutdown(lambda: loop.call_soon_threadsafe(stop)) as shutdown:
-        clean = await host.run(lambda: _note_address(service, port, console), lambda: _note_ready(service, console))
+        clean = await host.run(on_listening, on_ready)
     return None if clean else shutdown.interrupted
 
 
@@ -90,11 +108,52 @@ def _knows_remote_voice(models: ModelLifecycle, name: str) -> bool:
     return engine.knows_voice(name) if isinstance(engine, RemoteEngine) else True  # checked when it is requested
 
 
+class _Shared:
+    """The engine of this server, for the commands of the same user that would otherwise load the model again."""
+
+    def __init__(self, order: EngineOrder, registry: Registry) -> None:
+        self.socket = open_own_socket(registry, order.key)
+        self._order = order
+        self._registry = registry
+        self._entry: EngineEntry | None = None
+
+    def register(self, service: Service, address: str) -> None:
+        """Let them find it. In place of an engine that is resident, which then ends when it has been idle."""
+        self._entry = ready_entry(self._order, service, self.socket, serves=address)
+        with suppress(OSError):
+            self._registry.write(self._entry.key, self._entry.values)
+
+    def close(self) -> None:
+        if self._entry:
+            self._registry.remove(self._entry)
+        self.socket.close()
+
+
+@contextmanager
+def _shared(settings: EngineSettings) -> Iterator[_Shared | None]:
+    """Open a private socket for the commands of this user; None for an engine that needs no loading, or without one."""
+    shared = None
+    with suppress(Unavailable):
+        if order := new_order(replace(settings, keep_alive=math.inf)):
+            registry = engine_registry()
+            registry.prepare()
+            shared = _Shared(order, registry)
+    try:
+        yield shared
+    finally:
+        if shared:
+            shared.close()
+
+
+def _address(settings: ServerSettings, port: int) -> str:
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    return f"http://{host}:{port}"
+
+
 def _note_address(service: Service, port: int, console: Console) -> None:
     settings = service.settings
-    host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    console.note(f"listening at http://{host}:{port}")
-    console.note(f"API documentation: http://{host}:{port}/docs")
+    console.note(f"listening at {_address(settings, port)}")
+    console.note(f"API documentation: {_address(settings, port)}/docs")
     if settings.keys:
         console.note("1 API key accepted" if len(settings.keys) == 1 else f"{len(settings.keys)} API keys accepted")
     else:
