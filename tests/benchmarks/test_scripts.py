@@ -55,3 +55,10 @@ def test_measure_quantized_prints_distances() -> None:
     assert means["bfloat16"] == 0
     assert 0 < means["float32"] < 0.1
     assert 0 < means["fp8"] < 0.1
+
+
+@pytest.mark.benchmark
+def test_measure_enter_to_sound_prints_a_row_for_each_way() -> None:
+    printed = run("measure_enter_to_sound.py", "--rounds", "1")
+    assert len(re.findall(r"^\| .+ \|( \d+| –) \| \d+ \| \d+ \| \d+ \|$", printed, re.M)) == 4
+    assert "empty Typer program" in printed
