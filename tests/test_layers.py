@@ -47,6 +47,7 @@ INNER_RUNGS = {
         "service": 4,
         **dict.fromkeys(["routes", "host"], 5),
         "app": 6,
+        "resident": 7,
     },
     "voxcpm": {
         **dict.fromkeys(["kernels", "memory", "tokenizer"], 0),

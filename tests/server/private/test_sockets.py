@@ -10,6 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.server.private.resident import client_of
 from tests.server.running import Running, running
 from tests.server.tone import ToneEngine
 from voxcli.errors import DeviceError
@@ -18,13 +19,6 @@ from voxcli.server.private.sockets import PrivateSocket, open_keyed_socket, open
 SPEECH = "/api/tts/stream"
 FIELDS = {"text": "Hello.", "as_is": "true", "format": "f32"}
 KEYS = frozenset({"secret"})
-
-
-def client_of(private: PrivateSocket) -> httpx.Client:
-    if private.path:
-        return httpx.Client(transport=httpx.HTTPTransport(uds=str(private.path)), base_url="http://localhost")
-    headers = {"authorization": f"Bearer {private.key}"}
-    return httpx.Client(base_url=f"http://127.0.0.1:{private.port}", headers=headers)
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +82,7 @@ def test_no_browser_gets_through(server: Running, private: PrivateSocket, header
             assert set(answer.json()) == {"detail"}
 
 
-@pytest.mark.parametrize("given", ["", "Bearer ", "Bearer secret", "Bearer wrong", "Basic x"])
+@pytest.mark.parametrize("given", ["", "Bearer", "Bearer secret", "Bearer wrong", "Basic x"])
 def test_a_private_port_needs_its_own_key(server: Running, private: PrivateSocket, given: str) -> None:
     if private.path:
         pytest.skip("a Unix socket has none")

@@ -1,0 +1,77 @@
+"""A resident engine in a thread of the test's own process, and its clients."""
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from tests.server.tone import ToneEngine
+from voxcli.server.host import Host
+from voxcli.server.private.keep_alive import FOR_EVER
+from voxcli.server.private.sockets import PrivateSocket, open_private_socket
+from voxcli.server.resident import new_resident_host
+from voxcli.server.service import Service
+from voxcli.synthesis.request import Engine
+
+SPEECH = "/api/tts/stream"
+
+
+def client_of(private: PrivateSocket | Path) -> httpx.Client:
+    """Return a client of a private socket."""
+    path = private if isinstance(private, Path) else private.path
+    if path:
+        return httpx.Client(transport=httpx.HTTPTransport(uds=str(path)), base_url="http://localhost", timeout=20)
+    assert isinstance(private, PrivateSocket)
+    headers = {"authorization": f"Bearer {private.key}"}
+    return httpx.Client(base_url=f"http://127.0.0.1:{private.port}", headers=headers, timeout=20)
+
+
+class Resident:
+    """A resident engine that answers."""
+
+    def __init__(self, path: Path, host: Host, loop: asyncio.AbstractEventLoop, thread: threading.Thread) -> None:
+        self.path, self.host, self.loop, self.thread = path, host, loop, thread
+        self.service: Service = host._service
+
+    def call(self, function: Callable[[], Any]) -> None:
+        """Call something on the server's own thread."""
+        self.loop.call_soon_threadsafe(function)
+
+    def ends(self) -> bool:
+        """Wait until it has ended, and tell whether it did."""
+        self.thread.join(10)
+        return not self.thread.is_alive()
+
+
+@contextmanager
+def resident(
+    engine: Engine, folder: Path, *, keep_alive: float = FOR_EVER, about: dict[str, Any] | None = None
+) -> Iterator[Resident]:
+    """Run a resident engine until the block ends, or it ends by itself."""
+    path, ready, started = folder / "x.sock", threading.Event(), list[tuple[Host, asyncio.AbstractEventLoop]]()
+
+    async def work(sock: PrivateSocket) -> None:
+        host = new_resident_host("tone", lambda: engine, sock, voices=folder, keep_alive=keep_alive, about=about or {})
+        started.append((host, asyncio.get_running_loop()))
+        await host.run(lambda: None, ready.set)
+
+    def run() -> None:
+        with open_private_socket(path) as sock:
+            asyncio.run(work(sock))
+
+    thread = threading.Thread(target=run, name="resident")
+    thread.start()
+    try:
+        assert ready.wait(20), "the server did not start"
+        yield Resident(path, *started[0], thread)
+    finally:
+        if isinstance(engine, ToneEngine):
+            engine.go.set()
+        with suppress(RuntimeError):  # it has ended already
+            started[0][1].call_soon_threadsafe(lambda: started[0][0].stop(True))
+        thread.join(30)
+        assert not thread.is_alive(), "the server did not end"
