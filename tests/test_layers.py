@@ -34,8 +34,8 @@ INNER_RUNGS = {
     "cli": {
         **dict.fromkeys(["exits", "files", "run_summary", "streams"], 0),
         **dict.fromkeys(["console", "settings", "text_source"], 1),
-        **dict.fromkeys(["options", "run_report"], 2),
-        "parser": 3,
+        **dict.fromkeys(["options", "status_line"], 2),
+        **dict.fromkeys(["parser", "run_report"], 3),
         "commands": 4,
         "app": 5,
     },

@@ -41,7 +41,10 @@ class Console:
         """The library that draws. It is loaded with the first message."""
         from rich.console import Console as RichConsole
 
-        return RichConsole(stderr=True, markup=False, highlight=False, emoji=False, soft_wrap=True)
+        made = RichConsole(stderr=True, markup=False, highlight=False, emoji=False, soft_wrap=True)
+        # The thread that draws a status line may have made one meanwhile: what is to be above the line has to use it.
+        kept: RichConsole = vars(self).setdefault("rich", made)
+        return kept
 
     @property
     def is_terminal(self) -> bool:

@@ -1,34 +1,36 @@
 """Reports on a run: text for people, or JSON events for programs."""
 
 import json
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TextIO
+from typing import Any, Protocol, TextIO
 
 import typer
-from rich.text import Text
 
 from voxcli.audio.chunk import AudioChunk
 from voxcli.cli.console import Console
 from voxcli.cli.exits import GracefulShutdown, Terminated, exit_code
 from voxcli.cli.run_summary import RunSummary, summary_phrases
+from voxcli.cli.status_line import StatusLine, noted_loading
 from voxcli.errors import ConsumerClosed, DeviceError, VoxError
+from voxcli.synthesis.loading import LoadingProgress, LoadingStage, OnLoading, ignore_loading
 from voxcli.synthesis.timing import Timings
 
-if TYPE_CHECKING:
-    from rich.table import Table
-
-_LOADING_SECONDS = 0.5
-"""Loading that takes longer than this is shown with a bar."""
-_BAR_WIDTH = 20
+_EVENT_SECONDS = 0.1
+"""Least time between two events of the same stage of loading, except its last."""
 
 
 class RunReport(Protocol):
     """Receives the progress of a run."""
 
     def loading(self, model: str, outputs: list[str]) -> None: ...
+
+    def progress(self, progress: LoadingProgress) -> None:
+        """A stage of loading has come this far. May be called on any thread."""
+        ...
 
     def waiting(self) -> None:
         """All available text has been read, and more is expected."""
@@ -58,11 +60,17 @@ class TextReport:
         self._console = console
         self._audio_seconds = 0.0
         self._outputs: list[str] = []
-        self._line = _StatusLine(console, shutdown) if console.is_terminal and not console.quiet else None
+        self._line = StatusLine(console, shutdown) if console.is_terminal and not console.quiet else None
+        self._on_loading: OnLoading = ignore_loading
 
     def loading(self, model: str, outputs: list[str]) -> None:
         self._outputs = outputs
-        self._show(f"loading {model}", loading=True)
+        self._on_loading = self._line.progress if self._line else noted_loading(self._console, model)
+        if self._line:
+            self._line.load(model)
+
+    def progress(self, progress: LoadingProgress) -> None:
+        self._on_loading(progress)
 
     def waiting(self) -> None:
         self._show("waiting for text")
@@ -98,50 +106,9 @@ class TextReport:
     def _progress(self) -> str:
         return f"{self._audio_seconds:.1f} s of audio" if self._audio_seconds else "speaking"
 
-    def _show(self, text: str, *, loading: bool = False) -> None:
+    def _show(self, text: str) -> None:
         if self._line:
-            self._line.show(text, loading=loading)
-
-
-class _StatusLine:
-    """A line of a terminal that is replaced as the run goes on, and disappears at its end."""
-
-    def __init__(self, console: Console, shutdown: GracefulShutdown | None) -> None:
-        from rich.live import Live  # only terminals need these
-        from rich.spinner import Spinner
-
-        self._shutdown = shutdown
-        self._text = ""
-        self._loading = False
-        self._since = time.perf_counter()
-        self._spinner = Spinner("dots", style="dim")
-        self._live = Live(self, console=console.rich, transient=True, refresh_per_second=12.5)
-        self._live.start()
-        if shutdown:
-            shutdown.silent = True
-
-    def show(self, text: str, *, loading: bool) -> None:
-        self._text, self._loading = text, loading
-
-    def close(self) -> None:
-        if self._shutdown:
-            self._shutdown.silent = False
-        self._live.stop()
-
-    def __rich__(self) -> "Table":
-        from rich.progress_bar import ProgressBar
-        from rich.table import Table
-
-        line = Table.grid(padding=(0, 1))
-        seconds = time.perf_counter() - self._since
-        if self._shutdown and self._shutdown.interrupted:
-            line.add_row(self._spinner, Text("stopping", "dim"))
-        elif self._loading and seconds > _LOADING_SECONDS:
-            bar = ProgressBar(width=_BAR_WIDTH, pulse=True)
-            line.add_row(self._spinner, Text(self._text, "dim"), bar, Text(f"{seconds:.0f} s", "dim"))
-        else:
-            line.add_row(self._spinner, Text(self._text, "dim"))
-        return line
+            self._line.show(text)
 
 
 class EventsReport:
@@ -152,10 +119,22 @@ class EventsReport:
         self._first_audio_sent = False
         self._audio_seconds = 0.0
         self._outputs: list[str] = []
+        self._model = ""
+        self._shown = LoadingProgress(LoadingStage.STARTING)
+        self._shown_at = 0.0
+        self._lock = threading.Lock()
 
     def loading(self, model: str, outputs: list[str]) -> None:
-        self._outputs = outputs
-        self._emit("loading", model=model)
+        self._outputs, self._model = outputs, model
+        self._emit("loading", model=model, **self._shown.to_dict())
+
+    def progress(self, progress: LoadingProgress) -> None:
+        with self._lock:
+            now, last = time.monotonic(), self._shown
+            ends = progress.stage is not last.stage or progress.done == progress.total
+            if progress != last and (ends or now - self._shown_at >= _EVENT_SECONDS):
+                self._shown, self._shown_at = progress, now
+                self._emit("loading", model=self._model, **progress.to_dict())
 
     def waiting(self) -> None:
         """Do nothing: a program knows what it has written."""

@@ -52,13 +52,28 @@ class LoadingProgress:
     @property
     def amount(self) -> str:
         """How much of it is done, such as "812 of 1950 MB" or "3 of 12"; empty if that is not known."""
-        if not self.total:
-            return ""
-        if self.stage not in _IN_BYTES:
-            return f"{self.done} of {self.total}"
-        unit, size = ("GB", 10**9) if self.total >= 10**10 else ("MB", 10**6)
+        return self._amount(self.done)
+
+    @property
+    def most(self) -> str:
+        """The amount at the end of the stage, such as "1950 of 1950 MB"."""
+        return self._amount(self.total)
+
+    @property
+    def whole(self) -> str:
+        """How much it is in all, such as "1950 MB" or "12"; empty if that is not known."""
+        name, size = self._unit
+        return f"{max(self.total // size, 1)} {name}".rstrip() if self.total else ""
+
+    def _amount(self, done: int) -> str:
         # Rounded down, so that the whole is shown only when it is there.
-        return f"{self.done // size} of {max(self.total // size, 1)} {unit}"
+        return f"{done // self._unit[1]} of {self.whole}" if self.total else ""
+
+    @property
+    def _unit(self) -> tuple[str, int]:
+        if self.stage not in _IN_BYTES:
+            return "", 1
+        return ("GB", 10**9) if self.total >= 10**10 else ("MB", 10**6)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the progress as values of JSON."""

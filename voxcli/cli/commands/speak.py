@@ -50,7 +50,7 @@ def speak(job: SpeakJob, console: Console, report: RunReport, check: Callable[[]
     with ExitStack() as held:
         # A warm engine gets the first sentence at once, and speaks while the rest of the program is loaded.
         engine: Engine | None = None
-        if warm := find_warm_engine(job.engine):
+        if warm := find_warm_engine(job.engine, report.progress, check):
             engine = held.enter_context(closing(warm))
             delivery = _prepared(job, engine, model)
             run.loaded()
@@ -58,7 +58,9 @@ def speak(job: SpeakJob, console: Console, report: RunReport, check: Callable[[]
         # Without one the sink is first, so that a file that cannot be written is reported before a model is loaded.
         sink = held.enter_context(open_sink(job.targets, start_buffer=run.start_buffer))
         if engine is None:
-            engine = held.enter_context(closing(open_chosen_engine(job.engine, slots=1, check=check)))
+            engine = held.enter_context(
+                closing(open_chosen_engine(job.engine, slots=1, on_loading=report.progress, check=check))
+            )
             run.loaded()
             delivery = _prepared(job, engine, model)
         seed = delivery.sampling.seed if model != BUILTIN_MODEL else None

@@ -88,7 +88,7 @@ def _measure_all(job: Job, console: Console, check: Callable[[], None]) -> Measu
         # First, while nothing is loaded in this process that would compete for memory.
         cold += _start_cold(job, console)
         console.note("loading: " + ", ".join(engine_name(candidate.engine) for candidate in job.subjects))
-        with opened(job.subjects, job.settings.modes, at_once=_at_once(job.levels)) as subjects:
+        with opened(job.subjects, job.settings.modes, console, at_once=_at_once(job.levels)) as subjects:
             return _measure_warm(job, subjects, cold, console, check)
     except (KeyboardInterrupt, Terminated) as stopped:
         return Measured([], [], cold, set(), stopped)

@@ -26,6 +26,7 @@ from voxcli.cli.options.parameters import on_command_line
 from voxcli.cli.options.speech import VoiceOptions
 from voxcli.cli.settings.files import model_library
 from voxcli.cli.settings.profiles import find_server
+from voxcli.cli.status_line import shown_loading
 from voxcli.engines import BUILTIN_MODEL
 from voxcli.engines.remote.engine import RemoteEngine
 from voxcli.engines.remote.http import Transport
@@ -104,10 +105,13 @@ def _with_server(
 
 
 @contextmanager
-def opened(chosen: Sequence[Candidate], modes: Sequence[Mode], *, at_once: bool) -> Iterator[list[OpenSubject]]:
+def opened(
+    chosen: Sequence[Candidate], modes: Sequence[Mode], console: Console, *, at_once: bool
+) -> Iterator[list[OpenSubject]]:
     """Open all engines, and close them at the end.
 
     Args:
+        console: shows the progress of loading.
         at_once: whether several requests are sent at once, also to servers that mix up concurrent streams.
     """
     with ExitStack() as stack:
@@ -119,7 +123,7 @@ def opened(chosen: Sequence[Candidate], modes: Sequence[Mode], *, at_once: bool)
                 settings = replace(settings, remote=replace(settings.remote, concurrent=at_once))
                 found.append(_open_server(settings, candidate.voice, name, modes, stack))
             else:
-                found.append(_open_here(settings, name, modes, stack))
+                found.append(_open_here(settings, name, modes, stack, console))
         yield found
 
 
@@ -136,10 +140,13 @@ def _new_name(name: str, found: Sequence[OpenSubject]) -> str:
     return f"{name} ({others + 1})" if others else name
 
 
-def _open_here(settings: EngineSettings, name: str, modes: Sequence[Mode], stack: ExitStack) -> OpenSubject:
-    started = time.perf_counter()
-    engine = stack.enter_context(closing(open_chosen_engine(settings)))
-    took = time.perf_counter() - started
+def _open_here(
+    settings: EngineSettings, name: str, modes: Sequence[Mode], stack: ExitStack, console: Console
+) -> OpenSubject:
+    with shown_loading(console, name, noted=True) as on_loading:
+        started = time.perf_counter()
+        engine = stack.enter_context(closing(open_chosen_engine(settings, on_loading=on_loading)))
+        took = time.perf_counter() - started
     device, dtype = _find_placement(engine, settings)
     subject = Subject(
         name=name,

@@ -26,6 +26,7 @@ from voxcli.server.host import Host, open_socket
 from voxcli.server.model_lifecycle import ModelLifecycle
 from voxcli.server.service import Service
 from voxcli.server.settings import ServerSettings
+from voxcli.synthesis.loading import LoadingProgress, LoadingStage, OnLoading, ignore_loading
 from voxcli.voices import VoiceLibrary
 from voxcli.voices.named import find_named
 
@@ -46,7 +47,7 @@ def run(settings: ServerSettings, engine: EngineSettings, console: Console) -> N
     """
     for name in _QUOTING_LOGGERS:
         logging.getLogger(name).setLevel(logging.ERROR)
-    service = new_service(settings, engine)
+    service = new_service(settings, engine, noted_stages(console))
     with open_socket(settings) as sock, _shared(engine) as private:
         port: int = sock.getsockname()[1]
         sockets = [sock, private.socket] if private else [sock]
@@ -77,7 +78,19 @@ async def _serve(
     return None if clean else shutdown.interrupted
 
 
-def new_service(settings: ServerSettings, engine: EngineSettings) -> Service:
+def noted_stages(console: Console) -> OnLoading:
+    """Return what makes a note of each stage of loading when it begins."""
+    last: list[LoadingStage] = []
+
+    def on_loading(progress: LoadingProgress) -> None:
+        if last != [progress.stage]:
+            last[:] = [progress.stage]
+            console.note(" ".join(filter(None, (progress.words, progress.whole))))
+
+    return on_loading
+
+
+def new_service(settings: ServerSettings, engine: EngineSettings, on_loading: OnLoading = ignore_loading) -> Service:
     """Build the service. Raises NotFound if the model is not installed, even if it is to be loaded later."""
     assert settings.voices
     voices = VoiceLibrary(settings.voices)
@@ -90,7 +103,8 @@ def new_service(settings: ServerSettings, engine: EngineSettings) -> Service:
         models = ModelLifecycle(name, partial(open_chosen_engine, engine), settings, samples=False)
         return Service(settings, voices, models, knows_voice=_knows_builtin_voice, why_reserved=why_reserved)
     model_library().load(name)
-    models = ModelLifecycle(Path(name).name, partial(open_chosen_engine, engine, settings.slots), settings)
+    load = partial(open_chosen_engine, engine, settings.slots, on_loading=on_loading)
+    models = ModelLifecycle(Path(name).name, load, settings)
     return Service(
         settings, voices, models, knows_voice=lambda name: find_named(name) is not None, why_reserved=why_reserved
     )

@@ -5,7 +5,10 @@ from contextlib import ExitStack, closing, nullcontext
 from dataclasses import dataclass, replace
 
 from voxcli.audio.pcm import silence
-from voxcli.cli.commands.chosen import open_chosen_engine
+from voxcli.cli.commands.chosen import engine_name, open_chosen_engine
+from voxcli.cli.console import Console
+from voxcli.cli.exits import GracefulShutdown
+from voxcli.cli.status_line import shown_loading
 from voxcli.engines.settings import EngineSettings
 from voxcli.sinks import Target, ToSpeaker, open_sink
 from voxcli.sinks.base import Sink
@@ -39,23 +42,32 @@ def default_line(voice: Voice, language: str | None) -> str:
     return LINES.get((language or "").partition("-")[0]) or " ".join(LINES.values())
 
 
-def hold(audition: Audition, announce: Callable[[str], None], check: Callable[[], None]) -> None:
+def hold(audition: Audition, console: Console, announce: Callable[[str], None], shutdown: GracefulShutdown) -> None:
     """Play all voices, with one engine and into one file.
 
     Args:
         announce: receives each name before its voice is played.
-        check: raises if the work has to stop. Called between chunks.
+        shutdown: stops the work, between chunks.
     """
     speakers = [target for target in audition.targets if isinstance(target, ToSpeaker)]
     others = [target for target in audition.targets if not isinstance(target, ToSpeaker)]
     with ExitStack() as stack:
         kept = [stack.enter_context(open_sink(others))] if others else []
-        engine = stack.enter_context(closing(open_chosen_engine(audition.engine, slots=1)))
+        with shown_loading(console, engine_name(audition.engine), shutdown) as on_loading:
+            engine = stack.enter_context(
+                closing(
+                    open_chosen_engine(
+                        audition.engine, slots=1, on_loading=on_loading, check=shutdown.raise_if_interrupted
+                    )
+                )
+            )
         for name, voice in audition.voices:
             announce(name)
             # One loudspeaker sink per voice, so that it has finished before the next name is announced.
             with open_sink(speakers) if speakers else nullcontext() as speaker:
-                rate = _speak(audition, voice, engine, [*kept, speaker] if speaker else kept, check)
+                rate = _speak(
+                    audition, voice, engine, [*kept, speaker] if speaker else kept, shutdown.raise_if_interrupted
+                )
             if rate and name != audition.voices[-1][0]:
                 for sink in kept:
                     sink.write(silence(_GAP_SECONDS, rate))

@@ -256,7 +256,7 @@ def audition(
         delivery=delivery.to_settings(Voice(), sampling.to_settings()),
         targets=choose_targets(out),
     )
-    hold(given, console.note, context.obj.raise_if_interrupted)
+    hold(given, console, console.note, context.obj)
 
 
 def _spelling(name: str) -> str:
