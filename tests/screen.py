@@ -3,11 +3,12 @@
 import fcntl
 import os
 import pty
+import re
 import select
 import subprocess
 import termios
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
@@ -19,13 +20,18 @@ TIMEOUT_SECONDS = 20.0
 
 
 def run_on_terminal(
-    command: Sequence[str], environment: dict[str, str], reactions: Reactions, *, folder: Path | None = None
+    command: Sequence[str],
+    environment: dict[str, str],
+    reactions: Reactions,
+    *,
+    folder: Path | None = None,
+    columns: int = 120,
 ) -> tuple[int, str]:
     """Return the exit code and everything that was shown."""
     screen, keyboard = pty.openpty()
     with subprocess.Popen(
         command,
-        env=environment | {"TERM": "xterm", "COLUMNS": "120"},
+        env=environment | {"TERM": "xterm", "COLUMNS": str(columns)},
         stdin=keyboard,
         stdout=keyboard,
         stderr=keyboard,
@@ -61,3 +67,39 @@ def _follow(screen: int, reactions: Reactions) -> str:
             else:
                 reaction()
     raise AssertionError(f"timed out waiting for {list(reactions)} or the end; shown: {shown!r}")
+
+
+_CONTROL = re.compile(r"\x1b\[(\??)([\d;]*)([A-Za-z])|\x1b\].*?(?:\x07|\x1b\\)|[\r\n]|[^\x1b\r\n]+", re.DOTALL)
+
+
+def frames(shown: str) -> Iterator[list[str]]:
+    """Yield the lines of the screen after each text and each control sequence that was sent to it.
+
+    It knows what the program sends: text, the ends of lines, the cursor upwards, and a line erased.
+    """
+    lines, row, column = [""], 0, 0
+    for match in _CONTROL.finditer(shown):
+        part, (private, count, command) = match[0], match.groups(default="")
+        if part == "\r":
+            column = 0
+        elif part == "\n":
+            row, column = row + 1, 0
+            lines += [""] * (row + 1 - len(lines))
+        elif not part.startswith("\x1b"):
+            before = lines[row].ljust(column)
+            lines[row] = before[:column] + part + before[column + len(part) :]
+            column += len(part)
+        elif command == "A":
+            row -= int(count or 1)
+        elif command == "K":
+            assert count == "2", part
+            lines[row] = ""
+        else:
+            assert command == "m" or private or not command, f"unknown: {part!r}"
+        yield [line.rstrip() for line in lines]
+
+
+def last_screen(shown: str) -> list[str]:
+    """Return the lines that are on the screen at the end, without those that are empty."""
+    *_, last = frames(shown)
+    return [line for line in last if line]

@@ -17,8 +17,10 @@ from tests.clips import spoken_wav
 from tests.forks import forking
 from tests.program import Run, RunIn, said
 from tests.pulse import PulseServer
+from tests.screen import CTRL_C, Reactions, frames, last_screen, run_on_terminal
 from tests.sound import read_by_three
 from voxcli.installation import install_command
+from voxcli.synthesis.loading import LoadingProgress, LoadingStage
 
 Checkpoints = Callable[[str], Path]
 
@@ -99,8 +101,52 @@ def test_sentences_go_over_into_silence_without_a_click(run: Run, tmp_path: Path
 def test_events_tell_of_each_chunk(run: Run, checkpoints: Checkpoints) -> None:
     done = run("say", "你好", "--model", checkpoints("voxcpm-0.5b"), *SHORT, "-o", "x.wav", "--json")
     events = [json.loads(line) for line in done.stdout.splitlines()]
-    assert [event["event"] for event in events][:3] == ["loading", "first_audio", "chunk"]
+    assert [event["event"] for event in events if event["event"] != "loading"][:2] == ["first_audio", "chunk"]
     assert (events[-1]["event"], events[-1]["chunks"], events[-1]["audio_seconds"]) == ("done", 4, 0.24)
+
+
+def test_events_tell_how_far_the_loading_has_come(run: Run, checkpoints: Checkpoints) -> None:
+    model = checkpoints("voxcpm-1.5")
+    done = run("say", "你好", "--model", model, *SHORT, "-o", "x.wav", "--json")
+    events = [json.loads(line) for line in done.stdout.splitlines()]
+    told = [event for event in events if event["event"] == "loading"]
+    assert events[: len(told)] == told
+    assert {event["model"] for event in told} == {str(model)}
+    progress = [LoadingProgress.from_dict(event) for event in told]
+    assert progress == sorted(set(progress), key=lambda one: (list(LoadingStage).index(one.stage), one.done))
+    assert progress[0] == LoadingProgress(LoadingStage.STARTING)
+    whole = sum((model / name).stat().st_size for name in ("audiovae.pth", "model.safetensors"))
+    assert progress[-1] == LoadingProgress(LoadingStage.READING, whole, whole)
+
+
+def test_a_load_that_fails_is_told_after_how_far_it_came(run: Run, tmp_path: Path, checkpoints: Checkpoints) -> None:
+    model = Path(shutil.copytree(checkpoints("voxcpm-1.5"), tmp_path / "broken"))
+    weights = model / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-4000] + b"\xff" * 4000)
+    done = run("say", "你好", "--model", model, *SHORT, "-o", "x.wav", "--json")
+    *told, last = [json.loads(line) for line in done.stdout.splitlines()]
+    assert {event["event"] for event in told} == {"loading"}
+    assert (last["event"], last["kind"], last["code"], done.returncode) == ("error", "ModelError", 3, 3)
+    assert "model.safetensors is damaged" in last["message"]
+    done = run("say", "你好", "--model", model, *SHORT, "-o", "x.wav")
+    assert done.stderr.decode().splitlines()[0] == f"loading {model}"
+    assert "model.safetensors is damaged" in said(done)
+
+
+@pytest.mark.parametrize("interrupted", [False, True])
+def test_loading_is_shown_on_a_line_of_the_terminal(
+    environment: dict[str, str], tmp_path: Path, checkpoints: Checkpoints, interrupted: bool
+) -> None:
+    """With PyTorch still to be imported, which takes long enough for a bar to be shown."""
+    model = checkpoints("voxcpm-1.5")
+    command = [sys.executable, "-m", "voxcli", "say", "你好", "--model", str(model), *SHORT, "-o", "x.wav"]
+    reactions: Reactions = {b"starting": CTRL_C if interrupted else b""}
+    code, screen = run_on_terminal(command, environment, reactions, folder=tmp_path, columns=50)
+    assert code == (130 if interrupted else 0), screen
+    for lines in frames(screen):
+        assert all(len(line) < 50 for line in lines if "starting" in line or "reading" in line), lines
+    left = last_screen(screen)
+    assert left == ["stopped"] if interrupted else left[0].startswith("x.wav"), screen
 
 
 def test_the_drawn_seed_is_reported_and_repeats_the_speech(run: Run, tmp_path: Path, checkpoints: Checkpoints) -> None:

@@ -21,6 +21,9 @@ from voxcli.errors import (
     RequestError,
 )
 
+_END_OF_LINE = b"\r\x1b[2K\x1b[?25h"
+"""Erases a line of progress, and shows the cursor again."""
+
 
 class Terminated(BaseException):
     """SIGTERM was received. Like KeyboardInterrupt, only the outermost handler may catch it for good."""
@@ -59,6 +62,8 @@ class GracefulShutdown:
 
     def _interrupt(self, number: int, frame: FrameType | None) -> None:
         if self.interrupted:
+            if self.silent:
+                os.write(2, _END_OF_LINE)
             os._exit(128 + number)  # the exit code that shells use for a signal
         self.interrupted = KeyboardInterrupt if number == signal.SIGINT else Terminated
         if self._on_first:

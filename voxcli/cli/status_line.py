@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 _DELAY_SECONDS = 0.3
 """What is done sooner shows nothing, and does not wait for the modules that draw."""
 _REFRESH_SECONDS = 0.08
-_BAR_WIDTH, _LEAST_BAR_WIDTH = 20, 8
+_BAR_WIDTH, _SHORT_BAR_WIDTH, _LEAST_BAR_WIDTH = 20, 10, 4
+"""At most, beside the name of the model, and without it."""
 _BEGINNING = LoadingProgress(LoadingStage.STARTING)
 _GAPS = 4
 """Columns for the spinner, and between it, the text, the bar and the amount."""
@@ -99,10 +100,11 @@ class StatusLine:
 
         seconds = f"{time.perf_counter() - self._since:.0f} s"
         amount, widest = (" · ".join(filter(None, (one, seconds))) for one in (progress.amount, progress.most))
-        for text in (f"loading {model} · {progress.words}", progress.words):
+        texts = ((f"loading {model} · {progress.words}", _SHORT_BAR_WIDTH), (progress.words, _LEAST_BAR_WIDTH))
+        for text, least in texts:
             # As wide for the last amount as for the first, so that the bar does not shrink.
             room = columns - cell_len(text) - cell_len(widest)
-            if room >= _LEAST_BAR_WIDTH:
+            if room >= least:
                 bar = ProgressBar(progress.total or None, progress.done, width=min(room, _BAR_WIDTH))
                 return Text(text, "dim"), bar, Text(amount, "dim")
         return (_cut(f"{progress.words} · {amount}", columns),)
