@@ -161,7 +161,7 @@ def test_an_engine_slower_than_real_time_is_heard_later_and_without_gaps(
     if start_buffer:
         assert " 0 underruns" not in said(done)
         return
-    assert "this machine speaks at 0.5× speed: starting in " in said(done)
+    assert "the server speaks at 0.5× speed: starting in " in said(done)
     assert " 0 underruns" in said(done)
     sounding = np.flatnonzero(np.abs(heard.samples) > 0.01)
     assert np.diff(sounding).max() < 0.05 * 44100

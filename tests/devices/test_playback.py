@@ -118,3 +118,58 @@ def test_what_the_device_misses_counts_while_there_is_sound() -> None:
     filled(playback, 1)
     filled(playback, 1, device_starved=True)
     assert playback.underruns == 1
+
+
+@given(
+    st.lists(st.integers(1, 50), min_size=1, max_size=20),
+    st.lists(st.tuples(st.sampled_from(["fill", "rest"]), st.integers(1, 50)), max_size=20),
+    st.integers(0, 200),
+)
+def test_what_is_held_back_comes_out_once_and_in_order(
+    pieces: list[int], between: list[tuple[str, int]], enough: int
+) -> None:
+    playback = Playback(start_buffer=lambda waiting: enough)
+    sound = ramp(sum(pieces))
+    heard: list[float] = []
+    for number, piece in enumerate(np.split(sound, np.cumsum(pieces)[:-1])):
+        playback.put(piece)
+        if number < len(between):
+            what, frames = between[number]
+            playback.rest() if what == "rest" else heard.extend(filled(playback, frames))
+    playback.end()
+    heard += filled(playback, len(sound) + 1)
+    assert [sample for sample in heard if sample] == list(sound)
+
+
+def test_samples_wait_for_the_start_buffer_at_the_beginning_after_a_gap_and_after_a_rest() -> None:
+    playback = Playback(start_buffer=lambda waiting: 20)
+    playback.put(ramp(15))
+    assert filled(playback, 5) == [0] * 5
+    playback.put(ramp(15))
+    assert playback.most_held == 30
+    assert filled(playback, 40) == [*ramp(15), *ramp(15), *[0] * 10]
+    assert playback.underruns == 1
+    playback.put(ramp(15))
+    assert filled(playback, 5) == [0] * 5
+    playback.put(ramp(5))
+    assert filled(playback, 15) == list(ramp(15))
+    playback.rest()
+    playback.put(ramp(10))
+    assert filled(playback, 10) == [*ramp(5), *[0] * 5]
+    playback.put(ramp(10))
+    assert filled(playback, 20) == [*ramp(10), *ramp(10)]
+    assert playback.underruns == 1
+
+
+def test_the_start_buffer_knows_what_still_plays() -> None:
+    asked: list[int] = []
+
+    def enough(waiting: int) -> int:
+        asked.append(waiting)
+        return 0
+
+    playback = Playback(start_buffer=enough)
+    playback.put(ramp(15))
+    playback.rest()
+    playback.put(ramp(10))
+    assert asked == [15, 25]

@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TextIO
 
@@ -21,6 +22,31 @@ from voxcli.synthesis.timing import Timings
 
 _EVENT_SECONDS = 0.1
 """Least time between two events of the same stage of loading, except its last."""
+_NEARLY = 0.95
+"""A speed above this is said with two digits, so that it is not 1.0."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Buffering:
+    """A wait for the start buffer, because the engine makes less audio than is played."""
+
+    speed: float
+    """Seconds of audio per second of work."""
+    seconds: float
+    """Until playback starts or goes on, as estimated."""
+    started: bool
+    """Whether something has been heard already."""
+    by_sentence: bool
+    """Whether it waits again before other sentences."""
+    on_server: bool
+    """Whether the engine is a server."""
+
+    def __str__(self) -> str:
+        who = "the server" if self.on_server else "this machine"
+        what = "going on" if self.started else "starting"
+        how = "with pauses between sentences" if self.by_sentence else "without gaps"
+        digits = 1 if self.speed < _NEARLY else 2
+        return f"{who} speaks at {self.speed:.{digits}f}× speed: {what} in {self.seconds:.0f} s, {how}"
 
 
 class RunReport(Protocol):
@@ -40,8 +66,8 @@ class RunReport(Protocol):
         """There is text to speak."""
         ...
 
-    def buffering(self, speed: float, seconds: float) -> None:
-        """Playback starts in about this many seconds, because the engine makes less audio than is played."""
+    def buffering(self, wait: Buffering) -> None:
+        """Playback waits for the start buffer. Called once, for the first long wait."""
         ...
 
     def chunk(self, chunk: AudioChunk, timings: Timings) -> None: ...
@@ -78,8 +104,8 @@ class TextReport:
     def working(self) -> None:
         self._show(self._progress)
 
-    def buffering(self, speed: float, seconds: float) -> None:
-        self._console.note(f"this machine speaks at {speed:.1f}× speed: starting in {seconds:.0f} s, without gaps")
+    def buffering(self, wait: Buffering) -> None:
+        self._console.note(str(wait))
 
     def chunk(self, chunk: AudioChunk, timings: Timings) -> None:
         self._audio_seconds += chunk.seconds
@@ -142,8 +168,10 @@ class EventsReport:
     def working(self) -> None:
         """Do nothing: the chunks tell."""
 
-    def buffering(self, speed: float, seconds: float) -> None:
-        self._emit("buffering", speed=_rounded(speed), seconds=_rounded(seconds))
+    def buffering(self, wait: Buffering) -> None:
+        self._emit(
+            "buffering", speed=_rounded(wait.speed), seconds=_rounded(wait.seconds), by_sentence=wait.by_sentence
+        )
 
     def chunk(self, chunk: AudioChunk, timings: Timings) -> None:
         if timings.first_sound is not None and not self._first_audio_sent:

@@ -58,6 +58,14 @@ class InOrder:
             yield from source.pieces(before_waiting)
 
 
+def known_text(source: Source) -> str | None:
+    """Return a text that is complete; None if it may still be arriving."""
+    if isinstance(source, InOrder):
+        texts = [known_text(part) for part in source.sources]
+        return None if None in texts else "\n\n".join(filter(None, texts))
+    return source.text if isinstance(source, Whole) else None
+
+
 class Arriving:
     """Text from a file descriptor, as soon as it is written.
 

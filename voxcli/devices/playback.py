@@ -1,6 +1,7 @@
 """Playback queue between the thread that writes samples and the callback that plays them."""
 
 from collections import deque
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,15 +12,25 @@ from voxcli.audio.chunk import Samples
 class Playback:
     """A queue of samples for a device, with a count of the audible gaps.
 
+    With a start buffer, samples are held back before the queue until enough of them wait: at the beginning, after a
+    rest, and after a gap, which would otherwise be followed by one gap after another.
+
     One thread writes (`put`, `rest`, `end`), another plays (`fill`). Neither waits for the other: a deque is safe to
     use from both ends, and each field is changed by one thread only.
     """
 
-    def __init__(self, *, start_samples: int = 0, tail_samples: int = 0) -> None:
+    def __init__(
+        self,
+        *,
+        start_samples: int = 0,
+        tail_samples: int = 0,
+        start_buffer: Callable[[int], float] | None = None,
+    ) -> None:
         """
         Args:
             start_samples: samples that must be queued before playback begins, also after a gap or a rest.
             tail_samples: silence after the end.
+            start_buffer: takes the number of samples that wait, and returns how many have to before playback begins.
         """
         self.underruns = 0
         """Gaps while more samples were to come."""
@@ -38,10 +49,16 @@ class Playback:
         self._ended = False
         self._sounding = False
         self._in_gap = False
+        self._start_buffer = start_buffer
+        self._holding = start_buffer is not None
+        self._held: list[Samples] = []
+        self._known_underruns = 0
+        self.most_held = 0
+        """The most samples that waited when those that were held back were released."""
 
     @property
     def waiting(self) -> int:
-        """Samples not played yet."""
+        """Samples in the queue that are not played yet."""
         return self._put - self.taken
 
     @property
@@ -51,17 +68,38 @@ class Playback:
 
     def put(self, samples: Samples) -> None:
         """Add samples; more are expected, so a gap after them is an underrun."""
+        if self._start_buffer and not self._holding:
+            self._holding = self.underruns > self._known_underruns
+        self._known_underruns = self.underruns
+        if not (self._start_buffer and self._holding):
+            self._append(samples)
+            return
+        self._held.append(samples)
+        waiting = self.waiting + sum(map(len, self._held))
+        if waiting >= self._start_buffer(waiting):
+            self.most_held = max(self.most_held, waiting)
+            self._release()
+
+    def rest(self) -> None:
+        """Play all there is and expect no more for now: a gap before the next `put` is not an underrun."""
+        self._release()
+        self._more_to_come = False
+        self._holding = self._start_buffer is not None
+
+    def end(self) -> None:
+        self._release()
+        self._more_to_come = False
+        self._ended = True
+
+    def _append(self, samples: Samples) -> None:
         self._queue.append(samples)
         self._put += len(samples)
         self._more_to_come = True
 
-    def rest(self) -> None:
-        """Expect no more for now: a gap before the next `put` is not an underrun."""
-        self._more_to_come = False
-
-    def end(self) -> None:
-        self._more_to_come = False
-        self._ended = True
+    def _release(self) -> None:
+        held, self._held, self._holding = self._held, [], False
+        for samples in held:
+            self._append(samples)
 
     def fill(self, out: NDArray[np.float32], *, device_starved: bool = False) -> None:
         """Play the queued samples, and silence for the rest.

@@ -47,7 +47,8 @@ class Speaker:
                 than the latency at once; the rest is the margin of the writer.
             ahead_seconds: `write` blocks while more than this is queued.
             start_buffer: takes the seconds of audio that are queued, and returns how many have to be before playback
-                begins, if more than `start_seconds`. Asked with each chunk at the beginning and after `idle`.
+                begins, if more than `start_seconds`. Asked with each chunk at the beginning, after `idle` and after a
+                gap.
         """
         self._wanted = device
         self._sample_rate = sample_rate or 0  # until the device's own is known
@@ -55,9 +56,6 @@ class Speaker:
         self._start_seconds = min(start_seconds, ahead_seconds)
         self._ahead_seconds = ahead_seconds
         self._start_buffer = start_buffer
-        self._held: list[Samples] = []
-        """Samples that are not queued before the start buffer is full."""
-        self._holding = start_buffer is not None
         self._heard_at: float | None = None
         self._playback = Playback()
         self._resampler: Resampler | None = None
@@ -83,6 +81,10 @@ class Speaker:
     def starved_seconds(self) -> float:
         """Total length of the gaps that `underruns` counts."""
         return self._playback.starved_samples / self._sample_rate if self._sample_rate else 0.0
+
+    @property
+    def _start_samples(self) -> int:
+        return round(self._start_seconds * self._sample_rate)
 
     def __enter__(self) -> Self:
         with ExitStack() as undo:
@@ -114,16 +116,15 @@ class Speaker:
             self._flush()
             self._resampler = Resampler(chunk.sample_rate, self._sample_rate)
         self._put(self._resampler.feed(chunk.samples))
-        most = self._ahead_seconds * self._sample_rate
+        # Room for the start buffer, and for what is generated while it is played.
+        most = max(self._ahead_seconds * self._sample_rate, self._playback.most_held + self._start_samples)
         self._wait(lambda: self._playback.waiting <= most)
 
     def idle(self) -> None:
         """Play everything queued. Silence before the next chunk is not an underrun."""
         self._flush()
-        self._release()
         self._playback.rest()
         self._start_if_ready()
-        self._holding = self._start_buffer is not None
 
     def _open(self) -> None:
         device = cast(OutputDevice, self._device)
@@ -145,8 +146,9 @@ class Speaker:
                 "Another program may be using it: close that, name another device, or write a file with -o FILE."
             ) from error
         self._playback = Playback(
-            start_samples=round(self._start_seconds * self._sample_rate),
+            start_samples=self._start_samples,
             tail_samples=round((self._stream.latency + _TAIL_SECONDS) * self._sample_rate),
+            start_buffer=self._samples_to_wait_for if self._start_buffer else None,
         )
 
     def _fill(self, out: NDArray[np.float32], frames: int, time: object, status: Any) -> None:
@@ -163,25 +165,13 @@ class Speaker:
             raise self._sounddevice.CallbackStop
 
     def _put(self, samples: Samples) -> None:
-        if not len(samples):
-            return
-        if self._start_buffer and self._holding:
-            self._held.append(samples)
-            queued = (self._playback.waiting + sum(map(len, self._held))) / self._sample_rate
-            if queued < self._start_buffer(queued):
-                return
-            # Room for the buffer, and for what is generated while it is played.
-            self._ahead_seconds = max(self._ahead_seconds, queued + self._start_seconds)
-            self._release()
-            return
-        self._playback.put(samples)
-        self._start_if_ready()
+        if len(samples):
+            self._playback.put(samples)
+            self._start_if_ready()
 
-    def _release(self) -> None:
-        """Queue what was held back."""
-        held, self._held, self._holding = self._held, [], False
-        for samples in held:
-            self._put(samples)
+    def _samples_to_wait_for(self, waiting: int) -> float:
+        assert self._start_buffer
+        return self._start_buffer(waiting / self._sample_rate) * self._sample_rate
 
     def _flush(self) -> None:
         if self._resampler is not None:
@@ -202,7 +192,6 @@ class Speaker:
 
     def _drain(self) -> None:
         self._flush()
-        self._release()
         self._playback.end()
         self._start_if_ready()
         if self._started:

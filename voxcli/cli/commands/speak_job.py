@@ -6,19 +6,25 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from voxcli.audio.chunk import AudioChunk
-from voxcli.cli.run_report import RunReport
+from voxcli.cli.run_report import Buffering, RunReport
 from voxcli.cli.run_summary import Laps, RunSummary
-from voxcli.cli.text_source import Source, Whole
+from voxcli.cli.text_source import Source, known_text
 from voxcli.engines.settings import EngineSettings
 from voxcli.sinks import Target
 from voxcli.sinks.base import Sink
+from voxcli.synthesis.pace import StartBuffer, speaking_seconds
 from voxcli.synthesis.pipeline import Delivery
 from voxcli.synthesis.request import Abilities, Piece
-from voxcli.synthesis.timing import StartBuffer, Stopwatch, speaking_seconds
+from voxcli.synthesis.timing import Stopwatch
 from voxcli.text.marks import Part
 from voxcli.text.parts import read_text
 
 _log = logging.getLogger(__name__)
+
+_CHUNKS_TO_KNOW = 4
+"""Chunks that tell the speed of an engine well enough to be said."""
+_LONG_DELAY = 1.0
+"""Seconds until playback starts that are worth a note."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,16 +63,29 @@ class SpeakJob:
 class SpeakRun:
     """The state of one run: its timing, and how much is buffered before playback starts."""
 
-    def __init__(self, job: SpeakJob, report: RunReport, check: Callable[[], None]) -> None:
-        self.stopwatch = Stopwatch()
+    def __init__(
+        self,
+        job: SpeakJob,
+        report: RunReport,
+        check: Callable[[], None],
+        *,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        """
+        Args:
+            check: raises if the work has to stop.
+            clock: measures the engine.
+        """
+        self.stopwatch = Stopwatch(clock)
         self.laps = Laps()
         """Of the time from Enter to the first sound: whatever takes time before it ends a lap there."""
         self.laps.end("start")
         self._job = job
         self._report = report
         self._check = check
-        known = speaking_seconds(job.text.text) / job.delivery.speed if isinstance(job.text, Whole) else None
-        self._buffer = StartBuffer(self.stopwatch.timings, text_seconds=known, pace=job.delivery.speed)
+        rate, text = job.delivery.speed, known_text(job.text)
+        known = None if text is None else speaking_seconds(text) / rate
+        self._buffer = StartBuffer(self.stopwatch.timings, text_seconds=known, rate=rate)
         self._announced = False
         self._audio_seconds = 0.0
         self._sounds = False
@@ -108,7 +127,7 @@ class SpeakRun:
             yield part
 
     def write(self, pieces: Iterator[Piece], sink: Sink) -> None:
-        """Write all chunks, and play each sentence by itself if the machine is too slow for the whole text."""
+        """Write all chunks, and let each sentence wait for enough of it if the machine may be too slow."""
         for piece in pieces:
             if isinstance(piece, AudioChunk):
                 self._write_chunk(piece, sink)
@@ -116,7 +135,7 @@ class SpeakRun:
                 self._buffer.begin_part(piece.text)
             else:
                 self._buffer.end_part()
-                if self._buffer.by_sentence:
+                if self._buffer.pauses:
                     sink.idle()
             self._check()
 
@@ -145,13 +164,29 @@ class SpeakRun:
         if first:
             self._sounds = True
             self.laps.end("first chunk")
+        self._buffer.measure()
         sink.write(chunk)
         if first and sink.underruns is None:
             self.laps.end("output")
         self._audio_seconds += chunk.seconds
         self._plays_until = max(self._plays_until, time.perf_counter()) + chunk.seconds
         self._report.chunk(chunk, timings)
+        self._announce_buffer()
+
+    def _announce_buffer(self) -> None:
+        """Say once why nothing is heard yet, if that takes long."""
         delay, speed = self._buffer.delay, self._buffer.speed
-        if not self._announced and delay and speed and delay >= 1 and self._job.start_buffer is None:
+        known = self.stopwatch.timings.chunks >= _CHUNKS_TO_KNOW
+        if self._announced or not known or not delay or not speed or self._job.start_buffer is not None:
+            return
+        if delay >= _LONG_DELAY:
             self._announced = True
-            self._report.buffering(speed, delay)
+            self._report.buffering(
+                Buffering(
+                    speed=speed,
+                    seconds=delay,
+                    started=self._playing_at is not None,
+                    by_sentence=self._buffer.by_sentence,
+                    on_server=self._job.engine.remote is not None,
+                )
+            )
