@@ -46,7 +46,7 @@ class Pace:
         self._work, self._squares, self._chunks = 0.0, 0.0, 0.0
 
     def note(self, audio: float, work: float) -> None:
-        """Count the seconds of audio that took so many seconds of work."""
+        """Count audio, and the work that it took, both in seconds."""
         kept = math.exp(-audio / _RECENT_SECONDS)
         self.audio = kept * self.audio + audio
         self._work = kept * self._work + work
