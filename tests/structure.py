@@ -3,6 +3,7 @@
 import ast
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TypeGuard
 
@@ -18,7 +19,8 @@ class Module:
     lines: int
 
 
-def read_modules(package: Path) -> dict[str, Module]:
+@cache
+def read_modules(package: Path) -> Mapping[str, Module]:
     """Parse all modules of a package, keyed by name relative to it. The package's own __init__ has the name ""."""
     modules = {}
     for path in sorted(package.rglob("*.py")):
@@ -36,7 +38,10 @@ def imported_names(tree: ast.AST) -> Iterator[tuple[str, str | None]]:
             yield from ((alias.name, None) for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             yield from ((node.module, alias.name) for alias in node.names)
-        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("import_module"):
+        elif isinstance(node, ast.Call) and "import_module" in (
+            getattr(node.func, "id", ""),
+            getattr(node.func, "attr", ""),
+        ):
             yield from ((argument.value, None) for argument in node.args if _is_text(argument))
 
 
