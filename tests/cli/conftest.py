@@ -24,7 +24,8 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def run_in() -> Iterator[RunIn]:
-    with forking() as run_in:
+    """With torch loaded, which takes longer than most tests."""
+    with forking("voxcli.engines.local") as run_in:
         yield run_in
 
 

@@ -11,8 +11,7 @@ import numpy as np
 import pytest
 
 import voxcli
-from tests.forks import forking
-from tests.program import Run, RunIn, said
+from tests.program import Run, said
 from tests.server.running import serving
 from voxcli.audio.chunk import Samples
 from voxcli.audio.decode import decode
@@ -37,13 +36,6 @@ AS_IT_IS = {"inference_timesteps": "10", "retry_badcase": "false"}
 def text_of(characters: int) -> str:
     """Return a text of this length, in two languages and with pauses in it."""
     return ("".join(SENTENCES) * (1 + characters // 50))[:characters].rstrip(" [pause0.2") + "."
-
-
-@pytest.fixture(scope="session")
-def run_in() -> Iterator[RunIn]:
-    """With torch loaded."""
-    with forking("voxcli.engines.local") as run_in:
-        yield run_in
 
 
 @pytest.fixture(scope="module")

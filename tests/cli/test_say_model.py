@@ -6,7 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +14,7 @@ import pytest
 import soundfile
 
 from tests.clips import spoken_wav
-from tests.forks import forking
-from tests.program import Run, RunIn, said
+from tests.program import Run, said
 from tests.pulse import PulseServer
 from tests.screen import CTRL_C, Reactions, frames, last_screen, run_on_terminal
 from tests.sound import read_by_three
@@ -28,13 +27,6 @@ QUICK = ["--steps", "2", "--threads", "1", "--dtype", "float32"]
 SHORT = [*QUICK, "--seed", "7", "--min-len", "2", "--max-len", "3"]
 
 WITHOUT_TORCH = "import sys; sys.modules['torch'] = None; from voxcli.cli.app import run; sys.exit(run(sys.argv[1:]))"
-
-
-@pytest.fixture(scope="session")
-def run_in() -> Iterator[RunIn]:
-    """With torch loaded."""
-    with forking("voxcli.engines.local") as run_in:
-        yield run_in
 
 
 def test_each_sentence_after_the_first_is_carried_on(run: Run, tmp_path: Path, checkpoints: Checkpoints) -> None:
