@@ -1,6 +1,6 @@
-"""Tiny random checkpoints of every family, made once."""
+"""Tiny random checkpoints of every family, made once, and the little time in which they draw a named voice."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -20,3 +20,12 @@ def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Pat
         return made[family]
 
     return checkpoint
+
+
+@pytest.fixture(scope="module")
+def short_anchors() -> Iterator[None]:
+    """Let a random model, which never comes to an end, draw a named voice in one short attempt."""
+    with pytest.MonkeyPatch.context() as changed:
+        changed.setattr("voxcli.voices.anchors._ATTEMPTS", 1)
+        changed.setattr("voxcli.engines.local.LONGEST_SECONDS", 1.5)
+        yield

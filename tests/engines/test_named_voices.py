@@ -16,13 +16,9 @@ from voxcli.voxcpm.model import Model
 
 Checkpoints = Callable[[str], Path]
 SHORT = Sampling(steps=2, seed=7, min_patches=2, max_patches=3)
+
+pytestmark = pytest.mark.usefixtures("short_anchors")
 BOTH = pytest.mark.parametrize("family", ["voxcpm-1.5", "voxcpm-2"])
-
-
-@pytest.fixture(autouse=True)
-def _one_attempt(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A random model never speaks properly."""
-    monkeypatch.setattr("voxcli.voices.anchors._ATTEMPTS", 1)
 
 
 def opened(model: Path, anchors: Path | None, **settings: object) -> LocalEngine:

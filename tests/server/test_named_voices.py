@@ -22,13 +22,7 @@ from voxcli.synthesis.request import Sampling
 SPEECH = "/v1/audio/speech"
 TEXT = "Hi."
 
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_attempt() -> Iterator[None]:
-    """A random model never speaks properly."""
-    with pytest.MonkeyPatch.context() as changed:
-        changed.setattr("voxcli.voices.anchors._ATTEMPTS", 1)
-        yield
+pytestmark = pytest.mark.usefixtures("short_anchors")
 
 
 @pytest.fixture(scope="module")
