@@ -38,6 +38,14 @@ def run(tmp_path: Path, environment: dict[str, str], run_in: RunIn) -> Run:
     return run_voxcli
 
 
+@pytest.fixture(scope="session")
+def without_torch(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """What an environment needs so that the doctor does not spend two seconds on loading torch."""
+    folder = tmp_path_factory.mktemp("without_torch")
+    (folder / "torch.py").write_text("raise ImportError('left out')")
+    return {"PYTHONPATH": str(folder)}
+
+
 @pytest.fixture
 def here(
     environment: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -54,7 +54,7 @@ def test_without_devices_that_is_said(run: Run) -> None:
     assert json.loads(run("devices", "--json").stdout) == []
 
 
-def test_the_doctor_finds_a_machine_without_sound_fit_to_write_files(run: Run) -> None:
+def test_the_doctor_finds_a_machine_without_sound_fit_to_write_files(run: Run, without_torch: dict[str, str]) -> None:
     done = run("doctor")
     assert done.returncode == 0, said(done)
     text = done.stdout.decode()
@@ -72,15 +72,17 @@ def test_the_doctor_finds_a_machine_without_sound_fit_to_write_files(run: Run) -
     ):
         assert name in text
     assert "To fix:" in text
-    checks = {check["name"]: check for check in json.loads(run("doctor", "--json").stdout)}
+    checks = {check["name"]: check for check in json.loads(run("doctor", "--json", env=without_torch).stdout)}
     assert checks["loudspeaker"]["verdict"] == "warn"
     assert checks["loudspeaker"]["fix"]
     assert checks["built-in voice"]["verdict"] == "ok"
 
 
-def test_the_doctor_finds_a_folder_that_cannot_be_written(run: Run, tmp_path: Path) -> None:
+def test_the_doctor_finds_a_folder_that_cannot_be_written(
+    run: Run, tmp_path: Path, without_torch: dict[str, str]
+) -> None:
     (tmp_path / "file").write_text("")
-    done = run("doctor", "--json", env={"VOXCLI_HOME": str(tmp_path / "file")})
+    done = run("doctor", "--json", env={"VOXCLI_HOME": str(tmp_path / "file"), **without_torch})
     assert done.returncode == 5
     verdicts = {check["name"]: check["verdict"] for check in json.loads(done.stdout)}
     assert verdicts["voices"] == "fail"

@@ -12,7 +12,7 @@ FULL = Path("/dev/full")
 
 COMMANDS = {
     "a table": "voices",
-    "json": "doctor --json",
+    "json": "models --json",
     "help": "--help",
     "help of a command": "say --help",
     "the version": "--version",

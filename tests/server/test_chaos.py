@@ -154,10 +154,10 @@ def test_clients_that_pause_keep_no_slot_busy(path: str, fields: dict[str, objec
     assert not engine.failed
 
 
-def test_three_hundred_slow_readers_keep_every_slot_busy() -> None:
+def test_a_hundred_slow_readers_keep_every_slot_busy() -> None:
     engine = Together(chunks=60, sample_rate=24000, slots=5)
     with running(engine, send_buffer=4096, queue=100) as server:
-        for turn in range(1, 7):
+        for turn in (1, 2):
             with ExitStack() as stack:
                 clients = [
                     stack.enter_context(asked(server.url, window=4096, response_format="pcm")) for _ in range(50)
@@ -255,8 +255,8 @@ def test_engines_that_fail_early_and_late_leave_nothing_behind() -> None:
         assert not engine.moved
 
 
-@pytest.mark.parametrize("count", [1000])
-def test_many_requests_leave_no_threads_and_no_files_behind(count: int) -> None:
+def test_many_requests_leave_no_threads_and_no_files_behind() -> None:
+    count = 500
     engine = ToneEngine(chunks=2, chunk_seconds=0.04, slots=4)
     with running(engine) as server, httpx.Client(base_url=server.url) as client:
 
@@ -283,7 +283,7 @@ def test_many_requests_leave_no_threads_and_no_files_behind(count: int) -> None:
         threads, files, memory = (after - start for after, start in zip(held(), before, strict=True))
     assert threads <= 1
     assert files <= 2
-    assert memory < 30e6
+    assert memory < count * 40e3  # some 8 MB are codecs that are loaded late, and fragments of the heap
 
 
 def held() -> tuple[int, int, int]:
