@@ -1,11 +1,12 @@
 """Progress of loading: stages in order, each from nothing to its total, and never backwards."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from itertools import groupby, pairwise
 from pathlib import Path
 
 import pytest
 import torch
+from torch import Tensor
 
 from tests.voxcpm.conftest import CPU
 from tests.voxcpm.recorded import RecordedGraphStream
@@ -15,6 +16,7 @@ from voxcli.errors import ModelError
 from voxcli.synthesis.loading import LoadingProgress, LoadingStage
 from voxcli.voxcpm.device import Placement
 from voxcli.voxcpm.loading import load_model
+from voxcli.voxcpm.runtime.cuda_graphs import Launch
 from voxcli.voxcpm.runtime.graph_runner import GraphRunner
 
 LONG = 20
@@ -69,19 +71,24 @@ def test_quantizing_is_a_stage_of_its_own_until_its_result_is_kept(
         assert totals == (whole if kept else {LoadingStage.READING: codec, LoadingStage.QUANTIZING: network})
 
 
-def test_every_graph_is_counted(checkpoints: Callable[[str], Path]) -> None:
+def test_every_graph_is_counted_after_everything_has_run_once(checkpoints: Callable[[str], Path]) -> None:
     model = load_model(checkpoints("voxcpm-1.5"), CPU, threads=1)
     reported: list[LoadingProgress] = []
-    captured: list[object] = []
+    calls: list[str] = []
 
     class CountedStream(RecordedGraphStream):
-        def capture(self, *args: object) -> Callable[[], None]:
-            captured.append(args)
-            return super().capture(*args)  # type: ignore[arg-type]
+        def warm_up(self, fn: Launch, mutated_state: Iterable[Tensor]) -> None:
+            calls.append("warm up")
+            super().capture(fn, mutated_state)
+
+        def capture(self, fn: Launch, mutated_state: Iterable[Tensor]) -> Launch:
+            calls.append("capture")
+            return super().capture(fn, mutated_state)
 
     GraphRunner(model._backbone, model._codec, 3, new_stream=CountedStream, on_loading=reported.append)
     (its,) = check_order(reported).values()
-    assert its[-1] == LoadingProgress(LoadingStage.CAPTURING, len(captured), len(captured))
+    assert calls[:4] == ["warm up"] * 4
+    assert its[-1] == LoadingProgress(LoadingStage.CAPTURING, calls.count("capture"), len(calls) - 4)
     model.close()
 
 

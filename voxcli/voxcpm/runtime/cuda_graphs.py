@@ -39,6 +39,24 @@ class GraphStream:
         if self._stream and other._stream:
             self._stream.wait_stream(other._stream)
 
+    def warm_up(self, fn: Launch, mutated_state: Iterable[Tensor]) -> None:
+        """Call a function that is to be captured, and wait until it is done. Does nothing on other devices.
+
+        It compiles kernels and allocates workspaces, which is not allowed during capture.
+
+        Args:
+            fn, mutated_state: as for `capture`.
+        """
+        if self._stream is None:
+            return
+        torch.cuda.synchronize(self._stream.device)
+        with self.activate():
+            saved = [(tensor, tensor.clone()) for tensor in mutated_state]
+            fn()
+            for tensor, before in saved:
+                tensor.copy_(before)
+        torch.cuda.synchronize(self._stream.device)
+
     def capture(self, fn: Launch, mutated_state: Iterable[Tensor]) -> Launch:
         """Capture a function as a graph, and return the call that replays it.
 
@@ -48,14 +66,8 @@ class GraphStream:
         """
         if self._stream is None:
             return fn
+        self.warm_up(fn, mutated_state)
         graph = torch.cuda.CUDAGraph()
-        torch.cuda.synchronize(self._stream.device)
-        with self.activate():
-            saved = [(tensor, tensor.clone()) for tensor in mutated_state]
-            fn()  # compiles kernels and allocates workspaces, which is not allowed during capture
-            for tensor, before in saved:
-                tensor.copy_(before)
-        torch.cuda.synchronize(self._stream.device)
         with self.activate():
             graph.capture_begin(pool=self._pool, capture_error_mode="thread_local")
             try:

@@ -18,19 +18,15 @@ from torch import Tensor
 from voxcli.synthesis.loading import LoadingStage, OnLoading, StageCounter, ignore_loading
 from voxcli.synthesis.request import Sampling
 from voxcli.voxcpm.codec.audio_vae import AudioVAE
-from voxcli.voxcpm.network.backbone import Backbone, LMState
-from voxcli.voxcpm.network.kv_cache import KVCache
-from voxcli.voxcpm.network.sequence import Sequence, length_of
+from voxcli.voxcpm.kernels.ops import counted_kernels
+from voxcli.voxcpm.network.backbone import Backbone
 from voxcli.voxcpm.runtime.cuda_graphs import Event, GraphStream, Launch, tf32_matmuls
+from voxcli.voxcpm.runtime.prefiller import Prefiller
 from voxcli.voxcpm.runtime.slots import Slots
 from voxcli.voxcpm.runtime.stream import Stream
 from voxcli.voxcpm.runtime.stream_state import draw_noise, new_stream_state
 
 NewGraphStream: TypeAlias = Callable[[torch.device], GraphStream]
-
-_LENGTHS = (16, 32, 64, 128, 256, 512)
-"""Positions of the captured prefill graphs. A shorter sequence is padded, which is safe under causal attention; a
-longer one is prefilled without a graph."""
 
 _GRAPHS_PER_STEP = 3
 
@@ -86,13 +82,13 @@ class GraphRunner:
             slots: maximum number of concurrent streams.
             lazy: capture each graph on first use instead.
             new_stream: creates the CUDA streams.
-            on_loading: receives the number of graphs captured so far.
+            on_loading: receives the number of kernels compiled, and then of graphs captured, so far.
         """
         self.device = backbone.device
         self._backbone, self._codec = backbone, codec
         self._slots = Slots(backbone, codec, slots)
         self._network_stream, self._codec_stream = new_stream(self.device), new_stream(self.device)
-        self._prefiller = _Prefiller(backbone, self._network_stream)
+        self._prefiller = Prefiller(backbone, self._network_stream)
         self._active: list[_ActiveSlot] = []
         self._in_flight: _InFlightStep | None = None
         self._buckets = [1 << power for power in range((slots - 1).bit_length())] + [slots]
@@ -106,6 +102,7 @@ class GraphRunner:
         self._host_samples = torch.zeros(2, *self._slots.samples.shape, pin_memory=pinned)
         self._buffer = 0
         if not lazy:
+            self._compile_all(on_loading)
             self._capture_all(on_loading)
 
     @contextmanager
@@ -215,6 +212,19 @@ class GraphRunner:
         return graphs[rows]
 
     @torch.inference_mode()
+    def _compile_all(self, on_loading: OnLoading) -> None:
+        """Run everything once, since kernels are compiled when they first run, and capturing should be counted alone.
+
+        Other numbers of rows may need some kernels in another version, which is compiled when they are captured.
+        """
+        rows, network, codec = self._buckets[0], self._network_stream, self._codec_stream
+        with counted_kernels(self.device, on_loading):
+            network.warm_up(partial(self._slots.generate, rows, self._default_evaluations), self._slots.state)
+            codec.warm_up(partial(self._slots.decode, rows), self._slots.state)
+            network.warm_up(partial(self._slots.advance, rows), self._slots.state)
+            self._prefiller.warm_up()
+
+    @torch.inference_mode()
     def _capture_all(self, on_loading: OnLoading) -> None:
         total = _GRAPHS_PER_STEP * len(self._buckets) + len(self._prefiller.lengths)
         graphs = StageCounter(on_loading, LoadingStage.CAPTURING, total)
@@ -223,54 +233,6 @@ class GraphRunner:
         for length in self._prefiller.lengths:
             self._prefiller.capture(length)
             graphs.advance()
-
-
-class _Prefiller:
-    """Prefills sequences, with a graph for each of a few lengths."""
-
-    def __init__(self, backbone: Backbone, stream: GraphStream) -> None:
-        config, device, dtype = backbone.config, backbone.device, backbone.dtype
-        longest = min(_LENGTHS[-1], config.max_length)
-        hidden = config.base_lm.hidden
-        self._backbone, self._stream = backbone, stream
-        self.lengths = [length for length in _LENGTHS if length <= longest]
-        self._embeddings = torch.zeros(longest, hidden, device=device, dtype=dtype)
-        self._is_speech = torch.zeros(longest, 1, device=device, dtype=torch.bool)
-        self._last = torch.zeros(1, device=device, dtype=torch.int64)
-        self._hidden = torch.zeros(2, 1, hidden, device=device, dtype=dtype)
-        self._base_cache, self._residual_cache = (
-            KVCache(stack, config.max_length, device, dtype, capacity=longest)
-            for stack in (config.base_lm, config.residual_lm)
-        )
-        self._graphs: dict[int, Launch] = {}
-
-    def prefill(self, sequence: Sequence) -> LMState:
-        """Prefill a sequence. The result is valid until the next call."""
-        length = length_of(sequence)
-        padded = next((captured for captured in self.lengths if captured >= length), None)
-        if padded is None:
-            return self._backbone.prefill(sequence)
-        self._embeddings[:length], is_speech = self._backbone.embed(sequence)
-        self._is_speech[:length] = False if is_speech is None else is_speech
-        self._last.fill_(length - 1)
-        self.capture(padded)()
-        self._base_cache.length = self._residual_cache.length = length
-        base, residual = self._hidden
-        return LMState(self._base_cache, self._residual_cache, base, residual, self._backbone.last_patch(sequence))
-
-    def capture(self, length: int) -> Launch:
-        """Return the graph for sequences of this length, captured if it has not been."""
-        if length not in self._graphs:
-            self._graphs[length] = self._stream.capture(partial(self._forward, length), ())
-        return self._graphs[length]
-
-    def _forward(self, length: int) -> None:
-        self._base_cache.length = self._residual_cache.length = 0
-        hidden = self._backbone.forward_lms(
-            self._embeddings[:length], self._is_speech[:length], self._base_cache, self._residual_cache
-        )
-        for last, positions in zip(self._hidden, hidden, strict=True):
-            last.copy_(positions.index_select(0, self._last))
 
 
 def _read_stop_flags(step: _InFlightStep) -> None:
