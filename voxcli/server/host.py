@@ -54,7 +54,7 @@ class Host:
 
     def __init__(self, app: ASGIApp, service: Service, *sockets: socket.socket | PrivateSocket) -> None:
         """sockets: public and private ones; the caller closes them."""
-        self._service = service
+        self.service = service
         self._sockets = [one.sock if isinstance(one, PrivateSocket) else one for one in sockets]
         self._private = [one for one in sockets if isinstance(one, PrivateSocket)]
         self._stopping = asyncio.Event()
@@ -81,9 +81,9 @@ class Host:
 
         now: cut off the running ones.
         """
-        self._service.admission.drain()
+        self.service.admission.drain()
         if now:
-            self._service.abort()
+            self.service.abort()
         self._stopping.set()
 
     async def run(self, on_listening: Callable[[], None], on_ready: Callable[[], None] = lambda: None) -> bool:
@@ -97,7 +97,7 @@ class Host:
             VoxError: the model cannot be loaded.
         """
         serving = asyncio.create_task(self._server.serve(sockets=self._sockets))
-        starting = asyncio.create_task(self._service.start())
+        starting = asyncio.create_task(self.service.start())
         stopping = asyncio.create_task(self._stopping.wait())
         try:
             await self._server.up.wait()
@@ -106,9 +106,9 @@ class Host:
             if starting.done():
                 starting.result()
                 on_ready()
-                self._service.keep_alive.start(self.stop)
+                self.service.keep_alive.start(self.stop)
             await asyncio.wait({stopping, serving}, return_when=asyncio.FIRST_COMPLETED)
-            return await self._service.drain()
+            return await self.service.drain()
         finally:
             for task in (starting, stopping):
                 task.cancel()
@@ -119,7 +119,7 @@ class Host:
             await self._server.abort_connections()
             try:
                 async with asyncio.timeout(_CLOSING_SECONDS):
-                    await self._service.close()
+                    await self.service.close()
             except TimeoutError:
                 _log.warning("the model did not close in time, and ends with the process")
 

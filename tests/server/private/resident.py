@@ -35,7 +35,7 @@ class Resident:
 
     def __init__(self, path: Path, host: Host, loop: asyncio.AbstractEventLoop, thread: threading.Thread) -> None:
         self.path, self.host, self.loop, self.thread = path, host, loop, thread
-        self.service: Service = host._service
+        self.service: Service = host.service
 
     def call(self, function: Callable[[], Any]) -> None:
         """Call something on the server's own thread."""

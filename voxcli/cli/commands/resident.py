@@ -18,6 +18,7 @@ from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from voxcli.cli.settings.files import find_user_places
 from voxcli.engines import open_engine
 from voxcli.engines.resident.identity import EngineOrder, to_wire
 from voxcli.engines.resident.registry import (
@@ -37,6 +38,7 @@ from voxcli.synthesis.request import Engine
 from voxcli.voxcpm.runtime.cpu_threads import limit_openmp_spinning
 
 if TYPE_CHECKING:
+    from voxcli.server.host import Host
     from voxcli.server.private.sockets import PrivateSocket
     from voxcli.server.service import Service
 
@@ -48,10 +50,6 @@ _PROGRESS_SECONDS = 0.05
 _LOG_BYTES, _OLD_LOGS = 1 << 20, 1
 _CARD = ("slots", "draws_voices", "voice_names", "sample_rate", "abilities")
 """What callers know of the engine before they ask it for speech."""
-_QUEUE = 4096
-"""Requests that may wait: of programs of one user."""
-_LONGEST = 24 * 60 * 60.0
-"""Seconds that a request waits for its turn, and its caller for the loudspeaker."""
 
 
 def main() -> int:
@@ -82,31 +80,26 @@ def _run(order: EngineOrder, registry: Registry, diary: "_Diary") -> int:
     """Load the model and serve it until the server ends."""
     limit_openmp_spinning(os.environ)
     loading = _opened_meanwhile(lambda: _open_with_room(order, registry, diary))
-    # Imported while the model is being loaded.
-    from voxcli.server.app import create_app
-    from voxcli.server.host import Host
-    from voxcli.server.model_lifecycle import ModelLifecycle
-    from voxcli.server.private.keep_alive import KeepAlive
-    from voxcli.server.service import Service
-    from voxcli.server.settings import ServerSettings
-    from voxcli.voices import VoiceLibrary
+    from voxcli.server.resident import new_resident_host  # imported while the model is being loaded
 
-    settings = ServerSettings(
-        queue=_QUEUE, wait_seconds=_LONGEST, pause_seconds=_LONGEST, send_seconds=_LONGEST, drain_seconds=_LONGEST
-    )
-    service = Service(
-        settings,
-        VoiceLibrary(registry.folder / "no voices"),  # they are read by the program that speaks
-        ModelLifecycle(order.model, loading.result, settings),
-        probe=None,
-        keep_alive=KeepAlive(to_wire(order.keep_alive), is_fixed=False),
-        about={"folder": str(order.folder), "identity": order.identity, "quantize": order.local.quantize},
-    )
     with open_own_socket(registry, diary.entry.key) as private:
-        host = Host(create_app(service), service, private)
-        signal.signal(signal.SIGTERM, lambda number, frame: host.stop(now=True))
-        asyncio.run(host.run(lambda: None, lambda: diary.ready(ready_entry(order, service, private))))
+        host = new_resident_host(
+            order.model,
+            loading.result,
+            private,
+            voices=find_user_places().voices,
+            keep_alive=to_wire(order.keep_alive),
+            about={"folder": str(order.folder), "identity": order.identity, "quantize": order.local.quantize},
+        )
+        asyncio.run(_serve(host, lambda: diary.ready(ready_entry(order, host.service, private))))
     return 0
+
+
+async def _serve(host: "Host", on_ready: Callable[[], None]) -> None:
+    """Serve until the engine is stopped. SIGTERM cuts off what is being spoken."""
+    loop = asyncio.get_running_loop()
+    signal.signal(signal.SIGTERM, lambda number, frame: loop.call_soon_threadsafe(host.stop, True))
+    await host.run(lambda: None, on_ready)
 
 
 def open_own_socket(registry: Registry, key: str) -> "PrivateSocket":
