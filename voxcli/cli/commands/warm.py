@@ -3,6 +3,7 @@
 import logging
 import os
 from collections.abc import Callable
+from importlib import import_module
 
 from voxcli.cli.settings.files import find_user_places, model_library
 from voxcli.engines import BUILTIN_MODEL, best_model
@@ -12,6 +13,8 @@ from voxcli.engines.resident.registry import READY, EngineEntry, Registry, Unava
 from voxcli.engines.settings import EngineSettings
 from voxcli.synthesis.loading import OnLoading, ignore_loading
 from voxcli.synthesis.request import Engine
+
+_REST = ("voxcli.audio.joins", "voxcli.sinks.writer")
 
 _log = logging.getLogger(__name__)
 
@@ -104,4 +107,10 @@ def _client(
 
         return replace_engine(ended, order, registry, on_loading, check)
 
-    return ResidentEngine(entry, start_again, order.keep_alive)
+    return ResidentEngine(entry, start_again, order.keep_alive, _load_rest)
+
+
+def _load_rest() -> None:
+    """Load what the samples go through, while the engine makes the first ones."""
+    for module in _REST:
+        import_module(module)

@@ -33,15 +33,23 @@ class _Unsent(Exception):
 class ResidentEngine:
     """A model in another process, which stays loaded when this process ends."""
 
-    def __init__(self, entry: EngineEntry, start_again: StartAgain, keep_alive: float) -> None:
+    def __init__(
+        self,
+        entry: EngineEntry,
+        start_again: StartAgain,
+        keep_alive: float,
+        meanwhile: Callable[[], None] = lambda: None,
+    ) -> None:
         """
         Args:
             entry: of an engine that is ready.
             keep_alive: seconds that the engine stays loaded after each request; infinity for ever.
+            meanwhile: called when a request has left, before its answer is waited for.
         """
         self._entry = entry
         self._start_again = start_again
         self._keep_alive = keep_alive
+        self._meanwhile = meanwhile
         self._begun: tuple[SynthesisRequest, Exchange] | None = None
         card = entry.values["card"]
         self.slots: int = card["slots"]
@@ -117,6 +125,7 @@ class ResidentEngine:
         seconds = 0.0
         with exchange:
             reader = exchange.answer()
+            self._meanwhile()
             try:
                 while True:
                     with suppress(TimeoutError):

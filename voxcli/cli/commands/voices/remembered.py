@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 import typer
 
 from voxcli.cli.console import Console
-from voxcli.cli.settings.edit import edit_settings
 from voxcli.cli.settings.files import Setting, find_setting, find_user_places
 from voxcli.errors import NotFound, RequestError
 from voxcli.files import write_atomically
@@ -75,6 +74,8 @@ def find_default(context: typer.Context) -> Setting | None:
 
 def set_default(context: typer.Context, name: str | None, console: Console) -> None:
     """Set or unset the default voice in the user's settings, and warn if another setting overrides it."""
+    from voxcli.cli.settings.edit import edit_settings
+
     path = find_user_places().settings
     edit_settings(path, KEY, name)
     now = find_default(context)
@@ -94,5 +95,7 @@ def follow(context: typer.Context, old: str, new: str | None, console: Console) 
     if found.origin != str(path):
         console.warning(f"{found.origin} still sets {old} as the default voice.")
         return
+    from voxcli.cli.settings.edit import edit_settings
+
     edit_settings(path, KEY, new)
     console.note(f"It was the default voice, which is now {new or 'unset'} ({path}).")
