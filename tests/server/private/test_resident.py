@@ -2,7 +2,10 @@
 
 import gc
 import hashlib
+import signal
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -328,3 +331,38 @@ def test_a_thousand_calls_leave_nothing_behind(tmp_path: Path) -> None:
     assert threads <= 1
     assert files <= 2
     assert memory < 10e6
+
+
+CLIENT = """
+import socket, sys
+client = socket.socket(socket.AF_UNIX)
+client.connect(sys.argv[1])
+client.sendall(sys.stdin.buffer.read())
+client.recv(1 << 20)
+print(flush=True)
+while client.recv(1 << 20):
+    pass
+"""
+
+
+@pytest.mark.parametrize("stopped", [False, True], ids=["reading", "stopped-first"])
+def test_a_client_that_is_killed_frees_its_slot_within_a_chunk(tmp_path: Path, stopped: bool) -> None:
+    engine = ToneEngine(slots=1, chunks=10**6, pace=0.5)
+    with resident(engine, tmp_path) as server:
+        command = [sys.executable, "-ISc", CLIENT, str(server.path)]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as client:
+            assert client.stdin
+            assert client.stdout
+            client.stdin.write(request_of(HELLO))
+            client.stdin.close()
+            client.stdout.readline()
+            if stopped:  # with samples that it has not read
+                client.send_signal(signal.SIGSTOP)
+                made = engine.made
+                until(lambda: engine.made > made + 1)
+            client.kill()
+            client.wait()
+            made = engine.made
+            assert engine.idle.wait(10)
+        until(lambda: not server.service.admission.used)
+        assert engine.made - made <= 2

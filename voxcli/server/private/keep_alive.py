@@ -58,6 +58,7 @@ class KeepAlive:
         *,
         is_fixed: bool = True,
         clock: Callable[[], float] = seconds_with_suspension,
+        look_seconds: float = _LONGEST_LOOK,
         score: Path = _OOM_SCORE,
     ) -> None:
         """
@@ -65,11 +66,12 @@ class KeepAlive:
             seconds: without any use, after which the server ends; negative for never, 0 for as soon as it is idle.
             is_fixed: whether requests cannot change that, and the process stays as important while it is idle.
             clock: seconds from any origin.
+            look_seconds: between two looks at the clock, at most.
             score: the file that says how soon the kernel may end this process.
         """
         self.seconds = seconds
         self.is_fixed = is_fixed
-        self._clock = clock
+        self._clock, self._look_seconds = clock, look_seconds
         self._score = score
         self._usual_score: str | None = None
         self._uses = 0
@@ -124,7 +126,7 @@ class KeepAlive:
         if self.seconds < 0 or self._on_expired is None:
             return
         if left := self.remaining_seconds:
-            self._timer = asyncio.get_running_loop().call_later(min(left, _LONGEST_LOOK), self._look)
+            self._timer = asyncio.get_running_loop().call_later(min(left, self._look_seconds), self._look)
         else:
             self._on_expired()
 
