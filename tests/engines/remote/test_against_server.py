@@ -68,7 +68,27 @@ def test_nothing_is_lost_in_our_own_dialect(served: Served, request_: SynthesisR
     samples, rate = samples_of(remote(served.url, None, options=ClientOptions(stream=stream)), request_)
     assert served.engine.requests[-1] == request_
     assert rate == served.engine.sample_rate
-    assert np.array_equal(to_int16(samples), to_int16(served.engine.sound(request_)))
+    assert np.array_equal(samples, served.engine.sound(request_))
+
+
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize("format", [None, AudioFormat.WAV, AudioFormat.MP3])
+def test_a_text_of_many_sentences_is_one_request_and_keeps_its_tags(
+    served: Served, stream: bool, format: AudioFormat | None
+) -> None:
+    request = replace(EVERYTHING, text="One. [laughing] Two!\n\n(Three.)", text_language="en")
+    before = len(served.engine.requests)
+    samples_of(remote(served.url, None, options=ClientOptions(stream=stream, format=format)), request)
+    assert served.engine.requests[before:] == [request]
+    assert served.engine.requests[-1].text_language == "en"
+
+
+def test_the_voice_that_a_server_was_given_speaks_where_none_is_asked_for(tmp_path: Path) -> None:
+    VoiceLibrary(tmp_path).save("anna", ANNA)
+    engine = ToneEngine()
+    with serving(engine, voices=tmp_path, voice="anna") as url:
+        samples_of(remote(url, None), HELLO)
+    assert engine.requests[-1].voice == VoiceLibrary(tmp_path).load("anna")
 
 
 @pytest.mark.parametrize("format", AudioFormat)

@@ -34,7 +34,8 @@ OPENAI = {"info": {"title": "Kokoro TTS API"}, "paths": {"/v1/audio/speech": {},
 def test_a_server_is_known_by_its_own_description(description: Any, server: Server) -> None:
     with replaying(posts(lambda asked: missing(), description)) as replay, closing(remote(replay.url, None)) as engine:
         assert engine.server == server
-        assert [asked.path for asked in replay.asked] == ["/openapi.json"]
+        asked_of_ours = ["/health"] if server.is_voxcli else []
+        assert [asked.path for asked in replay.asked] == ["/openapi.json", *asked_of_ours]
 
 
 def only(path: str, answer: Callable[[], Answer]) -> Callable[[Asked], Answer]:
@@ -89,8 +90,22 @@ def test_what_was_found_out_is_not_asked_again(tmp_path: Path) -> None:
         for _ in range(2):
             with closing(remote(replay.url, None, cache=tmp_path)) as engine:
                 assert engine.server.is_voxcli
-        assert len(replay.asked) == 1
+        # What engine it has now is asked every time.
+        assert [asked.path for asked in replay.asked] == ["/openapi.json", "/health", "/health"]
     assert [entry.name for entry in tmp_path.iterdir()] == ["servers.json"]
+
+
+@pytest.mark.parametrize("health", [None, [], {"engine": None}, {"engine": "piper"}, {"engine": {"tags": 1}}, {}])
+def test_a_server_of_ours_that_does_not_tell_its_engine_is_asked_as_before(health: object) -> None:
+    def reply(asked: Asked) -> Answer:
+        if asked.path == "/health":
+            return said(health)
+        return said(VOXCLI) if asked.path == "/openapi.json" else streamed([wav(tone())])
+
+    with replaying(reply, lists=True) as replay, closing(remote(replay.url, None)) as engine:
+        next(engine.stream(HELLO))
+        (speech,) = replay.of("POST")
+        assert b"as_is" not in speech.body
 
 
 def test_a_server_that_has_become_another_one_is_asked_again(tmp_path: Path) -> None:

@@ -240,6 +240,12 @@ def test_health_says_how_the_server_is(client: httpx.Client) -> None:
         "version": voxcli.__version__,
         "server": "voxcli",
         "model": "tone",
+        "engine": {
+            **dict.fromkeys(("sampling", "styles", "clips", "bare_clips"), True),
+            "least_syllables": 0,
+            "tags": [],
+            "draws_voices": False,
+        },
     }
     assert client.get("/health").json() == expected
 

@@ -40,7 +40,6 @@ _VOICE_LIST_SECONDS = 60.0
 
 _log = logging.getLogger(__name__)
 
-
 _STALE_STATUSES = (400, 404, 405, 422)
 """Statuses with which a server refuses a model that it does not serve any more."""
 
@@ -99,6 +98,10 @@ class RemoteEngine:
         self.abilities = Abilities(
             least_syllables=LEAST_SYLLABLES, tags=VOXCPM2_TAGS if dialect is Dialect.VOXCPM else frozenset()
         )
+        if engine := self._identification.describe_engine(self.server):
+            # The text is split here, as for an engine of this machine, and so every byte is the same.
+            self._settings = replace(settings, options=replace(settings.options, as_is=True))
+            self.abilities, self.draws_voices = engine.to_abilities(), engine.draws_voices
         has_clip = "ref_audio_path" in settings.options.extra
         self.wants_recording = dialect is Dialect.GPT_SOVITS and self.server.version > 1 and not has_clip
         """Whether each request needs a voice with a recording."""
@@ -230,10 +233,8 @@ class RemoteEngine:
 
     def _refuse(self, response: httpx.Response, body: bytes, call: HttpCall) -> NoReturn:
         """Raise the error for a response that is not a success; it lists what the server has instead."""
-        reason, status = (
-            DIALECT_CLIENTS[self.server.dialect].error_message(response.status_code, body),
-            response.status_code,
-        )
+        status = response.status_code
+        reason = DIALECT_CLIENTS[self.server.dialect].error_message(status, body)
         subject = find_subject(body) if status in _STALE_STATUSES else None
         given, catalog = call.json or call.form or {}, self.server.catalog
         if subject == MODEL and catalog and catalog.models:

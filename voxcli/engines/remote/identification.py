@@ -2,13 +2,17 @@
 
 import logging
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 
+from pydantic import ValidationError
+
 from voxcli.engines.remote.http import Transport
-from voxcli.engines.remote.probe import Server, ServerCache, detect_server, inspect_server
-from voxcli.engines.remote.settings import RemoteSettings, has_version, without_endpoint
+from voxcli.engines.remote.probe import HEALTH, Server, ServerCache, detect_server, inspect_server
+from voxcli.engines.remote.settings import RemoteSettings, has_version, root_of, without_endpoint
 from voxcli.errors import RemoteError
 from voxcli.protocols.names import Dialect
+from voxcli.protocols.voxcpm.engines import EngineDescription
 
 _log = logging.getLogger(__name__)
 
@@ -54,6 +58,22 @@ class Identification:
         """Remove the server from the cache: perhaps another one runs there now."""
         if self._cache:
             self._cache.forget(self._cache_key)
+
+    def describe_engine(self, server: Server) -> EngineDescription | None:
+        """Return the engine behind one of our own servers, asked in its own protocol; None if it does not tell."""
+        if not server.is_voxcli or server.dialect is not Dialect.VOXCPM:
+            return None
+        try:
+            _, document = self._transport.ask(root_of(server.base or self._settings.url), HEALTH)
+        except RemoteError as error:  # the request for speech tells
+            _log.debug("%s", error)
+            return None
+        described = document.get("engine") if isinstance(document, Mapping) else None
+        try:
+            return EngineDescription.model_validate(described) if described else None
+        except ValidationError as error:
+            _log.debug("%s describes its engine otherwise: %s", self._settings.url, error)
+            return None
 
     def _detect(self) -> Server:
         url, dialect, transport = self._settings.url, self._settings.dialect, self._transport

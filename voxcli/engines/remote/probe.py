@@ -29,7 +29,7 @@ _PREFIXES = ("/v1", "")
 """Of OpenAI's paths, below an address without a version."""
 _DEEPER_PREFIXES = ("/api/v1", "/openai/v1", "/api")
 """Where gateways and applications have them beside their own pages."""
-_HEALTH = HttpCall(method="GET", path="/health")
+HEALTH = HttpCall(method="GET", path="/health")
 _INVALID_SPEECH = HttpCall(
     method="GET", path="/tts", query={"text": "", "text_lang": "zz", "prompt_lang": "zz", "ref_audio_path": ""}
 )
@@ -144,7 +144,7 @@ def detect_server(transport: Transport, base: str) -> Server:
     statuses: dict[str, int] = {}
     for call, is_recognized in (
         (_models_at("/v1"), _is_openai),
-        (_HEALTH, _is_voxcpm),
+        (HEALTH, _is_voxcpm),
         (_INVALID_SPEECH, _is_gpt_sovits),
     ):
         statuses[call.path], document = transport.ask(base, call)

@@ -14,6 +14,7 @@ from pydantic import BaseModel, Field
 from voxcli.protocols.dialect import Problem
 from voxcli.protocols.fields import parse_fields
 from voxcli.protocols.voxcpm import messages as voxcpm
+from voxcli.protocols.voxcpm.engines import EngineDescription
 from voxcli.server.bodies import read_json
 from voxcli.server.errors import Refusal, dialect_route
 from voxcli.server.private.access import PATHS
@@ -21,7 +22,7 @@ from voxcli.server.private.errors import STOPPING
 from voxcli.server.private.keep_alive import FOR_EVER
 from voxcli.server.routes.voxcpm import native_problem_of
 from voxcli.server.service import Service
-from voxcli.synthesis.request import Engine, HasVoices, abilities_of
+from voxcli.synthesis.request import Engine, HasVoices
 from voxcli.version import __version__
 
 if sys.platform != "win32":
@@ -121,7 +122,7 @@ def _state_of(service: Service) -> str:
 
 
 def _describe_engine(engine: Engine) -> dict[str, Any]:
-    abilities = abilities_of(engine)
+    abilities = EngineDescription.of(engine).model_dump(exclude={"draws_voices"})
     placed = engine if isinstance(engine, _IsPlaced) else None
     return {
         "device": str(placed.placement.device) if placed else "cpu",
@@ -129,14 +130,7 @@ def _describe_engine(engine: Engine) -> dict[str, Any]:
         "sample_rate": placed.sample_rate if placed else None,
         "draws_voices": engine.draws_voices,
         "voice_names": sorted(engine.voice_names) if isinstance(engine, HasVoices) else [],
-        "abilities": {
-            "sampling": abilities.sampling,
-            "styles": abilities.styles,
-            "clips": abilities.clips,
-            "bare_clips": abilities.bare_clips,
-            "least_syllables": abilities.least_syllables,
-            "tags": sorted(abilities.tags),
-        },
+        "abilities": abilities,
     }
 
 

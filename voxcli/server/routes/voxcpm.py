@@ -11,6 +11,7 @@ from starlette.datastructures import UploadFile
 
 from voxcli.protocols.dialect import FieldError, Problem, ServerRequest
 from voxcli.protocols.voxcpm import messages as voxcpm
+from voxcli.protocols.voxcpm.engines import EngineDescription
 from voxcli.protocols.voxcpm.voices import DEFAULT_VOICE, voice_entry
 from voxcli.server.bodies import check_form, is_given, read_clip, read_form
 from voxcli.server.errors import audio_responses, dialect_route, error_responses, problem_of
@@ -122,6 +123,7 @@ def _read_server_request(
 
 def _add_state(routes: APIRouter, service: Service) -> None:
     models = service.models
+    described: EngineDescription | None = None
 
     @routes.get("/api/voices", summary="List the voices")
     async def list_voices() -> NativeVoices:
@@ -129,11 +131,15 @@ def _add_state(routes: APIRouter, service: Service) -> None:
 
     @routes.get("/health", summary="Health of the server and its model")
     async def health() -> Health:
+        nonlocal described  # also while the model is unloaded
+        if engine := models.engine:
+            described = EngineDescription.of(engine)
         return Health(
             status="loading" if models.loading else "unhealthy" if models.failed else "healthy",
             model_loaded=models.loaded,
             version=__version__,
             model=models.name,
+            engine=described,
         )
 
     @routes.get("/api/gpu/status", summary="GPU memory in use")

@@ -6,6 +6,7 @@ from pydantic import BaseModel
 
 from voxcli.protocols.dialect import FLOATS, media_types
 from voxcli.protocols.fields import json_schema
+from voxcli.protocols.voxcpm.engines import EngineDescription
 from voxcli.protocols.voxcpm.messages import SpeechForm
 
 _SCHEMA = json_schema(SpeechForm, nullable=False)
@@ -75,6 +76,8 @@ class Health(BaseModel):
     version: str
     server: Literal["voxcli"] = "voxcli"
     model: str
+    engine: EngineDescription | None
+    """None until the model has been loaded for the first time."""
 
 
 class GpuStatus(BaseModel):
