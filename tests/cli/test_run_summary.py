@@ -21,6 +21,7 @@ def summary(before_sound: dict[str, float] | None, *, played: bool = True, speed
         underruns=0 if played else None,
         outputs=[] if played else ["hello.wav"],
         seed=None,
+        steps=[10],
     )
 
 

@@ -70,7 +70,9 @@ class SlowEngine:
         seconds = speaking_seconds(request.text) * self._error / request.speed
         self._clock.now += PREFILL_SECONDS
         for _ in range(max(1, round(seconds / PATCH_SECONDS))):
-            self._clock.now += PATCH_SECONDS / self._speed(self._clock.now)
+            # Half of the time for a patch is that of its steps.
+            share = 0.5 + 0.5 * request.sampling.steps / 10
+            self._clock.now += share * PATCH_SECONDS / self._speed(self._clock.now)
             yield AudioChunk(np.full(round(PATCH_SECONDS * RATE), self.levels / 100, np.float32), RATE)
 
     def close(self) -> None: ...
@@ -142,6 +144,7 @@ class Heard:
     """Seconds of silence between two sentences."""
     underruns: int
     told: list[Buffering]
+    steps: list[int]
 
 
 class Told(TextReport):
@@ -162,6 +165,7 @@ def heard(
     error: float = 1.0,
     rate: float = 1.0,
     start_buffer: float | None = None,
+    auto_steps: bool = False,
 ) -> Heard:
     clock = Clock()
     job = SpeakJob(
@@ -172,16 +176,20 @@ def heard(
         delivery=Delivery(speed=rate),
         targets=[],
         start_buffer=start_buffer,
+        auto_steps=auto_steps,
     )
     report = Told()
     run = SpeakRun(job, report, lambda: None, clock=clock)
     engine = SlowEngine(clock, speed if callable(speed) else lambda now: speed, error)
     with Loudspeaker(clock, run.start_buffer) as sink:
-        pieces = synthesize(engine, run.parts(sink, Abilities()), job.delivery, stopwatch=run.stopwatch)
+        pieces = synthesize(
+            engine, run.parts(sink, Abilities()), job.delivery, stopwatch=run.stopwatch, steps=run.steps
+        )
         with closing(pieces):
             run.write(pieces, sink)
     assert sink.heard_at is not None
-    return Heard(sink.heard_at, *silences(sink.samples), sink.underruns, report.buffers)
+    steps = run.summary("slow", sink, [], None).steps or []
+    return Heard(sink.heard_at, *silences(sink.samples), sink.underruns, report.buffers, steps)
 
 
 def silences(samples: Samples) -> tuple[list[float], list[float]]:
@@ -326,3 +334,14 @@ def test_another_speaking_rate_is_allowed_for(rate: float, speed: float) -> None
     sound = heard(" ".join(SENTENCES[1:3]), speed, rate=rate)
     assert (sound.gaps, sound.underruns) == ([], 0)
     assert sound.started == pytest.approx(heard(" ".join(SENTENCES[1:3]), speed).started / rate, rel=0.35)
+
+
+def test_steps_follow_the_speed_of_the_machine_only_when_asked() -> None:
+    text = " ".join(SENTENCES * 2)
+    plain, auto = heard(text, 0.8), heard(text, 0.8, auto_steps=True)
+    assert plain.steps == [10]
+    assert auto.steps[0] == 10
+    assert set(auto.steps[4:]) <= {4, 5, 6, 7}
+    assert (auto.gaps, auto.underruns) == ([], 0)
+    assert auto.started < plain.started / 3
+    assert sum(auto.pauses) < 3

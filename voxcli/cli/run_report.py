@@ -201,6 +201,7 @@ class EventsReport:
             underruns=summary.underruns,
             outputs=summary.outputs,
             seed=summary.seed,
+            steps=summary.steps,
         )
 
     def failed(self, error: BaseException) -> None:

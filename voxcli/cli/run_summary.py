@@ -51,6 +51,10 @@ class RunSummary:
     outputs: list[str]
     """Files."""
     seed: int | None
+    steps: list[int] | None
+    """Solver steps of each part; None if the voice is not sampled."""
+    auto_steps: bool = False
+    """Whether they followed the speed of the engine."""
 
     @property
     def sound_after(self) -> float | None:
@@ -64,6 +68,9 @@ def summary_phrases(summary: RunSummary) -> list[str]:
     made = ", ".join([*summary.outputs, *(["played"] if played else [])])
     facts = [*([made] if made else []), f"{summary.audio_seconds:.1f} s", summary.model]
     facts += speed_parts(summary.timings, summary.underruns)
+    if summary.auto_steps and summary.steps:
+        least, most = min(summary.steps), max(summary.steps)
+        facts.append(f"{most} steps" if least == most else f"{least} to {most} steps")
     after = summary.sound_after
     if summary.before_sound is None or after is None:
         return _separated([*facts, "no sound"])

@@ -6,7 +6,7 @@ So the same text, voice and seed give the same samples everywhere.
 
 from collections.abc import Callable, Generator, Iterable
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from voxcli.audio.chunk import AudioChunk, amplified
 from voxcli.synthesis.narration import Narrator, SteadyVoice
@@ -81,6 +81,7 @@ def synthesize(
     delivery: Delivery,
     *,
     stopwatch: Stopwatch | None = None,
+    steps: Callable[[], int] | None = None,
     on_drawn_voice: Callable[[Voice], None] | None = None,
 ) -> Generator[Piece]:
     """Speak a text part by part, in one voice, each part as soon as it is available.
@@ -89,6 +90,7 @@ def synthesize(
         engine: stays open; the caller closes it.
         parts: sentences and pauses, complete or still arriving.
         stopwatch: measures the engine's work, without the time that the text or the consumer takes.
+        steps: asked before each part for its number of solver steps; None leaves those of the delivery.
         on_drawn_voice: called at the end, also if the consumer closes early, with the voice that the engine drew
             because none was named.
 
@@ -101,7 +103,10 @@ def synthesize(
     voice = SteadyVoice(engine)
 
     def speak(text: str) -> Speech:
-        speech = voice.stream(delivery.request(text))
+        request = delivery.request(text)
+        if steps:
+            request = replace(request, sampling=replace(request.sampling, steps=steps()))
+        speech = voice.stream(request)
         return stopwatch.timed(speech) if stopwatch else speech
 
     narrator = Narrator(speak, gap_seconds=delivery.gap_seconds, even=lambda: engine.draws_voices)

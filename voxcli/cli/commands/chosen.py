@@ -23,7 +23,7 @@ from voxcli.engines.settings import EngineSettings
 from voxcli.errors import did_you_mean
 from voxcli.sinks import Target, ToFile, ToSpeaker, ToStdout
 from voxcli.synthesis.loading import OnLoading, ignore_loading
-from voxcli.synthesis.request import Engine, Parameter
+from voxcli.synthesis.request import Engine, Parameter, abilities_of
 
 if TYPE_CHECKING:
     from voxcli.engines.remote.settings import RemoteSettings
@@ -103,12 +103,17 @@ _OPTIONS = {
 }
 
 
-def name_unused(delivery: "Delivery", engine: Engine, model: str) -> None:
+def name_unused(delivery: "Delivery", engine: Engine, model: str, *, auto_steps: bool = False) -> None:
     """Warn once of the options that make no difference to an engine.
 
-    model: its name, for the warning.
+    Args:
+        model: its name, for the warning.
+        auto_steps: whether the steps are to follow its speed.
     """
-    if options := [_OPTIONS[parameter] for parameter in delivery.unused(engine)]:
+    options = [_OPTIONS[parameter] for parameter in delivery.unused(engine)]
+    if auto_steps and not abilities_of(engine).sampling:
+        options.insert(0, f"{_OPTIONS[Parameter.STEPS]} auto")
+    if options:
         verb = "have" if len(options) > 1 else "has"
         _log.warning("%s %s no effect on %s", ", ".join(options), verb, _NAMES.get(model, model))
 

@@ -12,8 +12,9 @@ import typer
 from voxcli.cli.commands import say
 from voxcli.cli.console import Console, write_lines
 from voxcli.cli.options import parameters as options
-from voxcli.cli.options.engine import ResidentEngineOptions, SamplingOptions
+from voxcli.cli.options.engine import ResidentEngineOptions
 from voxcli.cli.options.groups import grouped
+from voxcli.cli.options.sampling import SamplingOptions
 from voxcli.cli.options.speech import (
     DeliveryOptions,
     OutputOptions,

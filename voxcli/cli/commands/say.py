@@ -11,7 +11,8 @@ import typer
 
 from voxcli.cli.console import Console, logs_on_console
 from voxcli.cli.options import parameters as options
-from voxcli.cli.options.engine import ResidentEngineOptions, SamplingOptions
+from voxcli.cli.options.engine import ResidentEngineOptions
+from voxcli.cli.options.sampling import SamplingOptions
 from voxcli.cli.options.speech import DeliveryOptions, OutputOptions, OutputVerbosity, VoiceOptions
 from voxcli.cli.parser.help import documented
 
@@ -56,12 +57,15 @@ def say(
     from voxcli.cli.commands.speak_job import SpeakJob
     from voxcli.cli.commands.voice_choice import choose_voice
     from voxcli.cli.run_report import open_report
+    from voxcli.sinks import ToFile
 
     delivery.check_gap(context, no_split=no_split)
     sampling.check()
     out.check(context)
     verbosity.check(context)
     targets = choose_targets(out)
+    played = any(not isinstance(target, ToFile) for target in targets)
+    auto_steps = sampling.auto_steps(context, remote=engine.remote is not None, played=played)
     console = Console(quiet=verbosity.quiet or verbosity.json)
     events = events_stream(targets) if verbosity.json else None
     _note_redirection(targets, console)
@@ -77,7 +81,8 @@ def say(
             delivery=delivery.to_settings(voice, sampling.to_settings(), denoise=who.denoise, split=not no_split),
             targets=targets,
             styled_by_option=who.instruct is not None,
-            start_buffer=out.start_buffer,
+            start_buffer=out.start_buffer_seconds,
+            auto_steps=auto_steps,
         )
         speak(job, console, report, context.obj.raise_if_interrupted)
 

@@ -63,6 +63,7 @@ def speak(job: SpeakJob, console: Console, report: RunReport, check: Callable[[]
             )
             run.loaded()
             delivery = _prepared(job, engine, model)
+        run.sampled = abilities_of(engine).sampling
         seed = delivery.sampling.seed if model != BUILTIN_MODEL else None
         if seed is not None:
             _log.debug("to repeat this speech: --seed %d", seed)
@@ -72,6 +73,7 @@ def speak(job: SpeakJob, console: Console, report: RunReport, check: Callable[[]
             run.parts(sink, abilities_of(engine)),
             delivery,
             stopwatch=run.stopwatch,
+            steps=run.steps,
             on_drawn_voice=drawn.append,
         )
         try:
@@ -94,7 +96,7 @@ def _prepared(job: SpeakJob, engine: Engine, model: str) -> Delivery:
     """
     if not job.styled_by_option:
         check_description(job.delivery.voice, abilities_of(engine))
-    name_unused(job.delivery, engine, model)
+    name_unused(job.delivery, engine, model, auto_steps=job.auto_steps)
     return replace(job.delivery, sampling=with_seed(job.delivery.sampling, engine))
 
 

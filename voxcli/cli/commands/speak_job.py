@@ -12,7 +12,7 @@ from voxcli.cli.text_source import Source, known_text
 from voxcli.engines.settings import EngineSettings
 from voxcli.sinks import Target
 from voxcli.sinks.base import Sink
-from voxcli.synthesis.pace import StartBuffer, speaking_seconds
+from voxcli.synthesis.pace import AutoSteps, StartBuffer, speaking_seconds
 from voxcli.synthesis.pipeline import Delivery
 from voxcli.synthesis.request import Abilities, Piece
 from voxcli.synthesis.timing import Stopwatch
@@ -42,6 +42,8 @@ class SpeakJob:
     """Whether the style is an option of this run, and not a voice that is kept as a description."""
     start_buffer: float | None = None
     """Seconds of audio that have to wait before playback starts; None measures what is needed."""
+    auto_steps: bool = False
+    """Whether the solver steps of each sentence are as many as keep up with playback."""
 
     def parts(
         self, before_waiting: Callable[[], None], abilities: Abilities, playing: Callable[[], float]
@@ -80,11 +82,15 @@ class SpeakRun:
         self.laps = Laps()
         """Of the time from Enter to the first sound: whatever takes time before it ends a lap there."""
         self.laps.end("start")
+        self.sampled = True
+        """Whether the engine samples, in steps."""
         self._job = job
         self._report = report
         self._check = check
         rate, text = job.delivery.speed, known_text(job.text)
-        known = None if text is None else speaking_seconds(text) / rate
+        # With other steps the rest will be faster, so only a sentence is waited for.
+        known = None if text is None or job.auto_steps else speaking_seconds(text) / rate
+        self._auto_steps = AutoSteps(self.stopwatch.timings)
         self._buffer = StartBuffer(self.stopwatch.timings, text_seconds=known, rate=rate)
         self._announced = False
         self._audio_seconds = 0.0
@@ -99,6 +105,16 @@ class SpeakRun:
         if queued >= needed and self._playing_at is None:
             self._playing_at = time.perf_counter()
         return needed
+
+    def steps(self) -> int:
+        """Choose the solver steps of the next part."""
+        if not self._job.auto_steps:
+            return self._job.delivery.sampling.steps
+        before, steps = self._auto_steps.used[-1:], self._auto_steps()
+        if before and before != [steps]:
+            self._buffer.measure()
+            self._buffer.expect(self._auto_steps.factor(steps) / self._auto_steps.factor(before[0]))
+        return steps
 
     def loaded(self) -> None:
         """Note that the engine is ready."""
@@ -156,6 +172,8 @@ class SpeakRun:
             underruns=sink.underruns,
             outputs=outputs,
             seed=seed,
+            steps=(self._auto_steps.used or [self._job.delivery.sampling.steps]) if self.sampled else None,
+            auto_steps=self._job.auto_steps,
         )
 
     def _write_chunk(self, chunk: AudioChunk, sink: Sink) -> None:

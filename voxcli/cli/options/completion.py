@@ -47,6 +47,10 @@ def dtypes(incomplete: str) -> list[str]:
     return _starting_with(["auto", "float32", "bfloat16", "float16"], incomplete)
 
 
+def auto(incomplete: str) -> list[str]:
+    return _starting_with(["auto"], incomplete)
+
+
 def keep_alive_times(incomplete: str) -> list[str]:
     return _starting_with(["5m", "30m", "1h", "8h", "-1", "0"], incomplete)
 

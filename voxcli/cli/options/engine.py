@@ -1,4 +1,4 @@
-"""Options for the model, how it runs on this machine and how it samples."""
+"""Options for the model, and how it runs on this machine."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,9 +15,7 @@ from voxcli.errors import did_you_mean
 if TYPE_CHECKING:
     from voxcli.engines.settings import EngineSettings
     from voxcli.paths import Places
-    from voxcli.synthesis.request import Sampling
 
-_SAMPLING = "Sampling"
 _RUNNING = "Local model"
 
 _DEVICES = ("auto", "cpu", "cuda", "mps")
@@ -93,64 +91,6 @@ def _refuse_both(context: typer.Context) -> None:
             "--no-warm keeps nothing loaded, so it contradicts --keep-alive.", param_hint="--no-warm"
         )
 
-
-Steps = Annotated[
-    int,
-    options.setting(
-        "--steps",
-        min=1,
-        max=100,
-        help="Solver steps per patch: more are better and slower; 6 to 10 work well.",
-        rich_help_panel=_SAMPLING,
-    ),
-]
-Guidance = Annotated[
-    float,
-    options.setting(
-        "--cfg",
-        min=0.0,
-        max=10.0,
-        help="Classifier-free guidance: how closely the text and voice are followed.",
-        rich_help_panel=_SAMPLING,
-    ),
-]
-Seed = Annotated[
-    int | None,
-    options.setting(
-        "--seed",
-        min=0,
-        max=2**63 - 1,
-        help="The same seed gives the same speech. Default: random.",
-        rich_help_panel=_SAMPLING,
-    ),
-]
-LeastLength = Annotated[
-    int,
-    typer.Option(
-        "--min-len", min=0, metavar="PATCHES", help="Minimum length of a sentence.", rich_help_panel=_SAMPLING
-    ),
-]
-MostLength = Annotated[
-    int | None,
-    typer.Option(
-        "--max-len",
-        min=1,
-        metavar="PATCHES",
-        help="Maximum length. Default: depends on the length of the text.",
-        rich_help_panel=_SAMPLING,
-    ),
-]
-Retries = Annotated[
-    int,
-    typer.Option(
-        "--retry-badcase",
-        min=0,
-        max=3,
-        metavar="TIMES",
-        help="How often to regenerate speech that is far too long for its text. Disables streaming.",
-        rich_help_panel=_SAMPLING,
-    ),
-]
 
 Device = Annotated[
     str,
@@ -238,35 +178,6 @@ Warm = Annotated[
         rich_help_panel=_RUNNING,
     ),
 ]
-
-
-@dataclass(frozen=True, slots=True)
-class SamplingOptions:
-    """Sampling parameters."""
-
-    steps: Steps = 10
-    cfg: Guidance = 2.0
-    seed: Seed = None
-    min_len: LeastLength = 2
-    max_len: MostLength = None
-    retry_badcase: Retries = 0
-
-    def check(self) -> None:
-        """Refuse a shortest length above the longest."""
-        if self.max_len is not None and self.min_len > self.max_len:
-            raise typer.BadParameter(f"--min-len {self.min_len} is more than --max-len {self.max_len}.")
-
-    def to_settings(self) -> "Sampling":
-        from voxcli.synthesis.request import Sampling
-
-        return Sampling(
-            steps=self.steps,
-            guidance=self.cfg,
-            seed=self.seed,
-            min_patches=self.min_len,
-            max_patches=self.max_len,
-            retries=self.retry_badcase,
-        )
 
 
 @dataclass(frozen=True, slots=True)

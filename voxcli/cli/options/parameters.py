@@ -1,5 +1,6 @@
 """Options that several commands share. Those made with `setting` can also be set in settings files."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -30,6 +31,26 @@ def _language_code(value: str | None) -> str | None:
     from voxcli.text.language_names import language_code
 
     return language_code(value) or value
+
+
+AUTO = "auto"
+
+
+def number_or_auto(kind: type[int] | type[float], least: float, most: float) -> Callable[..., str]:
+    """Return a callback that checks an option whose value is a number within bounds, or "auto"."""
+
+    def check(context: typer.Context, param: typer.CallbackParam, value: str) -> str:
+        if value.strip().lower() == AUTO:
+            return AUTO
+        try:
+            number = kind(value)
+        except ValueError:
+            number = None
+        if number is None or not least <= number <= most:  # nan is not
+            raise typer.BadParameter(f"{value!r} is not a number from {least:g} to {most:g}, and not {AUTO!r}.")
+        return value.strip()
+
+    return check
 
 
 def in_settings(context: typer.Context, option: str) -> bool:
@@ -211,13 +232,14 @@ AudioDevice = Annotated[
     ),
 ]
 StartBuffer = Annotated[
-    float | None,
+    str,
     setting(
         "--start-buffer",
-        min=0,
-        max=600,
-        metavar="SECONDS",
-        help="Audio to wait for before playback starts. Default: what a slow machine needs to play without gaps.",
+        metavar="SECONDS|auto",
+        help="Audio to wait for before playback starts; 0 starts at once. auto: what a machine that is slower than speech "
+        "needs to play without gaps.",
+        autocompletion=complete.auto,
+        callback=number_or_auto(float, 0, 600),
         rich_help_panel=_OUTPUT,
     ),
 ]

@@ -81,12 +81,17 @@ class OutputOptions:
     force: options.Force = False
     play: options.Play = None
     audio_device: options.AudioDevice = None
-    start_buffer: options.StartBuffer = None
+    start_buffer: options.StartBuffer = options.AUTO
 
     @property
     def plays(self) -> bool:
         """Whether the speech is played: by default, unless it is written to a file."""
         return self.play if self.play is not None else not self.output
+
+    @property
+    def start_buffer_seconds(self) -> float | None:
+        """Seconds of audio to wait for; None for as many as are needed."""
+        return None if self.start_buffer == options.AUTO else float(self.start_buffer)
 
     def check(self, context: typer.Context) -> None:
         """Refuse a loudspeaker where nothing is played. One in the settings files is ignored then."""

@@ -14,8 +14,9 @@ from typing import Any
 import typer
 
 from voxcli.bench.report.record import ColdStart
-from voxcli.cli.options.engine import EngineOptions, SamplingOptions
+from voxcli.cli.options.engine import EngineOptions
 from voxcli.cli.options.parameters import on_command_line
+from voxcli.cli.options.sampling import SamplingOptions
 from voxcli.cli.options.speech import VoiceOptions
 from voxcli.errors import ModelError
 

@@ -15,7 +15,7 @@ from voxcli.cli.commands.bench.server_options import Servers, SubjectOptions
 from voxcli.cli.console import Console, logs_on_console
 from voxcli.cli.exits import ExitCode
 from voxcli.cli.options import parameters as options
-from voxcli.cli.options.engine import SamplingOptions
+from voxcli.cli.options.sampling import SamplingOptions
 from voxcli.cli.options.speech import DeliveryOptions, VoiceOptions
 from voxcli.cli.parser.help import documented
 from voxcli.errors import ModelError, RemoteError, did_you_mean
@@ -110,6 +110,7 @@ def bench(
 
     console = Console(quiet=quiet)
     results.check(measuring.runs)
+    sampling.auto_steps(context, played=False)
     levels = load.levels()
     reading = DeliveryOptions(speed=speed, normalize=normalize)
     with logs_on_console(console, verbose=verbose):
@@ -144,7 +145,7 @@ def _settings(
         concurrency=tuple(level.concurrency for level in levels if level.concurrency),
         rates=tuple(level.rate for level in levels if level.rate),
         prebuffer_seconds=measuring.prebuffer,
-        steps=sampling.steps,
+        steps=sampling.to_settings().steps,
         guidance=sampling.cfg,
         seed=sampling.seed or 0,
         speed=reading.speed,

@@ -8,8 +8,9 @@ import typer
 from voxcli.cli.console import Console, write_json, write_lines, write_table
 from voxcli.cli.options import completion as complete
 from voxcli.cli.options import parameters as options
-from voxcli.cli.options.engine import ResidentEngineOptions, SamplingOptions
+from voxcli.cli.options.engine import ResidentEngineOptions
 from voxcli.cli.options.groups import grouped
+from voxcli.cli.options.sampling import SamplingOptions
 from voxcli.cli.options.server import ServerOptions
 from voxcli.cli.options.speech import OutputOptions, ReadingOptions, RecordingOptions
 from voxcli.cli.parser.help import documented
@@ -239,6 +240,7 @@ def audition(
     from voxcli.errors import NotFound
     from voxcli.synthesis.request import Voice
 
+    sampling.auto_steps(context, played=False)
     library, console = voice_library(), Console(quiet=quiet)
     wanted = names or library.names()
     if not wanted:
