@@ -236,8 +236,8 @@ StartBuffer = Annotated[
     setting(
         "--start-buffer",
         metavar="SECONDS|auto",
-        help="Audio to wait for before playback starts; 0 starts at once. auto: what a machine that is slower than speech "
-        "needs to play without gaps.",
+        help="Audio to wait for before playback starts; 0 starts at once. auto: what a slow machine needs to play "
+        "without gaps.",
         autocompletion=complete.auto,
         callback=number_or_auto(float, 0, 600),
         rich_help_panel=_OUTPUT,
