@@ -215,7 +215,7 @@ class StartBuffer:
         return self.by_sentence and self.speed is not None and self.speed < _TIGHT
 
     def expect(self, ratio: float) -> None:
-        """Expect that the next part takes so many times the work, because it has other steps."""
+        """Expect that the next part takes this multiple of the work, because it has other steps."""
         if self._pace:
             self._pace.scale(ratio)
 
