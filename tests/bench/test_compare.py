@@ -8,7 +8,14 @@ from tests.bench.scripted import WORDS, Clock, Scripted, even, measure
 from tests.refusals import refused
 from voxcli.bench.measure.metrics import FIRST_BYTE
 from voxcli.bench.measure.plan import Mode, Text
-from voxcli.bench.report.compare import Change, find_changes, find_differences, find_pairs, side_by_side
+from voxcli.bench.report.compare import (
+    Change,
+    check_comparable,
+    find_changes,
+    find_differences,
+    find_pairs,
+    side_by_side,
+)
 from voxcli.bench.report.gate import check_conditions, find_breaches, parse_condition
 from voxcli.bench.report.record import Record
 from voxcli.errors import RemoteCut, RequestError
@@ -156,3 +163,17 @@ def test_a_condition_that_can_never_be_told_is_refused_before_anything_is_measur
     with refused("--compare"):
         check_conditions([parse_condition("ttfb>10%")], 5, compares=False)
     check_conditions([parse_condition("ttfb>10%"), parse_condition("failed>0")], 1, compares=True)
+
+
+@pytest.mark.parametrize("resident", [False, True])
+def test_a_model_in_its_own_process_is_not_compared_with_an_engine_that_stays_loaded(resident: bool) -> None:
+    clock = Clock()
+    record = measure(clock, {"model": Scripted(clock, [even(0.1, 0.1, 4)])})
+    [subject] = record.subjects
+    base = replace(record, subjects=(replace(subject, resident=resident),))
+    check_comparable(base, resident=resident, name="base")
+    with pytest.raises(RequestError, match="base measured .* so its times are not comparable") as mixed:
+        check_comparable(base, resident=not resident, name="base")
+    assert "--warm" in mixed.value.for_command_line
+    server = replace(record, subjects=(replace(subject, url="http://127.0.0.1:9"),))
+    check_comparable(server, resident=not resident, name="base")

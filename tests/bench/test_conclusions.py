@@ -7,8 +7,8 @@ import pytest
 from tests.bench.scripted import WORDS, Clock, Scripted, even, measure, tone
 from voxcli.bench.measure.plan import Mode, Text
 from voxcli.bench.measure.validity import Fault
-from voxcli.bench.report.record import ColdStart, Group, Record
-from voxcli.bench.report.tables import all_tables
+from voxcli.bench.report.record import Group, NewProcess, Record
+from voxcli.bench.report.tables import all_tables, setup_rows
 from voxcli.bench.report.verdict import build_report
 from voxcli.errors import RemoteRefused, RequestError
 from voxcli.synthesis.request import Speech, SynthesisRequest
@@ -153,9 +153,39 @@ def test_what_was_stopped_early_says_so() -> None:
     record = measure(clock, {"model": Scripted(clock, [[(0.1, tone(1))]])})
     half = replace(record, partial=True, runs=record.runs[:2])
     assert build_report(half).remarks == ("Stopped early, after 2 runs.",)
-    cold = ColdStart(subject="model", start_seconds=0.2, load_seconds=1.5, first_chunk_seconds=0.1)
+    cold = NewProcess(subject="model", start_seconds=0.2, load_seconds=1.5, first_chunk_seconds=0.1)
     colds = replace(half, runs=(), subjects=(), cold=(cold, cold))
     report = build_report(colds)
     assert report.verdict == "Only cold starts were measured."
     [table] = all_tables(colds, report)
     assert [row[0] for row in table.rows] == ["1", "2"]
+    both = replace(colds, warm=(cold,))
+    assert build_report(both).verdict == "Only cold and warm starts were measured."
+    assert len(list(all_tables(both, build_report(both)))) == 2
+
+
+def test_the_time_from_enter_to_the_first_byte_is_said_for_each_kind_of_start() -> None:
+    clock = Clock()
+    record = measure(clock, {"model": Scripted(clock, [even(0.1, 0.1, 4)])}, modes=[Mode.STREAM])
+    cold, warm = (
+        [NewProcess(subject="model", start_seconds=0.2, load_seconds=load, first_chunk_seconds=0.3) for load in loads]
+        for loads in ((1.5, 2.5, 9.5), (0.0, 0.1, 0.2))
+    )
+    started = replace(record, cold=tuple(cold), warm=tuple(warm))
+    assert build_report(started).verdict.endswith(
+        "; from Enter to the first byte of a new process it takes 3.00 s with a cold start and 600 ms with the engine "
+        "loaded."
+    )
+    assert "Enter" not in build_report(record).verdict
+    tables = list(all_tables(started, build_report(started)))
+    assert [table.title.partition(":")[0] for table in tables[-2:]] == ["Cold start", "Warm start"]
+    assert [table.columns[-1] for table in tables[-2:]] == ["Enter to first byte"] * 2
+
+
+def test_it_is_said_where_a_model_runs() -> None:
+    clock = Clock()
+    record = measure(clock, {"model": Scripted(clock, [even(0.1, 0.1, 4)])})
+    [subject] = record.subjects
+    assert dict(setup_rows(record))["model"].startswith("in this process")
+    resident = replace(record, subjects=(replace(subject, resident=True),))
+    assert dict(setup_rows(resident))["model"].startswith("in the engine that stays loaded")

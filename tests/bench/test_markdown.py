@@ -10,7 +10,7 @@ from tests.bench.scripted import WORDS, Clock, Scripted, Step, even, measure
 from voxcli.bench.measure.plan import Mode, Text
 from voxcli.bench.report.compare import DEFAULT_METRICS, find_changes, find_differences, find_pairs
 from voxcli.bench.report.markdown import COLUMNS, to_csv, to_markdown
-from voxcli.bench.report.record import ColdStart, Record
+from voxcli.bench.report.record import NewProcess, Record
 from voxcli.bench.report.verdict import build_report
 from voxcli.errors import RemoteRefused, VoxError
 
@@ -27,7 +27,7 @@ def some_record() -> Record:
         even(0.3, 0.6, 5),
     ]
     record = measure(clock, {"model": Scripted(clock, scripts)}, texts=texts, runs=5, warmup=1)
-    cold = ColdStart(subject="model", start_seconds=0.21, load_seconds=1.5, first_chunk_seconds=0.125)
+    cold = NewProcess(subject="model", start_seconds=0.21, load_seconds=1.5, first_chunk_seconds=0.125)
     return replace(record, cold=(cold,))
 
 

@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 from tests.bench.scripted import WORDS, Clock, Scripted, even, measure
 from voxcli.bench.measure.plan import Level, Text
 from voxcli.bench.report import record as record_module
-from voxcli.bench.report.record import ColdStart, Document, Record, from_json, to_json
+from voxcli.bench.report.record import Document, NewProcess, Record, from_json, to_json
 from voxcli.bench.report.verdict import build_report
 from voxcli.errors import RemoteCut, RequestError
 
@@ -30,7 +30,7 @@ def some_record() -> Record:
     clock = Clock()
     engine = Scripted(clock, [even(0.5, 0.1, 4), even(0.4, 0.1, 4), [*even(0.4, 0.1, 1), RemoteCut("broke off")]])
     record = measure(clock, {"model": engine}, texts=[Text("short", WORDS + " [\n  1,\n  2\n]")], warmup=1)
-    cold = ColdStart(subject="model", start_seconds=0.2, load_seconds=1.5, first_chunk_seconds=0.1)
+    cold = NewProcess(subject="model", start_seconds=0.2, load_seconds=1.5, first_chunk_seconds=0.1)
     load = replace(record.runs[-1], level=Level(rate=0.5))
     return replace(record, cold=(cold,), runs=(*record.runs, load))
 

@@ -133,14 +133,14 @@ import signal, sys, threading
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have started the tests with it ignored
 sys.executable = sys.argv[1]  # a program with the events of `voxcli say`, without the time that it takes
-from voxcli.cli.commands.bench import cold_start
+from voxcli.cli.commands.bench import new_process
 
 lines = interrupted = 0
 
 def interrupt_at(wanted):
     def trace(frame, event, _):
         global lines
-        if frame.f_code.co_filename != cold_start.__file__:
+        if frame.f_code.co_filename != new_process.__file__:
             return None
         if event == "line":
             lines += 1
@@ -153,7 +153,7 @@ for wanted in range(1, 1000):
     lines = 0
     sys.settrace(interrupt_at(wanted))
     try:
-        cold_start.start_cold("x", [], "Hello.")
+        new_process.start_process("x", [], "Hello.")
     except KeyboardInterrupt:
         interrupted += 1
     finally:

@@ -10,6 +10,7 @@ from voxcli.bench.measure.plan import Level, Mode
 from voxcli.bench.report.record import Machine, Record, Run, Settings, Subject
 from voxcli.bench.report.statistics import STATISTICS, minimum_runs, ratio_interval
 from voxcli.bench.report.summary import GroupKey, group_runs, valid_values
+from voxcli.errors import RequestError
 
 DEFAULT_METRICS = (FIRST_BYTE, FIRST_SOUND, TOTAL, REAL_TIME_FACTOR)
 """Metrics that are compared unless others are chosen."""
@@ -109,6 +110,26 @@ def _find_change(pair: RunPair, metric: Metric, statistic: str) -> Change | None
     low, high = ratio_interval(base, new, statistic, np.random.default_rng(_SEED)) or (None, None)
     then, now = (float(STATISTICS[statistic](np.asarray(values))) for values in (base, new))
     return Change(kind=pair.kind, metric=metric, base=then, new=now, low=low, high=high)
+
+
+def check_comparable(base: Record, *, resident: bool, name: str) -> None:
+    """Refuse to compare a model in this process with one in the engine that stays loaded.
+
+    Args:
+        resident: whether the new benchmark measures that engine.
+        name: of the base.
+
+    Raises:
+        RequestError: the base measured the other.
+    """
+    here = [subject for subject in base.subjects if not subject.url]
+    if not here or all(subject.resident is resident for subject in here):
+        return
+    if resident:
+        message, advice = f"{name} measured a model in its own process", "Leave --warm out, or measure it with --warm."
+    else:
+        message, advice = f"{name} measured the engine that stays loaded", "Add --warm, or measure it without --warm."
+    raise RequestError(f"{message}, so its times are not comparable with these.", on_command_line=advice)
 
 
 def find_differences(base: Record, new: Record) -> Iterator[str]:

@@ -171,7 +171,9 @@ def _printable_names(record: Record) -> dict[str, str]:
 
 def _footer(record: Record) -> str:
     machine = record.machine
-    models = ", ".join(subject.model or subject.name for subject in record.subjects)
+    models = ", ".join(
+        f"{subject.model or subject.name}{', engine loaded' if subject.resident else ''}" for subject in record.subjects
+    )
     runs = sum(not run.warmup for run in record.runs)
     stopped = ", stopped early" if record.partial else ""
     where = f"{machine.gpu or machine.cpu}, {machine.cores} cores"

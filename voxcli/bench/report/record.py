@@ -83,6 +83,8 @@ class Subject:
     quantize: str | None = None
     load_seconds: float | None = None
     """Time to load the model or, for a server, to detect its protocol."""
+    resident: bool = False
+    """Whether its model runs in the engine that stays loaded, and is spoken to over a socket."""
     seeded: bool = True
     """Whether it supports seeds."""
     slots: int | None = None
@@ -144,16 +146,16 @@ class Settings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ColdStart:
+class NewProcess:
     """One new process of `voxcli say`, in seconds that add up to the first byte of its audio."""
 
     __pydantic_config__ = _DOCUMENTED
 
     subject: str
     start_seconds: float
-    """From the start of the process until it starts to load the model."""
+    """From the start of the process until it starts to load the model, or to look for an engine that is loaded."""
     load_seconds: float
-    """Until the model is loaded, or the server is reached."""
+    """Until the model is loaded, or the engine or the server is reached."""
     first_chunk_seconds: float
     """From the request to the first chunk; CUDA graphs are captured here."""
 
@@ -180,7 +182,10 @@ class Record:
     subjects: tuple[Subject, ...]
     runs: tuple[Run, ...]
     """In the order of their ends."""
-    cold: tuple[ColdStart, ...] = ()
+    cold: tuple[NewProcess, ...] = ()
+    """Which loaded the model themselves, or used a server."""
+    warm: tuple[NewProcess, ...] = ()
+    """Which spoke through the engine that stays loaded."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

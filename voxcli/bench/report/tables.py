@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from voxcli.bench.measure.metrics import AUDIO, FIRST_BYTE, FIRST_SOUND, REAL_TIME_FACTOR, STARVED, TOTAL, Metric
 from voxcli.bench.report.compare import DEFAULT_METRICS, Change, find_changes, side_by_side
-from voxcli.bench.report.record import ColdStart, Group, Improvement, Record, Report, Subject
+from voxcli.bench.report.record import Group, Improvement, NewProcess, Record, Report, Subject
 from voxcli.bench.report.statistics import (
     Summary,
     format_mean_sd,
@@ -43,7 +43,8 @@ def all_tables(record: Record, report: Report) -> Iterator[Table]:
         against_first(record),
         details(FIRST_BYTE, alone, several),
         load_results(load, several),
-        cold_starts(record.cold, record.texts[0].name),
+        new_processes(record.cold, f"Cold start: a new process of voxcli say, {record.texts[0].name}"),
+        new_processes(record.warm, f"Warm start: a new process of voxcli say, engine loaded, {record.texts[0].name}"),
     )
     yield from (table for table in tables if table.rows)
 
@@ -128,8 +129,8 @@ def _latencies(summary: Summary | None, tails: Sequence[str]) -> list[str]:
     return [format_seconds(getattr(summary, name, None)) for name in ("median", *tails, "max")]
 
 
-def cold_starts(found: Sequence[ColdStart], text: str) -> Table:
-    """Show the time to the first byte in a new process."""
+def new_processes(found: Sequence[NewProcess], title: str) -> Table:
+    """Show the time from the start of a process, when a user presses Enter, to its first byte of audio."""
     several = len({one.subject for one in found}) > 1
     rows = [
         (
@@ -143,8 +144,8 @@ def cold_starts(found: Sequence[ColdStart], text: str) -> Table:
         for number, one in enumerate(found)
     ]
     names = (*(("subject",) if several else ()), "process")
-    columns = (*names, "start", "load", "first chunk", "first byte in total")
-    return _table(f"Cold start: a new process of voxcli say, {text}", columns, rows, len(names))
+    columns = (*names, "start", "load", "first chunk", "Enter to first byte")
+    return _table(title, columns, rows, len(names))
 
 
 def against_first(record: Record) -> Table:
@@ -198,7 +199,7 @@ def _describe(subject: Subject) -> str:
     precision = " ".join(part for part in (subject.dtype, subject.quantize) if part)
     loaded = None if subject.url else subject.load_seconds
     parts = (
-        f"a server with the {subject.dialect} protocol" if subject.url else "in this process",
+        _place(subject),
         f"model {subject.model}" if subject.model and subject.model != subject.name else None,
         f"revision {subject.revision}" if subject.revision else None,
         f"on {subject.device}" if subject.device else None,
@@ -207,6 +208,12 @@ def _describe(subject: Subject) -> str:
         *(_server_details(subject) if subject.url else ()),
     )
     return ", ".join(part for part in parts if part)
+
+
+def _place(subject: Subject) -> str:
+    if subject.url:
+        return f"a server with the {subject.dialect} protocol"
+    return "in the engine that stays loaded" if subject.resident else "in this process"
 
 
 def _server_details(subject: Subject) -> Iterator[str]:

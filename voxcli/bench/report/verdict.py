@@ -1,6 +1,7 @@
 """Verdict: the result of a benchmark in one sentence."""
 
 from collections.abc import Sequence
+from statistics import median
 
 from voxcli.bench.measure.metrics import FIRST_BYTE, REAL_TIME_FACTOR, Metric
 from voxcli.bench.measure.plan import Mode
@@ -49,7 +50,7 @@ def _verdict(record: Record, groups: Sequence[Group], improvements: Sequence[Imp
     failed = sum(group.failed for group in groups)
     runs = failed + sum(group.good for group in groups)
     if not runs:
-        return "Only cold starts were measured." if record.cold else "Nothing was measured."
+        return _only_processes(record)
     if failed == runs:
         return f"No result: all {runs} runs failed."
     good = [group for group in groups if group.good]
@@ -63,9 +64,26 @@ def _verdict(record: Record, groups: Sequence[Group], improvements: Sequence[Imp
         clauses = [_alone_clause(good, improvements)]
     if failed:
         clauses.append(f"{failed} of {runs} runs failed and {'is' if failed == 1 else 'are'} not included")
+    if (record.cold or record.warm) and len(subjects) == 1:
+        clauses.append(_enter_clause(record))
     sentence = "; ".join(clauses)
     starts_with_name = len(subjects) > 1 and good[0].level
     return f"{sentence}." if starts_with_name else f"{sentence[0].upper()}{sentence[1:]}."
+
+
+def _only_processes(record: Record) -> str:
+    kinds = [name for name, found in (("cold", record.cold), ("warm", record.warm)) if found]
+    return f"Only {' and '.join(kinds)} starts were measured." if kinds else "Nothing was measured."
+
+
+def _enter_clause(record: Record) -> str:
+    """Return the median time from Enter to the first byte of new processes."""
+    times = [
+        f"{format_seconds(median(one.first_byte_seconds for one in found))} {words}"
+        for words, found in (("with a cold start", record.cold), ("with the engine loaded", record.warm))
+        if found
+    ]
+    return f"from Enter to the first byte of a new process it takes {' and '.join(times)}"
 
 
 def _alone_clause(good: Sequence[Group], improvements: Sequence[Improvement]) -> str:

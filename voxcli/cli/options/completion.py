@@ -16,6 +16,15 @@ def models(incomplete: str) -> list[str]:
     return _starting_with(model_names(model_library()), incomplete)
 
 
+def running_models(incomplete: str) -> list[str]:
+    """Complete the models that are loaded in the background."""
+    from voxcli.cli.settings.files import find_user_places
+    from voxcli.engines.resident.registry import Registry
+
+    entries = Registry(find_user_places().engines).entries()
+    return _starting_with(dict.fromkeys(entry.model for entry in entries), incomplete)
+
+
 def voices(incomplete: str) -> list[str]:
     from voxcli.cli.settings.files import voice_library
     from voxcli.engines.espeak.library import load_espeak

@@ -73,10 +73,11 @@ def translate_old_files(arguments: list[str]) -> list[str]:
 @documented(
     "voxcli bench short medium long",
     "voxcli bench short --remote http://box:7861 --runs 5 -o r.json -o r.md -o r.png",
+    "voxcli bench short --cold 3 --warm 3",
     "voxcli bench medium --concurrency 1,4,16",
     "voxcli bench short --compare base --fail-if 'ttfb_p50>10%'",
     basics=(
-        *("runs", "mode", "cold", "concurrency", "output", "save", "compare", "fail_if"),
+        *("runs", "mode", "cold", "warm", "concurrency", "output", "save", "compare", "fail_if"),
         *("model", "servers", "json"),
     ),
     notes=("Metrics:", *map(_definition, METRICS)),
@@ -104,8 +105,8 @@ def bench(
     failed runs are counted and shown but not averaged.
     """
     from voxcli.bench.measure.plan import choose_texts
-    from voxcli.cli.commands.bench.cold_start import shared_arguments
     from voxcli.cli.commands.bench.measure import Job
+    from voxcli.cli.commands.bench.new_process import shared_arguments
     from voxcli.cli.commands.bench.subjects import choose_subjects
 
     console = Console(quiet=quiet)
@@ -116,13 +117,14 @@ def bench(
     with logs_on_console(console, verbose=verbose):
         job = Job(
             texts=choose_texts(_checked(texts or []), measuring.language(), _read_text, literal or []),
-            subjects=choose_subjects(context, engine, who, servers or []),
+            subjects=choose_subjects(context, engine, who, servers or [], warm=bool(measuring.warm)),
             settings=_settings(measuring, load, sampling, reading, who),
             levels=levels,
             new_request=lambda text, voice, drawn: reading.to_settings(voice, drawn, denoise=who.denoise).request(text),
             sampling=sampling.to_settings(),
             cold_starts=measuring.cold,
-            cold_arguments=shared_arguments(context),
+            warm_starts=measuring.warm,
+            say_arguments=shared_arguments(context),
         )
         _measure_and_report(job, results, console, context.obj.raise_if_interrupted)
 
@@ -178,6 +180,7 @@ def _read_text(name: str) -> str:
 
 
 def _measure_and_report(job: "Job", results: ResultOptions, console: Console, check: Callable[[], None]) -> None:
+    from voxcli.bench.report.compare import check_comparable
     from voxcli.bench.report.gate import find_breaches
     from voxcli.bench.report.verdict import build_report
     from voxcli.cli.commands.bench.files import check_saved, compare_with, load_record, write_results
@@ -187,8 +190,10 @@ def _measure_and_report(job: "Job", results: ResultOptions, console: Console, ch
     if results.save:
         check_saved(results.save, force=results.force)
     base = load_record(results.compare) if results.compare else None
+    if results.compare and base:
+        check_comparable(base, resident=bool(job.warm_starts), name=results.compare)
     record, stopped = measure(job, console, check)
-    if stopped and not record.runs and not record.cold:
+    if stopped and not (record.runs or record.cold or record.warm):
         raise stopped
     report = build_report(record)
     compared = compare_with(results.compare, base, record) if results.compare and base else None

@@ -13,8 +13,8 @@ from voxcli.bench.measure.load import under_load
 from voxcli.bench.measure.machine import find_machine
 from voxcli.bench.measure.plan import BenchRequest, Level, Plan, Text
 from voxcli.bench.measure.runner import Bench, RunnerOptions
-from voxcli.bench.report.record import ColdStart, Record, Run, Settings
-from voxcli.cli.commands.bench.cold_start import start_cold
+from voxcli.bench.report.record import NewProcess, Record, Run, Settings
+from voxcli.cli.commands.bench.new_process import start_process
 from voxcli.cli.commands.bench.subjects import Candidate, OpenSubject, opened, short_name
 from voxcli.cli.commands.bench.view import Meter, shown_progress
 from voxcli.cli.commands.chosen import engine_name
@@ -39,7 +39,9 @@ class Job:
     sampling: Sampling
     """Its seed, if there is one, is that of the first run."""
     cold_starts: int
-    cold_arguments: Sequence[str]
+    warm_starts: int
+    """Also says that the engine which stays loaded is measured, and not a model in this process."""
+    say_arguments: Sequence[str]
     """Of `voxcli say`, without --remote."""
 
 
@@ -49,7 +51,8 @@ class Measured:
 
     subjects: Sequence[OpenSubject]
     runs: list[Run]
-    cold: list[ColdStart]
+    cold: list[NewProcess]
+    warm: list[NewProcess]
     seedless: set[str]
     stopped: BaseException | None = None
 
@@ -78,28 +81,34 @@ def measure(job: Job, console: Console, check: Callable[[], None]) -> tuple[Reco
         subjects=tuple(subjects),
         runs=tuple(measured.runs),
         cold=tuple(measured.cold),
+        warm=tuple(measured.warm),
     )
     return record, measured.stopped
 
 
 def _measure_all(job: Job, console: Console, check: Callable[[], None]) -> Measured:
-    cold: list[ColdStart] = []
+    cold: list[NewProcess] = []
+    warm: list[NewProcess] = []
     try:
         # First, while nothing is loaded in this process that would compete for memory.
-        cold += _start_cold(job, console)
+        cold += _start_processes(job, console, loads=True)
         console.note("loading: " + ", ".join(engine_name(candidate.engine) for candidate in job.subjects))
-        with opened(job.subjects, job.settings.modes, console, at_once=_at_once(job.levels)) as subjects:
-            return _measure_warm(job, subjects, cold, console, check)
+        with opened(job.subjects, job.settings.modes, console, at_once=_at_once(job.levels), check=check) as subjects:
+            warm += _start_processes(job, console, loads=False)
+            return _measure_loaded(job, subjects, (cold, warm), console, check)
     except (KeyboardInterrupt, Terminated) as stopped:
-        return Measured([], [], cold, set(), stopped)
+        return Measured([], [], cold, warm, set(), stopped)
 
 
-def _start_cold(job: Job, console: Console) -> Iterator[ColdStart]:
-    for number, candidate in product(range(job.cold_starts), job.subjects):
+def _start_processes(job: Job, console: Console, *, loads: bool) -> Iterator[NewProcess]:
+    """Run new processes, which load the model themselves or speak through the engine that stays loaded."""
+    times, kind = (job.cold_starts, "cold") if loads else (job.warm_starts, "warm")
+    for number, candidate in product(range(times), job.subjects):
         engine = candidate.engine
         server = ["--remote", candidate.server or (engine.remote.url if engine.remote else "")]
-        console.note(f"cold start {number + 1} of {job.cold_starts}: {engine_name(engine)}")
-        yield start_cold(short_name(engine), [*job.cold_arguments, *server], job.texts[0].text)
+        how = [] if engine.remote else ["--no-warm"] if loads else ["--keep-alive", f"{engine.keep_alive:g}"]
+        console.note(f"{kind} start {number + 1} of {times}: {engine_name(engine)}")
+        yield start_process(short_name(engine), [*job.say_arguments, *server, *how], job.texts[0].text)
 
 
 def _at_once(levels: Sequence[Level]) -> bool:
@@ -107,8 +116,12 @@ def _at_once(levels: Sequence[Level]) -> bool:
     return any(level.rate or (level.concurrency or 0) > 1 for level in levels)
 
 
-def _measure_warm(
-    job: Job, subjects: Sequence[OpenSubject], cold: list[ColdStart], console: Console, check: Callable[[], None]
+def _measure_loaded(
+    job: Job,
+    subjects: Sequence[OpenSubject],
+    starts: tuple[list[NewProcess], list[NewProcess]],
+    console: Console,
+    check: Callable[[], None],
 ) -> Measured:
     by_name = {text.name: text.text for text in job.texts}
     voices = {one.subject.name: candidate.voice for one, candidate in zip(subjects, job.subjects, strict=True)}
@@ -130,7 +143,7 @@ def _measure_warm(
         job.settings.runs,
         job.settings.warmup,
     )
-    measured = Measured(subjects, [], cold, bench.seedless)
+    measured = Measured(subjects, [], *starts, bench.seedless)
     try:
         with closing(_made(job, plan, bench, console, check)) as runs:
             for run in runs:

@@ -57,7 +57,19 @@ ColdStarts = Annotated[
         "--cold",
         min=0,
         metavar="TIMES",
-        help="Cold starts: run a fresh process this often, and measure until its first byte of audio.",
+        help="Cold starts: run a fresh process this often, which loads the model itself, and measure until its first "
+        "byte of audio.",
+        rich_help_panel=_MEASURING,
+    ),
+]
+WarmStarts = Annotated[
+    int,
+    typer.Option(
+        "--warm",
+        min=0,
+        metavar="TIMES",
+        help="Measure the engine that stays loaded instead of a model in this process, and run a fresh process this "
+        "often that speaks through it.",
         rich_help_panel=_MEASURING,
     ),
 ]
@@ -147,6 +159,7 @@ class MeasuringOptions:
     runs: Runs = 5
     warmup: Warmup = 1
     cold: ColdStarts = 0
+    warm: WarmStarts = 0
     prebuffer: Prebuffer = 0.0
 
     def language(self) -> str:

@@ -1,8 +1,8 @@
 """Engines that `voxcli bench` measures, and their descriptions."""
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -31,14 +31,20 @@ from voxcli.engines import BUILTIN_MODEL
 from voxcli.engines.remote.engine import RemoteEngine
 from voxcli.engines.remote.http import Transport
 from voxcli.engines.remote.settings import RemoteSettings, root_of
+from voxcli.engines.resident.connection import NotListening, ask
+from voxcli.engines.resident.identity import from_wire
+from voxcli.engines.resident.running import RunningEngine
 from voxcli.engines.settings import EngineSettings
-from voxcli.errors import RemoteError
+from voxcli.errors import DeviceError, RemoteError
 from voxcli.protocols.dialect import HttpCall
 from voxcli.protocols.names import Dialect
+from voxcli.synthesis.loading import OnLoading
 from voxcli.synthesis.request import Engine, Voice
 
 _SELF_DESCRIPTIONS = ("/health", "/api/gpu/status")
 """Paths where a server with VoxCPM's own protocol describes itself."""
+_KEPT_SECONDS = 600.0
+"""For which an engine stays loaded that is measured."""
 _SNAPSHOTS = "snapshots"
 """In the cache of a hub, the folders in it are named by commit."""
 
@@ -70,15 +76,19 @@ class Candidate:
 
 
 def choose_subjects(
-    context: typer.Context, engine: EngineOptions, who: VoiceOptions, servers: Sequence[str]
+    context: typer.Context, engine: EngineOptions, who: VoiceOptions, servers: Sequence[str], *, warm: bool
 ) -> list[Candidate]:
     """Return every engine to measure, and the voice that it speaks in.
+
+    warm: measure the engine that stays loaded.
 
     With several servers, the profile of each one determines how it is connected to, and its recording; all other
     options are the same for all.
     """
     if engine.no_stream:
         raise typer.BadParameter("Use --mode whole instead.", param_hint="--no-stream")
+    if warm:
+        return [_warm_candidate(context, engine, who)]
     if len(servers) <= 1:
         return [_candidate(context, engine, who, next(iter(servers), None))]
     return [_candidate(context, *_with_server(context, engine, who, name), name) for name in servers]
@@ -88,6 +98,17 @@ def _candidate(context: typer.Context, engine: EngineOptions, who: VoiceOptions,
     who, settings = with_clip_on_server(context, who, engine_settings(engine))
     voice, (settings,) = choose_voice(context, who, [settings], Console())
     return Candidate(settings, voice, server)
+
+
+def _warm_candidate(context: typer.Context, engine: EngineOptions, who: VoiceOptions) -> Candidate:
+    found = _candidate(context, engine, who, None)
+    if found.engine.remote or engine_name(found.engine) == BUILTIN_MODEL:
+        reason = "A server" if found.engine.remote else "The built-in voice (eSpeak NG)"
+        raise typer.BadParameter(
+            f"{reason} has no engine that stays loaded on this machine. Name a VoxCPM model with --model.",
+            param_hint="--warm",
+        )
+    return replace(found, engine=replace(found.engine, keep_alive=_KEPT_SECONDS))
 
 
 def _with_server(
@@ -106,13 +127,19 @@ def _with_server(
 
 @contextmanager
 def opened(
-    chosen: Sequence[Candidate], modes: Sequence[Mode], console: Console, *, at_once: bool
+    chosen: Sequence[Candidate],
+    modes: Sequence[Mode],
+    console: Console,
+    *,
+    at_once: bool,
+    check: Callable[[], None],
 ) -> Iterator[list[OpenSubject]]:
-    """Open all engines, and close them at the end.
+    """Open all engines, and close them at the end. An engine that stays loaded is stopped if it was started here.
 
     Args:
         console: shows the progress of loading.
         at_once: whether several requests are sent at once, also to servers that mix up concurrent streams.
+        check: raises if the work has to stop.
     """
     with ExitStack() as stack:
         found: list[OpenSubject] = []
@@ -123,7 +150,7 @@ def opened(
                 settings = replace(settings, remote=replace(settings.remote, concurrent=at_once))
                 found.append(_open_server(settings, candidate.voice, name, modes, stack))
             else:
-                found.append(_open_here(settings, name, modes, stack, console))
+                found.append(_open_here(settings, name, modes, stack, console, check))
         yield found
 
 
@@ -141,25 +168,65 @@ def _new_name(name: str, found: Sequence[OpenSubject]) -> str:
 
 
 def _open_here(
-    settings: EngineSettings, name: str, modes: Sequence[Mode], stack: ExitStack, console: Console
+    settings: EngineSettings,
+    name: str,
+    modes: Sequence[Mode],
+    stack: ExitStack,
+    console: Console,
+    check: Callable[[], None],
 ) -> OpenSubject:
+    resident, was_loaded = settings.keep_alive > 0, False
     with shown_loading(console, name, noted=True) as on_loading:
         started = time.perf_counter()
-        engine = stack.enter_context(closing(open_chosen_engine(settings, on_loading=on_loading)))
+        if resident:
+            engine, was_loaded = stack.enter_context(loaded_in_background(settings, on_loading, check))
+        else:
+            engine = stack.enter_context(closing(open_chosen_engine(settings, on_loading=on_loading)))
         took = time.perf_counter() - started
     device, dtype = _find_placement(engine, settings)
     subject = Subject(
-        name=name,
+        name=f"{name}, engine loaded" if resident else name,
         model=short_name(settings),
         revision=_find_revision(engine_name(settings)),
         device=device,
         dtype=dtype,
         quantize=settings.local.quantize,
         slots=engine.slots,
-        load_seconds=round(took, 6),
+        load_seconds=None if was_loaded else round(took, 6),
+        resident=resident,
     )
     ways: dict[Mode, Engine] = {Mode.STREAM: engine, Mode.WHOLE: NonStreamingEngine(engine)}
     return OpenSubject(subject, {mode: ways[mode] for mode in modes})
+
+
+@contextmanager
+def loaded_in_background(
+    settings: EngineSettings, on_loading: OnLoading, check: Callable[[], None]
+) -> Iterator[tuple[Engine, bool]]:
+    """Yield the engine that stays loaded, and whether it was loaded before.
+
+    At the end it is stopped, or stays for as long as it did before.
+
+    Raises:
+        DeviceError: none can be kept here.
+    """
+    from voxcli.cli.commands.warm import find_warm_engine, start_warm_engine
+
+    found = find_warm_engine(settings)
+    before = ask(found.entry, "GET", "/private/state")["keep_alive"] if found else None
+    engine = found or start_warm_engine(settings, on_loading, check)
+    if engine is None:
+        raise DeviceError("No engine can stay loaded here: see the warning above.")
+    with closing(engine):
+        try:
+            yield engine, found is not None
+        finally:
+            running = RunningEngine(engine.entry, None)
+            with suppress(NotListening, TimeoutError):
+                if before is None:
+                    running.stop()
+                else:
+                    running.keep(from_wire(before))
 
 
 def _find_placement(engine: Engine, settings: EngineSettings) -> tuple[str | None, str | None]:

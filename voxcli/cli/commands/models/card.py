@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from voxcli.cli.commands.running.view import summary_of
 from voxcli.engines import BUILTIN_MODEL
 from voxcli.engines.espeak.library import load_espeak
 from voxcli.models.catalog import HUB_TITLES, short_name
@@ -87,6 +88,7 @@ def to_rows(card: dict[str, Any]) -> list[list[str]]:
         ["weights", _describe_weights(card)],
     ]
     rows += _listed("voices", card["voices"])
+    rows += _listed("in memory", [summary_of(engine) for engine in card["engines"]])
     return rows + _listed("files", [f"{name}  {decimal(size)}" for name, size in card["files"].items()])
 
 

@@ -1,5 +1,6 @@
 """`voxcli models`: list, download, show and remove models."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -104,6 +105,8 @@ def show(name: Shown, json: options.Json = False) -> None:
     from voxcli.engines import BUILTIN_MODEL
 
     card = describe_builtin() if name == BUILTIN_MODEL else describe(model_library(), name)
+    if name != BUILTIN_MODEL:
+        card["engines"] = _loaded_engines(Path(card["folder"]))
     if json:
         write_json(card)
     else:
@@ -115,6 +118,7 @@ def remove(name: Installed, yes: options.Yes = False) -> None:
     """Remove an installed model, with all its revisions."""
     from rich.filesize import decimal
 
+    from voxcli.cli.commands.running.selection import engines_in, stop_engines
     from voxcli.cli.console import confirm
 
     console, library = Console(), model_library()
@@ -123,8 +127,19 @@ def remove(name: Installed, yes: options.Yes = False) -> None:
     shared = any(repository.folder.parent == library.shared for repository in found)
     where = "the Hugging Face cache, which other programs share" if shared else "this machine"
     confirm(console, f"Remove {name} ({size}) from {where}?", yes=yes, command=f"voxcli models rm {name} --yes")
+    stop_engines(engines_in(repository.folder for repository in found), console)
     library.remove(name)
     console.note(f"Removed {name}, {size} freed.")
+
+
+def _loaded_engines(folder: Path) -> list[dict[str, Any]]:
+    """Describe the engines that hold a model in memory."""
+    from voxcli.cli.commands.running.selection import engines_in
+    from voxcli.cli.commands.running.view import describe
+    from voxcli.cli.commands.warm import engine_registry
+
+    registry = engine_registry()
+    return [describe(engine, registry.log_path(engine.entry.key)) for engine in engines_in([folder])]
 
 
 def _entry(model: "InstalledModel") -> dict[str, Any]:

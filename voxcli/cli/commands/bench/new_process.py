@@ -1,4 +1,4 @@
-"""Cold starts: new processes of `voxcli say`, timed from outside."""
+"""New processes of `voxcli say`, timed from outside."""
 
 import json
 import signal
@@ -13,7 +13,7 @@ from typing import Any
 
 import typer
 
-from voxcli.bench.report.record import ColdStart
+from voxcli.bench.report.record import NewProcess
 from voxcli.cli.options.engine import EngineOptions
 from voxcli.cli.options.parameters import on_command_line
 from voxcli.cli.options.sampling import SamplingOptions
@@ -47,7 +47,7 @@ def _as_words(param: Any, value: Any) -> list[str]:
     return [word for one in values for word in (param.opts[0], str(one))]
 
 
-def start_cold(subject: str, arguments: Sequence[str], text: str) -> ColdStart:
+def start_process(subject: str, arguments: Sequence[str], text: str) -> NewProcess:
     """Speak a text in a new process, and measure from its start to the first byte of its output.
 
     Raises:
@@ -82,7 +82,7 @@ def start_cold(subject: str, arguments: Sequence[str], text: str) -> ColdStart:
         raise ModelError(f"A fresh process could not speak: {said}")
     turned = events["loading"][0]
     first_chunk = float(events["done"][1]["first_chunk_seconds"])
-    return ColdStart(
+    return NewProcess(
         subject=subject,
         start_seconds=round(turned - started, 6),
         load_seconds=round(max(0.0, sounded - turned - first_chunk), 6),

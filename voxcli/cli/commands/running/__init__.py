@@ -1,0 +1,1 @@
+"""`voxcli ps`, `load` and `stop`: engines that stay loaded between calls."""
