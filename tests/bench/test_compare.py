@@ -172,7 +172,7 @@ def test_a_model_in_its_own_process_is_not_compared_with_an_engine_that_stays_lo
     [subject] = record.subjects
     base = replace(record, subjects=(replace(subject, resident=resident),))
     check_comparable(base, resident=resident, name="base")
-    with pytest.raises(RequestError, match="base measured .* so its times are not comparable") as mixed:
+    with pytest.raises(RequestError, match="so its times are not comparable") as mixed:
         check_comparable(base, resident=not resident, name="base")
     assert "--warm" in mixed.value.for_command_line
     server = replace(record, subjects=(replace(subject, url="http://127.0.0.1:9"),))

@@ -161,7 +161,7 @@ def format_table(rows: Sequence[Sequence[str]], columns: int | None) -> list[str
         return [_joined(row, _widths(shown)) for row in shown]
     room = columns - _GAP * (len(shown[0]) - 1)
     first = sum(_widths([row[:-1] for row in shown], _longest_word))
-    if len(shown[0]) > 1 and first < room:
+    if len(shown[0]) > 1:
         whole = [row for row in shown if first + _longest_word(row[-1]) <= room]
     else:
         whole = shown

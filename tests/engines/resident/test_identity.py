@@ -1,3 +1,4 @@
+import json
 import math
 import os
 from collections.abc import Callable
@@ -24,6 +25,11 @@ def test_an_order_survives_its_way_into_another_process(order: EngineOrder, tmp_
     received = EngineOrder.from_json(sent.to_json())
     assert received == sent
     assert received.key == sent.key
+
+
+def test_an_identity_read_from_an_entry_equals_the_one_that_was_written(order: EngineOrder, tmp_path: Path) -> None:
+    sent = replace(order, local=LocalSettings(lora=tmp_path, threads=2))
+    assert json.loads(json.dumps(sent.identity)) == sent.identity
 
 
 Change = Callable[[EngineOrder], EngineOrder]

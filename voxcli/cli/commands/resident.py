@@ -61,6 +61,7 @@ def main() -> int:
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _log_to(registry.log_path(key))
+    _log.info("this is the engine of %s, in %s", order.model, order.folder)  # `voxcli ps --log MODEL` looks for it
     registry.sweep()
     diary = _Diary(order, key, registry)
     try:

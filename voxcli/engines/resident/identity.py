@@ -125,12 +125,15 @@ def _plain(local: LocalSettings) -> dict[str, Any]:
     return {name: str(value) if isinstance(value, Path) else value for name, value in values.items()}
 
 
-def _describe_files(path: Path) -> list[tuple[str, int, int]]:
-    """List name, size in bytes and time of the files of a folder, or of one file. Links are followed."""
+def _describe_files(path: Path) -> list[list[str | int]]:
+    """List name, size in bytes and time of the files of a folder, or of one file. Links are followed.
+
+    These are lists and not tuples, so that they equal what is read from an entry, which is JSON.
+    """
     files = sorted(path.iterdir()) if path.is_dir() else [path]
-    described = []
+    described: list[list[str | int]] = []
     for file in files:
         if file.is_file():
             found = file.stat()
-            described.append((file.name, found.st_size, found.st_mtime_ns))
+            described.append([file.name, found.st_size, found.st_mtime_ns])
     return described

@@ -31,6 +31,7 @@ from voxcli.engines import BUILTIN_MODEL
 from voxcli.engines.remote.engine import RemoteEngine
 from voxcli.engines.remote.http import Transport
 from voxcli.engines.remote.settings import RemoteSettings, root_of
+from voxcli.engines.resident.client import ResidentEngine
 from voxcli.engines.resident.connection import NotListening, ask
 from voxcli.engines.resident.identity import from_wire
 from voxcli.engines.resident.running import RunningEngine
@@ -215,7 +216,7 @@ def loaded_in_background(
     found = find_warm_engine(settings)
     before = ask(found.entry, "GET", "/private/state")["keep_alive"] if found else None
     engine = found or start_warm_engine(settings, on_loading, check)
-    if engine is None:
+    if not isinstance(engine, ResidentEngine):
         raise DeviceError("No engine can stay loaded here: see the warning above.")
     with closing(engine):
         try:

@@ -126,6 +126,7 @@ def _load(
     from voxcli.engines.resident.registry import READY
     from voxcli.engines.resident.running import RunningEngine, running_engines
     from voxcli.engines.resident.start import start_engine
+    from voxcli.synthesis.loading import ignore_loading
 
     registry = engine_registry()
     order = new_order(settings)
@@ -139,7 +140,7 @@ def _load(
                         engine.keep(settings.keep_alive)
                     return engine, True
     report.loading(name, [])
-    entry = start_engine(order, registry, report.progress, check)
+    entry = start_engine(order, registry, ignore_loading, check)
     state = ask(entry, "GET", "/private/state")
     return RunningEngine(entry, state), False
 

@@ -1,7 +1,8 @@
 """Selection of engines and of their logs by model, and their end."""
 
+import re
 from collections.abc import Iterable, Sequence
-from json import loads
+from contextlib import suppress
 from pathlib import Path
 
 from voxcli.cli.commands.running.view import describe, memory_of
@@ -13,6 +14,8 @@ from voxcli.engines.resident.registry import Registry, wait_for_end
 from voxcli.engines.resident.running import RunningEngine, running_engines
 from voxcli.errors import NotFound, did_you_mean
 
+_FIRST_LINE = re.compile(r" INFO this is the engine of (.+), in ")
+"""In a log, which is of one model only."""
 _ENDING_SECONDS = 20.0
 """For an engine to end that speaks no longer."""
 
@@ -79,8 +82,8 @@ def find_log(registry: Registry, model: str | None) -> Path:
 
 
 def _model_of(log: Path) -> str:
-    """Return the model whose log a file is; empty for that of an engine which has left no entry."""
-    try:
-        return str(loads(log.with_suffix(".json").read_bytes())["model"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return ""
+    """Return the model whose log a file is, from the line that its engine begins with; empty if there is none."""
+    with suppress(OSError), log.open(encoding="utf-8", errors="replace") as file:
+        found = [match[1] for line in file if (match := _FIRST_LINE.search(line))]
+        return found[-1] if found else ""
+    return ""
