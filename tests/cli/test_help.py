@@ -50,6 +50,9 @@ def test_the_readme_names_topics_that_are_there() -> None:
 
 COMMANDS = [
     "say",
+    "ps",
+    "load",
+    "stop",
     "clone",
     "serve",
     "bench",

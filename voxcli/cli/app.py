@@ -25,21 +25,9 @@ _ENTRIES = (
     Entry("clone", f"{_COMMANDS}.clone", "clone", "Save the voice of a recording, and speak with it."),
     Entry("voices", f"{_COMMANDS}.voices.command", "app", "List voices, and manage your own."),
     Entry("models", f"{_COMMANDS}.models.command", "app", "List, download, show and remove models."),
-    Entry(
-        "ps", f"{_COMMANDS}.running.command", "ps", "Show which models are loaded in the background, and until when."
-    ),
-    Entry(
-        "load",
-        f"{_COMMANDS}.running.load",
-        "load",
-        "Load a model in the background now, so that the next call is heard at once.",
-    ),
-    Entry(
-        "stop",
-        f"{_COMMANDS}.running.command",
-        "stop",
-        "Stop a model that is loaded in the background, after what it is saying.",
-    ),
+    Entry("ps", f"{_COMMANDS}.running.command", "ps", "Show the models that stay loaded, and until when."),
+    Entry("load", f"{_COMMANDS}.running.load", "load", "Load a model now, so that the next call is heard at once."),
+    Entry("stop", f"{_COMMANDS}.running.command", "stop", "Stop a model that stays loaded, after what it is saying."),
     Entry("serve", f"{_COMMANDS}.serve.command", "serve", "Serve speech over HTTP."),
     Entry("bench", f"{_COMMANDS}.bench.command", "bench", "Measure latency and throughput."),
     Entry("devices", f"{_COMMANDS}.devices", "devices", "List the loudspeakers for --audio-device."),

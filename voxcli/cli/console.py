@@ -161,10 +161,7 @@ def format_table(rows: Sequence[Sequence[str]], columns: int | None) -> list[str
         return [_joined(row, _widths(shown)) for row in shown]
     room = columns - _GAP * (len(shown[0]) - 1)
     first = sum(_widths([row[:-1] for row in shown], _longest_word))
-    if len(shown[0]) > 1:
-        whole = [row for row in shown if first + _longest_word(row[-1]) <= room]
-    else:
-        whole = shown
+    whole = [row for row in shown if first + _longest_word(row[-1]) <= room] if len(shown[0]) > 1 else shown
     natural, least = _widths(whole), _widths([[*row[:-1], ""] for row in shown], _longest_word)
     least[-1] = max((_longest_word(row[-1]) for row in whole), default=0)
     widths = _fitting(natural or least, least, room)

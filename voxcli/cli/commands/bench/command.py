@@ -72,8 +72,7 @@ def translate_old_files(arguments: list[str]) -> list[str]:
 
 @documented(
     "voxcli bench short medium long",
-    "voxcli bench short --remote http://box:7861 --runs 5 -o r.json -o r.md -o r.png",
-    "voxcli bench short --cold 3 --warm 3",
+    "voxcli bench short --remote http://box:7861 --runs 5 -o r.json -o r.png",
     "voxcli bench medium --concurrency 1,4,16",
     "voxcli bench short --compare base --fail-if 'ttfb_p50>10%'",
     basics=(

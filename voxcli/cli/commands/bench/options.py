@@ -57,8 +57,7 @@ ColdStarts = Annotated[
         "--cold",
         min=0,
         metavar="TIMES",
-        help="Cold starts: run a fresh process this often, which loads the model itself, and measure until its first "
-        "byte of audio.",
+        help="Cold starts: run a fresh process this often, and measure until its first byte of audio.",
         rich_help_panel=_MEASURING,
     ),
 ]
@@ -68,8 +67,7 @@ WarmStarts = Annotated[
         "--warm",
         min=0,
         metavar="TIMES",
-        help="Measure the engine that stays loaded instead of a model in this process, and run a fresh process this "
-        "often that speaks through it.",
+        help="The same, and all runs, with the engine loaded before.",
         rich_help_panel=_MEASURING,
     ),
 ]

@@ -43,10 +43,10 @@ def ps(
     follow: Annotated[bool, typer.Option("--follow", "-f", help="With --log: go on until Ctrl-C.")] = False,
     json: options.Json = False,
 ) -> None:
-    """Show which models are loaded in the background, and until when.
+    """Show the models that stay loaded, and until when.
 
-    They end by themselves when nobody has used them for a while (`--keep-alive`), or with `voxcli stop`. A `voxcli
-    serve` of yours is shown too, with its address.
+    Their engines run in the background, and end by themselves when they have not been used for a while
+    (`--keep-alive`), or with `voxcli stop`. A `voxcli serve` of yours is shown too, with its address.
     """
     from voxcli.cli.commands.running.selection import engines_of, find_log
     from voxcli.cli.commands.running.view import show_engines
@@ -80,7 +80,7 @@ def stop(
     now: Annotated[bool, typer.Option("--now", help="Stop at once, in the middle of a sentence.")] = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Stop a model that is loaded in the background, after what it is saying.
+    """Stop a model that stays loaded, after what it is saying.
 
     Without MODEL, the only one is stopped. A `voxcli serve` is not: end that program with Ctrl-C.
     """

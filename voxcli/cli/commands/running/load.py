@@ -59,9 +59,9 @@ def load(
     quiet: options.Quiet = False,
     json: options.Events = False,
 ) -> None:
-    """Load a model in the background now, so that the next call is heard at once.
+    """Load a model now, so that the next call is heard at once.
 
-    If it is loaded already, the time until it ends starts again. Calls with other options for the model, such as
+    Its engine runs in the background: see `voxcli ps`. If it is loaded already, the time until it ends starts again. Calls with other options for the model, such as
     --quantize, need another engine.
     """
     from voxcli.cli.run_report import open_report
