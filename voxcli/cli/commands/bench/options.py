@@ -86,7 +86,7 @@ Concurrency = Annotated[
     typer.Option(
         "--concurrency",
         metavar="1,4,16",
-        help="Keep this many requests running, one level after another.",
+        help="Keep this many requests running, level by level.",
         rich_help_panel=_LOAD,
     ),
 ]

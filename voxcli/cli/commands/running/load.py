@@ -61,8 +61,8 @@ def load(
 ) -> None:
     """Load a model now, so that the next call is heard at once.
 
-    Its engine runs in the background: see `voxcli ps`. If it is loaded already, the time until it ends starts again. Calls with other options for the model, such as
-    --quantize, need another engine.
+    Its engine runs in the background: see `voxcli ps`. If it is loaded already, the time until it ends starts again.
+    Calls with other options for the model, such as --quantize, need another engine.
     """
     from voxcli.cli.run_report import open_report
     from voxcli.engines import BUILTIN_MODEL
@@ -126,7 +126,6 @@ def _load(
     from voxcli.engines.resident.registry import READY
     from voxcli.engines.resident.running import RunningEngine, running_engines
     from voxcli.engines.resident.start import start_engine
-    from voxcli.synthesis.loading import ignore_loading
 
     registry = engine_registry()
     order = new_order(settings)
@@ -140,7 +139,7 @@ def _load(
                         engine.keep(settings.keep_alive)
                     return engine, True
     report.loading(name, [])
-    entry = start_engine(order, registry, ignore_loading, check)
+    entry = start_engine(order, registry, report.progress, check)
     state = ask(entry, "GET", "/private/state")
     return RunningEngine(entry, state), False
 
