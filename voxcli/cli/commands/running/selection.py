@@ -31,7 +31,7 @@ def engines_in(folders: Iterable[Path]) -> list[RunningEngine]:
 
 
 def stop_engines(engines: Sequence[RunningEngine], console: Console, *, now: bool = False) -> None:
-    """Stop engines, and say what becomes of each. Those that speak are not waited for, unless they end at once."""
+    """Stop engines, with a message about each. Those that are speaking are waited for only if they end at once."""
     for engine in engines:
         engine.stop(now=now)
     for engine in engines:
