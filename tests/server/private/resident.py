@@ -12,7 +12,7 @@ import httpx
 from tests.server.tone import ToneEngine
 from voxcli.server.host import Host
 from voxcli.server.private.keep_alive import FOR_EVER
-from voxcli.server.private.sockets import PrivateSocket, open_private_socket
+from voxcli.server.private.sockets import PrivateSocket, open_keyed_socket, open_private_socket
 from voxcli.server.resident import new_resident_host
 from voxcli.server.service import Service
 from voxcli.synthesis.request import Engine
@@ -33,9 +33,16 @@ def client_of(private: PrivateSocket | Path) -> httpx.Client:
 class Resident:
     """A resident engine that answers."""
 
-    def __init__(self, path: Path, host: Host, loop: asyncio.AbstractEventLoop, thread: threading.Thread) -> None:
-        self.path, self.host, self.loop, self.thread = path, host, loop, thread
+    def __init__(
+        self, private: PrivateSocket, host: Host, loop: asyncio.AbstractEventLoop, thread: threading.Thread
+    ) -> None:
+        self.private, self.host, self.loop, self.thread = private, host, loop, thread
         self.service: Service = host.service
+
+    @property
+    def path(self) -> Path:
+        assert self.private.path
+        return self.private.path
 
     def call(self, function: Callable[[], Any]) -> None:
         """Call something on the server's own thread."""
@@ -49,29 +56,37 @@ class Resident:
 
 @contextmanager
 def resident(
-    engine: Engine, folder: Path, *, keep_alive: float = FOR_EVER, about: dict[str, Any] | None = None
+    engine: Engine,
+    folder: Path,
+    *,
+    keep_alive: float = FOR_EVER,
+    about: dict[str, Any] | None = None,
+    keyed: bool = False,
 ) -> Iterator[Resident]:
-    """Run a resident engine until the block ends, or it ends by itself."""
-    path, ready, started = folder / "x.sock", threading.Event(), list[tuple[Host, asyncio.AbstractEventLoop]]()
+    """Run a resident engine until the block ends, or it ends by itself.
+
+    keyed: on a port with a key, as on Windows.
+    """
+    ready, started = threading.Event(), list[tuple[PrivateSocket, Host, asyncio.AbstractEventLoop]]()
 
     async def work(sock: PrivateSocket) -> None:
         host = new_resident_host("tone", lambda: engine, sock, voices=folder, keep_alive=keep_alive, about=about or {})
-        started.append((host, asyncio.get_running_loop()))
+        started.append((sock, host, asyncio.get_running_loop()))
         await host.run(lambda: None, ready.set)
 
     def run() -> None:
-        with open_private_socket(path) as sock:
+        with open_keyed_socket() if keyed else open_private_socket(folder / "x.sock") as sock:
             asyncio.run(work(sock))
 
     thread = threading.Thread(target=run, name="resident")
     thread.start()
     try:
         assert ready.wait(20), "the server did not start"
-        yield Resident(path, *started[0], thread)
+        yield Resident(*started[0], thread)
     finally:
         if isinstance(engine, ToneEngine):
             engine.go.set()
         with suppress(RuntimeError):  # it has ended already
-            started[0][1].call_soon_threadsafe(lambda: started[0][0].stop(True))
+            started[0][2].call_soon_threadsafe(lambda: started[0][1].stop(True))
         thread.join(30)
         assert not thread.is_alive(), "the server did not end"

@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Callable, Mapping
 from contextlib import closing, suppress
 from typing import Any, NoReturn
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from voxcli.engines.resident.connection import Exchange, NotListening, ask
 from voxcli.engines.resident.identity import to_wire
@@ -206,9 +206,8 @@ def _reference(clip: Clip) -> str:
 
 
 def _part(boundary: str, name: str, clip: Clip | None, data: bytes) -> bytes:
-    """Return one field (https://www.rfc-editor.org/rfc/rfc7578)."""
+    """Return one field: https://www.rfc-editor.org/rfc/rfc7578, its file name as in RFC 5987."""
     file = ""
     if clip:
-        safe = clip.name.replace("\\", "").replace('"', "%22").replace("\r", "%0D").replace("\n", "%0A")
-        file = f'; filename="{safe}"\r\ncontent-type: application/octet-stream'
+        file = f"; filename*=UTF-8''{quote(clip.name, safe='')}\r\ncontent-type: application/octet-stream"
     return f'--{boundary}\r\ncontent-disposition: form-data; name="{name}"{file}\r\n\r\n'.encode() + data + b"\r\n"
