@@ -207,7 +207,9 @@ class StartBuffer:
         pace, lengths = self._pace, self._lengths
         if self._playing or lengths.text_seconds is None:
             return True
-        return pace is not None and lengths.text_seconds * (pace.factor - 1) > _LONGEST_SECONDS
+        if pace is None or not pace.audio:  # there is no second chunk yet
+            return False
+        return lengths.text_seconds * (pace.factor - 1) > _LONGEST_SECONDS
 
     @property
     def pauses(self) -> bool:
