@@ -277,3 +277,19 @@ def test_the_engine_has_no_terminal_and_none_of_the_files_of_its_caller(say: Say
     assert files[1:] == [log, log]
     assert not files[0].startswith("/dev/pts")
     assert str(Path(f"/proc/{pid}/cwd").readlink()) == "/"
+
+
+def test_a_server_of_this_user_with_the_same_model_is_used(run_in: RunIn, tmp_path: Path, model: str) -> None:
+    with home_with_engines(tmp_path / "home") as (environment, registry):
+        serve = [sys.executable, "-m", "voxcli", "serve", "-m", model, "--port", "0"]
+        with started(serve, environment) as server:
+            eventually(lambda: bool(list(registry.entries())))
+            order = ("say", "Hello there.", "-m", model, "-o", "x.wav", *SHORT)
+            done = run_in(tmp_path, environment, order, b"")
+            assert done.returncode == 0, said(done)
+            assert only_engine(registry).pid == server.pid
+            assert only_engine(registry).values["serves"].startswith("http://127.0.0.1:")
+            server.send_signal(signal.SIGTERM)
+            server.communicate(timeout=PATIENCE_SECONDS)
+        assert list(registry.entries()) == []
+        assert not list(registry.folder.glob("*.sock"))

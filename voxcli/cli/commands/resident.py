@@ -33,6 +33,7 @@ from voxcli.engines.resident.registry import (
 )
 from voxcli.engines.resident.running import RunningEngine, running_engines, stop_longest_idle
 from voxcli.errors import DeviceError, OutOfMemory, VoxError
+from voxcli.installation import install_command
 from voxcli.synthesis.loading import LoadingProgress
 from voxcli.synthesis.request import Engine
 from voxcli.voxcpm.runtime.cpu_threads import limit_openmp_spinning
@@ -81,7 +82,10 @@ def _run(order: EngineOrder, registry: Registry, diary: "_Diary") -> int:
     """Load the model and serve it until the server ends."""
     limit_openmp_spinning(os.environ)
     loading = _opened_meanwhile(lambda: _open_with_room(order, registry, diary))
-    from voxcli.server.resident import new_resident_host  # imported while the model is being loaded
+    try:
+        from voxcli.server.resident import new_resident_host  # imported while the model is being loaded
+    except ModuleNotFoundError as error:
+        raise Unavailable(f"It needs {error.name}, which is not installed. Run: {install_command('local')}") from error
 
     with open_own_socket(registry, diary.entry.key) as private:
         host = new_resident_host(
@@ -260,7 +264,9 @@ def _with_holders(error: OutOfMemory, registry: Registry, own: str) -> OutOfMemo
 
 def _holding(engine: RunningEngine) -> str:
     size = f", {engine.state['memory_bytes'] / 2**30:.1f} GiB" if engine.state else ""
-    doing = f"served at {engine.serves}" if engine.serves else "speaking" if engine.is_busy else "idle"
+    doing = "speaking" if engine.is_busy else "idle"
+    if engine.is_loading or engine.serves:
+        doing = f"served at {engine.serves}" if engine.serves else "loading"
     return f"{engine.model} ({doing}{size})"
 
 
