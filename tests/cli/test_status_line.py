@@ -11,6 +11,7 @@ from rich.console import Console as RichConsole
 
 from tests.screen import frames, last_screen
 from voxcli.cli import status_line
+from voxcli.cli.commands.serve.run import noted_stages
 from voxcli.cli.console import Console
 from voxcli.cli.status_line import StatusLine, shown_loading
 from voxcli.synthesis.loading import LoadingProgress, LoadingStage
@@ -136,6 +137,21 @@ def test_without_a_terminal_one_note_says_that_a_model_is_loading() -> None:
         for progress in ALL:
             on_loading(progress)
     assert screen.written == f"loading {MODEL}\n"
+
+
+def test_a_server_notes_each_stage_when_it_begins() -> None:
+    screen = Screen(80, is_terminal=False)
+    on_loading = noted_stages(screen.console)
+    for stage in LoadingStage:
+        for done in (0, 5_000_000, 10_000_000):
+            on_loading(LoadingProgress(stage, done, 10_000_000))
+    assert screen.written.splitlines() == [
+        "reading weights 10 MB",
+        "quantizing weights 10 MB",
+        "compiling kernels 10000000",
+        "capturing CUDA graphs 10000000",
+        "warming up 10000000",
+    ]
 
 
 def silent(screen: Screen) -> None:

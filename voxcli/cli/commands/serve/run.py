@@ -79,8 +79,8 @@ async def _serve(
 
 
 def noted_stages(console: Console) -> OnLoading:
-    """Return what makes a note of each stage of loading when it begins."""
-    last: list[LoadingStage] = []
+    """Return what makes a note of each stage of loading when it begins, except the first."""
+    last = [LoadingStage.STARTING]
 
     def on_loading(progress: LoadingProgress) -> None:
         if last != [progress.stage]:
