@@ -1,7 +1,6 @@
 """Atomic file writes: a reader sees the old file or the new one, never a part of either."""
 
 import os
-import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -27,7 +26,7 @@ def replacing(path: Path, *, private: bool = False, durable: bool = True) -> Ite
         OSError: the file cannot be written. The old file is then unchanged and the temporary one deleted.
     """
     path = path.resolve()
-    staged = path.with_name(f".{secrets.token_hex(8)}")
+    staged = path.with_name(f".{os.urandom(8).hex()}")
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
     try:
         with os.fdopen(os.open(staged, flags, _PRIVATE_MODE if private else _DEFAULT_MODE), "wb") as file:

@@ -1,5 +1,6 @@
 """Command line entry point: all commands, and the outermost error handler."""
 
+import gc
 import json
 import sys
 import traceback
@@ -80,6 +81,7 @@ def root(
 
 
 def main() -> None:
+    gc.freeze()  # what is loaded by now stays, so the collector does not go through it again and again
     prepare_standard_streams()
     sys.exit(run(sys.argv[1:]))
 

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 import typer
 
 from voxcli.audio.format import AudioFormat, find_format, known_suffixes
-from voxcli.cli.commands.warm import start_warm_engine
 from voxcli.cli.options.engine import EngineOptions
 from voxcli.cli.options.parameters import on_command_line
 from voxcli.cli.options.server import ServerOptions
@@ -51,6 +50,11 @@ def engine_name(settings: EngineSettings) -> str:
     return settings.remote.url if settings.remote else settings.model or best_model(model_library())
 
 
+def stays_loaded(settings: EngineSettings) -> bool:
+    """Whether the engine is to be one that stays loaded for the next call. Servers and the built-in voice are not."""
+    return settings.remote is None and settings.keep_alive > 0 and engine_name(settings) != BUILTIN_MODEL
+
+
 def open_chosen_engine(
     settings: EngineSettings,
     slots: int | None = None,
@@ -67,8 +71,11 @@ def open_chosen_engine(
     """
     if settings.remote:
         return open_engine(remote=settings.remote)
-    if resident := start_warm_engine(settings, on_loading, check):
-        return resident
+    if stays_loaded(settings):
+        from voxcli.cli.commands.warm import start_warm_engine
+
+        if resident := start_warm_engine(settings, on_loading, check):
+            return resident
     models = model_library()
     name = settings.model or best_model(models)
     if name != BUILTIN_MODEL:

@@ -5,22 +5,24 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack, closing, suppress
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from voxcli.cli.commands.chosen import engine_name, name_unused, open_chosen_engine
+from voxcli.cli.commands.chosen import engine_name, name_unused, open_chosen_engine, stays_loaded
 from voxcli.cli.commands.speak_job import SpeakJob, SpeakRun
 from voxcli.cli.commands.voices.remembered import HOW_TO_SAVE, remember
-from voxcli.cli.commands.warm import find_warm_engine
 from voxcli.cli.console import Console
 from voxcli.cli.run_report import RunReport
 from voxcli.cli.settings.files import find_user_places
 from voxcli.cli.text_source import Whole
 from voxcli.engines import BUILTIN_MODEL, can_run_models
-from voxcli.engines.resident.client import ResidentEngine
 from voxcli.errors import RequestError
 from voxcli.installation import install_command
 from voxcli.sinks import ToFile, open_sink
 from voxcli.synthesis.pipeline import Delivery, synthesize
 from voxcli.synthesis.request import Engine, Voice, abilities_of, check_description, first_request, with_seed
+
+if TYPE_CHECKING:
+    from voxcli.engines.resident.client import ResidentEngine
 
 _log = logging.getLogger(__name__)
 
@@ -50,7 +52,7 @@ def speak(job: SpeakJob, console: Console, report: RunReport, check: Callable[[]
     with ExitStack() as held:
         # A warm engine gets the first sentence at once, and speaks while the rest of the program is loaded.
         engine: Engine | None = None
-        if warm := find_warm_engine(job.engine, report.progress, check):
+        if warm := _find_warm(job, report, check):
             engine = held.enter_context(closing(warm))
             delivery = _prepared(job, engine, model)
             run.loaded()
@@ -100,7 +102,16 @@ def _prepared(job: SpeakJob, engine: Engine, model: str) -> Delivery:
     return replace(job.delivery, sampling=with_seed(job.delivery.sampling, engine))
 
 
-def _begin(engine: ResidentEngine, job: SpeakJob, delivery: Delivery) -> None:
+def _find_warm(job: SpeakJob, report: RunReport, check: Callable[[], None]) -> "ResidentEngine | None":
+    """Return the engine that is loaded already, if there is one."""
+    if not stays_loaded(job.engine):
+        return None
+    from voxcli.cli.commands.warm import find_warm_engine
+
+    return find_warm_engine(job.engine, report.progress, check)
+
+
+def _begin(engine: "ResidentEngine", job: SpeakJob, delivery: Delivery) -> None:
     """Send the first sentence, if the whole text is known."""
     if isinstance(job.text, Whole):
         parts = job.parts(lambda: None, abilities_of(engine), lambda: 0.0)

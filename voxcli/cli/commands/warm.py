@@ -83,11 +83,11 @@ def start_warm_engine(
     Raises:
         VoxError: the model cannot be loaded.
     """
-    from voxcli.engines.resident.start import start_engine
-
     order = new_order(settings)
     if order is None:
         return None
+    from voxcli.engines.resident.start import start_engine
+
     registry = engine_registry()
     try:
         entry = find_entry(order, registry)
