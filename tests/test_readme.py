@@ -17,6 +17,8 @@ import pytest
 from tests.clips import spoken_wav
 from tests.hub import Hub, serving
 from tests.pulse import PulseServer
+from tests.resident import end
+from voxcli.engines.resident.registry import Registry
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
@@ -95,14 +97,25 @@ def test_from_top_to_bottom_in_one_folder_every_block_runs_as_printed(
     programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     environment = pulse.environment | {"PATH": programs, "VOXCLI_HOME": str(tmp_path / "home"), "PYTHONUTF8": "1"}
     environment |= {"HF_HOME": str(tmp_path / "hub"), "HF_ENDPOINT": hub.url, "VOXCLI_THREADS": "1"}
+    del environment["VOXCLI_KEEP_ALIVE"]  # the README's reader has engines that stay loaded
     for name in ("ref.wav", "hello.wav"):  # a recording of the reader's, and what the first command has written
         (tmp_path / name).write_bytes(spoken_wav())
-    with ExitStack() as servers:
+    with ExitStack() as servers, engines_ended(tmp_path / "home"):
         for command in itertools.chain(*console_blocks()[2:]):
             if command.line.endswith(" &"):
                 servers.enter_context(in_the_background(command.line.removesuffix(" &"), tmp_path, environment))
             else:
                 run(command, tmp_path, environment)
+
+
+@contextmanager
+def engines_ended(home: Path) -> Iterator[None]:
+    """End the engines that stay loaded, whatever happens."""
+    try:
+        yield
+    finally:
+        for entry in Registry(home / "engines").entries():
+            end(entry)
 
 
 @contextmanager

@@ -34,6 +34,8 @@ _LOOK_SECONDS = 0.02
 _SILENT_SECONDS = 60.0
 """Without a sign of life after which an engine that is loading counts as hung."""
 _DETACHED_ON_WINDOWS = 0x08000000 | 0x00000200  # CREATE_NO_WINDOW, CREATE_NEW_PROCESS_GROUP
+_LOCK_SECONDS = 30.0
+"""For another process to start an engine, which takes milliseconds."""
 _LARGEST_LOG = 1 << 20  # bytes
 
 
@@ -128,7 +130,7 @@ def _locked(registry: Registry, key: str) -> Iterator[None]:
     """Let one process at a time decide whether an engine has to be started."""
     try:
         lock = FileLock(registry.lock_path(key), mode=0o600)
-        lock.acquire()
+        lock.acquire(timeout=_LOCK_SECONDS)
     except (OSError, NotImplementedError) as error:
         raise Unavailable(f"Nothing can be locked in {registry.folder}: {error}.") from error
     try:
