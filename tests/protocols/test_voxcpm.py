@@ -125,6 +125,12 @@ def test_half_a_character_is_refused_before_it_is_sent(half: Voice) -> None:
         exact_form(replace(PLAIN, voice=half))
 
 
+def test_a_file_whose_name_is_not_utf_8_is_sent() -> None:
+    clip = replace(CLIP, name="\udce4.wav")
+    _, files = exact_form(replace(PLAIN, voice=Voice(reference=clip, prompt=Prompt(clip, "x"))))
+    assert files == dict.fromkeys(("reference_audio", "prompt_audio"), replace(CLIP, name="?.wav"))
+
+
 @given(samplings, st.booleans())
 def test_all_that_can_be_sampled_can_be_said_but_the_limit_that_means_none(sampling: Sampling, stream: bool) -> None:
     request = replace(PLAIN, sampling=sampling)

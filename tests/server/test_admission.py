@@ -102,6 +102,20 @@ async def test_nobody_waits_longer_than_he_may() -> None:
 
 
 @pytest.mark.anyio
+async def test_a_request_without_limits_waits_in_a_full_queue_and_makes_no_room() -> None:
+    admission = Admission(1, 0, wait_seconds=0.01)
+    await admission.enter("x")
+    own = [asyncio.create_task(admission.enter("own", limited=False)) for _ in range(3)]
+    await settled()
+    assert admission.depth == 3
+    assert (await refused(admission.enter("x"))).problem.status == 503
+    await asyncio.sleep(0.05)  # longer than others may wait
+    for task in own:
+        admission.leave(1.0)
+        await task
+
+
+@pytest.mark.anyio
 async def test_whoever_leaves_the_queue_leaves_no_gap() -> None:
     order: list[str] = []
 

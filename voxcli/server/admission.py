@@ -25,8 +25,9 @@ _RESTART = 10
 
 
 class _Waiter:
-    def __init__(self, client: str) -> None:
+    def __init__(self, client: str, *, limited: bool) -> None:
         self.client = client
+        self.limited = limited
         self.turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
 
@@ -81,10 +82,12 @@ class Admission:
         """Number of waiting requests."""
         return sum(len(waiters) for waiters in self._waiting.values())
 
-    async def enter(self, client: str) -> None:
+    async def enter(self, client: str, *, limited: bool = True) -> None:
         """Wait for a slot; the caller must `leave` it. Cancelling removes the request from the queue.
 
-        client: key or address.
+        Args:
+            client: key or address.
+            limited: whether the request is refused if the queue is full, or after a while.
 
         Raises:
             Refusal: the queue is full, the wait timed out, or the server is shutting down.
@@ -94,9 +97,12 @@ class Admission:
         if self.used < self._slots and not self._waiting:
             self._take()
             return
-        waiter = self._queued(client)
+        if limited and self.depth >= self.queue:
+            self._make_room(client)
+        waiter = _Waiter(client, limited=limited)
+        self._waiting.setdefault(client, deque()).append(waiter)
         try:
-            async with asyncio.timeout(self._wait_seconds):
+            async with asyncio.timeout(self._wait_seconds if limited else None):
                 await waiter.turn
         except TimeoutError:
             self._forget(waiter)
@@ -153,13 +159,6 @@ class Admission:
                 self._take()
                 waiter.turn.set_result(None)
 
-    def _queued(self, client: str) -> _Waiter:
-        if self.depth >= self.queue:
-            self._make_room(client)
-        waiter = _Waiter(client)
-        self._waiting.setdefault(client, deque()).append(waiter)
-        return waiter
-
     def _make_room(self, client: str) -> None:
         """Refuse the newest request of the client with the longest queue, if that is longer than this one's will be.
 
@@ -167,7 +166,8 @@ class Admission:
             Refusal: there is no such client: 429 if this client is already queued, else 503.
         """
         own = len(self._waiting.get(client, ()))
-        longest = max(self._waiting.values(), key=len, default=deque())
+        limited = (waiters for waiters in self._waiting.values() if waiters[-1].limited)
+        longest = max(limited, key=len, default=deque())
         if len(longest) > own + 1:
             self._refuse(longest[-1], self._too_many())
         elif own:

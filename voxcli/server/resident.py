@@ -22,22 +22,17 @@ from voxcli.synthesis.request import Engine
 from voxcli.voices import VoiceLibrary
 
 _YEAR = 365 * 24 * 60 * 60.0
-_LONGEST_QUEUE = 10**6
 _SPOOL_BYTES = 2**30
 """Of all streams together: 16 MiB for each, which is a minute and a half of speech."""
 
 
 def resident_settings(voices: Path) -> ServerSettings:
-    """Return settings that limit nothing: the user who asks is the one who owns the memory and waits.
+    """Return settings of a server for one user alone, who can wait for the end and owns the memory.
 
     voices: the user's library. Requests with `as_is` do not look into it.
     """
     return ServerSettings(
         voices=voices,
-        queue=_LONGEST_QUEUE,
-        wait_seconds=_YEAR,
-        send_seconds=_YEAR,
-        pause_seconds=_YEAR,
         drain_seconds=_YEAR,
         spool_memory_bytes=_SPOOL_BYTES,
     )

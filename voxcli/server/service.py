@@ -44,6 +44,8 @@ _log = logging.getLogger(__name__)
 PROBE = SynthesisRequest(text="One.")
 """What a model speaks to show that it works."""
 
+_UNLIMITED_SECONDS = 365 * 24 * 60 * 60.0
+"""For programs of the user who runs the server: they wait, pause and are suspended as long as that user likes."""
 _NO_WORDS = Problem(status=400, message="The text has no words: there is nothing to speak.", code="no_words")
 
 AnswerHeaders: TypeAlias = Callable[[ServerRequest, int], dict[str, str]]
@@ -150,7 +152,7 @@ class Service:
             VoxError: generation failed before the first chunk.
             ConsumerClosed: the client disconnected.
         """
-        record, watcher = RequestRecord(), DisconnectWatcher(http.receive)
+        private, record, watcher = is_private(http.scope), RequestRecord(), DisconnectWatcher(http.receive)
         self._watchers[watcher] = record
         self._all_answered.clear()
         self.keep_alive.begin()
@@ -164,7 +166,7 @@ class Service:
                 self._all_answered.set()
 
         try:
-            if is_private(http.scope):
+            if private:
                 self.keep_alive.touch(read_seconds(http.headers.get(HEADER)))
             else:
                 self._check(server_request)
@@ -172,9 +174,7 @@ class Service:
                 rendering, worker = await self._begin(http, server_request, watcher, held, record)
                 speech = SpooledSpeech(worker, held.pop_all(), self._space)
             try:
-                first = await watcher.run_until_disconnect(
-                    _first(speech, rendering, may_be_empty=is_private(http.scope))
-                )
+                first = await watcher.run_until_disconnect(_first(speech, rendering, may_be_empty=private))
             except BaseException:
                 await speech.close()
                 raise
@@ -184,8 +184,8 @@ class Service:
                 form=server_request.form,
                 watcher=watcher,
                 record=record,
-                send_seconds=self.settings.send_seconds,
-                pause_seconds=self.settings.pause_seconds,
+                send_seconds=_UNLIMITED_SECONDS if private else self.settings.send_seconds,
+                pause_seconds=_UNLIMITED_SECONDS if private else self.settings.pause_seconds,
             )
             more = {**headers(server_request, rendering.sample_rate), **rendering.headers()}
             return SpeechResponse(stream, more, end, partial(self._keep_error, http))
@@ -221,14 +221,15 @@ class Service:
         record: RequestRecord,
     ) -> tuple[Rendering, Worker[bytes]]:
         """Take a slot and the engine, and start generating. What must be released is pushed onto `held`."""
-        wait = self.settings.wait_seconds
+        private = is_private(http.scope)
+        wait = _UNLIMITED_SECONDS if private else self.settings.wait_seconds
         client = getattr(http.state, CLIENT, "")
-        await watcher.run_until_disconnect(self.admission.enter(client))
+        await watcher.run_until_disconnect(self.admission.enter(client, limited=not private))
         record.admitted = time.perf_counter()
         held.push(partial(self._leave, record))
         engine = await watcher.run_until_disconnect(held.enter_async_context(self.models.in_use(wait)))
         self.admission.slots = self.models.slots
-        if not is_private(http.scope):
+        if not private:
             server_request = await self._for_everybody(server_request, engine)
         rendering = Rendering(engine, server_request, self.heartbeat)
         record.timings = rendering.timings

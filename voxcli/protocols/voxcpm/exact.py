@@ -3,6 +3,7 @@
 Imports nothing that takes time to load: with a warm engine, the request leaves before anything else is loaded.
 """
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from voxcli.errors import RequestError
@@ -17,7 +18,8 @@ FLOAT32 = "f32"
 def exact_form(request: "SynthesisRequest") -> "tuple[dict[str, str], dict[str, Clip]]":
     """Return the fields and the files of a request with `as_is`, answered with the samples as 32-bit floats.
 
-    What is None is left out, and what is empty is sent empty.
+    What is None is left out, and what is empty is sent empty. In the names of clips, which are for messages, bytes that
+    are not UTF-8 become question marks.
 
     Raises:
         RequestError: a text is not valid Unicode.
@@ -46,7 +48,11 @@ def exact_form(request: "SynthesisRequest") -> "tuple[dict[str, str], dict[str, 
     files = {"reference_audio": voice.reference, "prompt_audio": voice.prompt.clip if voice.prompt else None}
     sent = {name: value for name, value in fields.items() if value is not None}
     _check_unicode(sent)
-    return sent, {name: clip for name, clip in files.items() if clip}
+    return sent, {name: replace(clip, name=_printable(clip.name)) for name, clip in files.items() if clip}
+
+
+def _printable(name: str) -> str:
+    return name.encode(errors="replace").decode()
 
 
 def _flag(value: bool) -> str:
