@@ -244,7 +244,7 @@ def open_engine(
         slots=1,
         lora=None if lora is None else Path(lora),
         clips=places.clips,
-        quantized=places.quantized,
+        prepared=places.prepared,
         anchors=places.anchors,
     )
     models = ModelLibrary(places.hub, places.models)

@@ -44,9 +44,9 @@ class Places:
         return self.cache / "clips"
 
     @property
-    def quantized(self) -> Path:
-        """Matrices of models in int8, in the cache."""
-        return self.cache / "quantized"
+    def prepared(self) -> Path:
+        """Weights of models as they are used, in the cache."""
+        return self.cache / "prepared"
 
     @property
     def anchors(self) -> Path:

@@ -1,18 +1,21 @@
 """Engines, and `open_engine`, which loads one and imports only what it needs."""
 
 import importlib.util
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from voxcli.engines.settings import LocalSettings
-from voxcli.errors import NotFound, RequestError, did_you_mean
+from voxcli.engines.settings import AUTO, LocalSettings
+from voxcli.errors import ModelError, NotFound, RequestError, did_you_mean
 from voxcli.installation import install_command
 from voxcli.models import ModelLibrary
 from voxcli.synthesis.loading import LoadingProgress, LoadingStage, OnLoading, ignore_loading
 from voxcli.synthesis.request import Engine
+from voxcli.voxcpm.torch_import import importing_torch
 
 if TYPE_CHECKING:
     from voxcli.engines.remote.settings import RemoteSettings
+    from voxcli.voxcpm.weights.prepared_file import PreparedFolder
 
 BUILTIN_MODEL = "espeak"
 
@@ -90,8 +93,27 @@ def _open_builtin(settings: LocalSettings | None) -> Engine:
 
 def _open_local(name: str, folder: Path, settings: LocalSettings, on_loading: OnLoading) -> Engine:
     on_loading(LoadingProgress(LoadingStage.STARTING))
+    prepared = _read_ahead(folder, settings)
     try:
-        from voxcli.engines.local import LocalEngine
+        with importing_torch(alone=settings.alone):
+            from voxcli.engines.local import LocalEngine
     except ModuleNotFoundError as error:
         raise NotFound(_NEEDS_LOCAL.format(error.name), on_command_line=f"Run: {install_command('local')}") from error
-    return LocalEngine(folder, settings, name=None if Path(name).is_dir() else name, on_loading=on_loading)
+    own = None if Path(name).is_dir() else name
+    return LocalEngine(folder, settings, name=own, prepared=prepared, on_loading=on_loading)
+
+
+def _read_ahead(folder: Path, settings: LocalSettings) -> "PreparedFolder | None":
+    """Begin to read prepared weights while torch is imported."""
+    if settings.prepared is None or not can_run_models():
+        return None
+    from voxcli.voxcpm.weights.prepared_file import PreparedFolder, name_of_file
+
+    prepared = PreparedFolder(settings.prepared)
+    # Which dtype a CPU is best at is known when torch is there. A wrong guess is read in vain.
+    dtypes = ["bfloat16", "float32"] if settings.dtype == AUTO else [settings.dtype]
+    if settings.quantize and settings.dtype == AUTO:
+        dtypes = ["float32"]
+    with suppress(ModelError, OSError):  # told by who loads the model
+        prepared.read_ahead(name_of_file(folder, dtype, settings.quantize) for dtype in dtypes)
+    return prepared

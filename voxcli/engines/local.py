@@ -6,11 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from voxcli.audio.chunk import AudioChunk, Samples
-from voxcli.audio.decode import decode
-from voxcli.audio.resample import resampled_whole
 from voxcli.engines.settings import AUTO, LocalSettings
 from voxcli.engines.spelling import spelled_out
 from voxcli.errors import NotFound, RequestError, did_you_mean
+from voxcli.models.checkpoint import describe_weights
 from voxcli.synthesis.loading import OnLoading, ignore_loading
 from voxcli.synthesis.request import (
     LEAST_SYLLABLES,
@@ -35,8 +34,9 @@ from voxcli.voxcpm.model import Utterance
 from voxcli.voxcpm.network.config import CONFIG_FILE, Architecture
 from voxcli.voxcpm.network.sequence import AudioSegment
 from voxcli.voxcpm.runtime.prompt_cache import PromptCache
-from voxcli.voxcpm.weights.checkpoint import describe_weights, fingerprint_weights
+from voxcli.voxcpm.weights.checkpoint import fingerprint_weights
 from voxcli.voxcpm.weights.lora import LORA_CONFIG
+from voxcli.voxcpm.weights.prepared_file import PreparedFolder
 from voxcli.voxcpm.weights.quantization import INT8
 
 _LANGUAGES = {
@@ -55,12 +55,19 @@ class LocalEngine:
     voice_names = frozenset(NAMED_VOICES)
 
     def __init__(
-        self, folder: Path, settings: LocalSettings, *, name: str | None = None, on_loading: OnLoading = ignore_loading
+        self,
+        folder: Path,
+        settings: LocalSettings,
+        *,
+        name: str | None = None,
+        prepared: PreparedFolder | None = None,
+        on_loading: OnLoading = ignore_loading,
     ) -> None:
         """Load a checkpoint.
 
         Args:
             name: for messages; None takes that of the folder, which is a hash in a hub's cache.
+            prepared: where prepared weights are kept; None takes the folder of the settings, if they have one.
             on_loading: receives the progress.
 
         Raises:
@@ -78,7 +85,7 @@ class LocalEngine:
             lora=settings.lora,
             slots=settings.slots,
             lazy_graphs=settings.lazy_graphs,
-            quantized=settings.quantized,
+            prepared=prepared or (PreparedFolder(settings.prepared) if settings.prepared else None),
             on_loading=on_loading,
         )
         self.slots = self._model.slots
@@ -209,14 +216,14 @@ class LocalEngine:
         return self._anchors.find(named, language, speak)
 
     def _encoded_alone(self, clip: Clip) -> AudioSegment:
-        sound = decode(clip.data, name=clip.name)
+        sound = _decoded(clip)
         return self._model.encode_clip_alone(self._at_input_rate(sound), pad_left=True)
 
     def _encoded(self, clip: Clip, request: SynthesisRequest, *, pad_left: bool) -> AudioSegment:
         """Encode a clip, or take it from the cache."""
 
         def encode() -> AudioSegment:
-            sound = decode(clip.data, name=clip.name)
+            sound = _decoded(clip)
             if request.denoise:
                 from voxcli.audio.denoise import denoised  # may load a network of its own
 
@@ -230,8 +237,16 @@ class LocalEngine:
         """Resample as the reference implementation does, which differs between the versions."""
         config = self._model.config
         if config.architecture is Architecture.V2:
+            from voxcli.audio.resample import resampled_whole
+
             return resampled_whole(sound, config.codec.input_rate).samples
         return sinc_resampled(sound.samples, sound.sample_rate, config.codec.input_rate)
+
+
+def _decoded(clip: Clip) -> AudioChunk:
+    from voxcli.audio.decode import decode  # loads libav, which a voice without clips does not need
+
+    return decode(clip.data, name=clip.name)
 
 
 def _origin_of_clips(folder: Path, placement: Placement, settings: LocalSettings) -> tuple[bytes, ...]:

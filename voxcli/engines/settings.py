@@ -30,8 +30,10 @@ class LocalSettings:
     """A LoRA: a folder with lora_weights and lora_config.json, or the file of weights."""
     clips: Path | None = None
     """Folder in which encoded clips are kept between runs; None keeps them in memory only."""
-    quantized: Path | None = None
-    """Folder in which int8 matrices are kept between runs; None quantizes at each start."""
+    prepared: Path | None = None
+    """Folder in which weights are kept as they are used on a CPU; None prepares them at each start."""
+    alone: bool = False
+    """Whether this process uses torch for nothing else, so that only what is needed of it is imported."""
     anchors: Path | None = None
     """Folder in which the first seconds of the named voices are kept; None keeps them in memory only."""
 

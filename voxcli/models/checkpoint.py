@@ -87,3 +87,30 @@ def _problem_with(path: Path) -> str | None:
     except ModelError:
         return f"{path.name} (damaged)"
     return f"{path.name} (incomplete: {decimal(size)} of {decimal(expected)})" if size < expected else None
+
+
+def find_part(folder: Path, names: tuple[str, ...]) -> Path:
+    """Return the first of these files that a checkpoint has.
+
+    Raises:
+        ModelError: it has none of them.
+    """
+    path = next((path for name in names if (path := folder / name).is_file()), None)
+    if path is None:
+        raise ModelError(f"{folder} has neither {' nor '.join(names)}. Pull the model again.")
+    return path
+
+
+def find_weights(folder: Path) -> tuple[Path, Path]:
+    """Return the files of weights of a checkpoint's network and of its codec, wherever links lead to.
+
+    Raises:
+        ModelError: one of them is missing.
+    """
+    return find_part(folder, WEIGHTS).resolve(), find_part(folder, CODEC).resolve()
+
+
+def describe_weights(folder: Path) -> str:
+    """Return the paths, sizes and times of the weights, which change whenever the files do."""
+    paths = find_weights(folder)
+    return " ".join(f"{path} {(status := path.stat()).st_size} {status.st_mtime_ns}" for path in paths)

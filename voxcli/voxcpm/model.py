@@ -21,6 +21,7 @@ from voxcli.voxcpm.runtime.eager_runner import EagerRunner
 from voxcli.voxcpm.runtime.scheduler import Runner, Scheduler
 from voxcli.voxcpm.runtime.stream import Stream
 from voxcli.voxcpm.tokenizer import Tokenizer, on_one_line
+from voxcli.voxcpm.weights.prepared import Keeping
 
 _log = logging.getLogger(__name__)
 
@@ -71,8 +72,13 @@ class Model:
         codec: AudioVAE,
         runner: Runner,
         slots: int,
+        keeping: Keeping | None = None,
     ) -> None:
-        """slots: maximum number of concurrent streams; the others wait."""
+        """
+        Args:
+            slots: maximum number of concurrent streams; the others wait.
+            keeping: writing of the prepared weights, which begins when a text has been spoken.
+        """
         self.config = config
         self.runner = runner
         self.slots = slots
@@ -80,6 +86,7 @@ class Model:
         self._backbone = backbone
         self._codec = codec
         self._device = runner.device
+        self._keeping = keeping
         self._scheduler = Scheduler(runner, slots, on_end=self._release)
 
     @property
@@ -100,7 +107,14 @@ class Model:
         """
         limit, longest, count = self._limit_of(utterance)
         stream, room = self._new_stream(utterance, limit)
-        yield from self._scheduler.speak(stream)
+        try:
+            yield from self._scheduler.speak(stream)
+        except GeneratorExit:
+            if self._keeping:  # so that a program that is interrupted ends at once
+                self._keeping.cancel()
+            raise
+        if self._keeping:  # not earlier, so that no sound waits for it
+            self._keeping.begin()
         if stream.ended:
             return
         if room < limit:
@@ -165,6 +179,9 @@ class Model:
     def close(self) -> None:
         """Accept no more streams, and free the memory as soon as all running streams have ended."""
         self._scheduler.close()
+        if self._keeping:
+            self._keeping.finish()
+            self._keeping = None
 
     def _release(self) -> None:
         self.runner.close()

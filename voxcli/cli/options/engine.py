@@ -209,7 +209,8 @@ class EngineOptions(RemoteOptions):
             lazy_graphs=self.lazy_graphs,
             lora=self.lora,
             clips=places.clips,
-            quantized=places.quantized,
+            prepared=places.prepared,
+            alone=True,
             anchors=places.anchors,
         )
         remote = self.to_remote(places, key, self.model) if self.remote else None

@@ -64,6 +64,10 @@ class AudioVAE(nn.Module):
         for part in [part for part in self.modules() if isinstance(part, Layer)]:
             part.prepare(matmul_dtype)
 
+    def restored_on(self, device: torch.device) -> None:
+        """Take the place of `prepare` when all layers have been restored."""
+        self._device = device
+
     @torch.no_grad()
     def encode(self, samples: Tensor) -> Tensor:
         """Encode samples at the input rate, (B, n), as latents, (B, D, frames). The last frame is padded with zeros."""

@@ -6,7 +6,7 @@ difference to the output.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +22,30 @@ class Layer(nn.Module, ABC):
     @abstractmethod
     def prepare(self, matmul_dtype: torch.dtype) -> None:
         """Convert the weights to the layout they are used in, on their device, and free the checkpoint's layout."""
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return what a prepared layer consists of, by name, for `restore`."""
+        found: dict[str, Tensor] = {}
+        for name, value in vars(self).items():
+            if isinstance(value, Tensor):
+                found[name] = value
+            elif isinstance(value, Product):
+                found.update({f"{name}.{part}": tensor for part, tensor in value.tensors().items()})
+        return found
+
+    def restore(self, tensors: Mapping[str, Tensor]) -> None:
+        """Take the place of loading and preparing, with the tensors of a prepared layer of the same shape."""
+        self._parameters.clear()
+        self._modules.clear()
+        products: dict[str, dict[str, Tensor]] = {}
+        for name, tensor in tensors.items():
+            attribute, _, part = name.partition(".")
+            if part:
+                products.setdefault(attribute, {})[part] = tensor
+            else:
+                setattr(self, attribute, tensor)
+        for attribute, parts in products.items():
+            setattr(self, attribute, Product.of_tensors(parts))
 
 
 class Streaming(Layer):

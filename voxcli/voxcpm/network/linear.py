@@ -1,8 +1,9 @@
 """Matrix products of all layers: plain when loaded, then packed into the layout that is fastest on the device."""
 
-from collections.abc import Callable
-from functools import cache, partial
-from typing import TypeAlias
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Self, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +14,23 @@ _ROWS = 128
 
 MatrixFormat: TypeAlias = Callable[[Tensor, Tensor | None], Callable[[Tensor], Tensor]]
 """From a weight, (outputs, inputs), and a bias, (outputs,), to the function x ↦ x·Wᵀ + b."""
+
+
+class Matrix(ABC):
+    """A weight and a bias in the form in which they are multiplied. It can be kept as tensors."""
+
+    @abstractmethod
+    def __call__(self, x: Tensor) -> Tensor:
+        """Map (..., inputs) to (..., outputs)."""
+
+    @abstractmethod
+    def tensors(self) -> dict[str, Tensor]:
+        """Return what it consists of, by name."""
+
+    @classmethod
+    @abstractmethod
+    def of_tensors(cls, tensors: Mapping[str, Tensor]) -> Self:
+        """Return the matrix that consists of these tensors, which it shares."""
 
 
 class Linear(nn.Linear):
@@ -37,8 +55,32 @@ class Linear(nn.Linear):
         self._product = form(self.weight.detach(), None if self.bias is None else self.bias.detach())
         del self.weight
 
+    def tensors(self) -> dict[str, Tensor]:
+        """Return what it consists of, by name, for `restore`."""
+        if self._product is None:
+            return {name: parameter.detach() for name, parameter in self.named_parameters(recurse=False)}
+        assert isinstance(self._product, Matrix)
+        return self._product.tensors()
 
-class PackedMatrix:
+    def restore(self, tensors: Mapping[str, Tensor], form: MatrixFormat | None = None) -> None:
+        """Take the place of loading and packing.
+
+        Args:
+            tensors: of a packed layer of the same shape.
+            form: the quantized format in which it was packed.
+        """
+        if form is None and not is_packed(tensors["weight"]):
+            for name, tensor in tensors.items():
+                setattr(self, name, nn.Parameter(tensor, requires_grad=False))
+            return
+        chosen = form or PackedMatrix
+        assert isinstance(chosen, type)
+        assert issubclass(chosen, Matrix)
+        self._product = chosen.of_tensors(tensors)
+        del self.weight
+
+
+class PackedMatrix(Matrix):
     """A weight in oneDNN's own layout, which plain products would convert to at every call."""
 
     def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
@@ -49,6 +91,20 @@ class PackedMatrix:
     def __call__(self, x: Tensor) -> Tensor:
         y: Tensor = torch.ops.mkldnn._linear_pointwise(x, self._weight, self._bias, "none", [], "")
         return y
+
+    def tensors(self) -> dict[str, Tensor]:
+        return {"weight": self._weight} if self._bias is None else {"weight": self._weight, "bias": self._bias}
+
+    @classmethod
+    def of_tensors(cls, tensors: Mapping[str, Tensor]) -> Self:
+        matrix = cls.__new__(cls)
+        matrix._weight, matrix._bias = tensors["weight"], tensors.get("bias")
+        return matrix
+
+
+def is_packed(weight: Tensor) -> bool:
+    """Whether a tensor is in a layout of oneDNN's own."""
+    return weight.layout is torch._mkldnn  # type: ignore[attr-defined]
 
 
 def cpu_has_bf16() -> bool:
@@ -77,19 +133,30 @@ def _packs(dtype: torch.dtype) -> bool:
     return True
 
 
-class Product:
+class Product(Matrix):
     """x ↦ x·Wᵀ + b in float32, with factors rounded to another dtype and sums in float32."""
 
     def __init__(self, weight: Tensor, bias: Tensor, dtype: torch.dtype) -> None:
         """weight: (outputs, inputs), bias: (outputs,), dtype: of the factors."""
         weight, bias = weight.to(dtype).contiguous(), bias.to(dtype)
-        self._dtype = dtype
-        self._multiply: Callable[[Tensor], Tensor] = (
-            PackedMatrix(weight, bias)
-            if can_pack(weight.device, dtype)
-            else partial(functional.linear, weight=weight, bias=bias)
-        )
+        packed = can_pack(weight.device, dtype)
+        self._prepare(PackedMatrix(weight, bias).tensors() if packed else {"weight": weight, "bias": bias})
+
+    def _prepare(self, tensors: Mapping[str, Tensor]) -> None:
+        self._weight, self._bias = tensors["weight"], tensors["bias"]
+        self._packed = PackedMatrix.of_tensors(tensors) if is_packed(self._weight) else None
 
     def __call__(self, x: Tensor) -> Tensor:
         """Map (..., inputs) to (..., outputs)."""
-        return self._multiply(x.to(self._dtype)).float()
+        factor = x.to(self._bias.dtype)
+        y = self._packed(factor) if self._packed else functional.linear(factor, self._weight, self._bias)
+        return y.float()
+
+    def tensors(self) -> dict[str, Tensor]:
+        return {"weight": self._weight, "bias": self._bias}
+
+    @classmethod
+    def of_tensors(cls, tensors: Mapping[str, Tensor]) -> Self:
+        product = cls.__new__(cls)
+        product._prepare(tensors)
+        return product

@@ -26,16 +26,16 @@ int8 leaves out nothing: the rest would be float32, in which one block takes a C
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
-from typing import TypeAlias
+from typing import Self, TypeAlias
 
 import torch
 from torch import Tensor
 
 from voxcli.errors import DeviceError, RequestError
 from voxcli.voxcpm.kernels.ops import quantize_rows_fp8
-from voxcli.voxcpm.network.linear import MatrixFormat
+from voxcli.voxcpm.network.linear import Matrix, MatrixFormat
 
 INT8, FP8 = "int8", "fp8"
 
@@ -89,7 +89,7 @@ def round_to_int8(weight: Tensor) -> tuple[Tensor, Tensor]:
     return (wide / scales.unsqueeze(1)).round_().to(torch.int8), scales
 
 
-class Int8Matrix:
+class Int8Matrix(Matrix):
     """An int8 weight with one scale per output. Activations are rounded to 8 bits too, with one scale per row.
 
     Integer sums are exact, so the result of a row is bit-equal whatever other rows are in the batch.
@@ -97,20 +97,22 @@ class Int8Matrix:
 
     def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
         """weight: (outputs, inputs), bias: (outputs,), both of any floating dtype."""
-        self._prepare(*round_to_int8(weight), bias)
-
-    @classmethod
-    def of_levels(cls, levels: Tensor, scales: Tensor, bias: Tensor | None) -> "Int8Matrix":
-        """Return the matrix of a weight that `round_to_int8` has rounded."""
-        matrix = cls.__new__(cls)
-        matrix._prepare(levels, scales, bias)
-        return matrix
+        levels, scales = round_to_int8(weight)
+        self._prepare(torch.ops.onednn.qlinear_prepack(levels, None), scales, None if bias is None else bias.float())
 
     def _prepare(self, levels: Tensor, scales: Tensor, bias: Tensor | None) -> None:
-        self._scales = scales
-        self._levels = torch.ops.onednn.qlinear_prepack(levels, None)
-        self._zeros = torch.zeros(len(levels), dtype=torch.int32)
-        self._bias = None if bias is None else bias.float()
+        self._levels, self._scales, self._bias = levels, scales, bias
+        self._zeros = torch.zeros(len(scales), dtype=torch.int32)
+
+    def tensors(self) -> dict[str, Tensor]:
+        found = {"levels": self._levels, "scales": self._scales}
+        return found if self._bias is None else {**found, "bias": self._bias}
+
+    @classmethod
+    def of_tensors(cls, tensors: Mapping[str, Tensor]) -> Self:
+        matrix = cls.__new__(cls)
+        matrix._prepare(tensors["levels"], tensors["scales"], tensors.get("bias"))
+        return matrix
 
     def __call__(self, x: Tensor) -> Tensor:
         """Map (..., inputs) to (..., outputs) of the same dtype."""

@@ -1,0 +1,235 @@
+"""Prepared weights that are mapped give the samples of a fresh start; what is damaged or foreign is made again."""
+
+import os
+import shutil
+import threading
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+import pytest
+from filelock import FileLock
+from numpy.typing import NDArray
+
+from voxcli.errors import DeviceError, ModelError
+from voxcli.voxcpm import loading
+from voxcli.voxcpm.device import choose_placement
+from voxcli.voxcpm.loading import load_model
+from voxcli.voxcpm.model import Utterance
+from voxcli.voxcpm.weights import prepared as prepared_weights
+from voxcli.voxcpm.weights.packed_memory import layouts_in_use
+from voxcli.voxcpm.weights.prepared_file import PreparedFile, PreparedFolder, name_of_file
+from voxcli.voxcpm.weights.quantization import check_int8
+
+HELLO = Utterance(text="Hello there.", steps=2, guidance=2.0, seed=7, min_patches=2, max_patches=3)
+
+
+@pytest.fixture(autouse=True)
+def needs_packed_memory() -> None:
+    if layouts_in_use() is None:
+        pytest.skip("this torch cannot make packed tensors of memory")
+
+
+@pytest.fixture
+def folder(tmp_path: Path, checkpoints: Callable[[str], Path]) -> Path:
+    return shutil.copytree(checkpoints("voxcpm-1.5"), tmp_path / "model")
+
+
+@pytest.fixture
+def kept(tmp_path: Path) -> PreparedFolder:
+    return PreparedFolder(tmp_path / "kept")
+
+
+def spoken(
+    folder: Path, kept: PreparedFolder | None, dtype: str = "float32", quantize: str | None = None
+) -> NDArray[np.float32]:
+    placement = choose_placement("cpu", dtype)
+    with closing(load_model(folder, placement, quantize=quantize, threads=1, prepared=kept)) as model:
+        return np.concatenate(list(model.stream(HELLO)))
+
+
+def files(kept: PreparedFolder) -> list[Path]:
+    return sorted(kept.folder.glob("*.prepared"))
+
+
+@pytest.mark.parametrize(("dtype", "quantize"), [("float32", None), ("bfloat16", None), ("float32", "int8")])
+@pytest.mark.parametrize("family", ["voxcpm-0.5b", "voxcpm-1.5", "voxcpm-2"])
+def test_the_samples_are_those_of_a_fresh_start(
+    checkpoints: Callable[[str], Path],
+    kept: PreparedFolder,
+    monkeypatch: pytest.MonkeyPatch,
+    family: str,
+    dtype: str,
+    quantize: str | None,
+) -> None:
+    if quantize:
+        try:
+            check_int8(choose_placement("cpu", dtype).device)
+        except DeviceError as error:
+            pytest.skip(str(error))
+    fresh = spoken(checkpoints(family), None, dtype, quantize)
+    np.testing.assert_array_equal(spoken(checkpoints(family), kept, dtype, quantize), fresh)
+    [file] = files(kept)
+    written = file.stat().st_ino
+    monkeypatch.setattr(loading, "load_backbone", None)  # it is not called any more
+    monkeypatch.setattr(loading, "load_codec", None)
+    np.testing.assert_array_equal(spoken(checkpoints(family), kept, dtype, quantize), fresh)
+    assert [path.stat().st_ino for path in files(kept)] == [written]
+
+
+def test_an_encoded_clip_is_that_of_a_fresh_start(folder: Path, kept: PreparedFolder) -> None:
+    spoken(folder, kept)
+    noise = np.random.default_rng(1).normal(0, 0.1, 9000).astype(np.float32)
+    encoded = []
+    for place in (None, kept):
+        with closing(load_model(folder, choose_placement("cpu", "float32"), threads=1, prepared=place)) as model:
+            encoded.append(model.encode_clip(noise, pad_left=True))
+    np.testing.assert_array_equal(encoded[0].patches.numpy(), encoded[1].patches.numpy())
+    np.testing.assert_array_equal(encoded[0].embeddings.numpy(), encoded[1].embeddings.numpy())
+
+
+def test_what_is_damaged_is_made_again(folder: Path, kept: PreparedFolder) -> None:
+    fresh = spoken(folder, kept)
+    [file] = files(kept)
+    data = file.read_bytes()
+    half = len(data) // 2
+    flipped = bytearray(data)
+    flipped[half] ^= 1
+    for damaged in (data[:half], data[:half] + bytes(len(data) - half), bytes(100) + data[100:], b"", bytes(flipped)):
+        file.write_bytes(damaged)
+        np.testing.assert_array_equal(spoken(folder, kept), fresh)
+        assert file.read_bytes() == data
+
+
+def test_zeros_in_place_of_a_page_are_noticed(folder: Path, kept: PreparedFolder) -> None:
+    spoken(folder, kept)
+    [file] = files(kept)
+    data = bytearray(file.read_bytes())
+    data[4096:8192] = bytes(4096)
+    file.write_bytes(data)
+    opened = PreparedFile(file)
+    with pytest.raises(prepared_weights.DamagedFile):
+        opened.check(lambda count: None)
+
+
+def test_other_weights_are_another_file(folder: Path, kept: PreparedFolder) -> None:
+    before = spoken(folder, kept)
+    os.utime(folder / "model.safetensors", (1, 1))
+    np.testing.assert_array_equal(spoken(folder, kept), before)
+    config = folder / "config.json"
+    config.write_text(config.read_text() + "\n")
+    spoken(folder, kept)
+    assert len(files(kept)) == 3
+
+
+def test_a_file_of_another_torch_is_replaced(
+    folder: Path, kept: PreparedFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr("torch.__version__", "2.999.0")
+        fresh = spoken(folder, kept)
+    np.testing.assert_array_equal(spoken(folder, kept), fresh)
+    [found] = kept.files()
+    assert found.about["torch"] != "2.999.0"
+
+
+def test_the_least_recently_used_files_make_room(folder: Path, kept: PreparedFolder) -> None:
+    spoken(folder, kept)
+    [first] = files(kept)
+    narrow = PreparedFolder(kept.folder, most_bytes=2 * first.stat().st_size)
+    os.utime(first, (1, 1))
+    times = []
+    for time in (5, 6):
+        os.utime(folder / "model.safetensors", (time, time))
+        spoken(folder, narrow)
+        times.append(set(files(narrow)))
+    assert len(times[0]) == 2
+    assert len(times[1]) == 2
+    assert first in times[0] - times[1]
+    tiny = PreparedFolder(kept.folder, most_bytes=1000)
+    os.utime(folder / "model.safetensors", (7, 7))
+    spoken(folder, tiny)
+    assert not files(tiny)
+
+
+def test_a_file_is_not_kept_without_its_model(folder: Path, kept: PreparedFolder, tmp_path: Path) -> None:
+    spoken(shutil.copytree(folder, tmp_path / "other"), kept)
+    shutil.rmtree(tmp_path / "other")
+    spoken(folder, kept)
+    assert [found.about["weights"][0] for found in kept.files()] == [str(folder / "model.safetensors")]
+
+
+def test_a_disk_is_not_filled(folder: Path, kept: PreparedFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shutil.disk_usage", lambda path: shutil._ntuple_diskusage(100, 99, 1))  # type: ignore[attr-defined]
+    spoken(folder, kept)
+    assert not files(kept)
+
+
+def test_what_a_killed_process_has_left_is_removed(folder: Path, kept: PreparedFolder) -> None:
+    kept.folder.mkdir()
+    left = kept.folder / ".0123456789abcdef"
+    left.write_bytes(b"half a file")
+    with FileLock(kept.folder / "lock"):
+        spoken(folder, kept)
+        assert left.exists()  # another process may still be writing it
+        assert not files(kept)
+    spoken(folder, kept)
+    assert not left.exists()
+    assert files(kept)
+
+
+def test_a_speech_that_is_broken_off_is_not_held_up(folder: Path, kept: PreparedFolder) -> None:
+    with closing(load_model(folder, choose_placement("cpu", "float32"), threads=1, prepared=kept)) as model:
+        stream = model.stream(HELLO)
+        next(stream)
+        assert not kept.folder.exists()  # the first sound waits for nothing
+        stream.close()
+    assert not kept.folder.exists()
+
+
+def test_writing_that_is_cancelled_leaves_nothing_and_can_begin_again() -> None:
+    entered, counts = threading.Event(), []
+
+    def write(cancelled: threading.Event) -> None:
+        entered.set()
+        counts.append(cancelled.wait(0 if counts else 10))
+
+    keeping = prepared_weights.Keeping(write)
+    keeping.begin()
+    assert entered.wait(10)
+    keeping.begin()
+    keeping.cancel()
+    keeping.finish()
+    keeping.begin()
+    keeping.finish()
+    keeping.begin()
+    keeping.finish()
+    assert counts == [True, False]
+
+
+def test_without_a_place_to_keep_it_the_model_still_loads(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    place = PreparedFolder(tmp_path / "file" / "kept")
+    np.testing.assert_array_equal(spoken(folder, place), spoken(folder, None))
+
+
+def test_what_was_read_ahead_is_taken_if_it_is_the_right_file(folder: Path, kept: PreparedFolder) -> None:
+    fresh = spoken(folder, kept)
+    name = name_of_file(folder, "float32", None)
+    kept.read_ahead(["missing.prepared", name])
+    ahead = kept._ahead
+    assert ahead
+    assert kept.find(name) is ahead
+    kept.read_ahead([name])
+    assert kept.find("missing.prepared") is None
+    kept.read_ahead([name])
+    np.testing.assert_array_equal(spoken(folder, kept), fresh)
+
+
+def test_nothing_is_kept_of_a_damaged_checkpoint(folder: Path, kept: PreparedFolder) -> None:
+    weights = folder / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-2000] + b"\xff" * 2000)
+    with pytest.raises(ModelError, match="damaged"):
+        spoken(folder, kept)
+    assert not files(kept)
