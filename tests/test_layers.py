@@ -47,7 +47,7 @@ INNER_RUNGS = {
         "resident": 7,
     },
     "voxcpm": {
-        **dict.fromkeys(["kernels", "memory", "tokenizer"], 0),
+        **dict.fromkeys(["kernels", "memory", "tokenizer", "torch_import"], 0),
         "network": 1,
         **dict.fromkeys(["codec", "device"], 2),
         **dict.fromkeys(["runtime", "weights"], 3),
@@ -83,6 +83,7 @@ DOORS = {
     "text/parts.py",
     "voices/library.py",
     "voxcpm/kernels/ops.py",
+    "voxcpm/torch_import.py",
 }
 """Outside the command line, only these import inside functions: they load what a request needs and nothing else."""
 

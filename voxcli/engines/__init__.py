@@ -15,7 +15,7 @@ from voxcli.voxcpm.torch_import import importing_torch
 
 if TYPE_CHECKING:
     from voxcli.engines.remote.settings import RemoteSettings
-    from voxcli.voxcpm.weights.prepared_file import PreparedFolder
+    from voxcli.voxcpm.weights.prepared_folder import PreparedFolder
 
 BUILTIN_MODEL = "espeak"
 
@@ -107,7 +107,7 @@ def _read_ahead(folder: Path, settings: LocalSettings) -> "PreparedFolder | None
     """Begin to read prepared weights while torch is imported."""
     if settings.prepared is None or not can_run_models():
         return None
-    from voxcli.voxcpm.weights.prepared_file import PreparedFolder, name_of_file
+    from voxcli.voxcpm.weights.prepared_folder import PreparedFolder, name_of_file
 
     prepared = PreparedFolder(settings.prepared)
     # Which dtype a CPU is best at is known when torch is there. A wrong guess is read in vain.

@@ -36,7 +36,7 @@ from voxcli.voxcpm.network.sequence import AudioSegment
 from voxcli.voxcpm.runtime.prompt_cache import PromptCache
 from voxcli.voxcpm.weights.checkpoint import fingerprint_weights
 from voxcli.voxcpm.weights.lora import LORA_CONFIG
-from voxcli.voxcpm.weights.prepared_file import PreparedFolder
+from voxcli.voxcpm.weights.prepared_folder import PreparedFolder
 from voxcli.voxcpm.weights.quantization import INT8
 
 _LANGUAGES = {

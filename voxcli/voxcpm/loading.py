@@ -29,7 +29,8 @@ from voxcli.voxcpm.weights.checkpoint import (
     size_of_weights,
 )
 from voxcli.voxcpm.weights.prepared import PreparedWeights
-from voxcli.voxcpm.weights.prepared_file import DamagedFile, PreparedFolder
+from voxcli.voxcpm.weights.prepared_file import DamagedFile
+from voxcli.voxcpm.weights.prepared_folder import PreparedFolder
 from voxcli.voxcpm.weights.quantization import FormatOf, choose_formats
 
 _log = logging.getLogger(__name__)

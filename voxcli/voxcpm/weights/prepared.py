@@ -16,7 +16,8 @@ from voxcli.voxcpm.codec.layers import Layer
 from voxcli.voxcpm.network.backbone import Backbone
 from voxcli.voxcpm.network.linear import Linear
 from voxcli.voxcpm.weights.packed_memory import bytes_of, layouts_in_use, tensor_of
-from voxcli.voxcpm.weights.prepared_file import DamagedFile, PreparedFile, PreparedFolder, name_of_file
+from voxcli.voxcpm.weights.prepared_file import DamagedFile, PreparedFile
+from voxcli.voxcpm.weights.prepared_folder import PreparedFolder, name_of_file
 from voxcli.voxcpm.weights.quantization import FormatOf
 
 _PARTS = ("backbone", "codec")

@@ -1,0 +1,169 @@
+"""Folder of prepared weights: a cache of limited size, which one process writes at a time.
+
+Nothing here loads torch: a file is read and checked while torch is imported.
+"""
+
+import hashlib
+import logging
+import os
+import platform
+import re
+import shutil
+import threading
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from voxcli.files import replacing
+from voxcli.models.checkpoint import CONFIG, describe_weights
+from voxcli.voxcpm.weights.prepared_file import (
+    Blocks,
+    Cancelled,
+    DamagedFile,
+    PreparedFile,
+    read_index,
+    write_blocks,
+)
+
+_log = logging.getLogger(__name__)
+
+_FORMAT = 1
+"""Changes whenever a tensor of the same name means something else."""
+_SUFFIX = ".prepared"
+_MOST_BYTES = 10 << 30
+"""Of all files together. VoxCPM2 takes 5 GB in bfloat16 and 3 GB in int8."""
+_LOCK = "lock"
+_STAGED = re.compile(r"\.[0-9a-f]{16}")
+"""Names of files that are being written; see `replacing`."""
+_CPU_INFO, _CPU_INFO_BYTES = Path("/proc/cpuinfo"), 1 << 13
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedModel:
+    """A file in the cache, as far as its index tells."""
+
+    path: Path
+    size: int
+    about: Mapping[str, Any]
+    """What the weights were made from and for: `weights`, the paths of the checkpoint's files, `dtype`, `quantize`."""
+
+
+class PreparedFolder:
+    """The folder of the files. One that cannot be read or written costs time only."""
+
+    def __init__(self, folder: Path, most_bytes: int = _MOST_BYTES) -> None:
+        """most_bytes: that its files may take together."""
+        self.folder = folder
+        self._most_bytes = most_bytes
+        self._ahead: PreparedFile | None = None
+
+    def read_ahead(self, names: Iterable[str]) -> None:
+        """Begin to read the first of these files that is there; `find` returns it if it is the right one."""
+        for name in names:
+            if file := self._opened(name):
+                self._ahead = file
+                return
+
+    def find(self, name: str) -> PreparedFile | None:
+        """Open a file, unless it is not there or has no index."""
+        ahead, self._ahead = self._ahead, None
+        return ahead if ahead and ahead.path.name == name else self._opened(name)
+
+    def remove(self, file: PreparedFile) -> None:
+        """Remove a file that is of no use."""
+        _log.debug("%s is damaged or of another version: the weights are prepared again", file.path)
+        with suppress(OSError):
+            file.path.unlink()
+
+    def write(self, name: str, about: Mapping[str, Any], blocks: "Blocks", cancelled: threading.Event) -> None:
+        """Write a file, unless another process is writing one or it would take too much space.
+
+        Args:
+            about: for `PreparedFile.about`; its `weights` are paths without which the file is of no use.
+            cancelled: may be set by another thread.
+        """
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with FileLock(self.folder / _LOCK, timeout=0):
+                self._remove_staged()
+                if self._make_room(sum(data.nbytes for _, _, data in blocks)):
+                    with replacing(self.folder / name, private=True, durable=False) as file:
+                        write_blocks(file.write, about, blocks, cancelled)
+        except (Timeout, OSError, Cancelled) as error:
+            _log.debug("Prepared weights are not kept in %s: %r", self.folder, error)
+
+    def files(self) -> list[PreparedModel]:
+        """Return the files, the most recently used first."""
+        found = []
+        for path in self._paths():
+            with suppress(OSError, DamagedFile), path.open("rb") as file:
+                index, _ = read_index(file)
+                found.append(PreparedModel(path, path.stat().st_size, index["about"]))
+        return found
+
+    def _opened(self, name: str) -> PreparedFile | None:
+        path = self.folder / name
+        try:
+            file = PreparedFile(path)
+            os.utime(path)  # files that are in use are removed last
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError) as error:  # as for lack of memory
+            _log.debug("%s cannot be read: %r", path, error)
+            return None
+        except DamagedFile:
+            with suppress(OSError):
+                path.unlink()
+            return None
+        return file
+
+    def _paths(self) -> list[Path]:
+        paths = self.folder.glob("*" + _SUFFIX)
+        return sorted(paths, key=lambda path: path.stat().st_mtime, reverse=True)
+
+    def _remove_staged(self) -> None:
+        """Remove what a process that was killed has left. The lock tells that no other is writing."""
+        for path in self.folder.iterdir():
+            if _STAGED.fullmatch(path.name):
+                path.unlink(missing_ok=True)
+
+    def _make_room(self, size: int) -> bool:
+        """Remove files of no use and the least recently used ones; return whether there is room for a new one."""
+        kept = 0
+        known = {file.path: file for file in self.files()}
+        for path in self._paths():
+            file = known.get(path)
+            useful = file is not None and all(Path(weights).exists() for weights in file.about["weights"])
+            if not useful or kept + path.stat().st_size + size > self._most_bytes:
+                path.unlink(missing_ok=True)
+            else:
+                kept += path.stat().st_size
+        # At most half of what is free, so that a disk is never filled.
+        return size <= min(self._most_bytes, shutil.disk_usage(self.folder).free // 2)
+
+
+def name_of_file(checkpoint: Path, dtype: str, quantize: str | None) -> str:
+    """Return the name of the file for a checkpoint, a dtype and a quantization on this processor.
+
+    Raises:
+        ModelError: the checkpoint is not complete.
+    """
+    config = (checkpoint / CONFIG).read_bytes()
+    digest = hashlib.sha256(config)
+    for part in (_FORMAT, describe_weights(checkpoint), dtype, quantize, _cpu_identity()):
+        written = str(part).encode()
+        digest.update(len(written).to_bytes(8, "little") + written)
+    return digest.hexdigest()[:32] + _SUFFIX
+
+
+def _cpu_identity() -> str:
+    """Return what the layout of weights may depend on: kind of processor and its instructions."""
+    with suppress(OSError), _CPU_INFO.open(encoding="utf-8") as file:
+        for line in file.read(_CPU_INFO_BYTES).splitlines():
+            if line.startswith(("flags", "Features")):
+                return " ".join(sorted(line.partition(":")[2].split()))
+    return f"{platform.machine()} {platform.processor()}"
