@@ -5,19 +5,19 @@ from itertools import groupby, pairwise
 from pathlib import Path
 
 import pytest
-import torch
 from torch import Tensor
 
 from tests.voxcpm.conftest import CPU
 from tests.voxcpm.recorded import RecordedGraphStream
+from tests.voxcpm.speech import samples_of
 from voxcli.engines import open_engine
 from voxcli.engines.settings import LocalSettings
 from voxcli.errors import ModelError
 from voxcli.synthesis.loading import LoadingProgress, LoadingStage
-from voxcli.voxcpm.device import Placement
 from voxcli.voxcpm.loading import load_model
 from voxcli.voxcpm.runtime.cuda_graphs import Launch
 from voxcli.voxcpm.runtime.graph_runner import GraphRunner
+from voxcli.voxcpm.weights.prepared_folder import PreparedFolder
 
 LONG = 20
 """Updates that a bar needs at least."""
@@ -58,17 +58,17 @@ def test_every_byte_of_the_weights_is_counted(checkpoints: Callable[[str], Path]
 def test_quantizing_is_a_stage_of_its_own_until_its_result_is_kept(
     checkpoints: Callable[[str], Path], tmp_path: Path
 ) -> None:
-    folder = checkpoints("voxcpm-1.5")
+    folder, kept = checkpoints("voxcpm-1.5"), PreparedFolder(tmp_path)
     codec, network = sizes(folder)
-    for kept in (False, True):
+    totals = []
+    for _ in range(2):
         reported: list[LoadingProgress] = []
-        placement = Placement(torch.device("cpu"), torch.float32)
-        load_model(
-            folder, placement, quantize="int8", threads=1, quantized=tmp_path, on_loading=reported.append
-        ).close()
-        totals = {stage: its[-1].total for stage, its in check_order(reported).items()}
-        whole = {LoadingStage.READING: codec + network}
-        assert totals == (whole if kept else {LoadingStage.READING: codec, LoadingStage.QUANTIZING: network})
+        model = load_model(folder, CPU, quantize="int8", threads=1, prepared=kept, on_loading=reported.append)
+        samples_of(model)
+        model.close()
+        totals.append({stage: its[-1].total for stage, its in check_order(reported).items()})
+    assert totals[0] == {LoadingStage.READING: codec, LoadingStage.QUANTIZING: network}
+    assert list(totals[1]) == [LoadingStage.READING]
 
 
 def test_every_graph_is_counted_after_everything_has_run_once(checkpoints: Callable[[str], Path]) -> None:
