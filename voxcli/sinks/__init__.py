@@ -5,11 +5,19 @@ from dataclasses import dataclass
 from functools import partial
 from io import FileIO
 from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from voxcli.audio.format import AudioFormat
+from voxcli.sinks.background import OpenedInBackground
 from voxcli.sinks.base import Sink, Tee, Writer
 from voxcli.sinks.file import File, Stdout
+
+if TYPE_CHECKING:
+    from voxcli.devices.speaker import Speaker
+
+_AHEAD_SECONDS = 10.0
+"""Audio that may be queued for the loudspeaker."""
+_AHEAD_OF_FILES_SECONDS = 300.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,26 +43,43 @@ Target: TypeAlias = ToSpeaker | ToFile | ToStdout
 """A destination of audio."""
 
 
-def open_sink(targets: Sequence[Target], *, start_buffer: Callable[[float], float] | None = None) -> Sink:
+def open_sink(
+    targets: Sequence[Target], *, start_buffer: Callable[[float], float] | None = None, in_background: bool = False
+) -> Sink:
     """Return one sink that feeds all targets, at least one. Entering it opens them.
 
-    start_buffer: for the loudspeaker, as `Speaker` takes it.
+    Args:
+        start_buffer: for the loudspeaker, as `Speaker` takes it.
+        in_background: open the loudspeaker on a thread; its errors are raised later.
     """
-    sinks = [_build_sink(target, start_buffer) for target in targets]
+    # The loudspeaker comes first: to load the encoder of a file takes a tenth of a second.
+    ordered = sorted(targets, key=lambda target: not isinstance(target, ToSpeaker))
+    # A file is not to wait until what is in it has been played.
+    ahead = _AHEAD_SECONDS if len(targets) == 1 else _AHEAD_OF_FILES_SECONDS
+    sinks = [_build_sink(target, partial(_open_speaker, start_buffer, ahead), in_background) for target in ordered]
     return sinks[0] if len(sinks) == 1 else Tee(sinks)
 
 
-def _build_sink(target: Target, start_buffer: Callable[[float], float] | None) -> Sink:
+def _build_sink(target: Target, open_speaker: Callable[[str | None], Sink], in_background: bool) -> Sink:
     # Each target loads only the library it needs: PortAudio, libav or none. A file loads it with the first chunk.
     match target:
         case ToSpeaker(device):
-            from voxcli.devices.speaker import Speaker
-
-            return Speaker(device=device, start_buffer=start_buffer)
+            return OpenedInBackground(partial(open_speaker, device)) if in_background else open_speaker(device)
         case ToFile(path, format, overwrite):
             return File(path, partial(_new_writer, format), overwrite=overwrite)
         case ToStdout(format):
             return Stdout(partial(_new_writer, format))
+
+
+def _open_speaker(start_buffer: Callable[[float], float] | None, ahead_seconds: float, device: str | None) -> "Speaker":
+    # First, as it waits for the sound server, while another thread may load what the speaker needs besides.
+    from voxcli.devices.portaudio import load_sounddevice, muted_native_stderr
+
+    with muted_native_stderr():
+        load_sounddevice()
+    from voxcli.devices.speaker import Speaker
+
+    return Speaker(device=device, start_buffer=start_buffer, ahead_seconds=ahead_seconds)
 
 
 def _new_writer(format: AudioFormat, file: FileIO, sample_rate: int) -> Writer:

@@ -1,6 +1,7 @@
 """Speaking, for `voxcli say` and `clone`: a text through the pipeline into its targets, with a report."""
 
 import logging
+import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, closing, suppress
@@ -18,6 +19,9 @@ from voxcli.engines import BUILTIN_MODEL, can_run_models
 from voxcli.errors import RequestError
 from voxcli.installation import install_command
 from voxcli.sinks import ToFile, open_sink
+from voxcli.sinks.background import OpenedInBackground
+from voxcli.sinks.base import Sink
+from voxcli.synthesis.loading import LoadingProgress
 from voxcli.synthesis.pipeline import Delivery, synthesize
 from voxcli.synthesis.request import Engine, Voice, abilities_of, check_description, first_request, with_seed
 
@@ -58,11 +62,10 @@ def speak(job: SpeakJob, console: Console, report: RunReport, check: Callable[[]
             run.loaded()
             _begin(warm, job, delivery)
         # Without one the sink is first, so that a file that cannot be written is reported before a model is loaded.
-        sink = held.enter_context(open_sink(job.targets, start_buffer=run.start_buffer))
+        sink = held.enter_context(open_sink(job.targets, start_buffer=run.start_buffer, in_background=True))
+        run.laps.end("output")
         if engine is None:
-            engine = held.enter_context(
-                closing(open_chosen_engine(job.engine, slots=1, on_loading=report.progress, check=check))
-            )
+            engine = held.enter_context(closing(_open_engine(job, report, check, sink)))
             run.loaded()
             delivery = _prepared(job, engine, model)
         run.sampled = abilities_of(engine).sampling
@@ -88,6 +91,22 @@ def speak(job: SpeakJob, console: Console, report: RunReport, check: Callable[[]
     report.done(run.summary(model, sink, outputs, seed))
     if remembered:
         _note_daily(console, "voice-to-save", HOW_TO_SAVE)
+
+
+def _open_engine(job: SpeakJob, report: RunReport, check: Callable[[], None], sink: Sink) -> Engine:
+    """Open the engine, unless the loudspeaker turns out not to open meanwhile."""
+
+    def check_both() -> None:
+        check()
+        if isinstance(sink, OpenedInBackground):
+            sink.check()
+
+    def on_loading(progress: LoadingProgress) -> None:
+        if threading.current_thread() is threading.main_thread():  # weights are read on others too
+            check_both()
+        report.progress(progress)
+
+    return open_chosen_engine(job.engine, slots=1, on_loading=on_loading, check=check_both)
 
 
 def _prepared(job: SpeakJob, engine: Engine, model: str) -> Delivery:
