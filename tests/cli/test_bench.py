@@ -108,6 +108,8 @@ def test_what_was_kept_can_be_compared_with_and_fails_when_it_got_worse(run: Run
     "arguments",
     [
         ("--mode", "steam"),
+        ("--warm", "1", "--model", "espeak"),
+        ("--warm", "1", "--remote", "http://127.0.0.1:9"),
         ("--lang", "fr"),
         ("--concurrency", "1,x"),
         ("--concurrency", "0"),

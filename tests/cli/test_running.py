@@ -212,6 +212,16 @@ def test_from_load_to_stop(user: User, checkpoints: Callable[[str], Path], monke
     monkeypatch.setenv("VOXCLI_HOME", user.environment["VOXCLI_HOME"])
     assert completion.running_models("vox") == ["voxcpm-1.5"]
 
+    quick = ("--runs", "1", "--warmup", "0", "--mode", "stream", "--max-len", "4", "--steps", "2", "--json")
+    measured = user.run("bench", "short", "--model", folder, "--threads", "1", "--warm", "1", *quick)
+    assert measured.returncode == 0, said(measured)
+    record = json.loads(measured.stdout)["record"]
+    [subject], [start] = record["subjects"], record["warm"]
+    assert (subject["resident"], subject["load_seconds"], subject["device"], record["cold"]) == (True, None, "cpu", [])
+    assert start["start_seconds"] > 0 < start["first_chunk_seconds"]
+    [card] = json.loads(user.run("ps", "--json").stdout)
+    assert (card["pid"], card["keep_alive"]) == (pid, -1), "it stays as it was"
+
     shown = json.loads(user.run("models", "show", folder, "--json").stdout)
     assert [one["pid"] for one in shown["engines"]] == [pid]
     assert "for ever" in user.run("models", "show", folder).stdout.decode()

@@ -231,6 +231,9 @@ def loaded_in_background(
 
 
 def _find_placement(engine: Engine, settings: EngineSettings) -> tuple[str | None, str | None]:
+    if isinstance(engine, ResidentEngine):
+        resolved = engine.entry.values["resolved"]
+        return resolved["device"], resolved["dtype"]
     if isinstance(engine, HasPlacement):
         device, _, dtype = str(engine.placement).partition(" in ")
         return device, dtype
