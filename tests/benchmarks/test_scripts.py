@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.checkpoints import write_checkpoint
 from tests.program import STRICT
 
 FOLDER = Path(__file__).parent
@@ -62,3 +63,12 @@ def test_measure_enter_to_sound_prints_a_row_for_each_way() -> None:
     printed = run("measure_enter_to_sound.py", "--rounds", "1")
     assert len(re.findall(r"^\| .+ \|( \d+| –) \| \d+ \| \d+ \| \d+ \|$", printed, re.M)) == 4
     assert "empty Typer program" in printed
+
+
+@pytest.mark.benchmark
+def test_measure_cold_start_prints_a_line_for_each_contestant(tmp_path: Path) -> None:
+    write_checkpoint(tmp_path / "model", "voxcpm-1.5", 1)
+    python = ("--python", f"before={sys.executable}", "--python", f"after={sys.executable}")
+    printed = run("measure_cold_start.py", str(tmp_path / "model"), *python, "--quantize", "none", "--rounds", "1")
+    assert len(re.findall(r"^( +\d+\.\d\d){5}   (before|after), none$", printed, re.MULTILINE)) == 2
+    assert re.search(r"after, none: \d+\.\d\d times as fast as before, none", printed)

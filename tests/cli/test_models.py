@@ -5,9 +5,11 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.checkpoints import write_checkpoint
@@ -17,6 +19,7 @@ from tests.screen import CTRL_C, run_on_terminal
 from tests.test_startup import loaded_by
 from voxcli.installation import install_command
 from voxcli.models import ModelLibrary
+from voxcli.voxcpm.weights.prepared_folder import PreparedFolder
 
 WEIGHTS = "model.safetensors"
 
@@ -102,6 +105,22 @@ def test_what_programs_read_is_json(run: Run, installed: Path, hub: Hub) -> None
     assert card["architecture"] == "voxcpm"
     assert card["files"][WEIGHTS] == len(hub.files[WEIGHTS])
     assert sum(card["parameters"].values()) > 100_000
+
+
+def test_prepared_weights_are_shown_and_go_with_their_model(
+    run: Run, installed: Path, environment: dict[str, str], tmp_path: Path
+) -> None:
+    kept = PreparedFolder(Path(environment["VOXCLI_HOME"]) / "cache" / "prepared")
+    (tmp_path / "other").write_bytes(b"")
+    for weights in (installed / WEIGHTS, tmp_path / "other"):
+        about = {"weights": [str(weights.resolve())], "dtype": "float32", "quantize": "int8"}
+        kept.write(f"{weights.name}.prepared", about, [("x", {}, np.zeros(9, np.uint8))], threading.Event())
+    card = json.loads(run("models", "show", "voxcpm-1.5", "--json").stdout)
+    [mine] = [file for file in kept.files() if file.path.name.startswith(WEIGHTS)]
+    assert card["prepared"] == [{"file": str(mine.path), "bytes": mine.size, "dtype": "float32", "quantize": "int8"}]
+    assert re.search(r"^prepared +int8 +1\.0 MB$", run("models", "show", "voxcpm-1.5").stdout.decode(), re.MULTILINE)
+    assert run("models", "rm", "voxcpm-1.5", "--yes").returncode == 0
+    assert [file.path.name for file in kept.files()] == ["other.prepared"]
 
 
 def test_nothing_heavy_is_loaded_to_look_for_models() -> None:

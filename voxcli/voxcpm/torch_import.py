@@ -15,6 +15,8 @@ from types import ModuleType
 from typing import Any
 
 _POSTPONED = ("torch._meta_registrations", "torch.export")
+_COMPILER = ("torch._dynamo", "torch._inductor")
+"""Whoever imports these needs the others first."""
 
 
 @contextmanager
@@ -38,19 +40,14 @@ def importing_torch(*, alone: bool) -> Iterator[None]:
 
 
 def _import_torch() -> None:
-    finder = _Finder()
-    sys.meta_path.insert(0, finder)
-    try:
-        import torch
-    finally:
-        sys.meta_path.remove(finder)
+    sys.meta_path.insert(0, _Finder())  # it stays, for the compiler
+    import torch
+
     try:
         _allow_generators(torch)
         torch.Generator()
     except (AttributeError, ImportError, RuntimeError):  # another version: nothing is left out
-        for name in _POSTPONED:
-            if isinstance(module := sys.modules.get(name), _Postponed):
-                module.run()
+        _run_postponed()
 
 
 def _allow_generators(torch: Any) -> None:
@@ -61,8 +58,17 @@ def _allow_generators(torch: Any) -> None:
         allow(OpaqueBaseMeta)
 
 
+def _run_postponed() -> None:
+    """Run the code of the modules that has not run yet, in an order that works."""
+    for name in _POSTPONED:
+        if isinstance(module := sys.modules.get(name), _Postponed):
+            module.run()
+
+
 class _Finder(MetaPathFinder):
     def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
+        if name in _COMPILER:
+            _run_postponed()
         if name not in _POSTPONED:
             return None
         spec = PathFinder.find_spec(name, path, target)
@@ -92,7 +98,7 @@ class _Postponed(ModuleType):
         # The import system asks for names such as __path__ and __file__ of every module.
         if name.startswith("__"):
             raise AttributeError(name)
-        self.run()
+        _run_postponed()
         return getattr(self, name)
 
     def run(self) -> None:

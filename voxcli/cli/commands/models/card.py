@@ -1,14 +1,17 @@
 """Description of a model, read without loading it."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from voxcli.cli.commands.running.view import summary_of
+from voxcli.cli.settings.files import find_user_places
 from voxcli.engines import BUILTIN_MODEL
 from voxcli.engines.espeak.library import load_espeak
 from voxcli.models.catalog import HUB_TITLES, short_name
-from voxcli.models.checkpoint import WEIGHTS, needed_files, read_index
+from voxcli.models.checkpoint import WEIGHTS, find_weights, needed_files, read_index
 from voxcli.voxcpm.network.config import Architecture, read_config
+from voxcli.voxcpm.weights.prepared_folder import PreparedFolder, PreparedModel
 
 if TYPE_CHECKING:
     from voxcli.models import ModelLibrary
@@ -49,7 +52,26 @@ def describe(library: "ModelLibrary", name: str) -> dict[str, Any]:
         "parameters": _count_parameters(folder),
         "voices": _VOICES[config.architecture],
         "files": {file: (folder / file).stat().st_size for file in _files_of(folder)},
+        "prepared": [
+            {
+                "file": str(file.path),
+                "bytes": file.size,
+                "dtype": file.about["dtype"],
+                "quantize": file.about["quantize"],
+            }
+            for file in prepared_in(path.parent for path in find_weights(folder))
+        ],
     }
+
+
+def prepared_in(folders: Iterable[Path]) -> list[PreparedModel]:
+    """Return the files of prepared weights whose checkpoints are in these folders."""
+    places = [folder.resolve() for folder in folders]
+    return [
+        file
+        for file in PreparedFolder(find_user_places().prepared).files()
+        if any(Path(weights).is_relative_to(place) for weights in file.about["weights"] for place in places)
+    ]
 
 
 def describe_builtin() -> dict[str, Any]:
@@ -89,7 +111,9 @@ def to_rows(card: dict[str, Any]) -> list[list[str]]:
     ]
     rows += _listed("voices", card["voices"])
     rows += _listed("in memory", [summary_of(engine) for engine in card["engines"]])
-    return rows + _listed("files", [f"{name}  {decimal(size)}" for name, size in card["files"].items()])
+    rows += _listed("files", [f"{name}  {decimal(size)}" for name, size in card["files"].items()])
+    prepared = [f"{kept['quantize'] or kept['dtype']}  {decimal(kept['bytes'])}" for kept in card["prepared"]]
+    return rows + _listed("prepared", prepared)
 
 
 def _listed(label: str, lines: list[str]) -> list[list[str]]:

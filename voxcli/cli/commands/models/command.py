@@ -115,20 +115,24 @@ def show(name: Shown, json: options.Json = False) -> None:
 
 @app.command("rm")
 def remove(name: Installed, yes: options.Yes = False) -> None:
-    """Remove an installed model, with all its revisions."""
+    """Remove an installed model, with all its revisions and its prepared weights."""
     from rich.filesize import decimal
 
+    from voxcli.cli.commands.models.card import prepared_in
     from voxcli.cli.commands.running.selection import engines_in, stop_engines
     from voxcli.cli.console import confirm
 
     console, library = Console(), model_library()
     found = library.removable(name)
-    size = decimal(sum(repository.bytes_held() for repository in found))
+    prepared = prepared_in([repository.folder for repository in found])
+    size = decimal(sum(repository.bytes_held() for repository in found) + sum(file.size for file in prepared))
     shared = any(repository.folder.parent == library.shared for repository in found)
     where = "the Hugging Face cache, which other programs share" if shared else "this machine"
     confirm(console, f"Remove {name} ({size}) from {where}?", yes=yes, command=f"voxcli models rm {name} --yes")
     stop_engines(engines_in(repository.folder for repository in found), console)
     library.remove(name)
+    for file in prepared:
+        file.path.unlink(missing_ok=True)
     console.note(f"Removed {name}, {size} freed.")
 
 
