@@ -16,7 +16,7 @@ from typing import Any
 
 _POSTPONED = ("torch._meta_registrations", "torch.export")
 _COMPILER = ("torch._dynamo", "torch._inductor")
-"""Whoever imports these needs the others first."""
+"""An import of these needs the others first."""
 
 
 @contextmanager
