@@ -1,7 +1,15 @@
 import os
+import ssl
+from collections.abc import Iterator
+from functools import cache
+from typing import Any
 
+import certifi
+import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.forks import forking
+from tests.program import RunIn
 from voxcli.voxcpm.runtime.cpu_threads import limit_openmp_spinning
 
 pytest_plugins = ["tests.alone", "tests.pulse", "tests.tiny"]
@@ -12,3 +20,26 @@ settings.load_profile("voxcli")
 
 limit_openmp_spinning(os.environ)  # before torch is imported, as the program does
 os.environ["VOXCLI_KEEP_ALIVE"] = "0"  # models run in the process that speaks, unless a test asks for a resident engine
+
+_new_context = ssl.create_default_context
+_AUTHORITIES = os.environ.get("SSL_CERT_FILE") or certifi.where()
+
+
+@cache
+def _shared_context() -> ssl.SSLContext:
+    return _new_context(cafile=_AUTHORITIES)
+
+
+def _context(*args: Any, **settings: Any) -> ssl.SSLContext:
+    shared = not args and settings == {"cafile": _AUTHORITIES}
+    return _shared_context() if shared else _new_context(*args, **settings)
+
+
+ssl.create_default_context = _context  # httpx reads all certificate authorities for each client, which takes 30 ms
+
+
+@pytest.fixture(scope="session")
+def run_in() -> Iterator[RunIn]:
+    """With torch loaded, which takes longer than most tests."""
+    with forking("voxcli.engines.local") as run_in:
+        yield run_in

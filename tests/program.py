@@ -26,14 +26,21 @@ Here: TypeAlias = Callable[..., tuple[int, str]]
 """Runs `voxcli` within this process; returns the exit code and its output."""
 
 
-def run_afresh(folder: Path, environment: Mapping[str, str], arguments: Sequence[str], stdin: bytes = b"") -> Done:
+def run_afresh(
+    folder: Path,
+    environment: Mapping[str, str],
+    arguments: Sequence[str],
+    stdin: bytes = b"",
+    *,
+    timeout: float | None = PATIENCE_SECONDS,
+) -> Done:
     return subprocess.run(
         [sys.executable, "-m", "voxcli", *arguments],
         input=stdin,
         capture_output=True,
         cwd=folder,
         env=environment,
-        timeout=PATIENCE_SECONDS,
+        timeout=timeout,
         check=False,
     )
 

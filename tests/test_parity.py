@@ -11,9 +11,10 @@ from tests.parity.answers import COMMAND_TOLERANCE, ENGINE_TOLERANCE, difference
 from tests.parity.cases import CASES, Case
 from tests.parity.prepare import prepare
 from tests.parity.voxcli_answers import spoken_by_command, spoken_by_engine
+from tests.program import RunIn
 
 BY_COMMAND = ("stop-05b", "lora-continuation-15", "style-2", "both-2")
-"""One per kind of voice, since each takes a start of the program."""
+"""One per kind of voice."""
 
 
 def name_of(case: Case) -> str:
@@ -28,9 +29,9 @@ def test_the_engine_equals_the_package(case: Case, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if case.name in BY_COMMAND], ids=name_of)
-def test_the_command_line_equals_the_package(case: Case, tmp_path: Path) -> None:
+def test_the_command_line_equals_the_package(case: Case, tmp_path: Path, run_in: RunIn) -> None:
     files = prepare(case, tmp_path)
-    assert difference(spoken_by_command(case, files, tmp_path), read_answer(case), 0) <= COMMAND_TOLERANCE
+    assert difference(spoken_by_command(case, files, tmp_path, run_in), read_answer(case), 0) <= COMMAND_TOLERANCE
 
 
 def test_after_a_very_short_prompt_nothing_is_lost(tmp_path: Path) -> None:

@@ -5,8 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.checkpoints import write_checkpoint
-
 
 @pytest.fixture(scope="session")
 def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
@@ -15,6 +13,8 @@ def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Pat
 
     def checkpoint(family: str) -> Path:
         if family not in made:
+            from tests.checkpoints import write_checkpoint  # loads torch, which few processes need
+
             made[family] = tmp_path_factory.mktemp("models") / family
             write_checkpoint(made[family], family, seed=3)
         return made[family]

@@ -1,12 +1,10 @@
 """A user who has set nothing, in an empty folder."""
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.forks import forking
 from tests.program import STRICTLY, Done, Here, Run, RunIn, run_afresh
 from voxcli.cli import app
 
@@ -20,13 +18,6 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     home = tmp_path_factory.mktemp("home")
     own = {"VOXCLI_HOME": str(home), "HF_HOME": str(home / "hf"), "VOXCLI_KEEP_ALIVE": "0"}
     return kept | own | STRICTLY
-
-
-@pytest.fixture(scope="session")
-def run_in() -> Iterator[RunIn]:
-    """With torch loaded, which takes longer than most tests."""
-    with forking("voxcli.engines.local") as run_in:
-        yield run_in
 
 
 @pytest.fixture

@@ -306,13 +306,13 @@ def test_markdown_files_are_read_as_one_would_aloud(run: Run, tmp_path: Path) ->
 
 
 def test_a_book_is_no_problem(run: Run, tmp_path: Path) -> None:
-    book = ("一本很长的书。" + " " * 250 + "\n") * 500
+    book = ("一本很长的书。" + " " * 1400 + "\n") * 100
     (tmp_path / "book.txt").write_text(book)
     assert len(book.encode()) > 131072  # what one argument holds on Linux
     assert run("say", "-f", "book.txt", "-s", "4", "-o", "file.wav").returncode == 0
     assert run("say", "-s", "4", "-o", "pipe.wav", stdin=book.encode()).returncode == 0
     assert seconds_of(tmp_path / "file.wav") == pytest.approx(seconds_of(tmp_path / "pipe.wav"), rel=0.001)
-    assert seconds_of(tmp_path / "file.wav") > 150
+    assert seconds_of(tmp_path / "file.wav") > 30
 
 
 def test_dash_is_standard_input(run: Run, tmp_path: Path) -> None:

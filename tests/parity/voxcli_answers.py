@@ -1,9 +1,8 @@
 """Parity cases spoken by voxcli: through the Python API and through the command line."""
 
 import os
-import subprocess
-import sys
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +11,7 @@ import soundfile
 from tests.parity.answers import Samples
 from tests.parity.cases import Case
 from tests.parity.prepare import Prepared
+from tests.program import RunIn, run_afresh
 from voxcli.engines.local import LocalEngine
 from voxcli.engines.settings import LocalSettings
 from voxcli.synthesis.request import Clip, Prompt, Sampling, SynthesisRequest, Voice
@@ -47,7 +47,12 @@ def spoken_by_engine(case: Case, files: Prepared) -> Samples:
         return np.concatenate([chunk.samples for chunk in chunks])
 
 
-def spoken_by_command(case: Case, files: Prepared, folder: Path) -> Samples:
+run_for_as_long_as_it_takes = partial(run_afresh, timeout=None)  # full-size models
+
+
+def spoken_by_command(
+    case: Case, files: Prepared, folder: Path, run_in: RunIn = run_for_as_long_as_it_takes
+) -> Samples:
     """Return the samples of the 16-bit WAV file that `voxcli say` writes into `folder`."""
     wav = folder / f"{case.name}.wav"
     options: dict[str, object] = {
@@ -68,9 +73,8 @@ def spoken_by_command(case: Case, files: Prepared, folder: Path) -> Samples:
         "-o": wav,
     }
     given = [str(word) for name, value in options.items() if value is not None for word in (name, value)]
-    command = [sys.executable, "-m", "voxcli", "say", "--no-split", *given, "--", case.text]
     environment = os.environ | {"VOXCLI_HOME": str(folder), "PYTHONUTF8": "1"}
-    done = subprocess.run(command, env=environment, capture_output=True, check=False)
+    done = run_in(folder, environment, ["say", "--no-split", *given, "--", case.text], b"")
     if done.returncode != 0:
         raise RuntimeError(f"{case.name}: voxcli ended with {done.returncode}: {done.stderr.decode()[-2000:]}")
     samples: Samples = soundfile.read(wav, dtype="float32")[0]
