@@ -160,12 +160,22 @@ def test_what_makes_no_sense_is_refused(here: Here, option: list[str], words: st
     assert "secret" not in answer
 
 
-def test_what_a_dialect_cannot_say_is_refused_by_its_option(here: Here) -> None:
+def test_what_a_dialect_would_say_wrong_is_refused_by_its_option(here: Here) -> None:
     with replaying(sound) as server:
-        arguments = ("--remote", server.url, "--protocol", "openai", "--seed", "7")
+        arguments = ("--remote", server.url, "--protocol", "openai", "--language", "zh")
         code, answer = here("say", "hello", "-o", "x.wav", *arguments)
         assert (code, server.asked) == (4, [])
-        assert "--seed" in answer
+        assert "--language" in answer
+
+
+def test_sampling_that_a_dialect_cannot_say_is_left_out_with_one_warning(here: Here) -> None:
+    with replaying(sound) as server:
+        arguments = ("--remote", server.url, "--protocol", "openai", "--seed", "7", "--steps", "20")
+        code, answer = here("say", "Hello there. How are you?", "-o", "x.wav", *arguments)
+        assert code == 0, answer
+        assert answer.count("warning") == 1
+        assert f"--steps, --seed have no effect on {server.url}" in answer
+        assert {"seed", "steps"}.isdisjoint(server.asked[-1].json)
 
 
 def broken(asked: Asked) -> Answer:

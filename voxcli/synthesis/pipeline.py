@@ -19,11 +19,13 @@ from voxcli.synthesis.request import (
     Speech,
     SynthesisRequest,
     Voice,
-    abilities_of,
     unused,
 )
 from voxcli.synthesis.timing import Stopwatch
 from voxcli.text.marks import Part, Sentence
+
+_ANY_TEXT = "a"
+"""What an engine makes use of does not depend on the text."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +61,7 @@ class Delivery:
 
     def unused(self, engine: Engine) -> list[Parameter]:
         """Return what is set and makes no difference to an engine, so that the user can be told."""
-        return unused(self.voice, self.sampling, abilities_of(engine), denoise=self.denoise)
+        return unused(self.request(_ANY_TEXT), engine)
 
     def request(self, text: str) -> SynthesisRequest:
         """Return the request for one part of the text."""

@@ -203,6 +203,15 @@ class Parameter(StrEnum):
     DENOISE = "denoise"
 
 
+@runtime_checkable
+class LeavesOut(Protocol):
+    """An engine that may be unable to pass on a parameter, such as a server with a protocol that has none like it."""
+
+    def left_out(self, request: SynthesisRequest) -> frozenset[Parameter]:
+        """Return the parameters that are set to something unusual, and that it leaves out of this request."""
+        ...
+
+
 _OF_SAMPLING = tuple(Parameter(name.name) for name in fields(Sampling))
 
 
@@ -221,15 +230,17 @@ def without_effect(voice: Voice, abilities: Abilities) -> frozenset[Parameter]:
     return frozenset(idle)
 
 
-def unused(voice: Voice, sampling: Sampling, abilities: Abilities, *, denoise: bool = False) -> list[Parameter]:
+def unused(request: SynthesisRequest, engine: Engine) -> list[Parameter]:
     """Return the parameters that are set to something unusual and make no difference to an engine."""
-    usual = Sampling()
+    sampling, usual = request.sampling, Sampling()
     changed = [name for name in _OF_SAMPLING if getattr(sampling, name) != getattr(usual, name)]
-    if voice.style:
+    if request.voice.style:
         changed.append(Parameter.STYLE)
-    if denoise:
+    if request.denoise:
         changed.append(Parameter.DENOISE)
-    idle = without_effect(voice, abilities)
+    idle = without_effect(request.voice, abilities_of(engine))
+    if isinstance(engine, LeavesOut):
+        idle |= engine.left_out(request)
     return [name for name in changed if name in idle]
 
 

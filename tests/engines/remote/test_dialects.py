@@ -15,7 +15,7 @@ from voxcli.audio.format import AudioFormat
 from voxcli.errors import NotFound, RemoteCut, RemoteError, RequestError
 from voxcli.protocols.dialect import ClientOptions
 from voxcli.protocols.names import Dialect
-from voxcli.synthesis.request import Clip, Prompt, Sampling, SynthesisRequest, Voice
+from voxcli.synthesis.request import Clip, Parameter, Prompt, Sampling, SynthesisRequest, Voice
 
 SOUND = tone()
 CLIP = Clip(wav(tone(3.0)), "anna.wav")
@@ -54,7 +54,6 @@ def test_a_voxcpm_server_is_told_every_parameter() -> None:
 @pytest.mark.parametrize(
     ("request_", "option"),
     [
-        (replace(HELLO, sampling=Sampling(seed=1)), "--seed"),
         (replace(HELLO, language="zh"), "--language"),
         (replace(HELLO, speed=2.0), "--speed"),
         (replace(HELLO, voice=Voice(style="old")), "--instruct"),
@@ -69,6 +68,82 @@ def test_what_only_our_servers_hear_is_said_to_no_other(request_: SynthesisReque
         assert server.of("POST") == []
     with replaying(posts(sound, VOXCLI)) as server:
         assert np.array_equal(heard(remote(server.url, Dialect.VOXCPM), request_), SOUND)
+
+
+UNUSUAL = {
+    Parameter.STEPS: 7,
+    Parameter.GUIDANCE: 3.0,
+    Parameter.SEED: 5,
+    Parameter.LEAST_PATCHES: 4,
+    Parameter.MOST_PATCHES: 90,
+    Parameter.RETRIES: 2,
+}
+OWN = {
+    "paths": {
+        "/v1/tts/stream": {
+            "post": {
+                "requestBody": {
+                    "content": {
+                        "application/json": {
+                            "schema": {"properties": {"text": {}, "cfg_value": {}, "seed": {}}, "required": ["text"]}
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+CANNOT = {
+    "openai": (Dialect.OPENAI, None, {*UNUSUAL}),
+    "voxcpm": (None, VOXCPM, {Parameter.SEED, Parameter.RETRIES}),
+    "voxcli": (None, VOXCLI, set()),
+    "gpt-sovits": (None, GPT_SOVITS, {*UNUSUAL} - {Parameter.STEPS, Parameter.SEED}),
+    "gpt-sovits 1": (None, GPT_SOVITS_1, {*UNUSUAL} - {Parameter.STEPS}),
+    "own": (None, OWN, {*UNUSUAL} - {Parameter.GUIDANCE, Parameter.SEED}),
+}
+"""Protocols, how they are found out, and the parameters that they have no field for."""
+
+
+@pytest.mark.parametrize("protocol", CANNOT)
+def test_sampling_that_a_protocol_has_no_field_for_is_left_out_and_the_rest_is_sent(protocol: str) -> None:
+    dialect, description, cannot = CANNOT[protocol]
+    reply = posts(sound, description) if description else sound
+    options = AT_BOX if "sovits" in protocol else ClientOptions()
+    with replaying(reply) as server:
+
+        def sent(*parameters: Parameter) -> dict[str, object]:
+            sampling = Sampling(**{name: UNUSUAL[name] for name in parameters})
+            engine = remote(server.url, dialect, options=options)
+            request = replace(HELLO, sampling=sampling)
+            assert engine.left_out(request) == cannot & {*parameters}
+            assert np.array_equal(heard(engine, request), SOUND)
+            asked = server.asked[-1]
+            return asked.json if asked.body.startswith(b"{") else asked.fields
+
+        plain, both = sent(), sent(*UNUSUAL)
+        for parameter in UNUSUAL:
+            alone = sent(parameter)
+            assert (alone == plain) == (parameter in cannot), parameter
+            assert {name: both[name] for name in alone if alone[name] != plain.get(name)}.items() <= both.items()
+
+
+def test_nothing_is_left_out_of_what_is_measured() -> None:
+    request = replace(HELLO, sampling=Sampling(steps=7))
+    with (
+        replaying(sound) as server,
+        closing(remote(server.url, no_fallback=True)) as engine,
+        pytest.raises(RequestError, match="steps"),
+    ):
+        next(engine.stream(request))
+
+
+def test_what_would_be_said_wrong_is_refused_with_what_could_be_left_out() -> None:
+    request = replace(HELLO, language="zh", sampling=Sampling(steps=7))
+    with replaying(sound) as server, closing(remote(server.url)) as engine:
+        with pytest.raises(RequestError, match="language") as caught:
+            next(engine.stream(request))
+        assert "--steps" not in caught.value.for_command_line
+        assert (engine.left_out(request), server.asked) == (frozenset(), [])
 
 
 def test_a_voice_that_a_voxcpm_server_does_not_have_is_not_asked_for() -> None:

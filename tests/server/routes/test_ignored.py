@@ -7,6 +7,8 @@ import httpx
 import pytest
 
 from tests.clips import WORDS, spoken_wav
+from tests.engines.remote.replay import replaying
+from tests.engines.remote.sounds import remote, sound
 from tests.server.running import Running, running
 from tests.server.tone import ToneEngine
 from voxcli.engines.espeak.engine import BuiltinEngine
@@ -78,6 +80,13 @@ def test_what_an_engine_makes_use_of_is_not_named() -> None:
         files = {"reference_audio": spoken_wav()}
         assert ignored(httpx.post(f"{server.url}/api/tts", data=fields, files=files)) == set()
     assert engine.requests[-1].sampling.steps == 7
+
+
+def test_what_the_server_behind_has_no_field_for() -> None:
+    with replaying(sound) as behind, running(remote(behind.url)) as server:
+        fields = {"text": "x", "inference_timesteps": "7", "cfg_value": "2.0", "seed": "3"}
+        assert ignored(httpx.post(f"{server.url}/api/tts", data=fields)) == {"inference_timesteps", "seed"}
+        assert ignored(httpx.post(f"{server.url}/api/tts", data={"text": "x", "cfg_value": "2.0"})) == set()
 
 
 @pytest.mark.parametrize("voice", ["described", "lena"])

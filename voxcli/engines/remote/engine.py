@@ -25,12 +25,12 @@ from voxcli.engines.remote.openai_plan import MODEL, VOICE, OpenAiPlan, find_sub
 from voxcli.engines.remote.probe import RemoteVoice, list_voices, serves_model
 from voxcli.engines.remote.response_audio import decode_response
 from voxcli.engines.remote.settings import RemoteSettings, is_openai, root_of
-from voxcli.errors import NotFound, RemoteCut, RemoteError, RemoteRefused
+from voxcli.errors import NotFound, RemoteCut, RemoteError, RemoteRefused, VoxError
 from voxcli.protocols.dialect import DRAWS_VOICES, ClientOptions, HttpCall
 from voxcli.protocols.gptsovits.messages import without_failure
 from voxcli.protocols.names import Dialect
 from voxcli.protocols.openai.servers import Catalog, Choice, choose_model, draws_voices
-from voxcli.synthesis.request import LEAST_SYLLABLES, Abilities, Speech, SynthesisRequest
+from voxcli.synthesis.request import LEAST_SYLLABLES, Abilities, Parameter, Sampling, Speech, SynthesisRequest
 from voxcli.text.marks import VOXCPM2_TAGS
 
 _CONCURRENT_STREAMS = 64
@@ -133,12 +133,22 @@ class RemoteEngine:
                 yield from self._relay(first, rest)
 
     def _new_plan(self, request: SynthesisRequest) -> FallbackPlan | OpenAiPlan:
-        server, options = self.server, self._settings.options
+        server, options, no_fallback = self.server, self._settings.options, self._settings.no_fallback
         if server.dialect is not Dialect.OPENAI:
-            return FallbackPlan(server, request, options, no_fallback=self._settings.no_fallback)
-        catalog = server.catalog or Catalog()
-        accepted = self._accepted.get(_kind_of(request))
-        return OpenAiPlan(catalog, server.prefix, request, options, self._voice_names, accepted)
+            return FallbackPlan(server, request, options, no_fallback=no_fallback)
+        catalog, accepted = server.catalog or Catalog(), self._accepted.get(_kind_of(request))
+        return OpenAiPlan(
+            catalog, server.prefix, request, options, self._voice_names, accepted, no_fallback=no_fallback
+        )
+
+    def left_out(self, request: SynthesisRequest) -> frozenset[Parameter]:
+        """Return the sampling parameters that are left out of a request, because the protocol cannot express them."""
+        if request.sampling == Sampling():
+            return frozenset()
+        try:
+            return self._new_plan(request).left_out
+        except VoxError:  # raised again when it is to be spoken
+            return frozenset()
 
     def voices(self) -> list[RemoteVoice] | None:
         """Return the server's named voices; None if it has no list of them.

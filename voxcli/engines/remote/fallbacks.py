@@ -1,10 +1,10 @@
 """Fallback plan: the variants of a request, from the preferred one to those that older servers understand."""
 
 import secrets
-from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import fields, replace
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from voxcli.engines.remote.probe import Server
 from voxcli.errors import RequestError
@@ -14,7 +14,7 @@ from voxcli.protocols.names import Dialect
 from voxcli.protocols.openai import messages as openai
 from voxcli.protocols.voxcpm import messages as voxcpm
 from voxcli.protocols.voxcpm import wrappers
-from voxcli.synthesis.request import SynthesisRequest
+from voxcli.synthesis.request import Parameter, Sampling, SynthesisRequest
 
 NOT_FOUND_STATUSES = (404, 405)
 
@@ -36,6 +36,43 @@ DIALECT_CLIENTS: dict[Dialect, DialectClient] = {
 }
 
 
+def without_inexpressible(
+    request: SynthesisRequest, to_call: Callable[[SynthesisRequest], object], *, no_fallback: bool = False
+) -> tuple[SynthesisRequest, frozenset[Parameter]]:
+    """Return a request without the sampling parameters that a protocol cannot express, and which they were.
+
+    Speech is much the same without them, so they do not keep a server from being used.
+
+    Args:
+        to_call: builds the call for a request. Raises RequestError if the protocol cannot express it.
+        no_fallback: leave nothing out.
+
+    Raises:
+        RequestError: it cannot express something else, which would be said wrong or in another voice.
+    """
+    try:
+        to_call(request)
+    except RequestError:
+        if no_fallback:
+            raise
+        usual, left_out = Sampling(), set()
+        plain = replace(request, sampling=usual)
+        to_call(plain)
+        changed = {name: value for name, value in _values(request.sampling).items() if value != getattr(usual, name)}
+        for name, value in changed.items():
+            try:
+                to_call(replace(plain, sampling=replace(usual, **{name: value})))
+            except RequestError:
+                left_out.add(Parameter(name))
+        kept = {name: value for name, value in changed.items() if name not in left_out}
+        return replace(plain, sampling=replace(usual, **kept)), frozenset(left_out)
+    return request, frozenset()
+
+
+def _values(sampling: Sampling) -> dict[str, Any]:
+    return {field.name: getattr(sampling, field.name) for field in fields(sampling)}
+
+
 class FallbackPlan:
     """Request variants for one synthesis by VoxCPM or GPT-SoVITS, tried in order. `call` is the current one."""
 
@@ -44,12 +81,14 @@ class FallbackPlan:
     ) -> None:
         """
         Args:
-            no_fallback: never request the whole audio instead of a stream.
+            no_fallback: never request the whole audio instead of a stream, or anything less than was asked for.
 
         Raises:
             RequestError: this server does not support the request; the message names the option.
         """
-        self._server, self._request, self._options, self._no_fallback = server, request, options, no_fallback
+        self._server, self._options, self._no_fallback = server, options, no_fallback
+        self._request, self.left_out = without_inexpressible(request, self._call_for, no_fallback=no_fallback)
+        """The request, without the parameters that are left out of it."""
         self.call = self._to_call(options)
 
     def next_after_refusal(self, status: int, body: bytes) -> bool:
@@ -80,14 +119,17 @@ class FallbackPlan:
         return True
 
     def _to_call(self, options: ClientOptions) -> HttpCall:
-        server = self._server
+        return self._call_for(self._request, options)
+
+    def _call_for(self, request: SynthesisRequest, options: ClientOptions | None = None) -> HttpCall:
+        server, options = self._server, options or self._options
         if server.route:
-            return wrappers.to_call(self._request, options, server.route)
+            return wrappers.to_call(request, options, server.route)
         if server.dialect is Dialect.GPT_SOVITS and server.version == 1:
-            return gptsovits.v1_call(self._request, options)
+            return gptsovits.v1_call(request, options)
         if server.dialect is Dialect.VOXCPM and not server.is_voxcli:
-            _refuse_extensions(voxcpm.extensions_used(self._request, options))
-        call = DIALECT_CLIENTS[server.dialect].to_call(self._request, options)
+            _refuse_extensions(voxcpm.extensions_used(request, options))
+        call = DIALECT_CLIENTS[server.dialect].to_call(request, options)
         return call if server.is_voxcli else _with_new_names(call)
 
 

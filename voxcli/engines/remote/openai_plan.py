@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from voxcli.audio.format import AudioFormat
+from voxcli.engines.remote.fallbacks import without_inexpressible
 from voxcli.errors import NotFound
 from voxcli.protocols.dialect import ClientOptions
 from voxcli.protocols.openai.errors import find_message
@@ -51,12 +52,15 @@ class OpenAiPlan:
         options: ClientOptions,
         list_voices: Callable[[], list[str]],
         accepted: Choice | None = None,
+        *,
+        no_fallback: bool = False,
     ) -> None:
         """
         Args:
             prefix: of the paths.
             list_voices: asks the server.
             accepted: the choice that the server has accepted before.
+            no_fallback: never request less than was asked for.
 
         Raises:
             RequestError: this server does not support the request; the message names the option.
@@ -70,7 +74,11 @@ class OpenAiPlan:
         self._tried_models: set[str | None] = set()
         self._has_listed = False
         self.choice = accepted or self._first_choice()
-        self.call = to_call(request, options, self.choice)
+        self._request, self.left_out = without_inexpressible(
+            request, lambda other: to_call(other, options, self.choice), no_fallback=no_fallback
+        )
+        """The request, without the parameters that are left out of it."""
+        self.call = to_call(self._request, options, self.choice)
 
     def _first_choice(self) -> Choice:
         request, options, catalog = self._request, self._options, self._catalog

@@ -45,7 +45,8 @@ class RemoteSettings:
     retry_delays: tuple[float, ...] = RETRY_DELAYS
     """Seconds before each retry; empty for no retries."""
     no_fallback: bool = False
-    """Fail if the server does not stream, instead of requesting the whole audio. For measuring streams."""
+    """Fail if the server does not stream, or cannot be told the sampling, instead of requesting the whole audio, or
+    less than was asked for. For measuring."""
     concurrent: bool = False
     """Send requests at once even to servers that mix up concurrent streams. For measuring them."""
     cache: Path | None = None

@@ -11,7 +11,7 @@ from voxcli.protocols.dialect import DRAWS_VOICES, IGNORED, Framing, ServerReque
 from voxcli.protocols.openai.events import delta_event, done_event
 from voxcli.server.monitoring import EngineHeartbeat
 from voxcli.synthesis.pipeline import Delivery, only_chunks, synthesize
-from voxcli.synthesis.request import Engine, Speech, abilities_of, without_effect
+from voxcli.synthesis.request import Engine, LeavesOut, Speech, abilities_of, without_effect
 from voxcli.synthesis.timing import Stopwatch, Timings
 from voxcli.text.marks import Part
 from voxcli.text.parts import read_lines, read_parts
@@ -43,6 +43,8 @@ class Rendering:
         """Return the headers about the engine: whether it draws voices, and the fields that it had no use for."""
         asked = self._server_request
         idle = without_effect(asked.request.voice, abilities_of(self._engine))
+        if isinstance(self._engine, LeavesOut):
+            idle |= self._engine.left_out(asked.request)
         ignored = [*(name for name, parameter in asked.parameters.items() if parameter in idle), *asked.ignored]
         headers = {DRAWS_VOICES: "true" if self._engine.draws_voices else "false"}
         return headers | ({IGNORED: ", ".join(dict.fromkeys(ignored))} if ignored else {})

@@ -5,7 +5,7 @@ from contextlib import ExitStack, closing, nullcontext
 from dataclasses import dataclass, replace
 
 from voxcli.audio.pcm import silence
-from voxcli.cli.commands.chosen import engine_name, open_chosen_engine
+from voxcli.cli.commands.chosen import engine_name, name_unused, open_chosen_engine
 from voxcli.cli.console import Console
 from voxcli.cli.exits import GracefulShutdown
 from voxcli.cli.status_line import shown_loading
@@ -61,6 +61,7 @@ def hold(audition: Audition, console: Console, announce: Callable[[str], None], 
                     )
                 )
             )
+        name_unused(audition.delivery, engine, engine_name(audition.engine))
         for name, voice in audition.voices:
             announce(name)
             # One loudspeaker sink per voice, so that it has finished before the next name is announced.
