@@ -14,10 +14,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.clips import spoken_wav
 from voxcli.engines.resident.identity import EngineOrder
 from voxcli.engines.resident.registry import READY, Registry, started_at
 from voxcli.engines.settings import LocalSettings
-from voxcli.synthesis.request import Abilities
+from voxcli.synthesis.request import Abilities, Clip, Prompt, Voice
+from voxcli.voices import VoiceLibrary
 
 HEAVY = {"torch", "av", "sounddevice", "soundfile", "soxr", "numpy", "httpx", "pydantic", "tomlkit"}
 FOR_LATER = {*HEAVY, "huggingface_hub", "asyncio", "filelock", "h11", "fastapi", "rich.console"}
@@ -103,22 +105,35 @@ def warm_engine(model: Path, home: Path) -> Iterator[list[bytes]]:
 
 
 @pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="needs Unix sockets")
+@pytest.mark.parametrize(
+    ("options", "sent"),
+    [
+        (["hello there"], b"text=hello+there"),
+        (["-f", "text.md", "--voice", "Anna", "--steps", "8", "--cfg", "1.5"], b"prompt_audio=sha256%3A"),
+        (["hello", "--ref-audio", "clip.wav", "--instruct", "calm", "--language", "en"], b"reference_audio=sha256%3A"),
+    ],
+    ids=["text", "file and voice", "clip"],
+)
 def test_a_request_to_a_warm_engine_leaves_before_anything_heavy_is_loaded(
-    checkpoints: Callable[[str], Path], tmp_path: Path
+    checkpoints: Callable[[str], Path], tmp_path: Path, options: list[str], sent: bytes
 ) -> None:
     model, file = checkpoints("voxcpm-1.5"), tmp_path / "x.wav"
+    (tmp_path / "clip.wav").write_bytes(spoken_wav())
+    VoiceLibrary(tmp_path / "voices").save("Anna", Voice(prompt=Prompt(Clip(spoken_wav()), "What is said.")))
+    (tmp_path / "text.md").write_text("Hello *there*, and now 3 more words.", "utf-8")
     environment = {**os.environ, "VOXCLI_HOME": str(tmp_path), "VOXCLI_KEEP_ALIVE": "5m"}
     with warm_engine(model, tmp_path) as taken:
         done = subprocess.run(
-            [sys.executable, "-c", SAY_WARM, "say", "hello there", "--model", str(model), "-o", str(file)],
+            [sys.executable, "-c", SAY_WARM, "say", *options, "--model", str(model), "-o", str(file)],
             capture_output=True,
             text=True,
             env=environment,
+            cwd=tmp_path,
             check=True,
         )
     code, loaded = json.loads(done.stderr.rpartition("\n")[2])
     assert code == 0, done.stderr
-    assert b"text=hello+there" in taken[0]
+    assert sent in taken[0]
     assert len(loaded) == 1
     assert FOR_LATER & set(loaded[0]) == set()
     assert file.stat().st_size > SAMPLES.nbytes // 2

@@ -17,6 +17,7 @@ def _declare(
     text: Annotated[str | None, typer.Option()] = None,
     several: Annotated[list[str] | None, typer.Option()] = None,
     file: Annotated[Path | None, typer.Option()] = None,
+    there: Annotated[Path | None, typer.Option(exists=True, dir_okay=False)] = None,
     whole: Annotated[int, typer.Option()] = 3,
     bounded: Annotated[int | None, typer.Option(min=0, max=2**63 - 1)] = None,
     clamped: Annotated[int, typer.Option(min=1, max=9, clamp=True)] = 3,
@@ -41,7 +42,8 @@ NAMES = sorted(TYPERS)
 NUMBERS = st.integers() | st.floats() | st.booleans() | st.none()
 WRITTEN = NUMBERS.map(str) | st.from_regex(r"[ +-]?[0-9_]{0,20}(\.[0-9_]{0,20})?(e[0-9]{1,3})?[ \n]?", fullmatch=True)
 TEXTS = WRITTEN | st.text(max_size=8) | st.sampled_from(["true", "False", "1", "0", "yes", "", "inf", "٣", "1.", ".5"])
-VALUES = NUMBERS | TEXTS | st.lists(TEXTS | NUMBERS, max_size=3) | st.lists(TEXTS, max_size=3).map(tuple)
+PATHS = st.sampled_from([".", "/", "/dev/null", "/proc/1/mem", __file__, f"{__file__}/x", "a\0b", "x" * 300, "~"])
+VALUES = NUMBERS | TEXTS | PATHS | st.lists(TEXTS | NUMBERS, max_size=3) | st.lists(TEXTS, max_size=3).map(tuple)
 
 
 def _outcome(param: Any, context: Any, value: Any) -> str:
@@ -67,7 +69,15 @@ def test_a_value_is_read_as_typer_reads_it(name: str, value: Any) -> None:
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("words", ("a", "b")), ("text", "a"), ("several", ["a"]), ("whole", "12"), ("factor", "1.5"), ("flag", "true")],
+    [
+        ("file", "x.wav"),
+        ("words", ("a", "b")),
+        ("text", "a"),
+        ("several", ["a"]),
+        ("whole", "12"),
+        ("factor", "1.5"),
+        ("flag", "true"),
+    ],
 )
 def test_a_plain_value_does_not_need_typers_conversion(name: str, value: Any) -> None:
     command = _command(VoxCommand)

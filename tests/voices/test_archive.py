@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voxcli.audio.decode import MAX_BYTES
+from voxcli.audio.format import MAX_BYTES
 from voxcli.errors import RequestError
 from voxcli.synthesis.request import Clip, Prompt, Voice
 from voxcli.voices import Notes, VoiceLibrary

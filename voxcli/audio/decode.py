@@ -10,14 +10,13 @@ from av.container import InputContainer
 
 from voxcli.audio.chunk import AudioChunk
 from voxcli.audio.downmix import Downmix
+from voxcli.audio.format import MAX_BYTES
 from voxcli.audio.frame import channels_of
 from voxcli.audio.soundfile_decoder import RIFX, read_plain
 from voxcli.audio.stream_decoding import decoded
 from voxcli.audio.stream_decoding.sniff import is_text
 from voxcli.errors import RequestError
 
-MAX_BYTES = 64 * 2**20
-"""Five minutes of 16-bit stereo at 48 kHz just fit."""
 MAX_SECONDS = 300.0
 """Ten times what a clip for cloning a voice needs."""
 

@@ -1,7 +1,13 @@
-"""Audio formats by name and by file suffix. Imports nothing heavy, so that the command line can list them."""
+"""Audio formats by name and by file suffix, and the size of a clip.
+
+Imports nothing heavy, so that the command line can list formats, and send a clip, without what decodes it.
+"""
 
 from enum import StrEnum
 from pathlib import PurePath
+
+MAX_BYTES = 64 * 2**20
+"""Of an audio file in memory. Five minutes of 16-bit stereo at 48 kHz just fit."""
 
 
 class AudioFormat(StrEnum):

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+from voxcli.audio.format import MAX_BYTES
 from voxcli.errors import DeviceError, RequestError
 from voxcli.files import write_atomically
 from voxcli.synthesis.request import Clip
@@ -35,8 +36,6 @@ def read_clip(path: Path) -> Clip:
     Raises:
         RequestError: it cannot be read, or is too large.
     """
-    from voxcli.audio.decode import MAX_BYTES  # the decoders are slow to load
-
     return Clip(read_at_most(path, MAX_BYTES, "Cut out the relevant part, or save it as MP3."), path.name)
 
 

@@ -8,7 +8,7 @@ import zipfile
 import zlib
 from io import BytesIO
 
-from voxcli.audio.decode import MAX_BYTES
+from voxcli.audio.format import MAX_BYTES
 from voxcli.errors import RequestError
 from voxcli.synthesis.request import Voice
 from voxcli.voices.description import DESCRIPTION, NO_NOTES, NewerVersion, Notes, check_name, from_files, to_files

@@ -12,7 +12,8 @@ import typer
 
 from voxcli.audio.chunk import AudioChunk
 from voxcli.audio.clip_quality import inspect, trimmed
-from voxcli.audio.decode import MAX_BYTES, decode
+from voxcli.audio.decode import decode
+from voxcli.audio.format import MAX_BYTES
 from voxcli.audio.headers import wav_bytes
 from voxcli.audio.loudness import decibels, mean_power
 from voxcli.cli.commands.voice_choice import check_new_name

@@ -8,6 +8,7 @@ import typer
 
 from voxcli.cli.commands.chosen import engine_name
 from voxcli.cli.console import Console
+from voxcli.cli.files import read_clip
 from voxcli.cli.options.parameters import in_settings, on_command_line
 from voxcli.cli.options.speech import VoiceOptions
 from voxcli.cli.settings.files import model_library, voice_library
@@ -148,8 +149,6 @@ def _voice_of_options(options: VoiceOptions) -> Voice:
     prompt, transcript = options.prompt_audio, options.prompt_text
     if not (options.ref_audio or prompt):
         return Voice(style=options.instruct)
-    from voxcli.cli.files import read_clip  # loads the decoders, which are slow to load
-
     return Voice(
         style=options.instruct,
         reference=read_clip(options.ref_audio) if options.ref_audio else None,

@@ -4,9 +4,11 @@ Typer converts every value with pydantic, one that is not given too, and pydanti
 Python together. What is out of bounds, or can be read in several ways, is still left to Typer, with its messages.
 """
 
+import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Self
 
 _WHOLE = re.compile(r"0|-?[1-9][0-9]{0,17}")
@@ -52,11 +54,26 @@ def _read(value: Any, descriptor: Any) -> Any:
         return [*value] if type(value) in (list, tuple) and all(type(item) is str for item in value) else _UNREAD
     if kind is bool:
         return _TRUTHS.get(value, _UNREAD) if type(value) is str else _UNREAD
+    if kind is Path:
+        return _path(value, info)
     if kind is int or kind is float:
         number = _number(value, kind)
         within = number is not None and _within(number, info.min, info.max)
         return number if within else _UNREAD
     return _UNREAD
+
+
+def _path(value: Any, info: Any) -> Any:
+    """Return a path that no rule of its option forbids."""
+    ruled = info.exists or info.writable or info.resolve_path or info.allow_dash or info.path_type is not None
+    if ruled or not (info.file_okay and info.dir_okay) or type(value) is not str or "\0" in value:
+        return _UNREAD
+    path = Path(value)
+    try:
+        path.stat()
+    except OSError:  # it need not exist
+        return path
+    return path if not info.readable or os.access(path, os.R_OK) else _UNREAD
 
 
 def _number(value: Any, kind: type[int] | type[float]) -> float | None:

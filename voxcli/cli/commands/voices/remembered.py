@@ -32,7 +32,7 @@ def remember(voice: Voice, model: str | None) -> bool:
     """
     if voice.prompt and len(voice.prompt.clip.data) > _MOST_BYTES:
         return False
-    from voxcli.voices.archive import pack  # imports the decoders, which are slow to load
+    from voxcli.voices.archive import pack  # not needed before the speech has ended
     from voxcli.voices.description import Notes, note_of_model
 
     path = find_user_places().cache / _FILE
