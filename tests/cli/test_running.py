@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ from rich.cells import cell_len
 
 from tests.forks import forking
 from tests.program import Done, Here, Run, RunIn, said
-from tests.resident import eventually, home_with_engines, only_engine
+from tests.resident import home_with_engines, only_engine
 from voxcli.cli.commands.running.view import describe, roughly, to_row
 from voxcli.cli.console import format_table
 from voxcli.cli.options import completion
@@ -47,6 +48,7 @@ def engine(said: Mapping[str, Any] | None = None, **entry: Any) -> RunningEngine
         (engine({}), ["voxcpm-1.5", "cpu bfloat16", "3.1 GB", "0", "2 minutes", "in 3 minutes"]),
         (engine({"keep_alive": -1, "remaining_seconds": -1}), [..., ..., ..., "0", "2 minutes", "for ever"]),
         (engine({"streams": 2, "waiting": 1}), [..., ..., ..., "2, 1 waiting", "speaking", "5 minutes after that"]),
+        (engine({"holds": 1, "idle_seconds": 0.0}), [..., ..., ..., "0", "in use", "5 minutes after that"]),
         (engine({"state": "stopping"}), [..., ..., ..., ..., ..., "stopping"]),
         (engine({"quantize": "int8"}, identity={"lora": "/l/kim"}), [..., "cpu int8 LoRA kim", ..., ..., ..., ...]),
         (
@@ -237,17 +239,22 @@ def test_from_load_to_stop(user: User, checkpoints: Callable[[str], Path], monke
     assert user.run("ps", "--log").returncode == 0, "the log stays"
 
 
-def test_of_several_engines_one_is_named(user: User, checkpoints: Callable[[str], Path]) -> None:
-    folder = str(checkpoints("voxcpm-0.5b"))
+def test_of_several_engines_one_is_named_and_all_end_before_their_model_is_removed(
+    user: User, checkpoints: Callable[[str], Path]
+) -> None:
+    installed = Path(user.environment["HF_HOME"]) / "hub" / "models--openbmb--VoxCPM-0.5B" / "snapshots" / ("5" * 40)
+    shutil.copytree(checkpoints("voxcpm-0.5b"), installed)
     for threads in ("1", "2"):
-        user.said("load", folder, "--threads", threads)
+        user.said("load", "voxcpm-0.5b", "--threads", threads)
     unclear = user.run("stop")
     assert unclear.returncode == 2
     assert "2 models are loaded: voxcpm-0.5b. Name the 2 of voxcpm-0.5b: voxcli stop voxcpm-0.5b" in said(unclear)
     assert len(running_engines(user.registry)) == 2
-    stopped = user.said("stop", folder)
-    assert stopped.count("Stopped voxcpm-0.5b") == 2
-    eventually(lambda: not running_engines(user.registry))
+    words = user.said("models", "rm", "voxcpm-0.5b", "--yes")
+    assert words.count("Stopped voxcpm-0.5b") == 2
+    assert words.rpartition(". ")[2].startswith("Removed voxcpm-0.5b")
+    assert running_engines(user.registry) == []
+    assert not installed.exists()
 
 
 def test_a_load_that_fails_says_why(user: User, tmp_path: Path, checkpoints: Callable[[str], Path]) -> None:

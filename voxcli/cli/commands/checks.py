@@ -63,6 +63,7 @@ def run_checks() -> Iterator[Check]:
         ("settings", places.settings.parent),
         ("voices", places.voices),
         ("cache", places.cache),
+        ("models in memory", places.engines),
         ("model cache", places.hub),
         ("temporary files", Path(tempfile.gettempdir())),
     ):

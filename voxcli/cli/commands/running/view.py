@@ -31,7 +31,7 @@ def describe(engine: RunningEngine, log: Path) -> dict[str, Any]:
     """Return what is known about an engine as a document; null is what it has not told."""
     said, entry = engine.state or {}, engine.entry.values
     identity = entry.get("identity") or {}
-    names = ("version", "device", "dtype", "memory_bytes", "gpu_memory_bytes", "slots", "streams", "waiting")
+    names = ("version", "device", "dtype", "memory_bytes", "gpu_memory_bytes", "slots", "streams", "waiting", "holds")
     return {
         "model": engine.model,
         "state": _state_of(engine),
@@ -83,11 +83,14 @@ def _streams(card: Mapping[str, Any]) -> str:
 def _idle(card: Mapping[str, Any]) -> str:
     if card["idle_seconds"] is None:
         return _NOTHING
-    return "speaking" if is_speaking(card) else roughly(card["idle_seconds"])
+    if card["streams"] or card["waiting"]:
+        return "speaking"
+    return "in use" if is_in_use(card) else roughly(card["idle_seconds"])
 
 
-def is_speaking(card: Mapping[str, Any]) -> bool:
-    return bool(card["streams"] or card["waiting"])
+def is_in_use(card: Mapping[str, Any]) -> bool:
+    """Tell whether an engine speaks, or a program waits for more text that it is to speak."""
+    return bool(card["streams"] or card["waiting"] or card["holds"])
 
 
 def until(card: Mapping[str, Any]) -> str:
@@ -103,7 +106,7 @@ def until(card: Mapping[str, Any]) -> str:
     seconds = from_wire(card["keep_alive"] if card["keep_alive"] is not None else -1)
     if math.isinf(seconds):
         return "for ever"
-    return f"{roughly(seconds)} after that" if is_speaking(card) else f"in {roughly(card['remaining_seconds'])}"
+    return f"{roughly(seconds)} after that" if is_in_use(card) else f"in {roughly(card['remaining_seconds'])}"
 
 
 def _loading(written: Mapping[str, Any] | None) -> str:
