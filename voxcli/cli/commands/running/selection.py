@@ -10,7 +10,7 @@ from voxcli.cli.commands.warm import engine_registry
 from voxcli.cli.console import Console
 from voxcli.cli.settings.files import model_library
 from voxcli.engines import model_names
-from voxcli.engines.resident.registry import Registry, wait_for_end
+from voxcli.engines.resident.registry import Registry, kill, wait_for_end
 from voxcli.engines.resident.running import RunningEngine, running_engines
 from voxcli.errors import NotFound, did_you_mean
 
@@ -33,7 +33,10 @@ def engines_in(folders: Iterable[Path]) -> list[RunningEngine]:
 def stop_engines(engines: Sequence[RunningEngine], console: Console, *, now: bool = False) -> None:
     """Stop engines, with a message about each. Those that are speaking are waited for only if they end at once."""
     for engine in engines:
-        engine.stop(now=now)
+        if now and engine.state is None:  # it has been asked in vain
+            kill(engine.entry)
+        else:
+            engine.stop(now=now)
     for engine in engines:
         name = engine.model
         if engine.is_busy and not engine.is_loading and engine.state and not now:
