@@ -58,6 +58,7 @@ class Screen:
 @pytest.fixture
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(status_line, "_DELAY_SECONDS", 0.0)
+    monkeypatch.setattr(status_line, "_SOUND_SECONDS", 0.0)
     monkeypatch.setattr(status_line, "_REFRESH_SECONDS", 0.002)
 
 
@@ -118,6 +119,19 @@ def test_what_is_ready_soon_shows_nothing(monkeypatch: pytest.MonkeyPatch) -> No
     with drawn(screen) as line:
         line.progress(HALF)
     assert screen.written == ""
+
+
+@pytest.mark.usefixtures("at_once")
+def test_it_waits_for_the_first_sound_unless_a_model_is_loading(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(status_line, "_SOUND_SECONDS", 3600.0)
+    for progress in (None, HALF):
+        screen = Screen(80)
+        with drawn(screen) as line:
+            line.show("speaking")
+            if progress:
+                line.progress(progress)
+                screen.wait_for("speaking")
+        assert bool(screen.written) == bool(progress)
 
 
 @pytest.mark.usefixtures("at_once")

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 _DELAY_SECONDS = 0.3
 """What is done sooner shows nothing, and does not wait for the modules that draw."""
+_SOUND_SECONDS = 1.0
+"""The same while no model reports that it loads: the first sound is near, and those modules should not delay it."""
 _REFRESH_SECONDS = 0.08
 _BAR_WIDTH, _SHORT_BAR_WIDTH, _LEAST_BAR_WIDTH = 20, 10, 4
 """At most, beside the name of the model, and without it."""
@@ -61,7 +63,10 @@ class StatusLine:
         self._thread.join()
 
     def _draw(self) -> None:
-        if self._closed.wait(_DELAY_SECONDS):
+        began, done = time.perf_counter(), self._closed.wait(_DELAY_SECONDS)
+        while not done and self._progress is None and time.perf_counter() - began < _SOUND_SECONDS:
+            done = self._closed.wait(_REFRESH_SECONDS)
+        if done:
             return
         from rich.live import Live  # only terminals need these
         from rich.spinner import Spinner
