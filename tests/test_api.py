@@ -114,7 +114,9 @@ def test_a_voice_of_the_library_is_found_by_its_name(tmp_path: Path, monkeypatch
 
 
 def test_the_seed_of_a_speech_repeats_it(checkpoints: Callable[[str], Path]) -> None:
-    with voxcli.open_engine(checkpoints("voxcpm-0.5b"), threads=1, dtype="float32") as engine:
+    told: list[voxcli.LoadingProgress] = []
+    with voxcli.open_engine(checkpoints("voxcpm-0.5b"), threads=1, dtype="float32", on_loading=told.append) as engine:
+        assert (told[0].stage, told[-1].done) == ("starting", told[-1].total)
         first = engine.speak("Yes.", sampling=voxcli.Sampling(steps=1, max_patches=3))
         assert first.seed is not None
         again = engine.speak("Yes.", sampling=voxcli.Sampling(steps=1, max_patches=3, seed=first.seed))

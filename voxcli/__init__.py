@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         RequestError,
         VoxError,
     )
+    from voxcli.synthesis.loading import LoadingProgress
     from voxcli.synthesis.request import Clip, Engine, Prompt, Sampling, SentenceMark, SynthesisRequest, Voice
     from voxcli.text.marks import Pause
     from voxcli.voices.library import VoiceLibrary
@@ -45,6 +46,7 @@ _MODULES = {
         "RequestError",
         "VoxError",
     ),
+    "voxcli.synthesis.loading": ("LoadingProgress",),
     "voxcli.synthesis.request": (
         "Clip",
         "Engine",
@@ -64,6 +66,7 @@ __all__ = [
     "Clip",
     "DeviceError",
     "Engine",
+    "LoadingProgress",
     "ModelError",
     "NotFound",
     "Pause",

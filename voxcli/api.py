@@ -20,6 +20,7 @@ from voxcli.models import ModelLibrary
 from voxcli.paths import find_places
 from voxcli.protocols.dialect import ClientOptions
 from voxcli.sinks import Target, ToFile, ToSpeaker, open_sink
+from voxcli.synthesis.loading import OnLoading, ignore_loading
 from voxcli.synthesis.pipeline import Delivery, only_chunks, synthesize
 from voxcli.synthesis.request import (
     Clip,
@@ -209,6 +210,7 @@ def open_engine(
     lora: str | os.PathLike[str] | None = None,
     remote: str | None = None,
     api_key: str | None = None,
+    on_loading: OnLoading = ignore_loading,
 ) -> SpeechEngine:
     """Load a model, ready to speak.
 
@@ -223,6 +225,7 @@ def open_engine(
         remote: the URL of a server that speaks instead; `model` is then the name the server knows, and the other
             arguments have no effect.
         api_key: for `remote`.
+        on_loading: receives the progress of loading a VoxCPM model; see `LoadingProgress`.
 
     Raises:
         NotFound: the model is not installed; the message says how to install it.
@@ -248,7 +251,8 @@ def open_engine(
         anchors=places.anchors,
     )
     models = ModelLibrary(places.hub, places.models)
-    return SpeechEngine(_open_engine(None if model is None else str(model), models=models, settings=local), voices)
+    name = None if model is None else str(model)
+    return SpeechEngine(_open_engine(name, models=models, settings=local, on_loading=on_loading), voices)
 
 
 def voice_from(recording: str | os.PathLike[str], transcript: str | None = None) -> Voice:
