@@ -29,6 +29,7 @@ from voxcli.text.parts import Silence
 RATE = 1000
 PATCH_SECONDS = 0.16
 PREFILL_SECONDS = 0.1
+SPLIT_SECONDS = 0.01
 _BLOCK = 20
 _TAKEN_AT_ONCE = 100  # samples that PortAudio requests when the device starts
 
@@ -69,11 +70,16 @@ class SlowEngine:
         self.levels += 1
         seconds = speaking_seconds(request.text) * self._error / request.speed
         self._clock.now += PREFILL_SECONDS
-        for _ in range(max(1, round(seconds / PATCH_SECONDS))):
+        for patch in range(max(1, round(seconds / PATCH_SECONDS))):
             # Half of the time for a patch is that of its steps.
             share = 0.5 + 0.5 * request.sampling.steps / 10
             self._clock.now += share * PATCH_SECONDS / self._speed(self._clock.now)
-            yield AudioChunk(np.full(round(PATCH_SECONDS * RATE), self.levels / 100, np.float32), RATE)
+            samples = np.full(round(PATCH_SECONDS * RATE), self.levels / 100, np.float32)
+            if patch == 0:  # it can be heard before all of it is decoded
+                yield AudioChunk(samples[:40], RATE)
+                self._clock.now += SPLIT_SECONDS
+                samples = samples[40:]
+            yield AudioChunk(samples, RATE)
 
     def close(self) -> None: ...
 
@@ -164,6 +170,7 @@ def heard(
     *,
     error: float = 1.0,
     rate: float = 1.0,
+    gap: float | None = None,
     start_buffer: float | None = None,
     auto_steps: bool = False,
 ) -> Heard:
@@ -173,7 +180,7 @@ def heard(
         markdown=False,
         split=True,
         engine=EngineSettings(),
-        delivery=Delivery(speed=rate),
+        delivery=Delivery(speed=rate, gap_seconds=gap),
         targets=[],
         start_buffer=start_buffer,
         auto_steps=auto_steps,
@@ -222,7 +229,7 @@ def test_a_text_of_known_length_has_no_gaps_even_if_its_length_is_estimated_wron
     needed = max(0.0, speaking_seconds(text) * 1.3 * (1 / speed - 1))
     if needed < 25:  # otherwise it waits before each sentence
         # Too long for its estimate, it may have to wait for the next sentence, as long as a reader breathes.
-        assert max(sound.pauses, default=0) <= 0.5
+        assert max(sound.pauses, default=0) <= 0.6
         assert sound.started <= PREFILL_SECONDS + 1.15 * max(1, error) * needed + 4 * PATCH_SECONDS / speed + 0.5
 
 
@@ -252,9 +259,9 @@ def test_what_is_said_fits_a_line() -> None:
 
 
 @pytest.mark.parametrize("speed", [1.2, 8])
-def test_an_engine_that_is_fast_enough_is_heard_with_its_second_chunk(speed: float) -> None:
+def test_an_engine_that_is_fast_enough_is_heard_with_its_second_patch(speed: float) -> None:
     sound = heard(" ".join(SENTENCES[1:]), speed)
-    assert sound.started == pytest.approx(PREFILL_SECONDS + 2 * PATCH_SECONDS / speed)
+    assert sound.started == pytest.approx(PREFILL_SECONDS + SPLIT_SECONDS + 2 * PATCH_SECONDS / speed)
     assert (sound.gaps, sound.underruns, sound.told) == ([], 0, [])
 
 
@@ -292,7 +299,7 @@ def test_without_a_start_buffer_each_patch_is_a_gap() -> None:
 
 def test_a_start_buffer_of_some_seconds_is_waited_for_and_again_after_a_gap() -> None:
     sound = heard(SENTENCES[3], 0.5, start_buffer=1.5)
-    assert sound.started == pytest.approx(PREFILL_SECONDS + 10 * PATCH_SECONDS / 0.5)
+    assert sound.started == pytest.approx(PREFILL_SECONDS + SPLIT_SECONDS + 10 * PATCH_SECONDS / 0.5)
     assert 0 < len(sound.gaps) <= 4
     assert min(sound.gaps) > 1
 
@@ -325,7 +332,7 @@ def test_a_text_that_still_arrives_is_heard_with_pauses_between_sentences_only(
     sound = heard(lambda clock: Written(clock, text, word_seconds), speed, error=error)
     assert (sound.gaps, sound.underruns) == ([], 0)
     # The first sentence has two words, and is heard when it is complete.
-    assert sound.started <= 3 * word_seconds + PREFILL_SECONDS + 4 * PATCH_SECONDS / speed
+    assert sound.started <= 3 * word_seconds + PREFILL_SECONDS + 5 * PATCH_SECONDS / speed
 
 
 @pytest.mark.parametrize("rate", [0.5, 2.0])
@@ -345,3 +352,10 @@ def test_steps_follow_the_speed_of_the_machine_only_when_asked() -> None:
     assert (auto.gaps, auto.underruns) == ([], 0)
     assert auto.started < plain.started / 3
     assert sum(auto.pauses) < 3
+
+
+@pytest.mark.parametrize("speed", [0.2, 0.6])
+def test_silence_between_two_sentences_does_not_count_as_the_next_one(speed: float) -> None:
+    text = " ".join(SENTENCES)
+    sound = heard(lambda clock: Written(clock, text, 0.1), speed, gap=0.4)
+    assert (sound.gaps, sound.underruns) == ([], 0)

@@ -80,6 +80,22 @@ def test_sound_is_found_in_chunks_of_any_size(piece: int) -> None:
     assert 40 <= stopwatch.timings.first_sound <= 50 + piece
 
 
+def test_an_engine_that_has_begun_before_it_is_asked_has_worked_since_then() -> None:
+    clock = Clock()
+    stopwatch = Stopwatch(clock)
+    stopwatch.begin()
+    clock.now += 2
+    speech = stopwatch.timed(made_slowly(clock, (0.5, tone(1)), (0.5, tone(1)), (0.5, tone(1))))
+    next(speech)
+    assert stopwatch.timings.first_chunk == pytest.approx(2.5)
+    stopwatch.begin()
+    clock.now += 1
+    next(speech)
+    clock.now += 7  # the listener's time again
+    next(speech)
+    assert stopwatch.timings.working == pytest.approx(2.5 + 1.5 + 0.5)
+
+
 def test_silence_never_sounds() -> None:
     clock = Clock()
     stopwatch = Stopwatch(clock)

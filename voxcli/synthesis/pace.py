@@ -22,6 +22,9 @@ _LONGEST_SECONDS = 30.0
 """Rather than longer than this, a listener waits before each sentence."""
 _RECENT_SECONDS = 4.0
 """Audio over which the speed is averaged, exponentially: an engine slows down when another program starts."""
+_PATCH_SECONDS = 0.12
+"""Chunks are measured together up to this duration: the first patch of an utterance comes in two, the second one at
+once."""
 _DEVICE_SECONDS = 0.1
 """Audio that the loudspeaker takes at once when it starts."""
 _USUAL_NOISE = 0.1
@@ -198,7 +201,7 @@ class StartBuffer:
 
     @property
     def speed(self) -> float | None:
-        """Seconds of audio per second of work, lately and without the first chunk; None before the second one."""
+        """Seconds of audio per second of work, lately and without the first patch; None before the second one."""
         return 1 / max(self._pace.factor, 1e-9) if self._pace and self._pace.audio else None
 
     @property
@@ -234,15 +237,19 @@ class StartBuffer:
         lengths.part_began, lengths.part_seconds = audio, 0.0
         self._within_part = False
 
+    def released(self) -> None:
+        """Note that what waited is played, whatever was needed: from now on, each sentence waits for itself."""
+        self._playing = self._playing or self._timings.chunks > 0
+
     def measure(self) -> None:
         """Take note of the chunks since the last call."""
         timings = self._timings
         audio, work = timings.audio - self._seen_audio, timings.working - self._seen_work
-        if audio <= 0:
+        if audio < _PATCH_SECONDS:
             return
         self._seen_audio, self._seen_work = timings.audio, timings.working
         if self._pace is None:
-            self._pace = Pace()  # the first chunk also has to read the prompt
+            self._pace = Pace()  # the first patch also has to read the prompt
         else:
             self._pace.note(audio, work)
 
@@ -260,16 +267,16 @@ class StartBuffer:
         timings, speed = self._timings, self.speed
         self.delay = None
         if speed is None or self._pace is None:
-            # The first chunk takes longer than others. If it was too late for the second one, that one will tell.
+            # The first patch takes longer than others. If it was too late for the second one, that one will tell.
             late = timings.working > max(0.0, timings.audio - _DEVICE_SECONDS)
-            return queued + 1 if late and timings.chunks == 1 else 0.0
+            return queued + 1 if late else 0.0
         if speed >= _REAL_TIME:
             return 0.0
-        if self._playing and not self._within_part:
+        if self.by_sentence and not self._within_part:
             return queued + 1  # silence before the next sentence, whose first chunk will tell
         lengths, audio = self._lengths, timings.audio
         remaining = lengths.rest_of_part(audio) if self.by_sentence else lengths.rest_of_text(audio)
-        # One chunk more, since each is there only when it is complete.
-        least = audio / timings.chunks + _DEVICE_SECONDS
+        # A patch more, since each is there only when it is complete.
+        least = max(audio / timings.chunks, _PATCH_SECONDS) + _DEVICE_SECONDS
         self.delay = max(0.0, least + min(self._pace.needed(remaining, deviations=0), _LONGEST_SECONDS) - queued)
         return least + min(self._pace.needed(remaining), _LONGEST_SECONDS)

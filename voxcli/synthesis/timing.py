@@ -40,14 +40,19 @@ class Stopwatch:
         """clock: seconds from any origin."""
         self.timings = Timings()
         self._clock = clock
+        self._began: float | None = None
         self._window_energy, self._window_samples = 0.0, 0  # of the window that is not complete yet
+
+    def begin(self) -> None:
+        """Note that the engine works from now on, and not only when it is asked for the next chunk."""
+        self._began = self._clock()
 
     def timed(self, chunks: Generator[AudioChunk]) -> Generator[AudioChunk]:
         """Measure a stream while passing it on."""
         timings = self.timings
         with closing(chunks):
             while True:
-                asked = self._clock()
+                asked, self._began = self._began or self._clock(), None
                 chunk = next(chunks, None)
                 timings.working += self._clock() - asked
                 if chunk is None:

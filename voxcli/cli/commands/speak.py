@@ -60,6 +60,7 @@ def speak(job: SpeakJob, console: Console, report: RunReport, check: Callable[[]
             engine = held.enter_context(closing(warm))
             delivery = _prepared(job, engine, model)
             run.loaded()
+            run.stopwatch.begin()
             _begin(warm, job, delivery)
         # Without one the sink is first, so that a file that cannot be written is reported before a model is loaded.
         sink = held.enter_context(open_sink(job.targets, start_buffer=run.start_buffer, in_background=True))

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from voxcli.audio.chunk import AudioChunk
+from voxcli.cli.commands.chosen import stays_loaded
 from voxcli.cli.run_report import Buffering, RunReport
 from voxcli.cli.run_summary import Laps, RunSummary
 from voxcli.cli.text_source import Source, known_text
@@ -92,6 +93,8 @@ class SpeakRun:
         known = None if text is None or job.auto_steps else speaking_seconds(text) / rate
         self._auto_steps = AutoSteps(self.stopwatch.timings)
         self._buffer = StartBuffer(self.stopwatch.timings, text_seconds=known, rate=rate)
+        self._works_ahead = job.engine.remote is not None or stays_loaded(job.engine)
+        """Whether the engine is another process."""
         self._announced = False
         self._audio_seconds = 0.0
         self._sounds = False
@@ -127,7 +130,7 @@ class SpeakRun:
 
         def before_waiting() -> None:
             self._check()
-            sink.idle()
+            self._play_all(sink)
             self._report.waiting()
 
         parts = self._job.parts(before_waiting, abilities, lambda: self._playing_seconds(sink))
@@ -152,8 +155,16 @@ class SpeakRun:
             else:
                 self._buffer.end_part()
                 if self._buffer.pauses:
-                    sink.idle()
+                    self._play_all(sink)
             self._check()
+        self._play_all(sink)
+
+    def _play_all(self, sink: Sink) -> None:
+        """Play what waits, because it is all there is of a sentence, or of the text so far."""
+        sink.idle()
+        self._buffer.released()
+        if self._playing_at is None and self._sounds:
+            self._playing_at = time.perf_counter()
 
     def _playing_seconds(self, sink: Sink) -> float:
         """Return about how many seconds a listener has yet to hear; 0 where nothing is played."""
@@ -183,6 +194,8 @@ class SpeakRun:
             self._sounds = True
             self.laps.end("first chunk")
         self._buffer.measure()
+        if self._works_ahead and self._playing_at is None:
+            self.stopwatch.begin()  # it goes on while the loudspeaker is opened
         sink.write(chunk)
         if first and sink.underruns is None:
             self.laps.end("output")
