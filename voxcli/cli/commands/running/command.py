@@ -59,7 +59,7 @@ def ps(
     if follow or log:
         _print_log(find_log(registry, model), follow=follow)
         return
-    engines = running_engines(registry)
+    engines = sorted(running_engines(registry), key=lambda engine: (engine.model, engine.entry.pid))
     if model:
         engines = engines_of(engines, model)
     if engines or json:
