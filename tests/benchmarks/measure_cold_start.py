@@ -67,7 +67,9 @@ def start(contestant: Contestant, model: Path) -> Start:
     if process.returncode:
         raise SystemExit(f"{contestant.name} failed: {report.get('message', process.returncode)}")
     cpu = after.children_user + after.children_system - before.children_user - before.children_system
-    return Start(wall, cpu, report.get("loading_seconds", 0.0))
+    # It had another name once.
+    load = report.get("before_sound", {}).get("load_seconds") or report.get("loading_seconds", 0.0)
+    return Start(wall, cpu, load)
 
 
 def _read(file: Path) -> None:

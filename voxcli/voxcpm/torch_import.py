@@ -34,6 +34,8 @@ def importing_torch(*, alone: bool) -> Iterator[None]:
         if alone and "torch" not in sys.modules:
             _import_torch()
         yield
+        if alone:
+            gc.freeze()  # a hundred thousand objects that stay, so the collector does not go through them either
     finally:
         if collecting:
             gc.enable()

@@ -18,6 +18,7 @@ from voxcli.voxcpm.device import choose_placement
 from voxcli.voxcpm.loading import load_model
 from voxcli.voxcpm.model import Utterance
 from voxcli.voxcpm.weights import prepared as prepared_weights
+from voxcli.voxcpm.weights import prepared_folder
 from voxcli.voxcpm.weights.packed_memory import layouts_in_use
 from voxcli.voxcpm.weights.prepared_file import PreparedFile
 from voxcli.voxcpm.weights.prepared_folder import PreparedFolder, name_of_file
@@ -124,7 +125,7 @@ def test_other_weights_are_another_file(folder: Path, kept: PreparedFolder) -> N
     assert len(files(kept)) == 3
 
 
-def test_a_file_of_another_torch_is_replaced(
+def test_a_file_that_another_torch_has_written_is_replaced(
     folder: Path, kept: PreparedFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patched:
@@ -133,6 +134,12 @@ def test_a_file_of_another_torch_is_replaced(
     np.testing.assert_array_equal(spoken(folder, kept), fresh)
     [found] = kept.files()
     assert found.about["torch"] != "2.13.0+other"
+
+
+def test_two_installations_do_not_replace_each_others_files(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    here = name_of_file(folder, "float32", None)
+    monkeypatch.setattr(prepared_folder, "version", lambda package: "2.12.1")
+    assert name_of_file(folder, "float32", None) != here
 
 
 def test_the_least_recently_used_files_make_room(folder: Path, kept: PreparedFolder) -> None:

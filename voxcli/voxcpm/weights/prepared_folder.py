@@ -13,6 +13,7 @@ import threading
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -147,17 +148,24 @@ class PreparedFolder:
 
 
 def name_of_file(checkpoint: Path, dtype: str, quantize: str | None) -> str:
-    """Return the name of the file for a checkpoint, a dtype and a quantization on this processor.
+    """Return the name of the file for a checkpoint, a dtype and a quantization, with this torch on this processor.
 
     Raises:
         ModelError: the checkpoint is not complete.
     """
     config = (checkpoint / CONFIG).read_bytes()
     digest = hashlib.sha256(config)
-    for part in (_FORMAT, describe_weights(checkpoint), dtype, quantize, _cpu_identity()):
+    for part in (_FORMAT, describe_weights(checkpoint), dtype, quantize, _torch_version(), _cpu_identity()):
         written = str(part).encode()
         digest.update(len(written).to_bytes(8, "little") + written)
     return digest.hexdigest()[:32] + _SUFFIX
+
+
+def _torch_version() -> str | None:
+    """Return the version of torch without loading it."""
+    with suppress(PackageNotFoundError):
+        return version("torch")
+    return None
 
 
 def _cpu_identity() -> str:
