@@ -176,6 +176,9 @@ def test_sampling_that_a_dialect_cannot_say_is_left_out_with_one_warning(here: H
         assert answer.count("warning") == 1
         assert f"--steps, --seed have no effect on {server.url}" in answer
         assert {"seed", "steps"}.isdisjoint(server.asked[-1].json)
+        code, answer = here("say", "Hello there.", "-o", "y.wav", *arguments, "--json")
+        (done,) = [json.loads(line) for line in answer.splitlines() if line.startswith('{"event": "done"')]
+        assert (code, done["seed"], done["steps"]) == (0, None, None)
 
 
 def broken(asked: Asked) -> Answer:

@@ -23,7 +23,7 @@ from voxcli.sinks.background import OpenedInBackground
 from voxcli.sinks.base import Sink
 from voxcli.synthesis.loading import LoadingProgress
 from voxcli.synthesis.pipeline import Delivery, synthesize
-from voxcli.synthesis.request import Engine, Voice, abilities_of, check_description, first_request, with_seed
+from voxcli.synthesis.request import Engine, Parameter, Voice, abilities_of, check_description, first_request, with_seed
 
 if TYPE_CHECKING:
     from voxcli.engines.resident.client import ResidentEngine
@@ -69,8 +69,9 @@ def speak(job: SpeakJob, console: Console, report: RunReport, check: Callable[[]
             engine = held.enter_context(closing(_open_engine(job, report, check, sink)))
             run.loaded()
             delivery = _prepared(job, engine, model)
-        run.sampled = abilities_of(engine).sampling
-        seed = delivery.sampling.seed if model != BUILTIN_MODEL else None
+        idle = delivery.unused(engine)
+        run.sampled = abilities_of(engine).sampling and Parameter.STEPS not in idle
+        seed = None if model == BUILTIN_MODEL or Parameter.SEED in idle else delivery.sampling.seed
         if seed is not None:
             _log.debug("to repeat this speech: --seed %d", seed)
         drawn: list[Voice] = []
