@@ -25,6 +25,7 @@ ADVICE = re.compile(rf"(?<![\w-])--[a-z]|\bvoxcli (?:{COMMANDS})\b|\bpip install
 
 FOR_THE_SHELL = {
     "installation": "makes command lines, for `on_command_line`",
+    "engines.resident.registry": "says how to see a log, for `on_command_line`",
     "bench.report.tables": "titles of tables that the command line prints",
     "bench.measure.metrics": "descriptions of the metrics, which the command line lists",
     "bench.report.markdown": "the title of a report",

@@ -125,11 +125,11 @@ def check_comparable(base: Record, *, resident: bool, name: str) -> None:
     here = [subject for subject in base.subjects if not subject.url]
     if not here or all(subject.resident is resident for subject in here):
         return
-    if resident:
-        message, advice = f"{name} measured a model in its own process", "Leave --warm out, or measure it with --warm."
-    else:
-        message, advice = f"{name} measured the engine that stays loaded", "Add --warm, or measure it without --warm."
-    raise RequestError(f"{message}, so its times are not comparable with these.", on_command_line=advice)
+    measured = "a model in its own process" if resident else "the engine that stays loaded"
+    advice = "Leave --warm out, or measure it with --warm." if resident else "Add --warm, or measure it without --warm."
+    raise RequestError(
+        f"{name} measured {measured}, so its times are not comparable with these.", on_command_line=advice
+    )
 
 
 def find_differences(base: Record, new: Record) -> Iterator[str]:
