@@ -1,6 +1,5 @@
 import os
 import ssl
-from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
@@ -8,7 +7,7 @@ import certifi
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.forks import forking
+from tests.forks import ORIGIN, run_forked
 from tests.program import RunIn
 from voxcli.voxcpm.runtime.cpu_threads import limit_openmp_spinning
 
@@ -39,7 +38,9 @@ ssl.create_default_context = _context  # httpx reads all certificate authorities
 
 
 @pytest.fixture(scope="session")
-def run_in() -> Iterator[RunIn]:
-    """With torch loaded, which takes longer than most tests."""
-    with forking("voxcli.engines.local") as run_in:
-        yield run_in
+def run_in() -> RunIn:
+    return run_forked
+
+
+def pytest_unconfigure() -> None:
+    ORIGIN.close()

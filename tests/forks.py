@@ -5,25 +5,28 @@ environment variables that Python reads at its start are those of the parent, an
 """
 
 import atexit
+import fcntl
 import gc
 import json
 import os
+import select
 import signal
 import socket
 import subprocess
 import sys
+import termios
 import threading
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
 from pkgutil import walk_packages
 from tempfile import TemporaryFile
+from typing import IO, Self
 
 import voxcli
-from tests.program import PATIENCE_SECONDS, STRICTLY, Done, RunIn, run_afresh
+from tests.program import PATIENCE_SECONDS, STRICTLY, Done, RunIn, Streams, run_afresh
 from voxcli.voxcpm.runtime.cpu_threads import limit_openmp_spinning
 
 ROOT = Path(__file__).parent.parent
@@ -31,89 +34,224 @@ ROOT = Path(__file__).parent.parent
 APART = (
     "voxcli.__main__",
     "voxcli.audio.zipenhancer",
-    "voxcli.engines.local",
     "voxcli.models.huggingface",
     "voxcli.server",
     "voxcli.voxcpm",
 )
-"""Not imported beforehand: large and rarely needed modules, optional ones, and huggingface_hub, which reads the
-environment while it is imported."""
+"""Not imported beforehand, unless something else imports it: large and rarely needed modules, optional ones, and
+huggingface_hub, which reads the environment while it is imported."""
+
+READ_AT_THE_START = ("PYTHONPATH", "PYTHONIOENCODING", "PYTHONOPTIMIZE", "PYTHONHASHSEED")
+"""A run with its own values of these cannot be forked."""
+
+
+class Forked:
+    """A run in progress, with what `subprocess.Popen` has for it."""
+
+    def __init__(self, status: int, pipes: Sequence[IO[bytes] | None]) -> None:
+        """
+        Args:
+            status: from which the process id can be read, and the exit code at the end.
+            pipes: our ends of its standard streams, where they are pipes.
+        """
+        self._status = os.fdopen(status, "rb", buffering=0)
+        self.pid = int(self._status.readline())
+        self.stdin, self.stdout, self.stderr = pipes
+        self.returncode: int | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        for pipe in (self.stdin, self.stdout, self.stderr):
+            if pipe:
+                with suppress(BrokenPipeError):
+                    pipe.close()
+        self.wait()
+        self._status.close()
+
+    def poll(self) -> int | None:
+        with suppress(subprocess.TimeoutExpired):
+            self.wait(0)
+        return self.returncode
+
+    def wait(self, timeout: float | None = None) -> int:
+        if self.returncode is None:
+            if not select.select([self._status], [], [], timeout)[0]:
+                raise subprocess.TimeoutExpired("voxcli", timeout or 0)
+            self.returncode = int(self._status.readline())
+        return self.returncode
+
+    def communicate(self, stdin: bytes = b"", timeout: float | None = None) -> tuple[bytes, bytes]:
+        """Return all output, and wait for the end."""
+        found = {pipe: bytearray() for pipe in (self.stdout, self.stderr) if pipe}
+        threads = [threading.Thread(target=_read, args=one, daemon=True) for one in found.items()]
+        if self.stdin:
+            threads.append(threading.Thread(target=_write, args=(self.stdin, stdin), daemon=True))
+        for thread in threads:
+            thread.start()
+        self.wait(timeout)
+        for thread in threads:
+            thread.join(timeout)
+        return bytes(found.get(self.stdout, b"")), bytes(found.get(self.stderr, b""))
+
+    def send_signal(self, number: int) -> None:
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def terminate(self) -> None:
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+
+def _write(pipe: IO[bytes], data: bytes) -> None:
+    with suppress(BrokenPipeError), pipe:
+        pipe.write(data)
+
+
+def _read(pipe: IO[bytes], into: bytearray) -> None:
+    with pipe:
+        into += pipe.read()
+
+
+class Origin:
+    """The process that forks, started when it is first needed."""
+
+    def __init__(self) -> None:
+        self._wire: socket.socket | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(
+        self,
+        folder: Path,
+        environment: Mapping[str, str],
+        arguments: Sequence[str],
+        streams: Streams = (None, None, None),
+        *,
+        terminal: bool = False,
+    ) -> Forked:
+        """
+        Args:
+            streams: as those of `subprocess.Popen`: None for our own, PIPE, or the number of a file.
+            terminal: whether standard input is a terminal of its own, whose Ctrl-C it gets.
+        """
+        wire = self._connected()
+        pipes: list[IO[bytes] | None] = []
+        numbers, opened = [], []
+        for standard, given in enumerate(streams):
+            if given == subprocess.PIPE:
+                ends = os.pipe()
+                its, ours = ends if standard == 0 else ends[::-1]
+                pipes.append(os.fdopen(ours, "wb" if standard == 0 else "rb"))
+                opened.append(its)
+            else:
+                its = standard if given is None else given
+                pipes.append(None)
+            numbers.append(its)
+        status, its_status = os.pipe()
+        with TemporaryFile("w+") as order:
+            json.dump([terminal, str(folder), dict(environment), *arguments], order)
+            order.seek(0)
+            socket.send_fds(wire, [b"fork"], [order.fileno(), its_status, *numbers])
+        for end in (its_status, *opened):
+            os.close(end)
+        return Forked(status, pipes)
+
+    def run_in(
+        self, folder: Path, environment: Mapping[str, str], arguments: Sequence[str], stdin: bytes = b""
+    ) -> Done:
+        pipe = subprocess.PIPE
+        with self.start(folder, environment, arguments, (pipe, pipe, pipe)) as run:
+            try:
+                output, errors = run.communicate(stdin, PATIENCE_SECONDS)
+            finally:
+                run.kill()
+        return subprocess.CompletedProcess(arguments, run.wait(), output, errors)
+
+    def close(self) -> None:
+        if self._wire and self._process:
+            self._wire.close()
+            self._process.wait(PATIENCE_SECONDS)
+            self._wire = None
+
+    def _connected(self) -> socket.socket:
+        if self._wire is None:
+            ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            with theirs:
+                number = theirs.fileno()
+                command = [sys.executable, "-m", "tests.forks", str(number)]
+                null = subprocess.DEVNULL
+                self._process = subprocess.Popen(
+                    command, cwd=ROOT, env=os.environ | STRICTLY, stdin=null, stdout=null, pass_fds=[number]
+                )
+            self._wire = ours
+        return self._wire
+
+
+ORIGIN = Origin()
+"""One for all tests of a worker, with torch loaded, as that takes longer than most tests."""
+
+
+run_forked: RunIn = ORIGIN.run_in if sys.platform == "linux" else run_afresh
+"""Elsewhere there are no such sockets, or forking is not safe."""
 
 
 @contextmanager
 def forking(*also: str) -> Iterator[RunIn]:
-    """Yield a function that runs `voxcli`, one run at a time. `also` names more modules to import beforehand."""
-    if sys.platform != "linux":  # elsewhere there are no such sockets, or forking is not safe
-        yield run_afresh
-        return
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    with closing(ours), theirs:
-        ours.settimeout(PATIENCE_SECONDS)
-        number, pipe = theirs.fileno(), subprocess.PIPE
-        command = [sys.executable, "-m", "tests.forks", str(number), *also]
-        with subprocess.Popen(
-            command, cwd=ROOT, env=os.environ | STRICTLY, stdin=pipe, stdout=pipe, pass_fds=[number]
-        ) as origin:
-            theirs.close()
-            yield lambda *order: run_in_fork(ours, *order)
-            ours.close()
-            origin.wait(PATIENCE_SECONDS)
+    yield run_forked
 
 
-def run_in_fork(
-    origin: socket.socket, folder: Path, environment: Mapping[str, str], arguments: Sequence[str], stdin: bytes = b""
-) -> Done:
-    (its_stdin, keyboard), (screen, its_stdout), (complaints, its_stderr) = os.pipe(), os.pipe(), os.pipe()
-    its = [its_stdin, its_stdout, its_stderr]
-    with TemporaryFile("w+") as order, ThreadPoolExecutor() as pool:
-        json.dump([str(folder), dict(environment), *arguments], order)
-        order.seek(0)
-        socket.send_fds(origin, [b"fork"], [order.fileno(), *its])
-        for end in its:
-            os.close(end)
-        pool.submit(_write, keyboard, stdin)
-        output = [pool.submit(_read, end) for end in (screen, complaints)]
-        code = _await_end(origin)
-        return subprocess.CompletedProcess(arguments, code, *(data.result() for data in output))
-
-
-def _write(end: int, data: bytes) -> None:
-    with suppress(BrokenPipeError), open(end, "wb") as file:
-        file.write(data)
-
-
-def _read(end: int) -> bytes:
-    with open(end, "rb") as file:
-        return file.read()
-
-
-def _await_end(origin: socket.socket) -> int:
-    pid = int(origin.recv(32))
-    try:
-        return int(origin.recv(32))
-    except TimeoutError:
-        os.kill(pid, signal.SIGKILL)
-        origin.recv(32)
-        raise
+def can_fork(command: Sequence[str], environment: Mapping[str, str]) -> bool:
+    """Return whether a fork is as good as a new process with this command."""
+    same = all(environment.get(name) == os.environ.get(name) for name in READ_AT_THE_START)
+    return sys.platform == "linux" and list(command[:3]) == [sys.executable, "-m", "voxcli"] and same
 
 
 def fork_on_demand(wire: socket.socket) -> None:
     """Fork once per request on the socket. Returns in each fork, with its streams and environment set up."""
+    ended, waking = os.pipe()
+    os.set_blocking(waking, False)
+    signal.set_wakeup_fd(waking)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    running: dict[int, int] = {}
     while True:
-        _, given, *_ = socket.recv_fds(wire, 32, 4)
+        ready, _, _ = select.select([wire, ended], [], [])
+        if ended in ready:
+            os.read(ended, 4096)
+            _report_ends(running)
+        if wire not in ready:
+            continue
+        _, given, *_ = socket.recv_fds(wire, 32, 5)
         if not given:
+            wire.close()
             sys.exit()
+        order, status, *streams = given
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # the threads are those of OpenBLAS, which allows forks
             pid = os.fork()
         if not pid:
+            signal.set_wakeup_fd(-1)
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             wire.close()
-            become(*given)
+            for end in (ended, waking, status, *running.values()):
+                os.close(end)
+            become(order, *streams)
             return
-        for end in given:
+        for end in (order, *streams):
             os.close(end)
-        wire.send(str(pid).encode())
-        wire.send(str(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])).encode())
+        os.write(status, b"%d\n" % pid)
+        running[pid] = status
+
+
+def _report_ends(running: dict[int, int]) -> None:
+    while running:
+        pid, status = os.waitpid(-1, os.WNOHANG)
+        if not pid:
+            return
+        with os.fdopen(running.pop(pid), "wb") as report, suppress(BrokenPipeError):
+            report.write(b"%d\n" % os.waitstatus_to_exitcode(status))
 
 
 def become(order: int, *streams: int) -> None:
@@ -121,7 +259,10 @@ def become(order: int, *streams: int) -> None:
         os.dup2(given, standard)
         os.close(given)
     with open(order) as file:
-        folder, environment, *sys.argv[1:] = json.load(file)
+        terminal, folder, environment, *sys.argv[1:] = json.load(file)
+    if terminal:
+        os.setsid()
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
@@ -132,9 +273,9 @@ def main() -> None:
     """Import the package, then fork on demand. The argument is the number of the socket."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # this process ends when the socket is closed
     limit_openmp_spinning(os.environ)
-    found = [module.name for module in walk_packages(voxcli.__path__, "voxcli.")]
-    for name in [*(name for name in found if not name.startswith(APART)), *sys.argv[2:]]:
-        import_module(name)
+    for module in walk_packages(voxcli.__path__, "voxcli."):
+        if not module.name.startswith(APART):
+            import_module(module.name)
     gc.freeze()  # otherwise the garbage collection of a fork copies all pages
     fork_on_demand(socket.socket(fileno=int(sys.argv[1])))
     try:

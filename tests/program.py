@@ -22,6 +22,9 @@ Run: TypeAlias = Callable[..., Done]
 RunIn: TypeAlias = Callable[[Path, Mapping[str, str], Sequence[str], bytes], Done]
 """Runs `voxcli` in a folder with an environment, arguments and what is on its standard input."""
 
+Streams: TypeAlias = tuple[int | None, int | None, int | None]
+"""Standard input, output and error of a program: None for our own, PIPE, or the number of a file."""
+
 Here: TypeAlias = Callable[..., tuple[int, str]]
 """Runs `voxcli` within this process; returns the exit code and its output."""
 
@@ -51,9 +54,25 @@ def said(done: Done) -> str:
 
 
 @contextmanager
-def started(command: Sequence[str], environment: dict[str, str]) -> Iterator["subprocess.Popen[bytes]"]:
-    """Start a program with standard error piped, and kill it at the end."""
-    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE) as process:
+def started(
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    streams: Streams = (None, None, subprocess.PIPE),
+    *,
+    folder: Path | None = None,
+) -> Iterator["subprocess.Popen[bytes]"]:
+    """Start a program with standard error piped, and kill it at the end.
+
+    streams: as those of `subprocess.Popen`.
+    """
+    from tests.forks import ORIGIN, can_fork  # which runs programs by what is in this module
+
+    stdin, stdout, stderr = streams
+    with (
+        ORIGIN.start(folder or Path.cwd(), environment, command[3:], streams)
+        if can_fork(command, environment)
+        else subprocess.Popen(command, env=environment, cwd=folder, stdin=stdin, stdout=stdout, stderr=stderr)
+    ) as process:
         try:
             yield process
         finally:

@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
+from tests.forks import ORIGIN, can_fork
+
 Reactions: TypeAlias = dict[bytes, bytes | Callable[[], None]]
 """Text on the screen -> what is typed, or called, when it first appears."""
 
@@ -29,15 +31,20 @@ def run_on_terminal(
 ) -> tuple[int, str]:
     """Return the exit code and everything that was shown."""
     screen, keyboard = pty.openpty()
-    with subprocess.Popen(
-        command,
-        env=environment | {"TERM": "xterm", "COLUMNS": str(columns)},
-        stdin=keyboard,
-        stdout=keyboard,
-        stderr=keyboard,
-        start_new_session=True,
-        cwd=folder,
-        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+    environment = environment | {"TERM": "xterm", "COLUMNS": str(columns)}
+    with (
+        ORIGIN.start(folder or Path.cwd(), environment, command[3:], (keyboard,) * 3, terminal=True)
+        if can_fork(command, environment)
+        else subprocess.Popen(
+            command,
+            env=environment,
+            stdin=keyboard,
+            stdout=keyboard,
+            stderr=keyboard,
+            start_new_session=True,
+            cwd=folder,
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+        )
     ) as process:
         os.close(keyboard)
         try:
