@@ -176,9 +176,14 @@ def test_sampling_that_a_dialect_cannot_say_is_left_out_with_one_warning(here: H
         assert answer.count("warning") == 1
         assert f"--steps, --seed have no effect on {server.url}" in answer
         assert {"seed", "steps"}.isdisjoint(server.asked[-1].json)
-        code, answer = here("say", "Hello there.", "-o", "y.wav", *arguments, "--json")
-        (done,) = [json.loads(line) for line in answer.splitlines() if line.startswith('{"event": "done"')]
-        assert (code, done["seed"], done["steps"]) == (0, None, None)
+
+
+def test_what_was_left_out_is_not_reported_as_used(run: Run) -> None:
+    with replaying(sound) as server:
+        arguments = ("--remote", server.url, "--protocol", "openai", "--seed", "7", "--steps", "20")
+        done = run("say", "Hello there.", "-o", "x.wav", *arguments, "--json")
+    last = json.loads(done.stdout.splitlines()[-1])
+    assert (last["event"], last["seed"], last["steps"]) == ("done", None, None)
 
 
 def broken(asked: Asked) -> Answer:
