@@ -21,6 +21,7 @@ from voxcli.errors import RemoteRefused, did_you_mean
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
+        (["serve", "--keep-alive", "5m"], ["There is no option --keep-alive.", "voxcli serve has --idle-seconds"]),
         (["say", "--hlep"], ["There is no option --hlep. Did you mean --help?", "voxcli say --help"]),
         (["say", "hi", "--extr", "a=b"], ["Did you mean --extra?"]),
         (["say", "hi", "--norm"], ["Did you mean --normalize?"]),

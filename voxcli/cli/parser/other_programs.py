@@ -105,6 +105,8 @@ HINTS = {
     "--config": "Settings are read from voxcli.toml: see voxcli config show",
     "--api-key": "Keys are not given on a command line, where others can see them: voxcli keys set SERVER",
     "--key": "Keys are not given on a command line, where others can see them: voxcli keys set SERVER",
+    "--keep-alive": "Models stay loaded for say, clone, load and voices audition. voxcli serve has --idle-seconds.",
+    "--no-warm": "It is for say, clone and voices audition. Other commands leave no model loaded.",
     "--reload": "The server has no such mode. Start it again.",
     "--workers": "One process serves all requests. --slots sets how many streams run at once.",
 }
