@@ -28,13 +28,17 @@ def run_on_terminal(
     *,
     folder: Path | None = None,
     columns: int = 120,
+    fresh: bool = False,
 ) -> tuple[int, str]:
-    """Return the exit code and everything that was shown."""
+    """Return the exit code and everything that was shown.
+
+    fresh: in a new process, which has to import everything first.
+    """
     screen, keyboard = pty.openpty()
     environment = environment | {"TERM": "xterm", "COLUMNS": str(columns)}
     with (
         ORIGIN.start(folder or Path.cwd(), environment, command[3:], (keyboard,) * 3, terminal=True)
-        if can_fork(command, environment)
+        if not fresh and can_fork(command, environment)
         else subprocess.Popen(
             command,
             env=environment,

@@ -15,7 +15,7 @@ import av
 import pytest
 import soundfile
 
-from tests.program import Run, said
+from tests.program import Run, said, started
 from tests.screen import CTRL_C, Reactions, run_on_terminal
 from tests.sound import seconds_of
 from voxcli.audio.format import AudioFormat
@@ -331,9 +331,8 @@ def test_unquoted_words_are_one_text(run: Run, tmp_path: Path) -> None:
 
 def test_a_file_grows_while_the_text_is_still_being_written(tmp_path: Path, environment: dict[str, str]) -> None:
     path = tmp_path / "x.wav"
-    with subprocess.Popen(
-        [sys.executable, "-m", "voxcli", "say", "-o", str(path)], stdin=subprocess.PIPE, env=environment
-    ) as process:
+    command = [sys.executable, "-m", "voxcli", "say", "-o", str(path)]
+    with started(command, environment, (subprocess.PIPE, None, None)) as process:
         assert process.stdin
         process.stdin.write("第一句。".encode())
         process.stdin.flush()
@@ -345,6 +344,6 @@ def test_a_file_grows_while_the_text_is_still_being_written(tmp_path: Path, envi
             first = file.getnframes()
         process.stdin.write("第二句。".encode())
         process.stdin.close()
-    assert process.returncode == 0
+        assert process.wait(20) == 0
     with wave.open(str(path)) as file:
         assert file.getnframes() > 1.8 * first

@@ -14,7 +14,7 @@ import pytest
 import soundfile
 
 from tests.clips import spoken_wav
-from tests.program import Run, said
+from tests.program import Run, said, started
 from tests.pulse import PulseServer
 from tests.screen import CTRL_C, Reactions, frames, last_screen, run_on_terminal
 from tests.sound import read_by_three
@@ -66,7 +66,7 @@ def test_the_second_sentence_is_begun_while_the_first_is_heard(
     command = [sys.executable, "-m", "voxcli", "say", "很高兴见到你。我们明天再见。", "--play", "--json", *model]
     with (
         pulse.recording("speaker44") as recording,
-        subprocess.Popen(command, env=environment | pulse.client("speaker44"), stdout=subprocess.PIPE) as process,
+        started(command, environment | pulse.client("speaker44"), (None, subprocess.PIPE, None)) as process,
     ):
         assert process.stdout
         made = 0.0
@@ -133,7 +133,7 @@ def test_loading_is_shown_on_a_line_of_the_terminal(
     model = checkpoints("voxcpm-1.5")
     command = [sys.executable, "-m", "voxcli", "say", "你好", "--model", str(model), *SHORT, "-o", "x.wav"]
     reactions: Reactions = {b"starting": CTRL_C if interrupted else b""}
-    code, screen = run_on_terminal(command, environment, reactions, folder=tmp_path, columns=50)
+    code, screen = run_on_terminal(command, environment, reactions, folder=tmp_path, columns=50, fresh=True)
     assert code == (130 if interrupted else 0), screen
     for lines in frames(screen):
         assert all(len(line) < 50 for line in lines if "starting" in line or "reading" in line), lines
@@ -178,7 +178,7 @@ def test_a_signal_stops_it_within_a_patch_and_keeps_what_was_said(
     path = tmp_path / "x.wav"
     arguments = ["--model", str(checkpoints("voxcpm-1.5")), *QUICK, "--min-len", "9999", "--json", "-o", str(path)]
     command = [sys.executable, "-m", "voxcli", "say", "你好 hello there " * 30, "--no-split", *arguments]
-    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+    with started(command, environment, (None, subprocess.PIPE, None)) as process:
         assert process.stdout
         chunks, sent = 0, False
         for line in process.stdout:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.program import started
 from tests.sound import read_by_three, seconds_of
 
 ENDLESS = "This sentence is repeated again and again until the process is stopped by a signal. "
@@ -22,25 +23,17 @@ def speaking(
 ) -> Iterator[tuple["subprocess.Popen[bytes]", Path]]:
     """Yield a process that has begun to write its file and waits for more text."""
     path = tmp_path / name
-    with subprocess.Popen(
-        [sys.executable, "-m", "voxcli", "say", "-o", str(path), *arguments],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env=environment,
-    ) as process:
-        try:
-            assert process.stdin
-            process.stdin.write(ENDLESS.encode() * 20)
-            process.stdin.flush()
-            deadline = time.monotonic() + 20
-            while not (path.exists() and path.stat().st_size > 20_000):
-                assert time.monotonic() < deadline
-                assert process.poll() is None
-                time.sleep(0.002)
-            yield process, path
-        finally:
-            process.kill()
+    command = [sys.executable, "-m", "voxcli", "say", "-o", str(path), *arguments]
+    with started(command, environment, (subprocess.PIPE,) * 3) as process:
+        assert process.stdin
+        process.stdin.write(ENDLESS.encode() * 20)
+        process.stdin.flush()
+        deadline = time.monotonic() + 20
+        while not (path.exists() and path.stat().st_size > 20_000):
+            assert time.monotonic() < deadline
+            assert process.poll() is None
+            time.sleep(0.002)
+        yield process, path
 
 
 @pytest.mark.parametrize(
