@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+import socket
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,9 +15,11 @@ from rich.cells import cell_len
 from tests.forks import forking
 from tests.program import Done, Here, Run, RunIn, said
 from tests.resident import home_with_engines, only_engine
+from voxcli.cli.commands.running import load
 from voxcli.cli.commands.running.view import describe, roughly, to_row
 from voxcli.cli.console import format_table
 from voxcli.cli.options import completion
+from voxcli.engines.resident.connection import ask
 from voxcli.engines.resident.registry import LOADING, READY, EngineEntry, Registry
 from voxcli.engines.resident.running import RunningEngine, running_engines
 
@@ -156,6 +159,20 @@ def test_nothing_is_loaded_that_would_not_be_kept(
     assert code == 2
     assert "keeps nothing loaded. Give a time: voxcli load" in words
     assert "of the settings" in words or arguments
+
+
+def test_an_engine_that_ends_or_hangs_cannot_be_renewed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gone = EngineEntry("k", {"model": "m", "pid": 2**30, "state": READY, "socket": str(tmp_path / "gone.sock")})
+    assert load._renewed(gone, 300.0) is None
+    killed = []
+    monkeypatch.setattr("voxcli.engines.resident.registry.kill", killed.append)
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.bind(str(tmp_path / "k.sock"))
+        sock.listen()
+        monkeypatch.setattr(RunningEngine, "keep", lambda self, seconds: ask(self.entry, "POST", "/x", seconds=0.1))
+        hung = EngineEntry("k", {**gone.values, "socket": str(tmp_path / "k.sock")})
+        assert load._renewed(hung, 300.0) is None
+    assert killed == [hung]
 
 
 @dataclass(frozen=True)

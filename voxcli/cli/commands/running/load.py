@@ -3,7 +3,6 @@
 import math
 import sys
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from json import dumps
 from typing import TYPE_CHECKING, Annotated
@@ -19,6 +18,7 @@ from voxcli.engines.keep_alive import DEFAULT_KEEP_ALIVE
 
 if TYPE_CHECKING:
     from voxcli.cli.run_report import RunReport
+    from voxcli.engines.resident.registry import EngineEntry
     from voxcli.engines.resident.running import RunningEngine
     from voxcli.engines.settings import EngineSettings
 
@@ -120,28 +120,53 @@ def _settings(context: typer.Context, how: LoadedModelOptions, model: str | None
 def _load(
     name: str, settings: "EngineSettings", report: "RunReport", check: Callable[[], None]
 ) -> "tuple[RunningEngine, bool]":
-    """Return the engine once it is ready, and whether it was already."""
+    """Return the engine once it is ready, and whether it was already.
+
+    Raises:
+        VoxError: the model cannot be loaded, or no engine can be kept here.
+    """
     from voxcli.cli.commands.warm import engine_registry, find_entry, new_order
-    from voxcli.engines.resident.connection import NotListening, ask
-    from voxcli.engines.resident.registry import READY
-    from voxcli.engines.resident.running import RunningEngine, running_engines
-    from voxcli.engines.resident.start import start_engine
+    from voxcli.engines.resident.registry import READY, SEE_LOG
+    from voxcli.engines.resident.start import replace_engine, start_engine
+    from voxcli.errors import DeviceError
 
     registry = engine_registry()
     order = new_order(settings)
     assert order is not None, "the model is none for a resident engine"
-    entry = find_entry(order, registry)
-    if entry is not None and entry.state == READY:
-        for engine in running_engines(registry):
-            if engine.entry.key == entry.key:
-                with suppress(NotListening):  # it is ending
-                    if not engine.serves:
-                        engine.keep(settings.keep_alive)
-                    return engine, True
+    before = find_entry(order, registry)
+    is_ready = before is not None and before.state == READY
+    if before and is_ready and (engine := _renewed(before, settings.keep_alive)):
+        return engine, True
     report.loading(name, [])
-    entry = start_engine(order, registry, report.progress, check)
-    state = ask(entry, "GET", "/private/state")
-    return RunningEngine(entry, state), False
+    if before and is_ready:  # it is ending, or hangs
+        entry = replace_engine(before, order, registry, report.progress, check)
+    else:
+        entry = start_engine(order, registry, report.progress, check)
+    # It may have been started by another call, with another time.
+    if engine := _renewed(entry, settings.keep_alive):
+        return engine, False
+    raise DeviceError(f"The engine of {entry.model} ended as soon as it was loaded.", on_command_line=SEE_LOG)
+
+
+def _renewed(entry: "EngineEntry", seconds: float) -> "RunningEngine | None":
+    """Let an engine stay loaded for a time from now on. Return None if it has ended, is ending, or hung and was killed.
+
+    seconds: infinity for ever. A `voxcli serve` is not told.
+    """
+    from voxcli.engines.resident.connection import NotListening, ask
+    from voxcli.engines.resident.registry import kill
+    from voxcli.engines.resident.running import RunningEngine
+
+    engine = RunningEngine(entry, None)
+    try:
+        if not engine.serves:
+            engine.keep(seconds)
+        return RunningEngine(entry, ask(entry, "GET", "/private/state"))
+    except TimeoutError:
+        kill(entry)
+    except NotListening:
+        pass
+    return None
 
 
 def _tell(engine: "RunningEngine", seconds: float, console: Console, *, was_loaded: bool, json: bool) -> None:
