@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import threading
 from collections.abc import Callable
 from contextlib import closing
@@ -182,9 +183,23 @@ def test_what_a_killed_process_has_left_is_removed(folder: Path, kept: PreparedF
         spoken(folder, kept)
         assert left.exists()  # another process may still be writing it
         assert not files(kept)
-    spoken(folder, kept)
+    assert kept.find("missing.prepared") is None
     assert not left.exists()
+    spoken(folder, kept)
     assert files(kept)
+
+
+def test_an_interrupt_ends_the_writing() -> None:
+    def write(cancelled: threading.Event) -> None:
+        threading.Timer(0.1, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
+        ended.append(cancelled.wait(60))
+
+    ended: list[bool] = []
+    keeping = prepared_weights.Keeping(write)
+    keeping.begin()
+    with pytest.raises(KeyboardInterrupt):
+        keeping.finish()
+    assert ended == [True]
 
 
 def test_a_speech_that_is_broken_off_is_not_held_up(folder: Path, kept: PreparedFolder) -> None:

@@ -95,30 +95,40 @@ class Keeping:
 
     def __init__(self, write: Callable[[threading.Event], None]) -> None:
         self._write = write
-        self._thread: threading.Thread | None = None
+        self._begun = False
         self._cancelled = threading.Event()
+        self._ended = threading.Event()  # a thread that is joined counts as ended after an interrupt
+        self._ended.set()
 
     def begin(self) -> None:
         """Begin to write, unless that has been done or is being done."""
-        ended = self._thread is not None and not self._thread.is_alive()
-        if self._thread is None or (ended and self._cancelled.is_set()):
-            self._cancelled.clear()
-            self._thread = threading.Thread(target=self._run, name="keeping weights", daemon=True)
-            self._thread.start()
+        if self._begun and not (self._cancelled.is_set() and self._ended.is_set()):
+            return
+        self._begun = True
+        self._cancelled.clear()
+        self._ended.clear()
+        threading.Thread(target=self._run, name="keeping weights", daemon=True).start()
 
     def finish(self) -> None:
-        """Wait until what has begun is written."""
-        if self._thread:
-            self._thread.join()
+        """Wait until what has begun is written. An interrupt cancels it."""
+        try:
+            self._ended.wait()
+        except KeyboardInterrupt:
+            self.cancel()
+            self._ended.wait()
+            raise
 
     def cancel(self) -> None:
         """Let what has begun end at once, with nothing written."""
         self._cancelled.set()
 
     def _run(self) -> None:
-        if sys.platform == "linux":  # where a thread has a priority of its own
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _LOW_PRIORITY)
-        self._write(self._cancelled)
+        try:
+            if sys.platform == "linux":  # where a thread has a priority of its own
+                os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _LOW_PRIORITY)
+            self._write(self._cancelled)
+        finally:
+            self._ended.set()
 
 
 def _tensors_of(parts: tuple[nn.Module, ...]) -> Iterator[tuple[str, Tensor]]:

@@ -71,6 +71,9 @@ class PreparedFolder:
 
     def find(self, name: str) -> PreparedFile | None:
         """Open a file, unless it is not there or has no index."""
+        if self._staged():
+            with suppress(Timeout, OSError), self._locked():
+                self._remove_staged()
         ahead, self._ahead = self._ahead, None
         return ahead if ahead and ahead.path.name == name else self._opened(name)
 
@@ -89,7 +92,7 @@ class PreparedFolder:
         """
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            with FileLock(self.folder / _LOCK, timeout=0):
+            with self._locked():
                 self._remove_staged()
                 if self._make_room(sum(data.nbytes for _, _, data in blocks)):
                     with replacing(self.folder / name, private=True, durable=False) as file:
@@ -126,11 +129,20 @@ class PreparedFolder:
         paths = self.folder.glob("*" + _SUFFIX)
         return sorted(paths, key=lambda path: path.stat().st_mtime, reverse=True)
 
+    def _locked(self) -> FileLock:
+        """Return the lock of who writes. Raises Timeout when it is entered while another process has it."""
+        return FileLock(self.folder / _LOCK, timeout=0)
+
+    def _staged(self) -> list[Path]:
+        """Return the files that are being written, or were when a process was killed."""
+        if not self.folder.is_dir():
+            return []
+        return [path for path in self.folder.iterdir() if _STAGED.fullmatch(path.name)]
+
     def _remove_staged(self) -> None:
-        """Remove what a process that was killed has left. The lock tells that no other is writing."""
-        for path in self.folder.iterdir():
-            if _STAGED.fullmatch(path.name):
-                path.unlink(missing_ok=True)
+        """Remove what killed processes have left; the lock tells that no other is writing."""
+        for path in self._staged():
+            path.unlink(missing_ok=True)
 
     def _make_room(self, size: int) -> bool:
         """Remove files of no use and the least recently used ones; return whether there is room for a new one."""
