@@ -109,10 +109,10 @@ def warm_engine(model: Path, home: Path) -> Iterator[list[bytes]]:
     ("options", "sent"),
     [
         (["hello there"], b"text=hello+there"),
-        (["-f", "text.md", "--voice", "Anna", "--steps", "8", "--cfg", "1.5"], b"prompt_audio=sha256%3A"),
+        (["--voice", "Anna", "--steps", "8", "--cfg", "1.5"], b"prompt_audio=sha256%3A"),
         (["hello", "--ref-audio", "clip.wav", "--instruct", "calm", "--language", "en"], b"reference_audio=sha256%3A"),
     ],
-    ids=["text", "file and voice", "clip"],
+    ids=["text", "pipe and voice", "clip"],
 )
 def test_a_request_to_a_warm_engine_leaves_before_anything_heavy_is_loaded(
     checkpoints: Callable[[str], Path], tmp_path: Path, options: list[str], sent: bytes
@@ -120,7 +120,6 @@ def test_a_request_to_a_warm_engine_leaves_before_anything_heavy_is_loaded(
     model, file = checkpoints("voxcpm-1.5"), tmp_path / "x.wav"
     (tmp_path / "clip.wav").write_bytes(spoken_wav())
     VoiceLibrary(tmp_path / "voices").save("Anna", Voice(prompt=Prompt(Clip(spoken_wav()), "What is said.")))
-    (tmp_path / "text.md").write_text("Hello *there*, and now 3 more words.", "utf-8")
     environment = {**os.environ, "VOXCLI_HOME": str(tmp_path), "VOXCLI_KEEP_ALIVE": "5m"}
     with warm_engine(model, tmp_path) as taken:
         done = subprocess.run(
@@ -129,6 +128,7 @@ def test_a_request_to_a_warm_engine_leaves_before_anything_heavy_is_loaded(
             text=True,
             env=environment,
             cwd=tmp_path,
+            input="Hello *there*, and now 3 more words.",
             check=True,
         )
     code, loaded = json.loads(done.stderr.rpartition("\n")[2])
