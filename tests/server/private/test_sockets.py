@@ -3,6 +3,7 @@
 import os
 import socket
 import stat
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.server.private.resident import client_of
+from tests.server.private.resident import client_of, resident
 from tests.server.running import Running, running
 from tests.server.tone import ToneEngine
 from voxcli.errors import DeviceError
@@ -132,3 +133,30 @@ def test_what_is_no_socket_is_left_alone(tmp_path: Path) -> None:
 def test_a_path_that_is_too_long_is_said_to_be(tmp_path: Path) -> None:
     with pytest.raises(DeviceError, match="too long"):
         open_private_socket(tmp_path / ("x" * 100))
+
+
+STRANGER = """
+import os, socket
+os.setgroups([])
+os.setgid(65534)
+os.setuid(65534)
+client = socket.socket(socket.AF_UNIX)
+client.connect("x.sock")
+client.sendall(b"GET /private/state HTTP/1.1\\r\\nHost: localhost\\r\\n\\r\\n")
+try:
+    print(client.recv(1000))
+except ConnectionError:
+    print(b"")
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux" or os.getuid() != 0, reason="cannot become another user")
+def test_another_user_is_sent_away_even_if_the_modes_let_him_in(tmp_path: Path) -> None:
+    with resident(ToneEngine(), tmp_path) as server:
+        tmp_path.chmod(0o711)
+        for mode, told in ((0o600, None), (0o666, "b''\n")):
+            server.path.chmod(mode)
+            command = [sys.executable, "-ISc", STRANGER]
+            ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+            assert ran.stdout == (told or "")
+            assert ("PermissionError" in ran.stderr) == (told is None), ran.stderr
