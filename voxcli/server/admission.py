@@ -25,9 +25,10 @@ _RESTART = 10
 
 
 class _Waiter:
-    def __init__(self, client: str, *, limited: bool) -> None:
+    def __init__(self, client: str, *, limited: bool, holds: bool) -> None:
         self.client = client
         self.limited = limited
+        self.holds = holds
         self.turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
 
@@ -82,24 +83,25 @@ class Admission:
         """Number of waiting requests."""
         return sum(len(waiters) for waiters in self._waiting.values())
 
-    async def enter(self, client: str, *, limited: bool = True) -> None:
+    async def enter(self, client: str, *, limited: bool = True, holds: bool = False) -> None:
         """Wait for a slot; the caller must `leave` it. Cancelling removes the request from the queue.
 
         Args:
             client: key or address.
             limited: whether the request is refused if the queue is full, or after a while.
+            holds: whether the request is admitted even while draining.
 
         Raises:
             Refusal: the queue is full, the wait timed out, or the server is shutting down.
         """
-        if self.draining:
+        if self.draining and not holds:
             raise _ending()
         if self.used < self._slots and not self._waiting:
             self._take()
             return
         if limited and self.depth >= self.queue:
             self._make_room(client)
-        waiter = _Waiter(client, limited=limited)
+        waiter = _Waiter(client, limited=limited, holds=holds)
         self._waiting.setdefault(client, deque()).append(waiter)
         try:
             async with asyncio.timeout(self._wait_seconds if limited else None):
@@ -124,7 +126,7 @@ class Admission:
     def drain(self) -> None:
         """Admit no more requests, and refuse those that are waiting."""
         self.draining = True
-        for waiter in [waiter for waiters in self._waiting.values() for waiter in waiters]:
+        for waiter in [waiter for waiters in self._waiting.values() for waiter in waiters if not waiter.holds]:
             self._refuse(waiter, _ending())
 
     def _retry_after(self) -> int:

@@ -21,6 +21,7 @@ from voxcli.server.model_lifecycle import ModelLifecycle
 from voxcli.server.monitoring import Ending, EngineHeartbeat, Metrics, RequestRecord
 from voxcli.server.private.clips import ClipStore
 from voxcli.server.private.errors import LateErrors, describe_error
+from voxcli.server.private.holds import HOLD_HEADER, Holds
 from voxcli.server.private.keep_alive import HEADER, KeepAlive, read_seconds
 from voxcli.server.private.sockets import is_private
 from voxcli.server.settings import ServerSettings
@@ -86,6 +87,7 @@ class Service:
         self.keep_alive = keep_alive or KeepAlive()
         self.about = about
         self.clips = ClipStore()
+        self.holds = Holds(self.keep_alive)
         self.late_errors = LateErrors()
         self.stop: Callable[[bool], None] | None = None
         """Ends the server, at once or after what is being spoken; None if it is not this user's resident engine."""
@@ -119,8 +121,10 @@ class Service:
         self.admission.drain()
         try:
             async with asyncio.timeout(self.settings.drain_seconds):
+                await self.holds.wait_until_none()
                 await self._all_answered.wait()
         except TimeoutError:
+            self.holds.end()
             _log.warning("aborted %d streams that did not finish in time", len(self._watchers))
             for watcher in list(self._watchers):
                 watcher.stop_watching()
@@ -128,7 +132,8 @@ class Service:
         return True
 
     def abort(self) -> None:
-        """Cut off everything that is being spoken."""
+        """Cut off everything that is being spoken, and wait for no further part of it."""
+        self.holds.end()
         for watcher, record in list(self._watchers.items()):
             if record.admitted is not None:
                 watcher.stop_watching()
@@ -224,7 +229,8 @@ class Service:
         private = is_private(http.scope)
         wait = _UNLIMITED_SECONDS if private else self.settings.wait_seconds
         client = getattr(http.state, CLIENT, "")
-        await watcher.run_until_disconnect(self.admission.enter(client, limited=not private))
+        holds = private and http.headers.get(HOLD_HEADER) in self.holds
+        await watcher.run_until_disconnect(self.admission.enter(client, limited=not private, holds=holds))
         record.admitted = time.perf_counter()
         held.push(partial(self._leave, record))
         engine = await watcher.run_until_disconnect(held.enter_async_context(self.models.in_use(wait)))

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import secrets
+import threading
 from collections.abc import Callable, Mapping
 from contextlib import closing, suppress
 from typing import Any, NoReturn
@@ -51,6 +52,10 @@ class ResidentEngine:
         self._keep_alive = keep_alive
         self._meanwhile = meanwhile
         self._begun: tuple[SynthesisRequest, Exchange] | None = None
+        self._hold: Exchange | None = None
+        """Open while this engine may be asked to speak further parts of a text, so that it does not end before."""
+        self._hold_name = secrets.token_hex(8)
+        self._lock = threading.Lock()
         card = entry.values["card"]
         self.slots: int = card["slots"]
         self.draws_voices: bool = card["draws_voices"]
@@ -81,6 +86,7 @@ class ResidentEngine:
                 yield from self._attempt(request)
                 return
             except NotListening:
+                self._release()
                 self._entry = self._start_again(self._entry)
         raise DeviceError(
             f"The engine of {self._entry.model} ended twice before it spoke.",
@@ -92,6 +98,19 @@ class ResidentEngine:
         if self._begun:
             self._begun[1].close()
             self._begun = None
+        self._release()
+
+    def _keep_hold(self) -> None:
+        """Hold the engine, once it has something to do."""
+        with self._lock, suppress(NotListening):
+            headers = {"x-request-id": self._hold_name}
+            self._hold = self._hold or Exchange(self._entry, "POST", "/private/hold", headers)
+
+    def _release(self) -> None:
+        with self._lock:
+            hold, self._hold = self._hold, None
+            if hold:
+                hold.close()
 
     def _attempt(self, request: SynthesisRequest) -> Speech:
         """Stream once. Raises NotListening if nothing was heard because the engine ended."""
@@ -115,6 +134,7 @@ class ResidentEngine:
         headers = {
             "content-type": content_type,
             "x-request-id": secrets.token_hex(8),
+            "x-voxcli-hold": self._hold_name,
             "x-voxcli-keep-alive": f"{to_wire(self._keep_alive):g}",
         }
         return Exchange(self._entry, "POST", _PATH, headers, body)
@@ -125,6 +145,7 @@ class ResidentEngine:
         seconds = 0.0
         with exchange:
             reader = exchange.answer()
+            self._keep_hold()
             self._meanwhile()
             try:
                 while True:

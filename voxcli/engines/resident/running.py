@@ -30,7 +30,7 @@ class RunningEngine:
 
     @property
     def is_busy(self) -> bool:
-        return self.state is None or self.state["streams"] + self.state["waiting"] > 0
+        return self.state is None or self.state["streams"] + self.state["waiting"] + self.state["holds"] > 0
 
     @property
     def idle_seconds(self) -> float:

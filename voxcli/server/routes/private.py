@@ -1,4 +1,4 @@
-"""Private routes: state, errors, keep-alive and stop, for programs of the user who runs the server.
+"""Private routes: state, errors, holds, keep-alive and stop, for programs of the user who runs the server.
 
 On public connections they do not exist: see `server.private.access`.
 """
@@ -9,6 +9,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from fastapi import APIRouter
 from fastapi.requests import Request
+from fastapi.responses import Response
 from pydantic import BaseModel, Field
 
 from voxcli.protocols.dialect import Problem
@@ -17,8 +18,10 @@ from voxcli.protocols.voxcpm import messages as voxcpm
 from voxcli.protocols.voxcpm.engines import EngineDescription
 from voxcli.server.bodies import read_json
 from voxcli.server.errors import Refusal, dialect_route
+from voxcli.server.middleware import REQUEST_ID
 from voxcli.server.private.access import PATHS
 from voxcli.server.private.errors import STOPPING
+from voxcli.server.private.holds import HoldResponse
 from voxcli.server.private.keep_alive import FOR_EVER
 from voxcli.server.routes.voxcpm import native_problem_of
 from voxcli.server.service import Service
@@ -27,6 +30,9 @@ from voxcli.version import __version__
 
 if sys.platform != "win32":
     import resource
+
+
+_ENDING = Problem(status=503, message="The server is about to end.", code=STOPPING)
 
 
 class Stop(BaseModel):
@@ -67,11 +73,17 @@ def router(service: Service) -> APIRouter:
             return found
         raise Refusal(Problem(status=404, message=f"No error of {request_id!r} is known.", code="not_found"))
 
+    @routes.post("/hold", response_class=HoldResponse)
+    async def hold(request: Request) -> Response:
+        if service.admission.draining:
+            raise Refusal(_ENDING)
+        return HoldResponse(service.holds, getattr(request.state, REQUEST_ID))
+
     @routes.post("/keep-alive")
     async def keep_alive(request: Request) -> dict[str, Any]:
         renewal = parse_fields(Renewal, await read_json(request, {"seconds": 300}))
         if service.admission.draining:
-            raise Refusal(Problem(status=503, message="The server is about to end.", code=STOPPING))
+            raise Refusal(_ENDING)
         service.keep_alive.touch(renewal.seconds)
         return describe_state(service)
 
@@ -105,6 +117,7 @@ def describe_state(service: Service) -> dict[str, Any]:
         "gpu_memory_bytes": gpu.reserved_bytes if gpu else 0,
         "streams": service.admission.used,
         "waiting": service.admission.depth,
+        "holds": len(service.holds),
         "idle_seconds": round(keep_alive.idle_seconds, 1),
         "keep_alive": keep_alive.seconds,
         "remaining_seconds": round(keep_alive.remaining_seconds, 1),
