@@ -109,7 +109,7 @@ def test_errors_are_the_same(
     user: User, checkpoints: Callable[[str], Path], options: tuple[str, ...], code: int
 ) -> None:
     (user.folder / "noise.wav").write_bytes(b"RIFF\x00\x00")
-    order = ("say", "Hello there.", "-m", str(checkpoints("voxcpm-1.5")), "-o", "x.wav", "--force", *options)
+    order = ("say", "-q", "Hello there.", "-m", str(checkpoints("voxcpm-1.5")), "-o", "x.wav", "--force", *options)
     warm, own = user.run(*order), user.run(*order, "--no-warm")
     assert (warm.returncode, said(warm)) == (own.returncode, said(own))
     assert warm.returncode == code
