@@ -95,3 +95,11 @@ def test_a_wrong_variable_and_a_wrong_setting_are_named(run: Run, tmp_path: Path
     done = run("say", "hello", "-o", "x.wav")
     assert done.returncode == 2
     assert said(done).endswith(f"in voxcli.toml: keep_alive = 'soon'. 'soon' is not a time. {ADVICE}")
+
+
+def test_the_built_in_voice_is_not_kept_and_says_so_if_asked_to(here: Here) -> None:
+    order = ("say", "hello", "--model", "espeak", "-o", "x.wav", "--force", "-q")
+    warning = "warning: --keep-alive has no effect on the built-in voice (eSpeak NG)"
+    assert here(*order, "--keep-alive", "1h") == (0, warning)
+    assert here(*order, "--keep-alive", "0") == (0, "")
+    assert here(*order) == (0, "")

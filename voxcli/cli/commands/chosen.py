@@ -125,6 +125,12 @@ def name_unused(delivery: "Delivery", engine: Engine, model: str, *, auto_steps:
         _log.warning("%s %s no effect on %s", ", ".join(options), verb, _NAMES.get(model, model))
 
 
+def note_keep_alive(context: typer.Context, engine: EngineSettings) -> None:
+    """Warn of --keep-alive for the built-in voice, which is not kept loaded."""
+    if on_command_line(context, "keep_alive") and engine.keep_alive and engine_name(engine) == BUILTIN_MODEL:
+        _log.warning("--keep-alive has no effect on %s", _NAMES[BUILTIN_MODEL])
+
+
 def with_clip_on_server(
     context: typer.Context, who: VoiceOptions, engine: EngineSettings
 ) -> tuple[VoiceOptions, EngineSettings]:

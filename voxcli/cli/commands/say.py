@@ -52,7 +52,7 @@ def say(
 
     [pause 0.5s] in the text inserts half a second of silence.
     """
-    from voxcli.cli.commands.chosen import choose_targets, engine_settings, with_clip_on_server
+    from voxcli.cli.commands.chosen import choose_targets, engine_settings, note_keep_alive, with_clip_on_server
     from voxcli.cli.commands.speak import speak
     from voxcli.cli.commands.speak_job import SpeakJob
     from voxcli.cli.commands.voice_choice import choose_voice
@@ -73,6 +73,7 @@ def say(
         source, looks_like_markdown = choose_text(text, file, literal, console)
         who, chosen = with_clip_on_server(context, who, engine_settings(engine))
         voice, (chosen,) = choose_voice(context, who, [chosen], console, delivery.language)
+        note_keep_alive(context, chosen)
         job = SpeakJob(
             text=source,
             markdown=looks_like_markdown and not no_split if markdown is None else markdown,
