@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import pytest
 import typer
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from typer.exceptions import TyperException
 
@@ -55,6 +55,7 @@ def _outcome(param: Any, context: Any, value: Any) -> str:
 
 
 @pytest.mark.parametrize("name", NAMES)
+@settings(max_examples=40)
 @given(VALUES)
 @example("007")
 @example("-0")

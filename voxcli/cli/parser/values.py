@@ -22,8 +22,9 @@ _UNREAD = object()
 def read_without_pydantic(params: list[Any]) -> list[Any]:
     """Let the parameters of a command ask Typer for a conversion only if a value needs one, and return them."""
     for param in params:
-        if "get_runtime_param" not in vars(param):
-            vars(param)["get_runtime_param"] = _Conversion(param.get_runtime_param).itself
+        of_typer = getattr(param, "get_runtime_param", None)  # not part of Typer's interface: it may disappear
+        if of_typer and "get_runtime_param" not in vars(param):
+            vars(param)["get_runtime_param"] = _Conversion(of_typer).itself
     return params
 
 
