@@ -1,7 +1,9 @@
 """`--play` into a real sound server, recorded."""
 
+import itertools
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -16,8 +18,8 @@ import soundfile
 import soxr
 
 import voxcli
-from tests.engines.remote.replay import posts, replaying, streamed
-from tests.engines.remote.sounds import VOXCLI, tone, wav
+from tests.engines.remote.replay import Reply, posts, replaying, streamed
+from tests.engines.remote.sounds import RATE, VOXCLI, tone, wav
 from tests.program import Run, said, started
 from tests.pulse import PulseServer, wait_until
 from voxcli.audio.chunk import Samples
@@ -146,27 +148,70 @@ def test_the_doctor_speaks(live: dict[str, str], pulse: PulseServer) -> None:
     assert live["live test"] == "ok"
 
 
-@pytest.mark.alone
-@pytest.mark.parametrize("start_buffer", [None, "0"])
-def test_an_engine_slower_than_real_time_is_heard_later_and_without_gaps(
-    run: Run, tmp_path: Path, pulse: PulseServer, loudspeaker: dict[str, str], start_buffer: str | None
-) -> None:
-    def slowly() -> Iterator[bytes]:
-        sound = wav(tone(2.6))
-        yield sound[:44]
-        for start in range(44, len(sound), len(sound) // 13):
-            time.sleep(0.4)  # half as fast as it is played
-            yield sound[start : start + len(sound) // 13]
+SLOW_SPEED, SLOW_SECONDS = 0.5, 1.6
+SLOW_TEXT = "It takes a slow machine long. So it waits before it says."
 
-    text = "This sentence takes a slow machine long."
-    arguments = ["say", text, "--play", "-o", "x.wav"] + (["--start-buffer", start_buffer] if start_buffer else [])
-    with replaying(posts(lambda asked: streamed(slowly()), VOXCLI)) as server, pulse.recording("speaker44") as heard:
-        done = run(*arguments, "--remote", server.url, env=loudspeaker)
+
+def slowly() -> Reply:
+    """Return a server that takes twice as long as its sentences do. Every second one is an octave higher."""
+    rates = itertools.cycle([RATE, RATE // 2])
+
+    def speak(rate: int) -> Iterator[bytes]:
+        sound = wav(tone(SLOW_SECONDS * RATE / rate, rate))
+        yield sound[:44]
+        patch = round(0.16 * RATE) * 2
+        for start in range(44, len(sound), patch):
+            time.sleep(0.16 / SLOW_SPEED)
+            yield sound[start : start + patch]
+
+    return posts(lambda asked: streamed(speak(next(rates))), VOXCLI)
+
+
+def silences_between(samples: Samples, rate: int) -> list[tuple[float, float]]:
+    """Return the pitch before and after each silence of more than 50 ms, in Hz."""
+    sounding = np.flatnonzero(np.abs(samples) > 0.01)
+
+    def pitch(part: Samples) -> float:
+        return float(np.count_nonzero(np.diff(np.sign(part)))) / 2 / (len(part) / rate)
+
+    window = round(0.03 * rate)
+    return [
+        (pitch(samples[last - window : last]), pitch(samples[after : after + window]))
+        for last, after in itertools.pairwise(sounding)
+        if after - last > 0.05 * rate
+    ]
+
+
+@pytest.mark.alone
+@pytest.mark.parametrize(
+    ("arguments", "stdin"), [([SLOW_TEXT], b""), ([], SLOW_TEXT.encode()), ([SLOW_TEXT, "--start-buffer", "0"], b"")]
+)
+def test_an_engine_slower_than_real_time_is_heard_without_gaps_in_its_sentences(
+    run: Run, pulse: PulseServer, loudspeaker: dict[str, str], arguments: list[str], stdin: bytes
+) -> None:
+    with replaying(slowly()) as server, pulse.recording("speaker44") as heard:
+        done = run("say", *arguments, "--remote", server.url, env=loudspeaker, stdin=stdin)
     assert done.returncode == 0, said(done)
-    if start_buffer:
+    silences = silences_between(heard.samples, 44100)
+    if "--start-buffer" in arguments:
+        assert len(silences) > 5
         assert " 0 underruns" not in said(done)
         return
-    assert "the server speaks at 0.5× speed: starting in " in said(done)
-    assert " 0 underruns" in said(done)
-    sounding = np.flatnonzero(np.abs(heard.samples) > 0.01)
-    assert np.diff(sounding).max() < 0.05 * 44100
+    assert re.search(r"the server speaks at 0\.[345]× speed: ", said(done))
+    assert stdin or not silences, said(done)
+    for before, after in silences:
+        assert after == pytest.approx(2 * before, rel=0.2), "a gap within a sentence"
+
+
+def test_ctrl_c_ends_the_wait_for_the_start_buffer(
+    environment: dict[str, str], pulse: PulseServer, loudspeaker: dict[str, str]
+) -> None:
+    with replaying(slowly()) as server, pulse.recording("speaker44") as heard:
+        say = [sys.executable, "-m", "voxcli", "say", SLOW_TEXT * 5, "--remote", server.url]
+        with started(say, environment | loudspeaker) as process:
+            assert process.stderr
+            while b"starting in" not in (line := process.stderr.readline()):
+                assert line, "it has not waited"
+            process.send_signal(signal.SIGINT)
+            assert process.wait(timeout=10) == 130
+    assert heard.sounding_seconds == 0

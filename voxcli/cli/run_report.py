@@ -46,7 +46,8 @@ class Buffering:
         what = "going on" if self.started else "starting"
         how = "with pauses between sentences" if self.by_sentence else "without gaps"
         digits = 1 if self.speed < _NEARLY else 2
-        return f"{who} speaks at {self.speed:.{digits}f}× speed: {what} in {self.seconds:.0f} s, {how}"
+        speed = f"{self.speed:.{digits}f}×" if self.speed >= 0.1 else "less than 0.1×"
+        return f"{who} speaks at {speed} speed: {what} in {self.seconds:.0f} s, {how}"
 
 
 class RunReport(Protocol):

@@ -78,7 +78,7 @@ def summary_phrases(summary: RunSummary) -> list[str]:
     named = [
         f"{name} {seconds:.{digits}f}"
         for name, seconds in summary.before_sound.items()
-        if seconds >= _NAMED_SECONDS or name in _ALWAYS_NAMED
+        if seconds >= max(_NAMED_SECONDS, 10**-digits / 2) or name in _ALWAYS_NAMED
     ]
     verb = "heard" if played else "sound"
     return [*_separated([*facts, f"{verb} after {after:.{digits}f} s"]), *_in_brackets(named)]

@@ -41,7 +41,8 @@ class Playback:
         self.finished = False
         """Everything is played, including the tail."""
         self._start_samples = start_samples
-        self._tail_left = tail_samples
+        self.tail_left = tail_samples
+        """Silence that is still to be played at the end."""
         self._queue: deque[Samples] = deque()
         self._position = 0  # within the first item of the queue
         self._put = 0
@@ -116,8 +117,8 @@ class Playback:
         self._note_gap(missing, ran_dry=missing > 0 and (self._sounding or played > 0))
         self._sounding = missing == 0
         if self._ended and not self.waiting:
-            self._tail_left -= missing
-            self.finished = self._tail_left <= 0
+            self.tail_left -= missing
+            self.finished = self.tail_left <= 0
 
     def _note_gap(self, missing: int, *, ran_dry: bool) -> None:
         self._in_gap = self._more_to_come and missing > 0 and (ran_dry or self._in_gap)

@@ -22,6 +22,10 @@ _TAIL_SECONDS = 0.05
 _STALL_SECONDS = 3.0
 """A device that requests no samples for this long is taken for dead."""
 _RELEASE_SECONDS = 2.0
+_PATIENT_SECONDS = 0.5
+_BUSY_LATENCY_SECONDS = 0.25
+"""Latency of the device where the start buffer has taken longer than that: nobody notices it then, and the engine keeps
+the processor busy."""
 _POLL_SECONDS = 0.02
 
 
@@ -127,16 +131,24 @@ class Speaker:
         self._start_if_ready()
 
     def _open(self) -> None:
+        self._sample_rate = self._sample_rate or cast(OutputDevice, self._device).sample_rate
+        self._stream = self._new_stream(self._latency_seconds)
+        self._playback = Playback(
+            start_samples=self._start_samples,
+            tail_samples=self._tail_samples,
+            start_buffer=self._samples_to_wait_for if self._start_buffer else None,
+        )
+
+    def _new_stream(self, latency_seconds: float) -> Any:
         device = cast(OutputDevice, self._device)
-        self._sample_rate = self._sample_rate or device.sample_rate
         try:
-            self._stream = self._sounddevice.OutputStream(
+            return self._sounddevice.OutputStream(
                 device=device.index,
                 samplerate=self._sample_rate,
                 # On stereo ALSA hardware devices, a mono stream would play on the left only.
                 channels=min(device.channels, 2),
                 dtype="float32",
-                latency=self._latency_seconds,
+                latency=latency_seconds,
                 callback=self._fill,
                 finished_callback=self._stopped.set,
             )
@@ -145,11 +157,11 @@ class Speaker:
                 f"Cannot open the loudspeaker {device.label} at {self._sample_rate} Hz: {error}. "
                 "Another program may be using it: close that, name another device, or write a file with -o FILE."
             ) from error
-        self._playback = Playback(
-            start_samples=self._start_samples,
-            tail_samples=round((self._stream.latency + _TAIL_SECONDS) * self._sample_rate),
-            start_buffer=self._samples_to_wait_for if self._start_buffer else None,
-        )
+
+    @property
+    def _tail_samples(self) -> int:
+        latency: float = self._stream.latency
+        return round((latency + _TAIL_SECONDS) * self._sample_rate)
 
     def _fill(self, out: NDArray[np.float32], frames: int, time: object, status: Any) -> None:
         """PortAudio's callback, on its thread. It must be quick, and exceptions in it would only be printed."""
@@ -185,10 +197,21 @@ class Speaker:
         self._started = True
 
     def _start(self) -> None:
+        if self._playback.most_held > _PATIENT_SECONDS * self._sample_rate:
+            self._prolong_latency()
         try:
             self._stream.start()
         except self._sounddevice.PortAudioError as error:
             raise self._failure(f"cannot be started ({error})") from error
+
+    def _prolong_latency(self) -> None:
+        """Open the device again with more latency, because it plays beside an engine that keeps the machine busy."""
+        with suppress(DeviceError):
+            patient = self._new_stream(max(self._latency_seconds, _BUSY_LATENCY_SECONDS))
+            self._stream, before = patient, self._stream
+            before.close(ignore_errors=True)
+            self._stopped.clear()
+            self._playback.tail_left = self._tail_samples
 
     def _drain(self) -> None:
         self._flush()

@@ -25,8 +25,8 @@ _RECENT_SECONDS = 4.0
 _PATCH_SECONDS = 0.12
 """Chunks are measured together up to this duration: the first patch of an utterance comes in two, the second one at
 once."""
-_DEVICE_SECONDS = 0.1
-"""Audio that the loudspeaker takes at once when it starts."""
+_DEVICE_SECONDS, _BUSY_DEVICE_SECONDS = 0.1, 0.3
+"""Audio that the loudspeaker takes at once when it starts, also after a long wait."""
 _USUAL_NOISE = 0.1
 """Relative deviation of the time for a chunk, counted like one that was measured."""
 LEAST_STEPS, MOST_STEPS = 4, 10
@@ -277,6 +277,7 @@ class StartBuffer:
         lengths, audio = self._lengths, timings.audio
         remaining = lengths.rest_of_part(audio) if self.by_sentence else lengths.rest_of_text(audio)
         # A patch more, since each is there only when it is complete.
-        least = max(audio / timings.chunks, _PATCH_SECONDS) + _DEVICE_SECONDS
+        device = _DEVICE_SECONDS if self._playing else _BUSY_DEVICE_SECONDS
+        least = max(audio / timings.chunks, _PATCH_SECONDS) + device
         self.delay = max(0.0, least + min(self._pace.needed(remaining, deviations=0), _LONGEST_SECONDS) - queued)
         return least + min(self._pace.needed(remaining), _LONGEST_SECONDS)
