@@ -24,7 +24,7 @@ _STALL_SECONDS = 3.0
 _RELEASE_SECONDS = 2.0
 _PATIENT_SECONDS = 0.5
 _BUSY_LATENCY_SECONDS = 0.25
-"""Latency of the device where the start buffer has taken longer than that: nobody notices it then, and the engine keeps
+"""Latency of the device where the start buffer has taken longer than that: it is not noticed then, and the engine keeps
 the processor busy."""
 _POLL_SECONDS = 0.02
 
