@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -179,3 +180,17 @@ def test_an_engine_that_is_about_to_end_is_replaced(tmp_path: Path) -> None:
         speaking.close()
         assert server.ends()
     assert len(second.requests) == 1
+
+
+def test_a_call_whose_engine_is_stopped_at_once_says_so(tmp_path: Path) -> None:
+    engine = ToneEngine(hold_at=0)
+    with resident(engine, tmp_path) as server, ThreadPoolExecutor() as pool:
+        client = ResidentEngine(entry_of(server), not_again, 60.0)
+        spoken = pool.submit(sound_of, client, HELLO)
+        until(lambda: engine.running == 1)
+        RunningEngine(entry_of(server), None).stop(now=True)
+        engine.go.set()
+        with pytest.raises(DeviceError, match="was stopped while it was speaking"):
+            spoken.result(60)
+        client.close()
+        assert server.ends()

@@ -22,6 +22,8 @@ _SILENCE_SECONDS = 5.0
 _ATTEMPTS = 2
 _SEED_BITS = 32
 _OK = 200
+_CUT_OFF = 499
+"""Status of a request that the engine was told to give up before the first sound."""
 
 StartAgain = Callable[[EngineEntry], EngineEntry]
 """Replaces an engine that has ended or hangs, and returns the entry of the new one."""
@@ -194,7 +196,9 @@ class ResidentEngine:
                 raise _Unsent
         if error.get("kind"):
             raise error_from_dict(error)
-        why = error.get("message") or f"it answered with status {status}"
+        if status == _CUT_OFF:
+            raise DeviceError(f"The engine of {self._entry.model} was stopped while it was speaking.")
+        why = error.get("message") or f"it answered with status {status}."
         raise DeviceError(f"The engine of {self._entry.model} refused: {why}", on_command_line=SEE_LOG)
 
     def _explain(self, request_id: str, seconds: float, cause: Exception) -> NoReturn:
