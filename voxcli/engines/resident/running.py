@@ -30,7 +30,9 @@ class RunningEngine:
 
     @property
     def is_busy(self) -> bool:
-        return self.state is None or self.state["streams"] + self.state["waiting"] + self.state["holds"] > 0
+        """Whether it speaks, or a program holds it that will go on speaking."""
+        state = self.state
+        return state is None or any(state.get(use, 0) for use in ("streams", "waiting", "holds"))
 
     @property
     def idle_seconds(self) -> float:
