@@ -11,7 +11,6 @@ from voxcli.installation import install_command
 from voxcli.models import ModelLibrary
 from voxcli.synthesis.loading import LoadingProgress, LoadingStage, OnLoading, ignore_loading
 from voxcli.synthesis.request import Engine
-from voxcli.voxcpm.torch_import import importing_torch
 
 if TYPE_CHECKING:
     from voxcli.engines.remote.settings import RemoteSettings
@@ -92,6 +91,8 @@ def _open_builtin(settings: LocalSettings | None) -> Engine:
 
 
 def _open_local(name: str, folder: Path, settings: LocalSettings, on_loading: OnLoading) -> Engine:
+    from voxcli.voxcpm.torch_import import importing_torch
+
     on_loading(LoadingProgress(LoadingStage.STARTING))
     prepared = _read_ahead(folder, settings)
     try:
