@@ -156,10 +156,9 @@ def test_the_least_recently_used_files_make_room(folder: Path, kept: PreparedFol
     assert len(times[0]) == 2
     assert len(times[1]) == 2
     assert first in times[0] - times[1]
-    tiny = PreparedFolder(kept.folder, most_bytes=1000)
     os.utime(folder / "model.safetensors", (7, 7))
-    spoken(folder, tiny)
-    assert not files(tiny)
+    spoken(folder, PreparedFolder(kept.folder, most_bytes=1000))
+    assert set(files(kept)) == times[1]
 
 
 def test_a_file_is_not_kept_without_its_model(folder: Path, kept: PreparedFolder, tmp_path: Path) -> None:
@@ -235,6 +234,18 @@ def test_without_a_place_to_keep_it_the_model_still_loads(folder: Path, tmp_path
     (tmp_path / "file").write_text("not a folder")
     place = PreparedFolder(tmp_path / "file" / "kept")
     np.testing.assert_array_equal(spoken(folder, place), spoken(folder, None))
+
+
+def test_a_folder_of_someone_else_can_be_used(
+    folder: Path, kept: PreparedFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*arguments: object, **options: object) -> None:
+        raise PermissionError
+
+    fresh = spoken(folder, kept)
+    monkeypatch.setattr("os.utime", refuse)
+    monkeypatch.setattr(loading, "load_backbone", None)
+    np.testing.assert_array_equal(spoken(folder, kept), fresh)
 
 
 def test_what_was_read_ahead_is_taken_if_it_is_the_right_file(folder: Path, kept: PreparedFolder) -> None:

@@ -49,6 +49,8 @@ class PreparedModel:
 
     path: Path
     size: int
+    used: int
+    """When it was last opened: a time in nanoseconds."""
     about: Mapping[str, Any]
     """What the weights were made from and for: `weights`, the paths of the checkpoint's files, `dtype`, `quantize`."""
 
@@ -103,17 +105,17 @@ class PreparedFolder:
     def files(self) -> list[PreparedModel]:
         """Return the files, the most recently used first."""
         found = []
-        for path in self._paths():
+        for path in self.folder.glob("*" + _SUFFIX):
             with suppress(OSError, DamagedFile), path.open("rb") as file:
                 index, _ = read_index(file)
-                found.append(PreparedModel(path, path.stat().st_size, index["about"]))
-        return found
+                status = os.fstat(file.fileno())
+                found.append(PreparedModel(path, status.st_size, status.st_mtime_ns, index["about"]))
+        return sorted(found, key=lambda one: one.used, reverse=True)
 
     def _opened(self, name: str) -> PreparedFile | None:
         path = self.folder / name
         try:
             file = PreparedFile(path)
-            os.utime(path)  # files that are in use are removed last
         except FileNotFoundError:
             return None
         except (OSError, ValueError) as error:  # as for lack of memory
@@ -123,11 +125,9 @@ class PreparedFolder:
             with suppress(OSError):
                 path.unlink()
             return None
+        with suppress(OSError):  # the folder may belong to someone else
+            os.utime(path)  # files that are in use are removed last
         return file
-
-    def _paths(self) -> list[Path]:
-        paths = self.folder.glob("*" + _SUFFIX)
-        return sorted(paths, key=lambda path: path.stat().st_mtime, reverse=True)
 
     def _locked(self) -> FileLock:
         """Return the lock of who writes. Raises Timeout when it is entered while another process has it."""
@@ -135,9 +135,10 @@ class PreparedFolder:
 
     def _staged(self) -> list[Path]:
         """Return the files that are being written, or were when a process was killed."""
-        if not self.folder.is_dir():
+        try:
+            return [path for path in self.folder.iterdir() if _STAGED.fullmatch(path.name)]
+        except OSError:
             return []
-        return [path for path in self.folder.iterdir() if _STAGED.fullmatch(path.name)]
 
     def _remove_staged(self) -> None:
         """Remove what killed processes have left; the lock tells that no other is writing."""
@@ -146,17 +147,18 @@ class PreparedFolder:
 
     def _make_room(self, size: int) -> bool:
         """Remove files of no use and the least recently used ones; return whether there is room for a new one."""
-        kept = 0
-        known = {file.path: file for file in self.files()}
-        for path in self._paths():
-            file = known.get(path)
-            useful = file is not None and all(Path(weights).exists() for weights in file.about["weights"])
-            if not useful or kept + path.stat().st_size + size > self._most_bytes:
-                path.unlink(missing_ok=True)
-            else:
-                kept += path.stat().st_size
+        useful = [file for file in self.files() if all(Path(path).exists() for path in file.about["weights"])]
+        for path in set(self.folder.glob("*" + _SUFFIX)) - {file.path for file in useful}:
+            path.unlink(missing_ok=True)
         # At most half of what is free, so that a disk is never filled.
-        return size <= min(self._most_bytes, shutil.disk_usage(self.folder).free // 2)
+        if size > min(self._most_bytes, shutil.disk_usage(self.folder).free // 2):
+            return False
+        kept = size
+        for file in useful:
+            kept += file.size
+            if kept > self._most_bytes:
+                file.path.unlink(missing_ok=True)
+        return True
 
 
 def name_of_file(checkpoint: Path, dtype: str, quantize: str | None) -> str:
