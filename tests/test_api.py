@@ -3,9 +3,11 @@
 import ast
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import pytest
@@ -13,7 +15,11 @@ import pytest
 import voxcli
 from tests.clips import spoken_wav
 from tests.pulse import PulseServer
+from voxcli import api
+from voxcli.audio.chunk import AudioChunk
 from voxcli.audio.decode import decode
+from voxcli.synthesis.request import Speech, SynthesisRequest
+from voxcli.voices.library import VoiceLibrary
 
 HEAVY = ("numpy", "torch", "pydantic", "httpx", "av", "soundfile", "rich", "typer")
 
@@ -123,3 +129,47 @@ def test_the_seed_of_a_speech_repeats_it(checkpoints: Callable[[str], Path]) -> 
         np.testing.assert_array_equal(first.samples()[0], again.samples()[0])
     with voxcli.open_engine("espeak") as engine:
         assert engine.speak("Yes.").seed is None
+
+
+def test_what_is_played_waits_for_a_slow_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[str] = []
+    asked: list[float] = []
+
+    class Loudspeaker:
+        underruns, heard_at = 0, None
+
+        def __init__(self, device: object, start_buffer: Callable[[float], float]) -> None:
+            self._start_buffer = start_buffer
+
+        def __enter__(self) -> Self:
+            return self
+
+        def __exit__(self, *failure: object) -> None:
+            seen.append("end")
+
+        def write(self, chunk: AudioChunk) -> None:
+            asked.append(self._start_buffer(0.2))
+            seen.append("chunk")
+
+        def idle(self) -> None:
+            seen.append("idle")
+
+    class SlowEngine:
+        slots, draws_voices = 1, False
+
+        def stream(self, request: SynthesisRequest) -> Speech:
+            for _ in range(4):
+                time.sleep(0.02)
+                yield AudioChunk(np.full(130, 0.5, np.float32), 10_000)  # 13 ms of them
+
+        def close(self) -> None: ...
+
+    def open_speaker(start_buffer: Callable[[float], float], ahead: float, device: object) -> Loudspeaker:
+        return Loudspeaker(device, start_buffer)
+
+    monkeypatch.setattr("voxcli.sinks._open_speaker", open_speaker)
+    engine = api.SpeechEngine(SlowEngine(), VoiceLibrary(Path("nowhere")))
+    engine.speak(["This is the first sentence. ", "And this is the second one."]).play()
+    assert max(asked) > 0.2
+    assert seen.count("chunk") == 8
+    assert seen[-1] == "end"

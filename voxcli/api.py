@@ -20,7 +20,9 @@ from voxcli.models import ModelLibrary
 from voxcli.paths import find_places
 from voxcli.protocols.dialect import ClientOptions
 from voxcli.sinks import Target, ToFile, ToSpeaker, open_sink
+from voxcli.sinks.base import write_paced
 from voxcli.synthesis.loading import OnLoading, ignore_loading
+from voxcli.synthesis.pace import StartBuffer, speaking_seconds
 from voxcli.synthesis.pipeline import Delivery, only_chunks, synthesize
 from voxcli.synthesis.request import (
     Clip,
@@ -34,6 +36,7 @@ from voxcli.synthesis.request import (
     abilities_of,
     with_seed,
 )
+from voxcli.synthesis.timing import Stopwatch
 from voxcli.text.parts import read_text
 from voxcli.voices.library import VoiceLibrary
 
@@ -43,8 +46,10 @@ _log = logging.getLogger(__name__)
 class SpeechStream:
     """The speech of one text, generated while it is consumed. It can be consumed once, in any one way."""
 
-    def __init__(self, pieces: Generator[Piece], seed: int | None = None) -> None:
+    def __init__(self, pieces: Generator[Piece], buffer: StartBuffer, seed: int | None = None) -> None:
+        """buffer: for playing it."""
         self._pieces = pieces
+        self._buffer = buffer
         self.seed = seed
         """The seed that repeats this speech; None if the engine has no use for one, or a server drew it."""
 
@@ -82,6 +87,8 @@ class SpeechStream:
     def play(self, device: str | None = None) -> None:
         """Play through a loudspeaker, and return when it has been heard.
 
+        If the engine is slower than speech, playback starts later, so that it has no gaps.
+
         device: name or number of the loudspeaker; None takes the system's default.
 
         Raises:
@@ -91,16 +98,18 @@ class SpeechStream:
 
     def send(self, *targets: Target) -> None:
         """Send the speech to several targets at once, such as `ToFile` and `ToSpeaker` of `voxcli.sinks`."""
-        with open_sink(targets) as sink, closing(self._chunks()) as chunks:
-            for chunk in chunks:
-                sink.write(chunk)
+        with open_sink(targets, start_buffer=self._buffer.needed) as sink, closing(self._audible()) as pieces:
+            write_paced(pieces, [sink], self._buffer)
 
     def _chunks(self) -> Speech:
+        return only_chunks(self._audible())
+
+    def _audible(self) -> Generator[Piece]:
         silent = True
-        with closing(only_chunks(self._pieces)) as chunks:
-            for chunk in chunks:
+        with closing(self._pieces) as pieces:
+            for piece in pieces:
                 silent = False
-                yield chunk
+                yield piece
         if silent:
             raise RequestError("There is nothing to say: the text has no words.")
 
@@ -176,7 +185,13 @@ class SpeechEngine:
             tags=abilities.tags,
             least_syllables=abilities.least_syllables,
         )
-        return SpeechStream(synthesize(self._engine, parts, delivery), delivery.sampling.seed)
+        stopwatch = Stopwatch()
+        known = speaking_seconds(text) / speed if isinstance(text, str) else None
+        return SpeechStream(
+            synthesize(self._engine, parts, delivery, stopwatch=stopwatch),
+            StartBuffer(stopwatch.timings, text_seconds=known, rate=speed),
+            delivery.sampling.seed,
+        )
 
     def stream(self, request: SynthesisRequest) -> Speech:
         """Stream a single request as it stands: the interface that engines share."""

@@ -1,13 +1,15 @@
 """Sink protocol, and a sink that feeds several others."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from types import TracebackType
 from typing import Protocol, Self
 
 from voxcli.audio.chunk import AudioChunk
 from voxcli.errors import ConsumerClosed, VoxError
+from voxcli.synthesis.pace import StartBuffer
+from voxcli.synthesis.request import Piece, SentenceMark
 
 _log = logging.getLogger(__name__)
 
@@ -55,6 +57,33 @@ class Writer(Protocol):
     def write(self, chunk: AudioChunk) -> None: ...
 
     def finish(self) -> None: ...
+
+
+def write_paced(
+    pieces: Iterable[Piece], sinks: Sequence[Sink], buffer: StartBuffer, check: Callable[[], None] = lambda: None
+) -> int | None:
+    """Write all chunks, and let each sentence wait for enough of it if the engine may be too slow.
+
+    Args:
+        buffer: of the sink that plays.
+        check: raises if the work has to stop. Called after each piece.
+
+    Returns:
+        The sample rate, if there was any sound.
+    """
+    rate = None
+    for piece in pieces:
+        if not isinstance(piece, SentenceMark):
+            rate = piece.sample_rate
+            buffer.measure()
+            for sink in sinks:
+                sink.write(piece)
+        elif buffer.pass_mark(piece):
+            for sink in sinks:
+                sink.idle()
+            buffer.released()
+        check()
+    return rate
 
 
 class Tee:

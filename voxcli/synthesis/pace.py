@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from voxcli.text.characters import properties_of
 
 if TYPE_CHECKING:
+    from voxcli.synthesis.request import SentenceMark
     from voxcli.synthesis.timing import Timings
 
 _WIDE_CHARACTER_SECONDS, _DIGIT_SECONDS, _CHARACTER_SECONDS = 0.22, 0.25, 0.065
@@ -236,6 +237,14 @@ class StartBuffer:
         lengths.estimated += lengths.part_seconds
         lengths.part_began, lengths.part_seconds = audio, 0.0
         self._within_part = False
+
+    def pass_mark(self, mark: "SentenceMark") -> bool:
+        """Take note of a mark between the chunks; return whether what waits is to be played now."""
+        if mark.end is None:
+            self.begin_part(mark.text)
+            return False
+        self.end_part()
+        return self.pauses
 
     def released(self) -> None:
         """Note that what waited is played, whatever was needed: from now on, each sentence waits for itself."""

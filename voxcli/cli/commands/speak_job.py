@@ -150,12 +150,8 @@ class SpeakRun:
         for piece in pieces:
             if isinstance(piece, AudioChunk):
                 self._write_chunk(piece, sink)
-            elif piece.end is None:
-                self._buffer.begin_part(piece.text)
-            else:
-                self._buffer.end_part()
-                if self._buffer.pauses:
-                    self._play_all(sink)
+            elif self._buffer.pass_mark(piece):
+                self._play_all(sink)
             self._check()
         self._play_all(sink)
 

@@ -11,9 +11,11 @@ from voxcli.cli.exits import GracefulShutdown
 from voxcli.cli.status_line import shown_loading
 from voxcli.engines.settings import EngineSettings
 from voxcli.sinks import Target, ToSpeaker, open_sink
-from voxcli.sinks.base import Sink
-from voxcli.synthesis.pipeline import Delivery, only_chunks, synthesize
+from voxcli.sinks.base import write_paced
+from voxcli.synthesis.pace import StartBuffer, speaking_seconds
+from voxcli.synthesis.pipeline import Delivery, synthesize
 from voxcli.synthesis.request import Engine, Voice, abilities_of, check_description
+from voxcli.synthesis.timing import Stopwatch
 from voxcli.text.parts import read_parts
 
 LINES = {"zh": "你好，这就是我的声音。", "en": "Hello, this is what I sound like."}
@@ -65,29 +67,27 @@ def hold(audition: Audition, console: Console, announce: Callable[[str], None], 
         for name, voice in audition.voices:
             announce(name)
             # One loudspeaker sink per voice, so that it has finished before the next name is announced.
-            with open_sink(speakers) if speakers else nullcontext() as speaker:
-                rate = _speak(
-                    audition, voice, engine, [*kept, speaker] if speaker else kept, shutdown.raise_if_interrupted
-                )
+            speech = _Speech(audition, voice, engine)
+            buffered = open_sink(speakers, start_buffer=speech.buffer.needed) if speakers else nullcontext()
+            with buffered as speaker, closing(speech.pieces) as pieces:
+                sinks = [speaker, *kept] if speaker else kept
+                rate = write_paced(pieces, sinks, speech.buffer, shutdown.raise_if_interrupted)
             if rate and name != audition.voices[-1][0]:
                 for sink in kept:
                     sink.write(silence(_GAP_SECONDS, rate))
 
 
-def _speak(
-    audition: Audition, voice: Voice, engine: Engine, sinks: list[Sink], check: Callable[[], None]
-) -> int | None:
-    """Speak with one voice. Return the sample rate, if there was any sound."""
-    check_description(voice, abilities_of(engine))
-    delivery = replace(audition.delivery, voice=voice)
-    text = audition.text or default_line(voice, delivery.language)
-    rate = None
-    abilities = abilities_of(engine)
-    parts = read_parts([text], markdown=False, tags=abilities.tags, least_syllables=abilities.least_syllables)
-    with closing(only_chunks(synthesize(engine, parts, delivery))) as chunks:
-        for chunk in chunks:
-            rate = chunk.sample_rate
-            for sink in sinks:
-                sink.write(chunk)
-            check()
-    return rate
+class _Speech:
+    """The speech of one voice, and what has to wait before it is played."""
+
+    def __init__(self, audition: Audition, voice: Voice, engine: Engine) -> None:
+        check_description(voice, abilities_of(engine))
+        delivery = replace(audition.delivery, voice=voice)
+        text = audition.text or default_line(voice, delivery.language)
+        abilities = abilities_of(engine)
+        parts = read_parts([text], markdown=False, tags=abilities.tags, least_syllables=abilities.least_syllables)
+        stopwatch = Stopwatch()
+        self.buffer = StartBuffer(
+            stopwatch.timings, text_seconds=speaking_seconds(text) / delivery.speed, rate=delivery.speed
+        )
+        self.pieces = synthesize(engine, parts, delivery, stopwatch=stopwatch)
