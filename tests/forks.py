@@ -16,6 +16,7 @@ import subprocess
 import sys
 import termios
 import threading
+import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -27,6 +28,7 @@ from typing import IO, Self
 
 import voxcli
 from tests.program import PATIENCE_SECONDS, STRICTLY, Done, RunIn, Streams, run_afresh
+from voxcli.cli import run_summary
 from voxcli.voxcpm.runtime.cpu_threads import limit_openmp_spinning
 
 ROOT = Path(__file__).parent.parent
@@ -266,6 +268,7 @@ def become(order: int, *streams: int) -> None:
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
+    run_summary._PROCESSED_BEFORE, run_summary._IMPORTED = 0.0, time.perf_counter()
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 

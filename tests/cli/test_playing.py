@@ -197,7 +197,7 @@ def test_an_engine_slower_than_real_time_is_heard_without_gaps_in_its_sentences(
         assert len(silences) > 5
         assert " 0 underruns" not in said(done)
         return
-    assert re.search(r"the server speaks at 0\.[345]× speed: ", said(done))
+    assert re.search(r"the server speaks at 0\.\d× speed: ", said(done))
     assert stdin or not silences, said(done)
     for before, after in silences:
         assert after == pytest.approx(2 * before, rel=0.2), "a gap within a sentence"
