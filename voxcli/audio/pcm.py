@@ -1,12 +1,14 @@
-"""Samples made and written: silence, runs of chunks as one, 16-bit PCM."""
+"""Samples made, written and read: silence, runs of chunks as one, 16-bit PCM, 32-bit floats."""
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import closing
 
 import numpy as np
 
 from voxcli.audio.chunk import AudioChunk, Samples
 
 _FULL_SCALE = 32768
+_FLOAT = np.dtype("<f4")
 
 
 def to_int16(samples: Samples) -> bytes:
@@ -25,3 +27,19 @@ def silence(seconds: float, sample_rate: int) -> AudioChunk:
 def concatenated(chunks: Sequence[AudioChunk]) -> AudioChunk:
     """Return at least one chunk as one, at the rate of the first."""
     return AudioChunk(np.concatenate([chunk.samples for chunk in chunks]), chunks[0].sample_rate)
+
+
+def read_floats(pieces: Generator[bytes], sample_rate: int) -> Generator[AudioChunk]:
+    """Yield the samples of a body of 32-bit floats, cut anywhere.
+
+    sample_rate: Hz.
+    """
+    left = b""
+    with closing(pieces):
+        for piece in pieces:
+            data = left + piece if left else piece
+            whole = len(data) - len(data) % _FLOAT.itemsize
+            left = data[whole:]
+            if whole:
+                samples = np.frombuffer(data, _FLOAT, whole // _FLOAT.itemsize)
+                yield AudioChunk(samples.astype(np.float32), sample_rate)

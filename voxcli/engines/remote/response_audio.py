@@ -8,9 +8,9 @@ from contextlib import suppress
 import httpx
 
 from voxcli.audio.format import AudioFormat
+from voxcli.audio.pcm import read_floats
 from voxcli.audio.stream_decoding import Decoder, NotAudio, new_decoder
 from voxcli.audio.stream_decoding.sniff import is_text
-from voxcli.engines.resident.answers import read_chunks
 from voxcli.errors import RemoteCut, RemoteError, RequestError
 from voxcli.protocols.dialect import AnswerForm, Framing
 from voxcli.protocols.openai.errors import error_message, find_message
@@ -56,7 +56,7 @@ def decode_response(
         httpx.HTTPError: the connection failed.
     """
     if form.floats and form.sample_rate:  # of our own servers, which never append an error
-        yield from read_chunks(_observed(pieces, on_bytes), form.sample_rate)
+        yield from read_floats(_observed(pieces, on_bytes), form.sample_rate)
         return
     try:
         if form.framing is Framing.SSE:

@@ -2,16 +2,11 @@
 
 import socket
 from collections.abc import Callable, Generator, Mapping
-from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
 import h11
-import numpy as np
 
-from voxcli.audio.chunk import AudioChunk
-
-_SAMPLE = np.dtype("<f4")
 _PIECE = 1 << 16  # bytes
 
 
@@ -84,19 +79,3 @@ class AnswerReader:
         except (OSError, h11.RemoteProtocolError) as error:
             raise Lost(str(error)) from error
         return event
-
-
-def read_chunks(pieces: Generator[bytes], sample_rate: int) -> Generator[AudioChunk]:
-    """Yield the samples of a body of 32-bit floats, cut anywhere.
-
-    sample_rate: Hz.
-    """
-    left = b""
-    with closing(pieces):
-        for piece in pieces:
-            data = left + piece if left else piece
-            whole = len(data) - len(data) % _SAMPLE.itemsize
-            left = data[whole:]
-            if whole:
-                samples = np.frombuffer(data, _SAMPLE, whole // _SAMPLE.itemsize)
-                yield AudioChunk(samples.astype(np.float32), sample_rate)

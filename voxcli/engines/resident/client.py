@@ -142,7 +142,8 @@ class ResidentEngine:
         return Exchange(self._entry, "POST", _PATH, headers, body)
 
     def _received(self, exchange: Exchange) -> Speech:
-        from voxcli.engines.resident.answers import Lost, read_chunks
+        from voxcli.audio.pcm import read_floats
+        from voxcli.engines.resident.answers import Lost
 
         seconds = 0.0
         with exchange:
@@ -159,7 +160,7 @@ class ResidentEngine:
                 if head.status != _OK:
                     self._refuse(head.status, b"".join(pieces))
                 rate = int(head.headers["content-type"].partition("rate=")[2])
-                with closing(read_chunks(pieces, rate)) as chunks:
+                with closing(read_floats(pieces, rate)) as chunks:
                     for chunk in chunks:
                         yield chunk
                         seconds += chunk.seconds
