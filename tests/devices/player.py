@@ -1,7 +1,7 @@
 """Follows orders for a Speaker, in a process whose environment chooses the sound server.
 
 Usage: player.py SAMPLES.npy ORDERS.json, with the orders
-    speaker   the arguments of Speaker
+    speaker   the arguments of Speaker; its start buffer as seconds
     rate      of the samples, in Hz
     steps     ["write", from, to] samples, ["rate", of those that follow], ["pause", seconds], ["idle"], ["say", word],
               ["await"] a line, ["time", name], ["until sounding"], ["raise", error]
@@ -82,7 +82,10 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     orders = json.loads(Path(sys.argv[2]).read_text())
     speaker_module.Playback = WatchedPlayback  # type: ignore[misc]
-    speaker = Speaker(**orders["speaker"])
+    settings = orders["speaker"]
+    if (seconds := settings.pop("start_buffer", None)) is not None:
+        settings["start_buffer"] = lambda queued: seconds
+    speaker = Speaker(**settings)
     player = Player(speaker, np.load(Path(sys.argv[1])), orders["rate"])
     failure = None
     player.follow("time", "begin")
@@ -101,6 +104,7 @@ def main() -> None:
         "underruns": speaker.underruns,
         "starved_seconds": speaker.starved_seconds,
         "taken_samples": taken_samples(),
+        "latency_seconds": speaker._stream.latency if speaker._stream else None,
     }
     say(json.dumps(outcome))
 

@@ -245,3 +245,17 @@ def test_the_first_sound_is_not_held_up(pulse: PulseServer) -> None:
         f"first callback {1000 * (times['sounding'] - times['write']):.1f} ms after the first write\n"
     )
     assert times["sounding"] - times["write"] < 0.5
+
+
+def test_after_a_long_wait_the_device_has_more_latency_and_nothing_is_lost(pulse: PulseServer) -> None:
+    """A machine that made a listener wait is busy, and nobody waits for the rest of it."""
+    sound = noise(1.0, 48000)
+    with pulse.recording() as recording:
+        outcome = play(
+            pulse.client("speaker48"), sound, 48000, writes(len(sound), 4800), sample_rate=48000, start_buffer=0.7
+        )
+    assert_heard(sound, recording.samples)
+    assert (outcome["error"], outcome["underruns"]) == (None, 0)
+    assert outcome["latency_seconds"] > 0.2
+    quick = play(pulse.client("speaker48"), sound, 48000, writes(len(sound), 4800), sample_rate=48000, start_buffer=0.1)
+    assert quick["latency_seconds"] < 0.1

@@ -59,7 +59,7 @@ def speak(job: SpeakJob, console: Console, report: RunReport, check: Callable[[]
         if warm := _find_warm(job, report, check):
             engine = held.enter_context(closing(warm))
             delivery = _prepared(job, engine, model)
-            run.loaded()
+            run.loaded(was_warm=True)
             run.stopwatch.begin()
             _begin(warm, job, delivery)
         # Without one the sink is first, so that a file that cannot be written is reported before a model is loaded.

@@ -119,9 +119,12 @@ class SpeakRun:
             self._buffer.expect(self._auto_steps.factor(steps) / self._auto_steps.factor(before[0]))
         return steps
 
-    def loaded(self) -> None:
-        """Note that the engine is ready."""
-        self.laps.end("connect" if self._job.engine.remote else "load")
+    def loaded(self, *, was_warm: bool = False) -> None:
+        """Note that the engine is ready.
+
+        was_warm: it was before.
+        """
+        self.laps.end("connect" if was_warm or self._job.engine.remote else "load")
         _log.debug("ready after %.0f ms", 1000 * sum(self.laps.seconds.values()))
         self._report.working()
 
