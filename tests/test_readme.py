@@ -42,8 +42,13 @@ def console_blocks() -> list[list[Command]]:
 
 
 def shape(text: str) -> str:
-    """Leave out what differs from run to run: numbers, what took long enough to be named, and how wide columns are."""
+    """Leave out what differs from run to run, and from machine to machine.
+
+    That is: numbers, what took long enough to be named, the width of columns, and the precision of a CPU.
+    """
     text = re.sub(r"\((?:[a-z ]+ [\d.]+(?:, )?)+\)", "(parts)", text)
+    text = re.sub(r"less than a second|\b\d+ seconds?\b", "a moment", text)
+    text = re.sub(r"\b(bfloat16|float32)\b", "dtype", text)
     return re.sub(r"\s+", " ", re.sub(r"\d+(?:\.\d+)?(?:e-\d+)?", "0", text)).strip()
 
 
