@@ -125,6 +125,8 @@ class Service:
                 await self._all_answered.wait()
         except TimeoutError:
             self.holds.end()
+            if not self._watchers:
+                return True
             _log.warning("aborted %d streams that did not finish in time", len(self._watchers))
             for watcher in list(self._watchers):
                 watcher.stop_watching()

@@ -13,7 +13,7 @@ import pytest
 
 from tests.server.private.resident import client_of, resident
 from tests.server.running import Running, running
-from tests.server.tone import ToneEngine
+from tests.server.tone import ToneEngine, until
 from voxcli.errors import DeviceError
 from voxcli.server.private.sockets import PrivateSocket, open_keyed_socket, open_private_socket
 
@@ -133,6 +133,19 @@ def test_what_is_no_socket_is_left_alone(tmp_path: Path) -> None:
 def test_a_path_that_is_too_long_is_said_to_be(tmp_path: Path) -> None:
     with pytest.raises(DeviceError, match="too long"):
         open_private_socket(tmp_path / ("x" * 100))
+
+
+def test_a_server_for_others_too_waits_for_a_hold_no_longer_than_for_streams(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    private = open_private_socket(tmp_path / "x.sock")
+    with running(ToneEngine(), private=private, drain_seconds=0.2) as server, client_of(private) as client:
+        with client.stream("POST", "/private/hold") as held:
+            until(lambda: len(server.service.holds) == 1)
+            server.call(server.host.stop)
+            assert held.read() == b""  # ended by the server, and not cut off
+        until(lambda: not server.loop.is_running(), 20)
+    assert "aborted" not in caplog.text
 
 
 STRANGER = """
