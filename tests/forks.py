@@ -18,8 +18,8 @@ import termios
 import threading
 import time
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from pkgutil import walk_packages
@@ -198,11 +198,6 @@ ORIGIN = Origin()
 
 run_forked: RunIn = ORIGIN.run_in if sys.platform == "linux" else run_afresh
 """Elsewhere there are no such sockets, or forking is not safe."""
-
-
-@contextmanager
-def forking(*also: str) -> Iterator[RunIn]:
-    yield run_forked
 
 
 def can_fork(command: Sequence[str], environment: Mapping[str, str]) -> bool:

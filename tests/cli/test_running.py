@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from rich.cells import cell_len
 
-from tests.forks import forking
+from tests.forks import run_forked
 from tests.program import Done, Here, Run, RunIn, said
 from tests.resident import home_with_engines, only_engine
 from voxcli.cli.commands.running import load
@@ -195,11 +195,8 @@ class User:
 
 @pytest.fixture(scope="module")
 def user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[User]:
-    with (
-        home_with_engines(tmp_path_factory.mktemp("home"), "10m") as (environment, registry),
-        forking("voxcli.engines.local") as run_in,
-    ):
-        yield User(run_in, environment, registry, tmp_path_factory.mktemp("work"))
+    with home_with_engines(tmp_path_factory.mktemp("home"), "10m") as (environment, registry):
+        yield User(run_forked, environment, registry, tmp_path_factory.mktemp("work"))
 
 
 def test_from_load_to_stop(user: User, checkpoints: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch) -> None:

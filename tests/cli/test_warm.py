@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.clips import spoken_wav
-from tests.forks import forking
+from tests.forks import run_forked
 from tests.program import Done, RunIn, said
 from tests.resident import home_with_engines
 from voxcli.engines.resident.registry import Registry
@@ -42,11 +42,8 @@ class User:
 def user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[User]:
     folder = tmp_path_factory.mktemp("work")
     (folder / "clip.wav").write_bytes(spoken_wav())
-    with (
-        home_with_engines(tmp_path_factory.mktemp("home")) as (environment, registry),
-        forking("voxcli.engines.local") as run_in,
-    ):
-        yield User(run_in, environment, registry, folder)
+    with home_with_engines(tmp_path_factory.mktemp("home")) as (environment, registry):
+        yield User(run_forked, environment, registry, folder)
 
 
 ALL = ("voxcpm-2", "voxcpm-1.5", "voxcpm-0.5b")

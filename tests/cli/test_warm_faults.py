@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.forks import forking
 from tests.program import PATIENCE_SECONDS, Done, RunIn, said, started
 from tests.resident import end, eventually, home_with_engines, only_engine, streams
 from voxcli.cli import app
@@ -20,12 +19,6 @@ from voxcli.engines.resident.registry import Registry
 
 SHORT = ("--seed", "7", "--max-len", "4", "--steps", "2")
 LONG = ("--seed", "7", "--min-len", "3000", "--max-len", "3000", "--steps", "2")
-
-
-@pytest.fixture(scope="module")
-def run_in() -> Iterator[RunIn]:
-    with forking() as run_in:
-        yield run_in
 
 
 @pytest.fixture(scope="module")
