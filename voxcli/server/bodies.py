@@ -89,7 +89,7 @@ async def read_form(
 ) -> AsyncIterator[FormData]:
     """Read a form. Its files are closed at the end.
 
-    most_bytes: of the text in one field.
+    most_bytes: of the text in one field. Files of more bytes wait in a temporary file.
 
     Raises:
         Malformed: it is broken, or its text is not in the charset that it states.
@@ -101,6 +101,7 @@ async def read_form(
     parser = _FormParser(
         request.headers, request.stream(), max_files=max_files, max_fields=max_fields, max_part_size=most_bytes
     )
+    parser.spool_max_size = most_bytes
     try:
         form = await parser.parse()
     except MultiPartException as error:

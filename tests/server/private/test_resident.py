@@ -112,6 +112,18 @@ def test_a_clip_is_sent_once(client: httpx.Client, engine: ToneEngine) -> None:
     assert engine.requests[-1] == replace(HELLO, voice=voice)
 
 
+def test_nothing_that_is_sent_is_written_to_disk(
+    client: httpx.Client, engine: ToneEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(**settings: object) -> None:
+        raise OSError("the disk is full")
+
+    monkeypatch.setattr("tempfile.TemporaryFile", full)
+    clip = Clip(bytes(3 << 20), "long.wav")
+    assert speak(client, replace(HELLO, voice=Voice(reference=clip))).status_code == 200
+    assert engine.requests[-1].voice.reference == clip
+
+
 @pytest.mark.parametrize(
     "error",
     [
