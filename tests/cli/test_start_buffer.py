@@ -20,6 +20,7 @@ from voxcli.cli.console import Console
 from voxcli.cli.run_report import Buffering, TextReport
 from voxcli.cli.text_source import Source, Whole
 from voxcli.devices.playback import Playback
+from voxcli.engines.remote.settings import RemoteSettings
 from voxcli.engines.settings import EngineSettings
 from voxcli.synthesis.pace import speaking_seconds
 from voxcli.synthesis.pipeline import Delivery, synthesize
@@ -84,11 +85,24 @@ class SlowEngine:
     def close(self) -> None: ...
 
 
+class DistantEngine(SlowEngine):
+    """A slow engine in another process, which works while others do."""
+
+    def stream(self, request: SynthesisRequest) -> Speech:
+        began = self._clock.now
+        own = Clock()
+        for chunk in SlowEngine(own, self._speed, self._error).stream(request):
+            self._clock.now = max(self._clock.now, began + own.now)
+            yield chunk
+
+
 class Loudspeaker:
     """A sink that plays as the clock goes on, through the queue of the real one."""
 
-    def __init__(self, clock: Clock, start_buffer: Callable[[float], float]) -> None:
+    def __init__(self, clock: Clock, start_buffer: Callable[[float], float], opening_seconds: float = 0.0) -> None:
+        """opening_seconds: for which the first chunk waits."""
         self._clock = clock
+        self._opening_seconds = opening_seconds
         self._playback = Playback(start_samples=120, start_buffer=lambda waiting: start_buffer(waiting / RATE) * RATE)
         self._played: list[Samples] = []
         self._played_until: float | None = None
@@ -114,6 +128,8 @@ class Loudspeaker:
             self._play()
 
     def write(self, chunk: AudioChunk) -> None:
+        self._clock.now += self._opening_seconds
+        self._opening_seconds = 0.0
         self._play()
         self._playback.put(chunk.samples)
         self._start()
@@ -173,13 +189,15 @@ def heard(
     gap: float | None = None,
     start_buffer: float | None = None,
     auto_steps: bool = False,
+    opening_seconds: float = 0.0,
+    settings: EngineSettings | None = None,
 ) -> Heard:
     clock = Clock()
     job = SpeakJob(
         text=Whole(text) if isinstance(text, str) else text(clock),
         markdown=False,
         split=True,
-        engine=EngineSettings(),
+        engine=settings or EngineSettings(),
         delivery=Delivery(speed=rate, gap_seconds=gap),
         targets=[],
         start_buffer=start_buffer,
@@ -187,8 +205,9 @@ def heard(
     )
     report = Told()
     run = SpeakRun(job, report, lambda: None, clock=clock)
-    engine = SlowEngine(clock, speed if callable(speed) else lambda now: speed, error)
-    with Loudspeaker(clock, run.start_buffer) as sink:
+    kind = DistantEngine if settings else SlowEngine
+    engine = kind(clock, speed if callable(speed) else lambda now: speed, error)
+    with Loudspeaker(clock, run.start_buffer, opening_seconds) as sink:
         pieces = synthesize(
             engine, run.parts(sink, Abilities()), job.delivery, stopwatch=run.stopwatch, steps=run.steps
         )
@@ -359,3 +378,17 @@ def test_silence_between_two_sentences_does_not_count_as_the_next_one(speed: flo
     text = " ".join(SENTENCES)
     sound = heard(lambda clock: Written(clock, text, 0.1), speed, gap=0.4)
     assert (sound.gaps, sound.underruns) == ([], 0)
+
+
+@pytest.mark.parametrize("opening_seconds", [0.0, 0.3, 1.0])
+@pytest.mark.parametrize("speed", [0.5, 0.8])
+def test_what_another_process_makes_while_the_loudspeaker_opens_does_not_seem_made_at_once(
+    speed: float, opening_seconds: float
+) -> None:
+    settings = EngineSettings(remote=RemoteSettings(url="http://127.0.0.1:1"))
+    text = " ".join(SENTENCES[1:3])
+    sound = heard(text, speed, opening_seconds=opening_seconds, settings=settings)
+    assert (sound.gaps, sound.underruns) == ([], 0)
+    [told] = sound.told
+    assert told.on_server
+    assert told.speed == pytest.approx(speed, rel=0.1)

@@ -4,7 +4,8 @@ import random
 
 import pytest
 
-from voxcli.synthesis.pace import LEAST_STEPS, MOST_STEPS, AutoSteps, Pace, speaking_seconds
+from voxcli.synthesis.auto_steps import LEAST_STEPS, MOST_STEPS, AutoSteps
+from voxcli.synthesis.pace import Pace, speaking_seconds
 from voxcli.synthesis.timing import Timings
 
 

@@ -21,6 +21,8 @@ class Timings:
     """From the request to the chunk with the first 10 ms above -50 dBFS."""
     working: float = 0.0
     """Time spent by the engine."""
+    waited: float = 0.0
+    """Of that, the time in which the engine was waited for; less if it has begun before."""
     audio: float = 0.0
     """Duration of the audio from the engine."""
     starved: float = 0.0
@@ -52,9 +54,12 @@ class Stopwatch:
         timings = self.timings
         with closing(chunks):
             while True:
-                asked, self._began = self._began or self._clock(), None
+                asked = self._clock()
+                began, self._began = self._began or asked, None
                 chunk = next(chunks, None)
-                timings.working += self._clock() - asked
+                now = self._clock()
+                timings.working += now - began
+                timings.waited += now - asked
                 if chunk is None:
                     return
                 self._note(chunk)

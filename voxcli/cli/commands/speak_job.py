@@ -13,7 +13,8 @@ from voxcli.cli.text_source import Source, known_text
 from voxcli.engines.settings import EngineSettings
 from voxcli.sinks import Target
 from voxcli.sinks.base import Sink
-from voxcli.synthesis.pace import AutoSteps, StartBuffer, speaking_seconds
+from voxcli.synthesis.auto_steps import AutoSteps
+from voxcli.synthesis.pace import StartBuffer, speaking_seconds
 from voxcli.synthesis.pipeline import Delivery
 from voxcli.synthesis.request import Abilities, Piece
 from voxcli.synthesis.timing import Stopwatch
@@ -92,9 +93,9 @@ class SpeakRun:
         # With other steps the rest will be faster, so only a sentence is waited for.
         known = None if text is None or job.auto_steps else speaking_seconds(text) / rate
         self._auto_steps = AutoSteps(self.stopwatch.timings)
-        self._buffer = StartBuffer(self.stopwatch.timings, text_seconds=known, rate=rate)
         self._works_ahead = job.engine.remote is not None or stays_loaded(job.engine)
         """Whether the engine is another process."""
+        self._buffer = StartBuffer(self.stopwatch.timings, text_seconds=known, rate=rate, works_ahead=self._works_ahead)
         self._announced = False
         self._audio_seconds = 0.0
         self._sounds = False
