@@ -97,15 +97,21 @@ def test_an_encoded_clip_is_that_of_a_fresh_start(folder: Path, kept: PreparedFo
     np.testing.assert_array_equal(encoded[0].embeddings.numpy(), encoded[1].embeddings.numpy())
 
 
-def test_a_file_that_another_torch_has_written_is_replaced(
-    folder: Path, kept: PreparedFolder, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("fact", "key", "value"),
+    [("torch.__version__", "torch", "2.13.0+other"), ("torch.get_num_threads", "threads", 16)],
+)
+def test_a_file_for_another_torch_or_number_of_threads_is_replaced(
+    folder: Path, kept: PreparedFolder, monkeypatch: pytest.MonkeyPatch, fact: str, key: str, value: object
 ) -> None:
     with monkeypatch.context() as patched:
-        patched.setattr("torch.__version__", "2.13.0+other")
+        patched.setattr(fact, (lambda: value) if isinstance(value, int) else value)
         fresh = spoken(folder, kept)
+    [found] = kept.files()
+    assert found.about[key] == value
     np.testing.assert_array_equal(spoken(folder, kept), fresh)
     [found] = kept.files()
-    assert found.about["torch"] != "2.13.0+other"
+    assert found.about[key] != value
 
 
 def test_an_interrupt_ends_the_writing() -> None:

@@ -71,7 +71,7 @@ def layouts_in_use() -> list[str] | None:
                 if not torch.equal(matrix(weight), again(weight)):
                     return None
                 found.append(described["layout"])
-    except (AttributeError, OSError, RuntimeError, TypeError, ValueError):
+    except (AttributeError, KeyError, OSError, RuntimeError, TypeError, ValueError):
         return None
     return found
 

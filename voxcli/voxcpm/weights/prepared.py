@@ -41,11 +41,12 @@ class PreparedWeights:
             "quantize": quantize,
             "torch": torch.__version__,
             "instructions": torch.backends.cpu.get_cpu_capability(),
+            "threads": torch.get_num_threads(),  # oneDNN packs for as many
             "layouts": layouts_in_use(),
         }
 
     def find(self) -> PreparedFile | None:
-        """Open the file, unless it is not there or was written for another torch or another processor."""
+        """Open the file, unless it is not there or was written for another torch or another number of processors."""
         file = self._folder.find(self._name) if self._about["layouts"] is not None else None
         return file if file and file.about == self._about else None
 
