@@ -87,7 +87,7 @@ def test_beside_a_file_it_may_fail(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert soundfile.info(path).frames == 20
 
 
-def test_the_loudspeaker_comes_before_the_file_whose_encoder_has_to_be_loaded(
+def test_the_loudspeaker_comes_after_the_file_whose_encoder_has_to_be_loaded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ahead: list[float] = []
@@ -97,8 +97,8 @@ def test_the_loudspeaker_comes_before_the_file_whose_encoder_has_to_be_loaded(
         return Recorder()
 
     monkeypatch.setattr("voxcli.sinks._open_speaker", open_speaker)
-    both = open_sink([ToFile(tmp_path / "x.wav", AudioFormat.WAV), ToSpeaker()])
+    both = open_sink([ToSpeaker(), ToFile(tmp_path / "x.wav", AudioFormat.WAV)])
     assert isinstance(both, Tee)
-    assert isinstance(both._sinks[0], Recorder)
+    assert isinstance(both._sinks[1], Recorder)
     open_sink([ToSpeaker()])
     assert ahead[0] > ahead[1], "the file would wait until what is in it has been played"

@@ -52,8 +52,8 @@ def open_sink(
         start_buffer: for the loudspeaker, as `Speaker` takes it.
         in_background: open the loudspeaker on a thread; its errors are raised later.
     """
-    # The loudspeaker comes first: to load the encoder of a file takes a tenth of a second.
-    ordered = sorted(targets, key=lambda target: not isinstance(target, ToSpeaker))
+    # The loudspeaker comes last: it would run dry while the encoder of a file is loaded with the first chunk.
+    ordered = sorted(targets, key=lambda target: isinstance(target, ToSpeaker))
     # A file is not to wait until what is in it has been played.
     ahead = _AHEAD_SECONDS if len(targets) == 1 else _AHEAD_OF_FILES_SECONDS
     sinks = [_build_sink(target, partial(_open_speaker, start_buffer, ahead), in_background) for target in ordered]

@@ -70,7 +70,7 @@ def hold(audition: Audition, console: Console, announce: Callable[[str], None], 
             speech = _Speech(audition, voice, engine)
             buffered = open_sink(speakers, start_buffer=speech.buffer.needed) if speakers else nullcontext()
             with buffered as speaker, closing(speech.pieces) as pieces:
-                sinks = [speaker, *kept] if speaker else kept
+                sinks = [*kept, speaker] if speaker else kept
                 rate = write_paced(pieces, sinks, speech.buffer, shutdown.raise_if_interrupted)
             if rate and name != audition.voices[-1][0]:
                 for sink in kept:
