@@ -27,5 +27,5 @@ def short_anchors() -> Iterator[None]:
     """Let a random model, which never comes to an end, draw a named voice in one short attempt."""
     with pytest.MonkeyPatch.context() as changed:
         changed.setattr("voxcli.voices.anchors._ATTEMPTS", 1)
-        changed.setattr("voxcli.engines.local.LONGEST_SECONDS", 1.5)
+        changed.setattr("voxcli.engines.local.LONGEST_SECONDS", 0.5)
         yield
