@@ -132,7 +132,7 @@ def test_a_sound_server_that_dies_does_not_cost_the_file(
         own_pulse.close()
         _, words = process.communicate(timeout=60)
     assert process.returncode == 5
-    assert b"not played" in words
+    assert b"not played" in words or b"There is no loudspeaker" in words  # it may have died before it was opened
     assert soundfile.info(path).frames == pytest.approx(soundfile.info(alone).frames, rel=0.02)
 
 

@@ -120,9 +120,10 @@ class Speaker:
             self._flush()
             self._resampler = Resampler(chunk.sample_rate, self._sample_rate)
         self._put(self._resampler.feed(chunk.samples))
-        # Room for the start buffer, and for what is generated while it is played.
-        most = max(self._ahead_seconds * self._sample_rate, self._playback.most_held + self._start_samples)
-        self._wait(lambda: self._playback.waiting <= most)
+        if self._playback.waiting > self._ahead_seconds * self._sample_rate:
+            # Room for the start buffer, and for what is generated while it is played.
+            most = max(self._ahead_seconds * self._sample_rate, self._playback.most_held + self._start_samples)
+            self._wait(lambda: self._playback.waiting <= most)
 
     def idle(self) -> None:
         """Play everything queued. Silence before the next chunk is not an underrun."""
