@@ -128,7 +128,8 @@ def test_a_sound_server_that_dies_does_not_cost_the_file(
     say = [sys.executable, "-m", "voxcli", "say", TEXT * 5]
     assert subprocess.run([*say, "-o", str(alone)], env=environment, check=False).returncode == 0
     with started([*say, "--play", "-o", str(path)], environment | client) as process:
-        wait_until(path.exists, "the file")
+        streams = ["pactl", "list", "short", "sink-inputs"]
+        wait_until(lambda: bool(subprocess.check_output(streams, env=own_pulse.environment)), "the loudspeaker")
         own_pulse.close()
         _, words = process.communicate(timeout=60)
     assert process.returncode == 5
