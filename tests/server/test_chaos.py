@@ -281,7 +281,7 @@ def test_many_requests_leave_no_threads_and_no_files_behind() -> None:
         until(lambda: is_calm(server))
         gc.collect()
         threads, files, memory = (after - start for after, start in zip(held(), before, strict=True))
-    assert threads <= 1
+    assert threads <= 4  # as many as there are slots, which may not all have been in use before
     assert files <= 2
     assert memory < count * 40e3  # some 8 MB are codecs that are loaded late, and fragments of the heap
 

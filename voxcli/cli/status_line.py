@@ -73,8 +73,8 @@ class StatusLine:
 
         self._spinner = Spinner("dots", style="dim")
         line = Live(self, console=self._console.rich, transient=True, auto_refresh=False, redirect_stdout=False)
+        self._announce(drawn=True)  # first, so that an interrupt meanwhile is not told twice
         with suppress(OSError), line:  # the terminal has been closed
-            self._announce(drawn=True)
             while not self._closed.wait(_REFRESH_SECONDS):
                 line.refresh()
         self._announce(drawn=False)

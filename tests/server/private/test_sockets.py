@@ -155,8 +155,8 @@ os.setgid(65534)
 os.setuid(65534)
 client = socket.socket(socket.AF_UNIX)
 client.connect("x.sock")
-client.sendall(b"GET /private/state HTTP/1.1\\r\\nHost: localhost\\r\\n\\r\\n")
 try:
+    client.sendall(b"GET /private/state HTTP/1.1\\r\\nHost: localhost\\r\\n\\r\\n")
     print(client.recv(1000))
 except ConnectionError:
     print(b"")

@@ -121,9 +121,14 @@ def test_an_interrupt_ends_the_writing() -> None:
 
     ended: list[bool] = []
     keeping = prepared_weights.Keeping(write)
-    keeping.begin()
-    with pytest.raises(KeyboardInterrupt):
-        keeping.finish()
+    # A shell may have started the tests with it ignored.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        keeping.begin()
+        with pytest.raises(KeyboardInterrupt):
+            keeping.finish()
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert ended == [True]
 
 
