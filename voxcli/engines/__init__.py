@@ -2,6 +2,7 @@
 
 import importlib.util
 from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -91,17 +92,26 @@ def _open_builtin(settings: LocalSettings | None) -> Engine:
 
 
 def _open_local(name: str, folder: Path, settings: LocalSettings, on_loading: OnLoading) -> Engine:
-    from voxcli.voxcpm.torch_import import importing_torch
+    from concurrent.futures import ThreadPoolExecutor
 
     on_loading(LoadingProgress(LoadingStage.STARTING))
     prepared = _read_ahead(folder, settings)
     try:
-        with importing_torch(alone=settings.alone):
-            from voxcli.engines.local import LocalEngine
+        # On a thread, which an interrupt waits for: in the middle of the import of torch it would abort the process.
+        with ThreadPoolExecutor(1, "import of torch") as pool:
+            pool.submit(_import_local, alone=settings.alone).result()
+        from voxcli.engines.local import LocalEngine
     except ModuleNotFoundError as error:
         raise NotFound(_NEEDS_LOCAL.format(error.name), on_command_line=f"Run: {install_command('local')}") from error
     own = None if Path(name).is_dir() else name
     return LocalEngine(folder, settings, name=own, prepared=prepared, on_loading=on_loading)
+
+
+def _import_local(*, alone: bool) -> None:
+    from voxcli.voxcpm.torch_import import importing_torch
+
+    with importing_torch(alone=alone):
+        import_module("voxcli.engines.local")
 
 
 def _read_ahead(folder: Path, settings: LocalSettings) -> "PreparedFolder | None":
