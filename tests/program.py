@@ -1,5 +1,6 @@
 """Runs of the program as a user starts it."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,6 +16,8 @@ STRICTLY = {"PYTHONWARNINGS": STRICT, "PYTHONUTF8": "1"}
 
 PATIENCE_SECONDS = 60.0
 
+_SET_BY_USERS = ("VOXCLI_", "PULSE_", "HF_", "COLUMNS")
+
 Done: TypeAlias = subprocess.CompletedProcess[bytes]
 Run: TypeAlias = Callable[..., Done]
 """Runs `voxcli` with arguments in an empty folder. `stdin` is bytes, `env` adds to the environment."""
@@ -27,6 +30,16 @@ Streams: TypeAlias = tuple[int | None, int | None, int | None]
 
 Here: TypeAlias = Callable[..., tuple[int, str]]
 """Runs `voxcli` within this process; returns the exit code and its output."""
+
+
+def user_environment(home: Path, keep_alive: str = "0") -> dict[str, str]:
+    """Return the environment of a user with no settings, no voices, no models and no loudspeaker.
+
+    keep_alive: how long engines stay loaded after a run.
+    """
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(_SET_BY_USERS)}
+    own = {"VOXCLI_HOME": str(home), "HF_HOME": str(home / "hf"), "VOXCLI_KEEP_ALIVE": keep_alive}
+    return kept | own | STRICTLY
 
 
 def run_afresh(

@@ -2,26 +2,21 @@
 
 import os
 import signal
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from tests.program import PATIENCE_SECONDS, STRICTLY
+from tests.program import PATIENCE_SECONDS, user_environment
 from voxcli.engines.resident.registry import READY, EngineEntry, Registry, wait_for_end
 from voxcli.engines.resident.running import running_engines
-
-_SET_BY_USERS = ("VOXCLI_", "PULSE_", "HF_", "COLUMNS")
 
 
 @contextmanager
 def home_with_engines(home: Path, keep_alive: str = "10m") -> Iterator[tuple[dict[str, str], Registry]]:
     """Yield the environment of a user whose engines stay loaded, and their registry. They are killed at the end."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(_SET_BY_USERS)}
-    own = {"VOXCLI_HOME": str(home), "HF_HOME": str(home / "hf"), "VOXCLI_KEEP_ALIVE": keep_alive}
     registry = Registry(home / "engines")
     try:
-        yield kept | own | STRICTLY, registry
+        yield user_environment(home, keep_alive), registry
     finally:
         for entry in registry.entries():
             end(entry)
@@ -38,14 +33,6 @@ def only_engine(registry: Registry) -> EngineEntry:
     """Return the one engine that is ready."""
     (entry,) = [entry for entry in registry.entries() if entry.state == READY]
     return entry
-
-
-def eventually(holds: Callable[[], bool]) -> None:
-    """Wait until something holds."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not holds():
-        assert time.monotonic() < deadline, "it never came true"
-        time.sleep(0.01)
 
 
 def streams(registry: Registry) -> int:

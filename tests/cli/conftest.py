@@ -5,19 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.program import STRICTLY, Done, Here, Run, RunIn, run_afresh
+from tests.program import Done, Here, Run, RunIn, run_afresh, user_environment
 from voxcli.cli import app
-
-_SET_BY_USERS = ("VOXCLI_", "PULSE_", "HF_", "COLUMNS")
 
 
 @pytest.fixture
 def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """No settings, no voices, no models, no loudspeaker, and nothing that is kept loaded after a run."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(_SET_BY_USERS)}
-    home = tmp_path_factory.mktemp("home")
-    own = {"VOXCLI_HOME": str(home), "HF_HOME": str(home / "hf"), "VOXCLI_KEEP_ALIVE": "0"}
-    return kept | own | STRICTLY
+    return user_environment(tmp_path_factory.mktemp("home"))
 
 
 @pytest.fixture

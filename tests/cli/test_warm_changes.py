@@ -12,7 +12,8 @@ import pytest
 import voxcli
 from tests.checkpoints import write_checkpoint
 from tests.program import PATIENCE_SECONDS, RunIn, run_afresh, said
-from tests.resident import eventually, home_with_engines, only_engine
+from tests.resident import home_with_engines, only_engine
+from tests.server.tone import until
 from voxcli.engines.resident.identity import EngineOrder
 from voxcli.engines.resident.registry import EngineEntry, Registry, wait_for_end
 from voxcli.engines.resident.running import running_engines
@@ -132,7 +133,7 @@ def test_an_engine_outlives_its_installation_until_a_newer_one_replaces_it(
     shutil.rmtree(site)
     engine = next(engine for engine in running_engines(registry) if engine.entry.pid == newer.pid)
     engine.stop()
-    eventually(lambda: not running_engines(registry))
+    until(lambda: not running_engines(registry), PATIENCE_SECONDS)
 
 
 def spoken_by(entry: EngineEntry) -> bytes:

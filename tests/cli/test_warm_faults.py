@@ -1,6 +1,7 @@
 """What happens to those who speak through a resident engine when something goes wrong with it."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from tests.program import PATIENCE_SECONDS, Done, RunIn, said, started
-from tests.resident import end, eventually, home_with_engines, only_engine, streams
+from tests.resident import end, home_with_engines, only_engine, streams
+from tests.server.tone import until
 from voxcli.cli import app
 from voxcli.engines.resident import client, connection
 from voxcli.engines.resident.registry import Registry
@@ -88,7 +90,9 @@ def test_an_engine_killed_in_the_middle_leaves_a_valid_file(
     engine = only_engine(registry)
     order = ["say", "Hello there.", "-m", model, "-o", str(tmp_path / "cut.wav"), *LONG]
     with started([sys.executable, "-m", "voxcli", *order], environment) as process:
-        eventually(lambda: (tmp_path / "cut.wav").exists() and (tmp_path / "cut.wav").stat().st_size > 60_000)
+        until(
+            lambda: (tmp_path / "cut.wav").exists() and (tmp_path / "cut.wav").stat().st_size > 60_000, PATIENCE_SECONDS
+        )
         end(engine)
         _, errors = process.communicate(timeout=PATIENCE_SECONDS)
     assert process.returncode == 5
@@ -105,11 +109,13 @@ def test_a_call_that_is_stopped_frees_its_slot(
     assert say().returncode == 0
     order = ["say", "Hello there.", "-m", model, "-o", str(tmp_path / "cut.wav"), *LONG]
     with started([sys.executable, "-m", "voxcli", *order], environment) as process:
-        eventually(lambda: (tmp_path / "cut.wav").exists() and (tmp_path / "cut.wav").stat().st_size > 60_000)
+        until(
+            lambda: (tmp_path / "cut.wav").exists() and (tmp_path / "cut.wav").stat().st_size > 60_000, PATIENCE_SECONDS
+        )
         assert streams(registry) == 1
         process.send_signal(number)
         process.wait(PATIENCE_SECONDS)
-    eventually(lambda: streams(registry) == 0)
+    until(lambda: streams(registry) == 0, PATIENCE_SECONDS)
     if number == signal.SIGINT:
         assert process.returncode == 130
 
@@ -124,7 +130,7 @@ def test_a_closed_pipe_frees_the_slot(say: Say, registry: Registry, environment:
         assert process.stdout.read(60_000)
         process.stdout.close()
         process.wait(PATIENCE_SECONDS)
-    eventually(lambda: streams(registry) == 0)
+    until(lambda: streams(registry) == 0, PATIENCE_SECONDS)
     assert process.returncode == 0
 
 
@@ -166,9 +172,7 @@ def test_a_model_that_was_removed_while_it_was_warm_is_not_installed(
     run_in: RunIn, environment: dict[str, str], tmp_path: Path, model: str, registry: Registry
 ) -> None:
     folder = tmp_path / "gone"
-    folder.mkdir()
-    for file in Path(model).iterdir():
-        (folder / file.name).write_bytes(file.read_bytes())
+    shutil.copytree(model, folder)
     order = ("say", "Hello there.", "-m", str(folder), "-o", "x.wav", "--force", *SHORT)
     assert run_in(tmp_path, environment, order, b"").returncode == 0
     (folder / "model.safetensors").unlink()
@@ -184,9 +188,7 @@ def test_a_load_that_fails_is_told_by_the_call_that_waits_and_not_tried_again(
     run_in: RunIn, environment: dict[str, str], tmp_path: Path, model: str, registry: Registry
 ) -> None:
     folder = tmp_path / "damaged"
-    folder.mkdir()
-    for file in Path(model).iterdir():
-        (folder / file.name).write_bytes(file.read_bytes())
+    shutil.copytree(model, folder)
     (folder / "config.json").write_text("{}")
     order = ("say", "Hello there.", "-m", str(folder), "-o", "x.wav", "--force", *SHORT)
     warm, own = (run_in(tmp_path, environment, (*order, *more), b"") for more in ((), ("--no-warm",)))
@@ -243,7 +245,7 @@ def test_an_engine_ends_when_it_has_been_idle_and_leaves_nothing(run_in: RunIn, 
         order = ("say", "Hello there.", "-m", model, "-o", "x.wav", *SHORT)
         done = run_in(tmp_path, environment, order, b"")
         assert done.returncode == 0, said(done)
-        eventually(lambda: not list(registry.entries()))
+        until(lambda: not list(registry.entries()), PATIENCE_SECONDS)
         assert {path.suffix for path in registry.folder.iterdir()} <= {".lock", ".log"}
 
 
@@ -255,7 +257,7 @@ def test_text_that_is_still_being_written_is_spoken_by_an_engine_that_loads_mean
         with subprocess.Popen(
             [sys.executable, "-m", "voxcli", *order], env=environment, stdin=subprocess.PIPE, stderr=subprocess.PIPE
         ) as process:
-            eventually(lambda: bool(list(registry.entries())))  # before there is any text
+            until(lambda: bool(list(registry.entries())), PATIENCE_SECONDS)  # before there is any text
             _, errors = process.communicate(b"Hello there.", PATIENCE_SECONDS)
         assert process.returncode == 0, errors
         assert seconds_of(tmp_path / "x.wav") > 0
@@ -276,7 +278,7 @@ def test_a_server_of_this_user_with_the_same_model_is_used(run_in: RunIn, tmp_pa
     with home_with_engines(tmp_path / "home") as (environment, registry):
         serve = [sys.executable, "-m", "voxcli", "serve", "-m", model, "--port", "0"]
         with started(serve, environment) as server:
-            eventually(lambda: bool(list(registry.entries())))
+            until(lambda: bool(list(registry.entries())), PATIENCE_SECONDS)
             order = ("say", "Hello there.", "-m", model, "-o", "x.wav", *SHORT)
             done = run_in(tmp_path, environment, order, b"")
             assert done.returncode == 0, said(done)

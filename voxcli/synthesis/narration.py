@@ -15,8 +15,6 @@ from voxcli.synthesis.request import (
     Speech,
     SynthesisRequest,
     Voice,
-    draws_voice,
-    first_request,
 )
 from voxcli.text.characters import CLAUSE_MARKS, CLOSERS
 from voxcli.text.marks import Part, Pause
@@ -107,6 +105,19 @@ class Narrator:
         if len(samples):
             self._emitted += len(samples)
             yield AudioChunk(samples, self._sample_rate)
+
+
+def draws_voice(engine: Engine, voice: Voice) -> bool:
+    """Tell whether an engine would draw a voice."""
+    return engine.draws_voices and not (voice.name or voice.reference or voice.prompt)
+
+
+def first_request(engine: Engine, request: SynthesisRequest) -> SynthesisRequest:
+    """Return what an engine is asked for when the first part of a text is to be spoken.
+
+    A voice that is drawn becomes the prompt of the later parts at its own pace; the speed is changed afterwards.
+    """
+    return replace(request, speed=1.0) if draws_voice(engine, request.voice) else request
 
 
 class SteadyVoice:

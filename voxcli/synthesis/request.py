@@ -294,16 +294,3 @@ def with_seed(sampling: Sampling, engine: Engine) -> Sampling:
     if sampling.seed is None and isinstance(engine, DrawsSeeds):
         return replace(sampling, seed=engine.draw_seed())
     return sampling
-
-
-def draws_voice(engine: Engine, voice: Voice) -> bool:
-    """Tell whether an engine would draw a voice."""
-    return engine.draws_voices and not (voice.name or voice.reference or voice.prompt)
-
-
-def first_request(engine: Engine, request: SynthesisRequest) -> SynthesisRequest:
-    """Return what an engine is asked for when the first part of a text is to be spoken.
-
-    A voice that is drawn becomes the prompt of the later parts at its own pace; the speed is changed afterwards.
-    """
-    return replace(request, speed=1.0) if draws_voice(engine, request.voice) else request

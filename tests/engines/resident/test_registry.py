@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from voxcli.engines.resident.registry import (
-    LONGEST_SOCKET_PATH,
     READY,
     EngineEntry,
     Registry,
@@ -16,6 +15,7 @@ from voxcli.engines.resident.registry import (
     kill,
     started_at,
 )
+from voxcli.unix_sockets import MOST_PATH_BYTES
 
 
 def described(pid: int, **more: object) -> dict[str, object]:
@@ -123,7 +123,7 @@ def test_a_socket_moves_to_a_temporary_folder_if_its_path_would_be_too_long(
     registry = Registry(tmp_path / ("long" * 40))
     registry.prepare()
     path = registry.new_socket_path("k" * 16)
-    assert len(os.fsencode(path)) <= LONGEST_SOCKET_PATH
+    assert len(os.fsencode(path)) <= MOST_PATH_BYTES
     assert path.parent.stat().st_mode & 0o777 == 0o700
     assert path.parent.stat().st_uid == os.getuid()
 

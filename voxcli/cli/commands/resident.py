@@ -16,7 +16,7 @@ from concurrent.futures import Future
 from contextlib import suppress
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from voxcli.cli.settings.files import find_user_places
 from voxcli.engines import open_engine
@@ -29,7 +29,6 @@ from voxcli.engines.resident.registry import (
     EngineEntry,
     Registry,
     Unavailable,
-    started_at,
 )
 from voxcli.engines.resident.running import RunningEngine, running_engines, stop_longest_idle
 from voxcli.errors import DeviceError, OutOfMemory, VoxError
@@ -132,7 +131,7 @@ def ready_entry(
 
     state = describe_state(service)
     values = {
-        **_new_values(order),
+        **order.new_entry(order.key, os.getpid()).values,
         **({"socket": str(private.path)} if private.path else {"port": private.port, "key": private.key}),
         "state": READY,
         "serves": serves,
@@ -140,18 +139,6 @@ def ready_entry(
         "resolved": {"device": state["device"], "dtype": state["dtype"]},
     }
     return EngineEntry(order.key, values)
-
-
-def _new_values(order: EngineOrder) -> dict[str, Any]:
-    """Return what an entry says from the beginning."""
-    return {
-        "pid": os.getpid(),
-        "started": started_at(os.getpid()),
-        "state": LOADING,
-        "model": order.model,
-        "folder": str(order.folder),
-        "identity": order.identity,
-    }
 
 
 class _Diary:
@@ -162,7 +149,7 @@ class _Diary:
         self._key = key
         self._lock = threading.Lock()
         self._written_at = 0.0
-        self._values = _new_values(order)
+        self._values = dict(order.new_entry(key, os.getpid()).values)
         threading.Thread(target=self._beat, name="signs of life", daemon=True).start()
 
     @property

@@ -22,8 +22,9 @@ from voxcli.sinks import ToFile, open_sink
 from voxcli.sinks.background import OpenedInBackground
 from voxcli.sinks.base import Sink
 from voxcli.synthesis.loading import LoadingProgress
+from voxcli.synthesis.narration import first_request
 from voxcli.synthesis.pipeline import Delivery, synthesize
-from voxcli.synthesis.request import Engine, Parameter, Voice, abilities_of, check_description, first_request, with_seed
+from voxcli.synthesis.request import Engine, Parameter, Voice, abilities_of, check_description, with_seed
 
 if TYPE_CHECKING:
     from voxcli.engines.resident.client import ResidentEngine

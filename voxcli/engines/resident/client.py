@@ -14,7 +14,7 @@ from voxcli.engines.resident.identity import to_wire
 from voxcli.engines.resident.registry import SEE_LOG, EngineEntry, kill
 from voxcli.errors import DeviceError, error_from_dict
 from voxcli.protocols.voxcpm.exact import exact_form
-from voxcli.synthesis.request import Abilities, Clip, GpuMemory, Speech, SynthesisRequest
+from voxcli.synthesis.request import Abilities, Clip, Speech, SynthesisRequest
 
 _PATH = "/api/tts/stream"
 _SILENCE_SECONDS = 5.0
@@ -73,9 +73,6 @@ class ResidentEngine:
     def draw_seed(self) -> int:
         """Draw a seed for a request that names none, so that it can be reported and used again."""
         return secrets.randbits(_SEED_BITS)
-
-    def gpu_memory(self) -> GpuMemory | None:
-        return None  # none of this process
 
     def begin(self, request: SynthesisRequest) -> None:
         """Send a request before its speech is wanted. If the next one to be streamed is another, it is cancelled."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import voxcli
+from voxcli.engines.resident.registry import LOADING, EngineEntry, started_at
 from voxcli.engines.settings import LocalSettings
 from voxcli.version import __version__
 
@@ -77,6 +78,11 @@ class EngineOrder:
     def key(self) -> str:
         """Name of the files of an engine of this identity, in hexadecimal digits."""
         return hashlib.sha256(json.dumps(self.identity, sort_keys=True).encode()).hexdigest()[:_KEY_LETTERS]
+
+    def new_entry(self, key: str, pid: int) -> EngineEntry:
+        """Return the entry of an engine that begins to load, in the process with this number."""
+        about = {"model": self.model, "folder": str(self.folder), "identity": self.identity}
+        return EngineEntry(key, {"pid": pid, "started": started_at(pid), "state": LOADING, **about})
 
     def to_json(self) -> str:
         return json.dumps(

@@ -6,7 +6,6 @@ import os
 import signal
 import socket
 import stat
-import struct
 import sys
 import tempfile
 import time
@@ -18,15 +17,13 @@ from typing import Any
 
 from voxcli.errors import DeviceError
 from voxcli.files import write_atomically
+from voxcli.unix_sockets import MOST_PATH_BYTES, peer_user
 
-LONGEST_SOCKET_PATH = 100
-"""Bytes. Systems allow 104 (macOS) or 108 (Linux), with the byte at the end."""
 _PRIVATE = 0o700
 _KILLED_SECONDS = 5.0
 _KEPT_SECONDS = 30 * 24 * 60 * 60
 """How long the log of an engine is kept."""
 _LOOK_SECONDS = 0.01
-_CREDENTIALS = struct.Struct("3i")  # pid, uid and gid of the other side, on Linux
 SEE_LOG = "Its log: voxcli ps --log. To speak without it: --no-warm."
 """Advice if an engine fails."""
 LOADING, READY, FAILED = "loading", "ready", "failed"
@@ -72,18 +69,12 @@ class EngineEntry:
         try:
             sock.settimeout(seconds)
             sock.connect(address)
-            _check_owner(sock)
+            if peer_user(sock) not in (None, os.getuid()):
+                raise PermissionError("the socket belongs to another user")
         except BaseException:
             sock.close()
             raise
         return sock
-
-
-def _check_owner(sock: socket.socket) -> None:
-    if sys.platform == "linux" and sock.family == socket.AF_UNIX:
-        credentials = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
-        if _CREDENTIALS.unpack(credentials)[1] != os.getuid():
-            raise PermissionError("the socket belongs to another user")
 
 
 class Registry:
@@ -115,11 +106,11 @@ class Registry:
         """
         name = f"{key}-{os.getpid()}.sock"
         path = self.folder.absolute() / name
-        if len(os.fsencode(path)) > LONGEST_SOCKET_PATH:
+        if len(os.fsencode(path)) > MOST_PATH_BYTES:
             folder = Path(tempfile.gettempdir()) / f"voxcli-{os.getuid()}"
             _make_private(folder)
             path = folder / name
-            if len(os.fsencode(path)) > LONGEST_SOCKET_PATH:
+            if len(os.fsencode(path)) > MOST_PATH_BYTES:
                 raise Unavailable(f"The path {path} is too long for a socket.")
         path.unlink(missing_ok=True)
         return path

@@ -15,17 +15,15 @@ import voxcli
 from voxcli.engines.resident.identity import EngineOrder
 from voxcli.engines.resident.registry import (
     FAILED,
-    LOADING,
     READY,
     SEE_LOG,
     EngineEntry,
     Registry,
     Unavailable,
     kill,
-    started_at,
 )
 from voxcli.errors import DeviceError, error_from_dict
-from voxcli.synthesis.loading import LoadingProgress, OnLoading
+from voxcli.synthesis.loading import LoadingProgress, OnLoading, ignore_loading
 
 PROGRAM = "voxcli.cli.commands.resident"
 """Module that runs an engine. It reads the order from standard input."""
@@ -42,7 +40,7 @@ _LARGEST_LOG = 1 << 20  # bytes
 def start_engine(
     order: EngineOrder,
     registry: Registry,
-    on_loading: OnLoading = lambda progress: None,
+    on_loading: OnLoading = ignore_loading,
     check: Callable[[], None] = lambda: None,
 ) -> EngineEntry:
     """Return the engine of an order once it is ready; start it unless it runs already.
@@ -87,18 +85,7 @@ def _spawn(order: EngineOrder, key: str, registry: Registry) -> tuple[EngineEntr
             )
     except OSError as error:
         raise Unavailable(f"No process can be started: {error.strerror or error}.") from error
-    entry = EngineEntry(
-        key,
-        {
-            "pid": process.pid,
-            "started": started_at(process.pid),
-            "state": LOADING,
-            "model": order.model,
-            "folder": str(order.folder),
-            "identity": order.identity,
-            "beat": time.time(),
-        },
-    )
+    entry = order.new_entry(key, process.pid)
     try:
         registry.write(key, entry.values)
         assert process.stdin

@@ -5,7 +5,6 @@ import os
 import secrets
 import socket
 import stat
-import struct
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -15,14 +14,13 @@ from typing import Self
 from starlette.types import Scope
 
 from voxcli.errors import DeviceError
+from voxcli.unix_sockets import MOST_PATH_BYTES, peer_user
 
 PRIVATE = "private"
 """Key of the request state: whether the request came over a private connection."""
 NEEDED_KEY = "private key"
 """Key of the request state: the key that a request on a private port has to show before it counts as private."""
 
-MOST_PATH_BYTES = 100
-"""Of the path of a Unix socket: macOS allows 103, Linux 107."""
 _KEY_BYTES = 32
 _ROOT = 0
 
@@ -112,10 +110,7 @@ def is_own_peer(sock: socket.socket) -> bool:
     The modes of the socket and of its folder keep other users out. This is for the case that the user has changed
     them, and for Linux only: other systems have other calls.
     """
-    if sys.platform != "linux":
-        return True
-    _, user, _ = struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i")))
-    return user in (os.getuid(), _ROOT)
+    return sys.platform == "win32" or peer_user(sock) in (None, os.getuid(), _ROOT)
 
 
 def _bound(path: Path) -> socket.socket:
