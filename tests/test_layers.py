@@ -14,7 +14,7 @@ from tests.structure import Module, cycles, import_graph, imported_names, read_m
 
 PACKAGE = Path(voxcli.__file__).parent
 RUNGS = {
-    **dict.fromkeys(["errors", "paths", "backoff", "files", "version", "installation", "unix_sockets"], 0),
+    **dict.fromkeys(["errors", "paths", "backoff", "files", "version", "installation", "unix_sockets", "processes"], 0),
     **dict.fromkeys(["text", "connections"], 1),
     **dict.fromkeys(["audio", "models"], 2),
     **dict.fromkeys(["devices", "synthesis"], 3),

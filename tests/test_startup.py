@@ -16,8 +16,9 @@ import pytest
 
 from tests.clips import spoken_wav
 from voxcli.engines.resident.identity import EngineOrder
-from voxcli.engines.resident.registry import READY, Registry, started_at
+from voxcli.engines.resident.registry import READY, Registry
 from voxcli.engines.settings import LocalSettings
+from voxcli.processes import started_at
 from voxcli.synthesis.request import Abilities, Clip, Prompt, Voice
 from voxcli.voices import VoiceLibrary
 

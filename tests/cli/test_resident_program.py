@@ -12,9 +12,10 @@ from voxcli.cli.commands import resident as program
 from voxcli.cli.commands.warm import find_entry
 from voxcli.engines.resident import running
 from voxcli.engines.resident.identity import EngineOrder
-from voxcli.engines.resident.registry import LOADING, READY, EngineEntry, Registry, started_at
+from voxcli.engines.resident.registry import LOADING, READY, EngineEntry, Registry
 from voxcli.engines.settings import LocalSettings
 from voxcli.errors import OutOfMemory
+from voxcli.processes import started_at
 
 TOO_SMALL = OutOfMemory(
     "The model needs 5.0 GiB on cpu, and 3.1 GiB are free.", on_command_line="Pass --quantize int8."

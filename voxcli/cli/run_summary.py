@@ -3,14 +3,15 @@
 import os
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 
+from voxcli.processes import started_at
 from voxcli.synthesis.timing import Timings
 
 _PROCESSED_BEFORE = time.process_time()
 _IMPORTED = time.perf_counter()
+_WAS_A_SHELL = sum(os.times()[2:4]) > 0
+"""Whether this process has waited for others: as a shell, which then became this program instead of starting it."""
 _ALWAYS_NAMED, _NAMED_SECONDS = ("start", "first chunk"), 0.02
 """Other parts of the time to the first sound are named if they are not shorter than this."""
 _FASTER, _SLOWER = 1.05, 0.95
@@ -113,15 +114,15 @@ def brief(seconds: float) -> str:
 def seconds_since_start() -> float:
     """Return the time since this program was started: since the user pressed Enter.
 
-    Linux records it in ticks of 10 ms (proc(5), starttime). Elsewhere the time before this module was imported is taken
-    to be the processor time used for it.
+    Linux records it in ticks of 10 ms (proc(5), starttime). Elsewhere, and where a shell ran other programs first, the
+    time before this module was imported is taken to be the processor time used for it.
     """
     here = _PROCESSED_BEFORE + time.perf_counter() - _IMPORTED
-    with suppress(OSError, AttributeError, ValueError, IndexError):
-        started = int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19])
-        since = time.clock_gettime(time.CLOCK_BOOTTIME) - started / os.sysconf("SC_CLK_TCK")
-        return max(since, time.perf_counter() - _IMPORTED)
-    return here
+    started = started_at(os.getpid())
+    if started is None or _WAS_A_SHELL:
+        return here
+    since = time.clock_gettime(time.CLOCK_BOOTTIME) - started / os.sysconf("SC_CLK_TCK")
+    return max(since, time.perf_counter() - _IMPORTED)
 
 
 def _separated(facts: Sequence[str]) -> list[str]:

@@ -17,9 +17,10 @@ from tests.server.tone import ToneEngine, until
 from voxcli.audio.chunk import Samples
 from voxcli.engines.resident.client import ResidentEngine
 from voxcli.engines.resident.connection import Exchange
-from voxcli.engines.resident.registry import READY, EngineEntry, started_at
+from voxcli.engines.resident.registry import READY, EngineEntry
 from voxcli.engines.resident.running import RunningEngine
 from voxcli.errors import DeviceError, ModelError, NotFound, RequestError, VoxError
+from voxcli.processes import started_at
 from voxcli.server.routes.private import describe_state
 from voxcli.synthesis.request import Clip, Prompt, SynthesisRequest, Voice, abilities_of
 

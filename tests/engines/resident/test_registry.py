@@ -11,10 +11,9 @@ from voxcli.engines.resident.registry import (
     EngineEntry,
     Registry,
     Unavailable,
-    is_running,
     kill,
-    started_at,
 )
+from voxcli.processes import is_running, started_at
 from voxcli.unix_sockets import MOST_PATH_BYTES
 
 

@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import voxcli
-from voxcli.engines.resident.registry import LOADING, EngineEntry, started_at
+from voxcli.engines.resident.registry import LOADING, EngineEntry
 from voxcli.engines.settings import LocalSettings
+from voxcli.processes import started_at
 from voxcli.version import __version__
 
 _KEY_LETTERS = 16
 _VISIBLE_DEVICES = ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
+
 """Variables that change which device computes, or how."""
 _SLOTS = 8
 """Streams at once, so that an engine does not take all the memory of a GPU that other programs need too."""

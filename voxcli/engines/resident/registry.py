@@ -1,6 +1,5 @@
 """Registry of resident engines: one private folder with an entry, a lock, a log and a socket for each."""
 
-import ctypes
 import json
 import os
 import signal
@@ -17,6 +16,7 @@ from typing import Any
 
 from voxcli.errors import DeviceError
 from voxcli.files import write_atomically
+from voxcli.processes import is_running
 from voxcli.unix_sockets import MOST_PATH_BYTES, peer_user
 
 _PRIVATE = 0o700
@@ -179,47 +179,6 @@ def _make_private(folder: Path) -> None:
 
 def _is_own(found: os.stat_result) -> bool:
     return sys.platform == "win32" or found.st_uid == os.getuid()
-
-
-def started_at(pid: int) -> int | None:
-    """Return when a process started, in clock ticks since the machine did; None where the system does not say."""
-    try:
-        # https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html: field 22, counted behind the name in parentheses
-        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
-    except (OSError, ValueError, IndexError):
-        return None
-
-
-def is_running(pid: int, started: int | None) -> bool:
-    """Tell whether a process runs, and is not another one that was given the same number later.
-
-    started: what `started_at` returned for it.
-    """
-    if sys.platform == "win32":
-        return _is_running_on_windows(pid)
-    try:
-        os.kill(pid, 0)
-    except PermissionError:
-        return False  # somebody else's
-    except OSError:
-        return False
-    if sys.platform == "linux":
-        with suppress(OSError):
-            if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "ZX":
-                return False  # it has ended, and its parent has not asked how
-    return started is None or started_at(pid) in (started, None)
-
-
-def _is_running_on_windows(pid: int) -> bool:
-    access, still_active = 0x1000, 259  # PROCESS_QUERY_LIMITED_INFORMATION, STILL_ACTIVE
-    kernel = ctypes.windll.kernel32  # type: ignore[attr-defined,unused-ignore]
-    handle = kernel.OpenProcess(access, False, pid)
-    if not handle:
-        return False
-    code = ctypes.c_ulong()
-    known = kernel.GetExitCodeProcess(handle, ctypes.byref(code))
-    kernel.CloseHandle(handle)
-    return bool(known) and code.value == still_active
 
 
 def kill(entry: EngineEntry) -> None:
