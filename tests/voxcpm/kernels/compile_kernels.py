@@ -19,8 +19,7 @@ SIZES = {
     "group": 8,
     "group_block": 16,
     "width_block": 64,
-    "parts": 4,
-    "channels": 24,
+    "max_parts": 32,
 }
 """Values of the compile-time parameters."""
 
@@ -31,6 +30,8 @@ SCALARS = {
     "least": "fp32",
     "sin_offset": "i32",
     "count": "i32",
+    "parts": "i32",
+    "channels": "i32",
 }
 """Types of the other parameters that are no pointers; strides are i32."""
 

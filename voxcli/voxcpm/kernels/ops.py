@@ -100,7 +100,8 @@ def _find_kernels(device: torch.device) -> Mapping[str, Callable[..., Any]] | No
     try:
         with torch.cuda.device(device):
             triton_rows.rms_norm(torch.ones(1, 16, device=device), torch.ones(16, device=device), 1e-5)
-    except (triton_rows.TritonError, OSError, RuntimeError, SubprocessError) as error:
+    except (triton_rows.TritonError, AssertionError, OSError, RuntimeError, SubprocessError) as error:
+        # The assertion is Triton's own, where the system does not list libcuda.
         _log.warning("Triton, which would make this GPU faster, does not work: %s", error)
         return None
     return vars(triton_rows) | vars(triton_attention) | vars(triton_decode_attention)

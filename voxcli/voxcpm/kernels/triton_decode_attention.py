@@ -97,10 +97,8 @@ def decode_attention(queries: Tensor, keys: Tensor, values: Tensor, lengths: Ten
     kv_heads = keys.size(1)
     out = queries.new_empty(batch, heads * width)
     parts = min(_MAX_PARTS, triton.next_power_of_2(triton.cdiv(_TARGET_PROGRAMS, batch * kv_heads)))
-    acc, lse = out, out  # with one part, lse is not written
-    if parts > 1:
-        acc = queries.new_empty(batch, heads, parts, width, dtype=torch.float32)
-        lse = queries.new_empty(batch, heads, parts, dtype=torch.float32)
+    acc = out if parts == 1 else queries.new_empty(batch, heads, parts, width, dtype=torch.float32)
+    lse = queries.new_empty(batch, heads, parts, dtype=torch.float32)
     _attend_part[(parts, kv_heads, batch)](
         acc,
         lse,
@@ -111,12 +109,12 @@ def decode_attention(queries: Tensor, keys: Tensor, values: Tensor, lengths: Ten
         *keys.stride()[:3],
         *values.stride()[:3],
         1 / math.sqrt(width),
+        parts,
         heads // kv_heads,
         width,
         max(MIN_DOT, triton.next_power_of_2(heads // kv_heads)),
         max(MIN_DOT, triton.next_power_of_2(width)),
         _BLOCK,
-        parts,
         num_warps=4,
         num_stages=max(1, min(3, _MAX_PREFETCH // (2 * _BLOCK * width * keys.element_size()))),
         enable_fp_fusion=False,
@@ -127,18 +125,20 @@ def decode_attention(queries: Tensor, keys: Tensor, values: Tensor, lengths: Ten
             acc,
             lse,
             lengths,
+            parts,
             heads,
             width,
             triton.next_power_of_2(width),
             _BLOCK,
-            parts,
+            _MAX_PARTS,
             num_warps=4,
             enable_fp_fusion=False,
         )
     return out
 
 
-@triton.jit
+# One version serves any number of streams: `parts` depends on it.
+@triton.jit(do_not_specialize=["parts"])
 def _attend_part(
     acc,
     lse,
@@ -153,16 +153,16 @@ def _attend_part(
     value_head,
     value_position,
     scale,
+    parts,
     group: tl.constexpr,
     width: tl.constexpr,
     group_block: tl.constexpr,
     width_block: tl.constexpr,
     block: tl.constexpr,
-    parts: tl.constexpr,
 ):
     """One program per part of the cache, key head and batch row, for all queries of the key head (split-KV decoding).
 
-    Stores the part's output and log-sum-exp, or the result if dst is only one part.
+    Stores the part's output and log-sum-exp, or the result if there is only one part.
     """
     row = tl.program_id(2).to(tl.int64)
     kv_head = tl.program_id(1)
@@ -182,9 +182,8 @@ def _attend_part(
     keys += row * key_slot + kv_head * key_head
     values += row * value_slot + kv_head * value_head
     part_acc, part_lse = _attend(query, keys, values, key_position, value_position, scale, first, last, width, block)
-    if parts > 1:
-        row_head = row_head * parts + part
-        tl.store(lse + row_head, part_lse, mask=head < group)
+    row_head = row_head * parts + part
+    tl.store(lse + row_head, part_lse, mask=head < group)
     tl.store(acc + (row_head * width)[:, None] + d[None, :], part_acc.to(acc.dtype.element_ty), mask=q_mask)
 
 
@@ -213,24 +212,25 @@ def _attend(
     return acc / denominator[:, None], running_max + tl.log(denominator)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["parts"])
 def _combine_parts(
     out,
     acc,
     lse,
     lengths,
+    parts,
     heads: tl.constexpr,
     width: tl.constexpr,
     width_block: tl.constexpr,
     block: tl.constexpr,
-    parts: tl.constexpr,
+    max_parts: tl.constexpr,
 ):
     """Combine the parts of a query head by their log-sum-exps. One program per query head and batch row."""
     row_head = tl.program_id(0)
     kv_len = tl.load(lengths + row_head // heads).to(tl.int32) + 1
-    part = tl.arange(0, parts)
+    part = tl.arange(0, max_parts)
     d = tl.arange(0, width_block)
-    part_mask = part * _part_size(kv_len, parts, block) < kv_len
+    part_mask = part * _part_size(kv_len, parts, block) < kv_len  # false for those beyond `parts`
     part_lse = tl.load(lse + row_head * parts + part, mask=part_mask, other=float("-inf"))
     share = tl.exp(part_lse - tl.max(part_lse, 0))
     share = share / tl.sum(share, 0)
@@ -241,6 +241,6 @@ def _combine_parts(
 
 
 @triton.jit
-def _part_size(kv_len, parts: tl.constexpr, block: tl.constexpr):
+def _part_size(kv_len, parts, block: tl.constexpr):
     """Return the positions per part, in whole blocks."""
     return tl.cdiv(tl.cdiv(kv_len, parts), block) * block

@@ -151,7 +151,7 @@ def snake(x: Tensor, alpha: Tensor, inverse: Tensor) -> Tensor:
 
 
 @triton.jit
-def _snake(y, x, alpha, inverse, count, channels: tl.constexpr, block: tl.constexpr):
+def _snake(y, x, alpha, inverse, count, channels, block: tl.constexpr):  # channels: one version serves all layers
     offsets = tl.program_id(0) * block + tl.arange(0, block)
     mask = offsets < count
     channel = offsets % channels
