@@ -1,0 +1,67 @@
+"""Elementary functions, for single numbers and for vectors."""
+
+import math
+
+from llvmlite import ir
+
+from voxcli.voxcpm.kernels.cpu.ir import I32, Value
+
+_LOG2_E = math.log2(math.e)
+_LN2_HIGH, _LN2_LOW = 0.693359375, -2.12194440e-4
+"""Their sum is the logarithm of 2. The first has so few bits that its products with small integers are exact."""
+_EXP = [1 / math.factorial(power) for power in range(8)]
+_EXP_LIMIT = 87.0
+"""Beyond, e^x has no normal number in float32."""
+
+
+def round_to_even(x: Value) -> Value:
+    """Round to the nearest integer, in floating point."""
+    return x.code.call(f"llvm.roundeven.{_suffix(x)}", x.type, x)
+
+
+def exp(x: Value) -> Value:
+    """e^x, to 2 units in the last place, with x limited to ±87: 2^n times the series for the rest."""
+    code = x.code
+    limited = _clamped(x, -_EXP_LIMIT, _EXP_LIMIT)
+    power = round_to_even(limited * _LOG2_E)
+    rest = limited - power * _LN2_HIGH - power * _LN2_LOW
+    total = code.constant(x.type, _EXP[-1])
+    for factor in reversed(_EXP[:-1]):
+        total = fma(total, rest, code.constant(x.type, factor))
+    integer = _like(x, I32)
+    return total * ((power.to(integer) + 127) << 23).bits_as(x.type)
+
+
+def silu(x: Value) -> Value:
+    """x / (1 + e^-x)."""
+    return x / (exp(x * -1.0) + 1.0)
+
+
+def fma(a: Value, b: Value, c: Value) -> Value:
+    """a·b + c, rounded once."""
+    return a.code.call(f"llvm.fma.{_suffix(a)}", a.type, a, b, c)
+
+
+def maximum(a: Value, b: Value) -> Value:
+    return (a < b).choose(b, a)
+
+
+def absolute(x: Value) -> Value:
+    return x.code.call(f"llvm.fabs.{_suffix(x)}", x.type, x)
+
+
+def square_root(x: Value) -> Value:
+    return x.code.call(f"llvm.sqrt.{_suffix(x)}", x.type, x)
+
+
+def _clamped(x: Value, low: float, high: float) -> Value:
+    code = x.code
+    return maximum(x, code.constant(x.type, low)).minimum(code.constant(x.type, high))
+
+
+def _like(x: Value, element: ir.Type) -> ir.Type:
+    return ir.VectorType(element, x.type.count) if isinstance(x.type, ir.VectorType) else element
+
+
+def _suffix(x: Value) -> str:
+    return f"v{x.type.count}f32" if isinstance(x.type, ir.VectorType) else "f32"
