@@ -24,7 +24,7 @@ _FROM_PYTHON = {torch.ops.aten.lift_fresh.default}
 class RecordedGraphStream(GraphStream):
     """A graph stream that captures on any device."""
 
-    def capture(self, fn: Launch, mutated_state: Iterable[Tensor]) -> Launch:
+    def _captured(self, fn: Launch, mutated_state: Iterable[Tensor]) -> Launch:
         saved = [(tensor, tensor.clone()) for tensor in mutated_state]
         with _Recording() as recording:
             fn()

@@ -8,7 +8,7 @@ import torch
 
 from voxcli.synthesis.loading import LoadingStage, OnLoading, StageCounter, ignore_loading
 from voxcli.voxcpm.codec.audio_vae import AudioVAE
-from voxcli.voxcpm.device import Placement
+from voxcli.voxcpm.device import Placement, prepare_device
 from voxcli.voxcpm.memory import check_memory, count_slots, translate_out_of_memory
 from voxcli.voxcpm.model import Model
 from voxcli.voxcpm.network.backbone import Backbone
@@ -67,6 +67,7 @@ def load_model(
         DeviceError: there is not enough memory.
     """
     started = time.perf_counter()
+    prepare_device(placement.device)
     config = read_config(folder)
     tokenizer = Tokenizer(folder, config.vocabulary)
     format_of = choose_formats(placement.device, quantize)

@@ -142,17 +142,17 @@ class FailingCapture(RecordedGraphStream):
 
     failing = False
 
-    def capture(self, *args: object) -> Callable[[], None]:
+    def _captured(self, *args: object) -> Callable[[], None]:
         if self.failing:
             raise torch.OutOfMemoryError("CUDA out of memory")
-        return super().capture(*args)  # type: ignore[arg-type]
+        return super()._captured(*args)  # type: ignore[arg-type]
 
 
 def test_a_launch_that_fails_costs_no_stream_the_audio_of_the_step_before(models: Models) -> None:
     """The last patch of the short stream is in flight when the next launch fails."""
     model = models("voxcpm-2")
     shared = FailingCapture(model.device)
-    runner = GraphRunner(model._backbone, model._codec, 2, lazy=True, new_stream=lambda device: shared)
+    runner = GraphRunner(model._backbone, model._codec, 2, lazy=True, new_stream=lambda device, **_: shared)
     short, long = (_begun(model, runner, patches) for patches in (2, 9))
     with torch.inference_mode():
         runner.step([short, long])
@@ -194,7 +194,7 @@ def _never_empty() -> None:
 def test_a_stream_whose_launch_fails_gets_the_error_and_the_next_one_is_served(models: Models) -> None:
     model = models("voxcpm-2")
     shared = FailingCapture(model.device)
-    runner = GraphRunner(model._backbone, model._codec, 2, lazy=True, new_stream=lambda device: shared)
+    runner = GraphRunner(model._backbone, model._codec, 2, lazy=True, new_stream=lambda device, **_: shared)
     other = Model(model.config, model._tokenizer, model._backbone, model._codec, runner, 2)
     with consumers() as threads:
         samples_of(other)

@@ -4,6 +4,7 @@ A graph reads and writes the memory that it was captured with, so everything tha
 other devices nothing is captured: functions are called directly.
 """
 
+import gc
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from typing import TypeAlias
@@ -18,8 +19,9 @@ Launch: TypeAlias = Callable[[], None]
 class GraphStream:
     """A CUDA stream with its graph memory pool. On other devices, calls run at once."""
 
-    def __init__(self, device: torch.device) -> None:
-        self._stream = torch.cuda.Stream(device) if device.type == "cuda" else None
+    def __init__(self, device: torch.device, *, urgent: bool = False) -> None:
+        """urgent: its work goes before that of other streams, wherever both have work to do."""
+        self._stream = torch.cuda.Stream(device, priority=-1 if urgent else 0) if device.type == "cuda" else None
         if self._stream:
             torch.cuda.synchronize(device)  # earlier work, such as loading weights, ran on another stream
         self._pool = torch.cuda.graph_pool_handle() if self._stream else None
@@ -64,9 +66,13 @@ class GraphStream:
             fn: has fixed shapes and never synchronizes with the device. Called once to warm up and once to capture.
             mutated_state: the tensors that `fn` updates from their old values. The warm-up leaves them unchanged.
         """
+        self.warm_up(fn, mutated_state)
+        with _paused_collector():
+            return self._captured(fn, mutated_state)
+
+    def _captured(self, fn: Launch, mutated_state: Iterable[Tensor]) -> Launch:
         if self._stream is None:
             return fn
-        self.warm_up(fn, mutated_state)
         graph = torch.cuda.CUDAGraph()
         with self.activate():
             graph.capture_begin(pool=self._pool, capture_error_mode="thread_local")
@@ -87,6 +93,18 @@ class Event:
         """Block until all work queued before the event is done."""
         if self._event:
             self._event.synchronize()
+
+
+@contextmanager
+def _paused_collector() -> Iterator[None]:
+    """Collect no garbage: an old graph or pinned tensor that is freed during a capture can void it."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 @contextmanager

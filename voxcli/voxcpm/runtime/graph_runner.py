@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeAlias
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -26,7 +26,12 @@ from voxcli.voxcpm.runtime.slots import Slots
 from voxcli.voxcpm.runtime.stream import Stream
 from voxcli.voxcpm.runtime.stream_state import draw_noise, new_stream_state
 
-NewGraphStream: TypeAlias = Callable[[torch.device], GraphStream]
+
+class NewGraphStream(Protocol):
+    """Creates a CUDA stream, as `GraphStream` does."""
+
+    def __call__(self, device: torch.device, *, urgent: bool = False) -> GraphStream: ...
+
 
 _GRAPHS_PER_STEP = 3
 
@@ -87,7 +92,9 @@ class GraphRunner:
         self.device = backbone.device
         self._backbone, self._codec = backbone, codec
         self._slots = Slots(backbone, codec, slots)
-        self._network_stream, self._codec_stream = new_stream(self.device), new_stream(self.device)
+        self._network_stream = new_stream(self.device)
+        # A patch is to be heard before the network has finished with it.
+        self._codec_stream = new_stream(self.device, urgent=True)
         self._prefiller = Prefiller(backbone, self._network_stream)
         self._active: list[_ActiveSlot] = []
         self._in_flight: _InFlightStep | None = None
