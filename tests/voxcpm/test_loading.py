@@ -71,7 +71,7 @@ def test_quantizing_is_a_stage_of_its_own_until_its_result_is_kept(
     assert list(totals[1]) == [LoadingStage.READING]
 
 
-def test_every_graph_is_counted_after_everything_has_run_once(checkpoints: Callable[[str], Path]) -> None:
+def test_every_graph_is_run_once_and_counted(checkpoints: Callable[[str], Path]) -> None:
     model = load_model(checkpoints("voxcpm-1.5"), CPU, threads=1)
     reported: list[LoadingProgress] = []
     calls: list[str] = []
@@ -86,8 +86,8 @@ def test_every_graph_is_counted_after_everything_has_run_once(checkpoints: Calla
 
     GraphRunner(model._backbone, model._codec, 3, new_stream=CountedStream, on_loading=reported.append)
     (its,) = check_order(reported).values()
-    assert calls[:4] == ["warm up"] * 4
-    assert its[-1] == LoadingProgress(LoadingStage.CAPTURING, calls.count("capture"), len(calls) - 4)
+    assert set(calls) == {"capture"}
+    assert its[-1] == LoadingProgress(LoadingStage.CAPTURING, len(calls), len(calls))
     model.close()
 
 

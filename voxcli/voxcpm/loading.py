@@ -16,6 +16,7 @@ from voxcli.voxcpm.network.config import ModelConfig, read_config
 from voxcli.voxcpm.network.linear import cpu_has_bf16
 from voxcli.voxcpm.runtime.eager_runner import EagerRunner
 from voxcli.voxcpm.runtime.graph_runner import GraphRunner
+from voxcli.voxcpm.runtime.kernel_compilation import KernelCompilation
 from voxcli.voxcpm.runtime.scheduler import Runner
 from voxcli.voxcpm.runtime.slots import bytes_per_slot
 from voxcli.voxcpm.tokenizer import Tokenizer
@@ -31,7 +32,7 @@ from voxcli.voxcpm.weights.checkpoint import (
 from voxcli.voxcpm.weights.prepared import PreparedWeights
 from voxcli.voxcpm.weights.prepared_file import DamagedFile
 from voxcli.voxcpm.weights.prepared_folder import PreparedFolder
-from voxcli.voxcpm.weights.quantization import FormatOf, choose_formats
+from voxcli.voxcpm.weights.quantization import FP8, FormatOf, choose_formats
 
 _log = logging.getLogger(__name__)
 
@@ -71,7 +72,8 @@ def load_model(
     config = read_config(folder)
     tokenizer = Tokenizer(folder, config.vocabulary)
     format_of = choose_formats(placement.device, quantize)
-    with translate_out_of_memory(placement.device, size_of_weights(folder)):
+    compilation = KernelCompilation(config, placement.device, placement.dtype, fp8=quantize == FP8)
+    with translate_out_of_memory(placement.device, size_of_weights(folder)), compilation:
         check_memory(placement.device, count_weights(folder) * (1 if quantize else placement.dtype.itemsize))
         # A LoRA may change under the same name.
         kept = (
@@ -83,6 +85,7 @@ def load_model(
         backbone, codec = loaded or _loaded(folder, config, placement, quantize, lora, format_of, on_loading)
         keeping = kept.keeping(backbone, codec) if kept and not loaded else None
         slots = count_slots(placement.device, bytes_per_slot(config, codec, placement.dtype), slots)
+        compilation.finish(on_loading)
         runner: Runner = (
             GraphRunner(backbone, codec, slots, lazy=lazy_graphs, on_loading=on_loading)
             if graphs and placement.device.type == "cuda"

@@ -1,7 +1,10 @@
 """Every kernel gives the results of its torch counterpart. Without a GPU, Triton's interpreter runs them."""
 
 import inspect
+from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +13,19 @@ import pytest
 import torch
 from torch import Tensor
 
+from tests.voxcpm.kernels.interpreted import (
+    DEVICE,
+    DTYPES,
+    KERNELS,
+    MODULES,
+    ON_GPU,
+    check_close,
+    choose_interpreter,
+    drawn,
+    on_device,
+    recorded_versions,
+    triton_rows,
+)
 from tests.voxcpm.speech import samples_of, utterance
 from voxcli.voxcpm.codec import layers as causal
 from voxcli.voxcpm.device import Placement
@@ -18,30 +34,12 @@ from voxcli.voxcpm.loading import load_model
 from voxcli.voxcpm.model import Model
 from voxcli.voxcpm.network import kv_cache, transformer
 from voxcli.voxcpm.network import local_dit as flow
-from voxcli.voxcpm.network.config import RopeConfig
+from voxcli.voxcpm.network.config import RopeConfig, read_config
 from voxcli.voxcpm.network.transformer import rotary_table
 from voxcli.voxcpm.runtime.graph_runner import GraphRunner
+from voxcli.voxcpm.runtime.kernel_compilation import kernel_calls
 
-ON_GPU = torch.cuda.is_available()
-DEVICE = torch.device("cuda" if ON_GPU else "cpu")
-# The interpreter cuts bfloat16 off where it should be rounded, and cannot multiply matrices of it.
-HALVES = [torch.float16, torch.bfloat16] if ON_GPU else [torch.float16]
-DTYPES = [torch.float32, *HALVES]
 NAN = float("nan")
-
-
-def choose_interpreter(patch: pytest.MonkeyPatch) -> None:
-    """Triton reads this when kernels are defined, and some of its own are when the first one runs."""
-    if not ON_GPU:
-        patch.setenv("TRITON_INTERPRET", "1")
-
-
-with pytest.MonkeyPatch.context() as patch:
-    choose_interpreter(patch)
-    pytest.importorskip("triton", reason="Triton is not installed: it is not made for this system")
-    from voxcli.voxcpm.kernels import triton_attention, triton_decode_attention, triton_rows
-
-KERNELS = vars(triton_attention) | vars(triton_decode_attention) | vars(triton_rows)
 PLAIN = {name: value.__wrapped__ for name, value in vars(ops).items() if hasattr(value, "__wrapped__")}
 OPERATIONS = {name: plain for name, plain in PLAIN.items() if name in KERNELS}
 
@@ -59,23 +57,9 @@ def _nothing_comes_zeroed() -> Iterator[None]:
     torch.use_deterministic_algorithms(False)
 
 
-def drawn(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(sum(shape))).to(dtype)
-
-
 def by_kernel(operation: Callable[..., Any], *given: Any) -> Any:
     """Run the kernel of an operation, with copies of the arguments on its device."""
-    there = [value.to(DEVICE, copy=True) if isinstance(value, Tensor) else value for value in given]
-    return KERNELS[operation.__name__](*there)
-
-
-def check_close(got: Tensor, expected: Tensor, *, exactly: bool = False) -> None:
-    """exactly: but for few numbers, which fall to the other side when they are rounded."""
-    got = got.cpu()
-    if exactly and got.dtype in HALVES:
-        assert (got != expected).float().mean() < 0.02
-    step = torch.finfo(got.dtype).eps
-    torch.testing.assert_close(got, expected, rtol=10 * step, atol=10 * step)
+    return KERNELS[operation.__name__](*on_device(given))
 
 
 def table(width: int, positions: int) -> Tensor:
@@ -217,6 +201,63 @@ def test_a_graph_of_kernels_goes_on_from_where_the_streams_are() -> None:
         graph.replay()
         assert torch.equal(heard, one)
         lengths += 1
+
+
+def test_it_goes_on_without_kernels_where_triton_does_not_find_the_driver(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def failing(*given: object) -> None:
+        raise AssertionError("libcuda.so cannot found!")  # as Triton says it
+
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (9, 0))
+    monkeypatch.setattr(torch.cuda, "device", nullcontext)
+    monkeypatch.setattr(triton_rows, "rms_norm", failing)
+    assert ops._find_kernels.__wrapped__(torch.device("cpu")) is None
+    assert "libcuda.so" in caplog.text
+
+
+def test_decoding_takes_two_versions_of_a_kernel_for_any_number_of_streams() -> None:
+    with recorded_versions(*MODULES) as versions:
+        for streams in (1, 2, 3, 8, 64):
+            queries, kept = drawn(streams, 4, 16, dtype=torch.float16), drawn(2, streams, 2, 8, 16, dtype=torch.float16)
+            by_kernel(ops.decode_attention, queries, *kept, torch.ones(streams, dtype=torch.int64))
+    assert Counter(version[0] for version in versions) == {"_attend_part": 2, "_combine_parts": 1}
+
+
+def test_all_layers_of_a_codec_share_one_version_of_snake() -> None:
+    with recorded_versions(*MODULES) as versions:
+        for width in (2048, 256, 16):
+            by_kernel(ops.snake, drawn(1, 32, width), drawn(width), drawn(width))
+    assert len(versions) == 1
+
+
+@pytest.fixture
+def kernels_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a model on the CPU use the kernels as well."""
+    if not ON_GPU:
+        for module in (ops, transformer, kv_cache, flow, causal):
+            for name in OPERATIONS.keys() & vars(module).keys():
+                monkeypatch.setattr(module, name, KERNELS[name])
+
+
+@pytest.mark.usefixtures("kernels_everywhere")
+@pytest.mark.parametrize("family", ["voxcpm-1.5", "voxcpm-2"])
+def test_all_versions_are_compiled_before_the_first_stream_is(family: str, checkpoints: Callable[[str], Path]) -> None:
+    with torch.inference_mode(), recorded_versions(*MODULES) as compiled:
+        calls = kernel_calls(read_config(checkpoints(family)), DEVICE, torch.bfloat16)
+        for call in calls:
+            before = len(compiled)
+            call()
+            assert len(compiled) > before  # it is not called for nothing
+    with recorded_versions(*MODULES) as launched:
+        model = load_model(checkpoints(family), Placement(DEVICE, torch.bfloat16), threads=1, slots=3, graphs=ON_GPU)
+        if not ON_GPU:
+            runner = GraphRunner(model._backbone, model._codec, 3, lazy=True)
+            model = Model(model.config, model._tokenizer, model._backbone, model._codec, runner, 3)
+        with ThreadPoolExecutor(3) as threads:
+            list(threads.map(lambda seed: samples_of(model, utterance(seed=seed, steps=2, max_patches=3)), range(3)))
+        model.close()
+    assert launched - compiled == set()
 
 
 def test_a_whole_model_by_kernels_is_the_plain_one(

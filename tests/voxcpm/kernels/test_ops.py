@@ -5,7 +5,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from voxcli.synthesis.loading import LoadingProgress, LoadingStage
 from voxcli.voxcpm.kernels import ops
 from voxcli.voxcpm.kernels.ops import decode_attention, euler_step, quantize_rows_fp8, rotate_and_append_kv, split_heads
 from voxcli.voxcpm.network.config import RopeConfig
@@ -68,32 +67,3 @@ def test_on_a_cpu_nobody_asks_for_kernels() -> None:
     rotate_and_append_kv(drawn(1, 1, 4, 16), None, torch.zeros(1, dtype=torch.int64), *torch.zeros(2, 1, 1, 4, 16), 2)
     quantize_rows_fp8(drawn(3, 16))
     assert ops._find_kernels.cache_info() == asked
-
-
-def test_a_kernel_is_compiled_when_it_first_runs(monkeypatch: pytest.MonkeyPatch) -> None:
-    class OnGpu(Tensor):
-        is_cuda = True
-
-    def kernels(device: torch.device) -> dict[str, object]:
-        return {name: getattr(ops, name).__wrapped__ for name in ops._NAMES}
-
-    monkeypatch.setattr(ops, "_find_kernels", kernels)
-    reported: list[LoadingProgress] = []
-    x, weight = torch.ones(2, 16).as_subclass(OnGpu), torch.ones(16)
-    ops.rms_norm(x, weight, 1e-5)
-    with ops.counted_kernels(torch.device("cuda"), reported.append):
-        for _ in range(2):
-            ops.rms_norm(x, weight, 1e-5)
-        ops.silu_and_mul(x)
-        quantize_rows_fp8(x)  # done when the weights were loaded
-    ops.snake(x, weight, weight)
-    assert {progress.stage for progress in reported} == {LoadingStage.COMPILING}
-    total = len(ops._NAMES) - 1
-    assert [(progress.done, progress.total) for progress in reported] == [(done, total) for done in (0, 1, 2, total)]
-
-
-def test_without_kernels_nothing_is_compiled() -> None:
-    reported: list[LoadingProgress] = []
-    with ops.counted_kernels(torch.device("cpu"), reported.append):
-        ops.silu_and_mul(torch.ones(2, 16))
-    assert reported == []

@@ -6,9 +6,7 @@ products, and fewer operations for rounding to int8.
 """
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable, Mapping
 from functools import cache, wraps
 from subprocess import SubprocessError
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -16,8 +14,6 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 import torch
 from torch import Tensor
 from torch.nn import functional
-
-from voxcli.synthesis.loading import LoadingStage, OnLoading, StageCounter
 
 _log = logging.getLogger(__name__)
 
@@ -27,14 +23,6 @@ _FP8_MAX = 448.0
 
 _OLDEST_GPU = (8, 0)
 """Lowest compute capability for which Triton supports all of these kernels."""
-
-_NAMES: set[str] = set()
-"""Of all operations that have a kernel."""
-
-_FOR_WEIGHTS = {"quantize_rows_fp8"}
-"""Operations that have run when the weights are loaded, or are not needed."""
-
-_on_launch: ContextVar[Callable[[str], None] | None] = ContextVar("_on_launch", default=None)
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -51,36 +39,15 @@ def _with_kernel(plain: Callable[Concatenate[Tensor, P], R]) -> Callable[Concate
         if x.is_cuda and (kernels := _find_kernels(x.device)):
             fast: Callable[Concatenate[Tensor, P], R] = kernels[plain.__name__]
             with torch.cuda.device_of(x):  # Triton launches on the current device
-                result = fast(x, *args, **kwargs)
-            if on_launch := _on_launch.get():
-                on_launch(plain.__name__)
-            return result
+                return fast(x, *args, **kwargs)
         return plain(x, *args, **kwargs)
 
-    _NAMES.add(plain.__name__)
     return chosen
 
 
-@contextmanager
-def counted_kernels(device: torch.device, on_loading: OnLoading) -> Iterator[None]:
-    """Report the kernels that run within the block as compiled: each is, when it first runs."""
-    names = _NAMES - _FOR_WEIGHTS if device.type == "cuda" and _find_kernels(device) else set()
-    if not names:
-        yield
-        return
-    counter = StageCounter(on_loading, LoadingStage.COMPILING, len(names))
-
-    def launched(name: str) -> None:
-        if name in names:
-            names.remove(name)
-            counter.advance()
-
-    token = _on_launch.set(launched)
-    try:
-        yield
-    finally:
-        _on_launch.reset(token)
-    counter.finish()
+def has_kernels(device: torch.device) -> bool:
+    """Whether the operations are kernels on this device."""
+    return device.type == "cuda" and _find_kernels(device) is not None
 
 
 @cache

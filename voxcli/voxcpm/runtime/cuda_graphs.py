@@ -44,7 +44,7 @@ class GraphStream:
     def warm_up(self, fn: Launch, mutated_state: Iterable[Tensor]) -> None:
         """Call a function that is to be captured, and wait until it is done. Does nothing on other devices.
 
-        It compiles kernels and allocates workspaces, which is not allowed during capture.
+        It allocates workspaces, and compiles what has not been compiled, which is not allowed during capture.
 
         Args:
             fn, mutated_state: as for `capture`.

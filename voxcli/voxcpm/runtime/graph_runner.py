@@ -18,7 +18,6 @@ from torch import Tensor
 from voxcli.synthesis.loading import LoadingStage, OnLoading, StageCounter, ignore_loading
 from voxcli.synthesis.request import Sampling
 from voxcli.voxcpm.codec.audio_vae import AudioVAE
-from voxcli.voxcpm.kernels.ops import counted_kernels
 from voxcli.voxcpm.network.backbone import Backbone
 from voxcli.voxcpm.runtime.cuda_graphs import Event, GraphStream, Launch, tf32_matmuls
 from voxcli.voxcpm.runtime.prefiller import Prefiller
@@ -87,7 +86,7 @@ class GraphRunner:
             slots: maximum number of concurrent streams.
             lazy: capture each graph on first use instead.
             new_stream: creates the CUDA streams.
-            on_loading: receives the number of kernels compiled, and then of graphs captured, so far.
+            on_loading: receives the number of graphs captured so far.
         """
         self.device = backbone.device
         self._backbone, self._codec = backbone, codec
@@ -109,7 +108,6 @@ class GraphRunner:
         self._host_samples = torch.zeros(2, *self._slots.samples.shape, pin_memory=pinned)
         self._buffer = 0
         if not lazy:
-            self._compile_all(on_loading)
             self._capture_all(on_loading)
 
     @contextmanager
@@ -217,19 +215,6 @@ class GraphRunner:
             with tf32_matmuls(stream is self._codec_stream and self._backbone.dtype != torch.float32):
                 graphs[rows] = stream.capture(partial(fn, rows), self._slots.state)
         return graphs[rows]
-
-    @torch.inference_mode()
-    def _compile_all(self, on_loading: OnLoading) -> None:
-        """Run everything once, since kernels are compiled when they first run, and capturing should be counted alone.
-
-        Other numbers of rows may need some kernels in another version, which is compiled when they are captured.
-        """
-        rows, network, codec = self._buckets[0], self._network_stream, self._codec_stream
-        with counted_kernels(self.device, on_loading):
-            network.warm_up(partial(self._slots.generate, rows, self._default_evaluations), self._slots.state)
-            codec.warm_up(partial(self._slots.decode, rows), self._slots.state)
-            network.warm_up(partial(self._slots.advance, rows), self._slots.state)
-            self._prefiller.warm_up()
 
     @torch.inference_mode()
     def _capture_all(self, on_loading: OnLoading) -> None:

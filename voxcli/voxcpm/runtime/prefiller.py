@@ -47,10 +47,6 @@ class Prefiller:
         base, residual = self._hidden
         return LMState(self._base_cache, self._residual_cache, base, residual, self._backbone.last_patch(sequence))
 
-    def warm_up(self) -> None:
-        """Run all kernels once."""
-        self._stream.warm_up(partial(self._forward, self.lengths[0]), ())
-
     def capture(self, length: int) -> Launch:
         """Return the graph for sequences of this length, captured if it has not been."""
         if length not in self._graphs:
