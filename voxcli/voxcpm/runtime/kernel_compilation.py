@@ -25,7 +25,7 @@ _POSITIONS = 16
 """Of a KV cache: any number will do."""
 
 _MANY_STREAMS = 128
-"""So many that each fills a part of the GPU by itself, which takes another version of a kernel."""
+"""Enough to fill a GPU without cutting their caches into parts, which takes another version of a kernel."""
 
 _CODEC_ROWS = 16
 
