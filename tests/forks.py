@@ -4,9 +4,6 @@ A fork has its own working folder, environment, arguments, standard streams and 
 environment variables that Python reads at its start are those of the parent, and modules are not taken down at its end.
 """
 
-import atexit
-import fcntl
-import gc
 import json
 import os
 import select
@@ -14,37 +11,22 @@ import signal
 import socket
 import subprocess
 import sys
-import termios
 import threading
-import time
-import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from importlib import import_module
 from pathlib import Path
-from pkgutil import walk_packages
 from tempfile import TemporaryFile
 from typing import IO, Self
 
-import voxcli
 from tests.program import PATIENCE_SECONDS, STRICTLY, Done, RunIn, Streams, run_afresh
-from voxcli.cli import run_summary
-from voxcli.voxcpm.runtime.cpu_threads import limit_openmp_spinning
 
 ROOT = Path(__file__).parent.parent
 
-APART = (
-    "voxcli.__main__",
-    "voxcli.audio.zipenhancer",
-    "voxcli.models.huggingface",
-    "voxcli.server",
-    "voxcli.voxcpm",
-)
-"""Not imported beforehand, unless something else imports it: large and rarely needed modules, optional ones, and
-huggingface_hub, which reads the environment while it is imported."""
-
 READ_AT_THE_START = ("PYTHONPATH", "PYTHONIOENCODING", "PYTHONOPTIMIZE", "PYTHONHASHSEED")
+_AT_THE_START = {name: os.environ.get(name) for name in READ_AT_THE_START}
 """A run with its own values of these cannot be forked."""
+
+COMMAND_LINE = "voxcli.cli.app"
 
 
 class Forked:
@@ -56,7 +38,9 @@ class Forked:
             status: from which the process id can be read, and the exit code at the end.
             pipes: our ends of its standard streams, where they are pipes.
         """
-        self._status = os.fdopen(status, "rb", buffering=0)
+        self._number = status
+        # A program that leaves one of these running, as a resident engine, need not close it.
+        self._status = os.fdopen(status, "rb", buffering=0, closefd=False)
         self.pid = int(self._status.readline())
         self.stdin, self.stdout, self.stderr = pipes
         self.returncode: int | None = None
@@ -70,7 +54,7 @@ class Forked:
                 with suppress(BrokenPipeError):
                     pipe.close()
         self.wait()
-        self._status.close()
+        os.close(self._number)
 
     def poll(self) -> int | None:
         with suppress(subprocess.TimeoutExpired):
@@ -139,27 +123,18 @@ class Origin:
             streams: as those of `subprocess.Popen`: None for our own, PIPE, or the number of a file.
             terminal: whether standard input is a terminal of its own, whose Ctrl-C it gets.
         """
-        wire = self._connected()
-        pipes: list[IO[bytes] | None] = []
-        numbers, opened = [], []
-        for standard, given in enumerate(streams):
-            if given == subprocess.PIPE:
-                ends = os.pipe()
-                its, ours = ends if standard == 0 else ends[::-1]
-                pipes.append(os.fdopen(ours, "wb" if standard == 0 else "rb"))
-                opened.append(its)
-            else:
-                its = standard if given is None else given
-                pipes.append(None)
-            numbers.append(its)
-        status, its_status = os.pipe()
-        with TemporaryFile("w+") as order:
-            json.dump([terminal, str(folder), dict(environment), *arguments], order)
-            order.seek(0)
-            socket.send_fds(wire, [b"fork"], [order.fileno(), its_status, *numbers])
-        for end in (its_status, *opened):
-            os.close(end)
-        return Forked(status, pipes)
+        return order_fork(
+            self._connected(),
+            {
+                "program": COMMAND_LINE,
+                "arguments": list(arguments),
+                "folder": str(folder),
+                "environment": dict(environment),
+                "session": terminal,
+                "terminal": terminal,
+            },
+            streams,
+        )
 
     def run_in(
         self, folder: Path, environment: Mapping[str, str], arguments: Sequence[str], stdin: bytes = b""
@@ -183,13 +158,41 @@ class Origin:
             ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             with theirs:
                 number = theirs.fileno()
-                command = [sys.executable, "-m", "tests.forks", str(number)]
+                command = [sys.executable, "-m", "tests.forking", str(number)]
                 null = subprocess.DEVNULL
                 self._process = subprocess.Popen(
                     command, cwd=ROOT, env=os.environ | STRICTLY, stdin=null, stdout=null, pass_fds=[number]
                 )
             self._wire = ours
         return self._wire
+
+
+def order_fork(wire: socket.socket, order: Mapping[str, object], streams: Streams) -> Forked:
+    """
+    Args:
+        order: what `become` reads.
+        streams: as those of `subprocess.Popen`: None for our own, PIPE, or the number of a file.
+    """
+    pipes: list[IO[bytes] | None] = []
+    numbers, opened = [], []
+    for standard, given in enumerate(streams):
+        if given == subprocess.PIPE:
+            ends = os.pipe()
+            its, ours = ends if standard == 0 else ends[::-1]
+            pipes.append(os.fdopen(ours, "wb" if standard == 0 else "rb"))
+            opened.append(its)
+        else:
+            its = standard if given is None else given
+            pipes.append(None)
+        numbers.append(its)
+    status, its_status = os.pipe()
+    with TemporaryFile("w+") as file:
+        json.dump(order, file)
+        file.seek(0)
+        socket.send_fds(wire, [b"fork"], [file.fileno(), its_status, *numbers])
+    for end in (its_status, *opened):
+        os.close(end)
+    return Forked(status, pipes)
 
 
 ORIGIN = Origin()
@@ -202,97 +205,9 @@ run_forked: RunIn = ORIGIN.run_in if sys.platform == "linux" else run_afresh
 
 def can_fork(command: Sequence[str], environment: Mapping[str, str]) -> bool:
     """Return whether a fork is as good as a new process with this command."""
-    same = all(environment.get(name) == os.environ.get(name) for name in READ_AT_THE_START)
-    return sys.platform == "linux" and list(command[:3]) == [sys.executable, "-m", "voxcli"] and same
+    voxcli = list(command[:3]) == [sys.executable, "-m", "voxcli"]
+    return sys.platform == "linux" and voxcli and starts_alike(environment)
 
 
-def fork_on_demand(wire: socket.socket) -> None:
-    """Fork once per request on the socket. Returns in each fork, with its streams and environment set up."""
-    ended, waking = os.pipe()
-    os.set_blocking(waking, False)
-    signal.set_wakeup_fd(waking)
-    signal.signal(signal.SIGCHLD, lambda *_: None)
-    running: dict[int, int] = {}
-    while True:
-        ready, _, _ = select.select([wire, ended], [], [])
-        if ended in ready:
-            os.read(ended, 4096)
-            _report_ends(running)
-        if wire not in ready:
-            continue
-        _, given, *_ = socket.recv_fds(wire, 32, 5)
-        if not given:
-            wire.close()
-            sys.exit()
-        order, status, *streams = given
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # the threads are those of OpenBLAS, which allows forks
-            pid = os.fork()
-        if not pid:
-            signal.set_wakeup_fd(-1)
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            wire.close()
-            for end in (ended, waking, status, *running.values()):
-                os.close(end)
-            become(order, *streams)
-            return
-        for end in (order, *streams):
-            os.close(end)
-        os.write(status, b"%d\n" % pid)
-        running[pid] = status
-
-
-def _report_ends(running: dict[int, int]) -> None:
-    while running:
-        pid, status = os.waitpid(-1, os.WNOHANG)
-        if not pid:
-            return
-        with os.fdopen(running.pop(pid), "wb") as report, suppress(BrokenPipeError):
-            report.write(b"%d\n" % os.waitstatus_to_exitcode(status))
-
-
-def become(order: int, *streams: int) -> None:
-    for standard, given in enumerate(streams):
-        os.dup2(given, standard)
-        os.close(given)
-    with open(order) as file:
-        terminal, folder, environment, *sys.argv[1:] = json.load(file)
-    if terminal:
-        os.setsid()
-        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-    os.chdir(folder)
-    os.environ.clear()
-    os.environ.update(environment)
-    run_summary._PROCESSED_BEFORE, run_summary._IMPORTED = 0.0, time.perf_counter()
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
-def main() -> None:
-    """Import the package, then fork on demand. The argument is the number of the socket."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # this process ends when the socket is closed
-    limit_openmp_spinning(os.environ)
-    for module in walk_packages(voxcli.__path__, "voxcli."):
-        if not module.name.startswith(APART):
-            import_module(module.name)
-    gc.freeze()  # otherwise the garbage collection of a fork copies all pages
-    fork_on_demand(socket.socket(fileno=int(sys.argv[1])))
-    try:
-        import_module("voxcli.cli.app").main()
-    except SystemExit as end:
-        leave(int(end.code or 0))
-
-
-def leave(code: int) -> None:
-    """End as the interpreter does, but do not take down hundreds of modules, which takes longer than most runs."""
-    threading._shutdown()  # type: ignore[attr-defined]
-    atexit._run_exitfuncs()
-    gc.collect()  # what was not closed is told
-    try:
-        sys.stdout.flush()
-    except OSError:
-        code = 120  # as Python's own
-    os._exit(code)
-
-
-if __name__ == "__main__":
-    main()
+def starts_alike(environment: Mapping[str, str]) -> bool:
+    return all(environment.get(name) == value for name, value in _AT_THE_START.items())
