@@ -3,20 +3,56 @@
 Of the time that `import torch` takes, a third goes to `torch._meta_registrations` and `torch.export`: tables and
 classes for tracing programs. Here their code runs when one of their names is asked for, which voxcli never does. A
 library must not decide this for the program that uses it, so `import voxcli` alone does not.
+
+Of the rest, a third goes to the system's loader of libraries, which Python runs while no other thread may run Python.
 """
 
+import ctypes
 import gc
+import importlib.util
+import os
 import sys
+import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import cache
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 _POSTPONED = ("torch._meta_registrations", "torch.export")
 _COMPILER = ("torch._dynamo", "torch._inductor")
 """An import of these needs the others first."""
+_LARGEST = "libtorch_cpu.so"
+
+
+@cache
+def preload_torch() -> threading.Thread | None:
+    """Begin to load torch's largest library, beside what Python does until torch is imported.
+
+    Python waits for the thread when it exits, since a library whose start is interrupted crashes. OpenMP reads its
+    settings now.
+
+    Returns:
+        The thread; None where there is nothing to load.
+    """
+    spec = None if sys.platform != "linux" or "torch" in sys.modules else importlib.util.find_spec("torch")
+    for folder in (spec and spec.submodule_search_locations) or ():
+        if (path := Path(folder, "lib", _LARGEST)).is_file():
+            thread = threading.Thread(target=_load_library, args=(path,), name="loading of torch's library")
+            thread.start()
+            return thread
+    return None
+
+
+def _load_library(path: Path) -> None:
+    # Without the lock of the interpreter, which ctypes.CDLL(path) would keep. A failure is found by the import.
+    with suppress(AttributeError):
+        load = ctypes.CDLL(None).dlopen
+        load.restype = ctypes.c_void_p
+        load(os.fsencode(path), os.RTLD_LAZY)
 
 
 @contextmanager
@@ -42,6 +78,8 @@ def importing_torch(*, alone: bool) -> Iterator[None]:
 
 
 def _import_torch() -> None:
+    if preloading := preload_torch():
+        preloading.join()
     sys.meta_path.insert(0, _Finder())  # it stays, for the compiler
     import torch
 

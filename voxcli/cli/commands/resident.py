@@ -36,6 +36,7 @@ from voxcli.installation import install_command
 from voxcli.synthesis.loading import LoadingProgress
 from voxcli.synthesis.request import Engine
 from voxcli.voxcpm.runtime.cpu_threads import limit_openmp_spinning
+from voxcli.voxcpm.torch_import import preload_torch
 
 if TYPE_CHECKING:
     from voxcli.server.host import Host
@@ -54,6 +55,8 @@ _CARD = ("slots", "draws_voices", "voice_names", "sample_rate", "abilities")
 
 def main() -> int:
     """Run an engine until it is stopped. Return the exit code."""
+    limit_openmp_spinning(os.environ)
+    preload_torch()
     order = EngineOrder.from_json(sys.stdin.read())
     registry, key = Registry(Path(sys.argv[1])), sys.argv[2]
     os.chdir(registry.folder.anchor)
@@ -79,7 +82,6 @@ def main() -> int:
 
 def _run(order: EngineOrder, registry: Registry, diary: "_Diary") -> int:
     """Load the model and serve it until the server ends."""
-    limit_openmp_spinning(os.environ)
     loading = _opened_meanwhile(lambda: _open_with_room(order, registry, diary))
     try:
         from voxcli.server.resident import new_resident_host  # imported while the model is being loaded
