@@ -138,3 +138,9 @@ def test_a_request_to_a_warm_engine_leaves_before_anything_heavy_is_loaded(
     assert len(loaded) == 1
     assert FOR_LATER & set(loaded[0]) == set()
     assert file.stat().st_size > SAMPLES.nbytes // 2
+
+
+def test_a_resident_engine_loads_no_part_of_the_server_that_it_has_no_use_for() -> None:
+    code = "import voxcli.server.resident, sys; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert {"fastapi", "av", "torch"} & set(done.stdout.split()) == set()

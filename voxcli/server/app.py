@@ -4,19 +4,15 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
-from fastapi.requests import Request
-from fastapi.responses import Response
 from starlette.exceptions import HTTPException
-from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
-from voxcli.protocols.dialect import IGNORED
-from voxcli.server.errors import answer, error_body_at, note, problem_of
-from voxcli.server.middleware import OPEN_PATHS, REQUEST_ID, BodyLimit, HostCheck, KeyCheck, OriginCheck, RequestIds
-from voxcli.server.private.access import PrivateAccess, PrivatePaths
-from voxcli.server.rewriting import Rewriting
+from voxcli.server.errors import answer_outside_routes
+from voxcli.server.guards import guarded
+from voxcli.server.middleware import OPEN_PATHS
 from voxcli.server.routes import gptsovits, health, openai, pages, private
 from voxcli.server.routes import voxcpm as native
+from voxcli.server.routes.dialect_route import answer_malformed
 from voxcli.server.service import Service
 from voxcli.version import __version__
 
@@ -39,46 +35,20 @@ def create_app(service: Service) -> ASGIApp:
         redoc_url=None,
         redirect_slashes=False,
     )
-    for module in (native, openai, gptsovits, health, private):
+    for module in (native, openai, gptsovits, health):
         app.include_router(module.router(service))
+    app.router.routes.extend(private.routes(service))
     app.include_router(pages.router(service, lambda: app.openapi()))
-    for kind in (HTTPException, RequestValidationError, Exception):
-        app.add_exception_handler(kind, _answer)
+    for kind in (HTTPException, Exception):
+        app.add_exception_handler(kind, answer_outside_routes)
+    app.add_exception_handler(RequestValidationError, answer_malformed)
     schema = app.openapi
 
     def corrected_schema() -> dict[str, Any]:
         return app.openapi_schema or _corrected(schema(), with_keys=bool(service.settings.keys))
 
     app.openapi = corrected_schema  # type: ignore[method-assign]
-    return _guarded(app, service)
-
-
-def _guarded(app: ASGIApp, service: Service) -> ASGIApp:
-    """Wrap the application in its middleware, the outermost last."""
-    settings = service.settings
-    app = PrivatePaths(app)
-    app = BodyLimit(app, settings)
-    app = KeyCheck(app, settings.keys)
-    if settings.cors_origins:
-        app = CORSMiddleware(
-            app,
-            allow_origins=settings.cors_origins,
-            allow_methods=["GET", "POST", "DELETE"],
-            allow_headers=["*"],
-            expose_headers=[REQUEST_ID, IGNORED, "x-sample-rate", "x-channels"],
-        )
-    app = PrivateAccess(app)
-    app = OriginCheck(app, settings.cors_origins)
-    app = HostCheck(app, settings)
-    app = RequestIds(app)
-    return Rewriting(app, settings)
-
-
-async def _answer(request: Request, error: Exception) -> Response:
-    """Answer errors outside the routes, such as paths that do not exist."""
-    note(error)
-    headers = error.headers if isinstance(error, HTTPException) else None
-    return answer(problem_of(error), error_body_at(request.scope), dict(headers or {}))
+    return guarded(app, service)
 
 
 def _corrected(schema: dict[str, Any], *, with_keys: bool) -> dict[str, Any]:

@@ -14,7 +14,6 @@ from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
-from voxcli.audio.decode import decode
 from voxcli.errors import RequestError
 from voxcli.protocols.dialect import FieldError, Problem
 from voxcli.protocols.fields import Malformed
@@ -191,6 +190,8 @@ async def read_clip(upload: UploadFile, settings: ServerSettings, threads: Threa
 
 
 def _check(clip: Clip, settings: ServerSettings, field: str) -> None:
+    from voxcli.audio.decode import decode  # loads libav, which a resident engine does not need here
+
     try:
         decode(clip.data, name="The clip", max_bytes=settings.max_upload_bytes, max_seconds=settings.max_clip_seconds)
     except RequestError as error:

@@ -1,15 +1,13 @@
 """Errors as HTTP responses: their status, and their body in the shape of the dialect that a path belongs to."""
 
 import logging
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine
 from http import HTTPStatus
 from typing import Any, TypeAlias
 
-from fastapi.exceptions import RequestValidationError
-from fastapi.requests import Request
-from fastapi.responses import JSONResponse, Response
-from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from voxcli.errors import (
@@ -34,6 +32,7 @@ _log = logging.getLogger(__name__)
 ErrorBody: TypeAlias = Callable[[Problem], dict[str, Any]]
 """Shapes a problem as the JSON body of a dialect."""
 ProblemOf: TypeAlias = Callable[[Exception], Problem]
+Respond: TypeAlias = Callable[[Request], Coroutine[Any, Any, Response]]
 
 CLIENT_LEFT = 499
 """Client closed the request: nginx's status for the log, which no client receives."""
@@ -68,8 +67,6 @@ def problem_of(error: Exception) -> Problem:
             return error.problem
         case FieldError():
             return Problem(status=400, message=str(error), code=error.code, field=error.field)
-        case RequestValidationError():
-            return _malformed(error)
         case HTTPException():
             return Problem(status=error.status_code, message=str(error.detail), code=_code_of(error.status_code))
         case RequestError():
@@ -90,25 +87,6 @@ def problem_of(error: Exception) -> Problem:
             return Problem(status=500, message="The model failed. See the server log.", code="model_failed")
         case _:
             return Problem(status=500, message="Internal server error. See the server log.", code="internal_error")
-
-
-def _malformed(error: RequestValidationError) -> Problem:
-    """Name the first invalid field, without repeating its value."""
-    first = error.errors()[0]
-    place = [str(part) for part in first.get("loc", ()) if part not in ("body", "query", "path")]
-    field, kind = ".".join(place) or None, str(first["type"])
-    match kind:
-        case "missing":
-            message = f"{field!r} is missing"
-        case "string_too_long":
-            message = f"{field!r} is longer than the {first['ctx']['max_length']} characters allowed"
-        case "value_error" if "UploadFile" in first["msg"]:
-            message = f"{field!r} must be a file"
-        case "literal_error":
-            message = f"{field!r} must be {first['ctx']['expected']}"
-        case _:
-            message = f"{field}: {first['msg']}" if field else f"{first['msg']}"
-    return Problem(status=400, message=f"{message}.", code=kind, field=field)
 
 
 def _unreadable_form(error: HTTPException) -> Malformed:
@@ -141,7 +119,7 @@ def answer(problem: Problem, error_body: ErrorBody, headers: dict[str, str] | No
 
 def note(error: Exception) -> None:
     """Log an error that the operator should know about."""
-    if isinstance(error, Refusal | RequestError | NotFound | RequestValidationError | HTTPException):
+    if isinstance(error, Refusal | RequestError | NotFound | HTTPException):
         return  # the client's mistake
     if isinstance(error, VoxError):
         _log.error("%s", error.for_command_line)
@@ -149,35 +127,36 @@ def note(error: Exception) -> None:
         _log.error("a fault of voxcli itself", exc_info=error)
 
 
-def dialect_route(error_body: ErrorBody, problem_of: ProblemOf = problem_of) -> type[APIRoute]:
-    """Build a route class whose errors are answered in the shape of one dialect.
+def answering_errors(respond: Respond, error_body: ErrorBody, problem_of: ProblemOf = problem_of) -> Respond:
+    """Return a function that responds to a request, and answers errors in the shape of one dialect.
 
     Args:
         error_body: shapes the body.
         problem_of: maps errors to problems; a dialect may choose other statuses.
     """
 
-    class DialectRoute(APIRoute):
-        def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-            respond = super().get_route_handler()
+    async def respond_or_refuse(request: Request) -> Response:
+        try:
+            return await respond(request)
+        except ConsumerClosed:
+            return Response(status_code=CLIENT_LEFT)
+        except Exception as error:  # noqa: BLE001 - the outermost handler of a route
+            note(error)
+            if isinstance(error, HTTPException) and error.status_code == HTTPStatus.BAD_REQUEST:
+                error = _unreadable_form(error)
+            headers = error.headers if isinstance(error, HTTPException) else None
+            problem = problem_of(error)
+            described = _described(error, problem, request.scope, error_body)
+            return answer(problem, described, dict(headers or {}))
 
-            async def respond_or_refuse(request: Request) -> Response:
-                try:
-                    return await respond(request)
-                except ConsumerClosed:
-                    return Response(status_code=CLIENT_LEFT)
-                except Exception as error:  # noqa: BLE001 - the outermost handler of a route
-                    note(error)
-                    if isinstance(error, HTTPException) and error.status_code == HTTPStatus.BAD_REQUEST:
-                        error = _unreadable_form(error)
-                    headers = error.headers if isinstance(error, HTTPException) else None
-                    problem = problem_of(error)
-                    described = _described(error, problem, request.scope, error_body)
-                    return answer(problem, described, dict(headers or {}))
+    return respond_or_refuse
 
-            return respond_or_refuse
 
-    return DialectRoute
+async def answer_outside_routes(request: Request, error: Exception) -> Response:
+    """Answer errors outside the routes, such as paths that do not exist."""
+    note(error)
+    headers = error.headers if isinstance(error, HTTPException) else None
+    return answer(problem_of(error), error_body_at(request.scope), dict(headers or {}))
 
 
 def _described(error: Exception, problem: Problem, scope: Scope, error_body: ErrorBody) -> ErrorBody:
@@ -192,43 +171,6 @@ def _described(error: Exception, problem: Problem, scope: Scope, error_body: Err
 async def refuse(problem: Problem, error_body: ErrorBody, scope: Scope, receive: Receive, send: Send) -> None:
     """Answer with a problem before any route is reached."""
     await answer(problem, error_body)(scope, receive, send)
-
-
-_ALWAYS = (400, 401, 403, 408, 413, 421, 500, 503)
-_SPEAKING = (429, 502, 504)
-
-
-def error_responses(schema: dict[str, Any], statuses: Iterable[int] = ()) -> dict[int | str, dict[str, Any]]:
-    """Declare for OpenAPI the errors that every route may return, plus `statuses`.
-
-    Args:
-        schema: of the JSON body, as a JSON schema.
-    """
-    content = {"application/json": {"schema": schema}}
-    return {
-        status: {"description": HTTPStatus(status).phrase, "content": content}
-        for status in sorted({*_ALWAYS, *statuses})
-    }
-
-
-def json_body(schema: dict[str, Any]) -> dict[str, Any]:
-    """Declare for OpenAPI the body of a route that reads its JSON itself."""
-    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
-
-
-def audio_responses(
-    content_types: Iterable[str], schema: dict[str, Any], statuses: Iterable[int] = ()
-) -> dict[int | str, dict[str, Any]]:
-    """Declare for OpenAPI the responses of a speech route, which must also set `response_class=Response`.
-
-    Args:
-        content_types: of the audio, without parameters.
-        schema: of the JSON body of an error.
-        statuses: of errors in addition to those of every speech route.
-    """
-    binary = {"schema": {"type": "string", "format": "binary"}}
-    audio = {"description": "Speech, sent while it is generated.", "content": dict.fromkeys(content_types, binary)}
-    return {200: audio, **error_responses(schema, (*_SPEAKING, *statuses))}
 
 
 _OPENAI = "/v1/"

@@ -11,11 +11,17 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from voxcli.server.app import create_app
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp
+
+from voxcli.server.errors import answer_outside_routes
+from voxcli.server.guards import guarded
 from voxcli.server.host import Host
 from voxcli.server.model_lifecycle import ModelLifecycle
 from voxcli.server.private.keep_alive import KeepAlive
 from voxcli.server.private.sockets import PrivateSocket
+from voxcli.server.routes import private
 from voxcli.server.service import Service
 from voxcli.server.settings import ServerSettings
 from voxcli.synthesis.request import Engine
@@ -64,4 +70,13 @@ def new_resident_host(
         keep_alive=KeepAlive(keep_alive, is_fixed=False),
         about=about,
     )
-    return Host(create_app(service), service, *sockets)
+    return Host(_create_app(service), service, *sockets)
+
+
+def _create_app(service: Service) -> ASGIApp:
+    app = Starlette(
+        routes=[private.speech_route(service), *private.routes(service)],
+        exception_handlers=dict.fromkeys((HTTPException, Exception), answer_outside_routes),
+    )
+    app.router.redirect_slashes = False
+    return guarded(app, service)

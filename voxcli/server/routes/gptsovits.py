@@ -5,11 +5,9 @@ succeeds and changes nothing.
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any, Literal
 
 from fastapi import APIRouter
-from fastapi.exceptions import RequestValidationError
 from fastapi.requests import Request
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel
@@ -26,7 +24,8 @@ from voxcli.protocols.gptsovits.fields import (
     find_voice_at,
 )
 from voxcli.server.bodies import read_json
-from voxcli.server.errors import Refusal, audio_responses, dialect_route, error_responses, json_body, problem_of
+from voxcli.server.errors import Refusal, problem_of
+from voxcli.server.routes.dialect_route import audio_responses, dialect_route, error_responses, json_body
 from voxcli.server.service import Service
 
 _SCHEMA = json_schema(TtsRequest)
@@ -77,7 +76,7 @@ _MOST_LISTED = 20
 def router(service: Service) -> APIRouter:
     """Return the routes of GPT-SoVITS's dialect."""
     routes = APIRouter(
-        route_class=dialect_route(gptsovits.error_body, _problem_of),
+        route_class=dialect_route(gptsovits.error_body, _problem_of, malformed_status=_UNPROCESSABLE),
         responses=error_responses(ERROR_SCHEMA),
         tags=["GPT-SoVITS"],
     )
@@ -90,8 +89,7 @@ def router(service: Service) -> APIRouter:
 def _problem_of(error: Exception) -> Problem:
     if isinstance(error, FieldError):
         return gptsovits.problem_of(error)
-    problem = problem_of(error)
-    return replace(problem, status=_UNPROCESSABLE) if isinstance(error, RequestValidationError) else problem
+    return problem_of(error)
 
 
 def _add_speech(routes: APIRouter, service: Service) -> None:

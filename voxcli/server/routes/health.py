@@ -6,7 +6,7 @@ from fastapi import APIRouter
 from fastapi.responses import JSONResponse, Response
 
 from voxcli.errors import RequestError, VoxError
-from voxcli.server.errors import error_responses
+from voxcli.server.routes.dialect_route import error_responses
 from voxcli.server.service import Service
 
 _STUCK = 15.0

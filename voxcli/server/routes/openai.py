@@ -11,8 +11,9 @@ from fastapi.responses import Response
 from voxcli.protocols.dialect import Problem, ServerRequest
 from voxcli.protocols.openai.messages import MODELS, VOICES, answer_headers, error_body, to_server_request
 from voxcli.server.bodies import read_json
-from voxcli.server.errors import Refusal, dialect_route, error_responses
+from voxcli.server.errors import Refusal
 from voxcli.server.routes import openai_voices
+from voxcli.server.routes.dialect_route import dialect_route, error_responses
 from voxcli.server.routes.openai_schema import (
     ERROR_SCHEMA,
     EXAMPLE,

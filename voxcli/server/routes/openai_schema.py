@@ -7,7 +7,7 @@ from pydantic import BaseModel
 from voxcli.protocols.dialect import media_types
 from voxcli.protocols.fields import json_schema
 from voxcli.protocols.openai.messages import EVENTS, CreateSpeech
-from voxcli.server.errors import audio_responses, json_body
+from voxcli.server.routes.dialect_route import audio_responses, json_body
 
 EXAMPLE = {"model": "tts-1", "input": "Hello.", "voice": "alloy"}
 SPEECH_BODY = json_body({**json_schema(CreateSpeech), "examples": [EXAMPLE]})

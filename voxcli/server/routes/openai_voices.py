@@ -17,7 +17,8 @@ from voxcli.protocols.dialect import FieldError, Problem
 from voxcli.protocols.fields import shown
 from voxcli.protocols.openai.messages import MOST_CHARACTERS, VOICES
 from voxcli.server.bodies import check_form, is_given, read_clip
-from voxcli.server.errors import Refusal, error_responses
+from voxcli.server.errors import Refusal
+from voxcli.server.routes.dialect_route import error_responses
 from voxcli.server.routes.openai_schema import (
     ERROR_SCHEMA,
     AudioVoice,

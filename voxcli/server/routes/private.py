@@ -1,37 +1,42 @@
-"""Private routes: state, errors, holds, keep-alive and stop, for programs of the user who runs the server.
+"""Private routes: speech, state, errors, holds, keep-alive and stop, for programs of the user who runs the server.
 
-On public connections they do not exist: see `server.private.access`.
+On public connections they do not exist: see `server.private.access`. A resident engine has no others, and so starts
+without FastAPI, which takes as long to load as half of torch.
 """
 
 import os
 import sys
 from typing import Any, Protocol, runtime_checkable
 
-from fastapi import APIRouter
-from fastapi.requests import Request
-from fastapi.responses import Response
 from pydantic import BaseModel, Field
+from starlette.datastructures import UploadFile
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
 
-from voxcli.protocols.dialect import Problem
+from voxcli.protocols.dialect import FieldError, Problem, ServerRequest
 from voxcli.protocols.fields import parse_fields
 from voxcli.protocols.voxcpm import messages as voxcpm
 from voxcli.protocols.voxcpm.engines import EngineDescription
-from voxcli.server.bodies import read_json
-from voxcli.server.errors import Refusal, dialect_route
+from voxcli.server.bodies import check_form, read_form, read_json
+from voxcli.server.errors import Refusal, Respond, answering_errors, problem_of
 from voxcli.server.middleware import REQUEST_ID
 from voxcli.server.private.access import PATHS
 from voxcli.server.private.errors import STOPPING
 from voxcli.server.private.holds import HoldResponse
 from voxcli.server.private.keep_alive import FOR_EVER
-from voxcli.server.routes.voxcpm import native_problem_of
 from voxcli.server.service import Service
-from voxcli.synthesis.request import Engine, HasVoices
+from voxcli.synthesis.request import Clip, Engine, HasVoices, Sampling
 from voxcli.version import __version__
 
 if sys.platform != "win32":
     import resource
 
 
+CLIPS = ("prompt_audio", "reference_audio")
+"""Fields of a request for speech that hold recordings."""
+MOST_FIELDS = 64
+_UNLIMITED = 2**62
 _ENDING = Problem(status=503, message="The server is about to end.", code=STOPPING)
 
 
@@ -57,47 +62,99 @@ class _IsPlaced(Protocol):
     """With the attributes `device` and `dtype`."""
 
 
-def router(service: Service) -> APIRouter:
-    """Build the routes."""
-    routes = APIRouter(
-        prefix=PATHS, route_class=dialect_route(voxcpm.error_body, native_problem_of), include_in_schema=False
-    )
+def routes(service: Service) -> list[Route]:
+    """Build the routes, without that of speech."""
 
-    @routes.get("/state")
-    async def state() -> dict[str, Any]:
-        return describe_state(service)
+    async def state(request: Request) -> Response:
+        return _described(service)
 
-    @routes.get("/errors/{request_id}")
-    async def error(request_id: str) -> dict[str, Any]:
+    async def error(request: Request) -> Response:
+        request_id = request.path_params["request_id"]
         if found := service.late_errors.take(request_id):
-            return found
+            return JSONResponse(found)
         raise Refusal(Problem(status=404, message=f"No error of {request_id!r} is known.", code="not_found"))
 
-    @routes.post("/hold", response_class=HoldResponse)
     async def hold(request: Request) -> Response:
-        if service.admission.draining:
-            raise Refusal(_ENDING)
+        _refuse_if_ending(service)
         return HoldResponse(service.holds, getattr(request.state, REQUEST_ID))
 
-    @routes.post("/keep-alive")
-    async def keep_alive(request: Request) -> dict[str, Any]:
+    async def keep_alive(request: Request) -> Response:
         renewal = parse_fields(Renewal, await read_json(request, {"seconds": 300}))
-        if service.admission.draining:
-            raise Refusal(_ENDING)
+        _refuse_if_ending(service)
         service.keep_alive.touch(renewal.seconds)
-        return describe_state(service)
+        return _described(service)
 
-    @routes.post("/stop")
-    async def stop(request: Request) -> dict[str, Any]:
+    async def stop(request: Request) -> Response:
         """Answer at once. The connection is closed when the server has ended."""
         now = parse_fields(Stop, await read_json(request, {"now": False})).now
         if service.stop is None:
             message = "This server was started by a person, and is ended by that person."
             raise Refusal(Problem(status=409, message=message, code="not_resident"))
         service.stop(now)
-        return describe_state(service)
+        return _described(service)
 
-    return routes
+    return [
+        _route("GET", f"{PATHS}/state", state),
+        _route("GET", f"{PATHS}/errors/{{request_id}}", error),
+        _route("POST", f"{PATHS}/hold", hold),
+        _route("POST", f"{PATHS}/keep-alive", keep_alive),
+        _route("POST", f"{PATHS}/stop", stop),
+    ]
+
+
+def speech_route(service: Service) -> Route:
+    """Build the route of speech, for a server with private connections only."""
+
+    async def respond(request: Request) -> Response:
+        return await speak_privately(request, service, stream=True)
+
+    return _route("POST", voxcpm.STREAM_PATH, respond)
+
+
+async def speak_privately(request: Request, service: Service, *, stream: bool) -> Response:
+    """Respond with speech to a program of this user."""
+    server_request = await _read_request(request, service, stream=stream)
+    return await service.speak(request, server_request, voxcpm.answer_headers)
+
+
+async def _read_request(request: Request, service: Service, *, stream: bool) -> ServerRequest:
+    """Read the fields of a program of this user. Clips may be references; the engine says what is wrong with them."""
+    await check_form(request)
+    async with read_form(request, max_files=len(CLIPS), max_fields=MOST_FIELDS, most_bytes=_UNLIMITED) as form:
+        fields: dict[str, Any] = dict(form)
+        for name in CLIPS:
+            given = fields.get(name)
+            if isinstance(given, UploadFile):
+                fields[name] = Clip(await given.read(), given.filename or "clip")
+                service.clips.keep(fields[name])
+            elif given:
+                fields[name] = service.clips.find(given, name)
+    return voxcpm.to_server_request(
+        fields, None, stream=stream, default_steps=default_steps(service), max_characters=None
+    )
+
+
+def default_steps(service: Service) -> int:
+    """Return the solver steps of a request that names none."""
+    return voxcpm.DEFAULT_STEPS if service.models.samples else Sampling().steps
+
+
+def native_problem_of(error: Exception) -> Problem:
+    """Return what the client is told, with the statuses of VoxCPM's servers."""
+    return voxcpm.problem_of(error) if isinstance(error, FieldError) else problem_of(error)
+
+
+def _route(method: str, path: str, respond: Respond) -> Route:
+    return Route(path, answering_errors(respond, voxcpm.error_body, native_problem_of), methods=[method])
+
+
+def _refuse_if_ending(service: Service) -> None:
+    if service.admission.draining:
+        raise Refusal(_ENDING)
+
+
+def _described(service: Service) -> Response:
+    return JSONResponse(describe_state(service))
 
 
 def describe_state(service: Service) -> dict[str, Any]:

@@ -1,21 +1,19 @@
 """VoxCPM's own API at `/api`, and `/health`, for clients of its servers."""
 
-from dataclasses import replace
 from typing import Any
 
 from fastapi import APIRouter
-from fastapi.exceptions import RequestValidationError
 from fastapi.requests import Request
 from fastapi.responses import Response
 from starlette.datastructures import UploadFile
 
-from voxcli.protocols.dialect import FieldError, Problem, ServerRequest
 from voxcli.protocols.voxcpm import messages as voxcpm
 from voxcli.protocols.voxcpm.engines import EngineDescription
 from voxcli.protocols.voxcpm.voices import DEFAULT_VOICE, voice_entry
 from voxcli.server.bodies import check_form, is_given, read_clip, read_form
-from voxcli.server.errors import audio_responses, dialect_route, error_responses, problem_of
 from voxcli.server.private.sockets import is_private
+from voxcli.server.routes.dialect_route import audio_responses, dialect_route, error_responses
+from voxcli.server.routes.private import CLIPS, MOST_FIELDS, default_steps, native_problem_of, speak_privately
 from voxcli.server.routes.voxcpm_schema import (
     ERROR_SCHEMA,
     SPEECH_BODY,
@@ -28,22 +26,19 @@ from voxcli.server.routes.voxcpm_schema import (
     Offloaded,
 )
 from voxcli.server.service import Service
-from voxcli.synthesis.request import Clip, Sampling, Voice
+from voxcli.synthesis.request import Voice
 from voxcli.version import __version__
 from voxcli.voices.description import NO_NOTES
 from voxcli.voices.named import find_named
 
-_CLIPS = ("prompt_audio", "reference_audio")
 _UNPROCESSABLE = 422
-_MOST_FIELDS = 64
-_UNLIMITED = 2**62
 _DEFAULT = "The model chooses."
 
 
 def router(service: Service) -> APIRouter:
     """Return the routes of VoxCPM's own dialect."""
     routes = APIRouter(
-        route_class=dialect_route(voxcpm.error_body, native_problem_of),
+        route_class=dialect_route(voxcpm.error_body, native_problem_of, malformed_status=_UNPROCESSABLE),
         responses=error_responses(ERROR_SCHEMA),
         tags=["VoxCPM"],
     )
@@ -51,14 +46,6 @@ def router(service: Service) -> APIRouter:
     _add_speech(routes, service, voxcpm.WHOLE_PATH, stream=False)
     _add_state(routes, service)
     return routes
-
-
-def native_problem_of(error: Exception) -> Problem:
-    """Return what the client is told, with the statuses of VoxCPM's servers."""
-    if isinstance(error, FieldError):
-        return voxcpm.problem_of(error)
-    problem = problem_of(error)
-    return replace(problem, status=_UNPROCESSABLE) if isinstance(error, RequestValidationError) else problem
 
 
 def _add_speech(routes: APIRouter, service: Service, path: str, *, stream: bool) -> None:
@@ -72,53 +59,32 @@ def _add_speech(routes: APIRouter, service: Service, path: str, *, stream: bool)
     )
     async def speak(request: Request) -> Response:
         if is_private(request.scope):
-            fields = await _read_private_form(request, service)
-            server_request = _read_server_request(fields, service, stream=stream, private=True)
-        else:
-            fields = await _read_form(request, service)
-            server_request = await service.threads.call(lambda: _read_server_request(fields, service, stream=stream))
+            return await speak_privately(request, service, stream=stream)
+        fields = await _read_form(request, service)
+        server_request = await service.threads.call(
+            lambda: voxcpm.to_server_request(
+                fields,
+                service.choice.find,
+                stream=stream,
+                default_steps=default_steps(service),
+                max_characters=service.settings.max_characters,
+            )
+        )
         return await service.speak(request, server_request, voxcpm.answer_headers)
 
 
 async def _read_form(request: Request, service: Service) -> dict[str, Any]:
     """Read the fields, including uploaded clips. Nothing stays on disk."""
     await check_form(request)
-    async with read_form(request, max_files=len(_CLIPS), max_fields=_MOST_FIELDS) as form:
+    async with read_form(request, max_files=len(CLIPS), max_fields=MOST_FIELDS) as form:
         fields: dict[str, Any] = dict(form)
-        for name in _CLIPS:
+        for name in CLIPS:
             if isinstance(upload := fields.get(name), UploadFile):
                 if not is_given(upload):
                     del fields[name]
                     continue
                 fields[name] = await read_clip(upload, service.settings, service.threads, field=name)
     return fields
-
-
-async def _read_private_form(request: Request, service: Service) -> dict[str, Any]:
-    """Read the fields of a program of this user. Clips may be references; the engine says what is wrong with them."""
-    await check_form(request)
-    async with read_form(request, max_files=len(_CLIPS), max_fields=_MOST_FIELDS, most_bytes=_UNLIMITED) as form:
-        fields: dict[str, Any] = dict(form)
-        for name in _CLIPS:
-            given = fields.get(name)
-            if isinstance(given, UploadFile):
-                fields[name] = Clip(await given.read(), given.filename or "clip")
-                service.clips.keep(fields[name])
-            elif given:
-                fields[name] = service.clips.find(given, name)
-    return fields
-
-
-def _read_server_request(
-    fields: dict[str, Any], service: Service, *, stream: bool, private: bool = False
-) -> ServerRequest:
-    return voxcpm.to_server_request(
-        fields,
-        None if private else service.choice.find,
-        stream=stream,
-        default_steps=voxcpm.DEFAULT_STEPS if service.models.samples else Sampling().steps,
-        max_characters=None if private else service.settings.max_characters,
-    )
 
 
 def _add_state(routes: APIRouter, service: Service) -> None:
