@@ -240,7 +240,7 @@ class LocalEngine:
             from voxcli.audio.resample import resampled_whole
 
             return resampled_whole(sound, config.codec.input_rate).samples
-        return sinc_resampled(sound.samples, sound.sample_rate, config.codec.input_rate)
+        return sinc_resampled(sound.samples, sound.sample_rate, config.codec.input_rate, self._model.call)
 
 
 def _decoded(clip: Clip) -> AudioChunk:

@@ -14,7 +14,8 @@ from voxcli.voxcpm.model import Model
 from voxcli.voxcpm.network.backbone import Backbone
 from voxcli.voxcpm.network.config import ModelConfig, read_config
 from voxcli.voxcpm.network.linear import cpu_has_bf16
-from voxcli.voxcpm.runtime.eager_runner import EagerRunner
+from voxcli.voxcpm.runtime.device_thread import DeviceThread, load_on_new_thread
+from voxcli.voxcpm.runtime.eager_runner import EagerRunner, cpu_threads
 from voxcli.voxcpm.runtime.graph_runner import GraphRunner
 from voxcli.voxcpm.runtime.kernel_compilation import KernelCompilation
 from voxcli.voxcpm.runtime.scheduler import Runner
@@ -29,7 +30,7 @@ from voxcli.voxcpm.weights.checkpoint import (
     size_of_codec,
     size_of_weights,
 )
-from voxcli.voxcpm.weights.prepared import PreparedWeights
+from voxcli.voxcpm.weights.prepared import Keeping, PreparedWeights
 from voxcli.voxcpm.weights.prepared_file import DamagedFile
 from voxcli.voxcpm.weights.prepared_folder import PreparedFolder
 from voxcli.voxcpm.weights.quantization import FP8, FormatOf, choose_formats
@@ -50,7 +51,9 @@ def load_model(
     prepared: PreparedFolder | None = None,
     on_loading: OnLoading = ignore_loading,
 ) -> Model:
-    """Load a checkpoint and prepare it for its device.
+    """Load a checkpoint and prepare it for its device, on a thread of the model's own.
+
+    An interrupt ends it as soon as the next block of weights is there, or the next kernel or graph.
 
     Args:
         quantize: int8, fp8 or None; see `choose_formats`.
@@ -67,32 +70,53 @@ def load_model(
         RequestError: the device does not support the requested format.
         DeviceError: there is not enough memory.
     """
+
+    def load(thread: DeviceThread, on_loading: OnLoading) -> Model:
+        prepare_device(placement.device)
+        config = read_config(folder)
+        tokenizer = Tokenizer(folder, config.vocabulary)
+        compilation = KernelCompilation(config, placement.device, placement.dtype, fp8=quantize == FP8)
+        with translate_out_of_memory(placement.device, size_of_weights(folder)), compilation:
+            check_memory(placement.device, count_weights(folder) * (1 if quantize else placement.dtype.itemsize))
+            with cpu_threads(placement.device, threads):
+                backbone, codec, keeping = _networks(folder, config, placement, quantize, lora, prepared, on_loading)
+            found = count_slots(placement.device, bytes_per_slot(config, codec, placement.dtype), slots)
+            compilation.finish(on_loading)
+            runner: Runner = (
+                GraphRunner(backbone, codec, found, lazy=lazy_graphs, on_loading=on_loading)
+                if graphs and placement.device.type == "cuda"
+                else EagerRunner(backbone, codec, threads)
+            )
+        return Model(config, tokenizer, backbone, codec, runner, found, keeping, thread)
+
     started = time.perf_counter()
-    prepare_device(placement.device)
-    config = read_config(folder)
-    tokenizer = Tokenizer(folder, config.vocabulary)
+    model = load_on_new_thread(load, on_loading)
+    took = time.perf_counter() - started
+    _log.debug("%s on %s, %d slots, loaded in %.2f s", folder.name, placement, model.slots, took)
+    return model
+
+
+def _networks(
+    folder: Path,
+    config: ModelConfig,
+    placement: Placement,
+    quantize: str | None,
+    lora: Path | None,
+    prepared: PreparedFolder | None,
+    on_loading: OnLoading,
+) -> tuple[Backbone, AudioVAE, Keeping | None]:
+    """Return a network, a codec, and the writing of their prepared weights if these are to be kept."""
     format_of = choose_formats(placement.device, quantize)
-    compilation = KernelCompilation(config, placement.device, placement.dtype, fp8=quantize == FP8)
-    with translate_out_of_memory(placement.device, size_of_weights(folder)), compilation:
-        check_memory(placement.device, count_weights(folder) * (1 if quantize else placement.dtype.itemsize))
-        # A LoRA may change under the same name.
-        kept = (
-            PreparedWeights(prepared, folder, placement.dtype, quantize)
-            if prepared and not lora and placement.device.type == "cpu"
-            else None
-        )
-        loaded = kept and _restored(kept, config, format_of, on_loading)
-        backbone, codec = loaded or _loaded(folder, config, placement, quantize, lora, format_of, on_loading)
-        keeping = kept.keeping(backbone, codec) if kept and not loaded else None
-        slots = count_slots(placement.device, bytes_per_slot(config, codec, placement.dtype), slots)
-        compilation.finish(on_loading)
-        runner: Runner = (
-            GraphRunner(backbone, codec, slots, lazy=lazy_graphs, on_loading=on_loading)
-            if graphs and placement.device.type == "cuda"
-            else EagerRunner(backbone, codec, threads)
-        )
-    _log.debug("%s on %s, %d slots, loaded in %.2f s", folder.name, placement, slots, time.perf_counter() - started)
-    return Model(config, tokenizer, backbone, codec, runner, slots, keeping)
+    # A LoRA may change under the same name.
+    kept = (
+        PreparedWeights(prepared, folder, placement.dtype, quantize)
+        if prepared and not lora and placement.device.type == "cpu"
+        else None
+    )
+    if kept and (restored := _restored(kept, config, format_of, on_loading)):
+        return *restored, None
+    backbone, codec = _loaded(folder, config, placement, quantize, lora, format_of, on_loading)
+    return backbone, codec, kept.keeping(backbone, codec) if kept else None
 
 
 def _restored(

@@ -8,7 +8,6 @@ from typing import Protocol, TypeVar
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from voxcli.audio.chunk import Samples
 from voxcli.errors import RequestError
@@ -17,6 +16,7 @@ from voxcli.voxcpm.memory import release_freed_memory
 from voxcli.voxcpm.network.backbone import Backbone
 from voxcli.voxcpm.network.config import Architecture, ModelConfig
 from voxcli.voxcpm.network.sequence import AudioSegment, Sequence, build_sequence, length_of
+from voxcli.voxcpm.runtime.device_thread import DeviceThread
 from voxcli.voxcpm.runtime.eager_runner import EagerRunner
 from voxcli.voxcpm.runtime.scheduler import Runner, Scheduler
 from voxcli.voxcpm.runtime.stream import Stream
@@ -73,11 +73,13 @@ class Model:
         runner: Runner,
         slots: int,
         keeping: Keeping | None = None,
+        thread: DeviceThread | None = None,
     ) -> None:
         """
         Args:
             slots: maximum number of concurrent streams; the others wait.
             keeping: writing of the prepared weights, which begins when a text has been spoken.
+            thread: on which the model was loaded, and which is its own from now on; None starts one.
         """
         self.config = config
         self.runner = runner
@@ -87,7 +89,7 @@ class Model:
         self._codec = codec
         self._device = runner.device
         self._keeping = keeping
-        self._scheduler = Scheduler(runner, slots, on_end=self._release)
+        self._scheduler = Scheduler(runner, slots, self._release, thread)
 
     @property
     def sample_rate(self) -> int:
@@ -165,13 +167,17 @@ class Model:
 
     def encode_clip(self, samples: Samples, *, pad_left: bool) -> AudioSegment:
         """Encode samples, at the codec's input rate, padded with silence on one side to whole patches."""
-        return self._encode(samples, pad_left, self._scheduler.call)
+        return self._encode(samples, pad_left, self.call)
+
+    def call(self, fn: Callable[[], T]) -> T:
+        """Run a function that computes with torch on the device thread, between two steps, and return its result."""
+        return self._scheduler.call(fn)
 
     def _encode(self, samples: Samples, pad_left: bool, call: "_Call") -> AudioSegment:
         config = self.config
         missing = -len(samples) % (config.patch_size * config.codec.input_hop)
-        audio = functional.pad(torch.from_numpy(samples), (missing, 0) if pad_left else (0, missing))
-        pieces = call(lambda: self._codec.encoded(audio.to(self.device).unsqueeze(0)))
+        padded = np.pad(samples, (missing, 0) if pad_left else (0, missing))
+        pieces = call(lambda: self._codec.encoded(torch.from_numpy(padded).to(self.device).unsqueeze(0)))
         # A call for each piece, so that running streams are not held up.
         encoded = list(iter(lambda: call(lambda: next(pieces, None)), None))
         return call(lambda: self._segment(torch.cat(encoded, dim=2)[0]))
@@ -233,7 +239,8 @@ class Model:
     def _segment(self, latents: Tensor) -> AudioSegment:
         """Split latents, (D, frames), into patches, and embed them."""
         patches = latents.view(len(latents), -1, self.config.patch_size).permute(1, 2, 0)
-        return self._backbone.encode_patches(patches.to(self._backbone.dtype))
+        # Contiguous, as it is written to the cache by another thread.
+        return self._backbone.encode_patches(patches.to(self._backbone.dtype).contiguous())
 
     def _counted_context(self, utterance: Utterance) -> int:
         """Return how many prompt patches count as generated ones.

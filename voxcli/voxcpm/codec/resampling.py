@@ -1,6 +1,8 @@
 """Resampling of clips as the reference implementation does it, so that the model gets the same samples."""
 
 import math
+from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import torch
@@ -16,11 +18,13 @@ _ROLLOFF = 0.99
 
 _MOST_KERNEL_VALUES = 1 << 20
 """Larger filter banks are not built as one dense kernel. All pairs of usual rates stay below."""
-_BLOCK_VALUES = 1 << 18
+_BLOCK_VALUES = 1 << 16
 """Filter taps computed at a time otherwise."""
 
 
-def sinc_resampled(samples: Samples, from_rate: int, to_rate: int) -> Samples:
+def sinc_resampled(
+    samples: Samples, from_rate: int, to_rate: int, call: Callable[[Callable[[], None]], None] = lambda fn: fn()
+) -> Samples:
     """Resample with a sinc under a Hann window.
 
     The formula and its two constants are those of `torchaudio.functional.resample`, which the `voxcpm` package uses for
@@ -34,6 +38,7 @@ def sinc_resampled(samples: Samples, from_rate: int, to_rate: int) -> Samples:
         samples: (n,).
         from_rate: Hz.
         to_rate: Hz.
+        call: runs a function that computes a part of the result.
 
     Returns:
         (ceil(n * to_rate / from_rate),).
@@ -44,38 +49,55 @@ def sinc_resampled(samples: Samples, from_rate: int, to_rate: int) -> Samples:
     stride, phases = from_rate // divisor, to_rate // divisor
     width = math.ceil(_ZERO_CROSSINGS * stride / (min(stride, phases) * _ROLLOFF))
     length = math.ceil(phases * len(samples) / stride)
+    periods = math.ceil(length / phases)
+    resampled = np.zeros((periods, phases), np.float32)
     if phases * (2 * width + stride) <= _MOST_KERNEL_VALUES:
-        return _by_dense_kernel(samples, stride, phases, width)[:length]
-    return _by_phases(samples, stride, phases, width, length)
+        call(partial(_by_dense_kernel, resampled, samples, stride, width))
+    else:
+        count = min(phases, length)
+        block = max(1, _BLOCK_VALUES // _taps(width))
+        for first in range(0, count, block):
+            call(partial(_by_phases, resampled, samples, stride, width, range(first, min(first + block, count))))
+    return resampled.reshape(-1)[:length]
 
 
-def _by_dense_kernel(samples: Samples, stride: int, phases: int, width: int) -> Samples:
-    """Convolve with one kernel of (phases, 2 * width + stride) values."""
+def _by_dense_kernel(resampled: Samples, samples: Samples, stride: int, width: int) -> None:
+    """Convolve with one kernel of (phases, 2 * width + stride) values.
+
+    Args:
+        resampled: the result, (periods, phases).
+    """
+    periods, phases = resampled.shape
     taps = torch.arange(-width, width + stride, dtype=torch.float64)
     starts = torch.arange(phases, dtype=torch.float64)
     kernels = _windowed_sinc(taps, starts, stride, phases).float().unsqueeze(1)
     padded = functional.pad(torch.from_numpy(samples), (width, width + stride)).view(1, 1, -1)
-    resampled: Samples = functional.conv1d(padded, kernels, stride=stride)[0].T.reshape(-1).numpy()
-    return resampled
+    resampled[:] = functional.conv1d(padded, kernels, stride=stride)[0].T[:periods].numpy()
 
 
-def _by_phases(samples: Samples, stride: int, phases: int, width: int, length: int) -> Samples:
-    """Compute every `phases`-th output with the 2 * width + 2 taps around it, for one phase after another."""
-    taps = 2 * width + 2
-    periods = math.ceil(length / phases)
+def _by_phases(resampled: Samples, samples: Samples, stride: int, width: int, block: range) -> None:
+    """Compute every `phases`-th output with the 2 * width + 2 taps around it, for one phase after another.
+
+    Args:
+        resampled: the result, (periods, phases).
+        block: the phases to compute.
+    """
+    periods, phases = resampled.shape
+    taps = _taps(width)
+    starts = torch.arange(block.start, block.stop)
+    positions = starts * stride // phases
+    offsets = positions.unsqueeze(1) + torch.arange(-width, width + 2)
+    filters = _windowed_sinc(offsets.double(), starts.double(), stride, phases).float()
     last = (periods - 1) * stride + (phases - 1) * stride // phases
     padded = functional.pad(torch.from_numpy(samples), (width, max(0, last + taps - width - len(samples))))
-    resampled = np.zeros(periods * phases, np.float32)
-    block = max(1, _BLOCK_VALUES // taps)
-    for first in range(0, min(phases, length), block):
-        starts = torch.arange(first, min(first + block, phases, length))
-        positions = starts * stride // phases
-        offsets = positions.unsqueeze(1) + torch.arange(-width, width + 2)
-        filters = _windowed_sinc(offsets.double(), starts.double(), stride, phases).float()
-        for phase, position, taps_of_phase in zip(starts.tolist(), positions.tolist(), filters, strict=True):
-            windows = padded[position:].unfold(0, taps, stride)[:periods]
-            resampled[phase::phases] = (windows @ taps_of_phase).numpy()
-    return resampled[:length]
+    for phase, position, taps_of_phase in zip(block, positions.tolist(), filters, strict=True):
+        windows = padded[position:].unfold(0, taps, stride)[:periods]
+        resampled[:, phase] = (windows @ taps_of_phase).numpy()
+
+
+def _taps(width: int) -> int:
+    """Return how many taps of a filter are not zero, at most."""
+    return 2 * width + 2
 
 
 def _windowed_sinc(taps: Tensor, starts: Tensor, stride: int, phases: int) -> Tensor:

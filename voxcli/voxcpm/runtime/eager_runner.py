@@ -1,7 +1,7 @@
 """EagerRunner: runs streams by direct calls, on any device, with KV caches that grow as needed."""
 
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from weakref import WeakKeyDictionary
 
 import torch
@@ -13,6 +13,20 @@ from voxcli.voxcpm.network.sequence import AudioSegment, split_shared
 from voxcli.voxcpm.runtime.cpu_threads import count_cores
 from voxcli.voxcpm.runtime.stream import Stream
 from voxcli.voxcpm.runtime.stream_state import StreamState, as_latents, draw_noise, new_stream_state
+
+
+@contextmanager
+def cpu_threads(device: torch.device, threads: int | None) -> Iterator[None]:
+    """Set the number of CPU threads within the block, if the device is a CPU. None uses one per core."""
+    if device.type != "cpu":
+        yield
+        return
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads or count_cores())
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 class EagerRunner:
@@ -35,21 +49,12 @@ class EagerRunner:
         self.device = backbone.device
         self._backbone = backbone
         self._codec = codec
-        self._threads = threads or count_cores()
+        self._threads = threads
         self._states: dict[Stream, StreamState] = {}
         self._prefixes: WeakKeyDictionary[AudioSegment, LMState] = WeakKeyDictionary()
 
-    @contextmanager
-    def device_context(self) -> Iterator[None]:
-        if self.device.type != "cpu":
-            yield
-            return
-        before = torch.get_num_threads()
-        torch.set_num_threads(self._threads)
-        try:
-            yield
-        finally:
-            torch.set_num_threads(before)
+    def device_context(self) -> AbstractContextManager[None]:
+        return cpu_threads(self.device, self._threads)
 
     def begin(self, stream: Stream) -> None:
         self._states[stream] = new_stream_state(stream, self._prefill(stream), self._backbone, self._codec)

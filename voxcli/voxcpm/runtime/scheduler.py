@@ -1,6 +1,6 @@
 """Scheduler: continuous batching. Streams join and leave between two steps, and every step advances all of them.
 
-One thread owns the device and runs a `Runner` on it.
+The model's device thread runs a `Runner`, and whatever else is computed for the model.
 """
 
 import atexit
@@ -9,7 +9,7 @@ import threading
 import weakref
 from collections.abc import Callable, Collection, Generator
 from concurrent.futures import Future
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager
 from typing import Protocol, TypeVar
 
 import torch
@@ -18,6 +18,7 @@ from voxcli.audio.chunk import Samples
 from voxcli.errors import DeviceError
 from voxcli.voxcpm.memory import translate_out_of_memory
 from voxcli.voxcpm.network.sequence import length_of
+from voxcli.voxcpm.runtime.device_thread import DeviceThread
 from voxcli.voxcpm.runtime.stream import Stream
 
 _log = logging.getLogger(__name__)
@@ -66,11 +67,18 @@ class Runner(Protocol):
 class Scheduler:
     """Admits streams, at most `slots` at a time, shortest sequence first."""
 
-    def __init__(self, runner: Runner, slots: int, on_end: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        runner: Runner,
+        slots: int,
+        on_end: Callable[[], None] = lambda: None,
+        thread: DeviceThread | None = None,
+    ) -> None:
         """
         Args:
             slots: maximum number of running streams; the others wait.
-            on_end: called once, when the scheduler is closed and no stream is left.
+            on_end: called once, on the device thread, when the scheduler is closed and no stream is left.
+            thread: the device thread, which belongs to the scheduler from now on; None starts one.
         """
         self.slots = slots
         self._runner = runner
@@ -79,7 +87,9 @@ class Scheduler:
         self._waiting: list[Stream] = []
         self._running: list[Stream] = []
         self._calls: list[tuple[Callable[[], object], Future[object]]] = []
-        self._thread: threading.Thread | None = None
+        self._thread = thread or DeviceThread()
+        self._begun = False
+        """Whether the device thread has been given its last work, which is that of the scheduler."""
         self._closed = False
         self._ended = False
         """Whether the device thread accepts no more work."""
@@ -114,13 +124,13 @@ class Scheduler:
     def close(self) -> None:
         """Accept no more work. Submitted streams and calls complete. If there are none, wait for the thread to end."""
         with self._changed:
-            first, self._closed = not self._closed, True
+            self._closed = True
             idle = self._ended or self._is_done()
+            if not self._begun:
+                self._begun = True
+                self._thread.end_with(self._on_end)
             self._changed.notify()
-        if self._thread is None:
-            if first:
-                self._on_end()
-        elif idle and self._thread is not threading.current_thread():
+        if idle:
             self._thread.join()
 
     def abandon(self) -> None:
@@ -138,10 +148,10 @@ class Scheduler:
             if self._ended:
                 raise _thread_died()
             put()
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._work, name="voxcpm", daemon=True)
-                atexit.register(_stop_at_exit, weakref.ref(self), self._thread)
-                self._thread.start()
+            if not self._begun:
+                self._begun = True
+                self._thread.end_with(self._work)
+                atexit.register(_abandon_at_exit, weakref.ref(self))
             self._changed.notify()
 
     def _next_audio(self, stream: Stream) -> "Samples | None":
@@ -152,7 +162,7 @@ class Scheduler:
         return stream.next_audio(self._check_thread)
 
     def _check_thread(self) -> None:
-        if self._thread is not None and not self._thread.is_alive():
+        if not self._thread.is_alive():
             raise _thread_died()
 
     def _work(self) -> None:
@@ -272,13 +282,10 @@ def _thread_died(cause: BaseException | None = None) -> DeviceError:
     return error
 
 
-def _stop_at_exit(scheduler: "weakref.ref[Scheduler]", thread: threading.Thread) -> None:
-    """Wait for a thread before Python exits: torch's native code crashes when its thread is killed."""
+def _abandon_at_exit(scheduler: "weakref.ref[Scheduler]") -> None:
+    """Let the device thread end before Python exits, which waits for it."""
     if alive := scheduler():
         alive.abandon()
-    while thread.is_alive():
-        with suppress(KeyboardInterrupt):  # the thread ends after its current step
-            thread.join()
 
 
 def _admission_order(stream: Stream) -> int:
