@@ -16,7 +16,7 @@ from voxcli.engines import open_engine as _open_engine
 from voxcli.engines.remote.settings import RemoteSettings, normalized_url
 from voxcli.engines.settings import AUTO, LocalSettings
 from voxcli.errors import RequestError
-from voxcli.models import ModelLibrary
+from voxcli.models.library import ModelLibrary
 from voxcli.paths import find_places
 from voxcli.protocols.dialect import ClientOptions
 from voxcli.sinks import Target, ToFile, ToSpeaker, open_sink

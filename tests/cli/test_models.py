@@ -18,7 +18,7 @@ from tests.program import Run, said, started
 from tests.screen import CTRL_C, run_on_terminal
 from tests.test_startup import loaded_by
 from voxcli.installation import install_command
-from voxcli.models import ModelLibrary
+from voxcli.models.library import ModelLibrary
 from voxcli.voxcpm.weights.prepared_folder import PreparedFolder
 
 WEIGHTS = "model.safetensors"

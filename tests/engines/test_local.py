@@ -17,7 +17,7 @@ from voxcli.engines import open_engine
 from voxcli.engines.local import LocalEngine
 from voxcli.engines.settings import LocalSettings
 from voxcli.errors import ModelError, NotFound, RequestError, VoxError
-from voxcli.models import ModelLibrary
+from voxcli.models.library import ModelLibrary
 from voxcli.synthesis.request import Clip, Prompt, Sampling, Speech, SynthesisRequest, Voice
 
 SHORT = Sampling(steps=2, seed=7, min_patches=2, max_patches=3)

@@ -8,10 +8,10 @@ import pytest
 
 from tests.checkpoints import write_checkpoint
 from tests.hub import Hub, serving
-from voxcli.models import ModelLibrary
 from voxcli.models.catalog import HubName
 from voxcli.models.download import Pull, plan_pull
 from voxcli.models.hubs import open_hub
+from voxcli.models.library import ModelLibrary
 
 MODEL_IDS: dict[HubName, str] = {"huggingface": "openbmb/VoxCPM1.5", "modelscope": "OpenBMB/VoxCPM1.5"}
 

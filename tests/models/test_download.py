@@ -9,9 +9,9 @@ import pytest
 from tests.hub import Hub
 from tests.models.conftest import Plan
 from voxcli.errors import DeviceError, NotFound, RemoteCut, RemoteError, RequestError
-from voxcli.models import ModelLibrary
 from voxcli.models.download import Pull
 from voxcli.models.hub import RemoteFile
+from voxcli.models.library import ModelLibrary
 
 WEIGHTS = "model.safetensors"
 

@@ -8,10 +8,10 @@ from huggingface_hub import hf_hub_download, scan_cache_dir, snapshot_download
 
 from tests.hub import Hub, serving
 from voxcli.errors import NotFound, RemoteError, RemoteRefused, RequestError
-from voxcli.models import ModelLibrary
 from voxcli.models.catalog import HubName
 from voxcli.models.download import plan_pull
 from voxcli.models.hubs import open_hub
+from voxcli.models.library import ModelLibrary
 
 MODEL = "openbmb/VoxCPM1.5"
 

@@ -7,7 +7,7 @@ import pytest
 
 from tests.refusals import refused
 from voxcli.errors import NotFound, RequestError
-from voxcli.models import ModelLibrary
+from voxcli.models.library import ModelLibrary
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from voxcli.engines.settings import AUTO, LocalSettings
 from voxcli.errors import ModelError, NotFound, RequestError, did_you_mean
 from voxcli.installation import install_command
-from voxcli.models import ModelLibrary
+from voxcli.models.library import ModelLibrary
 from voxcli.synthesis.loading import LoadingProgress, LoadingStage, OnLoading, ignore_loading
 from voxcli.synthesis.request import Engine
 

@@ -10,8 +10,6 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from rich.filesize import decimal
-
 from voxcli.errors import ModelError
 
 CONFIG = "config.json"
@@ -86,7 +84,7 @@ def _problem_with(path: Path) -> str | None:
         expected = read_index(path).file_size
     except ModelError:
         return f"{path.name} (damaged)"
-    return f"{path.name} (incomplete: {decimal(size)} of {decimal(expected)})" if size < expected else None
+    return f"{path.name} (incomplete: {size} of {expected} bytes)" if size < expected else None
 
 
 def find_part(folder: Path, names: tuple[str, ...]) -> Path:

@@ -4,7 +4,7 @@ import inspect
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from torch import Tensor
 from tests.voxcpm.kernels.interpreted import (
     DEVICE,
     DTYPES,
+    HALVES,
     KERNELS,
     MODULES,
     ON_GPU,
@@ -34,12 +35,17 @@ from voxcli.voxcpm.loading import load_model
 from voxcli.voxcpm.model import Model
 from voxcli.voxcpm.network import kv_cache, transformer
 from voxcli.voxcpm.network import local_dit as flow
-from voxcli.voxcpm.network.config import RopeConfig, read_config
+from voxcli.voxcpm.network.config import RopeConfig
 from voxcli.voxcpm.network.transformer import rotary_table
+from voxcli.voxcpm.runtime import eager_runner, graph_runner
 from voxcli.voxcpm.runtime.graph_runner import GraphRunner
 from voxcli.voxcpm.runtime.kernel_compilation import kernel_calls
+from voxcli.voxcpm.runtime.stream_state import draw_noise
 
 NAN = float("nan")
+
+pytestmark = pytest.mark.cuda
+
 PLAIN = {name: value.__wrapped__ for name, value in vars(ops).items() if hasattr(value, "__wrapped__")}
 OPERATIONS = {name: plain for name, plain in PLAIN.items() if name in KERNELS}
 
@@ -177,7 +183,6 @@ def test_in_8_bits_numbers_that_fit_are_kept() -> None:
     assert torch.equal(levels.cpu().float() * scales.cpu(), fitting)
 
 
-@pytest.mark.cuda
 @pytest.mark.skipif(not ON_GPU, reason="there is no CUDA device")
 def test_a_graph_of_kernels_goes_on_from_where_the_streams_are() -> None:
     rotary = table(64, 200).to(DEVICE)
@@ -231,32 +236,33 @@ def test_all_layers_of_a_codec_share_one_version_of_snake() -> None:
     assert len(versions) == 1
 
 
-@pytest.fixture
-def kernels_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a model on the CPU use the kernels as well."""
+@contextmanager
+def with_kernels(model: Model, monkeypatch: pytest.MonkeyPatch, slots: int = 1) -> Iterator[Model]:
+    """Run the same weights with graphs and kernels. Without a GPU, neither comes by itself."""
     if not ON_GPU:
         for module in (ops, transformer, kv_cache, flow, causal):
             for name in OPERATIONS.keys() & vars(module).keys():
                 monkeypatch.setattr(module, name, KERNELS[name])
+    runner = GraphRunner(model._backbone, model._codec, slots, lazy=True)
+    other = Model(model.config, model._tokenizer, model._backbone, model._codec, runner, slots)
+    yield other
+    other.close()
 
 
-@pytest.mark.usefixtures("kernels_everywhere")
 @pytest.mark.parametrize("family", ["voxcpm-1.5", "voxcpm-2"])
-def test_all_versions_are_compiled_before_the_first_stream_is(family: str, checkpoints: Callable[[str], Path]) -> None:
-    with torch.inference_mode(), recorded_versions(*MODULES) as compiled:
-        calls = kernel_calls(read_config(checkpoints(family)), DEVICE, torch.bfloat16)
-        for call in calls:
-            before = len(compiled)
-            call()
-            assert len(compiled) > before  # it is not called for nothing
-    with recorded_versions(*MODULES) as launched:
-        model = load_model(checkpoints(family), Placement(DEVICE, torch.bfloat16), threads=1, slots=3, graphs=ON_GPU)
-        if not ON_GPU:
-            runner = GraphRunner(model._backbone, model._codec, 3, lazy=True)
-            model = Model(model.config, model._tokenizer, model._backbone, model._codec, runner, 3)
-        with ThreadPoolExecutor(3) as threads:
+def test_all_versions_are_compiled_before_the_first_stream_is(
+    family: str, checkpoints: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = load_model(checkpoints(family), Placement(DEVICE, torch.bfloat16), threads=1, graphs=False)
+    with with_kernels(plain, monkeypatch, 3) as model:
+        with torch.inference_mode(), recorded_versions(*MODULES) as compiled:
+            for call in kernel_calls(model.config, DEVICE, torch.bfloat16):
+                before = len(compiled)
+                call()
+                assert len(compiled) > before  # it is not called for nothing
+        with recorded_versions(*MODULES) as launched, ThreadPoolExecutor(3) as threads:
             list(threads.map(lambda seed: samples_of(model, utterance(seed=seed, steps=2, max_patches=3)), range(3)))
-        model.close()
+    plain.close()
     assert launched - compiled == set()
 
 
@@ -264,16 +270,32 @@ def test_a_whole_model_by_kernels_is_the_plain_one(
     checkpoints: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder, said = checkpoints("voxcpm-2"), utterance(steps=2, min_patches=2, max_patches=2)
-    here = load_model(folder, Placement(torch.device("cpu"), torch.float32), threads=1)
-    expected = samples_of(here, said)
-    if ON_GPU:
-        with_kernels = load_model(folder, Placement(DEVICE, torch.float32), slots=1)
-    else:
-        for module in (transformer, kv_cache, flow, causal):
-            for name in OPERATIONS.keys() & vars(module).keys():
-                monkeypatch.setattr(module, name, KERNELS[name])
-        runner = GraphRunner(here._backbone, here._codec, 1, lazy=True)
-        with_kernels = Model(here.config, here._tokenizer, here._backbone, here._codec, runner, 1)
-    np.testing.assert_allclose(samples_of(with_kernels, said), expected, atol=1e-4)
-    with_kernels.close()
-    here.close()
+    with monkeypatch.context() as plain_only:  # on the same device, as each kind draws other noise
+        plain_only.setattr(ops, "_find_kernels", lambda device: None)
+        plain = load_model(folder, Placement(DEVICE, torch.float32), threads=1, graphs=False)
+        expected = samples_of(plain, said)
+    with with_kernels(plain, monkeypatch) as model:
+        np.testing.assert_allclose(samples_of(model, said), expected, atol=1e-4)
+    plain.close()
+
+
+@pytest.mark.parametrize("dtype", HALVES)
+def test_a_first_patch_in_half_precision_is_near_the_one_in_float32(
+    dtype: torch.dtype, checkpoints: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Later patches may differ more: a number between two levels of the quantizer falls to either."""
+
+    def drawn_alike(generator: torch.Generator, like: Tensor) -> Tensor:
+        return draw_noise(generator, like.float()).to(like.dtype)
+
+    for runner in (eager_runner, graph_runner):
+        monkeypatch.setattr(runner, "draw_noise", drawn_alike)
+    folder, said = checkpoints("voxcpm-1.5"), utterance(steps=4, min_patches=1, max_patches=1)
+    exact = load_model(folder, Placement(DEVICE, torch.float32), threads=1, graphs=False)
+    expected = samples_of(exact, said)
+    exact.close()
+    half = load_model(folder, Placement(DEVICE, dtype), threads=1, graphs=False)
+    with with_kernels(half, monkeypatch) as model:
+        off = np.linalg.norm(samples_of(model, said) - expected) / np.linalg.norm(expected)
+    half.close()
+    assert 0 < off < 0.1

@@ -33,7 +33,9 @@ def without_gradients() -> Iterator[None]:
         yield
 
 
-@pytest.fixture(params=["emulated", "torch on the CPU", "torch on a GPU"])
+@pytest.fixture(
+    params=["emulated", "torch on the CPU", pytest.param("torch on a GPU", marks=pytest.mark.cuda)],
+)
 def form(request: pytest.FixtureRequest) -> MatrixFormat:
     """Return a format whose products take and give what is on the CPU."""
     if request.param == "emulated":

@@ -11,7 +11,7 @@ import typer
 from voxcli.errors import did_you_mean
 
 if TYPE_CHECKING:
-    from voxcli.models import ModelLibrary
+    from voxcli.models.library import ModelLibrary
     from voxcli.paths import Places
     from voxcli.voices import VoiceLibrary
 
@@ -55,7 +55,7 @@ def find_user_places() -> "Places":
 
 def model_library() -> "ModelLibrary":
     """Open this user's model library."""
-    from voxcli.models import ModelLibrary
+    from voxcli.models.library import ModelLibrary
 
     places = find_user_places()
     return ModelLibrary(places.hub, places.models)

@@ -14,7 +14,7 @@ from voxcli.voxcpm.network.config import Architecture, read_config
 from voxcli.voxcpm.weights.prepared_folder import PreparedFolder, PreparedModel
 
 if TYPE_CHECKING:
-    from voxcli.models import ModelLibrary
+    from voxcli.models.library import ModelLibrary
 
 _VOICES = {
     Architecture.V1: ["drawn at random", "continue from a clip, with its transcript"],

@@ -10,7 +10,7 @@ from voxcli.cli.options import parameters as options
 from voxcli.cli.settings.files import find_setting, model_library
 
 if TYPE_CHECKING:
-    from voxcli.models import InstalledModel
+    from voxcli.models.library import InstalledModel
 
 app = typer.Typer(name="models", help="List, download, show and remove models.", invoke_without_command=True)
 

@@ -16,9 +16,9 @@ from voxcli.models.catalog import HUB_TITLES, HubName
 from voxcli.models.hubs import open_hub
 
 if TYPE_CHECKING:
-    from voxcli.models import ModelLibrary
     from voxcli.models.download import Arrived, Pull
     from voxcli.models.hub import Hub
+    from voxcli.models.library import ModelLibrary
 
 _STEPS = 10
 
