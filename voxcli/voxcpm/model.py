@@ -152,7 +152,7 @@ class Model:
         """
         runner = EagerRunner(self._backbone, self._codec, _ALONE_THREADS)
         stream, _ = self._new_stream(utterance, self._limit_of(utterance)[0])
-        self._call_alone(runner, lambda: runner.begin(stream))
+        self._call_alone(runner, lambda: runner.begin([stream]))
         chunks: list[Samples] = []
         while not stream.over:
             self._call_alone(runner, lambda: runner.step([stream]))

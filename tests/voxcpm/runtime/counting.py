@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 
 import numpy as np
@@ -46,10 +46,10 @@ class Counting:
     def device_context(self) -> "nullcontext[None]":
         return nullcontext()
 
-    def begin(self, stream: Stream) -> None:
-        if stream.seed < 0:
+    def begin(self, streams: Sequence[Stream]) -> None:
+        if any(stream.seed < 0 for stream in streams):
             raise DeviceError("no room for it")
-        self.begun.append(stream)
+        self.begun += streams
 
     def step(self, streams: Collection[Stream]) -> None:
         if not streams:
@@ -69,7 +69,8 @@ class Counting:
         pass
 
     def leave(self, stream: Stream) -> None:
-        self.left.append(stream)
+        if stream in self.begun:
+            self.left.append(stream)
 
     def close(self) -> None:
         self.closed = True

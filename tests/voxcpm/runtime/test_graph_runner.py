@@ -4,24 +4,31 @@ import gc
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
+from dataclasses import replace
 from functools import cache
-from itertools import islice
+from itertools import count, islice
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
 
 from tests.checkpoints import write_checkpoint
 from tests.voxcpm.recorded import RecordedGraphStream
 from tests.voxcpm.speech import clip, samples_of, utterance
 from voxcli.audio.chunk import Samples
 from voxcli.errors import RequestError
+from voxcli.voxcpm.codec.audio_vae import AudioVAE, DecoderState
 from voxcli.voxcpm.device import Placement, prepare_device
 from voxcli.voxcpm.loading import load_model
-from voxcli.voxcpm.model import Model
+from voxcli.voxcpm.model import Model, Utterance
+from voxcli.voxcpm.network.sequence import length_of
 from voxcli.voxcpm.runtime.cuda_graphs import GraphStream
-from voxcli.voxcpm.runtime.graph_runner import GraphRunner
+from voxcli.voxcpm.runtime.graph_runner import GraphRunner, evaluations_of_step
+from voxcli.voxcpm.runtime.stream import Stream
 
 Models = Callable[[str], Model]
 
@@ -84,9 +91,12 @@ def test_capturing_all_graphs_at_once_leaves_no_trace(models: Models) -> None:
     model = models("voxcpm-0.5b")
     with with_graphs(model, 3, lazy=False) as other:
         assert isinstance(other.runner, GraphRunner)
-        assert [other.runner._bucket(streams) for streams in (1, 2, 3)] == [1, 2, 3]
-        assert sorted(other.runner._decode_graphs) == sorted(other.runner._advance_graphs) == [1, 2, 3]
-        assert sorted(other.runner._prefiller._graphs) == [16, 32, 64, 128, 256, 512]
+        assert [other.runner._graphs.bucket(streams) for streams in (1, 2, 3)] == [1, 2, 3]
+        parts = ("start", "evaluate", "decode", "advance")
+        assert sorted(other.runner._graphs._graphs) == sorted((part, rows) for part in parts for rows in (1, 2, 3))
+        alone = {(1, length) for length in (16, 32, 64, 128, 256, 512)}
+        together = {(3, 16), (3, 32), (3, 64), (3, 128), (2, 256)}
+        assert other.runner._prefiller._graphs.keys() == alone | together
         np.testing.assert_allclose(samples_of(other), samples_of(model), atol=1e-4)
 
 
@@ -126,6 +136,121 @@ def test_speech_may_fill_the_last_position(models: Models) -> None:
     assert [len(heard) for heard in spoken] == [1, 7, 20]
     for its, heard in zip(said, map(np.concatenate, spoken), strict=True):
         np.testing.assert_allclose(heard, np.concatenate(list(until_full(model.stream(its)))), atol=1e-4)
+
+
+def new_stream(model: Model, said: Utterance) -> Stream:
+    return model._new_stream(said, model._limit_of(said)[0])[0]
+
+
+def spoken_by(stream: Stream) -> Samples:
+    def fail() -> None:
+        raise AssertionError("its audio was never delivered")
+
+    spoken = []
+    while (samples := stream.next_audio(fail)) is not None:
+        spoken.append(samples)
+    return np.concatenate(spoken)
+
+
+@torch.inference_mode()
+def run(runner: GraphRunner, arrivals: dict[int, list[Stream]]) -> dict[Stream, list[int]]:
+    """Run streams that arrive before certain steps until all are over. Return the steps in which each got a patch."""
+    with runner.device_context():
+        return _run(runner, arrivals)
+
+
+def _run(runner: GraphRunner, arrivals: dict[int, list[Stream]]) -> dict[Stream, list[int]]:
+    active, steps = list[Stream](), {stream: list[int]() for streams in arrivals.values() for stream in streams}
+    for number in count():
+        if arriving := arrivals.get(number):
+            runner.begin(arriving)
+            active += arriving
+        before = {stream: stream.patches_generated for stream in active}
+        runner.step(active)
+        for stream in list(active):
+            if stream.patches_generated > before[stream]:
+                steps[stream].append(number)
+            if stream.over:
+                runner.leave(stream)
+                active.remove(stream)
+        if all(stream.over for stream in steps) and not runner.has_pending_output:
+            break
+    return steps
+
+
+def runner_of(model: Model, slots: int) -> GraphRunner:
+    new_stream = GraphStream if model.device.type == "cuda" else RecordedGraphStream
+    return GraphRunner(model._backbone, model._codec, slots, lazy=True, new_stream=new_stream)
+
+
+def test_a_stream_with_many_steps_holds_up_no_other_and_is_what_it_is_alone(models: Models, family: str) -> None:
+    """It joins late, others leave while it is in the middle of a patch, and its row is moved."""
+    model = models(family)
+    said = [
+        utterance(seed=1, steps=5, max_patches=4),
+        utterance(seed=2, steps=4, text="好" * 20, max_patches=8),
+        utterance(seed=3, steps=33, guidance=1.5, max_patches=2),
+        utterance(seed=4, steps=1, max_patches=3),
+    ]
+    said = [replace(its, min_patches=99) for its in said]
+    streams = [new_stream(model, its) for its in said]
+    steps = run(runner_of(model, 4), {0: [streams[1]], 1: [streams[0], streams[2]], 3: [streams[3]]})
+    # 32 evaluations are four for each step of the others, then all that are left, and then all of the next patch.
+    assert [steps[stream] for stream in streams] == [[1, 2, 3, 4], [0, 1, 2, 3, 4, 5, 6, 7], [8, 9], [3, 4, 5]]
+    for its, stream in zip(said, streams, strict=True):
+        np.testing.assert_allclose(spoken_by(stream), samples_of(model, its), atol=1e-4)
+
+
+@given(st.lists(st.tuples(st.integers(1, 99), st.integers(1, 99)).map(sorted), min_size=1, max_size=9))
+def test_who_needs_the_fewest_evaluations_never_waits_for_more_than_a_quarter(needs: list[list[int]]) -> None:
+    pairs = [(whole, left) for left, whole in needs]
+    evaluations, fewest = evaluations_of_step(pairs), max(4, min(whole for whole, _ in pairs))
+    assert all(left <= evaluations for whole, left in pairs if whole <= fewest)
+    assert 1 <= evaluations <= 1.25 * fewest
+
+
+def test_streams_that_begin_at_once_are_prefilled_together(models: Models) -> None:
+    """Texts of several lengths, a reference and a prompt, each of them what it is alone."""
+    model = models("voxcpm-2")
+    prompt = model.encode_clip(clip(model, 0.6), pad_left=True)
+    reference = model.encode_clip(clip(model, 0.9, 2), pad_left=False)
+    said = [utterance(seed=seed, text="好" * (1 + 3 * seed), max_patches=2, steps=2) for seed in range(9)]
+    said += [utterance(prompt=prompt, transcript="是的", steps=2), utterance(reference=reference, steps=2)]
+    streams = [new_stream(model, its) for its in said]
+    lengths = {1 << max(4, (length_of(stream.sequence) - 1).bit_length()) for stream in streams}
+    runner = runner_of(model, 16)
+    run(runner, {0: streams})
+    assert len(lengths) < 4
+    assert {length for _, length in runner._prefiller._graphs} == lengths
+    assert len(runner._prefiller._graphs) == len(lengths), "a launch for each length"
+    for its, stream in zip(said, streams, strict=True):
+        np.testing.assert_allclose(spoken_by(stream), samples_of(model, its), atol=1e-4)
+
+
+def test_rows_without_a_stream_look_at_no_past(models: Models) -> None:
+    runner, model = runner_of(models("voxcpm-2"), 4), models("voxcpm-2")
+    streams = [new_stream(model, utterance(seed=seed, steps=2, min_patches=99, max_patches=6)) for seed in range(4)]
+    streams[3].limit = 2
+    run(runner, {0: streams})
+    assert runner._slots._lengths[3] <= 1
+
+
+def test_the_prompt_of_a_voice_is_decoded_once(models: Models, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = models("voxcpm-2")
+    prompt = model.encode_clip(clip(model, 0.6), pad_left=True)
+    said = utterance(prompt=prompt, transcript="是的", steps=2, max_patches=2)
+    with with_graphs(model, 1) as other:
+        first = samples_of(other, said)
+        batches: list[int] = []
+        decode = AudioVAE.decode
+
+        def counted(codec: AudioVAE, latents: Tensor, state: DecoderState) -> Tensor:
+            batches.append(latents.size(2))
+            return decode(codec, latents, state)
+
+        monkeypatch.setattr(AudioVAE, "decode", counted)
+        np.testing.assert_array_equal(samples_of(other, said), first)
+        assert batches == [], "its graphs had been captured, and nothing else was decoded"
 
 
 @pytest.mark.parametrize("enabled", [True, False], ids=["as usual", "turned off before"])

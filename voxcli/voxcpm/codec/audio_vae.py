@@ -41,6 +41,10 @@ class DecoderState:
     histories: tuple[Tensor, ...]
     """(B, samples, channels) each, in the order of the layers."""
 
+    def copy(self) -> "DecoderState":
+        """Return an independent copy."""
+        return DecoderState(tuple(history.clone() for history in self.histories))
+
 
 class AudioVAE(nn.Module):
     """The codec. Load its weights, move it to its device, and call `prepare` before anything else."""

@@ -174,8 +174,9 @@ class Backbone(nn.Module):
         """
         base_cache = begun.base_cache.copy() if begun else self._new_cache(self.base_lm)
         residual_cache = begun.residual_cache.copy() if begun else self._new_cache(self.residual_lm)
-        base, residual = self.forward_lms(*self.embed(sequence), base_cache, residual_cache)
-        return LMState(base_cache, residual_cache, base[-1:], residual[-1:], self.last_patch(sequence))
+        embedded, is_speech = self.embed(sequence)
+        base, residual = self.forward_lms(embedded.unsqueeze(0), is_speech, base_cache, residual_cache)
+        return LMState(base_cache, residual_cache, base[:, -1], residual[:, -1], self.last_patch(sequence))
 
     def embed(self, sequence: Sequence) -> tuple[Tensor, Tensor | None]:
         """Return input embeddings, (T, hidden), and a mask of the speech positions, (T, 1), or None without any."""
@@ -184,26 +185,26 @@ class Backbone(nn.Module):
         if not any(spoken):
             return embedded, None
         lengths = torch.tensor([len(segment) for segment in sequence])
-        return embedded, self._to_device(torch.tensor(spoken).repeat_interleave(lengths).unsqueeze(1))
+        return embedded, to_device(torch.tensor(spoken).repeat_interleave(lengths).unsqueeze(1), self.device)
 
     def forward_lms(
         self, embedded: Tensor, is_speech: Tensor | None, base_kv: KVCacheView, residual_kv: KVCacheView
     ) -> tuple[Tensor, Tensor]:
-        """Run both language models over one sequence, and append its keys and values to their caches.
+        """Run both language models over sequences, and append their keys and values to their caches.
 
         Args:
-            embedded: (T, hidden), from `embed`.
-            is_speech: (T, 1), from `embed`.
+            embedded: (B, T, hidden), from `embed`.
+            is_speech: (T, 1) from `embed`, or (B, T, 1).
 
         Returns:
-            Hidden states of the text and of the residual language model, (T, hidden) each.
+            Hidden states of the text and of the residual language model, (B, T, hidden) each.
         """
-        base = self.base_lm(embedded.unsqueeze(0), base_kv)[0]
+        base = self.base_lm(embedded, base_kv)
         speech = torch.zeros_like(embedded)
         if is_speech is not None:
             base = torch.where(is_speech, self.fsq_layer(base), base)
             speech = torch.where(is_speech, embedded, speech)
-        return base, self.residual_lm(self._fused(base, speech).unsqueeze(0), residual_kv)[0]
+        return base, self.residual_lm(self._fused(base, speech), residual_kv)
 
     def last_patch(self, sequence: Sequence) -> Tensor:
         """Return the patch before the first generated one, (1, P, D): zeros if the sequence ends with text."""
@@ -219,17 +220,22 @@ class Backbone(nn.Module):
 
     def next_patches(self, batch: Batch, noise: Tensor, solver: Solver) -> Tensor:
         """Generate the next patch of each row, (B, P, D), from noise of that shape, without modifying the batch."""
-        hidden = self._dit_conditioning(batch)
-        previous = self.feat_decoder.embed_previous(batch.previous)
-        # The second half of the rows is unconditional.
-        condition = Condition(torch.cat((hidden, torch.zeros_like(hidden))), previous.repeat(2, 1, 1))
-        times = solver.times.repeat(1, 2, 1).unsqueeze(2)
+        condition = self.new_condition(len(noise))
+        self.set_condition(condition, batch)
 
         def velocity(x: Tensor, number: int) -> Tensor:
-            predicted: Tensor = self.feat_decoder(x, condition, times[number])
+            predicted: Tensor = self.feat_decoder(x, condition, solver.times[number])
             return predicted
 
         return solve_euler(velocity, noise, solver.spans, solver.guidance)
+
+    def new_condition(self, batch: int) -> Condition:
+        """Return the memory for the condition of a batch of patches."""
+        return self.feat_decoder.new_condition(batch, self.config.patch_size, self.embed_tokens.weight)
+
+    def set_condition(self, condition: Condition, batch: Batch) -> None:
+        """Write what the next patch of each row depends on: hidden states and the previous patch."""
+        self.feat_decoder.set_condition(condition, self._dit_conditioning(batch), batch.previous)
 
     def advance(self, batch: Batch, patches: Tensor) -> None:
         """Run the language models over the generated patches, (B, P, D), one position further."""
@@ -238,20 +244,15 @@ class Backbone(nn.Module):
         residual = self.residual_lm(self._fused(base, embedded), batch.residual_kv)
         batch.base_hidden, batch.residual_hidden, batch.previous = base[:, 0], residual[:, 0], patches
 
+    def embed_ids(self, ids: Tensor) -> Tensor:
+        """Embed text ids, (...), as (..., hidden)."""
+        embedded: Tensor = self.embed_tokens(ids)
+        return embedded * self.config.embedding_scale
+
     def _embed(self, segment: Segment) -> Tensor:
         if isinstance(segment, TextSegment):
-            ids = self._to_device(torch.tensor(segment.ids))
-            embedded: Tensor = self.embed_tokens(ids)
-            return embedded * self.config.embedding_scale
+            return self.embed_ids(to_device(torch.tensor(segment.ids), self.device))
         return segment.embeddings
-
-    def _to_device(self, tensor: Tensor) -> Tensor:
-        """Copy a tensor to the device without synchronizing with it."""
-        return (
-            tensor.pin_memory().to(self.device, non_blocking=True)
-            if self.device.type == "cuda"
-            else tensor.to(self.device)
-        )
 
     def _encode(self, patches: Tensor) -> Tensor:
         encoded: Tensor = self.enc_to_lm_proj(self.feat_encoder(patches))
@@ -271,6 +272,11 @@ class Backbone(nn.Module):
 
     def _new_cache(self, stack: Stack) -> KVCache:
         return KVCache(stack.config, self.config.max_length, self.device, self.dtype)
+
+
+def to_device(tensor: Tensor, device: torch.device) -> Tensor:
+    """Copy a new tensor of the host to a device without waiting for it."""
+    return (tensor.pin_memory() if device.type == "cuda" else tensor).to(device, non_blocking=True)
 
 
 class _ScalarQuantizer(nn.Module):

@@ -40,7 +40,10 @@ class KVCacheView(Protocol):
 
 
 class KVCache:
-    """Keys and values of one stream in all layers of one stack, growing up to the model's last position."""
+    """Keys and values in all layers of one stack, of one stream or of several that fill the same positions.
+
+    It grows up to the model's last position.
+    """
 
     def __init__(
         self, config: StackConfig, max_length: int, device: torch.device, dtype: torch.dtype, capacity: int = 0
@@ -53,9 +56,20 @@ class KVCache:
         self._head_dim = config.head_dim
         self._cached = torch.empty(*self._shape, capacity, config.head_dim, device=device, dtype=dtype)
 
+    def divided(self, batch: int) -> "KVCache":
+        """Return an empty cache of a batch of streams that shares the memory of this one in equal parts."""
+        other = copy(self)
+        layers, _, kv_heads = self._shape[1:]
+        capacity = self._cached.size(4) // batch
+        other.length, other.max_length = 0, min(capacity, self.max_length)
+        other._shape = (2, layers, batch, kv_heads)
+        used = self._cached.view(-1)[: 2 * layers * batch * kv_heads * capacity * self._head_dim]
+        other._cached = used.view(*other._shape, capacity, self._head_dim)
+        return other
+
     @property
     def filled(self) -> Tensor:
-        """(2, layers, 1, kv_heads, length, head_dim): the keys and the values, as a view."""
+        """(2, layers, B, kv_heads, length, head_dim): the keys and the values, as a view."""
         return self._cached[..., : self.length, :]
 
     def copy(self) -> "KVCache":
@@ -85,10 +99,10 @@ class KVCache:
         return mixed.transpose(1, 2).flatten(2)
 
     def append(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-        """Append the newest keys and values of a layer, (1, kv_heads, T, head_dim) each.
+        """Append the newest keys and values of a layer, (B, kv_heads, T, head_dim) each.
 
         Returns:
-            All keys and values of the layer, (1, kv_heads, length + T, head_dim) each, as views.
+            All keys and values of the layer, (B, kv_heads, length + T, head_dim) each, as views.
         """
         end = self.length + keys.size(2)
         cached = self._cached[:, layer, :, :, :end]
@@ -139,9 +153,10 @@ class SlotCache:
         self._cached = torch.zeros(shape, device=lengths.device, dtype=dtype)
         self._lengths = lengths
 
-    def load_slot(self, slot: int, cache: KVCache) -> None:
-        """Copy the cache of one stream into a slot."""
-        self._cached[:, :, slot, :, : cache.length] = cache.filled[:, :, 0].transpose(0, 1)
+    def load_slots(self, slots: slice, cache: KVCache) -> None:
+        """Copy the first streams of a cache into slots."""
+        count = slots.stop - slots.start
+        self._cached[:, :, slots, :, : cache.length] = cache.filled[:, :, :count].transpose(0, 1)
 
     def move_slot(self, source: int, target: int, length: int) -> None:
         """Copy the first `length` positions of one slot to another."""

@@ -21,14 +21,19 @@ _TIME_SCALE = 1000.0
 _LONGEST_PERIOD = 10000.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Condition:
-    """Inputs of the local DiT that stay the same for all steps of one patch."""
+    """Inputs of the local DiT for B patches, each once with the hidden states and once, unconditionally, without."""
 
     hidden: Tensor
-    """(2B, tokens, hidden): projected hidden states of the language models; zeros in the second, unconditional half."""
-    previous: Tensor
-    """(2B, P, hidden): the previous patch, embedded."""
+    """(B, 2, n, hidden): projected hidden states of the language models, and zeros. They stay the same for all steps of
+    a patch."""
+    tokens: Tensor
+    """(B, 2, T, hidden): the transformer's input: hidden states and time, previous patch, noisy patch. What depends on
+    the step is written in each."""
+
+    def __getitem__(self, rows: slice) -> "Condition":
+        return Condition(self.hidden[rows], self.tokens[rows])
 
 
 class LocalDiT(nn.Module):
@@ -68,27 +73,55 @@ class LocalDiT(nn.Module):
         delta: Tensor = self.delta_time_mlp(_sinusoids(lengths, self._hidden))
         return embedded + delta
 
-    def embed_previous(self, patch: Tensor) -> Tensor:
-        """Embed the previous patch, (B, P, D), as (B, P, hidden)."""
-        embedded: Tensor = self.cond_proj(patch)
-        return embedded
+    def new_condition(self, batch: int, patch_size: int, like: Tensor) -> Condition:
+        """Return the memory for the condition of a batch of patches, zeros on the device and in the dtype of `like`."""
+        count = 2 if self._time_is_a_token else 1  # of hidden states
+        tokens = (count + 1 if self._time_is_a_token else count) + 2 * patch_size
+        return Condition(*(like.new_zeros(batch, 2, positions, self._hidden) for positions in (count, tokens)))
+
+    def set_condition(self, condition: Condition, hidden: Tensor, previous: Tensor) -> None:
+        """Write what stays the same for all steps of a patch.
+
+        Args:
+            hidden: (B, n, hidden): projected hidden states of the language models.
+            previous: (B, P, D): the previous patch.
+        """
+        frames = previous.size(1)
+        condition.hidden[:, 0] = hidden
+        if self._time_is_a_token:
+            condition.tokens[:, 0, : hidden.size(1)] = hidden
+        condition.tokens[:, :, -2 * frames : -frames] = self.cond_proj(previous).unsqueeze(1)
 
     def forward(self, x: Tensor, condition: Condition, times: Tensor) -> Tensor:
         """Predict dx/dt of noisy patches, with the hidden states and without.
 
         Args:
             x: (B, P, D).
-            condition: of 2B rows.
-            times: (2B, 1, hidden), from `embed_times`.
+            times: (B, hidden), from `embed_times`.
 
         Returns:
             (2B, P, D): all conditional velocities, then all unconditional ones.
         """
-        prefix = (condition.hidden, times) if self._time_is_a_token else (condition.hidden + times,)
-        tokens = torch.cat((*prefix, condition.previous, self.in_proj(x).repeat(2, 1, 1)), 1)
-        hidden = self.decoder(tokens)[:, -x.size(1) :]
-        velocity: Tensor = self.out_proj(hidden)
+        frames, hidden, tokens = x.size(1), condition.hidden, condition.tokens
+        times = times[:, None, None]
+        if self._time_is_a_token:
+            tokens[:, :, hidden.size(2), None] = times
+        else:
+            torch.add(hidden, times, out=tokens[:, :, :1])
+        tokens[:, :, -frames:] = self.in_proj(x).unsqueeze(1)
+        newest = self.decoder(tokens.flatten(0, 1))[:, -frames:].unflatten(0, (len(x), 2))
+        # In one piece, so that the product adds its bias itself.
+        velocity: Tensor = self.out_proj(newest.transpose(0, 1).flatten(0, 1))
         return velocity
+
+    def take_step(self, x: Tensor, condition: Condition, times: Tensor, spans: Tensor, guidance: Tensor) -> Tensor:
+        """Evaluate the flow, and return the patches one Euler step further, (B, P, D).
+
+        Args:
+            spans: (B,), step lengths in the dtype of x.
+            guidance: (B,), in float32.
+        """
+        return euler_step(x, self(x, condition, times), spans, guidance)
 
 
 class _TimeMLP(nn.Module):

@@ -1,6 +1,6 @@
 """EagerRunner: runs streams by direct calls, on any device, with KV caches that grow as needed."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from weakref import WeakKeyDictionary
 
@@ -12,7 +12,7 @@ from voxcli.voxcpm.network.backbone import Backbone, Batch, LMState, Solver
 from voxcli.voxcpm.network.sequence import AudioSegment, split_shared
 from voxcli.voxcpm.runtime.cpu_threads import count_cores
 from voxcli.voxcpm.runtime.stream import Stream
-from voxcli.voxcpm.runtime.stream_state import StreamState, as_latents, draw_noise, new_stream_state
+from voxcli.voxcpm.runtime.stream_state import PromptContexts, StreamState, as_latents, draw_noise, new_generator
 
 
 @contextmanager
@@ -52,12 +52,20 @@ class EagerRunner:
         self._threads = threads
         self._states: dict[Stream, StreamState] = {}
         self._prefixes: WeakKeyDictionary[AudioSegment, LMState] = WeakKeyDictionary()
+        self._contexts = PromptContexts(codec, backbone.config.context_patches)
 
     def device_context(self) -> AbstractContextManager[None]:
         return cpu_threads(self.device, self._threads)
 
-    def begin(self, stream: Stream) -> None:
-        self._states[stream] = new_stream_state(stream, self._prefill(stream), self._backbone, self._codec)
+    def begin(self, streams: Sequence[Stream]) -> None:
+        for stream in streams:
+            after = self._contexts.state_after(stream)
+            self._states[stream] = StreamState(
+                self._prefill(stream),
+                self._backbone.new_solver(stream.steps, stream.guidance),
+                new_generator(stream.seed, self.device),
+                after.copy() if after else self._codec.new_decoder_state(1),
+            )
 
     def leave(self, stream: Stream) -> None:
         self._states.pop(stream, None)
@@ -69,7 +77,7 @@ class EagerRunner:
     def close(self) -> None:
         self._states.clear()
         self._prefixes.clear()
-        del self._backbone, self._codec
+        del self._backbone, self._codec, self._contexts
 
     def step(self, streams: Collection[Stream]) -> None:
         if not streams:
@@ -97,9 +105,11 @@ class EagerRunner:
         """Generate a patch for each stream, and return whether each is the last one."""
         batch = Batch.of([state.lm_state for state in states])
         solver = Solver.of([state.solver for state in states])
-        noise = torch.cat([draw_noise(state.noise, state.lm_state.previous) for state in states])
+        noise = torch.empty_like(batch.previous.transpose(1, 2), memory_format=torch.contiguous_format)
+        for row, state in enumerate(states):
+            draw_noise(noise[row : row + 1], state.noise)
         stops = self._backbone.wants_to_stop(batch.base_hidden)
-        patches = self._backbone.next_patches(batch, noise, solver)
+        patches = self._backbone.next_patches(batch, noise.transpose(1, 2), solver)
         return patches, stops.tolist()
 
     def _deliver_audio(self, streams: Collection[Stream], states: list[StreamState], patches: Tensor) -> None:

@@ -1,29 +1,31 @@
-"""GraphRunner: runs streams with CUDA graphs on static memory. A step is three graph launches.
+"""GraphRunner: runs streams with CUDA graphs on static memory. A step is a few graph launches.
 
 The network has one CUDA stream and the codec another, so that a patch is decoded while the language models process it.
 Stop flags are copied to the host meanwhile, so the device never waits for Python. Audio is delivered one step late,
 after the next step has been launched.
+
+A single evaluation of the flow is captured, and launched as often as is needed. So any number of solver steps runs from
+the same graphs, and a stream with many does not hold up the others: its patch takes several steps of the runner.
 """
 
-from collections import OrderedDict
-from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from functools import partial
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from voxcli.synthesis.loading import LoadingStage, OnLoading, StageCounter, ignore_loading
-from voxcli.synthesis.request import Sampling
 from voxcli.voxcpm.codec.audio_vae import AudioVAE
 from voxcli.voxcpm.network.backbone import Backbone
-from voxcli.voxcpm.runtime.cuda_graphs import Event, GraphStream, Launch, tf32_matmuls
+from voxcli.voxcpm.network.sequence import length_of
+from voxcli.voxcpm.runtime.cuda_graphs import Event, GraphStream, Launch
 from voxcli.voxcpm.runtime.prefiller import Prefiller
 from voxcli.voxcpm.runtime.slots import Slots
+from voxcli.voxcpm.runtime.step_graphs import StepGraphs
 from voxcli.voxcpm.runtime.stream import Stream
-from voxcli.voxcpm.runtime.stream_state import draw_noise, new_stream_state
+from voxcli.voxcpm.runtime.stream_state import PromptContexts, draw_noise, new_generator
 
 
 class NewGraphStream(Protocol):
@@ -32,10 +34,12 @@ class NewGraphStream(Protocol):
     def __call__(self, device: torch.device, *, urgent: bool = False) -> GraphStream: ...
 
 
-_GRAPHS_PER_STEP = 3
+_LEAST_EVALUATIONS = 4
+"""Evaluations that a step of the runner does at least, if a stream needs more: decoding and the language models, which
+are computed in every step, take as long as about five."""
 
-_MAX_EXTRA_GRAPHS = 16
-"""Graphs of `generate` that are kept for other than the default number of steps."""
+_WAITED_FOR = 1.25
+"""Share of the fewest evaluations up to which a stream with more is waited for."""
 
 
 @dataclass(slots=True, eq=False)
@@ -43,8 +47,11 @@ class _ActiveSlot:
     """The stream assigned to a batch row."""
 
     stream: Stream
-    noise: torch.Generator
+    generator: torch.Generator
     evaluations: int
+    """Of each patch."""
+    left: int
+    """Of the current patch."""
     length: int
     """Positions filled."""
 
@@ -53,11 +60,12 @@ class _ActiveSlot:
 class _InFlightStep:
     """A launched step whose audio has not been delivered."""
 
-    streams: list[Stream]
+    streams: dict[int, Stream]
+    """The streams whose patch is complete, by row."""
     stops: Tensor
-    """On the host, valid after `generated`."""
+    """Of all rows, on the host, valid after `generated`."""
     samples: Tensor
-    """On the host, valid after `decoded`."""
+    """Of all rows, on the host, valid after `decoded`."""
     generated: Event
     decoded: Event
     finished: list[Stream]
@@ -94,14 +102,13 @@ class GraphRunner:
         self._network_stream = new_stream(self.device)
         # A patch is to be heard before the network has finished with it.
         self._codec_stream = new_stream(self.device, urgent=True)
-        self._prefiller = Prefiller(backbone, self._network_stream)
+        self._prefiller = Prefiller(backbone, self._network_stream, slots)
+        self._contexts = PromptContexts(codec, backbone.config.context_patches)
         self._active: list[_ActiveSlot] = []
         self._in_flight: _InFlightStep | None = None
-        self._buckets = [1 << power for power in range((slots - 1).bit_length())] + [slots]
-        self._default_evaluations = len(backbone.new_solver(Sampling().steps, 0).spans)
-        self._generate_graphs: OrderedDict[tuple[int, int], Launch] = OrderedDict()
-        self._decode_graphs: dict[int, Launch] = {}
-        self._advance_graphs: dict[int, Launch] = {}
+        self._graphs = StepGraphs(
+            self._slots, slots, self._network_stream, self._codec_stream, exact=backbone.dtype == torch.float32
+        )
         pinned = self.device.type == "cuda"
         # Double buffers: one is read while the other is written.
         self._host_stops = torch.zeros(2, slots, dtype=torch.bool, pin_memory=pinned)
@@ -121,13 +128,23 @@ class GraphRunner:
     def has_pending_output(self) -> bool:
         return self._in_flight is not None
 
-    def begin(self, stream: Stream) -> None:
-        # The codec may still be writing to unused rows.
-        self._network_stream.wait_stream(self._codec_stream)
-        lm_state = self._prefiller.prefill(stream.sequence)
-        state = new_stream_state(stream, lm_state, self._backbone, self._codec)
-        self._slots.load_slot(len(self._active), state)
-        self._active.append(_ActiveSlot(stream, state.noise, len(state.solver.spans), lm_state.length))
+    def begin(self, streams: Sequence[Stream]) -> None:
+        for batch in self._prefiller.batches([stream.sequence for stream in streams]):
+            self._load([streams[index] for index in batch])
+
+    def _load(self, streams: Sequence[Stream]) -> None:
+        """Prefill streams together, and load them into the next rows, without waiting for the device."""
+        state = self._prefiller.prefill([stream.sequence for stream in streams])
+        first, lengths = len(self._active), [length_of(stream.sequence) for stream in streams]
+        self._slots.load_slots(first, state, lengths, [(stream.steps, stream.guidance) for stream in streams])
+        with self._codec_stream.activate():
+            for row, stream in enumerate(streams, first):
+                self._slots.load_codec_state(row, self._contexts.state_after(stream))
+        for stream, length in zip(streams, lengths, strict=True):
+            evaluations = self._slots.count_evaluations(stream.steps)
+            slot = _ActiveSlot(stream, new_generator(stream.seed, self.device), evaluations, evaluations, length)
+            self._active.append(slot)
+            self._draw_noise(len(self._active) - 1)
 
     def leave(self, stream: Stream) -> None:
         """Free a row. The last one moves into it, so that the rows in use are always the first."""
@@ -136,8 +153,9 @@ class GraphRunner:
             return
         last = self._active.pop()
         if row < len(self._active):
-            self._network_stream.wait_stream(self._codec_stream)
             self._slots.move_slot(len(self._active), row, last.length)
+            with self._codec_stream.activate():
+                self._slots.move_codec_state(len(self._active), row)
             self._active[row] = last
 
     def step(self, streams: Collection[Stream]) -> None:
@@ -157,81 +175,88 @@ class GraphRunner:
     def close(self) -> None:
         self._in_flight = None
         self._active.clear()
-        for graphs in (self._generate_graphs, self._decode_graphs, self._advance_graphs):
-            graphs.clear()
-        del self._prefiller, self._slots, self._host_stops, self._host_samples
+        del self._graphs, self._prefiller, self._contexts, self._slots, self._host_stops, self._host_samples
         del self._network_stream, self._codec_stream, self._backbone, self._codec
 
     def parts(self, streams: int, evaluations: int) -> dict[str, Launch]:
-        """Return the graphs of a step for that many streams, by name. Benchmarks replay them one by one."""
-        rows = self._bucket(streams)
-        return {
-            "generate": self._generate_graph(rows, evaluations),
-            "codec": self._part(self._decode_graphs, rows, self._codec_stream, self._slots.decode),
-            "advance": self._part(self._advance_graphs, rows, self._network_stream, self._slots.advance),
-        }
+        """Return the parts of a step for that many streams, by name. Benchmarks launch them one by one."""
+        start, evaluate, decode, advance = self._graphs.parts(self._graphs.bucket(streams))
+
+        def generate() -> None:
+            start()
+            for _ in range(evaluations):
+                evaluate()
+
+        return {"generate": generate, "codec": decode, "advance": advance}
+
+    @torch.inference_mode()
+    def _capture_all(self, on_loading: OnLoading) -> None:
+        shapes = self._prefiller.shapes
+        graphs = StageCounter(on_loading, LoadingStage.CAPTURING, self._graphs.total + len(shapes))
+        self._graphs.capture(graphs)
+        for shape in shapes:
+            self._prefiller.capture(shape)
+            graphs.advance()
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()  # every graph has been run once without its memory
 
     def _launch(self) -> _InFlightStep:
         """Queue a step of all rows in use."""
         active = len(self._active)
-        parts = self.parts(active, max(slot.evaluations for slot in self._active))
-        for row, slot in enumerate(self._active):
-            self._slots.noise[row : row + 1] = draw_noise(slot.noise, self._slots.noise[row : row + 1])
-            slot.length += 1
+        rows = self._graphs.bucket(active)
+        start, evaluate, decode, advance = self._graphs.parts(rows)
+        evaluations = evaluations_of_step([(slot.evaluations, slot.left) for slot in self._active])
+        self._slots.clear_unused(active, rows)
+        start()
+        for _ in range(evaluations):
+            evaluate()
+        complete = {row: slot for row, slot in enumerate(self._active) if slot.left <= evaluations}
+        for slot in self._active:
+            slot.left -= evaluations
         self._buffer = 1 - self._buffer
         stops, samples = self._host_stops[self._buffer, :active], self._host_samples[self._buffer, :active]
-        parts["generate"]()
         stops.copy_(self._slots.stops[:active], non_blocking=True)
         generated = self._network_stream.record_event()
         self._codec_stream.wait_stream(self._network_stream)
         with self._codec_stream.activate():
-            self._slots.take_patches(self._bucket(active))
-            self._network_stream.wait_stream(self._codec_stream)
-            parts["codec"]()
+            with self._slots.complete_only(rows) if len(complete) < active else nullcontext():
+                self._slots.take_patches(rows)
+                self._network_stream.wait_stream(self._codec_stream)
+                decode()
             samples.copy_(self._slots.samples[:active], non_blocking=True)
             decoded = self._codec_stream.record_event()
-        parts["advance"]()
-        return _InFlightStep([slot.stream for slot in self._active], stops, samples, generated, decoded, [])
+        advance()
+        for row, slot in complete.items():
+            slot.left = slot.evaluations
+            slot.length += 1
+            self._draw_noise(row)
+        streams = {row: slot.stream for row, slot in complete.items()}
+        return _InFlightStep(streams, stops, samples, generated, decoded, [])
 
-    def _bucket(self, streams: int) -> int:
-        """Choose the batch size of the graph to use."""
-        return next(rows for rows in self._buckets if rows >= streams)
+    def _draw_noise(self, row: int) -> None:
+        """Draw what the next patch of a row starts from."""
+        draw_noise(self._slots.noise[row : row + 1], self._active[row].generator)
 
-    def _generate_graph(self, rows: int, evaluations: int) -> Launch:
-        graphs, key = self._generate_graphs, (rows, evaluations)
-        if key not in graphs:
-            graphs[key] = self._network_stream.capture(
-                partial(self._slots.generate, rows, evaluations), self._slots.state
-            )
-            extra = [kept for kept in graphs if kept[1] != self._default_evaluations]
-            if len(extra) > _MAX_EXTRA_GRAPHS:
-                del graphs[extra[0]]
-        graphs.move_to_end(key)
-        return graphs[key]
 
-    def _part(self, graphs: dict[int, Launch], rows: int, stream: GraphStream, fn: Callable[[int], None]) -> Launch:
-        if rows not in graphs:
-            # With a float32 network, the codec is exact as well.
-            with tf32_matmuls(stream is self._codec_stream and self._backbone.dtype != torch.float32):
-                graphs[rows] = stream.capture(partial(fn, rows), self._slots.state)
-        return graphs[rows]
+def evaluations_of_step(needs: Sequence[tuple[int, int]]) -> int:
+    """Choose how often a step of the runner evaluates the flow, so that those who need few need not wait for others.
 
-    @torch.inference_mode()
-    def _capture_all(self, on_loading: OnLoading) -> None:
-        total = _GRAPHS_PER_STEP * len(self._buckets) + len(self._prefiller.lengths)
-        graphs = StageCounter(on_loading, LoadingStage.CAPTURING, total)
-        for rows in self._buckets:
-            graphs.advance(len(self.parts(rows, self._default_evaluations)))
-        for length in self._prefiller.lengths:
-            self._prefiller.capture(length)
-            graphs.advance()
+    Streams complete their patches in this step if they need about as few evaluations as the one that needs the fewest.
+    The others go on with theirs in the next steps.
+
+    Args:
+        needs: of each stream, the evaluations of a whole patch, and those that are left of the current one.
+    """
+    fewest = max(_LEAST_EVALUATIONS, min(whole for whole, _ in needs))
+    return max(left if whole <= _WAITED_FOR * fewest else min(left, fewest) for whole, left in needs)
 
 
 def _read_stop_flags(step: _InFlightStep) -> None:
     """Count the patches of a step, once it is known which of them are the last of their streams."""
     step.generated.synchronize()
-    for stream, stop in zip(step.streams, step.stops.tolist(), strict=True):
-        stream.count_patch(wants_to_stop=stop)
+    stops = step.stops.tolist()
+    for row, stream in step.streams.items():
+        stream.count_patch(wants_to_stop=stops[row])
         if stream.over:
             step.finished.append(stream)
 
@@ -240,10 +265,10 @@ def _deliver_audio(step: _InFlightStep) -> None:
     """Deliver the audio of a step. If that fails, its streams fail: those that are over get no other chance."""
     try:
         step.decoded.synchronize()
-        for stream, samples in zip(step.streams, step.samples, strict=True):
-            stream.put(samples.numpy().copy())
+        for row, stream in step.streams.items():
+            stream.put(step.samples[row].numpy().copy())
     except BaseException as error:
-        for stream in step.streams:
+        for stream in step.streams.values():
             stream.finish(error)
         raise
     for stream in step.finished:

@@ -7,7 +7,7 @@ import atexit
 import logging
 import threading
 import weakref
-from collections.abc import Callable, Collection, Generator
+from collections.abc import Callable, Collection, Generator, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractContextManager
 from typing import Protocol, TypeVar
@@ -41,11 +41,13 @@ class Runner(Protocol):
     def device_context(self) -> AbstractContextManager[object]:
         """Return the context in which the device thread makes all other calls."""
 
-    def begin(self, stream: Stream) -> None:
-        """Prefill a stream. It occupies a slot from now on."""
+    def begin(self, streams: Sequence[Stream]) -> None:
+        """Prefill streams. They occupy slots from now on. If that fails, `leave` is called for each of them."""
 
     def step(self, streams: Collection[Stream]) -> None:
         """Generate one patch for each stream, count it, and deliver its audio, if necessary with the next step.
+
+        A patch of a stream with far more solver steps than others may take several calls.
 
         A stream that is over gets no more steps. It is finished once all of its audio is delivered.
         """
@@ -55,7 +57,7 @@ class Runner(Protocol):
         """Whether `step` still has audio to deliver, even when called without streams."""
 
     def leave(self, stream: Stream) -> None:
-        """Free the slot of a stream."""
+        """Free the slot of a stream, if it has one."""
 
     def synchronize(self) -> None:
         """Wait for all work queued on the device."""
@@ -236,26 +238,35 @@ class Scheduler:
 
     def _admit(self) -> None:
         """Admit streams while slots are free, without delaying the running ones for long."""
-        left = self._runner.prefill_budget
+        left, admitted = self._runner.prefill_budget, list[Stream]()
         while (left > 0 or not self._running) and len(self._running) < self.slots:
             with self._changed:
                 if not self._waiting:
-                    return
+                    break
                 stream = min(self._waiting, key=_admission_order)
                 self._waiting.remove(stream)
                 self._running.append(stream)
                 for other in self._waiting:
                     other.times_skipped += 1
             left -= length_of(stream.sequence)
-            self._begin(stream)
+            admitted.append(stream)
+        if admitted:
+            self._begin(admitted)
 
-    def _begin(self, stream: Stream) -> None:
+    def _begin(self, streams: list[Stream]) -> None:
+        """Begin streams together, or each alone if that fails, so that none fails because of another one."""
         try:
             with translate_out_of_memory(self._runner.device):
-                self._runner.begin(stream)
+                self._runner.begin(streams)
         except BaseException as error:  # noqa: BLE001 - raised again in the consumer's thread
-            self._running.remove(stream)
-            stream.finish(error)
+            for stream in streams:
+                self._runner.leave(stream)
+            if len(streams) > 1:
+                for stream in streams:
+                    self._begin([stream])
+            else:
+                self._running.remove(streams[0])
+                streams[0].finish(error)
 
     def _step(self) -> None:
         streams = self._next_to_step()

@@ -1,18 +1,25 @@
 """Slots: static tensors that hold the state of all streams on a device, one batch row per stream."""
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
 import torch
 from torch import Tensor
 
 from voxcli.synthesis.request import MOST_STEPS
 from voxcli.voxcpm.codec.audio_vae import AudioVAE, DecoderState
-from voxcli.voxcpm.network.backbone import Backbone, Batch, Solver
+from voxcli.voxcpm.network.backbone import Backbone, Batch, LMState, to_device
 from voxcli.voxcpm.network.config import ModelConfig
 from voxcli.voxcpm.network.kv_cache import SlotCache
-from voxcli.voxcpm.runtime.stream_state import StreamState, as_latents
+from voxcli.voxcpm.runtime.stream_state import as_latents
 
 
 class Slots:
-    """Everything that a step reads and writes. Unused rows are padding: computed with the batch, result ignored."""
+    """Everything that a step reads and writes. Unused rows are padding: computed with the batch, result ignored.
+
+    Each row integrates its own flow: it may need more evaluations than others, and complete its patch some steps later.
+    Until then `decode` and `advance` compute with the row, and leave its state as it is.
+    """
 
     def __init__(self, backbone: Backbone, codec: AudioVAE, count: int) -> None:
         config, device, dtype = backbone.config, backbone.device, backbone.dtype
@@ -23,35 +30,59 @@ class Slots:
         patch = (config.patch_size, config.latent_dim)
         self._backbone, self._codec = backbone, codec
         self._last = config.max_length - 1
-        self.lengths = zeros(count, dtype=torch.int64)
-        """Positions filled."""
-        self._base_cache = SlotCache(config.base_lm, config.max_length, self.lengths, dtype)
-        self._residual_cache = SlotCache(config.residual_lm, config.max_length, self.lengths, dtype)
+        self._positions = zeros(4, count, dtype=torch.int64)
+        self._lengths, self._at, self._starts, self._ends = self._positions
+        """Positions filled, and rows of the solver table: of the next evaluation, of the first, and behind the last."""
+        self._base_cache = SlotCache(config.base_lm, config.max_length, self._lengths, dtype)
+        self._residual_cache = SlotCache(config.residual_lm, config.max_length, self._lengths, dtype)
         self._base, self._residual = zeros(count, config.base_lm.hidden), zeros(count, config.residual_lm.hidden)
         self._previous = zeros(count, *patch)
-        self._times = zeros(MOST_STEPS, count, config.local_dit.hidden)
-        self._spans = zeros(MOST_STEPS, count)
+        self._condition = backbone.new_condition(count)
         self._guidance = zeros(count, dtype=torch.float32)
-        self._codec_state = codec.new_decoder_state(count)
+        self._table = _SolverTable(backbone)
+        shapes = [history.shape[1:] for history in codec.new_decoder_state(1).histories]
+        sizes = [shape.numel() for shape in shapes]
+        self._histories = zeros(count, sum(sizes), dtype=torch.float32)
+        """All of the codec's, one row per stream, so that they are copied as one."""
+        parts = zip(self._histories.split(sizes, dim=1), shapes, strict=True)
+        self._codec_state = DecoderState(tuple(part.view(count, *shape) for part, shape in parts))
         self._latents = zeros(count, config.latent_dim, config.patch_size, dtype=torch.float32)
-        self.noise = zeros(count, *patch)
+        self._completed = zeros(count, dtype=torch.bool)
+        self.noise = zeros(count, config.latent_dim, config.patch_size)
         """The noise that the next patches start from. Filled in by the caller."""
         self.patches = zeros(count, *patch)
+        """The patches that are being generated, or have been."""
         self.stops = zeros(count, dtype=torch.bool)
         """Whether these patches are the last of their streams."""
         self.samples = zeros(count, config.patch_samples, dtype=torch.float32)
 
     @property
     def state(self) -> tuple[Tensor, ...]:
-        """The tensors that a step updates from their old values. Keys and values beyond `lengths` are never read."""
-        return (self.lengths, self._base, self._residual, self._previous, self.patches, *self._codec_state.histories)
+        """The tensors that a step updates from their old values. Keys and values beyond a length are never read."""
+        return (self._positions, self._base, self._residual, self._previous, self.patches, self._histories)
 
-    def generate(self, rows: int, evaluations: int) -> None:
-        """Generate the patches of the first rows from their noise."""
-        batch = self._batch(rows)
-        solver = Solver(self._times[:evaluations, :rows], self._spans[:evaluations, :rows], self._guidance[:rows])
+    def count_evaluations(self, steps: int) -> int:
+        """Return how many evaluations a patch of a stream with this number of steps takes."""
+        start, end = self._table.rows_of(steps)
+        return end - start
+
+    def start(self, rows: int) -> None:
+        """Start new patches from noise in those of the first rows whose last patch is complete."""
+        batch, at = self._batch(rows), self._at[:rows]
+        completed = at >= self._ends[:rows]
         self.stops[:rows] = self._backbone.wants_to_stop(batch.base_hidden)
-        self.patches[:rows] = self._backbone.next_patches(batch, self.noise[:rows], solver)
+        self._backbone.set_condition(self._condition[:rows], batch)
+        patches, noise = self.patches[:rows], self.noise[:rows].transpose(1, 2)
+        torch.where(completed[:, None, None], noise, patches, out=patches)
+        torch.where(completed, self._starts[:rows], at, out=at)
+
+    def evaluate(self, rows: int) -> None:
+        """Evaluate the flow once, and take a step. Rows whose patch is complete take steps of length zero."""
+        at, patches = self._at[:rows], self.patches[:rows]
+        times, spans = self._table.times.index_select(0, at), self._table.spans.index_select(0, at)
+        dit, condition = self._backbone.feat_decoder, self._condition[:rows]
+        patches.copy_(dit.take_step(patches, condition, times, spans, self._guidance[:rows]))
+        torch.minimum(at + 1, self._ends[:rows], out=at)
 
     def take_patches(self, rows: int) -> None:
         """Copy patches for `decode`, so that the next ones can be generated concurrently."""
@@ -62,36 +93,71 @@ class Slots:
         codec_state = DecoderState(tuple(history[:rows] for history in self._codec_state.histories))
         self.samples[:rows] = self._codec.decode(self._latents[:rows], codec_state)
 
-    def advance(self, rows: int) -> None:
-        """Feed the patches to the language models, and move on to the next position."""
-        batch = self._batch(rows)
-        self._backbone.advance(batch, self.patches[:rows])
-        self._base[:rows], self._residual[:rows] = batch.base_hidden, batch.residual_hidden
-        self._previous[:rows] = batch.previous
-        # An unused row, or one whose stream is over, must not run past the end of its cache.
-        self.lengths[:rows] = (self.lengths[:rows] + 1).clamp(max=self._last)
+    @contextmanager
+    def complete_only(self, rows: int) -> Iterator[None]:
+        """Take patches and decode them within the block, but keep the codec's state of those that are not complete."""
+        histories, completed = self._histories[:rows], self._completed[:rows]
+        torch.ge(self._at[:rows], self._ends[:rows], out=completed)
+        before = histories.clone()
+        yield
+        torch.where(completed[:, None], histories, before, out=histories)
 
-    def load_slot(self, row: int, stream_state: StreamState) -> None:
-        """Copy the state of a stream into a row."""
-        state, solver = stream_state.lm_state, stream_state.solver
-        self._base_cache.load_slot(row, state.base_cache)
-        self._residual_cache.load_slot(row, state.residual_cache)
-        self.lengths[row] = min(state.length, self._last)
-        self._base[row], self._residual[row] = state.base_hidden[0], state.residual_hidden[0]
-        self._previous[row] = state.previous[0]
-        self._times[: len(solver.times), row] = solver.times[:, 0]
-        self._spans[: len(solver.spans), row], self._spans[len(solver.spans) :, row] = solver.spans[:, 0], 0
-        self._guidance[row] = solver.guidance[0]
-        for history, loaded in zip(self._codec_state.histories, stream_state.codec_state.histories, strict=True):
-            history[row] = loaded[0]
+    def advance(self, rows: int) -> None:
+        """Feed complete patches to the language models, and move on to the next position."""
+        batch, base, residual, previous = self._batch(rows), self._base, self._residual, self._previous
+        completed = self._at[:rows] >= self._ends[:rows]
+        self._backbone.advance(batch, self.patches[:rows])
+        for kept, new in ((base, batch.base_hidden), (residual, batch.residual_hidden), (previous, batch.previous)):
+            mask = completed.view(-1, *[1] * (new.ndim - 1))
+            torch.where(mask, new, kept[:rows], out=kept[:rows])
+        # A row whose stream is over must not run past the end of its cache.
+        self._lengths[:rows].add_(completed).clamp_(max=self._last)
+
+    def load_slots(
+        self, first: int, state: LMState, lengths: Sequence[int], solvers: Sequence[tuple[int, float]]
+    ) -> None:
+        """Copy the states of prefilled streams into consecutive rows, without waiting for the device.
+
+        Args:
+            state: of these streams, and maybe of padding behind them.
+            lengths: their positions.
+            solvers: steps and guidance of each.
+        """
+        rows = slice(first, first + len(lengths))
+        self._base_cache.load_slots(rows, state.base_cache)
+        self._residual_cache.load_slots(rows, state.residual_cache)
+        self._base[rows] = state.base_hidden[: len(lengths)]
+        self._residual[rows] = state.residual_hidden[: len(lengths)]
+        self._previous[rows] = state.previous[: len(lengths)]
+        table_rows = [self._table.rows_of(steps) for steps, _ in solvers]
+        starts, ends = zip(*table_rows, strict=True)
+        positions = torch.tensor([[min(length, self._last) for length in lengths], ends, starts, ends])
+        self._positions[:, rows] = to_device(positions, self._guidance.device)
+        guidance = torch.tensor([guidance for _, guidance in solvers], dtype=torch.float32)
+        self._guidance[rows] = to_device(guidance, self._guidance.device)
+
+    def load_codec_state(self, row: int, codec_state: DecoderState | None) -> None:
+        """Copy the codec's state of a stream into a row; None is the initial state."""
+        if codec_state is None:
+            self._histories[row].zero_()
+        else:
+            torch.cat([history.flatten() for history in codec_state.histories], out=self._histories[row])
 
     def move_slot(self, source: int, target: int, length: int) -> None:
-        """Move a stream that has filled `length` positions to another row."""
+        """Move a stream that has filled `length` positions to another row, all but its codec's state."""
         self._base_cache.move_slot(source, target, length)
         self._residual_cache.move_slot(source, target, length)
-        rows = (self.lengths, self._base, self._residual, self._previous, self._guidance, *self._codec_state.histories)
-        for tensor in (*rows, self._times.transpose(0, 1), self._spans.T):
+        rows = (self._base, self._residual, self._previous, self._guidance, self.noise, self.patches)
+        for tensor in (*rows, self._positions.T):
             tensor[target] = tensor[source]
+
+    def move_codec_state(self, source: int, target: int) -> None:
+        """Move the codec's state of a stream to another row."""
+        self._histories[target] = self._histories[source]
+
+    def clear_unused(self, first: int, rows: int) -> None:
+        """Let the rows of a batch that no stream uses attend to a single position."""
+        self._lengths[first:rows].zero_()
 
     def _batch(self, rows: int) -> Batch:
         return Batch(
@@ -99,10 +165,39 @@ class Slots:
         )
 
 
+class _SolverTable:
+    """Embedded times and step lengths of all numbers of steps, one row per evaluation.
+
+    Each number of steps has a range of rows, which is filled when it is first asked for. A last row with a step of
+    length zero ends it.
+    """
+
+    def __init__(self, backbone: Backbone) -> None:
+        size = _first_row(MOST_STEPS + 1)
+        self._backbone = backbone
+        like = backbone.embed_tokens.weight
+        self.times, self.spans = like.new_zeros(size, backbone.config.local_dit.hidden), like.new_zeros(size)
+        self._evaluations: dict[int, int] = {}
+
+    def rows_of(self, steps: int) -> tuple[int, int]:
+        """Return the row of the first evaluation, and the one behind the last."""
+        start = _first_row(steps)
+        if steps not in self._evaluations:
+            solver = self._backbone.new_solver(steps, 0)
+            count = self._evaluations[steps] = len(solver.spans)
+            self.times[start : start + count] = solver.times[:, 0]
+            self.spans[start : start + count] = solver.spans[:, 0]
+        return start, start + self._evaluations[steps]
+
+
+def _first_row(steps: int) -> int:
+    """Return how many rows all smaller numbers of steps have. No number has more evaluations than steps, less one."""
+    return steps * (steps - 1) // 2
+
+
 def bytes_per_slot(config: ModelConfig, codec: AudioVAE, dtype: torch.dtype) -> int:
     """Return the device memory that one slot occupies, regardless of the length of its stream."""
     stacks = (config.base_lm, config.residual_lm)
     per_position = sum(2 * stack.layers * stack.kv_heads * stack.head_dim for stack in stacks)
-    times = MOST_STEPS * config.local_dit.hidden
     histories = sum(history.numel() for history in codec.new_decoder_state(1).histories)
-    return dtype.itemsize * (config.max_length * per_position + times) + 4 * (histories + config.patch_samples)
+    return dtype.itemsize * config.max_length * per_position + 4 * (histories + config.patch_samples)

@@ -1,12 +1,14 @@
 """Device state of one stream, and its preparation: shared by both runners."""
 
 from dataclasses import dataclass
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
 
 from voxcli.voxcpm.codec.audio_vae import AudioVAE, DecoderState
-from voxcli.voxcpm.network.backbone import Backbone, LMState, Solver
+from voxcli.voxcpm.network.backbone import LMState, Solver
+from voxcli.voxcpm.network.sequence import AudioSegment
 from voxcli.voxcpm.runtime.stream import Stream
 
 
@@ -20,29 +22,38 @@ class StreamState:
     codec_state: DecoderState
 
 
-def new_stream_state(stream: Stream, lm_state: LMState, backbone: Backbone, codec: AudioVAE) -> StreamState:
-    """Prepare a stream for its first patch.
+class PromptContexts:
+    """States of the codec after the prompts of streams. Each is kept as long as its clip, since all texts share it."""
 
-    Args:
-        lm_state: after the prefill of the stream's sequence.
-    """
-    codec_state = codec.new_decoder_state(1)
-    if stream.prompt_patches:
-        context = torch.cat(stream.prompt_patches)[-backbone.config.context_patches :]
-        codec.decode(as_latents(context.flatten(0, 1).unsqueeze(0)), codec_state)
-    return StreamState(
-        lm_state,
-        backbone.new_solver(stream.steps, stream.guidance),
-        torch.Generator(backbone.device).manual_seed(stream.seed),
-        codec_state,
-    )
+    def __init__(self, codec: AudioVAE, patches: int) -> None:
+        """patches: how many of a prompt are decoded, the last ones."""
+        self._codec = codec
+        self._patches = patches
+        self._kept: WeakKeyDictionary[AudioSegment, DecoderState] = WeakKeyDictionary()
+
+    def state_after(self, stream: Stream) -> DecoderState | None:
+        """Return the state before the first patch, which is not to be modified; None if the stream has no prompt."""
+        prompt = stream.sequence[-1]
+        if not stream.prompt_patches or not isinstance(prompt, AudioSegment):
+            return None
+        if prompt in self._kept:
+            return self._kept[prompt]
+        context = torch.cat(stream.prompt_patches)[-self._patches :]
+        state = self._codec.new_decoder_state(1)
+        self._codec.decode(as_latents(context.flatten(0, 1).unsqueeze(0)), state)
+        if len(prompt) >= self._patches or len(stream.prompt_patches) == 1:  # it depends on this clip alone
+            self._kept[prompt] = state
+        return state
 
 
-def draw_noise(generator: torch.Generator, like: Tensor) -> Tensor:
-    """Draw the noise of a patch, (1, P, D), latent dimension first as the `voxcpm` package draws it."""
-    _, frames, width = like.shape
-    noise = torch.randn((1, width, frames), generator=generator, device=like.device, dtype=like.dtype)
-    return noise.transpose(1, 2)
+def new_generator(seed: int, device: torch.device) -> torch.Generator:
+    """Return the source of a stream's noise."""
+    return torch.Generator(device).manual_seed(seed)
+
+
+def draw_noise(noise: Tensor, generator: torch.Generator) -> None:
+    """Fill a tensor, (1, D, P), with the noise of a patch, as the `voxcpm` package draws it."""
+    noise.normal_(generator=generator)
 
 
 def as_latents(frames: Tensor) -> Tensor:
