@@ -1,8 +1,9 @@
 """Import of torch without the parts that only its compiler uses, for processes in which nothing else uses torch.
 
 Of the time that `import torch` takes, a third goes to `torch._meta_registrations` and `torch.export`: tables and
-classes for tracing programs. Here their code runs when one of their names is asked for, which voxcli never does. A
-library must not decide this for the program that uses it, so `import voxcli` alone does not.
+classes for tracing programs. A tenth goes to what training and quantizing programs use. Here their code runs when one
+of their names is asked for, which voxcli never does. A library must not decide this for the program that uses it, so
+`import voxcli` alone does not.
 
 Of the rest, a third goes to the system's loader of libraries, which Python runs while no other thread may run Python.
 """
@@ -22,9 +23,21 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-_POSTPONED = ("torch._meta_registrations", "torch.export")
+_FOR_TRACING = ("torch._meta_registrations", "torch.export")
+"""They run together, in this order."""
+_FOR_TRAINING = (
+    "torch.distributions",
+    "torch.masked",
+    "torch.nn.intrinsic",
+    "torch.nn.qat",
+    "torch.nn.quantizable",
+    "torch.nn.quantized",
+    "torch.quantization",
+    "torch.utils.data",
+)
+_POSTPONED = _FOR_TRACING + _FOR_TRAINING
 _COMPILER = ("torch._dynamo", "torch._inductor")
-"""An import of these needs the others first."""
+"""An import of these needs all the others first."""
 _LARGEST = "libtorch_cpu.so"
 
 
@@ -98,9 +111,9 @@ def _allow_generators(torch: Any) -> None:
         allow(OpaqueBaseMeta)
 
 
-def _run_postponed() -> None:
-    """Run the code of the modules that has not run yet, in an order that works."""
-    for name in _POSTPONED:
+def _run_postponed(names: Sequence[str] = _POSTPONED) -> None:
+    """Run the code of modules that has not run yet, in an order that works."""
+    for name in names:
         if isinstance(module := sys.modules.get(name), _Postponed):
             module.run()
 
@@ -138,7 +151,7 @@ class _Postponed(ModuleType):
         # The import system asks for names such as __path__ and __file__ of every module.
         if name.startswith("__"):
             raise AttributeError(name)
-        _run_postponed()
+        _run_postponed(_FOR_TRACING if self.__name__ in _FOR_TRACING else (self.__name__,))
         return getattr(self, name)
 
     def run(self) -> None:
