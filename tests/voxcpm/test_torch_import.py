@@ -4,8 +4,6 @@ import json
 import subprocess
 import sys
 
-import pytest
-
 IMPORT = """
 import gc, json, sys
 from voxcli.voxcpm.torch_import import importing_torch
@@ -42,33 +40,3 @@ def test_what_is_left_out_is_loaded_when_asked_for() -> None:
     assert alone[0] == [False] * 5
     assert alone[1:] == whole[1:]
     assert alone[1] == alone[2]
-
-
-PRELOAD = """
-import sys, time
-from voxcli.voxcpm.torch_import import importing_torch, preload_torch
-thread = preload_torch()
-assert thread is preload_torch() and not thread.daemon
-ticks = 0
-while thread.is_alive():  # other Python code runs meanwhile
-    ticks += 1
-    time.sleep(0.001)
-with open("/proc/self/maps") as maps:
-    print("libtorch_cpu" in maps.read(), "torch" in sys.modules, ticks > 10)
-with importing_torch(alone=True):
-    import torch
-print(float(torch.ones(3) @ torch.ones(3)), preload_torch() is thread)
-"""
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere, nothing is preloaded")
-def test_the_library_is_loaded_while_other_python_code_runs() -> None:
-    done = subprocess.run([sys.executable, "-c", PRELOAD], capture_output=True, text=True)
-    assert done.stdout.split() == ["True", "False", "True", "3.0", "True"], done.stderr
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere, nothing is preloaded")
-def test_a_program_that_ends_at_once_waits_for_the_library() -> None:
-    code = "from voxcli.voxcpm.torch_import import preload_torch; preload_torch(); raise SystemExit(7)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert (done.returncode, done.stderr) == (7, "")

@@ -4,22 +4,14 @@ Of the time that `import torch` takes, a third goes to `torch._meta_registration
 classes for tracing programs. A tenth goes to what training and quantizing programs use. Here their code runs when one
 of their names is asked for, which voxcli never does. A library must not decide this for the program that uses it, so
 `import voxcli` alone does not.
-
-Of the rest, a third goes to the system's loader of libraries, which Python runs while no other thread may run Python.
 """
 
-import ctypes
 import gc
-import importlib.util
-import os
 import sys
-import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
-from functools import cache
+from contextlib import contextmanager
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -38,34 +30,6 @@ _FOR_TRAINING = (
 _POSTPONED = _FOR_TRACING + _FOR_TRAINING
 _COMPILER = ("torch._dynamo", "torch._inductor")
 """An import of these needs all the others first."""
-_LARGEST = "libtorch_cpu.so"
-
-
-@cache
-def preload_torch() -> threading.Thread | None:
-    """Begin to load torch's largest library, beside what Python does until torch is imported.
-
-    Python waits for the thread when it exits, since a library whose start is interrupted crashes. OpenMP reads its
-    settings now.
-
-    Returns:
-        The thread; None where there is nothing to load.
-    """
-    spec = None if sys.platform != "linux" or "torch" in sys.modules else importlib.util.find_spec("torch")
-    for folder in (spec and spec.submodule_search_locations) or ():
-        if (path := Path(folder, "lib", _LARGEST)).is_file():
-            thread = threading.Thread(target=_load_library, args=(path,), name="loading of torch's library")
-            thread.start()
-            return thread
-    return None
-
-
-def _load_library(path: Path) -> None:
-    # Without the lock of the interpreter, which ctypes.CDLL(path) would keep. A failure is found by the import.
-    with suppress(AttributeError):
-        load = ctypes.CDLL(None).dlopen
-        load.restype = ctypes.c_void_p
-        load(os.fsencode(path), os.RTLD_LAZY)
 
 
 @contextmanager
@@ -91,8 +55,6 @@ def importing_torch(*, alone: bool) -> Iterator[None]:
 
 
 def _import_torch() -> None:
-    if preloading := preload_torch():
-        preloading.join()
     sys.meta_path.insert(0, _Finder())  # it stays, for the compiler
     import torch
 
