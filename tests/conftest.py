@@ -11,7 +11,7 @@ from tests.forks import ORIGIN, run_forked
 from tests.program import RunIn
 from voxcli.voxcpm.runtime.cpu_threads import limit_openmp_spinning
 
-pytest_plugins = ["tests.turns", "tests.pulse", "tests.tiny"]
+pytest_plugins = ["tests.alone", "tests.pulse", "tests.tiny"]
 
 # A busy machine must not fail a property test.
 settings.register_profile("voxcli", deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -117,18 +117,16 @@ class Origin:
         streams: Streams = (None, None, None),
         *,
         terminal: bool = False,
-        program: str = COMMAND_LINE,
     ) -> Forked:
         """
         Args:
             streams: as those of `subprocess.Popen`: None for our own, PIPE, or the number of a file.
             terminal: whether standard input is a terminal of its own, whose Ctrl-C it gets.
-            program: module with its `main`.
         """
         return order_fork(
             self._connected(),
             {
-                "program": program,
+                "program": COMMAND_LINE,
                 "arguments": list(arguments),
                 "folder": str(folder),
                 "environment": dict(environment),

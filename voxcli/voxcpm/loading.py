@@ -9,6 +9,8 @@ import torch
 from voxcli.synthesis.loading import LoadingStage, OnLoading, StageCounter, ignore_loading
 from voxcli.voxcpm.codec.audio_vae import AudioVAE
 from voxcli.voxcpm.device import Placement, prepare_device
+from voxcli.voxcpm.kernels.cpu.compiler import find_target
+from voxcli.voxcpm.kernels.cpu.factors import Factors, choose_factors
 from voxcli.voxcpm.memory import check_memory, count_slots, translate_out_of_memory
 from voxcli.voxcpm.model import Model
 from voxcli.voxcpm.network.backbone import Backbone
@@ -36,6 +38,9 @@ from voxcli.voxcpm.weights.prepared_folder import PreparedFolder
 from voxcli.voxcpm.weights.quantization import FP8, FormatOf, choose_formats
 
 _log = logging.getLogger(__name__)
+
+_COMPILED = "kernels"
+"""Folder of compiled code, beside the prepared weights."""
 
 
 def load_model(
@@ -107,16 +112,17 @@ def _networks(
 ) -> tuple[Backbone, AudioVAE, Keeping | None]:
     """Return a network, a codec, and the writing of their prepared weights if these are to be kept."""
     format_of = choose_formats(placement.device, quantize)
+    factors = _codec_factors(placement, quantize)
     # A LoRA may change under the same name.
     kept = (
-        PreparedWeights(prepared, folder, placement.dtype, quantize)
+        PreparedWeights(prepared, folder, placement.dtype, quantize, factors)
         if prepared and not lora and placement.device.type == "cpu"
         else None
     )
-    if kept and (restored := _restored(kept, config, format_of, on_loading)):
-        return *restored, None
-    backbone, codec = _loaded(folder, config, placement, quantize, lora, format_of, on_loading)
-    return backbone, codec, kept.keeping(backbone, codec) if kept else None
+    restored = kept and _restored(kept, config, format_of, on_loading)
+    backbone, codec = restored or _loaded(folder, config, placement, quantize, lora, format_of, factors, on_loading)
+    codec.compile(prepared.folder / _COMPILED if prepared else None)
+    return backbone, codec, kept.keeping(backbone, codec) if kept and not restored else None
 
 
 def _restored(
@@ -143,6 +149,7 @@ def _loaded(
     quantize: str | None,
     lora: Path | None,
     format_of: FormatOf,
+    factors: Factors | None,
     on_loading: OnLoading,
 ) -> tuple[Backbone, AudioVAE]:
     """Return a network and a codec with the weights of a checkpoint."""
@@ -150,7 +157,7 @@ def _loaded(
     reading = StageCounter(on_loading, LoadingStage.READING, counted)
     # The codec first: it is in memory three times while its weights are prepared.
     codec_dtype = _codec_dtype(placement, quantize)
-    codec = load_codec(folder, config.codec, placement.device, codec_dtype, on_read=reading.advance)
+    codec = load_codec(folder, config.codec, placement.device, codec_dtype, factors, on_read=reading.advance)
     if quantize:
         reading.finish()
         reading = StageCounter(on_loading, LoadingStage.QUANTIZING, size_of_weights(folder))
@@ -161,5 +168,13 @@ def _loaded(
 
 def _codec_dtype(placement: Placement, quantize: str | None) -> torch.dtype:
     """Choose the dtype of the factors in the codec's matrix products; sums and activations are always float32."""
-    approximate = quantize is not None or placement.dtype == torch.bfloat16
-    return torch.bfloat16 if approximate and placement.device.type == "cpu" and cpu_has_bf16() else torch.float32
+    return torch.bfloat16 if _approximates(placement, quantize) and cpu_has_bf16() else torch.float32
+
+
+def _codec_factors(placement: Placement, quantize: str | None) -> Factors | None:
+    """Choose the factors of a decoder that is compiled for this processor; None leaves it to torch."""
+    return choose_factors(find_target()) if _approximates(placement, quantize) else None
+
+
+def _approximates(placement: Placement, quantize: str | None) -> bool:
+    return placement.device.type == "cpu" and (quantize is not None or placement.dtype == torch.bfloat16)

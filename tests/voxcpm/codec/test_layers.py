@@ -18,6 +18,7 @@ from voxcli.voxcpm.codec.layers import (
     Streaming,
     StridedConv,
     TransposedConv,
+    rounding_to,
     windows,
 )
 
@@ -49,7 +50,7 @@ def loaded(layer: AnyLayer) -> tuple[AnyLayer, dict[str, Tensor]]:
     generator = torch.Generator().manual_seed(7)
     weights = {name: torch.randn(tensor.shape, generator=generator) / 4 for name, tensor in layer.state_dict().items()}
     layer.load_state_dict({name: tensor.clone() for name, tensor in weights.items()})
-    layer.requires_grad_(False).prepare(torch.float32)
+    layer.requires_grad_(False).prepare(rounding_to(torch.float32))
     return layer, weights
 
 
@@ -148,7 +149,7 @@ def test_a_pointwise_convolution_is_one_of_kernel_one() -> None:
 def test_a_snake_adds_its_square_wave(alpha: float) -> None:
     layer = Snake(4)
     layer.alpha = nn.Parameter(torch.full((1, 4, 1), alpha), requires_grad=False)
-    layer.prepare(torch.float32)
+    layer.prepare(rounding_to(torch.float32))
     x = noise(2, 5, 4)
     expected = x.double() + (alpha * x.double()).sin() ** 2 / (alpha + 1e-9)
     torch.testing.assert_close(layer(x), expected.float(), atol=1e-6, rtol=1e-6)

@@ -7,20 +7,42 @@ difference to the output.
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from voxcli.voxcpm.codec.blocked_product import BlockedProduct
 from voxcli.voxcpm.kernels.ops import snake
-from voxcli.voxcpm.network.linear import Product
+from voxcli.voxcpm.network.linear import Matrix, Product
+
+
+class NewProduct(Protocol):
+    """Converts a weight, (outputs, inputs), and a bias, (outputs,), to the form in which they are multiplied."""
+
+    def __call__(self, weight: Tensor, bias: Tensor, *, parts: int = 1, taps: int = 1) -> Matrix:
+        """
+        Args:
+            parts: successive samples that the outputs consist of.
+            taps: successive samples that the inputs consist of.
+        """
+
+
+def rounding_to(dtype: torch.dtype) -> NewProduct:
+    """Return a conversion that rounds factors to a dtype."""
+
+    def new_product(weight: Tensor, bias: Tensor, *, parts: int = 1, taps: int = 1) -> Matrix:
+        return Product(weight, bias, dtype)
+
+    return new_product
 
 
 class Layer(nn.Module, ABC):
     """A layer that is loaded with the weights of a checkpoint, then prepared, then called."""
 
     @abstractmethod
-    def prepare(self, matmul_dtype: torch.dtype) -> None:
+    def prepare(self, new_product: NewProduct) -> None:
         """Convert the weights to the layout they are used in, on their device, and free the checkpoint's layout."""
 
     def tensors(self) -> dict[str, Tensor]:
@@ -29,7 +51,7 @@ class Layer(nn.Module, ABC):
         for name, value in vars(self).items():
             if isinstance(value, Tensor):
                 found[name] = value
-            elif isinstance(value, Product):
+            elif isinstance(value, Matrix):
                 found.update({f"{name}.{part}": tensor for part, tensor in value.tensors().items()})
         return found
 
@@ -45,7 +67,7 @@ class Layer(nn.Module, ABC):
             else:
                 setattr(self, attribute, tensor)
         for attribute, parts in products.items():
-            setattr(self, attribute, Product.of_tensors(parts))
+            setattr(self, attribute, (BlockedProduct if "blocks" in parts else Product).of_tensors(parts))
 
 
 class Streaming(Layer):
@@ -58,11 +80,11 @@ class Streaming(Layer):
             channels: of each sample.
         """
         super().__init__()
-        self._shape = (memory, channels)
+        self.memory, self.channels = memory, channels
 
     def new_history(self, batch: int, device: torch.device) -> Tensor:
         """Return an initial history of zeros, (batch, memory, channels)."""
-        return torch.zeros(batch, *self._shape, device=device)
+        return torch.zeros(batch, self.memory, self.channels, device=device)
 
 
 class Chain(nn.ModuleList):
@@ -97,7 +119,7 @@ class Snake(Layer):
         super().__init__()
         self.alpha = nn.Parameter(torch.empty(1, channels, 1))
 
-    def prepare(self, matmul_dtype: torch.dtype) -> None:
+    def prepare(self, new_product: NewProduct) -> None:
         self._alpha = self.alpha.detach().flatten()
         self._inverse = (self._alpha + 1e-9).reciprocal()
         del self.alpha
@@ -114,8 +136,8 @@ class Pointwise(Layer):
         self.weight = nn.Parameter(torch.empty(outputs, inputs, 1))
         self.bias = nn.Parameter(torch.empty(outputs))
 
-    def prepare(self, matmul_dtype: torch.dtype) -> None:
-        self._product = Product(self.weight.detach().squeeze(2), self.bias.detach(), matmul_dtype)
+    def prepare(self, new_product: NewProduct) -> None:
+        self._product = new_product(self.weight.detach().squeeze(2), self.bias.detach())
         del self.weight, self.bias
 
     def forward(self, x: Tensor) -> Tensor:
@@ -129,9 +151,9 @@ class CausalConv(Streaming):
         super().__init__((kernel - 1) * dilation, inputs)
         self.weight = nn.Parameter(torch.empty(outputs, inputs // groups, kernel))
         self.bias = nn.Parameter(torch.empty(outputs))
-        self._dilation, self._groups = dilation, groups
+        self.dilation, self._groups = dilation, groups
 
-    def prepare(self, matmul_dtype: torch.dtype) -> None:
+    def prepare(self, new_product: NewProduct) -> None:
         self._kernel = self.weight.detach().unsqueeze(2).contiguous(memory_format=torch.channels_last)
         self._shift = self.bias.detach()
         del self.weight, self.bias
@@ -139,7 +161,7 @@ class CausalConv(Streaming):
     def forward(self, x: Tensor, history: Tensor) -> Tensor:
         # As an image of one row: torch has channels-last convolutions for images only.
         row = extended(x, history).transpose(1, 2).unsqueeze(2)
-        y = functional.conv2d(row, self._kernel, self._shift, dilation=(1, self._dilation), groups=self._groups)
+        y = functional.conv2d(row, self._kernel, self._shift, dilation=(1, self.dilation), groups=self._groups)
         return y.squeeze(2).transpose(1, 2)
 
 
@@ -156,9 +178,9 @@ class StridedConv(Streaming):
         self.bias = nn.Parameter(torch.empty(outputs))
         self._rate = rate
 
-    def prepare(self, matmul_dtype: torch.dtype) -> None:
+    def prepare(self, new_product: NewProduct) -> None:
         matrix = self.weight.detach().transpose(1, 2).flatten(1)
-        self._product = Product(matrix, self.bias.detach(), matmul_dtype)
+        self._product = new_product(matrix, self.bias.detach())
         del self.weight, self.bias
 
     def forward(self, x: Tensor, history: Tensor) -> Tensor:
@@ -176,12 +198,14 @@ class TransposedConv(Streaming):
         self.weight = nn.Parameter(torch.empty(inputs, outputs, 2 * rate))
         self.bias = nn.Parameter(torch.empty(outputs))
         self._outputs = outputs
+        self.rate = rate
 
-    def prepare(self, matmul_dtype: torch.dtype) -> None:
+    def prepare(self, new_product: NewProduct) -> None:
         spread = self.weight.detach().permute(2, 1, 0)  # (2·rate, outputs, inputs)
         by_this, by_the_one_before = spread.chunk(2)
         matrix = torch.cat((by_the_one_before, by_this), dim=2).flatten(0, 1)
-        self._product = Product(matrix, self.bias.detach().repeat(len(by_this)), matmul_dtype)
+        parts = len(by_this)
+        self._product = new_product(matrix, self.bias.detach().repeat(parts), parts=parts, taps=2)
         del self.weight, self.bias
 
     def forward(self, x: Tensor, history: Tensor) -> Tensor:

@@ -15,6 +15,7 @@ from voxcli.errors import ModelError
 from voxcli.models.checkpoint import CODEC, WEIGHTS, find_part
 from voxcli.voxcpm.codec.audio_vae import AudioVAE, fold_weight_norm
 from voxcli.voxcpm.device import Placement
+from voxcli.voxcpm.kernels.cpu.factors import Factors
 from voxcli.voxcpm.memory import trim_heap
 from voxcli.voxcpm.network.backbone import Backbone
 from voxcli.voxcpm.network.config import CodecConfig, ModelConfig
@@ -106,12 +107,15 @@ def load_codec(
     config: CodecConfig,
     device: torch.device,
     matmul_dtype: torch.dtype,
+    factors: Factors | None = None,
     *,
     on_read: OnRead = _uncounted,
 ) -> AudioVAE:
     """Load the codec, in float32.
 
-    on_read: called for each tensor.
+    Args:
+        matmul_dtype, factors: see `AudioVAE.prepare`.
+        on_read: called for each tensor.
 
     Raises:
         ModelError: as for `load_backbone`.
@@ -124,7 +128,7 @@ def load_codec(
     _check_fit(path, wanted, {name: tensor.shape for name, tensor in tensors.items()})
     for name in wanted:
         _assign(path, codec, name, tensors[name].to(device))
-    codec.prepare(matmul_dtype)
+    codec.prepare(matmul_dtype, factors)
     return codec.requires_grad_(False)
 
 

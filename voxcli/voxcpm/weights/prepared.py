@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from voxcli.models.checkpoint import find_weights
 from voxcli.voxcpm.codec.audio_vae import AudioVAE
 from voxcli.voxcpm.codec.layers import Layer
+from voxcli.voxcpm.kernels.cpu.factors import Factors
 from voxcli.voxcpm.network.backbone import Backbone
 from voxcli.voxcpm.network.linear import Linear
 from voxcli.voxcpm.weights.packed_memory import bytes_of, layouts_in_use, tensor_of
@@ -27,8 +28,18 @@ _LOW_PRIORITY = 15
 class PreparedWeights:
     """The file of one model's prepared weights: of a checkpoint, for a dtype and a quantization on a CPU."""
 
-    def __init__(self, folder: PreparedFolder, checkpoint: Path, dtype: torch.dtype, quantize: str | None) -> None:
+    def __init__(
+        self,
+        folder: PreparedFolder,
+        checkpoint: Path,
+        dtype: torch.dtype,
+        quantize: str | None,
+        factors: Factors | None,
+    ) -> None:
         """
+        Args:
+            factors: of the codec's decoder, if it is compiled.
+
         Raises:
             ModelError: the checkpoint is not complete.
         """
@@ -39,6 +50,7 @@ class PreparedWeights:
             "weights": [str(path) for path in find_weights(checkpoint)],
             "dtype": named,
             "quantize": quantize,
+            "codec": factors and factors.name,
             "torch": torch.__version__,
             "instructions": torch.backends.cpu.get_cpu_capability(),
             "threads": torch.get_num_threads(),  # oneDNN packs for as many

@@ -13,6 +13,11 @@ _EXP = [1 / math.factorial(power) for power in range(8)]
 _EXP_LIMIT = 87.0
 """Beyond, e^x has no normal number in float32."""
 
+_PI_HIGH, _PI_LOW = 3.140625, 9.67653589793e-4
+"""Their sum is π. Products of the first with integers up to 32768 are exact."""
+_SINE = (0.9999999946860045, -0.16666656684006798, 0.008333025138962865, -1.9807418726954537e-4, 2.601903066655713e-6)
+"""Coefficients of sin(x)/x by powers of x², for |x| ≤ π/2, with the least largest relative error: 5e-9."""
+
 
 def round_to_even(x: Value) -> Value:
     """Round to the nearest integer, in floating point."""
@@ -30,6 +35,30 @@ def exp(x: Value) -> Value:
         total = fma(total, rest, code.constant(x.type, factor))
     integer = _like(x, I32)
     return total * ((power.to(integer) + 127) << 23).bits_as(x.type)
+
+
+def snake(x: Value, alpha: Value, inverse: Value) -> Value:
+    """x + sin²(αx)·(1/α). The sine is within 2e-7, and as exact as its argument for |αx| up to some thousands.
+
+    sin² has the period π, so that the sign of the sine does not matter.
+    """
+    code = x.code
+    angle = x * alpha
+    periods = round_to_even(angle * (1 / math.pi))
+    rest = fma(periods, code.constant(x.type, -_PI_HIGH), angle)
+    rest = fma(periods, code.constant(x.type, -_PI_LOW), rest)
+    square = rest * rest
+    total = code.constant(x.type, _SINE[-1])
+    for factor in reversed(_SINE[:-1]):
+        total = fma(total, square, code.constant(x.type, factor))
+    sine = total * rest
+    return fma(sine * sine, inverse, x)
+
+
+def tanh(x: Value) -> Value:
+    """1 - 2 / (e^2x + 1), within 2e-7."""
+    code = x.code
+    return code.constant(x.type, 1) - code.constant(x.type, 2) / (exp(x * 2.0) + 1.0)
 
 
 def silu(x: Value) -> Value:
