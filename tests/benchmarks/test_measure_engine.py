@@ -291,6 +291,20 @@ def test_nothing_is_timed_if_the_outputs_differ(tmp_path: Path, capsys: pytest.C
     assert measured["figures"] == {}
 
 
+def test_engines_whose_outputs_differ_are_timed_if_asked_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "voxcpm").mkdir()
+    (tmp_path / "voxcpm" / "__init__.py").write_text(OTHER)
+    figures = tmp_path / "figures.json"
+    options = [*TINY, "--time-anyway", "--against", "package", "--package", str(tmp_path), "--json", str(figures)]
+    assert measure(read_options([*options, "--streams", "1", "--minutes", "1"], "")) == 1
+    assert "DIFFER  voxcli and the package" in capsys.readouterr().out
+    measured = json.loads(figures.read_text("utf-8"))
+    assert any("DIFFER" in failure for failure in measured["failed"])
+    assert measured["figures"]["voxcli bfloat16"]["1"]["first_p50"] > 0
+
+
 def test_what_does_not_fit_into_the_time_is_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_checkpoint(tmp_path / "voxcpm-1.5-tiny", "voxcpm-1.5", 2)
     options = [*TINY, "--minutes", "0.01", "--long-text", "--folder", str(tmp_path)]

@@ -179,7 +179,7 @@ def load_engines(context: Context, stack: ExitStack) -> Iterator[MeasuredEngine]
                 options.device,
                 options.dtype,
                 setup.quantize,
-                slots=options.slots,
+                slots=options.slots if setup.graphs else 1,  # several streams take too long without graphs
                 graphs=setup.graphs,
             )
         except (VoxError, RuntimeError) as error:

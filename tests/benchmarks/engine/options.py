@@ -39,6 +39,8 @@ class Options:
     json: Path | None
     minutes: float
     long_text: bool
+    time_anyway: bool
+    """Whether engines whose outputs differ are timed all the same."""
 
     @property
     def kind(self) -> str:
@@ -73,6 +75,7 @@ def read_options(arguments: list[str], about: str) -> Options:
         json=given.json,
         minutes=given.minutes,
         long_text=given.long_text,
+        time_anyway=given.time_anyway,
     )
     if not 2 <= options.patches <= MAX_PATCHES:
         parser.error(f"--patches must be from 2 to {MAX_PATCHES}: the text is {len(TEXT)} characters")
@@ -109,6 +112,7 @@ def _parser(about: str) -> argparse.ArgumentParser:
     parser.add_argument(
         "--long-text", action="store_true", help="compare a step behind 20 positions with one behind 400"
     )
+    parser.add_argument("--time-anyway", action="store_true", help="time engines even if their outputs differ")
     return parser
 
 

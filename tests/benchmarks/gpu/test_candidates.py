@@ -1,0 +1,102 @@
+"""Every candidate kernel gives the results of what it would replace. Without a GPU, the interpreter runs it."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from tests.voxcpm.kernels.interpreted import DEVICE, DTYPES, ON_GPU, check_close, choose_interpreter, drawn, on_device
+from voxcli.voxcpm.codec.layers import CausalConv, Snake
+from voxcli.voxcpm.kernels import ops
+from voxcli.voxcpm.network.config import RopeConfig
+from voxcli.voxcpm.network.transformer import rotary_table
+
+with pytest.MonkeyPatch.context() as patch:
+    choose_interpreter(patch)
+    from tests.benchmarks.gpu.candidates import triton_codec, triton_prefill, triton_products
+
+pytestmark = [pytest.mark.cuda, pytest.mark.benchmark]
+
+
+@pytest.fixture(autouse=True)
+def _interpreter(monkeypatch: pytest.MonkeyPatch) -> None:
+    choose_interpreter(monkeypatch)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("rows", "outputs", "inputs"), [(1, 40, 96), (18, 64, 1024), (32, 33, 130)])
+def test_product(dtype: torch.dtype, rows: int, outputs: int, inputs: int) -> None:
+    x, weight = drawn(rows, inputs, dtype=dtype), drawn(outputs, inputs, dtype=dtype) / inputs**0.5
+    got = triton_products.product(*on_device((x, weight)))
+    check_close(got, (x.double() @ weight.double().T).to(dtype))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("gated", [False, True])
+@pytest.mark.parametrize(("rows", "inputs", "parts"), [(1, 96, 1), (5, 128, 4), (18, 300, 2)])
+def test_add_norm_product(dtype: torch.dtype, gated: bool, rows: int, inputs: int, parts: int) -> None:
+    x, gain = drawn(rows, inputs, dtype=dtype), drawn(inputs, dtype=dtype)
+    update, weight = drawn(parts, rows, inputs), drawn(80, inputs, dtype=dtype) / inputs**0.5
+    added, normed = ops.add_rms_norm(x, update.sum(0).to(dtype), 0.25, gain, 1e-5)
+    y = (normed.double() @ weight.double().T).to(dtype)
+    expected = ops.silu_and_mul(y) if gated else y
+    got = triton_products.add_norm_product(*on_device((x, update, 0.25, gain, 1e-5, weight)), gated=gated)
+    check_close(got[0], added, exactly=True)
+    check_close(got[1], expected)
+
+
+def codec_unit(channels: int, dilation: int) -> tuple[Snake, CausalConv, Snake]:
+    conv = CausalConv(channels, channels, triton_codec.TAPS, dilation=dilation, groups=channels)
+    layers = Snake(channels), conv, Snake(channels)
+    for layer in layers:
+        for number, parameter in enumerate(layer.parameters()):
+            parameter.data = drawn(*parameter.shape).abs() + 0.1 + number
+        layer.prepare(torch.float32)
+    return layers
+
+
+@pytest.mark.parametrize("dilation", [1, 9])
+def test_snake_conv_snake_piece_after_piece(dilation: int) -> None:
+    before, conv, after = codec_unit(40, dilation)
+    weight = conv._kernel.squeeze(1).squeeze(1).contiguous()
+    of_snakes = (before._alpha, after._alpha), (before._inverse, after._inverse)
+    history = conv.new_history(2, torch.device("cpu"))
+    given = weight, conv._shift, *(tuple(on_device(pair)) for pair in of_snakes), dilation
+    kept = history.to(DEVICE, copy=True)
+    for count in (100, 7, 64, 1):
+        x = drawn(2, count, 40)
+        expected = after(conv(before(x), history))
+        got = triton_codec.snake_conv_snake(x.to(DEVICE), kept, *on_device(given[:2]), *given[2:])
+        torch.testing.assert_close(got.cpu(), expected, rtol=1e-5, atol=2e-4)
+        torch.testing.assert_close(kept.cpu(), history, rtol=1e-5, atol=2e-4)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("turning", [True, False])
+def test_rotate_and_store_kv(dtype: torch.dtype, turning: bool) -> None:
+    heads, kv_heads, width, start, count = 6, 2, 64, 3, 9
+    qkv = drawn(2, count, heads + 2 * kv_heads, width, dtype=dtype)
+    factors = tuple(1 + 0.3 * pair for pair in range(width // 2))
+    table = rotary_table(RopeConfig(10000.0, factors, 1.19), width, 20)[:, start : start + count] if turning else None
+    expected: list[Tensor] = list(ops.split_heads(qkv, table, heads))
+    kept = torch.full((2, 2, kv_heads, 20, width), float("nan"), dtype=dtype).to(DEVICE)
+    queries = triton_prefill.rotate_and_store_kv(*on_device((qkv, table)), *kept, heads, start)
+    check_close(queries, expected[0], exactly=True)
+    for got, right in zip(kept.cpu(), expected[1:], strict=True):
+        check_close(got[:, :, start : start + count], right, exactly=True)
+        assert got[:, :, :start].isnan().all()
+        assert got[:, :, start + count :].isnan().all()
+
+
+@pytest.mark.skipif(not ON_GPU, reason="there is no CUDA device")
+def test_dependent_launches_give_the_same() -> None:
+    if torch.cuda.get_device_capability() < (9, 0):
+        pytest.skip("GPUs before Hopper have none")
+    x, weight = (
+        drawn(18, 1024, dtype=torch.bfloat16).to(DEVICE),
+        drawn(1024, 1024, dtype=torch.bfloat16).to(DEVICE) / 32,
+    )
+    plain = dependent = x
+    for _ in range(20):
+        plain = triton_products.product(plain, weight)
+        dependent = triton_products.product(dependent, weight, pdl=True)
+    assert torch.equal(plain, dependent)
