@@ -14,6 +14,7 @@ from tests.benchmarks.engine.results import echo
 from tests.benchmarks.engine.work import evaluations_of
 from tests.benchmarks.gpu.candidates.cases import Case, cases_of
 from tests.benchmarks.gpu.loaded import Loaded
+from voxcli.voxcpm.kernels import ops
 from voxcli.voxcpm.network.config import ModelConfig, StackConfig
 from voxcli.voxcpm.runtime.cuda_graphs import Launch
 
@@ -92,6 +93,9 @@ def products(loaded: Loaded) -> dict[str, float]:
 def candidates(loaded: Loaded) -> dict[str, tuple[float, float, float]]:
     """Kernels that may replace what ships: seconds of what ships, seconds of the candidate, and how far they differ."""
     found: dict[str, tuple[float, float, float]] = {}
+    if not ops.has_kernels(loaded.device):
+        echo("candidates: needs a GPU and Triton")
+        return found
     for case in cases_of(loaded.model.config, loaded.device):
         found[case.name] = _measured(loaded, case)
         shipped, candidate, off = found[case.name]
@@ -164,7 +168,7 @@ def _profiled(launch: Launch, times: int = 3) -> list[Kernel]:
 
 def _parts(loaded: Loaded, streams: int) -> dict[str, Launch]:
     launches = loaded.runner.parts(min(streams, loaded.options.slots), evaluations_of(_STEPS))
-    loaded.runner._slots.lengths.fill_(_POSITIONS)
+    loaded.runner._slots._lengths.fill_(_POSITIONS)
     return launches
 
 

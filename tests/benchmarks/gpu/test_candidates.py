@@ -1,18 +1,28 @@
 """Every candidate kernel gives the results of what it would replace. Without a GPU, the interpreter runs it."""
 
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 import torch
 from torch import Tensor
 
+from tests.checkpoints.configs import config_of
 from tests.voxcpm.kernels.interpreted import DEVICE, DTYPES, ON_GPU, check_close, choose_interpreter, drawn, on_device
 from voxcli.voxcpm.codec.layers import CausalConv, Snake
 from voxcli.voxcpm.kernels import ops
-from voxcli.voxcpm.network.config import RopeConfig
+from voxcli.voxcpm.network.config import CONFIG_FILE, RopeConfig, read_config
 from voxcli.voxcpm.network.transformer import rotary_table
 
 with pytest.MonkeyPatch.context() as patch:
     choose_interpreter(patch)
     from tests.benchmarks.gpu.candidates import triton_codec, triton_prefill, triton_products
+    from tests.benchmarks.gpu.candidates.cases import cases_of
+
+ROOT = Path(__file__).parents[3]
 
 pytestmark = [pytest.mark.cuda, pytest.mark.benchmark]
 
@@ -100,3 +110,26 @@ def test_dependent_launches_give_the_same() -> None:
         plain = triton_products.product(plain, weight)
         dependent = triton_products.product(dependent, weight, pdl=True)
     assert torch.equal(plain, dependent)
+
+
+@pytest.mark.filterwarnings("ignore:overflow encountered in exp")
+@pytest.mark.parametrize("family", ["voxcpm-1.5", "voxcpm-2"])
+def test_in_every_case_that_is_measured_both_ways_give_the_same(family: str, tmp_path: Path) -> None:
+    (tmp_path / CONFIG_FILE).write_text(json.dumps(config_of(family, "tiny", {})))
+    with torch.inference_mode():
+        for case in cases_of(read_config(tmp_path), DEVICE, torch.float32):
+            if "64 rows" in case.name or "256 positions" in case.name:
+                continue  # the interpreter takes long
+            for got, right in zip(case.candidate(case.given()), case.shipped(case.given()), strict=True):
+                torch.testing.assert_close(
+                    got, right, rtol=1e-3, atol=1e-3, msg=lambda text, case=case: f"{case.name}: {text}"
+                )
+
+
+@pytest.mark.skipif(ON_GPU, reason="a process of its own compiles them without a GPU")
+def test_all_candidates_compile() -> None:
+    environment = {name: value for name, value in os.environ.items() if name != "TRITON_INTERPRET"}
+    command = [sys.executable, "-m", "tests.benchmarks.gpu.compile_candidates", "80", "90"]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=600, check=False)
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.splitlines()) == 8

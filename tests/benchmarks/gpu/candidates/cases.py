@@ -11,8 +11,9 @@ from torch.nn import functional
 
 from voxcli.voxcpm.codec.layers import CausalConv, Snake
 from voxcli.voxcpm.kernels import ops
-from voxcli.voxcpm.network.config import ModelConfig, StackConfig
+from voxcli.voxcpm.network.config import Architecture, ModelConfig, StackConfig
 from voxcli.voxcpm.network.kv_cache import KVCache
+from voxcli.voxcpm.network.transformer import rotary_table
 
 Work: TypeAlias = Callable[[tuple[Tensor, ...]], tuple[Tensor, ...]]
 
@@ -39,34 +40,34 @@ class _Drawing:
     """Draws tensors on a device, from the same seed each time."""
 
     device: torch.device
+    dtype: torch.dtype
 
-    def __call__(self, *shapes: tuple[int, ...], dtype: torch.dtype = torch.bfloat16) -> tuple[Tensor, ...]:
+    def __call__(self, *shapes: tuple[int, ...]) -> tuple[Tensor, ...]:
         generator = torch.Generator(self.device).manual_seed(1)
         return tuple(
-            torch.randn(shape, generator=generator, device=self.device, dtype=torch.float32).to(dtype)
+            torch.randn(shape, generator=generator, device=self.device, dtype=torch.float32).to(self.dtype)
             for shape in shapes
         )
 
 
-def cases_of(config: ModelConfig, device: torch.device) -> Iterator[Case]:
-    """Yield all cases; none where Triton is missing, or nothing but its interpreter would run them."""
-    if not ops.has_kernels(device):
-        return
-    yield from _products(config, device)
-    yield from _mlps(config, device)
-    yield from _prefills(config, device)
+def cases_of(config: ModelConfig, device: torch.device, dtype: torch.dtype = torch.bfloat16) -> Iterator[Case]:
+    """Yield all cases for the shapes of a model."""
+    draw = _Drawing(device, dtype)
+    yield from _products(config, draw)
+    yield from _mlps(config, draw)
+    yield from _prefills(config, draw)
     yield from _codec_units(config, device)
 
 
 def _stacks(config: ModelConfig) -> Iterator[tuple[str, StackConfig, int]]:
     """Yield the name of each stack, and the rows of one stream in it."""
-    guides = 3 if config.local_dit.head_dim * config.local_dit.heads != config.local_dit.hidden else 1
+    guides = 3 if config.architecture is Architecture.V2 else 1
     yield "base LM", config.base_lm, 1
     yield "encoder", config.local_encoder, 1 + config.patch_size
     yield "DiT", config.local_dit, 2 * (guides + 2 * config.patch_size)
 
 
-def _products(config: ModelConfig, device: torch.device) -> Iterator[Case]:
+def _products(config: ModelConfig, draw: _Drawing) -> Iterator[Case]:
     from tests.benchmarks.gpu.candidates import triton_products
 
     for name, stack, rows in _stacks(config):
@@ -80,14 +81,14 @@ def _products(config: ModelConfig, device: torch.device) -> Iterator[Case]:
         for matrix, (outputs, inputs) in shapes.items():
             yield Case(
                 f"product of {rows} rows, {matrix} of {name}",
-                partial(_Drawing(device), (rows, inputs), (outputs, inputs)),
+                partial(draw, (rows, inputs), (outputs, inputs)),
                 lambda given: (functional.linear(*given),),
                 lambda given: (triton_products.product(*given),),
                 2 * outputs * inputs,
             )
 
 
-def _mlps(config: ModelConfig, device: torch.device) -> Iterator[Case]:
+def _mlps(config: ModelConfig, draw: _Drawing) -> Iterator[Case]:
     """From one attention to the next: six kernels, or three."""
     from tests.benchmarks.gpu.candidates import triton_products
 
@@ -109,11 +110,15 @@ def _mlps(config: ModelConfig, device: torch.device) -> Iterator[Case]:
         qkv = (stack.heads + 2 * stack.kv_heads) * stack.head_dim
         hidden, ffn = stack.hidden, stack.ffn
         matrices = (2 * ffn, hidden), (hidden, ffn), (qkv, hidden)
-        given = partial(_scaled, _Drawing(device), (rows, hidden), (rows, hidden), (hidden,), *matrices)
+        given = partial(_scaled, draw, (rows, hidden), (rows, hidden), (hidden,), *matrices)
         count = 2 * sum(outputs * inputs for outputs, inputs in matrices)
-        for pdl in (False, True) if torch.cuda.get_device_capability(device) >= (9, 0) else (False,):
+        for pdl in (False, True) if _has_dependent_launches(draw.device) else (False,):
             how = ", dependent launches" if pdl else ""
             yield Case(f"MLP of {rows} rows, {name}{how}", given, shipped, partial(candidate, pdl=pdl), count)
+
+
+def _has_dependent_launches(device: torch.device) -> bool:
+    return device.type == "cuda" and torch.cuda.get_device_capability(device) >= (9, 0)
 
 
 def _scaled(draw: _Drawing, *shapes: tuple[int, ...]) -> tuple[Tensor, ...]:
@@ -122,14 +127,15 @@ def _scaled(draw: _Drawing, *shapes: tuple[int, ...]) -> tuple[Tensor, ...]:
     return first, *(tensor / tensor.size(-1) ** 0.5 if tensor.size(0) > 64 else tensor for tensor in others)
 
 
-def _prefills(config: ModelConfig, device: torch.device) -> Iterator[Case]:
+def _prefills(config: ModelConfig, draw: _Drawing) -> Iterator[Case]:
     from tests.benchmarks.gpu.candidates import triton_prefill
 
     stack = config.base_lm
+    assert stack.rope
     heads = stack.heads + 2 * stack.kv_heads
     for positions in _POSITIONS:
-        cache = KVCache(stack, config.max_length, device, torch.bfloat16, capacity=positions)
-        table = torch.randn(2, positions, 1, stack.head_dim, device=device)
+        cache = KVCache(stack, config.max_length, draw.device, draw.dtype, capacity=positions)
+        table = rotary_table(stack.rope, stack.head_dim, positions).to(draw.device)
 
         def shipped(given: tuple[Tensor, ...], table: Tensor = table, cache: KVCache = cache) -> tuple[Tensor, ...]:
             queries, keys, values = ops.split_heads(given[0], table, stack.heads)
@@ -143,7 +149,7 @@ def _prefills(config: ModelConfig, device: torch.device) -> Iterator[Case]:
         kept = (1, stack.kv_heads, positions, stack.head_dim)
         shape = (1, positions, heads, stack.head_dim)
         name = f"rotary and cache of {positions} positions"
-        yield Case(name, partial(_Drawing(device), shape, kept, kept), shipped, candidate, 2.0 * positions * heads)
+        yield Case(name, partial(draw, shape, kept, kept), shipped, candidate, 2.0 * positions * heads)
 
 
 def _codec_units(config: ModelConfig, device: torch.device) -> Iterator[Case]:
@@ -154,7 +160,7 @@ def _codec_units(config: ModelConfig, device: torch.device) -> Iterator[Case]:
         count, width = count * rate, width // 2
         for dilation in (1, 9):
             layers = _unit(width, dilation, device)
-            weight = layers[1]._kernel.view(width, triton_codec.TAPS).contiguous()
+            weight = layers[1]._kernel.reshape(width, triton_codec.TAPS).contiguous()
             memory = 6 * dilation
 
             def shipped(
@@ -175,7 +181,7 @@ def _codec_units(config: ModelConfig, device: torch.device) -> Iterator[Case]:
                 return y, given[1]
 
             for rows in _STREAMS:
-                given = partial(_Drawing(device), (rows, count, width), (rows, memory, width), dtype=torch.float32)
+                given = partial(_Drawing(device, torch.float32), (rows, count, width), (rows, memory, width))
                 name = f"codec of {rows} rows, {width} x {count}, dilation {dilation}"
                 yield Case(name, given, shipped, candidate, 4.0 * rows * width * (count + memory))
 
