@@ -36,7 +36,8 @@ SCALARS = {
 }
 """Types of the other parameters that are no pointers; strides are i32."""
 
-INT64, FLOAT32, FP8 = {"lengths"}, {"rotary", "acc", "lse", "guidance", "alpha", "inverse", "scales"}, {"quantized"}
+INT64 = {"lengths", "at", "ends"}
+FLOAT32, FP8 = {"rotary", "acc", "lse", "guidance", "alpha", "inverse", "scales"}, {"quantized"}
 
 
 FP8_CAPABILITY = 89

@@ -151,10 +151,14 @@ def test_decode_attention(dtype: torch.dtype, heads: int, kv_heads: int, width: 
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_euler_step(dtype: torch.dtype) -> None:
-    x, both, span = drawn(3, 4, 15, dtype=dtype), drawn(6, 4, 15, dtype=dtype), drawn(3, dtype=dtype)
-    given = x, both, span, torch.tensor([1.0, 2.0, 3.3])
-    check_close(by_kernel(ops.euler_step, *given), ops.euler_step(*given), exactly=True)
+def test_advance_flow(dtype: torch.dtype) -> None:
+    x, both, spans = drawn(3, 4, 15, dtype=dtype), drawn(6, 4, 15, dtype=dtype), drawn(9, dtype=dtype)
+    given = x, both, spans, torch.tensor([4, 0, 8]), torch.tensor([5, 9, 8]), torch.tensor([1.0, 2.0, 3.3])
+    there = on_device(given)
+    KERNELS["advance_flow"](*there)
+    ops.advance_flow(*given)
+    check_close(there[0], x, exactly=True)
+    assert there[3].tolist() == given[3].tolist() == [5, 1, 8]
 
 
 def test_snake() -> None:

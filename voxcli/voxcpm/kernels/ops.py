@@ -153,7 +153,6 @@ def decode_attention(queries: Tensor, keys: Tensor, values: Tensor, lengths: Ten
     return out.reshape(batch, -1)
 
 
-@_with_kernel
 def euler_step(x: Tensor, both: Tensor, span: Tensor, guidance: Tensor) -> Tensor:
     """Do one Euler step of the flow with classifier-free guidance (CFG-Zero*, arXiv 2503.18886).
 
@@ -171,6 +170,19 @@ def euler_step(x: Tensor, both: Tensor, span: Tensor, guidance: Tensor) -> Tenso
     scaled = negative * (dot / norm)[:, None, None]
     guided = (guidance[:, None, None] * (positive - scaled)).to(x.dtype)
     return x - span[:, None, None] * (scaled + guided)
+
+
+@_with_kernel
+def advance_flow(x: Tensor, both: Tensor, spans: Tensor, at: Tensor, ends: Tensor, guidance: Tensor) -> None:
+    """Do one `euler_step` of each row in place, and move on to its next step.
+
+    Args:
+        x, both, guidance: as for `euler_step`; x is contiguous.
+        spans: (N,), step lengths of all solvers, in the dtype of x.
+        at: (B,), the index of the span of each row. It grows by one, up to that in `ends`.
+    """
+    x.copy_(euler_step(x, both, spans.index_select(0, at), guidance))
+    torch.minimum(at + 1, ends, out=at)
 
 
 @_with_kernel

@@ -103,23 +103,22 @@ def _silu_and_mul(y, gate_up, width: tl.constexpr, block: tl.constexpr):
     _store(y + row * width + columns, activated * up, mask)
 
 
-def euler_step(x: Tensor, both: Tensor, span: Tensor, guidance: Tensor) -> Tensor:
-    x, both = x.contiguous(), both.contiguous()
-    out = torch.empty_like(x)
+def advance_flow(x: Tensor, both: Tensor, spans: Tensor, at: Tensor, ends: Tensor, guidance: Tensor) -> None:
+    both = both.contiguous()
     width = x[0].numel()
     block, warps = _row_launch(width)
-    _euler_step[(len(x),)](
-        out, x, both, span, guidance, x.numel(), width, block, num_warps=warps, enable_fp_fusion=False
+    _advance_flow[(len(x),)](
+        x, both, spans, at, ends, guidance, x.numel(), width, block, num_warps=warps, enable_fp_fusion=False
     )
-    return out
 
 
 @triton.jit
-def _euler_step(
-    out,
+def _advance_flow(
     x,
     both,
-    span,
+    spans,
+    at,
+    ends,
     guidance,
     count,
     width: tl.constexpr,
@@ -127,6 +126,7 @@ def _euler_step(
 ):
     dtype: tl.constexpr = x.dtype.element_ty
     row = tl.program_id(0)
+    position = tl.load(at + row)
     columns = tl.arange(0, block)
     mask = columns < width
     offsets = row * width + columns
@@ -136,9 +136,11 @@ def _euler_step(
     norm = _rounded(_rounded(tl.sum(_rounded(negative * negative, dtype), 0), dtype) + 1e-8, dtype)
     scaled = _rounded(negative * _rounded(tl.div_rn(dot, norm), dtype), dtype)
     guided = _rounded(tl.load(guidance + row) * _rounded(positive - scaled, dtype), dtype)
-    step = _rounded(tl.load(span + row).to(tl.float32) * _rounded(scaled + guided, dtype), dtype)
+    step = _rounded(tl.load(spans + position).to(tl.float32) * _rounded(scaled + guided, dtype), dtype)
     start = tl.load(x + offsets, mask=mask, other=0.0).to(tl.float32)
-    _store(out + offsets, start - step, mask)
+    _store(x + offsets, start - step, mask)
+    tl.debug_barrier()  # all warps have read the position
+    tl.store(at + row, tl.minimum(position + 1, tl.load(ends + row)))
 
 
 def snake(x: Tensor, alpha: Tensor, inverse: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from voxcli.voxcpm.kernels.ops import euler_step
+from voxcli.voxcpm.kernels.ops import advance_flow, euler_step
 from voxcli.voxcpm.network.config import StackConfig
 from voxcli.voxcpm.network.linear import Linear
 from voxcli.voxcpm.network.transformer import Stack
@@ -34,6 +34,16 @@ class Condition:
 
     def __getitem__(self, rows: slice) -> "Condition":
         return Condition(self.hidden[rows], self.tokens[rows])
+
+
+@dataclass(frozen=True, slots=True)
+class TimeGrid:
+    """Times at which the velocity is evaluated, and the length of the step from each. In the model's dtype."""
+
+    times: Tensor
+    """(evaluations,); once they are embedded, (evaluations, hidden)."""
+    spans: Tensor
+    """(evaluations,)."""
 
 
 class LocalDiT(nn.Module):
@@ -114,14 +124,17 @@ class LocalDiT(nn.Module):
         velocity: Tensor = self.out_proj(newest.transpose(0, 1).flatten(0, 1))
         return velocity
 
-    def take_step(self, x: Tensor, condition: Condition, times: Tensor, spans: Tensor, guidance: Tensor) -> Tensor:
-        """Evaluate the flow, and return the patches one Euler step further, (B, P, D).
+    def take_step(
+        self, x: Tensor, condition: Condition, grid: TimeGrid, at: Tensor, ends: Tensor, guidance: Tensor
+    ) -> None:
+        """Evaluate the flow, and take patches, (B, P, D), one Euler step further, in place.
 
         Args:
-            spans: (B,), step lengths in the dtype of x.
-            guidance: (B,), in float32.
+            grid: embedded times, (N, hidden), and step lengths, (N,).
+            at, ends, guidance: as for `advance_flow`.
         """
-        return euler_step(x, self(x, condition, times), spans, guidance)
+        velocity = self(x, condition, grid.times.index_select(0, at))
+        advance_flow(x, velocity, grid.spans, at, ends, guidance)
 
 
 class _TimeMLP(nn.Module):
@@ -149,16 +162,6 @@ _ZERO_INIT_SHARE = 0.04
 
 Velocity = Callable[[Tensor, int], Tensor]
 """(x of shape (B, P, D), number of the step) -> dx/dt, (2B, P, D): all conditional, then all unconditional."""
-
-
-@dataclass(frozen=True, slots=True)
-class TimeGrid:
-    """Times at which the velocity is evaluated, and the length of the step from each. In the model's dtype."""
-
-    times: Tensor
-    """(evaluations,)."""
-    spans: Tensor
-    """(evaluations,)."""
 
 
 def new_time_grid(steps: int, device: torch.device, dtype: torch.dtype) -> TimeGrid:

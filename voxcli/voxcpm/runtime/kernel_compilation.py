@@ -83,7 +83,7 @@ def kernel_calls(config: ModelConfig, device: torch.device, dtype: torch.dtype, 
     guides = 3 if config.architecture is Architecture.V2 else 1
     calls.add_full_attention(config.local_encoder, 1 + config.patch_size, positions=1 + config.patch_size)
     calls.add_full_attention(config.local_dit, guides + 2 * config.patch_size, positions=3 + 2 * config.patch_size)
-    calls.add_euler_step(config.patch_size, config.latent_dim)
+    calls.add_flow(config.patch_size, config.latent_dim)
     calls.add_snake(config.codec)
     return calls.found
 
@@ -123,11 +123,10 @@ class _Calls:
         table = None if rotary is None else rotary[:, :tokens]
         self._add(ops.full_attention, self._qkv(stack, tokens), table, stack.heads)
 
-    def add_euler_step(self, patch_size: int, latent_dim: int) -> None:
+    def add_flow(self, patch_size: int, latent_dim: int) -> None:
         x, both = self._zeros(1, patch_size, latent_dim), self._zeros(2, patch_size, latent_dim)
-        spans, guidance = self._zeros(2), self._zeros(1, dtype=torch.float32)
-        for aligned, span in ((True, spans[:1]), (False, spans[1:])):
-            self._add(ops.euler_step, x, both, span, guidance, aligned=aligned)
+        at, guidance = self._zeros(1, dtype=torch.int64), self._zeros(1, dtype=torch.float32)
+        self._add(ops.advance_flow, x, both, self._zeros(1), at, torch.zeros_like(at), guidance)
 
     def add_snake(self, config: CodecConfig) -> None:
         for width in {config.decoder_dim >> halvings for halvings in range(len(config.decoder_rates) + 1)}:
@@ -142,13 +141,13 @@ class _Calls:
     def _rotary(self, stack: StackConfig, positions: int) -> Tensor | None:
         return self._zeros(2, positions, 1, stack.head_dim, dtype=torch.float32) if stack.rope else None
 
-    def _add(self, operation: Callable[..., object], *given: Any, aligned: bool = True) -> None:
+    def _add(self, operation: Callable[..., object], *given: Any) -> None:
         shapes = [
             (*value.shape, value.dtype) if isinstance(value, Tensor) else value
             for value in given
             if not isinstance(value, float)
         ]
-        self._calls.setdefault((operation, aligned, *shapes), partial(operation, *given))
+        self._calls.setdefault((operation, *shapes), partial(operation, *given))
 
     def _zeros(self, *shape: int, dtype: torch.dtype | None = None) -> Tensor:
         return torch.zeros(*shape, device=self._device, dtype=dtype or self._dtype)

@@ -11,6 +11,7 @@ from voxcli.voxcpm.codec.audio_vae import AudioVAE, DecoderState
 from voxcli.voxcpm.network.backbone import Backbone, Batch, LMState, to_device
 from voxcli.voxcpm.network.config import ModelConfig
 from voxcli.voxcpm.network.kv_cache import SlotCache
+from voxcli.voxcpm.network.local_dit import TimeGrid
 from voxcli.voxcpm.runtime.stream_state import as_latents
 
 
@@ -30,7 +31,8 @@ class Slots:
         patch = (config.patch_size, config.latent_dim)
         self._backbone, self._codec = backbone, codec
         self._last = config.max_length - 1
-        self._positions = zeros(4, count, dtype=torch.int64)
+        # Kernels are compiled for addresses that are multiples of 16.
+        self._positions = zeros(4, count + count % 2, dtype=torch.int64)[:, :count]
         self._lengths, self._at, self._starts, self._ends = self._positions
         """Positions filled, and rows of the solver table: of the next evaluation, of the first, and behind the last."""
         self._base_cache = SlotCache(config.base_lm, config.max_length, self._lengths, dtype)
@@ -78,11 +80,8 @@ class Slots:
 
     def evaluate(self, rows: int) -> None:
         """Evaluate the flow once, and take a step. Rows whose patch is complete take steps of length zero."""
-        at, patches = self._at[:rows], self.patches[:rows]
-        times, spans = self._table.times.index_select(0, at), self._table.spans.index_select(0, at)
-        dit, condition = self._backbone.feat_decoder, self._condition[:rows]
-        patches.copy_(dit.take_step(patches, condition, times, spans, self._guidance[:rows]))
-        torch.minimum(at + 1, self._ends[:rows], out=at)
+        patches, condition, at, ends = self.patches[:rows], self._condition[:rows], self._at[:rows], self._ends[:rows]
+        self._backbone.feat_decoder.take_step(patches, condition, self._table.grid, at, ends, self._guidance[:rows])
 
     def take_patches(self, rows: int) -> None:
         """Copy patches for `decode`, so that the next ones can be generated concurrently."""
@@ -176,7 +175,7 @@ class _SolverTable:
         size = _first_row(MOST_STEPS + 1)
         self._backbone = backbone
         like = backbone.embed_tokens.weight
-        self.times, self.spans = like.new_zeros(size, backbone.config.local_dit.hidden), like.new_zeros(size)
+        self.grid = TimeGrid(like.new_zeros(size, backbone.config.local_dit.hidden), like.new_zeros(size))
         self._evaluations: dict[int, int] = {}
 
     def rows_of(self, steps: int) -> tuple[int, int]:
@@ -185,8 +184,8 @@ class _SolverTable:
         if steps not in self._evaluations:
             solver = self._backbone.new_solver(steps, 0)
             count = self._evaluations[steps] = len(solver.spans)
-            self.times[start : start + count] = solver.times[:, 0]
-            self.spans[start : start + count] = solver.spans[:, 0]
+            self.grid.times[start : start + count] = solver.times[:, 0]
+            self.grid.spans[start : start + count] = solver.spans[:, 0]
         return start, start + self._evaluations[steps]
 
 
