@@ -14,6 +14,7 @@ import termios
 import threading
 import time
 import warnings
+import weakref
 from collections.abc import Sequence
 from contextlib import suppress
 from importlib import import_module
@@ -153,7 +154,10 @@ def main() -> None:
     for module in walk_packages(voxcli.__path__, "voxcli."):
         if not module.name.startswith(APART):
             import_module(module.name)
-    gc.freeze()  # otherwise the garbage collection of a fork copies all pages
+    # Otherwise each fork copies 40 MB of pages: when garbage is collected, and when torch is taken down at its end.
+    gc.freeze()
+    for finalizer in weakref.finalize._registry:  # type: ignore[attr-defined]
+        finalizer.atexit = False
     program = fork_on_demand(socket.socket(fileno=int(sys.argv[1])))
     try:
         sys.exit(import_module(program).main())
