@@ -3,6 +3,7 @@
 Its weights are those of the layers, which compute the same with torch.
 """
 
+import ctypes
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -33,8 +34,9 @@ class NativeDecoder:
         self._function = self._compiled.address(ENTRY)
         self._steps = DecoderSteps(layers, factors, _FRAMES_AT_ONCE)
         self._hop, self._histories = layers.hop, layers.histories()
-        self._programs: dict[int, Tensor] = {}
-        self._arguments = torch.zeros(len(Argument), dtype=torch.int64)
+        self._tables: dict[int, Tensor] = {}
+        self._arguments = (ctypes.c_int64 * len(Argument))()
+        self._addresses = (ctypes.c_int64 * len(self._histories))()
 
     def new_histories(self, batch: int) -> tuple[Tensor, ...]:
         """Return initial histories as those of the layers, with the channels that are stored."""
@@ -42,30 +44,25 @@ class NativeDecoder:
 
     def decode(self, frames: Tensor, histories: Sequence[Tensor]) -> Tensor:
         """Decode the next frames of each stream, (B, T, D), to samples, (B, T·hop), and update the histories."""
-        plan = self._steps
         samples = torch.empty(frames.size(0), frames.size(1) * self._hop)
-        for row, stream in enumerate(frames):
-            addresses = torch.tensor([history[row].data_ptr() for history in histories])
+        for row, (stream, sound) in enumerate(zip(frames, samples, strict=True)):
+            for place, history in enumerate(histories):
+                self._addresses[place] = history.data_ptr() + row * history.stride(0) * history.itemsize
             for start in range(0, len(stream), _FRAMES_AT_ONCE):
-                piece = stream[start : start + _FRAMES_AT_ONCE]
-                plan.frames[: len(piece), : piece.size(1)] = piece
-                self._run(len(piece), addresses, samples[row, start * self._hop :])
+                self._decode(stream[start : start + _FRAMES_AT_ONCE], sound[start * self._hop :])
         return samples
 
-    def _run(self, frames: int, histories: Tensor, samples: Tensor) -> None:
-        if frames not in self._programs:
-            self._programs[frames] = self._steps.steps(frames)
-        program = self._programs[frames]
-        arguments = self._arguments
-        given = {
-            Argument.steps: program.data_ptr(),
-            Argument.count: len(program),
-            Argument.histories: histories.data_ptr(),
-            Argument.sound: samples.data_ptr(),
-            Argument.arrived: 0,
-        }
-        arguments[:] = torch.tensor([given[name] for name in Argument])
-        run_parallel(self._function, arguments.data_ptr(), torch.get_num_threads())
+    def _decode(self, frames: Tensor, samples: Tensor) -> None:
+        count = len(frames)
+        if count not in self._tables:
+            self._tables[count] = self._steps.steps(count)
+        table, arguments = self._tables[count], self._arguments
+        self._steps.frames[:count, : frames.size(1)] = frames
+        arguments[Argument.steps], arguments[Argument.count] = table.data_ptr(), len(table)
+        arguments[Argument.histories] = ctypes.addressof(self._addresses)
+        arguments[Argument.sound] = samples.data_ptr()
+        arguments[Argument.arrived] = 0
+        run_parallel(self._function, ctypes.addressof(arguments), torch.get_num_threads())
 
 
 @cache

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from voxcli.voxcpm.kernels.cpu.compiler import Target
 from voxcli.voxcpm.kernels.cpu.elementary import fma, maximum
-from voxcli.voxcpm.kernels.cpu.ir import F32, I16, I32, I64, POINTER, Array, Code, Value
+from voxcli.voxcpm.kernels.cpu.ir import F32, I16, I32, I64, POINTER, VOID, Array, Code, Value
 
 LANES = 16
 """Numbers of a vector in the code that is written. Processors with shorter ones get several for each."""
@@ -54,6 +54,7 @@ class Factors(ABC):
             stride, inputs.
             weights: (columns, inputs, 32).
             sums: (rows, columns * 32) in float32.
+            ahead: weights that are fetched into the cache, as many as those of the tile.
         """
 
     def pack(self, rounded: Tensor) -> Tensor:
@@ -88,12 +89,13 @@ class WideFactors(Factors):
         activations.of(F32).store(values, index)
 
     def write_sums(self, module: ir.Module, rows: int, columns: int) -> str:
-        code, (activations, stride, inputs, weights, sums) = _begin(module, f"wide_{rows}_{columns}")
+        code, (activations, stride, inputs, weights, sums, ahead) = _begin(module, f"wide_{rows}_{columns}")
         vector, words = ir.VectorType(F32, LANES), ir.VectorType(I32, LANES)
         starts = [code.array(activations, F32).at(stride * row) for row in range(rows)]
         totals = [[code.variable(code.constant(vector, 0)) for _ in range(2 * columns)] for _ in starts]
         blocks = [code.array(weights, I32).at(inputs * (LANES * column)) for column in range(columns)]
         with code.loop(0, inputs) as index:
+            _fetch(code, ahead, inputs, index, columns)
             pairs = [block.load(words, index * LANES, align=4 * LANES) for block in blocks]
             factors = [half.bits_as(vector) for pair in pairs for half in (pair << 16, pair & -(1 << 16))]
             for start, row in zip(starts, totals, strict=True):
@@ -128,7 +130,7 @@ class HalfFactors(Factors):
         activations.of(I32).store(bits * 0x10001, index)
 
     def write_sums(self, module: ir.Module, rows: int, columns: int) -> str:
-        code, (activations, stride, inputs, weights, sums) = _begin(module, f"half_{rows}_{columns}")
+        code, (activations, stride, inputs, weights, sums, ahead) = _begin(module, f"half_{rows}_{columns}")
         halves, words = ir.VectorType(_F16, BLOCK), ir.VectorType(I32, LANES)
         zero = code.constant(words, 0)
         starts = [code.array(activations, I32).at(stride * row) for row in range(rows)]
@@ -142,6 +144,7 @@ class HalfFactors(Factors):
                 for total in row:
                     total.set(zero.bits_as(halves))
             with code.loop(begin, (begin + _CHUNK).minimum(inputs)) as index:
+                _fetch(code, ahead, inputs, index, columns)
                 factors = [block.load(halves, index * BLOCK, align=2 * BLOCK) for block in blocks]
                 for start, row in zip(starts, totals, strict=True):
                     spread = start[index].filled(LANES).bits_as(halves)
@@ -164,8 +167,16 @@ def _add_halves(code: Code, values: Value, sums: Array) -> None:
         sums.store(sums.load(vector, first, align=64) + wide, first, align=64)
 
 
+def _fetch(code: Code, ahead: Value, inputs: Value, index: Value, columns: int) -> None:
+    """Fetch what an input is multiplied with in other blocks."""
+    for column in range(columns):
+        place = code.array(ahead, I16).at((inputs * column + index) * BLOCK).address
+        read, second_level, data = (code.constant(I32, number) for number in (0, 2, 1))
+        code.call("llvm.prefetch.p0", VOID, place, read, second_level, data)
+
+
 def _begin(module: ir.Module, name: str) -> tuple[Code, list[Value]]:
-    code = Code(module, name, [POINTER, I64, I64, POINTER, POINTER], exact=True)
+    code = Code(module, name, [POINTER, I64, I64, POINTER, POINTER, POINTER], exact=True)
     code.function.attributes.add("noinline")
     return code, code.arguments
 

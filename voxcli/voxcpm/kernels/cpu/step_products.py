@@ -63,6 +63,7 @@ def _multiply_tile(
     stride, inputs = step[Field.stride], step[Field.inputs]
     activations = step.array(Field.activations, I32).at(row * stride).address
     weights = step.array(Field.weights, I16).at(inputs * block * BLOCK).address
+    ahead = step.array(Field.weights, I16).at(inputs * (block + columns) * BLOCK).address
     for width, functions in tiles.items():
         with code.when(columns.equals(width)):
             shorter = 0
@@ -71,7 +72,7 @@ def _multiply_tile(
                     code.builder.and_((code.constant(I64, shorter) < count).raw, (count < height + 1).raw)
                 )
                 with code.when(fits):
-                    code.call(name, VOID, activations, stride, inputs, weights, sums.address)
+                    code.call(name, VOID, activations, stride, inputs, weights, sums.address, ahead)
                 shorter = height
 
 
