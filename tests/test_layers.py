@@ -83,7 +83,9 @@ DOORS = {
     "devices/portaudio.py",
     "text/parts.py",
     "voices/library.py",
+    "voxcpm/codec/audio_vae.py",
     "voxcpm/kernels/ops.py",
+    "voxcpm/loading.py",
     "voxcpm/torch_import.py",
 }
 """Outside the command line, only these import inside functions: they load what a request needs and nothing else."""

@@ -9,8 +9,7 @@ import torch
 from voxcli.synthesis.loading import LoadingStage, OnLoading, StageCounter, ignore_loading
 from voxcli.voxcpm.codec.audio_vae import AudioVAE
 from voxcli.voxcpm.device import Placement, prepare_device
-from voxcli.voxcpm.kernels.cpu.compiler import find_target
-from voxcli.voxcpm.kernels.cpu.factors import Factors, choose_factors
+from voxcli.voxcpm.kernels.factor_formats import FactorFormat
 from voxcli.voxcpm.memory import check_memory, count_slots, translate_out_of_memory
 from voxcli.voxcpm.model import Model
 from voxcli.voxcpm.network.backbone import Backbone
@@ -149,7 +148,7 @@ def _loaded(
     quantize: str | None,
     lora: Path | None,
     format_of: FormatOf,
-    factors: Factors | None,
+    factors: FactorFormat | None,
     on_loading: OnLoading,
 ) -> tuple[Backbone, AudioVAE]:
     """Return a network and a codec with the weights of a checkpoint."""
@@ -171,9 +170,14 @@ def _codec_dtype(placement: Placement, quantize: str | None) -> torch.dtype:
     return torch.bfloat16 if _approximates(placement, quantize) and cpu_has_bf16() else torch.float32
 
 
-def _codec_factors(placement: Placement, quantize: str | None) -> Factors | None:
+def _codec_factors(placement: Placement, quantize: str | None) -> FactorFormat | None:
     """Choose the factors of a decoder that is compiled for this processor; None leaves it to torch."""
-    return choose_factors(find_target()) if _approximates(placement, quantize) else None
+    if not _approximates(placement, quantize):
+        return None
+    from voxcli.voxcpm.kernels.cpu.compiler import find_target
+    from voxcli.voxcpm.kernels.cpu.factors import choose_format
+
+    return choose_format(find_target())
 
 
 def _approximates(placement: Placement, quantize: str | None) -> bool:

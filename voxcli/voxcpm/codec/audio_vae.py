@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +18,7 @@ from torch.nn import functional
 
 from voxcli.errors import ModelError
 from voxcli.voxcpm.codec.blocked_product import BlockedProduct
-from voxcli.voxcpm.codec.decoder_steps import BlockLayers, DecoderLayers, UnitLayers
+from voxcli.voxcpm.codec.decoder_layers import BlockLayers, DecoderLayers, UnitLayers
 from voxcli.voxcpm.codec.layers import (
     CausalConv,
     Chain,
@@ -32,9 +32,11 @@ from voxcli.voxcpm.codec.layers import (
     rounding_to,
     through,
 )
-from voxcli.voxcpm.codec.native_decoder import NativeDecoder
-from voxcli.voxcpm.kernels.cpu.factors import Factors, factors_of
+from voxcli.voxcpm.kernels.factor_formats import FactorFormat, format_of
 from voxcli.voxcpm.network.config import CodecConfig
+
+if TYPE_CHECKING:
+    from voxcli.voxcpm.codec.native_decoder import NativeDecoder
 
 _FRAMES_AT_ONCE = 25
 """Frames of a long clip that are encoded at a time, to bound memory."""
@@ -67,7 +69,7 @@ class AudioVAE(nn.Module):
         self._native: NativeDecoder | None = None
 
     @torch.no_grad()
-    def prepare(self, matmul_dtype: torch.dtype = torch.float32, factors: Factors | None = None) -> None:
+    def prepare(self, matmul_dtype: torch.dtype = torch.float32, factors: FactorFormat | None = None) -> None:
         """Convert the weights to the layout they are used in. Call it once, after loading.
 
         Args:
@@ -95,6 +97,8 @@ class AudioVAE(nn.Module):
             kept: folder of compiled code.
         """
         if factors := self.decoder.factors:
+            from voxcli.voxcpm.codec.native_decoder import NativeDecoder
+
             self._native = NativeDecoder(self.decoder.layers(), factors, kept)
 
     @torch.no_grad()
@@ -165,11 +169,11 @@ class _Decoder(nn.Module):
         return x.tanh()
 
     @property
-    def factors(self) -> Factors | None:
+    def factors(self) -> FactorFormat | None:
         """Of its products, if they are in blocks."""
         widen = self.model[1]
         found = widen.tensors().get("_product.blocks") if isinstance(widen, Pointwise) else None
-        return None if found is None else factors_of(found)
+        return None if found is None else format_of(found)
 
     def layers(self) -> DecoderLayers:
         """Return its layers, once they are prepared."""

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from voxcli.voxcpm.kernels.cpu.factors import BLOCK, Factors, factors_of
+from voxcli.voxcpm.kernels.factor_formats import BLOCK, FactorFormat, format_of
 from voxcli.voxcpm.network.linear import Matrix
 
 
@@ -19,7 +19,7 @@ def padded(channels: int) -> int:
 class BlockedProduct(Matrix):
     """A weight in the blocks that the native decoder multiplies with."""
 
-    def __init__(self, weight: Tensor, bias: Tensor, factors: Factors, *, parts: int = 1, taps: int = 1) -> None:
+    def __init__(self, weight: Tensor, bias: Tensor, factors: FactorFormat, *, parts: int = 1, taps: int = 1) -> None:
         """
         Args:
             weight: (parts * outputs, taps * inputs).
@@ -34,12 +34,12 @@ class BlockedProduct(Matrix):
 
     def _prepare(self, blocks: Tensor, scales: Tensor, bias: Tensor, shape: Tensor) -> None:
         self.blocks, self.scales, self.bias, self._shape = blocks, scales, bias, shape
-        self.factors = factors_of(blocks)
+        self.factors = format_of(blocks)
 
     def __call__(self, x: Tensor) -> Tensor:
         """Map (..., inputs) to (..., outputs), slowly."""
         parts, rows, taps, inputs = self._shape.tolist()
-        grid = (self.factors.unpack(self.blocks) * self.scales.unsqueeze(1)).view(parts, padded(rows), taps, -1)
+        grid = (self.factors.unpack(self.blocks).float() * self.scales.unsqueeze(1)).view(parts, padded(rows), taps, -1)
         weight = grid[:, :rows, :, :inputs].reshape(parts * rows, taps * inputs)
         return functional.linear(x, weight, self.bias.view(parts, -1)[:, :rows].flatten())
 

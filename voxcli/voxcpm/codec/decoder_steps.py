@@ -1,87 +1,35 @@
 """Steps of a decoder's layers, with the memory that they use, for the native decoder."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from voxcli.voxcpm.codec.blocked_product import padded
+from voxcli.voxcpm.codec.decoder_layers import DecoderLayers, stored_channels
 from voxcli.voxcpm.codec.layers import CausalConv, Layer
-from voxcli.voxcpm.kernels.cpu.factors import Factors
+from voxcli.voxcpm.kernels.cpu.factors import FACTORS
 from voxcli.voxcpm.kernels.cpu.steps import TAPS, Field, Kind
-
-
-@dataclass(frozen=True, slots=True)
-class UnitLayers:
-    """The layers of a residual unit."""
-
-    snake: Layer
-    conv: CausalConv
-    second_snake: Layer
-    pointwise: Layer
-
-
-@dataclass(frozen=True, slots=True)
-class BlockLayers:
-    """The layers that raise the sampling rate once."""
-
-    condition: Layer | None
-    snake: Layer
-    transposed: Layer
-    rate: int
-    units: Sequence[UnitLayers]
-
-
-@dataclass(frozen=True, slots=True)
-class DecoderLayers:
-    """The prepared layers of a decoder with depthwise convolutions, in the order in which they are applied."""
-
-    first: CausalConv
-    widen: Layer
-    blocks: Sequence[BlockLayers]
-    snake: Layer
-    last: CausalConv
-
-    @property
-    def hop(self) -> int:
-        """Samples of a frame."""
-        samples = 1
-        for block in self.blocks:
-            samples *= block.rate
-        return samples
-
-    def histories(self) -> list[tuple[int, int]]:
-        """Return the samples and the stored channels of each history, in the order of the layers."""
-        found = [(self.first.memory, stored_channels(self.first))]
-        for block in self.blocks:
-            found.append((1, padded(len(block.snake.tensors()["_alpha"]))))
-            found += [(unit.conv.memory, stored_channels(unit.conv)) for unit in block.units]
-        return [*found, (self.last.memory, stored_channels(self.last))]
-
-
-def stored_channels(conv: CausalConv) -> int:
-    return padded(conv.channels)
+from voxcli.voxcpm.kernels.factor_formats import FactorFormat
 
 
 class DecoderSteps:
     """The steps of a decoder for any number of frames up to a limit, all in the same memory."""
 
-    def __init__(self, layers: DecoderLayers, factors: Factors, frames: int) -> None:
+    def __init__(self, layers: DecoderLayers, factors: FactorFormat, frames: int) -> None:
         """frames: the most of a call."""
         self._layers = layers
         self._parameters: dict[tuple[int, str], Tensor] = {}
-        spare = factors.heights[-1]  # rows that are read, and not used
+        spare = FACTORS[factors].heights[-1]  # rows that are read, and not used
         self.frames = torch.zeros(frames, stored_channels(layers.first))
         self._windows = []
         rows, largest = frames, (frames + spare) * stored_channels(layers.first)
         for block in layers.blocks:
             width = padded(len(block.snake.tensors()["_alpha"]))
-            self._windows.append(torch.zeros(rows + 1 + spare, width))
+            self._windows.append(torch.zeros(rows + 1 + spare, width, dtype=factors.activation))
             rows *= block.rate
             largest = max(largest, (rows + spare) * stored_channels(block.units[0].conv))
-        self._sums, self._first, self._second, self._activations = torch.zeros(4, largest)
+        self._sums, self._first, self._second = torch.zeros(3, largest)
+        self._activations = torch.zeros(largest, dtype=factors.activation)
 
     def steps(self, frames: int) -> Tensor:
         """Return the steps for a number of frames, (steps, fields)."""

@@ -11,11 +11,13 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from voxcli.voxcpm.codec.decoder_steps import DecoderLayers, DecoderSteps
+from voxcli.voxcpm.codec.decoder_layers import DecoderLayers
+from voxcli.voxcpm.codec.decoder_steps import DecoderSteps
 from voxcli.voxcpm.kernels.cpu.compiler import CompiledModule, compile_module, find_target, run_parallel
 from voxcli.voxcpm.kernels.cpu.decoder import write_decoder
-from voxcli.voxcpm.kernels.cpu.factors import Factors
+from voxcli.voxcpm.kernels.cpu.factors import FACTORS
 from voxcli.voxcpm.kernels.cpu.steps import ENTRY, Argument
+from voxcli.voxcpm.kernels.factor_formats import FactorFormat
 
 _FRAMES_AT_ONCE = 4
 """Frames of a call, to bound memory. More take several calls."""
@@ -24,7 +26,7 @@ _FRAMES_AT_ONCE = 4
 class NativeDecoder:
     """A compiled decoder. It has memory for the activations of one stream, so that one thread may call it at a time."""
 
-    def __init__(self, layers: DecoderLayers, factors: Factors, kept: Path | None = None) -> None:
+    def __init__(self, layers: DecoderLayers, factors: FactorFormat, kept: Path | None = None) -> None:
         """
         Args:
             factors: of the products of the layers.
@@ -66,8 +68,10 @@ class NativeDecoder:
 
 
 @cache
-def _compiled(factors: Factors, kept: Path | None) -> CompiledModule:
+def _compiled(factors: FactorFormat, kept: Path | None) -> CompiledModule:
     """Compile the decoder, once in a process: the code is the same for all models."""
     target = find_target()
     assert target
-    return compile_module(target, f"decoder {factors.name}", lambda module: write_decoder(module, factors), kept)
+    return compile_module(
+        target, f"decoder {factors.name}", lambda module: write_decoder(module, FACTORS[factors]), kept
+    )

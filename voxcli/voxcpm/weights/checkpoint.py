@@ -15,7 +15,7 @@ from voxcli.errors import ModelError
 from voxcli.models.checkpoint import CODEC, WEIGHTS, find_part
 from voxcli.voxcpm.codec.audio_vae import AudioVAE, fold_weight_norm
 from voxcli.voxcpm.device import Placement
-from voxcli.voxcpm.kernels.cpu.factors import Factors
+from voxcli.voxcpm.kernels.factor_formats import FactorFormat
 from voxcli.voxcpm.memory import trim_heap
 from voxcli.voxcpm.network.backbone import Backbone
 from voxcli.voxcpm.network.config import CodecConfig, ModelConfig
@@ -107,7 +107,7 @@ def load_codec(
     config: CodecConfig,
     device: torch.device,
     matmul_dtype: torch.dtype,
-    factors: Factors | None = None,
+    factors: FactorFormat | None = None,
     *,
     on_read: OnRead = _uncounted,
 ) -> AudioVAE:

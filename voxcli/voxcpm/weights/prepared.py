@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from voxcli.models.checkpoint import find_weights
 from voxcli.voxcpm.codec.audio_vae import AudioVAE
 from voxcli.voxcpm.codec.layers import Layer
-from voxcli.voxcpm.kernels.cpu.factors import Factors
+from voxcli.voxcpm.kernels.factor_formats import FactorFormat
 from voxcli.voxcpm.network.backbone import Backbone
 from voxcli.voxcpm.network.linear import Linear
 from voxcli.voxcpm.weights.packed_memory import bytes_of, layouts_in_use, tensor_of
@@ -34,7 +34,7 @@ class PreparedWeights:
         checkpoint: Path,
         dtype: torch.dtype,
         quantize: str | None,
-        factors: Factors | None,
+        factors: FactorFormat | None,
     ) -> None:
         """
         Args:

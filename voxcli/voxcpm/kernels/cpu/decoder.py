@@ -84,7 +84,7 @@ def _write_convolve(module: ir.Module, factors: Factors) -> str:
             step.array(field).load(VECTOR, channel) for field in (Field.bias, Field.alpha, Field.inverse)
         )
         given, past = step.array(Field.input).at(channel), history.at(channel)
-        out = step.array(Field.activations)
+        out = step.array(Field.activations, factors.activation)
 
         def convolve(row: Value, sources: list[Value]) -> None:
             total = bias
@@ -123,7 +123,7 @@ def _write_remember(module: ir.Module) -> str:
 
 def _write_recall(module: ir.Module, factors: Factors) -> str:
     code, step, arguments, thread, threads = begin_step(module, "recall")
-    history, out = history_of(step, arguments), step.array(Field.activations)
+    history, out = history_of(step, arguments), step.array(Field.activations, factors.activation)
     with own_items(code, step[Field.columns] // LANES, thread, threads) as item:
         factors.store(out, item * LANES, history.load(VECTOR, item * LANES))
     return finished(code)

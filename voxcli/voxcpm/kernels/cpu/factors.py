@@ -1,45 +1,31 @@
-"""Factors of the codec's products: the types of weights and activations, and tiles of sums.
-
-Activations are laid out as a tile reads them, one element of 32 bits for each input.
-"""
+"""Tiles of products in the formats of the codec's factors."""
 
 from abc import ABC, abstractmethod
 from typing import ClassVar
 
-import torch
 from llvmlite import ir
-from torch import Tensor
 
 from voxcli.voxcpm.kernels.cpu.compiler import Target
 from voxcli.voxcpm.kernels.cpu.elementary import fma, maximum
-from voxcli.voxcpm.kernels.cpu.ir import F32, I16, I32, I64, POINTER, VOID, Array, Code, Value
+from voxcli.voxcpm.kernels.cpu.ir import BF16, F32, I16, I32, I64, POINTER, VOID, Array, Code, Value
+from voxcli.voxcpm.kernels.factor_formats import BLOCK, FLOAT16_PRODUCTS, HALF, PAIRED, WIDE, FactorFormat
 
 LANES = 16
-"""Numbers of a vector in the code that is written. Processors with shorter ones get several for each."""
-BLOCK = 32
-"""Outputs of a block of weights."""
+"""Numbers of a vector in the code that is written."""
 
 _F16 = ir.HalfType()
 _F16_MAX = 65504.0
-_CHUNK = 64
-"""Products that are added up in float16. With weights of at most 1/64, such a sum is not above the largest
-activation."""
 
 
 class Factors(ABC):
-    """Types of the factors of products. Sums are float32."""
+    """Code for a format of factors."""
 
-    name: ClassVar[str]
-    dtype: ClassVar[torch.dtype]
-    """Of packed weights, (blocks, inputs, 32)."""
-    heights: ClassVar[tuple[int, ...]]
+    heights: ClassVar[tuple[int, ...]] = (1, 4, 8, 12)
     """Rows of tiles, in ascending order."""
     columns: ClassVar[int]
     """Blocks of a tile."""
-
-    @abstractmethod
-    def round(self, weight: Tensor) -> tuple[Tensor, Tensor]:
-        """Round a weight, (outputs, inputs) in float32, and return it with a float32 scale for each output."""
+    activation: ClassVar[ir.Type]
+    """Type as wide as an activation in memory."""
 
     @abstractmethod
     def store(self, activations: Array, index: Value, values: Value) -> None:
@@ -57,80 +43,95 @@ class Factors(ABC):
             ahead: weights that are fetched into the cache, as many as those of the tile.
         """
 
-    def pack(self, rounded: Tensor) -> Tensor:
-        """Lay out a rounded weight, (outputs, inputs), in blocks of 32 outputs."""
-        return rounded.view(-1, BLOCK, rounded.size(1)).transpose(1, 2).contiguous()
 
-    def unpack(self, packed: Tensor) -> Tensor:
-        """Return the rounded weight, (outputs, inputs) in float32."""
-        return packed.transpose(1, 2).flatten(0, 1).float()
+class _Float32Sums(Factors):
+    """Sums that stay in registers, two vectors for each row and block."""
 
+    columns = 1
+    group: ClassVar[int]
+    """Inputs whose weights are read together."""
 
-class WideFactors(Factors):
-    """Weights in bfloat16, widened as they are read, and activations in float32: products are exact.
+    @abstractmethod
+    def add_group(self, row: Array, index: Value, weights: list[Value], totals: list[Value]) -> list[Value]:
+        """Add the products of a row's group of inputs, of which `index` is the first."""
 
-    32 bits hold the weights of an output and of the one 16 further.
-    """
-
-    name, dtype, heights, columns = "wide", torch.bfloat16, (1, 4, 8, 12), 1
-
-    def round(self, weight: Tensor) -> tuple[Tensor, Tensor]:
-        return weight.to(self.dtype), torch.ones(len(weight))
-
-    def pack(self, rounded: Tensor) -> Tensor:
-        blocks = super().pack(rounded)
-        paired: Tensor = blocks.unflatten(2, (2, LANES)).transpose(2, 3).flatten(2).contiguous()
-        return paired
-
-    def unpack(self, packed: Tensor) -> Tensor:
-        return super().unpack(packed.unflatten(2, (LANES, 2)).transpose(2, 3).flatten(2))
-
-    def store(self, activations: Array, index: Value, values: Value) -> None:
-        activations.of(F32).store(values, index)
+    @abstractmethod
+    def load_group(self, block: Array, index: Value) -> list[Value]:
+        """Read the weights of a group, a vector for each vector of sums and input."""
 
     def write_sums(self, module: ir.Module, rows: int, columns: int) -> str:
-        code, (activations, stride, inputs, weights, sums, ahead) = _begin(module, f"wide_{rows}_{columns}")
-        vector, words = ir.VectorType(F32, LANES), ir.VectorType(I32, LANES)
-        starts = [code.array(activations, F32).at(stride * row) for row in range(rows)]
-        totals = [[code.variable(code.constant(vector, 0)) for _ in range(2 * columns)] for _ in starts]
-        blocks = [code.array(weights, I32).at(inputs * (LANES * column)) for column in range(columns)]
-        with code.loop(0, inputs) as index:
+        code, (activations, stride, inputs, weights, sums, ahead) = _begin(module, f"sums_{rows}_{columns}")
+        vector = ir.VectorType(F32, LANES)
+        starts = [code.array(activations, self.activation).at(stride * row) for row in range(rows)]
+        totals = [[code.variable(code.constant(vector, 0)) for _ in range(BLOCK // LANES)] for _ in starts]
+        with code.loop(0, inputs, self.group) as index:
             _fetch(code, ahead, inputs, index, columns)
-            pairs = [block.load(words, index * LANES, align=4 * LANES) for block in blocks]
-            factors = [half.bits_as(vector) for pair in pairs for half in (pair << 16, pair & -(1 << 16))]
+            loaded = self.load_group(code.array(weights, I16), index)
             for start, row in zip(starts, totals, strict=True):
-                spread = start[index].filled(LANES)
-                for factor, total in zip(factors, row, strict=True):
-                    total.set(fma(factor, spread, total.get()))
+                values = self.add_group(start, index, loaded, [total.get() for total in row])
+                for total, value in zip(row, values, strict=True):
+                    total.set(value)
         for number, row in enumerate(totals):
             for column, total in enumerate(row):
-                code.array(sums, F32).store(total.get(), number * columns * BLOCK + column * LANES, align=64)
+                code.array(sums, F32).store(total.get(), number * BLOCK + column * LANES, align=64)
         code.finish()
         return str(code.function.name)
 
 
+class WideFactors(_Float32Sums):
+    """Code for `Wide`."""
+
+    activation, group = F32, 1
+
+    def store(self, activations: Array, index: Value, values: Value) -> None:
+        activations.store(values, index)
+
+    def load_group(self, block: Array, index: Value) -> list[Value]:
+        pair = block.load(ir.VectorType(I32, LANES), index * BLOCK, align=2 * BLOCK)
+        return [half.bits_as(ir.VectorType(F32, LANES)) for half in (pair << 16, pair & -(1 << 16))]
+
+    def add_group(self, row: Array, index: Value, weights: list[Value], totals: list[Value]) -> list[Value]:
+        spread = row[index].filled(LANES)
+        return [fma(weight, spread, total) for weight, total in zip(weights, totals, strict=True)]
+
+
+class PairedFactors(_Float32Sums):
+    """Code for `Paired`, with the instructions of AVX512-BF16."""
+
+    activation, group = I16, 2
+
+    def store(self, activations: Array, index: Value, values: Value) -> None:
+        code, halves = values.code, ir.VectorType(BF16, LANES)
+        rounded = code.call("llvm.x86.avx512bf16.cvtneps2bf16.512", halves, values)
+        activations.store(rounded.bits_as(ir.VectorType(I16, LANES)), index)
+
+    def load_group(self, block: Array, index: Value) -> list[Value]:
+        words = ir.VectorType(I32, LANES)
+        return [block.load(words, index * BLOCK + 2 * lane, align=2 * BLOCK) for lane in (0, LANES)]
+
+    def add_group(self, row: Array, index: Value, weights: list[Value], totals: list[Value]) -> list[Value]:
+        code, factors = index.code, ir.VectorType(BF16, 2 * LANES)
+        spread = row.load(I32, index).filled(LANES).bits_as(factors)
+        return [
+            code.call("llvm.x86.avx512bf16.dpbf16ps.512", total.type, total, weight.bits_as(factors), spread)
+            for weight, total in zip(weights, totals, strict=True)
+        ]
+
+
 class HalfFactors(Factors):
-    """Weights and activations in float16, which is more exact than bfloat16, and twice as fast as float32.
+    """Code for `Half`, with the instructions of AVX512-FP16."""
 
-    Weights are scaled to 1/64 at most, so that no sum overflows.
-    """
-
-    name, dtype, heights, columns = "half", torch.float16, (1, 4, 8, 12), 2
-
-    def round(self, weight: Tensor) -> tuple[Tensor, Tensor]:
-        scales = weight.abs().amax(1).clamp_(min=torch.finfo(torch.float32).tiny * _CHUNK).mul_(_CHUNK)
-        return (weight / scales.unsqueeze(1)).to(self.dtype), scales
+    columns, activation = 2, I32
 
     def store(self, activations: Array, index: Value, values: Value) -> None:
         code, builder = values.code, values.code.builder
         limited = maximum(values, code.constant(values.type, -_F16_MAX)).minimum(_F16_MAX)
         rounded = builder.fptrunc(limited.raw, ir.VectorType(_F16, LANES))
         bits = code.value(builder.zext(builder.bitcast(rounded, ir.VectorType(I16, LANES)), ir.VectorType(I32, LANES)))
-        # Twice in 32 bits: processors read and spread 32 bits in one step, but not 16.
-        activations.of(I32).store(bits * 0x10001, index)
+        activations.store(bits * 0x10001, index)
 
     def write_sums(self, module: ir.Module, rows: int, columns: int) -> str:
-        code, (activations, stride, inputs, weights, sums, ahead) = _begin(module, f"half_{rows}_{columns}")
+        code, (activations, stride, inputs, weights, sums, ahead) = _begin(module, f"sums_{rows}_{columns}")
         halves, words = ir.VectorType(_F16, BLOCK), ir.VectorType(I32, LANES)
         zero = code.constant(words, 0)
         starts = [code.array(activations, I32).at(stride * row) for row in range(rows)]
@@ -139,11 +140,11 @@ class HalfFactors(Factors):
         out = code.array(sums, F32)
         with code.loop(0, rows * columns * BLOCK, LANES) as index:
             out.store(zero.bits_as(ir.VectorType(F32, LANES)), index, align=64)
-        with code.loop(0, inputs, _CHUNK) as begin:
+        with code.loop(0, inputs, FLOAT16_PRODUCTS) as begin:
             for row in totals:
                 for total in row:
                     total.set(zero.bits_as(halves))
-            with code.loop(begin, (begin + _CHUNK).minimum(inputs)) as index:
+            with code.loop(begin, (begin + FLOAT16_PRODUCTS).minimum(inputs)) as index:
                 _fetch(code, ahead, inputs, index, columns)
                 factors = [block.load(halves, index * BLOCK, align=2 * BLOCK) for block in blocks]
                 for start, row in zip(starts, totals, strict=True):
@@ -168,7 +169,7 @@ def _add_halves(code: Code, values: Value, sums: Array) -> None:
 
 
 def _fetch(code: Code, ahead: Value, inputs: Value, index: Value, columns: int) -> None:
-    """Fetch what an input is multiplied with in other blocks."""
+    """Fetch what inputs are multiplied with in other blocks."""
     for column in range(columns):
         place = code.array(ahead, I16).at((inputs * column + index) * BLOCK).address
         read, second_level, data = (code.constant(I32, number) for number in (0, 2, 1))
@@ -181,16 +182,13 @@ def _begin(module: ir.Module, name: str) -> tuple[Code, list[Value]]:
     return code, code.arguments
 
 
-WIDE, HALF = WideFactors(), HalfFactors()
+FACTORS: dict[FactorFormat, Factors] = {WIDE: WideFactors(), PAIRED: PairedFactors(), HALF: HalfFactors()}
 
 
-def choose_factors(target: Target | None) -> Factors | None:
-    """Choose the factors for a processor; None where products of torch are as fast."""
+def choose_format(target: Target | None) -> FactorFormat | None:
+    """Choose the format for a processor; None where products of torch are as fast."""
     if target is None or target.bf16 is None or target.bf16.lanes < LANES:
         return None
-    return HALF if "+avx512fp16" in target.features else WIDE
-
-
-def factors_of(packed: Tensor) -> Factors:
-    """Return the factors of a packed weight."""
-    return HALF if packed.dtype == HALF.dtype else WIDE
+    if "+avx512fp16" in target.features:
+        return HALF
+    return PAIRED if target.bf16.name == "bf16" else WIDE

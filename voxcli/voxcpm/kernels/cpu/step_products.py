@@ -3,9 +3,10 @@
 from llvmlite import ir
 
 from voxcli.voxcpm.kernels.cpu.elementary import fma, maximum, snake
-from voxcli.voxcpm.kernels.cpu.factors import BLOCK, LANES, Factors
-from voxcli.voxcpm.kernels.cpu.ir import F32, I16, I32, I64, POINTER, VOID, Array, Code, Value
+from voxcli.voxcpm.kernels.cpu.factors import LANES, Factors
+from voxcli.voxcpm.kernels.cpu.ir import F32, I16, I64, POINTER, VOID, Array, Code, Value
 from voxcli.voxcpm.kernels.cpu.steps import VECTOR, Field, Step, begin_step, divide_up, finished, history_of
+from voxcli.voxcpm.kernels.factor_formats import BLOCK
 
 _PRODUCT_ROWS, _FEW_ROWS = 120, 256
 """Rows whose activations are multiplied with a tile's weights in turn, unless there are few in all."""
@@ -35,7 +36,9 @@ def write_multiply(module: ir.Module, factors: Factors) -> str:
         own_end = (end - start).minimum(number)
         with code.loop(maximum(begin - start, code.constant(I64, 0)), own_end) as tile:
             row = first + tile * tall
-            _multiply_tile(code, step, tiles, (row, (rows - row).minimum(tall)), (block, columns), sums)
+            _multiply_tile(
+                code, step, tiles, (row, (rows - row).minimum(tall)), (block, columns), sums, factors.activation
+            )
             code.call(
                 ending,
                 VOID,
@@ -57,11 +60,12 @@ def _multiply_tile(
     rows: tuple[Value, Value],
     blocks: tuple[Value, Value],
     sums: Array,
+    activation: ir.Type,
 ) -> None:
     """Add up a tile, with the function for the next larger number of rows."""
     (row, count), (block, columns) = rows, blocks
     stride, inputs = step[Field.stride], step[Field.inputs]
-    activations = step.array(Field.activations, I32).at(row * stride).address
+    activations = step.array(Field.activations, activation).at(row * stride).address
     weights = step.array(Field.weights, I16).at(inputs * block * BLOCK).address
     ahead = step.array(Field.weights, I16).at(inputs * (block + columns) * BLOCK).address
     for width, functions in tiles.items():
@@ -87,7 +91,7 @@ def _write_ending(module: ir.Module, factors: Factors) -> str:
         step.array(field) for field in (Field.scales, Field.bias, Field.alpha, Field.inverse)
     )
     residual, total_out, output = (step.array(field) for field in (Field.residual, Field.sum, Field.output))
-    activations = step.array(Field.next)
+    activations = step.array(Field.next, factors.activation)
     flags = {field: step.has(field) for field in (Field.residual, Field.factor, Field.sum, Field.output, Field.next)}
     width = blocks * BLOCK
     with code.loop(0, count) as row, code.loop(0, width, LANES) as lane:
