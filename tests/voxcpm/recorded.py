@@ -13,7 +13,7 @@ from torch.utils._pytree import tree_flatten, tree_leaves, tree_unflatten
 
 from voxcli.voxcpm.runtime.cuda_graphs import GraphStream, Launch
 
-_SYNCHRONIZING = {
+SYNCHRONIZING = {
     torch.ops.aten._local_scalar_dense.default,
     torch.ops.aten.nonzero.default,
     torch.ops.aten.is_nonzero.default,
@@ -39,7 +39,7 @@ class _Recording(TorchDispatchMode):
         self._operations: list[tuple[Any, list[Any], Any, list[Any]]] = []
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        assert func not in _SYNCHRONIZING, f"{func} synchronizes with the device"
+        assert func not in SYNCHRONIZING, f"{func} synchronizes with the device"
         assert func not in _FROM_PYTHON, f"{func} makes a tensor of a Python value"
         made = func(*args, **(kwargs or {}))
         given, form = tree_flatten((args, kwargs or {}))

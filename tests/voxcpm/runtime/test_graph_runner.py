@@ -1,6 +1,5 @@
 """GraphRunner gives the samples of EagerRunner, whatever else is in the batch."""
 
-import gc
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
@@ -22,7 +21,7 @@ from tests.voxcpm.speech import clip, samples_of, utterance
 from voxcli.audio.chunk import Samples
 from voxcli.errors import RequestError
 from voxcli.voxcpm.codec.audio_vae import AudioVAE, DecoderState
-from voxcli.voxcpm.device import Placement, prepare_device
+from voxcli.voxcpm.device import Placement
 from voxcli.voxcpm.loading import load_model
 from voxcli.voxcpm.model import Model, Utterance
 from voxcli.voxcpm.network.sequence import length_of
@@ -251,28 +250,3 @@ def test_the_prompt_of_a_voice_is_decoded_once(models: Models, monkeypatch: pyte
         monkeypatch.setattr(AudioVAE, "decode", counted)
         np.testing.assert_array_equal(samples_of(other, said), first)
         assert batches == [], "its graphs had been captured, and nothing else was decoded"
-
-
-@pytest.mark.parametrize("enabled", [True, False], ids=["as usual", "turned off before"])
-def test_no_garbage_is_collected_during_a_capture(enabled: bool) -> None:
-    """A dead cycle may hold an old graph, and freeing that voids the capture."""
-    seen = []
-    (gc.enable if enabled else gc.disable)()
-    try:
-        RecordedGraphStream(torch.device("cpu")).capture(lambda: seen.append(gc.isenabled()), ())
-        assert (seen, gc.isenabled()) == ([False], enabled)
-    finally:
-        gc.enable()
-
-
-def test_cudnn_is_not_asked_for_attention() -> None:
-    """It compiles a kernel for each number of positions."""
-    before = torch.backends.cuda.cudnn_sdp_enabled()
-    torch.backends.cuda.enable_cudnn_sdp(True)
-    try:
-        prepare_device(torch.device("cpu"))
-        assert torch.backends.cuda.cudnn_sdp_enabled()
-        prepare_device(torch.device("cuda", 0))
-        assert not torch.backends.cuda.cudnn_sdp_enabled()
-    finally:
-        torch.backends.cuda.enable_cudnn_sdp(before)
