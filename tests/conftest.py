@@ -9,7 +9,6 @@ from hypothesis import HealthCheck, settings
 
 from tests.forks import ORIGIN, run_forked
 from tests.program import RunIn
-from voxcli.voxcpm.runtime.cpu_threads import limit_openmp_spinning
 
 pytest_plugins = ["tests.alone", "tests.pulse", "tests.tiny"]
 
@@ -17,7 +16,7 @@ pytest_plugins = ["tests.alone", "tests.pulse", "tests.tiny"]
 settings.register_profile("voxcli", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("voxcli")
 
-limit_openmp_spinning(os.environ)  # before torch is imported, as the program does
+os.environ.setdefault("GOMP_SPINCOUNT", "1000")  # as the program on a busy machine: workers run beside each other
 os.environ["VOXCLI_KEEP_ALIVE"] = "0"  # models run in the process that speaks, unless a test asks for a resident engine
 
 _new_context = ssl.create_default_context

@@ -1,10 +1,13 @@
 """measure_engine.py: figures, counted work, equality checks, stand-ins, and a whole run with a tiny model."""
 
+import dataclasses
 import json
 import math
 import os
 import subprocess
 import sys
+from collections.abc import Callable
+from contextlib import closing
 from itertools import accumulate
 from pathlib import Path
 
@@ -14,13 +17,16 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.benchmarks.engine.device import Environment
 from tests.benchmarks.engine.equality import DRAWN_SEEDS, compare, difference
 from tests.benchmarks.engine.figures import Figures, Run, gap_seconds, percentile, seconds_per_patch, sound_per_second
 from tests.benchmarks.engine.options import read_options
 from tests.benchmarks.engine.package_script import BaseModel, rearrange
+from tests.benchmarks.engine.patch_profile import profile_patches
 from tests.benchmarks.engine.plan import measure
 from tests.benchmarks.engine.results import TOLERANCE
-from tests.benchmarks.engine.voxcli_engine import Samples
+from tests.benchmarks.engine.streams import Samples, load_voxcli
+from tests.benchmarks.engine.targets import Measurements, check_targets
 from tests.benchmarks.engine.work import Widths, Work, codec_size, evaluations_of, times_size, work_of
 from tests.checkpoints import FAMILIES, write_checkpoint
 from tests.checkpoints.backbone import backbone_tensors
@@ -227,7 +233,18 @@ TINY = ["--size", "tiny", "--device", "cpu", "--runs", "1", "--patches", "3", "-
 
 def test_a_tiny_model_is_measured_from_end_to_end(tmp_path: Path) -> None:
     figures = tmp_path / "figures.json"
-    options = [*TINY, "--streams", "1,2", "--long-text", "--against", "package", "--package", str(tmp_path)]
+    options = [
+        *TINY,
+        "--streams",
+        "1,2",
+        "--quantize",
+        "int8",
+        "--long-text",
+        "--against",
+        "package",
+        "--package",
+        str(tmp_path),
+    ]
     done = subprocess.run(
         [sys.executable, str(SCRIPT), *options, "--json", str(figures)],
         capture_output=True,
@@ -245,7 +262,7 @@ def test_a_tiny_model_is_measured_from_end_to_end(tmp_path: Path) -> None:
         "load, s",
     ):
         assert text in done.stdout
-    for text in ("memory of voxcli bfloat16", "behind 400", "targets, for 2 cores with AMX", "No verdict"):
+    for text in ("memory of voxcli bfloat16", "behind 400", "targets, for 2 cores, full size", "No verdict"):
         assert text in done.stdout
     not_compared = done.stdout.partition("not compared:\n")[2]
     assert (
@@ -258,10 +275,79 @@ def test_a_tiny_model_is_measured_from_end_to_end(tmp_path: Path) -> None:
     assert [both[streams]["streams"] for streams in "12"] == [1, 2]
     assert all(0 < its["first_p50"] <= its["first_patch"] for its in both.values())
     assert measured["position_costs"]["voxcli bfloat16"]["near"] > 0
+    assert measured["loads"]["voxcli int8"][0]["whole"] > 0
     assert measured["loads"]["voxcli bfloat16"][0]["whole"] > measured["loads"]["voxcli bfloat16"][0]["load"] > 0
     assert measured["memories"]["voxcli bfloat16"]["resident"] > 10e6
     assert measured["comparisons"][0]["differences"][0] <= TOLERANCE
     assert {verdict["met"] for verdict in measured["verdicts"]} == {None}
+
+
+def test_a_profile_names_every_part_of_a_patch(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    figures = tmp_path / "figures.json"
+    options = [*TINY, "--profile", "--patches", "5", "--folder", str(tmp_path), "--json", str(figures)]
+    assert measure(read_options(options, "")) == 0
+    output = capsys.readouterr().out
+    table = output[output.index("voxcli bfloat16: first chunk") :].splitlines()
+    assert all(len(line) <= 80 for line in table)
+    assert [line[:19].strip() for line in table[2:]] == [
+        "prefill",
+        "stop head",
+        "1 × local DiT",
+        "local encoder",
+        "base LM",
+        "residual LM",
+        "projections",
+        "codec",
+        "Python and the rest",
+        "patch",
+    ]
+    found = json.loads(figures.read_text("utf-8"))["profiles"]["voxcli bfloat16"]
+    assert all(seconds > 0 for seconds in found["parts"].values())
+    assert sum(found["parts"].values()) < found["patch"]
+    assert found["prefill"] < found["first_chunk"]
+
+
+def test_parts_within_parts_are_counted_once(checkpoints: Callable[[str], Path]) -> None:
+    """And the model is left as it was."""
+    with closing(load_voxcli(checkpoints("voxcpm-1.5"), "cpu", "float32", None, slots=1)) as model:
+        before = {name: set(vars(module)) for name, module in model._backbone.named_modules()}
+        found = profile_patches(model, 5, 2)
+        assert {name: set(vars(module)) for name, module in model._backbone.named_modules()} == before
+    assert 0 < sum(found.parts.values()) < found.patch
+
+
+def measured_by(options: list[str], **figures: float) -> Measurements:
+    one = Figures(**{field.name: 1.0 for field in dataclasses.fields(Figures)} | figures)  # type: ignore[arg-type]
+    package = dataclasses.replace(one, first_p50=1.0)
+    environment = Environment("a CPU", "3", "2", None, None, None, 2, False, None)
+    return Measurements(
+        options=read_options(["--device", "cpu", *options], ""),
+        environment=environment,
+        figures={"own": {1: one, 4: one}, "small": {1: one, 4: one}, "package": {1: package}},
+        loads={},
+        position_costs={},
+        main="own",
+        quantized="small",
+        package="package",
+        compiled="compiled",
+    )
+
+
+def test_the_targets_of_two_cores_are_judged() -> None:
+    def verdicts(options: list[str], **figures: float) -> dict[str, bool | None]:
+        return {verdict.what: verdict.met for verdict in check_targets(measured_by(options, **figures))}
+
+    good = {"first_p50": 0.1, "factor": 0.6, "patch": 0.09, "together": 1.7}
+    assert set(verdicts(["--quantize", "int8"], **good).values()) == {True}
+    assert len(verdicts(["--quantize", "int8"], **good)) == 8
+    assert len(verdicts([], **good)) == 3
+    slow = verdicts(["--quantize", "int8"], **good | {"first_p50": 0.25})
+    assert {what for what, met in slow.items() if not met} == {
+        "own: first chunk",
+        "small: first chunk",
+        "small: first chunk against the package",
+    }
+    assert set(verdicts(["--quantize", "int8", "--steps", "5"], **good).values()) == {None}
 
 
 OTHER = """
@@ -310,7 +396,6 @@ def test_what_does_not_fit_into_the_time_is_reported(tmp_path: Path, capsys: pyt
     options = [*TINY, "--minutes", "0.01", "--long-text", "--folder", str(tmp_path)]
     assert measure(read_options(options, "")) == 0
     not_compared = capsys.readouterr().out.partition("not compared:\n")[2]
-    assert "loading voxcli bfloat16 more than 0 times: no time left" in not_compared
     assert "1 at once: no time left" in not_compared
     assert "a short text and a long one: no time left" in not_compared
     assert "the package: pass --against package" in not_compared

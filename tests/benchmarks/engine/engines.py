@@ -9,13 +9,11 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from tests.benchmarks.engine.child_process import ChildFailed
-from tests.benchmarks.engine.cold_load import ColdLoad, Load, Memory, load_in_new_process
-from tests.benchmarks.engine.figures import Run
+from tests.benchmarks.engine.figures import Load, Memory, Run
 from tests.benchmarks.engine.options import Options
 from tests.benchmarks.engine.package_engine import PackageEngine, with_dtype
 from tests.benchmarks.engine.results import Context, echo
-from tests.benchmarks.engine.voxcli_engine import VoxcliEngine, load_voxcli
-from voxcli.errors import VoxError
+from tests.benchmarks.engine.voxcli_engine import Contestant, VoxcliEngine
 
 WARM_UP_PATCHES = 4
 
@@ -35,6 +33,9 @@ class MeasuredEngine(Protocol):
 
     def speak(self, streams: int, patches: int) -> list[Run]:
         """Start `streams` concurrent streams of `patches` patches each, and return the timing of each."""
+
+    def memory(self) -> Memory:
+        """Return the peak memory of its process."""
 
     def close(self) -> None: ...
 
@@ -79,12 +80,14 @@ def _run_once(engine: MeasuredEngine, streams: int, patches: int, failures: Fail
     time.sleep(_PAUSE)
     try:
         return engine.speak(streams, patches)
-    except (VoxError, ChildFailed, RuntimeError) as error:
+    except ChildFailed as error:
         failures[engine.label] = error
         return []
 
 
 _COLD_LOADS = 3
+_LOAD_SECONDS = 60.0
+"""Least time that a load is given."""
 _ROUNDS_WITHOUT_GRAPHS = 3
 _MIN_SECONDS = 60.0
 """Time that must be left to start an optional section."""
@@ -132,62 +135,54 @@ def setups_of(options: Options) -> list[Setup]:
     return setups
 
 
-def measure_loading(context: Context) -> None:
-    """Load voxcli in new processes, while nothing else runs."""
-    options = context.options
-    echo("load to the first chunk, each time in a new process:")
-    for setup in setups_of(options):
-        if not setup.graphs:
-            continue
-        job = ColdLoad(
-            checkpoint=str(context.checkpoint),
-            device=options.device,
-            dtype=options.dtype,
-            quantize=setup.quantize,
-            graphs=setup.graphs,
-            slots=options.slots,
-            steps=options.steps,
-            patches=min(options.patches, 8),
-        )
-        _measure_cold_loads(context, setup, job)
-        _print_load(context, setup.label)
-
-
-def _measure_cold_loads(context: Context, setup: Setup, job: ColdLoad) -> None:
-    results = context.results
-    for number in range(min(_COLD_LOADS, context.options.runs)):
-        if context.deadline.left < _MIN_SECONDS:
-            results.not_compared.append(f"loading {setup.label} more than {number} times: no time left")
-            return
-        try:
-            load, memory = load_in_new_process(job, context.deadline.left / 3)
-        except ChildFailed as error:
-            _failed(context, f"loading {setup.label}", error)
-            return
-        results.loads.setdefault(setup.label, []).append(load)
-        results.memories[setup.label] = memory
-
-
 def load_engines(context: Context, stack: ExitStack) -> Iterator[MeasuredEngine]:
-    """Load all engines, one after another, and note those that fail. Loading the package is timed."""
+    """Load every engine in a process of its own, one after another, and note those that fail. Loading is timed."""
+    echo("load to the first chunk, each time in a new process:")
+    for setup in setups_of(context.options):
+        if engine := load_setup(context, stack, setup):
+            yield engine
     yield from _load_package_engines(context, stack)
-    options = context.options
-    for setup in setups_of(options):
-        try:
-            model = load_voxcli(
-                context.checkpoint,
-                options.device,
-                options.dtype,
-                setup.quantize,
-                slots=options.slots if setup.graphs else 1,  # several streams take too long without graphs
-                graphs=setup.graphs,
-            )
-        except (VoxError, RuntimeError) as error:
-            _failed(context, setup.label, error)
-            continue
-        engine = VoxcliEngine(setup.label, model, options.steps, setup.max_rounds)
-        stack.callback(engine.close)
-        yield engine
+
+
+def load_setup(context: Context, stack: ExitStack, setup: Setup, loads: int = _COLD_LOADS) -> VoxcliEngine | None:
+    """Load voxcli a few times, and return the last engine; None if it fails.
+
+    On a CPU with its weights prepared, as they are from the second start on.
+    """
+    options, results = context.options, context.results
+    kept = context.folder / "prepared" if options.kind == "cpu" else None
+    contestant = Contestant(
+        checkpoint=str(context.checkpoint),
+        prepared=str(kept) if kept else None,
+        device=options.device,
+        dtype=options.dtype,
+        quantize=setup.quantize,
+        graphs=setup.graphs,
+        slots=options.slots if setup.graphs else 1,  # several streams take too long without graphs
+    )
+
+    def load() -> VoxcliEngine:
+        timeout = max(_LOAD_SECONDS, context.deadline.left / 3)
+        return VoxcliEngine(setup.label, contestant, options.steps, timeout=timeout, max_rounds=setup.max_rounds)
+
+    wanted = min(loads, options.runs) if setup.graphs else 1
+    try:
+        if kept:
+            load().close()  # which waits until they are written
+        for number in range(1, wanted + 1):
+            if late := number < wanted and context.deadline.left < _MIN_SECONDS:
+                results.not_compared.append(f"loading {setup.label} more than once: no time left")
+            engine = load()
+            results.loads.setdefault(setup.label, []).append(engine.load)
+            if late or number == wanted:
+                break
+            engine.close()
+    except ChildFailed as error:
+        _failed(context, setup.label, error)
+        return None
+    stack.callback(engine.close)
+    _print_load(context, setup.label)
+    return engine
 
 
 def _load_package_engines(context: Context, stack: ExitStack) -> Iterator[MeasuredEngine]:
@@ -224,10 +219,10 @@ def _load_package(
     yield package
 
 
-def note_memory_of_package(context: Context, engines: list[MeasuredEngine]) -> None:
+def note_memory(context: Context, engines: list[MeasuredEngine]) -> None:
     for engine in engines:
-        if isinstance(engine, PackageEngine) and engine.label in context.results.figures:
-            context.results.memories[engine.label] = Memory(**engine.memory())
+        if engine.label in context.results.figures:
+            context.results.memories[engine.label] = engine.memory()
 
 
 def _failed(context: Context, what: str, error: Exception) -> None:

@@ -12,7 +12,7 @@ from tests.benchmarks.engine.child_process import ChildFailed
 from tests.benchmarks.engine.options import SEED, TEXT
 from tests.benchmarks.engine.package_engine import PackageEngine, PackageNotImportable, with_dtype
 from tests.benchmarks.engine.results import TOLERANCE, Comparison, Context, echo
-from tests.benchmarks.engine.voxcli_engine import Samples, load_voxcli, new_utterance, stream_concurrently
+from tests.benchmarks.engine.streams import Samples, load_voxcli, new_utterance, stream_concurrently
 from voxcli.errors import VoxError
 from voxcli.voxcpm.model import Model
 

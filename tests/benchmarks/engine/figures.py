@@ -1,4 +1,4 @@
-"""Figures of timed streams: time to the first chunk, time per patch, real-time factor, gaps."""
+"""Figures of timed streams, and of processes: first chunk, time per patch, real-time factor, gaps, loading, memory."""
 
 import math
 import statistics
@@ -65,6 +65,34 @@ class Figures:
             dry_streams=sum(gap > 0 for gap in dry),
             dry_longest=max(dry),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """Seconds of one cold load."""
+
+    whole: float
+    """From the start of Python to the first chunk."""
+    imports: float
+    load: float
+    first_chunk: float
+    """From the end of loading."""
+
+    @property
+    def without_imports(self) -> float:
+        return self.load + self.first_chunk
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """Peak memory in bytes."""
+
+    resident: int
+    """On the host."""
+    allocated: int = 0
+    """On the GPU, in tensors."""
+    reserved: int = 0
+    """On the GPU, including the cache of torch's allocator."""
 
 
 def percentile(values: Sequence[float], share: float) -> float:

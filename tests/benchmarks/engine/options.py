@@ -15,7 +15,7 @@ MAX_PATCHES = 6 * len(TEXT) + 9
 
 FAMILIES = {"0.5b": "voxcpm-0.5b", "1.5": "voxcpm-1.5", "2": "voxcpm-2"}
 
-STREAMS = {"cuda": (1, 8, 32, 64), "cpu": (1, 2)}
+STREAMS = {"cuda": (1, 8, 32, 64), "cpu": (1, 2, 4)}
 RUNS = {"cuda": 20, "cpu": 3}
 PATCHES = {"cuda": 50, "cpu": 12}
 
@@ -41,6 +41,8 @@ class Options:
     long_text: bool
     time_anyway: bool
     """Whether engines whose outputs differ are timed all the same."""
+    profile: bool
+    """Whether to time the parts of a patch, and nothing else."""
 
     @property
     def kind(self) -> str:
@@ -76,6 +78,7 @@ def read_options(arguments: list[str], about: str) -> Options:
         minutes=given.minutes,
         long_text=given.long_text,
         time_anyway=given.time_anyway,
+        profile=given.profile,
     )
     if not 2 <= options.patches <= MAX_PATCHES:
         parser.error(f"--patches must be from 2 to {MAX_PATCHES}: the text is {len(TEXT)} characters")
@@ -94,7 +97,7 @@ def _parser(about: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="1.5", help="0.5b, 1.5 or 2", type=_model)
     parser.add_argument("--device", default="cuda", help="cuda, cuda:N or cpu")
-    parser.add_argument("--streams", type=_numbers, help="concurrent streams, such as 1,8,32,64; 1,2 on the CPU")
+    parser.add_argument("--streams", type=_numbers, help="concurrent streams, such as 1,8,32,64; 1,2,4 on the CPU")
     parser.add_argument("--against", choices=["package"], help="measure the published package `voxcpm` too")
     parser.add_argument("--package", type=Path, metavar="PATH", help="a folder that contains `voxcpm/`")
     parser.add_argument("--python", type=Path, help="an interpreter that has the package")
@@ -113,6 +116,9 @@ def _parser(about: str) -> argparse.ArgumentParser:
         "--long-text", action="store_true", help="compare a step behind 20 positions with one behind 400"
     )
     parser.add_argument("--time-anyway", action="store_true", help="time engines even if their outputs differ")
+    parser.add_argument(
+        "--profile", action="store_true", help="print where the time of a patch goes, part by part, and nothing else"
+    )
     return parser
 
 

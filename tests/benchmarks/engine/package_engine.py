@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.benchmarks.engine.child_process import ChildFailed, ChildProcess
-from tests.benchmarks.engine.figures import Run
+from tests.benchmarks.engine.figures import Memory, Run
 from tests.benchmarks.engine.options import GUIDANCE, SEED, TEXT, Options
 
 _SCRIPT = Path(__file__).with_name("package_script.py")
@@ -102,9 +102,9 @@ class PackageEngine:
             "samples": None if samples is None else str(samples),
         }
 
-    def memory(self) -> dict[str, int]:
-        """Return its peak memory in bytes."""
-        return self._child.ask({"memory": True}, _TIMEOUT)
+    def memory(self) -> Memory:
+        """Return its peak memory."""
+        return Memory(**self._child.ask({"memory": True}, _TIMEOUT))
 
     def close(self) -> None:
         self._child.close()

@@ -16,8 +16,8 @@ from tests.benchmarks.engine.engines import (
     MeasuredEngine,
     Names,
     load_engines,
-    measure_loading,
-    note_memory_of_package,
+    load_setup,
+    note_memory,
     run_rounds,
     setups_of,
     warm_up,
@@ -25,15 +25,15 @@ from tests.benchmarks.engine.engines import (
 from tests.benchmarks.engine.equality import check_equality
 from tests.benchmarks.engine.figures import Figures
 from tests.benchmarks.engine.options import TEXT, Options
-from tests.benchmarks.engine.report import print_figures, report
+from tests.benchmarks.engine.report import print_figures, print_profile, report
 from tests.benchmarks.engine.results import Context, Deadline, Floor, Results, echo
+from tests.benchmarks.engine.streams import dtype_of
 from tests.benchmarks.engine.targets import Measurements, check_targets
-from tests.benchmarks.engine.voxcli_engine import VoxcliEngine, measure_parts, measure_position_cost
-from tests.benchmarks.engine.work import Widths, evaluations_of, work_of
+from tests.benchmarks.engine.voxcli_engine import VoxcliEngine
+from tests.benchmarks.engine.work import Part, Widths, evaluations_of, work_of
 from tests.checkpoints import write_checkpoint
 from voxcli.voxcpm.device import choose_placement
 from voxcli.voxcpm.network.config import read_config
-from voxcli.voxcpm.runtime.graph_runner import GraphRunner
 
 _REPORT_SECONDS, _POSITIONS_SECONDS = 15.0, 60.0
 _MIN_SECONDS = 10.0
@@ -104,6 +104,8 @@ def read_into_page_cache(checkpoint: Path) -> int:
 def _run(context: Context, device: torch.device) -> int:
     results = context.results
     _measure_floors(context, device)
+    if context.options.profile:
+        return _profile(context)
     check_equality(context)
     different = [comparison.summary() for comparison in results.comparisons if not comparison.good]
     if different and not context.options.time_anyway:
@@ -113,11 +115,10 @@ def _run(context: Context, device: torch.device) -> int:
     gc.collect()
     if device.type == "cuda":
         torch.cuda.empty_cache()
-    measure_loading(context)
     with ExitStack() as stack:
         engines = list(load_engines(context, stack))
         _measure_streams(context, engines)
-        note_memory_of_package(context, engines)
+        note_memory(context, engines)
         for engine in engines:
             if isinstance(engine, VoxcliEngine):
                 _measure_details(context, engine)
@@ -125,6 +126,16 @@ def _run(context: Context, device: torch.device) -> int:
     results.verdicts += check_targets(_measurements(context))
     report(context)
     return 1 if results.failed else 0
+
+
+def _profile(context: Context) -> int:
+    """Print where the time of a patch goes, in each setup that runs as fast as it can."""
+    for setup in setups_of(context.options):
+        with ExitStack() as stack:
+            if setup.graphs and (engine := load_setup(context, stack, setup, loads=1)):
+                context.results.profiles[setup.label] = engine.profile(context.options.patches)
+                print_profile(context, setup.label)
+    return 1 if context.results.failed else 0
 
 
 def _measurements(context: Context) -> Measurements:
@@ -150,7 +161,7 @@ def _measure_floors(context: Context, device: torch.device) -> None:
         f"and multiplies bfloat16 at {rates.products / 1e12:.3g} TFLOP/s"
     )
     for setup in setups_of(options):
-        widths = Widths.of(options.kind, options.dtype, setup.quantize)
+        widths = Widths.of(options.kind, dtype_of(options.dtype, setup.quantize), setup.quantize)
         text = len(TEXT) + 1
         work = work_of(
             context.config,
@@ -162,8 +173,8 @@ def _measure_floors(context: Context, device: torch.device) -> None:
         results.floors[setup.label] = Floor(
             work.before_first().seconds(1, rates.bandwidth, rates.products),
             {streams: work.seconds(streams, rates.bandwidth, rates.products) for streams in {1, *options.streams}},
-            {name: part.read for name, part in work.parts.items()} | {"keys and values": work.memory},
-            work.operations(1),
+            work.parts | {"keys and values": Part(work.memory)},
+            work.whole_prefill(),
         )
     names = Names.of(options)
     results.floors[names.package] = results.floors[names.compiled] = results.floors[names.main]
@@ -216,10 +227,10 @@ def _measure_details(context: Context, engine: VoxcliEngine) -> None:
     if engine.label in results.dropped:
         return
     graphs = any(setup.label == engine.label and setup.graphs for setup in setups_of(options))
-    if isinstance(engine.model.runner, GraphRunner):
-        results.parts[engine.label] = measure_parts(engine.model.runner, options)
+    if engine.captured:
+        results.parts[engine.label] = engine.parts(options.streams)
     if options.long_text and graphs:
         if context.deadline.left < _REPORT_SECONDS + _MIN_SECONDS:
             results.not_compared.append(f"{engine.label}, a short text and a long one: no time left")
         else:
-            results.position_costs[engine.label] = measure_position_cost(engine.model, options.steps)
+            results.position_costs[engine.label] = engine.position_cost()

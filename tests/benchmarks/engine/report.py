@@ -2,12 +2,12 @@
 
 import statistics
 
-from tests.benchmarks.engine.cold_load import Memory
 from tests.benchmarks.engine.engines import Names
-from tests.benchmarks.engine.figures import Figures
+from tests.benchmarks.engine.figures import Figures, Memory
 from tests.benchmarks.engine.results import Context, echo
+from tests.benchmarks.engine.streams import FAR, NEAR
 from tests.benchmarks.engine.targets import conditions
-from tests.benchmarks.engine.voxcli_engine import FAR, NEAR
+from tests.benchmarks.engine.work import DIT, PREFILL, Part, evaluations_of
 
 _WIDTH = 28
 
@@ -21,6 +21,32 @@ def print_figures(context: Context, streams: int) -> None:
                 f"  {label:{_WIDTH}} first chunk {1000 * its.first_p50:.1f} ms, a patch {1000 * its.patch:.2f} ms, "
                 f"{its.together:.3g}× real time together"
             )
+
+
+def print_profile(context: Context, label: str) -> None:
+    """Print where the time of a patch goes, beside the least time that bytes and operations take."""
+    found, floor, rates = context.results.profiles[label], context.results.floors[label], context.results.rates
+    assert rates is not None
+
+    def line(name: str, seconds: float, part: Part | None) -> None:
+        share = f"{seconds / found.patch:7.1%}" if name != PREFILL else ""
+        text = f"{name:18} {1000 * seconds:8.2f} {share:>7}"
+        if part:
+            reading, computing = 1000 * part.read / rates.bandwidth, 1000 * part.done / rates.products
+            least = max(reading, computing)
+            text += f" {part.read / 1e6:8.1f} {reading:7.2f} {part.done / 1e9:7.2f} {computing:7.2f}"
+            text += f" {1000 * seconds / least:7.1f}" if least else ""
+        echo(text)
+
+    echo(f"\n{label}: first chunk {1000 * found.first_chunk:.1f} ms, a patch {1000 * found.patch:.1f} ms, by parts:")
+    echo(f"{'':18} {'ms':>8} {'share':>7} {'MB':>8} {'read ms':>7} {'GFLOP':>7} {'mult ms':>7} {'× floor':>7}")
+    if found.prefill:
+        line(PREFILL, found.prefill, floor.prefill)
+    for name, seconds in found.parts.items():
+        shown = f"{evaluations_of(context.options.steps)} × {name}" if name == DIT else name
+        line(shown, seconds, floor.parts.get(name))
+    line("Python and the rest", found.patch - sum(found.parts.values()), None)
+    line("patch", found.patch, Part(floor.bytes_read, floor.operations))
 
 
 def report(context: Context) -> None:
@@ -79,10 +105,10 @@ def _floors(context: Context) -> None:
     for label, floor in context.results.floors.items():
         if label in (names.plain, names.package, names.compiled):
             continue  # the same as that of the main engine
-        parts = ", ".join(f"{name} {read / 1e6:.3g}" for name, read in floor.bytes_read.items())
+        parts = ", ".join(f"{name} {part.read / 1e6:.3g}" for name, part in floor.parts.items())
         steps = ", ".join(f"{streams}: {1000 * seconds:.3g}" for streams, seconds in sorted(floor.patch.items()))
         echo(
-            f"floor of {label}: {sum(floor.bytes_read.values()) / 1e9:.3g} GB and {floor.operations / 1e9:.3g} GFLOP "
+            f"floor of {label}: {floor.bytes_read / 1e9:.3g} GB and {floor.operations / 1e9:.3g} GFLOP "
             f"a step, at {rates.bandwidth / 1e9:.0f} GB/s and {rates.products / 1e12:.3g} TFLOP/s"
         )
         echo(f"  MB: {parts}")

@@ -5,12 +5,13 @@ import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from tests.benchmarks.engine.cold_load import Load, Memory
 from tests.benchmarks.engine.device import Environment, Rates
-from tests.benchmarks.engine.figures import Figures
+from tests.benchmarks.engine.figures import Figures, Load, Memory
 from tests.benchmarks.engine.options import SEED, Options
+from tests.benchmarks.engine.patch_profile import PatchProfile
+from tests.benchmarks.engine.streams import PositionCost
 from tests.benchmarks.engine.targets import Verdict
-from tests.benchmarks.engine.voxcli_engine import PositionCost
+from tests.benchmarks.engine.work import Part
 from voxcli.voxcpm.network.config import ModelConfig
 
 TOLERANCE = 1e-3
@@ -44,10 +45,17 @@ class Floor:
     first_chunk: float
     patch: dict[int, float]
     """Concurrent streams -> one step for all of them."""
-    bytes_read: dict[str, float]
-    """Per part of a step of one stream."""
-    operations: float
-    """In a step of one stream."""
+    parts: dict[str, Part]
+    """Of a step of one stream."""
+    prefill: Part
+
+    @property
+    def bytes_read(self) -> float:
+        return sum(part.read for part in self.parts.values())
+
+    @property
+    def operations(self) -> float:
+        return sum(part.done for part in self.parts.values())
 
 
 @dataclass(slots=True, kw_only=True)
@@ -72,6 +80,7 @@ class Results:
     parts: dict[str, dict[int, dict[str, float]]] = field(default_factory=dict)
     """Label -> concurrent streams -> part of the step -> seconds."""
     position_costs: dict[str, PositionCost] = field(default_factory=dict)
+    profiles: dict[str, PatchProfile] = field(default_factory=dict)
     verdicts: list[Verdict] = field(default_factory=list)
     not_compared: list[str] = field(default_factory=list)
     dropped: dict[str, str] = field(default_factory=dict)

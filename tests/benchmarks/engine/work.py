@@ -71,13 +71,18 @@ class Work:
 
     def before_first(self) -> "Work":
         """Return the work before the first chunk: prefill instead of a step, and no patch to encode yet."""
-        parts = {name: part for name, part in self.parts.items() if name != _ENCODER}
-        parts[_BASE] = replace(parts[_BASE], done=self.prefill)
-        parts[_RESIDUAL] = replace(parts[_RESIDUAL], done=0.0)
+        parts = {name: part for name, part in self.parts.items() if name != ENCODER}
+        parts[BASE] = replace(parts[BASE], done=self.prefill)
+        parts[RESIDUAL] = replace(parts[RESIDUAL], done=0.0)
         return Work(parts, 0.0, 0.0)
 
+    def whole_prefill(self) -> Part:
+        """Return the prefill of one stream, which reads both language models."""
+        return Part(self.parts[BASE].read + self.parts[RESIDUAL].read, self.prefill)
 
-_BASE, _RESIDUAL, _ENCODER = "base LM", "residual LM", "local encoder"
+
+PREFILL, STOP_HEAD, DIT, ENCODER = "prefill", "stop head", "local DiT", "local encoder"
+BASE, RESIDUAL, PROJECTIONS, CODEC = "base LM", "residual LM", "projections", "codec"
 
 
 def evaluations_of(steps: int) -> int:
@@ -99,20 +104,22 @@ def work_of(config: ModelConfig, widths: Widths, *, evaluations: int, positions:
     dit_ends = 3 * config.latent_dim * dit.hidden
     encoder_rows = 1 + config.patch_size
     encoder_ends = config.latent_dim * encoder.hidden + encoder.hidden * base.hidden
-    joints, codec, codec_done = _joints_size(config), codec_size(config.codec), codec_operations(config)
+    stop, joints = base.hidden * base.hidden + 2 * base.hidden, _joints_size(config)
+    codec, codec_done = codec_size(config.codec), codec_operations(config)
     parts = {
-        _BASE: Part(stack_bytes(base, widths), 2 * base_size),
-        _RESIDUAL: Part(stack_bytes(residual, widths), 2 * residual_size),
-        _ENCODER: Part(
-            stack_bytes(encoder, widths) + widths.whole * encoder_ends,
-            2 * encoder_rows * (stack_size(encoder) + encoder_ends),
-        ),
-        f"{evaluations} × local DiT": Part(
+        STOP_HEAD: Part(widths.whole * stop, 2 * stop),
+        DIT: Part(
             evaluations * (stack_bytes(dit, widths) + widths.whole * dit_ends),
             2 * dit_rows * (stack_size(dit) + dit_ends),
         ),
-        "projections": Part(widths.whole * joints, 2 * joints),
-        "codec": Part(widths.codec * codec, codec_done),
+        ENCODER: Part(
+            stack_bytes(encoder, widths) + widths.whole * encoder_ends,
+            2 * encoder_rows * (stack_size(encoder) + encoder_ends),
+        ),
+        BASE: Part(stack_bytes(base, widths), 2 * base_size),
+        RESIDUAL: Part(stack_bytes(residual, widths), 2 * residual_size),
+        PROJECTIONS: Part(widths.whole * joints, 2 * joints),
+        CODEC: Part(widths.codec * codec, codec_done),
     }
     kept = 2 * (base.layers * base.kv_heads * base.head_dim + residual.layers * residual.kv_heads * residual.head_dim)
     return Work(parts, widths.whole * positions * kept, 2 * text * (base_size + residual_size))
@@ -155,7 +162,7 @@ def _dit_tokens(config: ModelConfig) -> int:
 def _joints_size(config: ModelConfig) -> int:
     hidden = config.base_lm.hidden
     fusion = 2 * hidden * hidden if config.architecture is Architecture.V2 else 0
-    return 2 * hidden * config.fsq_dim + 2 * hidden * config.local_dit.hidden + fusion + hidden * hidden + 2 * hidden
+    return 2 * hidden * config.fsq_dim + 2 * hidden * config.local_dit.hidden + fusion
 
 
 def codec_size(codec: CodecConfig) -> int:

@@ -69,6 +69,29 @@ def test_what_the_user_says_of_waiting_stands() -> None:
         assert environment == said
 
 
+@pytest.mark.parametrize(
+    ("running", "spins"),
+    [([1], "10000"), ([4, 4, 1], "10000"), ([2, 2, 3, 2, 2], "1000"), ([0], "10000")],
+    ids=["alone", "beside short work", "beside a computation", "unknown"],
+)
+def test_threads_spin_less_beside_something_that_computes(running: list[int], spins: str) -> None:
+    environment: dict[str, str] = {}
+    limit_openmp_spinning(environment, iter(running).__next__)
+    assert environment == {"GOMP_SPINCOUNT": spins}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not tell")
+def test_something_that_computes_is_seen() -> None:
+    loop = [sys.executable, "-c", "print(flush=True)\nwhile True: pass"]
+    with subprocess.Popen(loop, stdout=subprocess.PIPE) as computing:
+        assert computing.stdout
+        computing.stdout.readline()
+        environment: dict[str, str] = {}
+        limit_openmp_spinning(environment)
+        computing.kill()
+    assert environment == {"GOMP_SPINCOUNT": "1000"}
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere torch comes with another OpenMP")
 def test_the_openmp_of_torch_takes_how_to_wait() -> None:
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("OMP_", "GOMP_"))}
