@@ -31,7 +31,7 @@ from voxcli.voxcpm.weights.checkpoint import (
     size_of_codec,
     size_of_weights,
 )
-from voxcli.voxcpm.weights.prepared import Keeping, PreparedWeights
+from voxcli.voxcpm.weights.prepared import Keeping, PreparedWeights, settling
 from voxcli.voxcpm.weights.prepared_file import DamagedFile
 from voxcli.voxcpm.weights.prepared_folder import PreparedFolder
 from voxcli.voxcpm.weights.quantization import FP8, FormatOf, choose_formats
@@ -109,7 +109,7 @@ def _networks(
     prepared: PreparedFolder | None,
     on_loading: OnLoading,
 ) -> tuple[Backbone, AudioVAE, Keeping | None]:
-    """Return a network, a codec, and the writing of their prepared weights if these are to be kept."""
+    """Return a network, a codec, and what is to be done with their weights later: write them, move them."""
     format_of = choose_formats(placement.device, quantize)
     factors = _codec_factors(placement, quantize)
     # A LoRA may change under the same name.
@@ -121,7 +121,10 @@ def _networks(
     restored = kept and _restored(kept, config, format_of, on_loading)
     backbone, codec = restored or _loaded(folder, config, placement, quantize, lora, format_of, factors, on_loading)
     codec.compile(prepared.folder / _COMPILED if prepared else None)
-    return backbone, codec, kept.keeping(backbone, codec) if kept and not restored else None
+    if placement.device.type != "cpu":
+        return backbone, codec, None
+    write = kept.writing(backbone, codec) if kept and not restored else None
+    return backbone, codec, Keeping(write, settling(backbone, codec))
 
 
 def _restored(

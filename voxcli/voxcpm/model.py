@@ -78,7 +78,7 @@ class Model:
         """
         Args:
             slots: maximum number of concurrent streams; the others wait.
-            keeping: writing of the prepared weights, which begins when a text has been spoken.
+            keeping: work on the weights that begins when a text has been spoken.
             thread: on which the model was loaded, and which is its own from now on; None starts one.
         """
         self.config = config
