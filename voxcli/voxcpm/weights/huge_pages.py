@@ -18,7 +18,7 @@ from pathlib import Path
 
 HUGE_BYTES = 2 << 20
 _PIECE_BYTES = 4 * HUGE_BYTES
-"""Moved at a time. Whoever waits for the end of the moving waits for one of them."""
+"""Moved at a time. The end of the moving comes after one of them at the latest."""
 _ALLOWED = Path("/sys/kernel/mm/transparent_hugepage/enabled")
 _SMAPS = Path("/proc/self/smaps")
 _HUGE_FIELDS = ("AnonHugePages", "FilePmdMapped", "ShmemPmdMapped")
