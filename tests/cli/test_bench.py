@@ -18,7 +18,7 @@ from tests.engines.remote.replay import Answer, Asked, posts, replaying, streame
 from tests.engines.remote.replay import said as document
 from tests.engines.remote.sounds import GPT_SOVITS, VOXCPM, tone
 from tests.engines.remote.sounds import wav as wav_bytes
-from tests.program import Run, said
+from tests.program import Run, said, started
 from tests.screen import CTRL_C, run_on_terminal
 from tests.server.running import serving
 from tests.server.tone import ToneEngine
@@ -246,9 +246,9 @@ def test_ctrl_c_among_cold_starts_keeps_those_that_are_done(tmp_path: Path, envi
 def test_a_signal_under_load_ends_it_as_well(tmp_path: Path, environment: dict[str, str]) -> None:
     with (
         serving(ToneEngine(chunks=1000, pace=1.0)) as url,
-        subprocess.Popen(
+        started(
             [sys.executable, "-m", "voxcli", "bench", "short", "--remote", url, "--concurrency", "2", "--warmup", "0"],
-            env=environment, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            environment, (None, subprocess.PIPE, subprocess.PIPE), folder=tmp_path,
         ) as process,
     ):  # fmt: skip
         assert process.stderr

@@ -121,12 +121,12 @@ def test_ctrl_c_stops_the_sound_at_once_and_keeps_the_file(
 
 
 def test_a_sound_server_that_dies_does_not_cost_the_file(
-    tmp_path: Path, environment: dict[str, str], own_pulse: PulseServer
+    run: Run, tmp_path: Path, environment: dict[str, str], own_pulse: PulseServer
 ) -> None:
     path, alone = tmp_path / "x.wav", tmp_path / "alone.wav"
     client = {name: own_pulse.environment[name] for name in ("HOME", "XDG_RUNTIME_DIR", "PULSE_SERVER")}
     say = [sys.executable, "-m", "voxcli", "say", TEXT * 5]
-    assert subprocess.run([*say, "-o", str(alone)], env=environment, check=False).returncode == 0
+    assert run("say", TEXT * 5, "-o", str(alone)).returncode == 0
     with started([*say, "--play", "-o", str(path)], environment | client) as process:
         streams = ["pactl", "list", "short", "sink-inputs"]
         wait_until(lambda: bool(subprocess.check_output(streams, env=own_pulse.environment)), "the loudspeaker")

@@ -3,7 +3,6 @@
 import io
 import json
 import os
-import pty
 import re
 import subprocess
 import sys
@@ -112,28 +111,12 @@ def test_a_closed_pipe_is_quiet_for_lists_too(tmp_path: Path, environment: dict[
     assert (done.stdout, done.stderr) == (b"0\n", b"")
 
 
-def in_a_terminal(tmp_path: Path, environment: dict[str, str], *arguments: str, typed: bytes = b"") -> tuple[int, str]:
-    """Run with all three standard streams on a terminal, where somebody types."""
-    ours, theirs = pty.openpty()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "voxcli", *arguments],
-        stdin=theirs,
-        stdout=theirs,
-        stderr=theirs,
-        cwd=tmp_path,
-        env=environment | {"TERM": "xterm-256color", "COLUMNS": "200"},
-        start_new_session=True,
-    )
-    os.close(theirs)
-    os.write(ours, typed)
-    seen = b""
-    try:
-        while data := os.read(ours, 65536):
-            seen += data
-    except OSError:  # Linux says so when the other end is closed
-        pass
-    os.close(ours)
-    return process.wait(), seen.decode()
+def in_a_terminal(
+    tmp_path: Path, environment: dict[str, str], *arguments: str, reactions: Reactions | None = None
+) -> tuple[int, str]:
+    """Run with all three standard streams on a terminal."""
+    command = [sys.executable, "-m", "voxcli", *arguments]
+    return run_on_terminal(command, environment, reactions or {}, folder=tmp_path, columns=200)
 
 
 def test_a_terminal_gets_no_sound_as_text(tmp_path: Path, environment: dict[str, str]) -> None:
@@ -150,7 +133,9 @@ def test_a_terminal_without_text_gets_help_and_no_silent_wait(tmp_path: Path, en
 
 
 def test_who_asks_for_it_may_type_the_text(tmp_path: Path, environment: dict[str, str]) -> None:
-    code, seen = in_a_terminal(tmp_path, environment, "say", "-", "-o", "x.wav", typed=b"Hello there.\n\x04")
+    code, seen = in_a_terminal(
+        tmp_path, environment, "say", "-", "-o", "x.wav", reactions={b"waiting": b"Hello there.\n\x04"}
+    )
     assert code == 0, seen
     assert seconds_of(tmp_path / "x.wav") > 0.5
 

@@ -3,10 +3,11 @@
 import subprocess
 import sys
 from pathlib import Path
+from subprocess import PIPE
 
 import pytest
 
-from tests.program import run_afresh
+from tests.program import PATIENCE_SECONDS, run_afresh, started
 
 FULL = Path("/dev/full")
 
@@ -38,15 +39,28 @@ def shell(line: str, folder: Path, environment: dict[str, str]) -> tuple[int, st
 
 @pytest.mark.skipif(not FULL.exists(), reason="no /dev/full")
 @pytest.mark.parametrize("command", COMMANDS.values(), ids=COMMANDS)
-@pytest.mark.parametrize("closed", [False, True], ids=["full", "closed"])
-def test_an_output_that_takes_nothing_is_a_sentence(
-    command: str, closed: bool, tmp_path: Path, environment: dict[str, str]
-) -> None:
-    code, error = shell(f"voxcli {command} {'>&-' if closed else '> /dev/full'}", tmp_path, environment)
+def test_an_output_that_takes_nothing_is_a_sentence(command: str, tmp_path: Path, environment: dict[str, str]) -> None:
+    program = [sys.executable, "-m", "voxcli", *command.split()]
+    with (
+        FULL.open("wb") as full,
+        started(program, environment, (None, full.fileno(), PIPE), folder=tmp_path) as process,
+    ):
+        _, error = process.communicate(timeout=PATIENCE_SECONDS)
+    assert process.returncode == 5, error
+    assert_one_sentence(error.decode(), "No space left")
+
+
+@pytest.mark.parametrize("command", COMMANDS.values(), ids=COMMANDS)
+def test_an_output_that_is_closed_is_a_sentence(command: str, tmp_path: Path, environment: dict[str, str]) -> None:
+    code, error = shell(f"voxcli {command} >&-", tmp_path, environment)
     assert code == 5, error
+    assert_one_sentence(error, "it is closed")
+
+
+def assert_one_sentence(error: str, reason: str) -> None:
     [line] = [line for line in error.splitlines() if line.startswith("error: ")]
     assert "standard output" in line
-    assert ("it is closed" if closed else "No space left") in line
+    assert reason in line
     assert "Traceback" not in error
 
 

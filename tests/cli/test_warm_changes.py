@@ -1,7 +1,6 @@
 """Resident engines when many use them, and when the model, the disk or voxcli itself changes under them."""
 
 import shutil
-import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
@@ -11,7 +10,7 @@ import pytest
 
 import voxcli
 from tests.checkpoints import write_checkpoint
-from tests.program import PATIENCE_SECONDS, RunIn, run_afresh, said
+from tests.program import PATIENCE_SECONDS, RunIn, run_afresh, said, started
 from tests.resident import home_with_engines, only_engine
 from tests.server.tone import until
 from voxcli.engines.resident.identity import EngineOrder
@@ -64,12 +63,7 @@ def test_twenty_calls_at_once_share_one_engine(
     with ExitStack() as stack:
         calls = [
             stack.enter_context(
-                subprocess.Popen(
-                    [sys.executable, "-m", "voxcli", *order(model, f"{number}.wav")],
-                    cwd=tmp_path,
-                    env=environment,
-                    stderr=subprocess.PIPE,
-                )
+                started([sys.executable, "-m", "voxcli", *order(model, f"{number}.wav")], environment, folder=tmp_path)
             )
             for number in range(AT_ONCE)
         ]

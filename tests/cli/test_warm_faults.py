@@ -123,9 +123,8 @@ def test_a_call_that_is_stopped_frees_its_slot(
 def test_a_closed_pipe_frees_the_slot(say: Say, registry: Registry, environment: dict[str, str], model: str) -> None:
     assert say().returncode == 0
     order = ["say", "Hello there.", "-m", model, "-o", "-", *LONG]
-    with subprocess.Popen(
-        [sys.executable, "-m", "voxcli", *order], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    ) as process:
+    streams_of_it = (None, subprocess.PIPE, subprocess.PIPE)
+    with started([sys.executable, "-m", "voxcli", *order], environment, streams_of_it) as process:
         assert process.stdout
         assert process.stdout.read(60_000)
         process.stdout.close()
@@ -254,9 +253,8 @@ def test_text_that_is_still_being_written_is_spoken_by_an_engine_that_loads_mean
 ) -> None:
     with home_with_engines(tmp_path / "home") as (environment, registry):
         order = ["say", "-m", model, "-o", str(tmp_path / "x.wav"), *SHORT]
-        with subprocess.Popen(
-            [sys.executable, "-m", "voxcli", *order], env=environment, stdin=subprocess.PIPE, stderr=subprocess.PIPE
-        ) as process:
+        piped = (subprocess.PIPE, None, subprocess.PIPE)
+        with started([sys.executable, "-m", "voxcli", *order], environment, piped) as process:
             until(lambda: bool(list(registry.entries())), PATIENCE_SECONDS)  # before there is any text
             _, errors = process.communicate(b"Hello there.", PATIENCE_SECONDS)
         assert process.returncode == 0, errors

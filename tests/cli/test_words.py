@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import typer
 
-from tests.program import Here, Run, said
+from tests.program import PATIENCE_SECONDS, Here, Run, said, started
 from tests.screen import run_on_terminal
 from voxcli.cli.app import app
 from voxcli.cli.exits import ExitCode, exit_code
@@ -221,8 +221,9 @@ def test_a_redirected_output_gets_a_note_and_no_sound(tmp_path: Path, environmen
     def run_into(name: str, *arguments: str) -> tuple[bytes, bytes]:
         with (tmp_path / name).open("wb") as file:
             command = [sys.executable, "-m", "voxcli", "say", "hello", *arguments]
-            done = subprocess.run(command, env=environment, stdout=file, stderr=subprocess.PIPE, check=False)
-        return (tmp_path / name).read_bytes(), done.stderr
+            with started(command, environment, (None, file.fileno(), subprocess.PIPE)) as process:
+                _, words = process.communicate(timeout=PATIENCE_SECONDS)
+        return (tmp_path / name).read_bytes(), words
 
     assert b"add -o -" in run_into("x.wav")[1]
     sound, messages = run_into("y.wav", "-o", "-")
