@@ -180,7 +180,7 @@ def _codec_factors(placement: Placement, quantize: str | None) -> FactorFormat |
     from voxcli.voxcpm.kernels.cpu.compiler import find_target
     from voxcli.voxcpm.kernels.cpu.factors import choose_format
 
-    return choose_format(find_target())
+    return choose_format(find_target(), quantized=quantize is not None)
 
 
 def _approximates(placement: Placement, quantize: str | None) -> bool:

@@ -16,16 +16,16 @@ from torch import Tensor
 
 from tests.voxcpm.codec.test_audio_vae import V1, V2, new_codec, noise, random_weights
 from voxcli.voxcpm.codec.audio_vae import AudioVAE, DecoderState
-from voxcli.voxcpm.codec.layers import new_histories
+from voxcli.voxcpm.codec.layers import Layer, new_histories
 from voxcli.voxcpm.kernels.cpu.compiler import compile_module, find_target
 from voxcli.voxcpm.kernels.cpu.elementary import snake, tanh
 from voxcli.voxcpm.kernels.cpu.factors import choose_format
 from voxcli.voxcpm.kernels.cpu.ir import F32, I64, POINTER, Code
-from voxcli.voxcpm.kernels.factor_formats import HALF, PAIRED, WIDE, FactorFormat
+from voxcli.voxcpm.kernels.factor_formats import BYTES, HALF, HALF_AND_BYTES, PAIRED, WIDE, FactorFormat
 from voxcli.voxcpm.network.config import CodecConfig
 
 TARGET = find_target()
-NEEDED = {HALF: "+avx512fp16", PAIRED: "+avx512bf16", WIDE: "+avx512f"}
+NEEDED = {HALF: "+avx512fp16", HALF_AND_BYTES: "+avx512fp16", PAIRED: "+avx512bf16", WIDE: "+avx512f"}
 SUPPORTED = [factors for factors, feature in NEEDED.items() if TARGET and feature in TARGET.features]
 
 pytestmark = pytest.mark.skipif(choose_format(TARGET) is None, reason="the decoder is not compiled on this processor")
@@ -33,7 +33,7 @@ pytestmark = pytest.mark.skipif(choose_format(TARGET) is None, reason="the decod
 WIDEST = replace(V1, latent_dim=40, decoder_dim=192, decoder_rates=(5, 4))
 """Several blocks of channels, some of them filled up, and rows for tiles of all heights."""
 CONFIGS = {"v1": V1, "v2": V2, "v2, unconditioned": replace(V2, rate_boundaries=None), "wide": WIDEST}
-ERRORS = {HALF: 4e-3, PAIRED: 2e-2, WIDE: 3e-6}
+ERRORS = {HALF: 4e-3, HALF_AND_BYTES: 4e-3, PAIRED: 2e-2, WIDE: 3e-6}
 """Of the sound, relative to its size. float16 has 11 bits, of activations and sums, and bfloat16 8, of activations."""
 
 
@@ -130,14 +130,25 @@ def test_activations_beyond_float16_stay_finite(factors: FactorFormat) -> None:
     assert decoded(codec, noise(1, WIDEST.latent_dim, 5) * 1e6)[0].isfinite().all()
 
 
-@pytest.mark.parametrize("factors_of_weight", [HALF, PAIRED, WIDE], ids=lambda factors: factors.name)
+@pytest.mark.parametrize("factors_of_weight", [HALF, BYTES, PAIRED, WIDE], ids=lambda factors: factors.name)
 @pytest.mark.parametrize("scale", [1e-6, 1.0, 1e6])
 def test_a_packed_weight_is_the_rounded_one(factors_of_weight: FactorFormat, scale: float) -> None:
     weight = noise(64, 96) * scale
     rounded, scales = factors_of_weight.round(weight)
     unpacked = factors_of_weight.unpack(factors_of_weight.pack(rounded)) * scales.unsqueeze(1)
-    torch.testing.assert_close(unpacked, weight, rtol=2**-8, atol=scale * 1e-5)
-    assert torch.equal(unpacked, rounded.float() * scales.unsqueeze(1))
+    steps = 1 / 127 if factors_of_weight is BYTES else 2**-8
+    assert ((unpacked - weight).abs() <= steps * weight.abs().amax(1, keepdim=True) + scale * 1e-5).all()
+    assert torch.equal(rounded, factors_of_weight.round(unpacked)[0])
+
+
+def test_only_the_first_raise_of_the_rate_is_in_int8_when_weights_are_quantized() -> None:
+    codec = AudioVAE(V1)
+    codec.load_state_dict(random_weights(V1))
+    codec.requires_grad_(False).prepare(torch.bfloat16, HALF_AND_BYTES)
+    parts = {name: part.tensors() for name, part in codec.decoder.named_modules() if isinstance(part, Layer)}
+    dtypes = {name: tensors["_product.blocks"].dtype for name, tensors in parts.items() if "_product.blocks" in tensors}
+    assert [name for name, dtype in dtypes.items() if dtype == torch.int8] == ["model.2.block.1"]
+    assert set(dtypes.values()) == {torch.int8, torch.float16}
 
 
 def test_a_codec_with_dense_convolutions_stays_with_torch() -> None:

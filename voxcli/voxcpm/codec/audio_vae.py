@@ -81,10 +81,13 @@ class AudioVAE(nn.Module):
         new_product = rounding_to(matmul_dtype)
         for part in _layers(self.encoder):
             part.prepare(new_product)
+        largest = self.decoder.largest
+        new_large_product = new_product
         if factors and self.config.depthwise:
             new_product = partial(BlockedProduct, factors=factors)
+            new_large_product = partial(BlockedProduct, factors=factors.few_rows)
         for part in _layers(self.decoder):
-            part.prepare(new_product)
+            part.prepare(new_large_product if part is largest else new_product)
 
     def restored_on(self, device: torch.device) -> None:
         """Take the place of `prepare` when all layers have been restored."""
@@ -174,6 +177,14 @@ class _Decoder(nn.Module):
         widen = self.model[1]
         found = widen.tensors().get("_product.blocks") if isinstance(widen, Pointwise) else None
         return None if found is None else format_of(found)
+
+    @property
+    def largest(self) -> Layer:
+        """The layer with most of the weights, which meets one row for each frame."""
+        block = next(part for part in self.model if isinstance(part, _DecoderBlock))
+        layer = block.block[1]
+        assert isinstance(layer, Layer)
+        return layer
 
     def layers(self) -> DecoderLayers:
         """Return its layers, once they are prepared."""

@@ -121,6 +121,7 @@ class DecoderSteps:
             "columns": len(bias),
             "inputs": blocks.size(1),
             "weights": blocks,
+            "weight_bytes": blocks.itemsize,
             "scales": tensors["_product.scales"],
             "bias": bias,
             "alpha": self._parameter(snake, "_alpha", times),

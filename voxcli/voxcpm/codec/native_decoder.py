@@ -15,11 +15,11 @@ from voxcli.voxcpm.codec.decoder_layers import DecoderLayers
 from voxcli.voxcpm.codec.decoder_steps import DecoderSteps
 from voxcli.voxcpm.kernels.cpu.compiler import CompiledModule, compile_module, find_target, run_parallel
 from voxcli.voxcpm.kernels.cpu.decoder import write_decoder
-from voxcli.voxcpm.kernels.cpu.factors import FACTORS
+from voxcli.voxcpm.kernels.cpu.factors import FACTORS, FEW_ROWS
 from voxcli.voxcpm.kernels.cpu.steps import ENTRY, Argument
 from voxcli.voxcpm.kernels.factor_formats import FactorFormat
 
-_FRAMES_AT_ONCE = 4
+_FRAMES_AT_ONCE = FEW_ROWS[-1]
 """Frames of a call, to bound memory. More take several calls."""
 
 

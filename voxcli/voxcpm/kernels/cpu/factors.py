@@ -1,20 +1,37 @@
 """Tiles of products in the formats of the codec's factors."""
 
 from abc import ABC, abstractmethod
-from typing import ClassVar
+from collections.abc import Sequence
+from typing import ClassVar, TypeAlias
 
 from llvmlite import ir
 
 from voxcli.voxcpm.kernels.cpu.compiler import Target
 from voxcli.voxcpm.kernels.cpu.elementary import fma, maximum
-from voxcli.voxcpm.kernels.cpu.ir import BF16, F32, I16, I32, I64, POINTER, VOID, Array, Code, Value
-from voxcli.voxcpm.kernels.factor_formats import BLOCK, FLOAT16_PRODUCTS, HALF, PAIRED, WIDE, FactorFormat
+from voxcli.voxcpm.kernels.cpu.ir import BF16, F32, I8, I16, I32, I64, POINTER, VOID, Array, Code, Value
+from voxcli.voxcpm.kernels.factor_formats import (
+    BLOCK,
+    BYTE_SCALE,
+    FLOAT16_PRODUCTS,
+    HALF,
+    HALF_AND_BYTES,
+    PAIRED,
+    WIDE,
+    FactorFormat,
+)
 
 LANES = 16
 """Numbers of a vector in the code that is written."""
 
+FEW_ROWS = (1, 4)
+"""Rows of tiles of matrices that meet a few rows."""
+
 _F16 = ir.HalfType()
 _F16_MAX = 65504.0
+
+
+Tiles: TypeAlias = dict[int, dict[int, dict[int, str]]]
+"""Names of functions for a number of bytes of a weight, of blocks and of rows."""
 
 
 class Factors(ABC):
@@ -26,6 +43,16 @@ class Factors(ABC):
     """Blocks of a tile."""
     activation: ClassVar[ir.Type]
     """Type as wide as an activation in memory."""
+
+    def write_tiles(self, module: ir.Module) -> Tiles:
+        """Write functions for tiles, and return their names."""
+        return {2: self._written(module, self.heights)}
+
+    def _written(self, module: ir.Module, heights: Sequence[int]) -> dict[int, dict[int, str]]:
+        return {
+            columns: {rows: self.write_sums(module, rows, columns) for rows in heights}
+            for columns in range(1, self.columns + 1)
+        }
 
     @abstractmethod
     def store(self, activations: Array, index: Value, values: Value) -> None:
@@ -65,7 +92,7 @@ class _Float32Sums(Factors):
         starts = [code.array(activations, self.activation).at(stride * row) for row in range(rows)]
         totals = [[code.variable(code.constant(vector, 0)) for _ in range(BLOCK // LANES)] for _ in starts]
         with code.loop(0, inputs, self.group) as index:
-            _fetch(code, ahead, inputs, index, columns)
+            _fetch(code, code.array(ahead, I16), inputs, index, columns)
             loaded = self.load_group(code.array(weights, I16), index)
             for start, row in zip(starts, totals, strict=True):
                 values = self.add_group(start, index, loaded, [total.get() for total in row])
@@ -119,9 +146,17 @@ class PairedFactors(_Float32Sums):
 
 
 class HalfFactors(Factors):
-    """Code for `Half`, with the instructions of AVX512-FP16."""
+    """Code for `Half` and `Bytes`, with the instructions of AVX512-FP16."""
 
     columns, activation = 2, I32
+    weight, name = I16, "halves"
+
+    def write_tiles(self, module: ir.Module) -> Tiles:
+        return {**super().write_tiles(module), 1: _ByteFactors()._written(module, FEW_ROWS)}
+
+    def load(self, block: Array, index: Value) -> Value:
+        """Read the weights of an input."""
+        return block.of(I16).load(ir.VectorType(_F16, BLOCK), index * BLOCK, align=2 * BLOCK)
 
     def store(self, activations: Array, index: Value, values: Value) -> None:
         code, builder = values.code, values.code.builder
@@ -131,12 +166,12 @@ class HalfFactors(Factors):
         activations.store(bits * 0x10001, index)
 
     def write_sums(self, module: ir.Module, rows: int, columns: int) -> str:
-        code, (activations, stride, inputs, weights, sums, ahead) = _begin(module, f"sums_{rows}_{columns}")
+        code, (activations, stride, inputs, weights, sums, ahead) = _begin(module, f"{self.name}_{rows}_{columns}")
         halves, words = ir.VectorType(_F16, BLOCK), ir.VectorType(I32, LANES)
         zero = code.constant(words, 0)
         starts = [code.array(activations, I32).at(stride * row) for row in range(rows)]
         totals = [[code.variable(zero.bits_as(halves)) for _ in range(columns)] for _ in starts]
-        blocks = [code.array(weights, I16).at(inputs * (BLOCK * column)) for column in range(columns)]
+        blocks = [code.array(weights, self.weight).at(inputs * (BLOCK * column)) for column in range(columns)]
         out = code.array(sums, F32)
         with code.loop(0, rows * columns * BLOCK, LANES) as index:
             out.store(zero.bits_as(ir.VectorType(F32, LANES)), index, align=64)
@@ -145,8 +180,8 @@ class HalfFactors(Factors):
                 for total in row:
                     total.set(zero.bits_as(halves))
             with code.loop(begin, (begin + FLOAT16_PRODUCTS).minimum(inputs)) as index:
-                _fetch(code, ahead, inputs, index, columns)
-                factors = [block.load(halves, index * BLOCK, align=2 * BLOCK) for block in blocks]
+                _fetch(code, code.array(ahead, self.weight), inputs, index, columns)
+                factors = [self.load(block, index) for block in blocks]
                 for start, row in zip(starts, totals, strict=True):
                     spread = start[index].filled(LANES).bits_as(halves)
                     for factor, total in zip(factors, row, strict=True):
@@ -156,6 +191,18 @@ class HalfFactors(Factors):
                     _add_halves(code, total.get(), out.at((number * columns + column) * BLOCK))
         code.finish()
         return str(code.function.name)
+
+
+class _ByteFactors(HalfFactors):
+    weight, name = I8, "bytes"
+
+    def load(self, block: Array, index: Value) -> Value:
+        code, builder = block.code, block.code.builder
+        levels = block.load(ir.VectorType(I8, BLOCK), index * BLOCK, align=BLOCK)
+        wide = builder.sext(levels.raw, ir.VectorType(I16, BLOCK))
+        halves = builder.sitofp(wide, ir.VectorType(_F16, BLOCK))
+        scale = code.value(ir.Constant(_F16, BYTE_SCALE)).filled(BLOCK)
+        return code.value(builder.fmul(halves, scale.raw))
 
 
 def _add_halves(code: Code, values: Value, sums: Array) -> None:
@@ -168,10 +215,10 @@ def _add_halves(code: Code, values: Value, sums: Array) -> None:
         sums.store(sums.load(vector, first, align=64) + wide, first, align=64)
 
 
-def _fetch(code: Code, ahead: Value, inputs: Value, index: Value, columns: int) -> None:
+def _fetch(code: Code, ahead: Array, inputs: Value, index: Value, columns: int) -> None:
     """Fetch what inputs are multiplied with in other blocks."""
     for column in range(columns):
-        place = code.array(ahead, I16).at((inputs * column + index) * BLOCK).address
+        place = ahead.at((inputs * column + index) * BLOCK).address
         read, second_level, data = (code.constant(I32, number) for number in (0, 2, 1))
         code.call("llvm.prefetch.p0", VOID, place, read, second_level, data)
 
@@ -183,12 +230,16 @@ def _begin(module: ir.Module, name: str) -> tuple[Code, list[Value]]:
 
 
 FACTORS: dict[FactorFormat, Factors] = {WIDE: WideFactors(), PAIRED: PairedFactors(), HALF: HalfFactors()}
+"""For the products of a decoder, apart from those with few rows."""
 
 
-def choose_format(target: Target | None) -> FactorFormat | None:
-    """Choose the format for a processor; None where products of torch are as fast."""
+def choose_format(target: Target | None, *, quantized: bool = False) -> FactorFormat | None:
+    """Choose the format for a processor; None where products of torch are as fast.
+
+    quantized: whether some weights may be rounded to int8.
+    """
     if target is None or target.bf16 is None or target.bf16.lanes < LANES:
         return None
     if "+avx512fp16" in target.features:
-        return HALF
+        return HALF_AND_BYTES if quantized else HALF
     return PAIRED if target.bf16.name == "bf16" else WIDE

@@ -1,10 +1,12 @@
 """Products as steps of the codec's decoder."""
 
+from collections.abc import Sequence
+
 from llvmlite import ir
 
 from voxcli.voxcpm.kernels.cpu.elementary import fma, maximum, snake
-from voxcli.voxcpm.kernels.cpu.factors import LANES, Factors
-from voxcli.voxcpm.kernels.cpu.ir import F32, I16, I64, POINTER, VOID, Array, Code, Value
+from voxcli.voxcpm.kernels.cpu.factors import LANES, Factors, Tiles
+from voxcli.voxcpm.kernels.cpu.ir import F32, I8, I64, POINTER, VOID, Array, Code, Value
 from voxcli.voxcpm.kernels.cpu.steps import VECTOR, Field, Step, begin_step, divide_up, finished, history_of
 from voxcli.voxcpm.kernels.factor_formats import BLOCK
 
@@ -13,10 +15,7 @@ _PRODUCT_ROWS, _FEW_ROWS = 120, 256
 
 
 def write_multiply(module: ir.Module, factors: Factors) -> str:
-    tiles = {
-        columns: {rows: factors.write_sums(module, rows, columns) for rows in factors.heights}
-        for columns in range(1, factors.columns + 1)
-    }
+    tiles = factors.write_tiles(module)
     ending = _write_ending(module, factors)
     code, step, arguments, thread, threads = begin_step(module, "multiply")
     tall = factors.heights[-1]
@@ -56,7 +55,7 @@ def write_multiply(module: ir.Module, factors: Factors) -> str:
 def _multiply_tile(
     code: Code,
     step: Step,
-    tiles: dict[int, dict[int, str]],
+    tiles: Tiles,
     rows: tuple[Value, Value],
     blocks: tuple[Value, Value],
     sums: Array,
@@ -66,18 +65,25 @@ def _multiply_tile(
     (row, count), (block, columns) = rows, blocks
     stride, inputs = step[Field.stride], step[Field.inputs]
     activations = step.array(Field.activations, activation).at(row * stride).address
-    weights = step.array(Field.weights, I16).at(inputs * block * BLOCK).address
-    ahead = step.array(Field.weights, I16).at(inputs * (block + columns) * BLOCK).address
-    for width, functions in tiles.items():
-        with code.when(columns.equals(width)):
+    size = step[Field.weight_bytes]
+    weights = step.array(Field.weights, I8).at(inputs * block * BLOCK * size).address
+    ahead = step.array(Field.weights, I8).at(inputs * (block + columns) * BLOCK * size).address
+    for width, by_columns in tiles.items():
+        for number, functions in by_columns.items():
             shorter = 0
             for height, name in functions.items():
-                fits = code.value(
-                    code.builder.and_((code.constant(I64, shorter) < count).raw, (count < height + 1).raw)
-                )
-                with code.when(fits):
+                fits = code.constant(I64, shorter) < count, count < height + 1
+                with code.when(_all([size.equals(width), columns.equals(number), *fits])):
                     code.call(name, VOID, activations, stride, inputs, weights, sums.address, ahead)
                 shorter = height
+
+
+def _all(conditions: Sequence[Value]) -> Value:
+    first, *others = conditions
+    code, found = first.code, first.raw
+    for other in others:
+        found = code.builder.and_(found, other.raw)
+    return code.value(found)
 
 
 def _write_ending(module: ir.Module, factors: Factors) -> str:

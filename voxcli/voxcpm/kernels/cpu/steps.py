@@ -51,6 +51,8 @@ class Field(IntEnum):
     input = auto()
     activations = auto()
     weights = auto()
+    weight_bytes = auto()
+    """Of each weight of a product."""
     scales = auto()
     bias = auto()
     residual = auto()
