@@ -119,7 +119,7 @@ def _engine(model: str, setting: Setting, runs: int, *, compare: bool) -> Progra
 
     def arguments(left: float) -> list[str]:
         minutes = max(0.1, (left - _LEFT_FOR_REPORT) / 60)
-        return [*fixed, "--minutes", f"{0.3 if setting.trial else minutes:.2f}"]
+        return [*fixed, "--minutes", f"{0.6 if setting.trial else minutes:.2f}"]
 
     return Program(name=name, arguments=arguments, seconds=240, shown="", lines=48)
 
