@@ -5,7 +5,6 @@ the part that decides something is printed.
 """
 
 import argparse
-import importlib.util
 import os
 import re
 import signal
@@ -19,7 +18,6 @@ from pathlib import Path
 
 FOLDER = Path(__file__).resolve().parent
 ROOT = FOLDER.parents[2]
-STAND_INS = FOLDER / "stand_ins"
 ENGINE = ROOT / "tests" / "benchmarks" / "measure_engine.py"
 
 SECONDS = {"A": 300.0, "B": 230.0}
@@ -208,10 +206,7 @@ class Command:
 
 def _environment() -> dict[str, str]:
     offline = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
-    missing = importlib.util.find_spec("llvmlite") is None
-    paths = [*([str(STAND_INS)] if missing else []), *filter(None, [os.environ.get("PYTHONPATH")])]
-    python = {"PYTHONUNBUFFERED": "1", "PYTHONUTF8": "1", "PYTHONPATH": os.pathsep.join(paths)}
-    return os.environ | offline | python
+    return os.environ | offline | {"PYTHONUNBUFFERED": "1", "PYTHONUTF8": "1"}
 
 
 def _describe_machine() -> str:

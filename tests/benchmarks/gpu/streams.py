@@ -15,7 +15,7 @@ from torch import Tensor
 from tests.benchmarks.engine.figures import percentile, sound_per_second
 from tests.benchmarks.engine.options import SEED, TEXT
 from tests.benchmarks.engine.results import echo
-from tests.benchmarks.engine.voxcli_engine import Samples, load_voxcli, new_utterance, stream_concurrently
+from tests.benchmarks.engine.streams import Samples, load_voxcli, new_utterance, stream_concurrently
 from tests.benchmarks.gpu.loaded import Loaded
 from voxcli.voxcpm.model import Model
 from voxcli.voxcpm.runtime import eager_runner, graph_runner
