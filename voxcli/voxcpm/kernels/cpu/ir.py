@@ -247,6 +247,10 @@ class Code:
             found = ir.Function(self.module, ir.FunctionType(returned, [value.type for value in arguments]), name)
         return self.value(self.builder.call(found, [value.raw for value in arguments]))
 
+    def prefetch(self, place: Array) -> None:
+        """Fetch the cache line of an element into the second-level cache. It need not exist."""
+        self.call("llvm.prefetch.p0", VOID, place.address, *(self.constant(I32, number) for number in (0, 2, 1)))
+
     def finish(self) -> ir.Function:
         """End the function."""
         self.builder.ret_void()

@@ -17,6 +17,9 @@ BLOCK = 16
 PAIR = 2
 """Blocks of a tile."""
 
+_LINE = 64
+"""Bytes of a cache line."""
+
 INT8_OFFSET = 128
 """Added to int8 weights, since the instruction takes unsigned ones."""
 
@@ -37,12 +40,24 @@ def split_rows(rows: int, arithmetic: Arithmetic) -> tuple[int, int]:
     return tiles, next(height for height in heights if tiles * height >= rows)
 
 
-def write_product(module: ir.Module, arithmetic: Arithmetic, rows: int, *, gated: bool) -> str:
+def row_bytes(arithmetic: Arithmetic, width: int) -> int:
+    """Return the bytes from one row of inputs to the next, for rows of at most `width` inputs.
+
+    They are not a power of two, so that rows do not compete for the same lines of the cache.
+    """
+    return -(-width * arithmetic.activation_bytes // _LINE) * _LINE + _LINE
+
+
+def write_product(module: ir.Module, arithmetic: Arithmetic, rows: int, stride: int, *, gated: bool) -> str:
     """Write a function that multiplies with some of the blocks of a matrix, in tiles of a fixed number of rows.
 
-    Its arguments:
+    Args:
+        rows: of a tile.
+        stride: bytes from one row of inputs to the next.
+
+    The arguments of the function:
         inputs: (tiles * rows, stride in bytes), of the type that the arithmetic takes.
-        stride, tiles.
+        tiles.
         weights: (blocks, groups, 16) of 32 bits.
         groups.
         scales: (outputs,) in float32, of int8 weights.
@@ -57,11 +72,9 @@ def write_product(module: ir.Module, arithmetic: Arithmetic, rows: int, *, gated
         Its name.
     """
     name = f"product_{arithmetic.name}_{rows}{'_gated' if gated else ''}"
-    types = [POINTER, I64, I64, POINTER, I64, POINTER, POINTER, POINTER, POINTER, I64, I64, I64, I64]
+    types = [POINTER, I64, POINTER, I64, POINTER, POINTER, POINTER, POINTER, I64, I64, I64, I64]
     code = Code(module, name, types, exact=True)
-    inputs, stride, tiles, weights, groups, scales, row_scales, row_sums, out, out_stride, start, end, apart = (
-        code.arguments
-    )
+    inputs, tiles, weights, groups, scales, row_scales, row_sums, out, out_stride, start, end, apart = code.arguments
     packed, result = code.array(weights, I32), code.array(out, F32)
     vector = ir.VectorType(F32, arithmetic.lanes)
     sums = code.local_array(arithmetic.sum_type, rows * BLOCK * PAIR)
@@ -71,8 +84,11 @@ def write_product(module: ir.Module, arithmetic: Arithmetic, rows: int, *, gated
         own_weights = [packed.at(block * groups * BLOCK) for block in blocks]
         own_scales = [code.array(scales, F32).at(block * BLOCK) for block in blocks]
         with code.loop(0, tiles * rows, rows) as begin:
-            starts = [code.array(inputs, I8).at((begin + row) * stride) for row in range(rows)]
-            _write_sums(code, arithmetic, own_weights, starts, groups, sums)
+            own_inputs = code.array(inputs, I8).at(begin * stride)
+            starts = [own_inputs.at(row * stride) for row in range(rows)]
+            # The next pair is fetched while this one is multiplied, by the first two tiles or by the only one.
+            ahead = [own.at(groups * (BLOCK * PAIR if not gated else BLOCK)) for own in own_weights]
+            _write_sums(code, arithmetic, own_weights, starts, groups, sums, _fetched(code, ahead, begin, tiles))
             with code.loop(0, rows) as row:
                 place = result.at((begin + row) * out_stride + pair * (BLOCK if gated else BLOCK * PAIR))
                 for lane in range(0, BLOCK, arithmetic.lanes):
@@ -96,8 +112,22 @@ def write_product(module: ir.Module, arithmetic: Arithmetic, rows: int, *, gated
     return name
 
 
+def _fetched(code: Code, ahead: Sequence[Array], begin: Value, tiles: Value) -> list[Array]:
+    """Return the blocks that a tile fetches: one each for the first and the other tiles, or both for the only one."""
+    first, second = (block.address for block in ahead)
+    own = begin.equals(0).choose(first, second)
+    other = tiles.equals(1).choose(second, own)
+    return [code.array(address, I32) for address in (own, other)]
+
+
 def _write_sums(
-    code: Code, arithmetic: Arithmetic, blocks: Sequence[Array], rows: Sequence[Array], groups: Value, out: Array
+    code: Code,
+    arithmetic: Arithmetic,
+    blocks: Sequence[Array],
+    rows: Sequence[Array],
+    groups: Value,
+    out: Array,
+    ahead: Sequence[Array],
 ) -> None:
     """Add up a tile, and store it row by row."""
     lanes = arithmetic.lanes
@@ -106,6 +136,8 @@ def _write_sums(
     sums = [[code.variable(code.constant(vector, 0)) for _ in rows] for _ in parts]
     width = arithmetic.group * arithmetic.activation_bytes
     with code.loop(0, groups) as group:
+        for block in ahead:
+            code.prefetch(block.at(group * BLOCK))
         weights = [part.load(words, group * BLOCK, align=4 * lanes) for part in parts]
         inputs = [row.at(group * width).of(arithmetic.activation) for row in rows]
         added = arithmetic.add_group(code, [[total.get() for total in column] for column in sums], weights, inputs)

@@ -1,0 +1,90 @@
+"""Operations on whole rows: the norm, adding to the residual stream, and rounding for the next product."""
+
+from typing import Any
+
+from llvmlite import ir
+
+from voxcli.voxcpm.kernels.cpu.arithmetic import Arithmetic
+from voxcli.voxcpm.kernels.cpu.elementary import absolute, maximum, round_to_even, square_root
+from voxcli.voxcpm.kernels.cpu.ir import F32, I8, I16, I32, POINTER, Array, Code, Value
+from voxcli.voxcpm.kernels.cpu.products import INT8_OFFSET
+
+_INT8_MAX = 127
+_SMALLEST = 1.2e-38
+"""Scale of a row of zeros, whose reciprocal is finite."""
+
+
+def write_round_row(module: ir.Module, arithmetic: Arithmetic, width: int) -> str:
+    """Write a function that converts a row of float32 to what a product takes.
+
+    Its arguments: the row; the converted row, with zeros up to a whole group; and, for int8, where its scale and its
+    sum times 128 go.
+
+    Returns:
+        Its name.
+    """
+    code = Code(module, f"round_row_{width}", [POINTER] * 4, exact=True)
+    source_at, target_at, scale_at, sum_at = code.arguments
+    source, target = code.array(source_at, F32), code.array(target_at, arithmetic.activation)
+    if arithmetic.activation == I8:
+        _round_to_int8(code, source, target, code.array(scale_at, F32), code.array(sum_at, I32), width)
+    else:
+        with code.loop(0, width) as column:
+            value = source[column]
+            target[column] = as_bf16(value) if arithmetic.activation == I16 else value
+    for column in range(width, width + -width % arithmetic.group):
+        target[column] = 0
+    code.finish()
+    return code.function.name  # type: ignore[no-any-return]
+
+
+def _round_to_int8(code: Code, source: Array, target: Array, scale: Array, total: Array, width: int) -> None:
+    largest = code.variable(code.constant(F32, _SMALLEST * _INT8_MAX))
+    with code.loop(0, width) as column:
+        largest.set(maximum(largest.get(), absolute(source[column])))
+    scale[0] = largest.get() * (1 / _INT8_MAX)
+    inverse = code.constant(F32, _INT8_MAX) / largest.get()
+    levels = code.variable(code.constant(I32, 0))
+    with code.loop(0, width) as column:
+        level = round_to_even(source[column] * inverse).to(I32)
+        target[column] = level.to(I8)
+        levels.add(level)
+    total[0] = levels.get() * INT8_OFFSET
+
+
+def write_norm_row(module: ir.Module, width: int, eps: float, scale: float) -> str:
+    """Write a function that adds to a row of the residual stream, and normalizes it.
+
+    Its arguments: the row, which is updated; what is added, times `scale`; the norm's weight; and the normalized row.
+    All are (width,) in float32.
+
+    Returns:
+        Its name.
+    """
+    code = Code(module, f"norm_row_{width}", [POINTER] * 4)
+    row, update, weight, normed = (code.array(address, F32) for address in code.arguments)
+    total = code.variable(code.constant(F32, 0))
+    with code.loop(0, width) as column:
+        value = row[column] + update[column] * scale
+        row[column] = value
+        total.add(value * value)
+    factor = code.constant(F32, 1) / square_root(total.get() * (1 / width) + eps)
+    with code.loop(0, width) as column:
+        normed[column] = row[column] * factor * weight[column]
+    code.finish()
+    return code.function.name  # type: ignore[no-any-return]
+
+
+def as_bf16(value: Value) -> Value:
+    """Round float32 to bfloat16, as 16 bits: to the nearest, ties to even."""
+    bits = value.bits_as(_like(value, I32))
+    return ((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16).to(_like(value, I16))
+
+
+def from_bf16(bits: Value) -> Value:
+    """Convert 16 bits of bfloat16 to float32."""
+    return (bits.to(_like(bits, I32)) << 16).bits_as(_like(bits, F32))
+
+
+def _like(value: Value, element: Any) -> Any:
+    return ir.VectorType(element, value.type.count) if isinstance(value.type, ir.VectorType) else element

@@ -1,0 +1,299 @@
+"""A whole transformer stack as one kernel: all layers in one parallel region, with barriers between the phases."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntEnum, auto
+from typing import Any
+
+from llvmlite import ir
+
+from voxcli.voxcpm.kernels.cpu.arithmetic import Arithmetic
+from voxcli.voxcpm.kernels.cpu.attention import write_attend, write_copy, write_rotate
+from voxcli.voxcpm.kernels.cpu.ir import F32, I8, I16, I32, I64, POINTER, VOID, Array, Code, Value
+from voxcli.voxcpm.kernels.cpu.products import BLOCK, PAIR, row_bytes, tile_heights, write_product
+from voxcli.voxcpm.kernels.cpu.rows import write_norm_row, write_round_row
+from voxcli.voxcpm.kernels.cpu.threads import Team, write_barrier
+
+ENTRY = "stack"
+
+
+@dataclass(frozen=True, slots=True)
+class StackShape:
+    """What the code of a stack depends on."""
+
+    hidden: int
+    ffn: int
+    heads: int
+    kv_heads: int
+    head_dim: int
+    norm_eps: float
+    residual_scale: float
+    rotary: bool
+    bf16_cache: bool
+    """Whether keys and values are kept in bfloat16, instead of float32."""
+
+    @property
+    def queries(self) -> int:
+        return self.heads * self.head_dim
+
+    @property
+    def qkv(self) -> int:
+        return (self.heads + 2 * self.kv_heads) * self.head_dim
+
+    def row_bytes(self, arithmetic: Arithmetic) -> int:
+        """Return the bytes from one row that a product takes to the next."""
+        return row_bytes(arithmetic, max(self.hidden, self.queries, self.ffn))
+
+
+class Argument(IntEnum):
+    """Places of the arguments in an array of 64-bit integers. Strides are in numbers, unless they say otherwise."""
+
+    COUNTER = 0
+    """Address of the barrier's counter."""
+    STREAMS = auto()
+    COUNT = auto()
+    """Positions of each stream."""
+    LAYERS = auto()
+    TABLE = auto()
+    """Address of the addresses of the weights; see `Weight`."""
+    FIRST_NORM = auto()
+    HEIGHT = auto()
+    """Rows of a tile."""
+    TILES = auto()
+    X = auto()
+    """(rows, hidden): the residual stream, which is updated."""
+    NORMED = auto()
+    """(rows, hidden): the result."""
+    ROUNDED = auto()
+    """Rows that a product takes, `StackShape.row_bytes` apart."""
+    ROW_SCALES = auto()
+    ROW_SUMS = auto()
+    QKV = auto()
+    """(rows, qkv)."""
+    MIXED = auto()
+    """(rows, queries): the result of attention."""
+    WIDE = auto()
+    """(rows, ffn)."""
+    UPDATE = auto()
+    """(rows, hidden): what is added to the residual stream. Zeros at first."""
+    SCORES = auto()
+    """(threads, SCORES_STRIDE)."""
+    SCORES_STRIDE = auto()
+    COS = auto()
+    """(positions, head_dim)."""
+    SIN = auto()
+    CACHES = auto()
+    """Address of five integers for each stream; see `Cache`. Zero without caches."""
+
+
+class Weight(IntEnum):
+    """Places of a layer's addresses."""
+
+    QKV = 0
+    QKV_SCALES = auto()
+    OUT = auto()
+    OUT_SCALES = auto()
+    MLP_NORM = auto()
+    GATE_UP = auto()
+    GATE_UP_SCALES = auto()
+    DOWN = auto()
+    DOWN_SCALES = auto()
+    NEXT_NORM = auto()
+    """Of the next layer, or the last norm."""
+
+
+class Cache(IntEnum):
+    """Places of what describes the cache of a stream."""
+
+    KEYS = 0
+    """(layers, kv_heads, positions, head_dim)."""
+    VALUES = auto()
+    LAYER_STRIDE = auto()
+    HEAD_STRIDE = auto()
+    LENGTH = auto()
+    """Positions filled before."""
+
+
+def write_stack(module: ir.Module, shape: StackShape, arithmetic: Arithmetic) -> None:
+    """Write the kernel, whose argument is the address of an array as `Argument` describes it."""
+    write_barrier(module)
+    for rows in tile_heights(arithmetic):
+        for gated in (False, True):
+            write_product(module, arithmetic, rows, shape.row_bytes(arithmetic), gated=gated)
+    for width in {shape.hidden, shape.queries, shape.ffn}:
+        write_round_row(module, arithmetic, width)
+    write_norm_row(module, shape.hidden, shape.norm_eps, shape.residual_scale)
+    kept = I16 if shape.bf16_cache else F32
+    write_rotate(module, shape.head_dim)
+    write_copy(module, shape.head_dim, kept)
+    write_attend(module, "attend", shape.head_dim, F32)
+    write_attend(module, "attend_cached", shape.head_dim, kept)
+    _StackWriter(module, shape, arithmetic, kept).write()
+
+
+class _StackWriter:
+    """Writes the function that calls the others."""
+
+    def __init__(self, module: ir.Module, shape: StackShape, arithmetic: Arithmetic, kept: Any) -> None:
+        self._code = Code(module, ENTRY, [POINTER], exported=True)
+        self._shape, self._arithmetic, self._cache_type = shape, arithmetic, kept
+        self._given = self._code.array(self._code.arguments[0], I64)
+        self._team = Team(self._code, self._address(Argument.COUNTER))
+        self._rows = self._number(Argument.STREAMS) * self._number(Argument.COUNT)
+
+    def write(self) -> None:
+        code, shape, team = self._code, self._shape, self._team
+        self._norm(self._address(Argument.FIRST_NORM))
+        team.wait()
+        with code.loop(0, self._number(Argument.LAYERS)) as layer:
+            table = code.array(self._address(Argument.TABLE), POINTER).at(layer * len(Weight))
+            self._multiply(table, Weight.QKV, shape.hidden, shape.qkv, Argument.QKV)
+            team.wait()
+            self._rotate_and_keep(layer)
+            team.wait()
+            self._attend(layer)
+            team.wait()
+            self._round(Argument.MIXED, shape.queries)
+            team.wait()
+            self._multiply(table, Weight.OUT, shape.queries, shape.hidden, Argument.UPDATE)
+            team.wait()
+            self._norm(table[Weight.MLP_NORM])
+            team.wait()
+            self._multiply(table, Weight.GATE_UP, shape.hidden, shape.ffn, Argument.WIDE, gated=True)
+            team.wait()
+            self._round(Argument.WIDE, shape.ffn)
+            team.wait()
+            self._multiply(table, Weight.DOWN, shape.ffn, shape.hidden, Argument.UPDATE)
+            team.wait()
+            self._norm(table[Weight.NEXT_NORM])
+            team.wait()
+        code.finish()
+
+    def _number(self, argument: Argument) -> Value:
+        return self._given[argument]
+
+    def _address(self, argument: Argument) -> Value:
+        return self._given.load(POINTER, argument)
+
+    def _floats(self, argument: Argument) -> Array:
+        return self._code.array(self._address(argument), F32)
+
+    def _rounded_row(self, row: Value) -> list[Value]:
+        """Return the addresses of a row that a product takes, of its scale and of its sum."""
+        code = self._code
+        rounded = code.array(self._address(Argument.ROUNDED), I8).at(row * self._shape.row_bytes(self._arithmetic))
+        scales, sums = self._floats(Argument.ROW_SCALES), self._floats(Argument.ROW_SUMS)
+        return [rounded.address, scales.at(row).address, sums.at(row).address]
+
+    def _round(self, source: Argument, width: int) -> None:
+        with self._code.loop(*self._team.share(self._rows)) as row:
+            own = self._floats(source).at(row * width).address
+            self._code.call(f"round_row_{width}", VOID, own, *self._rounded_row(row))
+
+    def _norm(self, weight: Value) -> None:
+        hidden = self._shape.hidden
+        with self._code.loop(*self._team.share(self._rows)) as row:
+            x, update, normed = (
+                self._floats(argument).at(row * hidden).address
+                for argument in (Argument.X, Argument.UPDATE, Argument.NORMED)
+            )
+            self._code.call(f"norm_row_{hidden}", VOID, x, update, weight, normed)
+            self._code.call(f"round_row_{hidden}", VOID, normed, *self._rounded_row(row))
+
+    def _multiply(
+        self, table: Array, weight: Weight, inputs: int, outputs: int, out: Argument, *, gated: bool = False
+    ) -> None:
+        code, arithmetic = self._code, self._arithmetic
+        pairs = outputs // (BLOCK if gated else BLOCK * PAIR)
+        start, end = self._team.share(code.constant(I64, pairs))
+        apart = pairs if gated else 1
+        arguments = [
+            self._address(Argument.ROUNDED),
+            self._number(Argument.TILES),
+            table[weight],
+            code.constant(I64, -(-inputs // arithmetic.group)),
+            table[weight + 1],
+            self._address(Argument.ROW_SCALES),
+            self._address(Argument.ROW_SUMS),
+            self._address(out),
+            code.constant(I64, outputs),
+            start,
+            end,
+            code.constant(I64, apart),
+        ]
+        for rows in tile_heights(arithmetic):
+            with code.when(self._number(Argument.HEIGHT).equals(rows)):
+                name = f"product_{arithmetic.name}_{rows}{'_gated' if gated else ''}"
+                code.call(name, VOID, *arguments)
+
+    def _rotate_and_keep(self, layer: Value) -> None:
+        """Rotate queries and keys, and append keys and values to the caches."""
+        code, shape = self._code, self._shape
+        heads = shape.heads + 2 * shape.kv_heads
+        with code.loop(*self._team.share(self._rows * heads)) as unit:
+            row, head = unit // heads, unit % heads
+            own = self._floats(Argument.QKV).at(row * shape.qkv + head * shape.head_dim).address
+            if shape.rotary:
+                with code.when(head < shape.heads + shape.kv_heads):
+                    place = self._position_of(row) * shape.head_dim
+                    tables = (self._floats(table).at(place).address for table in (Argument.COS, Argument.SIN))
+                    code.call("rotate", VOID, own, *tables)
+            with code.when(self._has_caches()), code.when(head >= shape.heads):
+                kind = (head - shape.heads) // shape.kv_heads
+                cache = self._cache_of(row // self._number(Argument.COUNT))
+                kept_head = (head - shape.heads) % shape.kv_heads
+                target = self._kept(cache, kind, layer, kept_head).at(self._position_of(row) * shape.head_dim)
+                code.call("copy_head", VOID, own, target.address)
+
+    def _attend(self, layer: Value) -> None:
+        code, shape, count = self._code, self._shape, self._number(Argument.COUNT)
+        scores = self._floats(Argument.SCORES).at(self._team.number * self._number(Argument.SCORES_STRIDE)).address
+        with code.loop(*self._team.share(self._number(Argument.STREAMS) * shape.heads)) as unit:
+            stream, head = unit // shape.heads, unit % shape.heads
+            shared = head // (shape.heads // shape.kv_heads)
+            qkv = self._floats(Argument.QKV).at(stream * count * shape.qkv)
+            out = self._floats(Argument.MIXED).at(stream * count * shape.queries + head * shape.head_dim).address
+            query, strides = qkv.at(head * shape.head_dim).address, code.constant(I64, shape.qkv)
+            out_stride = code.constant(I64, shape.queries)
+            with code.builder.if_else(self._has_caches().raw) as (cached, plain):
+                with cached:
+                    cache = self._cache_of(stream)
+                    keys, values = (
+                        self._kept(cache, code.constant(I64, kind), layer, shared).address for kind in (0, 1)
+                    )
+                    apart = code.constant(I64, shape.head_dim)
+                    limits = cache[Cache.LENGTH] + 1, code.constant(I64, 1)
+                    code.call(
+                        "attend_cached", VOID, query, strides, count, keys, values, apart, *limits, out, out_stride, scores
+                    )
+                with plain:
+                    keys, values = (
+                        qkv.at((shared + (shape.heads + kind * shape.kv_heads)) * shape.head_dim).address
+                        for kind in (0, 1)
+                    )
+                    limits = count, code.constant(I64, 0)
+                    code.call(
+                        "attend", VOID, query, strides, count, keys, values, strides, *limits, out, out_stride, scores
+                    )
+
+    def _has_caches(self) -> Value:
+        return self._code.constant(I64, 0) < self._number(Argument.CACHES)
+
+    def _cache_of(self, stream: Value) -> Array:
+        return self._code.array(self._address(Argument.CACHES), I64).at(stream * len(Cache))
+
+    def _kept(self, cache: Array, kind: Value, layer: Value, head: Value) -> Array:
+        """Return the keys (kind 0) or the values (kind 1) of a head."""
+        addresses = cache.of(POINTER)
+        start = kind.equals(0).choose(addresses[Cache.KEYS], addresses[Cache.VALUES])
+        return self._code.array(start, self._cache_type).at(
+            layer * cache[Cache.LAYER_STRIDE] + head * cache[Cache.HEAD_STRIDE]
+        )
+
+    def _position_of(self, row: Value) -> Value:
+        """Return the position of a row in its stream."""
+        code, count = self._code, self._number(Argument.COUNT)
+        place = code.variable(row % count)
+        with code.when(self._has_caches()):
+            place.add(self._cache_of(row // count)[Cache.LENGTH])
+        return place.get()
