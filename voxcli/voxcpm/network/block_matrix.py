@@ -1,0 +1,109 @@
+"""Matrices in the layout of our CPU kernels: blocks of 16 outputs, with the inputs of a group side by side."""
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from typing import ClassVar, Self
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from voxcli.voxcpm.kernels.cpu.products import BLOCK, INT8_OFFSET
+from voxcli.voxcpm.network.linear import Matrix
+
+INT8_MAX = 127
+"""Largest level; the levels are symmetric around zero."""
+
+
+class BlockMatrix(Matrix):
+    """A weight that a stack's kernel multiplies with. Called by itself, it does the same with plain operations."""
+
+    group: ClassVar[int]
+    """Inputs that lie side by side."""
+
+    blocks: Tensor
+    """(outputs / 16, inputs / group, 16, group)."""
+    scales: Tensor | None
+    """(outputs,) in float32."""
+
+    @abstractmethod
+    def unpacked(self) -> Tensor:
+        """Return the weight, (outputs, inputs) in float32."""
+
+    def tensors(self) -> dict[str, Tensor]:
+        return {"blocks": self.blocks} if self.scales is None else {"blocks": self.blocks, "scales": self.scales}
+
+    @classmethod
+    def of_tensors(cls, tensors: Mapping[str, Tensor]) -> Self:
+        matrix = cls.__new__(cls)
+        matrix.blocks, matrix.scales = tensors["blocks"], tensors.get("scales")
+        return matrix
+
+    @classmethod
+    def _arranged(cls, weight: Tensor) -> Tensor:
+        """Arrange a weight, (outputs, inputs), in blocks."""
+        outputs, inputs = weight.shape
+        return weight.view(outputs // BLOCK, BLOCK, inputs // cls.group, cls.group).transpose(1, 2).contiguous()
+
+    def _rows(self) -> Tensor:
+        blocks, groups, _, group = self.blocks.shape
+        return self.blocks.transpose(1, 2).reshape(blocks * BLOCK, groups * group)
+
+
+class Bf16Blocks(BlockMatrix):
+    """A bfloat16 weight."""
+
+    group = 2
+
+    def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
+        """weight: (outputs, inputs), multiples of 16 and 2. There must be no bias."""
+        assert bias is None
+        self.blocks, self.scales = self._arranged(weight.bfloat16()), None
+
+    def unpacked(self) -> Tensor:
+        return self._rows().float()
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return functional.linear(x.float(), self.unpacked()).to(x.dtype)
+
+
+class Int8Blocks(BlockMatrix):
+    """An int8 weight with one scale per output. Activations are rounded to 8 bits too, with one scale per row.
+
+    Integer sums are exact, so the result of a row is bit-equal whatever other rows are in the batch.
+    """
+
+    group = 4
+
+    def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
+        """weight: (outputs, inputs), multiples of 16 and 4, of any floating dtype. There must be no bias."""
+        assert bias is None
+        levels, self.scales = round_to_int8(weight)
+        self.blocks = self._arranged(levels.to(torch.int16).add_(INT8_OFFSET).to(torch.uint8))
+
+    def unpacked(self) -> Tensor:
+        assert self.scales is not None
+        return self._levels() * self.scales.unsqueeze(1)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        assert self.scales is not None
+        levels, scales = round_rows_to_int8(x.float())
+        # In float64, where sums of integers are exact.
+        sums = functional.linear(levels.double(), self._levels().double()).float()
+        return (sums * scales * self.scales).to(x.dtype)
+
+    def _levels(self) -> Tensor:
+        return self._rows().float() - INT8_OFFSET
+
+
+def round_to_int8(weight: Tensor) -> tuple[Tensor, Tensor]:
+    """Round a weight, (outputs, inputs), to levels of int8 of the same shape, and one float32 scale per output."""
+    wide = weight.float()
+    scales = wide.abs().amax(1).div_(INT8_MAX).clamp_(min=torch.finfo(torch.float32).tiny)
+    return (wide / scales.unsqueeze(1)).round_().to(torch.int8), scales
+
+
+def round_rows_to_int8(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Round each row of (..., width) to levels of int8, in float32, and return them and the scales, (..., 1)."""
+    largest = x.abs().amax(-1, keepdim=True).clamp_(min=torch.finfo(torch.float32).tiny * INT8_MAX)
+    return (x * (INT8_MAX / largest)).round_(), largest * (1 / INT8_MAX)

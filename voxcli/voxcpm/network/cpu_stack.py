@@ -1,0 +1,155 @@
+"""A transformer stack on a CPU: what calls its kernel with the weights, the caches and memory for what is in between."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from voxcli.voxcpm.kernels.cpu.arithmetic import Arithmetic
+from voxcli.voxcpm.kernels.cpu.compiler import CompiledModule, Target, compile_module, find_target, run_parallel
+from voxcli.voxcpm.kernels.cpu.products import BLOCK, PAIR, split_rows
+from voxcli.voxcpm.kernels.cpu.stack import ENTRY, Argument, StackShape, write_stack
+from voxcli.voxcpm.network.block_matrix import BlockMatrix, Int8Blocks
+from voxcli.voxcpm.network.config import StackConfig
+from voxcli.voxcpm.network.kv_cache import KVCache
+
+_LINE = 64
+"""Bytes of a cache line."""
+
+
+def choose_arithmetic(form: object) -> Arithmetic | None:
+    """Return how this processor multiplies with a kind of matrix; None if it does not."""
+    target = find_target()
+    if target is None:
+        return None
+    return target.int8 if form is Int8Blocks else target.bf16
+
+
+def can_run(config: StackConfig) -> bool:
+    """Whether the kernel can be written for the widths of a stack."""
+    qkv = (config.heads + 2 * config.kv_heads) * config.head_dim
+    outputs = config.hidden % (BLOCK * PAIR) == qkv % (BLOCK * PAIR) == 0
+    return outputs and config.ffn % BLOCK == 0 and config.heads * config.head_dim % 4 == 0
+
+
+class CpuStack:
+    """The kernel of one stack, ready to be called. One thread at a time may do so."""
+
+    def __init__(
+        self,
+        config: StackConfig,
+        matrices: Sequence[Sequence[BlockMatrix]],
+        norms: Sequence[Tensor],
+        dtype: torch.dtype,
+        kept: Path | None,
+    ) -> None:
+        """
+        Args:
+            matrices: of each layer: queries, keys and values; output; gate and up; down.
+            norms: weights of the norms: two per layer, and the last.
+            dtype: of keys and values.
+            kept: folder of compiled code.
+        """
+        target, arithmetic = find_target(), choose_arithmetic(type(matrices[0][0]))
+        assert target
+        assert arithmetic
+        self._arithmetic = arithmetic
+        self._shape = StackShape(
+            config.hidden,
+            config.ffn,
+            config.heads,
+            config.kv_heads,
+            config.head_dim,
+            config.norm_eps,
+            config.residual_scale,
+            config.rope is not None,
+            dtype == torch.bfloat16,
+        )
+        self._module = _compiled(target, self._shape, arithmetic, kept)
+        self._entry = self._module.address(ENTRY)
+        self._norms = [norm.detach().float().contiguous() for norm in norms]
+        self._matrices = matrices
+        self._table = self._addresses_of_weights()
+        self._memory: dict[Argument, Tensor] = {}
+        self._rows = self._positions = self._threads = 0
+
+    def __call__(self, x: Tensor, caches: Sequence[KVCache], rotary: Tensor | None) -> Tensor:
+        """Map (B, T, hidden) to the same shape.
+
+        Args:
+            caches: of the B streams, with room for T more positions; the new keys and values are written behind the
+                filled ones. None for attention without a mask.
+            rotary: the table of all positions, (2, positions, 1, head_dim) in float32.
+        """
+        streams, count, hidden = x.shape
+        tiles, height = split_rows(streams * count, self._arithmetic)
+        threads = torch.get_num_threads()
+        positions = count + max((cache.length for cache in caches), default=0)
+        self._make_room(tiles * height, positions, threads)
+        memory, rows = self._memory, streams * count
+        memory[Argument.X][:rows] = x.reshape(rows, hidden)
+        memory[Argument.UPDATE][:rows] = 0
+        memory[Argument.COUNTER].zero_()
+        numbers = dict.fromkeys(Argument, 0) | {name: tensor.data_ptr() for name, tensor in memory.items()}
+        numbers[Argument.STREAMS], numbers[Argument.COUNT] = streams, count
+        numbers[Argument.HEIGHT], numbers[Argument.TILES] = height, tiles
+        numbers[Argument.LAYERS] = len(self._matrices)
+        numbers[Argument.TABLE], numbers[Argument.FIRST_NORM] = self._table.data_ptr(), self._norms[0].data_ptr()
+        numbers[Argument.SCORES_STRIDE] = memory[Argument.SCORES].size(1)
+        if rotary is not None:
+            numbers[Argument.COS], numbers[Argument.SIN] = rotary[0].data_ptr(), rotary[1].data_ptr()
+        described = torch.tensor([cache.layout() for cache in caches], dtype=torch.int64)
+        if caches:
+            numbers[Argument.CACHES] = described.data_ptr()
+        arguments = torch.tensor([numbers[name] for name in Argument], dtype=torch.int64)
+        run_parallel(self._entry, arguments.data_ptr(), threads)
+        return memory[Argument.NORMED][:rows].to(x.dtype, copy=True).view(streams, count, hidden)
+
+    def _addresses_of_weights(self) -> Tensor:
+        addresses = []
+        for layer, matrices in enumerate(self._matrices):
+            of_matrices = [
+                [matrix.blocks.data_ptr(), 0 if matrix.scales is None else matrix.scales.data_ptr()]
+                for matrix in matrices
+            ]
+            qkv, out, gate_up, down = of_matrices
+            mlp_norm, next_norm = (self._norms[2 * layer + place].data_ptr() for place in (1, 2))
+            addresses.append([*qkv, *out, mlp_norm, *gate_up, *down, next_norm])
+        return torch.tensor(addresses, dtype=torch.int64)
+
+    def _make_room(self, rows: int, positions: int, threads: int) -> None:
+        """Allocate memory for at least as many rows, positions and threads."""
+        if rows <= self._rows and positions <= self._positions and threads <= self._threads:
+            return
+        self._rows, self._threads = max(rows, self._rows), max(threads, self._threads)
+        self._positions = max(2 * positions, self._positions)
+        shape, of_row = self._shape, self._shape.row_bytes(self._arithmetic)
+        widths = {
+            Argument.X: shape.hidden,
+            Argument.NORMED: shape.hidden,
+            Argument.UPDATE: shape.hidden,
+            Argument.QKV: shape.qkv,
+            Argument.MIXED: shape.queries,
+            Argument.WIDE: shape.ffn,
+        }
+        self._memory = {argument: torch.zeros(self._rows, width) for argument, width in widths.items()}
+        self._memory |= {
+            Argument.COUNTER: torch.zeros(_LINE // 8, dtype=torch.int64),
+            Argument.ROUNDED: torch.zeros(self._rows * of_row, dtype=torch.uint8),
+            Argument.ROW_SCALES: torch.zeros(self._rows),
+            Argument.ROW_SUMS: torch.zeros(self._rows, dtype=torch.int32),
+            Argument.SCORES: torch.zeros(self._threads, -(-self._positions // _LINE) * _LINE),
+        }
+
+
+_modules: dict[tuple[StackShape, Arithmetic], CompiledModule] = {}
+"""Stacks of the same shape share their code."""
+
+
+def _compiled(target: Target, shape: StackShape, arithmetic: Arithmetic, kept: Path | None) -> CompiledModule:
+    key = shape, arithmetic
+    if key not in _modules:
+        name = f"{shape} {arithmetic}"
+        _modules[key] = compile_module(target, name, lambda module: write_stack(module, shape, arithmetic), kept)
+    return _modules[key]
