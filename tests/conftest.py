@@ -1,6 +1,8 @@
 import os
 import ssl
+import tempfile
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import certifi
@@ -17,6 +19,8 @@ settings.register_profile("voxcli", deadline=None, suppress_health_check=[Health
 settings.load_profile("voxcli")
 
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")  # as the program on a busy machine: workers run beside each other
+# The same code for all tests and workers: compiling it takes a second for each shape.
+os.environ.setdefault("VOXCLI_KERNELS", str(Path(tempfile.gettempdir()) / f"voxcli-test-kernels-{os.getuid()}"))
 os.environ["VOXCLI_KEEP_ALIVE"] = "0"  # models run in the process that speaks, unless a test asks for a resident engine
 
 _new_context = ssl.create_default_context

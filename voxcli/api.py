@@ -263,6 +263,7 @@ def open_engine(
         lora=None if lora is None else Path(lora),
         clips=places.clips,
         prepared=places.prepared,
+        kernels=places.kernels,
         anchors=places.anchors,
     )
     models = ModelLibrary(places.hub, places.models)

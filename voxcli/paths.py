@@ -37,6 +37,8 @@ class Places:
     """Hugging Face's cache, shared with other programs."""
     engines: Path
     """Entries, logs and sockets of the engines that stay loaded; private to this user."""
+    kernels: Path
+    """Compiled code for this processor: the same for all models and users."""
 
     @property
     def clips(self) -> Path:
@@ -57,10 +59,17 @@ class Places:
 def find_places(environment: Mapping[str, str]) -> Places:
     """Return the standard folders of the operating system, or those below VOXCLI_HOME if it is set."""
     hub = _find_hub(environment)
+    kernels = environment.get("VOXCLI_KERNELS")
     if home := environment.get("VOXCLI_HOME"):
         folder = Path(home)
         return Places(
-            folder / "voxcli.toml", folder / "voices", folder / "cache", folder / "models", hub, folder / "engines"
+            folder / "voxcli.toml",
+            folder / "voices",
+            folder / "cache",
+            folder / "models",
+            hub,
+            folder / "engines",
+            Path(kernels) if kernels else folder / "cache" / "kernels",
         )
     places = platformdirs.PlatformDirs("voxcli", appauthor=False)
     data = places.user_data_path
@@ -68,7 +77,15 @@ def find_places(environment: Mapping[str, str]) -> Places:
     # On the machine itself, while a home may be shared by several: https://specifications.freedesktop.org/basedir-spec
     runtime = environment.get("XDG_RUNTIME_DIR")
     engines = Path(runtime) / "voxcli" if runtime and Path(runtime).is_dir() else cache / "engines"
-    return Places(places.user_config_path / "voxcli.toml", data / "voices", cache, data / "models", hub, engines)
+    return Places(
+        places.user_config_path / "voxcli.toml",
+        data / "voices",
+        cache,
+        data / "models",
+        hub,
+        engines,
+        Path(kernels) if kernels else cache / "kernels",
+    )
 
 
 def _find_hub(environment: Mapping[str, str]) -> Path:

@@ -85,6 +85,7 @@ class LocalEngine:
             lora=settings.lora,
             slots=settings.slots,
             lazy_graphs=settings.lazy_graphs,
+            kernels=settings.kernels,
             prepared=prepared or (PreparedFolder(settings.prepared) if settings.prepared else None),
             on_loading=on_loading,
         )

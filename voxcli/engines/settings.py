@@ -32,6 +32,8 @@ class LocalSettings:
     """Folder in which encoded clips are kept between runs; None keeps them in memory only."""
     prepared: Path | None = None
     """Folder in which weights are kept as they are used on a CPU; None prepares them at each start."""
+    kernels: Path | None = None
+    """Folder in which code that is compiled for this processor is kept; None compiles it at each start."""
     alone: bool = False
     """Whether this process uses torch for nothing else, so that only what is needed of it is imported."""
     anchors: Path | None = None

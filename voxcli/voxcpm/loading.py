@@ -53,6 +53,7 @@ def load_model(
     graphs: bool = True,
     lazy_graphs: bool = False,
     prepared: PreparedFolder | None = None,
+    kernels: Path | None = None,
     on_loading: OnLoading = ignore_loading,
 ) -> Model:
     """Load a checkpoint and prepare it for its device, on a thread of the model's own.
@@ -67,6 +68,7 @@ def load_model(
         graphs: run a CUDA device with CUDA graphs, which is faster and gives the same samples.
         lazy_graphs: capture them on first use instead of now.
         prepared: where the weights are kept as they are used on a CPU, for the next start; None keeps nothing.
+        kernels: folder in which compiled code for a CPU is kept; None compiles it again.
         on_loading: receives the progress.
 
     Raises:
@@ -84,6 +86,7 @@ def load_model(
             check_memory(placement.device, count_weights(folder) * (1 if quantize else placement.dtype.itemsize))
             with cpu_threads(placement.device, threads):
                 backbone, codec, keeping = _networks(folder, config, placement, quantize, lora, prepared, on_loading)
+                backbone.use_kernels(kernels)
             found = count_slots(placement.device, bytes_per_slot(config, codec, placement.dtype), slots)
             compilation.finish(on_loading)
             runner: Runner = (
@@ -110,7 +113,7 @@ def _networks(
     on_loading: OnLoading,
 ) -> tuple[Backbone, AudioVAE, Keeping | None]:
     """Return a network, a codec, and what is to be done with their weights later: write them, move them."""
-    format_of = choose_formats(placement.device, quantize)
+    format_of = choose_formats(placement, quantize, config)
     factors = _codec_factors(placement, quantize)
     # A LoRA may change under the same name.
     kept = (

@@ -27,13 +27,16 @@ CPU = torch.device("cpu")
         ("cpu", "int3", r"'int3'.*int8.*fp8"),
     ],
 )
-def test_what_a_device_cannot_do_is_refused_with_what_it_can(device: str, wish: str, words: str) -> None:
+def test_what_a_device_cannot_do_is_refused_with_what_it_can(
+    checkpoints: Callable[[str], Path], device: str, wish: str, words: str
+) -> None:
     with refused(words):
-        choose_formats(torch.device(device), wish)
+        choose_formats(Placement(torch.device(device), torch.float32), wish, read_config(checkpoints("voxcpm-1.5")))
 
 
-def test_without_a_wish_all_stays_as_it_is_loaded() -> None:
-    assert choose_formats(CPU, None)("base_lm.layers.1.mlp.down_proj") is None
+def test_without_a_wish_all_stays_as_it_is_loaded(checkpoints: Callable[[str], Path]) -> None:
+    format_of = choose_formats(Placement(CPU, torch.float32), None, read_config(checkpoints("voxcpm-1.5")))
+    assert format_of("base_lm.layers.1.mlp.down_proj") is None
 
 
 def test_what_feels_it_most_is_kept_from_it(checkpoints: Callable[[str], Path], family: str) -> None:

@@ -210,6 +210,7 @@ class EngineOptions(RemoteOptions):
             lora=self.lora,
             clips=places.clips,
             prepared=places.prepared,
+            kernels=places.kernels,
             alone=True,
             anchors=places.anchors,
         )

@@ -5,6 +5,7 @@ positions, P latent frames a patch, D values a frame, N patches.
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -139,6 +140,15 @@ class Backbone(nn.Module):
     def dtype(self) -> torch.dtype:
         """Of weights and activations."""
         return self.embed_tokens.weight.dtype
+
+    def use_kernels(self, kept: Path | None) -> None:
+        """Compile the CPU kernels that the packed matrices are for.
+
+        Args:
+            kept: folder of compiled code.
+        """
+        for stack in (self.base_lm, self.residual_lm, self.feat_encoder.encoder, self.feat_decoder.decoder):
+            stack.use_kernel(kept)
 
     def prepare(self) -> None:
         """Compute the tables that are not in the checkpoint. Call it once, after loading."""

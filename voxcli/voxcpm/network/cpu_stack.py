@@ -1,4 +1,4 @@
-"""A transformer stack on a CPU: what calls its kernel with the weights, the caches and memory for what is in between."""
+"""A transformer stack on a CPU: calls its kernel with weights, caches and memory for intermediate results."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -41,14 +41,12 @@ class CpuStack:
         config: StackConfig,
         matrices: Sequence[Sequence[BlockMatrix]],
         norms: Sequence[Tensor],
-        dtype: torch.dtype,
         kept: Path | None,
     ) -> None:
         """
         Args:
             matrices: of each layer: queries, keys and values; output; gate and up; down.
             norms: weights of the norms: two per layer, and the last.
-            dtype: of keys and values.
             kept: folder of compiled code.
         """
         target, arithmetic = find_target(), choose_arithmetic(type(matrices[0][0]))
@@ -64,7 +62,7 @@ class CpuStack:
             config.norm_eps,
             config.residual_scale,
             config.rope is not None,
-            dtype == torch.bfloat16,
+            norms[0].dtype == torch.bfloat16,
         )
         self._module = _compiled(target, self._shape, arithmetic, kept)
         self._entry = self._module.address(ENTRY)

@@ -1,6 +1,6 @@
 """KV caches: of one stream, growing, and views of several streams that make one step together."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from copy import copy
 from typing import Protocol
 
@@ -37,6 +37,9 @@ class KVCacheView(Protocol):
 
     def advance(self, count: int) -> None:
         """Count the new positions as filled, after every layer has attended."""
+
+    def of_streams(self) -> "Sequence[KVCache] | None":
+        """Return the cache of each stream, or None if they are not separate."""
 
 
 class KVCache:
@@ -113,6 +116,17 @@ class KVCache:
     def advance(self, count: int) -> None:
         self.length += count
 
+    def of_streams(self) -> "Sequence[KVCache]":
+        return (self,)
+
+    def layout(self) -> tuple[int, int, int, int, int]:
+        """Return the addresses of keys and values, the numbers from one layer and one head to the next, and the length.
+
+        Behind the head, the dimensions are the positions and the head dimension.
+        """
+        keys, values = self._cached
+        return keys.data_ptr(), values.data_ptr(), keys.stride(0), keys.stride(2), self.length
+
 
 class JoinedCaches:
     """The caches of several streams of any lengths that advance by one position together."""
@@ -139,6 +153,9 @@ class JoinedCaches:
     def advance(self, count: int) -> None:
         for cache in self._caches:
             cache.advance(count)
+
+    def of_streams(self) -> Sequence[KVCache]:
+        return self._caches
 
 
 class SlotCache:
@@ -175,6 +192,9 @@ class SlotCache:
 
     def advance(self, count: int) -> None:
         """Nothing to do: the owner advances the lengths, once for all stacks."""
+
+    def of_streams(self) -> None:
+        return None
 
 
 def _causal(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:

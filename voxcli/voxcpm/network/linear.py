@@ -38,6 +38,11 @@ class Linear(nn.Linear):
 
     _product: Callable[[Tensor], Tensor] | None = None
 
+    @property
+    def packed(self) -> Callable[[Tensor], Tensor] | None:
+        """What the weight has been packed as."""
+        return self._product
+
     def forward(self, input: Tensor) -> Tensor:
         """Map (..., inputs) to (..., outputs) of the same dtype."""
         return self._product(input) if self._product else functional.linear(input, self.weight, self.bias)

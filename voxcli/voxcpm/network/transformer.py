@@ -1,10 +1,14 @@
 """Transformer stack, used four times: text and residual language models, local encoder, local DiT."""
 
+from pathlib import Path
+
 import torch
 from torch import Tensor, nn
 
 from voxcli.voxcpm.kernels.ops import add_rms_norm, full_attention, rms_norm, silu_and_mul
+from voxcli.voxcpm.network.block_matrix import BlockMatrix
 from voxcli.voxcpm.network.config import RopeConfig, StackConfig
+from voxcli.voxcpm.network.cpu_stack import CpuStack
 from voxcli.voxcpm.network.kv_cache import KVCacheView
 from voxcli.voxcpm.network.linear import Linear
 
@@ -24,11 +28,24 @@ class Stack(nn.Module):
         # Each block ends with the first norm of the next one, because adding and normalizing are one fused operation.
         self._norms = [*(block.input_layernorm for block in blocks), self.norm]
         self._rotary: Tensor | None = None
+        self._kernel: CpuStack | None = None
 
     def prepare(self, device: torch.device, positions: int) -> None:
         """Compute the rotary table, which is not in the checkpoint, for this number of positions."""
         if self.config.rope:
             self._rotary = rotary_table(self.config.rope, self.config.head_dim, positions).to(device)
+
+    def use_kernel(self, kept: Path | None) -> None:
+        """Compile the CPU kernel for the whole stack, if the matrices are packed for it.
+
+        Args:
+            kept: folder of compiled code.
+        """
+        blocks = [layer for layer in self.layers if isinstance(layer, _Block)]
+        matrices = [block.matrices() for block in blocks]
+        if all(len(of_block) == _Block.PRODUCTS for of_block in matrices):
+            norms = (norm for block in blocks for norm in (block.input_layernorm, block.post_attention_layernorm))
+            self._kernel = CpuStack(self.config, matrices, [norm.weight for norm in (*norms, self.norm)], kept)
 
     def forward(self, x: Tensor, cache: KVCacheView | None = None) -> Tensor:
         """Map (B, T, hidden) to the same shape.
@@ -39,6 +56,12 @@ class Stack(nn.Module):
         count, rotary = x.size(1), self._rotary
         if cache:
             cache.reserve(count)
+        caches = cache.of_streams() if cache else ()
+        if self._kernel and caches is not None:
+            mapped = self._kernel(x, caches, rotary)
+            if cache:
+                cache.advance(count)
+            return mapped
         if rotary is not None:
             rotary = cache.rotary(rotary, count) if cache else rotary[:, :count]
         normed: Tensor = self._norms[0](x)
@@ -79,6 +102,8 @@ class JoinedLinear(Linear):
 
 
 class _Block(nn.Module):
+    PRODUCTS = 4
+
     def __init__(self, config: StackConfig, index: int) -> None:
         super().__init__()
         self.input_layernorm = RMSNorm(config.hidden, config.norm_eps)
@@ -86,6 +111,11 @@ class _Block(nn.Module):
         self.post_attention_layernorm = RMSNorm(config.hidden, config.norm_eps)
         self.mlp = _GatedMLP(config)
         self._scale = config.residual_scale
+
+    def matrices(self) -> list[BlockMatrix]:
+        """Return the matrices that are packed for the kernel, in the order in which they are multiplied with."""
+        products = (self.self_attn.qkv_proj, self.self_attn.o_proj, self.mlp.gate_up_proj, self.mlp.down_proj)
+        return [product.packed for product in products if isinstance(product.packed, BlockMatrix)]
 
     def forward(
         self, x: Tensor, normed: Tensor, next_norm: RMSNorm, rotary: Tensor | None, cache: KVCacheView | None

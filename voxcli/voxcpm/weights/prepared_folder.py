@@ -32,7 +32,7 @@ from voxcli.voxcpm.weights.prepared_file import (
 
 _log = logging.getLogger(__name__)
 
-_FORMAT = 1
+_FORMAT = 2
 """Changes whenever a tensor of the same name means something else."""
 _SUFFIX = ".prepared"
 _MOST_BYTES = 10 << 30

@@ -34,7 +34,11 @@ import torch
 from torch import Tensor
 
 from voxcli.errors import DeviceError, RequestError
+from voxcli.voxcpm.device import Placement
 from voxcli.voxcpm.kernels.ops import quantize_rows_fp8
+from voxcli.voxcpm.network.block_matrix import INT8_MAX, Bf16Blocks, BlockMatrix, Int8Blocks, round_to_int8
+from voxcli.voxcpm.network.config import ModelConfig
+from voxcli.voxcpm.network.cpu_stack import can_run, choose_arithmetic
 from voxcli.voxcpm.network.linear import Matrix, MatrixFormat
 
 INT8, FP8 = "int8", "fp8"
@@ -46,7 +50,7 @@ FormatOf: TypeAlias = Callable[[str], MatrixFormat | None]
 """From the name of a matrix, such as base_lm.layers.0.mlp.down_proj, to its format; None keeps it as it is loaded."""
 
 
-def choose_formats(device: torch.device, quantize: str | None) -> FormatOf:
+def choose_formats(placement: Placement, quantize: str | None, config: ModelConfig) -> FormatOf:
     """Choose the format of every matrix of a model.
 
     Args:
@@ -56,11 +60,13 @@ def choose_formats(device: torch.device, quantize: str | None) -> FormatOf:
         RequestError: the name is unknown, or the format is for another kind of device.
         DeviceError: this machine does not support it.
     """
+    device = placement.device
     if quantize is None:
-        return lambda name: None
+        blocks = Bf16Blocks if device.type == "cpu" and placement.dtype == torch.bfloat16 else None
+        return _with_kernels(blocks, None, config)
     if quantize == INT8:
         check_int8(device)
-        return in_blocks(Int8Matrix)
+        return _with_kernels(Int8Blocks, Int8Matrix, config)
     if quantize == FP8:
         check_fp8(device)
         return in_blocks(Fp8Matrix, but=KEPT_BY_FP8)
@@ -70,23 +76,32 @@ def choose_formats(device: torch.device, quantize: str | None) -> FormatOf:
     )
 
 
+def _with_kernels(blocks: type[BlockMatrix] | None, other: MatrixFormat | None, config: ModelConfig) -> FormatOf:
+    """Use the format of our CPU kernels in the stacks that they can run, and another one in other stacks."""
+    stacks = {
+        "base_lm": config.base_lm,
+        "residual_lm": config.residual_lm,
+        "feat_encoder": config.local_encoder,
+        "feat_decoder": config.local_dit,
+    }
+    known = blocks is not None and choose_arithmetic(blocks) is not None
+    running = {name for name, stack in stacks.items() if known and can_run(stack)}
+
+    def choose(name: str) -> MatrixFormat | None:
+        if ".layers." not in name:
+            return None
+        return blocks if name.partition(".")[0] in running else other
+
+    return choose
+
+
 def in_blocks(form: MatrixFormat, *, but: str | None = None) -> FormatOf:
     """Use a format for the matrices of the transformer blocks, except those whose names match a regular expression."""
     return lambda name: form if ".layers." in name and not (but and re.search(but, name)) else None
 
 
-INT8_MAX = 127
-"""Largest level; the levels are symmetric around zero."""
-
 _INT8_ZERO = 128
 """Level of zero in the activations, which are unsigned: without AMX, oneDNN is thousands of times slower for signed."""
-
-
-def round_to_int8(weight: Tensor) -> tuple[Tensor, Tensor]:
-    """Round a weight, (outputs, inputs), to levels of int8 of the same shape, and one float32 scale per output."""
-    wide = weight.float()
-    scales = wide.abs().amax(1).div_(INT8_MAX).clamp_(min=torch.finfo(torch.float32).tiny)
-    return (wide / scales.unsqueeze(1)).round_().to(torch.int8), scales
 
 
 class Int8Matrix(Matrix):

@@ -189,6 +189,8 @@ class Code:
         self.flags = () if exact else _REORDERED
         self.function = ir.Function(module, ir.FunctionType(VOID, list(types)), name)
         self.function.attributes.add("nounwind")
+        # Copies of large functions in their callers would double the time to compile.
+        self.function.attributes.add("noinline")
         if not exported:
             self.function.linkage = "internal"
         self.builder = ir.IRBuilder(self.function.append_basic_block("entry"))

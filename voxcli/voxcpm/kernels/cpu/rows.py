@@ -30,10 +30,9 @@ def write_round_row(module: ir.Module, arithmetic: Arithmetic, width: int) -> st
         _round_to_int8(code, source, target, code.array(scale_at, F32), code.array(sum_at, I32), width)
     else:
         with code.loop(0, width) as column:
-            value = source[column]
-            target[column] = as_bf16(value) if arithmetic.activation == I16 else value
-    for column in range(width, width + -width % arithmetic.group):
-        target[column] = 0
+            target.store(as_bf16(source[column]) if arithmetic.activation == I16 else source[column], column)
+    for rest in range(width, width + -width % arithmetic.group):
+        target.store(code.constant(arithmetic.activation, 0), rest)
     code.finish()
     return code.function.name  # type: ignore[no-any-return]
 

@@ -1,6 +1,5 @@
 """A whole transformer stack as one kernel: all layers in one parallel region, with barriers between the phases."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum, auto
 from typing import Any
@@ -9,7 +8,7 @@ from llvmlite import ir
 
 from voxcli.voxcpm.kernels.cpu.arithmetic import Arithmetic
 from voxcli.voxcpm.kernels.cpu.attention import write_attend, write_copy, write_rotate
-from voxcli.voxcpm.kernels.cpu.ir import F32, I8, I16, I32, I64, POINTER, VOID, Array, Code, Value
+from voxcli.voxcpm.kernels.cpu.ir import F32, I8, I16, I64, POINTER, VOID, Array, Code, Value
 from voxcli.voxcpm.kernels.cpu.products import BLOCK, PAIR, row_bytes, tile_heights, write_product
 from voxcli.voxcpm.kernels.cpu.rows import write_norm_row, write_round_row
 from voxcli.voxcpm.kernels.cpu.threads import Team, write_barrier
@@ -263,18 +262,16 @@ class _StackWriter:
                     )
                     apart = code.constant(I64, shape.head_dim)
                     limits = cache[Cache.LENGTH] + 1, code.constant(I64, 1)
-                    code.call(
-                        "attend_cached", VOID, query, strides, count, keys, values, apart, *limits, out, out_stride, scores
-                    )
+                    given = query, strides, count, keys, values, apart, *limits, out, out_stride, scores
+                    code.call("attend_cached", VOID, *given)
                 with plain:
                     keys, values = (
                         qkv.at((shared + (shape.heads + kind * shape.kv_heads)) * shape.head_dim).address
                         for kind in (0, 1)
                     )
                     limits = count, code.constant(I64, 0)
-                    code.call(
-                        "attend", VOID, query, strides, count, keys, values, strides, *limits, out, out_stride, scores
-                    )
+                    given = query, strides, count, keys, values, strides, *limits, out, out_stride, scores
+                    code.call("attend", VOID, *given)
 
     def _has_caches(self) -> Value:
         return self._code.constant(I64, 0) < self._number(Argument.CACHES)

@@ -37,7 +37,6 @@ def write_barrier(module: ir.Module) -> None:
     """Write the function that `Team.wait` calls."""
     code = Code(module, "barrier", [POINTER, I64])
     builder, (counter, due) = code.builder, code.arguments
-    code.function.attributes.add("noinline")
     builder.atomic_rmw("add", counter.raw, I64(1), "acq_rel")
     look, sleep, again, done = (code.function.append_basic_block(name) for name in ("look", "sleep", "again", "done"))
     start = builder.block

@@ -1,0 +1,157 @@
+"""A stack's kernel computes what the plain stack computes, whatever runs beside it and however often it is cut."""
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from voxcli.voxcpm.kernels.cpu.arithmetic import Arithmetic, Bf16, Int8, WideBf16
+from voxcli.voxcpm.kernels.cpu.compiler import Target, find_target
+from voxcli.voxcpm.network import cpu_stack
+from voxcli.voxcpm.network.block_matrix import Bf16Blocks, BlockMatrix, Int8Blocks
+from voxcli.voxcpm.network.config import RopeConfig, StackConfig
+from voxcli.voxcpm.network.kv_cache import JoinedCaches, KVCache
+from voxcli.voxcpm.network.linear import Linear
+from voxcli.voxcpm.network.transformer import Stack
+
+ROPE = RopeConfig(10000.0, (1.0,) * 16, 1.0)
+USUAL = StackConfig(64, 96, 3, 4, 2, 32, 1e-5, 1.0, ROPE)
+CONFIGS = [
+    USUAL,
+    StackConfig(32, 48, 2, 8, 1, 8, 1e-6, 0.3, None),
+    StackConfig(160, 16, 1, 3, 3, 32, 1e-5, 1.4, ROPE),
+    StackConfig(96, 272, 2, 2, 2, 48, 1e-5, 1.0, dataclasses.replace(ROPE, factors=(1.0,) * 24)),
+]
+ARITHMETICS: list[Arithmetic] = [Int8(16, 12), Int8(8, 4), WideBf16(16, 9), WideBf16(8, 4), Bf16(16, 12)]
+HERE = find_target()
+pytestmark = pytest.mark.skipif(HERE is None, reason="kernels cannot be compiled here")
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("kernels")
+
+
+@pytest.fixture(params=ARITHMETICS, ids=lambda one: f"{one.name}-{one.lanes}")
+def arithmetic(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Arithmetic:
+    chosen: Arithmetic = request.param
+    assert HERE
+    wide = "+avx512f" in HERE.features
+    if chosen.lanes == 16 and not wide:
+        pytest.skip("needs AVX-512")
+    needed = {"int8": "+avx512vnni", "bf16": "+avx512bf16", "wide_bf16": "+fma"}[chosen.name]
+    if needed not in HERE.features:
+        pytest.skip(f"needs {needed[1:]}")
+    target = Target(HERE.cpu, HERE.features, chosen if chosen.name == "int8" else None, chosen)
+    monkeypatch.setattr(cpu_stack, "find_target", lambda: target)
+    return chosen
+
+
+def new_stack(config: StackConfig, arithmetic: Arithmetic, seed: int = 0) -> Stack:
+    """Return a stack of random weights, packed for the kernel."""
+    generator = torch.Generator().manual_seed(seed)
+    stack = Stack(config)
+    form: type[BlockMatrix] = Int8Blocks if arithmetic.name == "int8" else Bf16Blocks
+    with torch.no_grad():
+        for module in stack.modules():
+            if isinstance(module, Linear):
+                module.weight.normal_(std=module.in_features**-0.5, generator=generator)
+                module.pack(form)
+            elif hasattr(module, "weight"):
+                module.weight.normal_(1.0, 0.1, generator=generator)
+    stack.prepare(torch.device("cpu"), 64)
+    return stack.requires_grad_(False)
+
+
+def with_kernel(stack: Stack, kept: Path) -> Stack:
+    stack.use_kernel(kept)
+    assert stack._kernel
+    return stack
+
+
+def drawn(*shape: int, seed: int = 1) -> Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+
+
+def new_cache(config: StackConfig) -> KVCache:
+    return KVCache(config, 64, torch.device("cpu"), torch.float32)
+
+
+def tolerance(arithmetic: Arithmetic) -> float:
+    """Relative: an activation near the middle between two levels may be rounded either way."""
+    return {"int8": 0.03, "bf16": 0.01, "wide_bf16": 1e-5}[arithmetic.name]
+
+
+def assert_close(found: Tensor, expected: Tensor, arithmetic: Arithmetic) -> None:
+    assert (found - expected).norm() <= tolerance(arithmetic) * expected.norm()
+
+
+@pytest.mark.parametrize("config", CONFIGS, ids=lambda config: f"{config.hidden}")
+def test_it_is_the_plain_stack(config: StackConfig, arithmetic: Arithmetic, kept: Path) -> None:
+    for streams, count in ((1, 1), (2, 9), (3, 5)):
+        x = drawn(streams, count, config.hidden)
+        expected = new_stack(config, arithmetic)(x)
+        assert_close(with_kernel(new_stack(config, arithmetic), kept)(x), expected, arithmetic)
+
+
+@pytest.mark.parametrize("config", CONFIGS, ids=lambda config: f"{config.hidden}")
+def test_it_continues_caches_as_the_plain_stack_does(config: StackConfig, arithmetic: Arithmetic, kept: Path) -> None:
+    plain, kernel = new_stack(config, arithmetic), with_kernel(new_stack(config, arithmetic), kept)
+    found, expected = [], []
+    for stack, results in ((plain, expected), (kernel, found)):
+        caches = [new_cache(config) for _ in range(2)]
+        for number, cache in enumerate(caches):
+            results.append(stack(drawn(1, 7 + number, config.hidden), cache))
+        results.append(stack(drawn(2, 1, config.hidden, seed=2), JoinedCaches(caches)))
+        results += [cache.filled for cache in caches]
+        assert [cache.length for cache in caches] == [8, 9]
+    for one, other in zip(found, expected, strict=True):
+        assert_close(one, other, arithmetic)
+
+
+def test_a_row_does_not_depend_on_other_rows(arithmetic: Arithmetic, kept: Path) -> None:
+    stack = with_kernel(new_stack(USUAL, arithmetic), kept)
+    x = drawn(14, 3, USUAL.hidden)
+    together = stack(x)
+    for number in (0, 5, 13):
+        assert torch.equal(stack(x[number : number + 1])[0], together[number])
+
+
+def test_a_sequence_may_be_cut_anywhere(arithmetic: Arithmetic, kept: Path) -> None:
+    stack = with_kernel(new_stack(USUAL, arithmetic), kept)
+    x = drawn(1, 20, USUAL.hidden)
+    whole = new_cache(USUAL)
+    expected = stack(x, whole)
+    for cut in (1, 6, 19):
+        cache = new_cache(USUAL)
+        parts = [stack(part, cache) for part in x.split((cut, 20 - cut), 1)]
+        assert torch.equal(torch.cat(parts, 1), expected)
+        assert torch.equal(cache.filled, whole.filled)
+
+
+def test_the_number_of_threads_changes_nothing(arithmetic: Arithmetic, kept: Path, threads: None) -> None:
+    stack = with_kernel(new_stack(USUAL, arithmetic), kept)
+    x = drawn(2, 9, USUAL.hidden)
+    expected = stack(x)
+    for count in (1, 3, 5):
+        torch.set_num_threads(count)
+        assert torch.equal(stack(x), expected)
+
+
+@pytest.fixture
+def threads() -> Iterator[None]:
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("form", [Int8Blocks, Bf16Blocks])
+def test_packing_loses_nothing_but_precision(form: Callable[[Tensor, None], BlockMatrix]) -> None:
+    weight = drawn(48, 20)
+    matrix = form(weight, None)
+    assert torch.allclose(matrix.unpacked(), weight, atol=0.02)
+    again = type(matrix).of_tensors(matrix.tensors())
+    assert torch.equal(again.unpacked(), matrix.unpacked())
