@@ -38,7 +38,12 @@ def user_environment(home: Path, keep_alive: str = "0") -> dict[str, str]:
     keep_alive: how long engines stay loaded after a run.
     """
     kept = {name: value for name, value in os.environ.items() if not name.startswith(_SET_BY_USERS)}
-    own = {"VOXCLI_HOME": str(home), "HF_HOME": str(home / "hf"), "VOXCLI_KEEP_ALIVE": keep_alive}
+    own = {
+        "VOXCLI_HOME": str(home),
+        "HF_HOME": str(home / "hf"),
+        "VOXCLI_KEEP_ALIVE": keep_alive,
+        "VOXCLI_KERNELS": os.environ["VOXCLI_KERNELS"],
+    }
     return kept | own | STRICTLY
 
 

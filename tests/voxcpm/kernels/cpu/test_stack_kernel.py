@@ -1,6 +1,7 @@
 """A stack's kernel computes what the plain stack computes, whatever runs beside it and however often it is cut."""
 
 import dataclasses
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -21,7 +22,7 @@ ROPE = RopeConfig(10000.0, (1.0,) * 16, 1.0)
 USUAL = StackConfig(64, 96, 3, 4, 2, 32, 1e-5, 1.0, ROPE)
 CONFIGS = [
     USUAL,
-    StackConfig(32, 48, 2, 8, 1, 8, 1e-6, 0.3, None),
+    StackConfig(32, 48, 2, 8, 2, 8, 1e-6, 0.3, None),
     StackConfig(160, 16, 1, 3, 3, 32, 1e-5, 1.4, ROPE),
     StackConfig(96, 272, 2, 2, 2, 48, 1e-5, 1.0, dataclasses.replace(ROPE, factors=(1.0,) * 24)),
 ]
@@ -30,9 +31,10 @@ HERE = find_target()
 pytestmark = pytest.mark.skipif(HERE is None, reason="kernels cannot be compiled here")
 
 
-@pytest.fixture(scope="module")
-def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("kernels")
+@pytest.fixture
+def kept() -> Path:
+    """Where compiled code is kept between workers and runs."""
+    return Path(os.environ["VOXCLI_KERNELS"])
 
 
 @pytest.fixture(params=ARITHMETICS, ids=lambda one: f"{one.name}-{one.lanes}")
