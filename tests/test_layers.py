@@ -86,7 +86,9 @@ DOORS = {
     "voxcpm/codec/audio_vae.py",
     "voxcpm/kernels/ops.py",
     "voxcpm/loading.py",
+    "voxcpm/network/transformer.py",
     "voxcpm/torch_import.py",
+    "voxcpm/weights/quantization.py",
 }
 """Outside the command line, only these import inside functions: they load what a request needs and nothing else."""
 

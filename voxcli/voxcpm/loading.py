@@ -9,6 +9,7 @@ import torch
 from voxcli.synthesis.loading import LoadingStage, OnLoading, StageCounter, ignore_loading
 from voxcli.voxcpm.codec.audio_vae import AudioVAE
 from voxcli.voxcpm.device import Placement, prepare_device
+from voxcli.voxcpm.kernels.block_layout import has_compiler
 from voxcli.voxcpm.kernels.factor_formats import FactorFormat
 from voxcli.voxcpm.memory import check_memory, count_slots, translate_out_of_memory
 from voxcli.voxcpm.model import Model
@@ -37,9 +38,6 @@ from voxcli.voxcpm.weights.prepared_folder import PreparedFolder
 from voxcli.voxcpm.weights.quantization import FP8, FormatOf, choose_formats
 
 _log = logging.getLogger(__name__)
-
-_COMPILED = "kernels"
-"""Folder of compiled code, beside the prepared weights."""
 
 
 def load_model(
@@ -87,6 +85,7 @@ def load_model(
             with cpu_threads(placement.device, threads):
                 backbone, codec, keeping = _networks(folder, config, placement, quantize, lora, prepared, on_loading)
                 backbone.use_kernels(kernels)
+                codec.compile(kernels)
             found = count_slots(placement.device, bytes_per_slot(config, codec, placement.dtype), slots)
             compilation.finish(on_loading)
             runner: Runner = (
@@ -123,7 +122,6 @@ def _networks(
     )
     restored = kept and _restored(kept, config, format_of, on_loading)
     backbone, codec = restored or _loaded(folder, config, placement, quantize, lora, format_of, factors, on_loading)
-    codec.compile(prepared.folder / _COMPILED if prepared else None)
     if placement.device.type != "cpu":
         return backbone, codec, None
     write = kept.writing(backbone, codec) if kept and not restored else None
@@ -178,7 +176,7 @@ def _codec_dtype(placement: Placement, quantize: str | None) -> torch.dtype:
 
 def _codec_factors(placement: Placement, quantize: str | None) -> FactorFormat | None:
     """Choose the factors of a decoder that is compiled for this processor; None leaves it to torch."""
-    if not _approximates(placement, quantize):
+    if not _approximates(placement, quantize) or not has_compiler():
         return None
     from voxcli.voxcpm.kernels.cpu.compiler import find_target
     from voxcli.voxcpm.kernels.cpu.factors import choose_format

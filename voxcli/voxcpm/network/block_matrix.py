@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from voxcli.voxcpm.kernels.cpu.products import BLOCK, INT8_OFFSET
+from voxcli.voxcpm.kernels.block_layout import BLOCK, INT8_OFFSET
 from voxcli.voxcpm.network.linear import Matrix
 
 INT8_MAX = 127

@@ -6,9 +6,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from voxcli.voxcpm.kernels.block_layout import BLOCK
 from voxcli.voxcpm.kernels.cpu.arithmetic import Arithmetic
 from voxcli.voxcpm.kernels.cpu.compiler import CompiledModule, Target, compile_module, find_target, run_parallel
-from voxcli.voxcpm.kernels.cpu.products import BLOCK, PAIR, split_rows
+from voxcli.voxcpm.kernels.cpu.products import PAIR, split_rows
 from voxcli.voxcpm.kernels.cpu.stack import ENTRY, Argument, StackShape, write_stack
 from voxcli.voxcpm.network.block_matrix import BlockMatrix, Int8Blocks
 from voxcli.voxcpm.network.config import StackConfig

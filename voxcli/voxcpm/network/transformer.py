@@ -1,6 +1,7 @@
 """Transformer stack, used four times: text and residual language models, local encoder, local DiT."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -8,9 +9,11 @@ from torch import Tensor, nn
 from voxcli.voxcpm.kernels.ops import add_rms_norm, full_attention, rms_norm, silu_and_mul
 from voxcli.voxcpm.network.block_matrix import BlockMatrix
 from voxcli.voxcpm.network.config import RopeConfig, StackConfig
-from voxcli.voxcpm.network.cpu_stack import CpuStack
 from voxcli.voxcpm.network.kv_cache import KVCacheView
 from voxcli.voxcpm.network.linear import Linear
+
+if TYPE_CHECKING:
+    from voxcli.voxcpm.network.cpu_stack import CpuStack
 
 
 class Stack(nn.Module):
@@ -44,6 +47,8 @@ class Stack(nn.Module):
         blocks = [layer for layer in self.layers if isinstance(layer, _Block)]
         matrices = [block.matrices() for block in blocks]
         if all(len(of_block) == _Block.PRODUCTS for of_block in matrices):
+            from voxcli.voxcpm.network.cpu_stack import CpuStack  # loads a compiler
+
             norms = (norm for block in blocks for norm in (block.input_layernorm, block.post_attention_layernorm))
             self._kernel = CpuStack(self.config, matrices, [norm.weight for norm in (*norms, self.norm)], kept)
 

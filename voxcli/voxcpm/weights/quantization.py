@@ -35,10 +35,10 @@ from torch import Tensor
 
 from voxcli.errors import DeviceError, RequestError
 from voxcli.voxcpm.device import Placement
+from voxcli.voxcpm.kernels.block_layout import has_compiler
 from voxcli.voxcpm.kernels.ops import quantize_rows_fp8
 from voxcli.voxcpm.network.block_matrix import INT8_MAX, Bf16Blocks, BlockMatrix, Int8Blocks, round_to_int8
 from voxcli.voxcpm.network.config import ModelConfig
-from voxcli.voxcpm.network.cpu_stack import can_run, choose_arithmetic
 from voxcli.voxcpm.network.linear import Matrix, MatrixFormat
 
 INT8, FP8 = "int8", "fp8"
@@ -78,13 +78,17 @@ def choose_formats(placement: Placement, quantize: str | None, config: ModelConf
 
 def _with_kernels(blocks: type[BlockMatrix] | None, other: MatrixFormat | None, config: ModelConfig) -> FormatOf:
     """Use the format of our CPU kernels in the stacks that they can run, and another one in other stacks."""
+    if blocks is None or not has_compiler():
+        return lambda name: other if ".layers." in name else None
+    from voxcli.voxcpm.network.cpu_stack import can_run, choose_arithmetic  # loads a compiler
+
     stacks = {
         "base_lm": config.base_lm,
         "residual_lm": config.residual_lm,
         "feat_encoder": config.local_encoder,
         "feat_decoder": config.local_dit,
     }
-    known = blocks is not None and choose_arithmetic(blocks) is not None
+    known = choose_arithmetic(blocks) is not None
     running = {name for name, stack in stacks.items() if known and can_run(stack)}
 
     def choose(name: str) -> MatrixFormat | None:

@@ -8,20 +8,16 @@ from collections.abc import Sequence
 
 from llvmlite import ir
 
+from voxcli.voxcpm.kernels.block_layout import BLOCK
 from voxcli.voxcpm.kernels.cpu.arithmetic import Arithmetic
 from voxcli.voxcpm.kernels.cpu.elementary import silu
 from voxcli.voxcpm.kernels.cpu.ir import F32, I8, I32, I64, POINTER, Array, Code, Value
 
-BLOCK = 16
-"""Outputs of a block of weights."""
 PAIR = 2
 """Blocks of a tile."""
 
 _LINE = 64
 """Bytes of a cache line."""
-
-INT8_OFFSET = 128
-"""Added to int8 weights, since the instruction takes unsigned ones."""
 
 
 _HEIGHTS = (1, 2, 3, 4, 6, 9, 12)

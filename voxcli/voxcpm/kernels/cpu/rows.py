@@ -4,10 +4,10 @@ from typing import Any
 
 from llvmlite import ir
 
+from voxcli.voxcpm.kernels.block_layout import INT8_OFFSET
 from voxcli.voxcpm.kernels.cpu.arithmetic import Arithmetic
 from voxcli.voxcpm.kernels.cpu.elementary import absolute, maximum, round_to_even, square_root
 from voxcli.voxcpm.kernels.cpu.ir import F32, I8, I16, I32, POINTER, Array, Code, Value
-from voxcli.voxcpm.kernels.cpu.products import INT8_OFFSET
 
 _INT8_MAX = 127
 _SMALLEST = 1.2e-38

@@ -6,10 +6,11 @@ from typing import Any
 
 from llvmlite import ir
 
+from voxcli.voxcpm.kernels.block_layout import BLOCK
 from voxcli.voxcpm.kernels.cpu.arithmetic import Arithmetic
 from voxcli.voxcpm.kernels.cpu.attention import write_attend, write_copy, write_rotate
 from voxcli.voxcpm.kernels.cpu.ir import F32, I8, I16, I64, POINTER, VOID, Array, Code, Value
-from voxcli.voxcpm.kernels.cpu.products import BLOCK, PAIR, row_bytes, tile_heights, write_product
+from voxcli.voxcpm.kernels.cpu.products import PAIR, row_bytes, tile_heights, write_product
 from voxcli.voxcpm.kernels.cpu.rows import write_norm_row, write_round_row
 from voxcli.voxcpm.kernels.cpu.threads import Team, write_barrier
 

@@ -1,0 +1,16 @@
+"""Layout of matrices for the kernels of transformer stacks, and whether there can be such kernels."""
+
+from functools import cache
+from importlib.util import find_spec
+
+BLOCK = 16
+"""Outputs of a block of weights."""
+
+INT8_OFFSET = 128
+"""Added to int8 weights, since the instruction takes unsigned ones."""
+
+
+@cache
+def has_compiler() -> bool:
+    """Whether kernels for a CPU can be compiled."""
+    return find_spec("llvmlite") is not None
