@@ -10,7 +10,7 @@ from voxcli.voxcpm.kernels.block_layout import BLOCK
 from voxcli.voxcpm.kernels.cpu.arithmetic import Arithmetic
 from voxcli.voxcpm.kernels.cpu.compiler import CompiledModule, Target, compile_module, find_target, run_parallel
 from voxcli.voxcpm.kernels.cpu.products import PAIR, split_rows
-from voxcli.voxcpm.kernels.cpu.stack import ENTRY, Argument, StackShape, write_stack
+from voxcli.voxcpm.kernels.cpu.stack import ENTRY, StackArgument, StackShape, write_stack
 from voxcli.voxcpm.network.block_matrix import BlockMatrix, Int8Blocks
 from voxcli.voxcpm.network.config import StackConfig
 from voxcli.voxcpm.network.kv_cache import KVCache
@@ -70,7 +70,7 @@ class CpuStack:
         self._norms = [norm.detach().float().contiguous() for norm in norms]
         self._matrices = matrices
         self._table = self._addresses_of_weights()
-        self._memory: dict[Argument, Tensor] = {}
+        self._memory: dict[StackArgument, Tensor] = {}
         self._rows = self._positions = self._threads = 0
 
     def __call__(self, x: Tensor, caches: Sequence[KVCache], rotary: Tensor | None) -> Tensor:
@@ -87,23 +87,26 @@ class CpuStack:
         positions = count + max((cache.length for cache in caches), default=0)
         self._make_room(tiles * height, positions, threads)
         memory, rows = self._memory, streams * count
-        memory[Argument.X][:rows] = x.reshape(rows, hidden)
-        memory[Argument.UPDATE][:rows] = 0
-        memory[Argument.COUNTER].zero_()
-        numbers = dict.fromkeys(Argument, 0) | {name: tensor.data_ptr() for name, tensor in memory.items()}
-        numbers[Argument.STREAMS], numbers[Argument.COUNT] = streams, count
-        numbers[Argument.HEIGHT], numbers[Argument.TILES] = height, tiles
-        numbers[Argument.LAYERS] = len(self._matrices)
-        numbers[Argument.TABLE], numbers[Argument.FIRST_NORM] = self._table.data_ptr(), self._norms[0].data_ptr()
-        numbers[Argument.SCORES_STRIDE] = memory[Argument.SCORES].size(1)
+        memory[StackArgument.X][:rows] = x.reshape(rows, hidden)
+        memory[StackArgument.UPDATE][:rows] = 0
+        memory[StackArgument.COUNTER].zero_()
+        numbers = dict.fromkeys(StackArgument, 0) | {name: tensor.data_ptr() for name, tensor in memory.items()}
+        numbers[StackArgument.STREAMS], numbers[StackArgument.COUNT] = streams, count
+        numbers[StackArgument.HEIGHT], numbers[StackArgument.TILES] = height, tiles
+        numbers[StackArgument.LAYERS] = len(self._matrices)
+        numbers[StackArgument.TABLE], numbers[StackArgument.FIRST_NORM] = (
+            self._table.data_ptr(),
+            self._norms[0].data_ptr(),
+        )
+        numbers[StackArgument.SCORES_STRIDE] = memory[StackArgument.SCORES].size(1)
         if rotary is not None:
-            numbers[Argument.COS], numbers[Argument.SIN] = rotary[0].data_ptr(), rotary[1].data_ptr()
+            numbers[StackArgument.COS], numbers[StackArgument.SIN] = rotary[0].data_ptr(), rotary[1].data_ptr()
         described = torch.tensor([cache.layout() for cache in caches], dtype=torch.int64)
         if caches:
-            numbers[Argument.CACHES] = described.data_ptr()
-        arguments = torch.tensor([numbers[name] for name in Argument], dtype=torch.int64)
+            numbers[StackArgument.CACHES] = described.data_ptr()
+        arguments = torch.tensor([numbers[name] for name in StackArgument], dtype=torch.int64)
         run_parallel(self._entry, arguments.data_ptr(), threads)
-        return memory[Argument.NORMED][:rows].to(x.dtype, copy=True).view(streams, count, hidden)
+        return memory[StackArgument.NORMED][:rows].to(x.dtype, copy=True).view(streams, count, hidden)
 
     def _addresses_of_weights(self) -> Tensor:
         addresses = []
@@ -125,20 +128,20 @@ class CpuStack:
         self._positions = max(2 * positions, self._positions)
         shape, of_row = self._shape, self._shape.row_bytes(self._arithmetic)
         widths = {
-            Argument.X: shape.hidden,
-            Argument.NORMED: shape.hidden,
-            Argument.UPDATE: shape.hidden,
-            Argument.QKV: shape.qkv,
-            Argument.MIXED: shape.queries,
-            Argument.WIDE: shape.ffn,
+            StackArgument.X: shape.hidden,
+            StackArgument.NORMED: shape.hidden,
+            StackArgument.UPDATE: shape.hidden,
+            StackArgument.QKV: shape.qkv,
+            StackArgument.MIXED: shape.queries,
+            StackArgument.WIDE: shape.ffn,
         }
         self._memory = {argument: torch.zeros(self._rows, width) for argument, width in widths.items()}
         self._memory |= {
-            Argument.COUNTER: torch.zeros(_LINE // 8, dtype=torch.int64),
-            Argument.ROUNDED: torch.zeros(self._rows * of_row, dtype=torch.uint8),
-            Argument.ROW_SCALES: torch.zeros(self._rows),
-            Argument.ROW_SUMS: torch.zeros(self._rows, dtype=torch.int32),
-            Argument.SCORES: torch.zeros(self._threads, -(-self._positions // _LINE) * _LINE),
+            StackArgument.COUNTER: torch.zeros(_LINE // 8, dtype=torch.int64),
+            StackArgument.ROUNDED: torch.zeros(self._rows * of_row, dtype=torch.uint8),
+            StackArgument.ROW_SCALES: torch.zeros(self._rows),
+            StackArgument.ROW_SUMS: torch.zeros(self._rows, dtype=torch.int32),
+            StackArgument.SCORES: torch.zeros(self._threads, -(-self._positions // _LINE) * _LINE),
         }
 
 

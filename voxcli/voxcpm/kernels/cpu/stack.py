@@ -45,7 +45,7 @@ class StackShape:
         return row_bytes(arithmetic, max(self.hidden, self.queries, self.ffn))
 
 
-class Argument(IntEnum):
+class StackArgument(IntEnum):
     """Places of the arguments in an array of 64-bit integers. Strides are in numbers, unless they say otherwise."""
 
     COUNTER = 0
@@ -83,7 +83,7 @@ class Argument(IntEnum):
     """(positions, head_dim)."""
     SIN = auto()
     CACHES = auto()
-    """Address of five integers for each stream; see `Cache`. Zero without caches."""
+    """Address of five integers for each stream; see `CachePlace`. Zero without caches."""
 
 
 class Weight(IntEnum):
@@ -102,7 +102,7 @@ class Weight(IntEnum):
     """Of the next layer, or the last norm."""
 
 
-class Cache(IntEnum):
+class CachePlace(IntEnum):
     """Places of what describes the cache of a stream."""
 
     KEYS = 0
@@ -115,7 +115,7 @@ class Cache(IntEnum):
 
 
 def write_stack(module: ir.Module, shape: StackShape, arithmetic: Arithmetic) -> None:
-    """Write the kernel, whose argument is the address of an array as `Argument` describes it."""
+    """Write the kernel, whose argument is the address of an array as `StackArgument` describes it."""
     write_barrier(module)
     for rows in tile_heights(arithmetic):
         for gated in (False, True):
@@ -138,54 +138,54 @@ class _StackWriter:
         self._code = Code(module, ENTRY, [POINTER], exported=True)
         self._shape, self._arithmetic, self._cache_type = shape, arithmetic, kept
         self._given = self._code.array(self._code.arguments[0], I64)
-        self._team = Team(self._code, self._address(Argument.COUNTER))
-        self._rows = self._number(Argument.STREAMS) * self._number(Argument.COUNT)
+        self._team = Team(self._code, self._address(StackArgument.COUNTER))
+        self._rows = self._number(StackArgument.STREAMS) * self._number(StackArgument.COUNT)
 
     def write(self) -> None:
         code, shape, team = self._code, self._shape, self._team
-        self._norm(self._address(Argument.FIRST_NORM))
+        self._norm(self._address(StackArgument.FIRST_NORM))
         team.wait()
-        with code.loop(0, self._number(Argument.LAYERS)) as layer:
-            table = code.array(self._address(Argument.TABLE), POINTER).at(layer * len(Weight))
-            self._multiply(table, Weight.QKV, shape.hidden, shape.qkv, Argument.QKV)
+        with code.loop(0, self._number(StackArgument.LAYERS)) as layer:
+            table = code.array(self._address(StackArgument.TABLE), POINTER).at(layer * len(Weight))
+            self._multiply(table, Weight.QKV, shape.hidden, shape.qkv, StackArgument.QKV)
             team.wait()
             self._rotate_and_keep(layer)
             team.wait()
             self._attend(layer)
             team.wait()
-            self._round(Argument.MIXED, shape.queries)
+            self._round(StackArgument.MIXED, shape.queries)
             team.wait()
-            self._multiply(table, Weight.OUT, shape.queries, shape.hidden, Argument.UPDATE)
+            self._multiply(table, Weight.OUT, shape.queries, shape.hidden, StackArgument.UPDATE)
             team.wait()
             self._norm(table[Weight.MLP_NORM])
             team.wait()
-            self._multiply(table, Weight.GATE_UP, shape.hidden, shape.ffn, Argument.WIDE, gated=True)
+            self._multiply(table, Weight.GATE_UP, shape.hidden, shape.ffn, StackArgument.WIDE, gated=True)
             team.wait()
-            self._round(Argument.WIDE, shape.ffn)
+            self._round(StackArgument.WIDE, shape.ffn)
             team.wait()
-            self._multiply(table, Weight.DOWN, shape.ffn, shape.hidden, Argument.UPDATE)
+            self._multiply(table, Weight.DOWN, shape.ffn, shape.hidden, StackArgument.UPDATE)
             team.wait()
             self._norm(table[Weight.NEXT_NORM])
             team.wait()
         code.finish()
 
-    def _number(self, argument: Argument) -> Value:
+    def _number(self, argument: StackArgument) -> Value:
         return self._given[argument]
 
-    def _address(self, argument: Argument) -> Value:
+    def _address(self, argument: StackArgument) -> Value:
         return self._given.load(POINTER, argument)
 
-    def _floats(self, argument: Argument) -> Array:
+    def _floats(self, argument: StackArgument) -> Array:
         return self._code.array(self._address(argument), F32)
 
     def _rounded_row(self, row: Value) -> list[Value]:
         """Return the addresses of a row that a product takes, of its scale and of its sum."""
         code = self._code
-        rounded = code.array(self._address(Argument.ROUNDED), I8).at(row * self._shape.row_bytes(self._arithmetic))
-        scales, sums = self._floats(Argument.ROW_SCALES), self._floats(Argument.ROW_SUMS)
+        rounded = code.array(self._address(StackArgument.ROUNDED), I8).at(row * self._shape.row_bytes(self._arithmetic))
+        scales, sums = self._floats(StackArgument.ROW_SCALES), self._floats(StackArgument.ROW_SUMS)
         return [rounded.address, scales.at(row).address, sums.at(row).address]
 
-    def _round(self, source: Argument, width: int) -> None:
+    def _round(self, source: StackArgument, width: int) -> None:
         with self._code.loop(*self._team.share(self._rows)) as row:
             own = self._floats(source).at(row * width).address
             self._code.call(f"round_row_{width}", VOID, own, *self._rounded_row(row))
@@ -195,26 +195,26 @@ class _StackWriter:
         with self._code.loop(*self._team.share(self._rows)) as row:
             x, update, normed = (
                 self._floats(argument).at(row * hidden).address
-                for argument in (Argument.X, Argument.UPDATE, Argument.NORMED)
+                for argument in (StackArgument.X, StackArgument.UPDATE, StackArgument.NORMED)
             )
             self._code.call(f"norm_row_{hidden}", VOID, x, update, weight, normed)
             self._code.call(f"round_row_{hidden}", VOID, normed, *self._rounded_row(row))
 
     def _multiply(
-        self, table: Array, weight: Weight, inputs: int, outputs: int, out: Argument, *, gated: bool = False
+        self, table: Array, weight: Weight, inputs: int, outputs: int, out: StackArgument, *, gated: bool = False
     ) -> None:
         code, arithmetic = self._code, self._arithmetic
         pairs = outputs // (BLOCK if gated else BLOCK * PAIR)
         start, end = self._team.share(code.constant(I64, pairs))
         apart = pairs if gated else 1
         arguments = [
-            self._address(Argument.ROUNDED),
-            self._number(Argument.TILES),
+            self._address(StackArgument.ROUNDED),
+            self._number(StackArgument.TILES),
             table[weight],
             code.constant(I64, -(-inputs // arithmetic.group)),
             table[weight + 1],
-            self._address(Argument.ROW_SCALES),
-            self._address(Argument.ROW_SUMS),
+            self._address(StackArgument.ROW_SCALES),
+            self._address(StackArgument.ROW_SUMS),
             self._address(out),
             code.constant(I64, outputs),
             start,
@@ -222,7 +222,7 @@ class _StackWriter:
             code.constant(I64, apart),
         ]
         for rows in tile_heights(arithmetic):
-            with code.when(self._number(Argument.HEIGHT).equals(rows)):
+            with code.when(self._number(StackArgument.HEIGHT).equals(rows)):
                 name = f"product_{arithmetic.name}_{rows}{'_gated' if gated else ''}"
                 code.call(name, VOID, *arguments)
 
@@ -232,27 +232,29 @@ class _StackWriter:
         heads = shape.heads + 2 * shape.kv_heads
         with code.loop(*self._team.share(self._rows * heads)) as unit:
             row, head = unit // heads, unit % heads
-            own = self._floats(Argument.QKV).at(row * shape.qkv + head * shape.head_dim).address
+            own = self._floats(StackArgument.QKV).at(row * shape.qkv + head * shape.head_dim).address
             if shape.rotary:
                 with code.when(head < shape.heads + shape.kv_heads):
                     place = self._position_of(row) * shape.head_dim
-                    tables = (self._floats(table).at(place).address for table in (Argument.COS, Argument.SIN))
+                    tables = (self._floats(table).at(place).address for table in (StackArgument.COS, StackArgument.SIN))
                     code.call("rotate", VOID, own, *tables)
             with code.when(self._has_caches()), code.when(head >= shape.heads):
                 kind = (head - shape.heads) // shape.kv_heads
-                cache = self._cache_of(row // self._number(Argument.COUNT))
+                cache = self._cache_of(row // self._number(StackArgument.COUNT))
                 kept_head = (head - shape.heads) % shape.kv_heads
                 target = self._kept(cache, kind, layer, kept_head).at(self._position_of(row) * shape.head_dim)
                 code.call("copy_head", VOID, own, target.address)
 
     def _attend(self, layer: Value) -> None:
-        code, shape, count = self._code, self._shape, self._number(Argument.COUNT)
-        scores = self._floats(Argument.SCORES).at(self._team.number * self._number(Argument.SCORES_STRIDE)).address
-        with code.loop(*self._team.share(self._number(Argument.STREAMS) * shape.heads)) as unit:
+        code, shape, count = self._code, self._shape, self._number(StackArgument.COUNT)
+        scores = (
+            self._floats(StackArgument.SCORES).at(self._team.number * self._number(StackArgument.SCORES_STRIDE)).address
+        )
+        with code.loop(*self._team.share(self._number(StackArgument.STREAMS) * shape.heads)) as unit:
             stream, head = unit // shape.heads, unit % shape.heads
             shared = head // (shape.heads // shape.kv_heads)
-            qkv = self._floats(Argument.QKV).at(stream * count * shape.qkv)
-            out = self._floats(Argument.MIXED).at(stream * count * shape.queries + head * shape.head_dim).address
+            qkv = self._floats(StackArgument.QKV).at(stream * count * shape.qkv)
+            out = self._floats(StackArgument.MIXED).at(stream * count * shape.queries + head * shape.head_dim).address
             query, strides = qkv.at(head * shape.head_dim).address, code.constant(I64, shape.qkv)
             out_stride = code.constant(I64, shape.queries)
             with code.builder.if_else(self._has_caches().raw) as (cached, plain):
@@ -262,7 +264,7 @@ class _StackWriter:
                         self._kept(cache, code.constant(I64, kind), layer, shared).address for kind in (0, 1)
                     )
                     apart = code.constant(I64, shape.head_dim)
-                    limits = cache[Cache.LENGTH] + 1, code.constant(I64, 1)
+                    limits = cache[CachePlace.LENGTH] + 1, code.constant(I64, 1)
                     given = query, strides, count, keys, values, apart, *limits, out, out_stride, scores
                     code.call("attend_cached", VOID, *given)
                 with plain:
@@ -275,23 +277,23 @@ class _StackWriter:
                     code.call("attend", VOID, *given)
 
     def _has_caches(self) -> Value:
-        return self._code.constant(I64, 0) < self._number(Argument.CACHES)
+        return self._code.constant(I64, 0) < self._number(StackArgument.CACHES)
 
     def _cache_of(self, stream: Value) -> Array:
-        return self._code.array(self._address(Argument.CACHES), I64).at(stream * len(Cache))
+        return self._code.array(self._address(StackArgument.CACHES), I64).at(stream * len(CachePlace))
 
     def _kept(self, cache: Array, kind: Value, layer: Value, head: Value) -> Array:
         """Return the keys (kind 0) or the values (kind 1) of a head."""
         addresses = cache.of(POINTER)
-        start = kind.equals(0).choose(addresses[Cache.KEYS], addresses[Cache.VALUES])
+        start = kind.equals(0).choose(addresses[CachePlace.KEYS], addresses[CachePlace.VALUES])
         return self._code.array(start, self._cache_type).at(
-            layer * cache[Cache.LAYER_STRIDE] + head * cache[Cache.HEAD_STRIDE]
+            layer * cache[CachePlace.LAYER_STRIDE] + head * cache[CachePlace.HEAD_STRIDE]
         )
 
     def _position_of(self, row: Value) -> Value:
         """Return the position of a row in its stream."""
-        code, count = self._code, self._number(Argument.COUNT)
+        code, count = self._code, self._number(StackArgument.COUNT)
         place = code.variable(row % count)
         with code.when(self._has_caches()):
-            place.add(self._cache_of(row // count)[Cache.LENGTH])
+            place.add(self._cache_of(row // count)[CachePlace.LENGTH])
         return place.get()
