@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, settings
 from tests.forks import ORIGIN, run_forked
 from tests.program import RunIn
 
-pytest_plugins = ["tests.alone", "tests.pulse", "tests.tiny"]
+pytest_plugins = ["tests.turns", "tests.pulse", "tests.tiny"]
 
 # A busy machine must not fail a property test.
 settings.register_profile("voxcli", deadline=None, suppress_health_check=[HealthCheck.too_slow])

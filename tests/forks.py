@@ -117,16 +117,18 @@ class Origin:
         streams: Streams = (None, None, None),
         *,
         terminal: bool = False,
+        program: str = COMMAND_LINE,
     ) -> Forked:
         """
         Args:
             streams: as those of `subprocess.Popen`: None for our own, PIPE, or the number of a file.
             terminal: whether standard input is a terminal of its own, whose Ctrl-C it gets.
+            program: module with its `main`.
         """
         return order_fork(
             self._connected(),
             {
-                "program": COMMAND_LINE,
+                "program": program,
                 "arguments": list(arguments),
                 "folder": str(folder),
                 "environment": dict(environment),

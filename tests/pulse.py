@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from tests.sound import from_int16
+from tests.turns import hurry
 from voxcli.audio.chunk import Samples
 
 SINKS = {"speaker48": 48000, "speaker44": 44100}
@@ -40,6 +41,7 @@ class Recording:
         command = ["parec", "-d", f"{sink}.monitor", "--format=s16le", f"--rate={self.sample_rate}"]
         command += ["--channels=2", "--latency-msec=10", "--raw"]
         self._recorder = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE)
+        hurry(self._recorder.pid)
         self._reader = threading.Thread(target=self._read)
         self._reader.start()
 
@@ -127,6 +129,7 @@ class PulseServer:
         command += [f"--load={load}" for load in loads]
         with self._log.open("wb") as log:
             server = subprocess.Popen(command, env=self.environment, stderr=log)
+        hurry(server.pid)
         try:
             wait_until(lambda: self._answers(server), "PulseAudio to answer")
         except BaseException:

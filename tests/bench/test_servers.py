@@ -153,7 +153,7 @@ def trickle(pause: float) -> Callable[[Connection], None]:
     return answer
 
 
-@pytest.mark.alone
+@pytest.mark.real_time
 def test_a_trickle_is_sound_on_which_a_player_starves() -> None:
     slow, fast = asked({STREAM: trickle(0.13)}), asked({STREAM: trickle(0.01)})
     assert slow.failure is None

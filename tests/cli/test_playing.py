@@ -49,7 +49,7 @@ def at_rate(path: Path, rate: int) -> Samples:
     return soxr.resample(samples, own_rate, rate)
 
 
-@pytest.mark.alone
+@pytest.mark.real_time
 def test_what_is_heard_is_what_is_in_the_file(
     run: Run, tmp_path: Path, pulse: PulseServer, loudspeaker: dict[str, str]
 ) -> None:
@@ -80,7 +80,7 @@ def test_a_device_can_be_named(run: Run, pulse: PulseServer, loudspeaker: dict[s
     assert devices[0]["name"] in said(done)
 
 
-@pytest.mark.alone
+@pytest.mark.real_time
 def test_the_first_sentence_sounds_before_the_second_is_written(
     tmp_path: Path, environment: dict[str, str], pulse: PulseServer, loudspeaker: dict[str, str]
 ) -> None:
@@ -183,7 +183,7 @@ def silences_between(samples: Samples, rate: int) -> list[tuple[float, float]]:
     ]
 
 
-@pytest.mark.alone
+@pytest.mark.real_time
 @pytest.mark.parametrize(
     ("arguments", "stdin"), [([SLOW_TEXT], b""), ([], SLOW_TEXT.encode()), ([SLOW_TEXT, "--start-buffer", "0"], b"")]
 )

@@ -76,7 +76,7 @@ def assert_heard(sound: Samples, heard: AudioChunk) -> None:
     assert heard.seconds < len(sound) / RATE + 1  # it is trimmed
 
 
-@pytest.mark.alone
+@pytest.mark.real_time
 def test_what_is_said_becomes_a_voice(
     environment: dict[str, str],
     library: VoiceLibrary,
@@ -97,7 +97,7 @@ def test_what_is_said_becomes_a_voice(
     assert_heard(sound, clip_of(voice))
 
 
-@pytest.mark.alone
+@pytest.mark.real_time
 def test_on_a_terminal_it_asks_for_the_words_first_and_shows_how_long_it_goes_on(
     environment: dict[str, str],
     library: VoiceLibrary,

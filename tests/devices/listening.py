@@ -3,7 +3,6 @@
 import json
 import random
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,9 +12,10 @@ from typing import Any
 
 import numpy as np
 
+from tests.forks import ORIGIN, Forked
+from tests.turns import hurry
 from voxcli.audio.chunk import Samples
 
-PLAYER = Path(__file__).with_name("player.py")
 PATIENCE_SECONDS = 30.0
 STEP = 1 / 32768
 
@@ -23,7 +23,7 @@ STEP = 1 / 32768
 class Player:
     """A process that runs player.py."""
 
-    def __init__(self, process: subprocess.Popen[str]) -> None:
+    def __init__(self, process: Forked) -> None:
         self._process = process
 
     @property
@@ -33,17 +33,17 @@ class Player:
     def hear(self, word: str) -> None:
         """Wait until the player says so."""
         assert self._process.stdout
-        assert self._process.stdout.readline().strip() == word
+        assert self._process.stdout.readline().decode().strip() == word
 
     def go_on(self) -> None:
         assert self._process.stdin
-        self._process.stdin.write("\n")
+        self._process.stdin.write(b"\n")
         self._process.stdin.flush()
 
     def outcome(self, complaints: str = "") -> dict[str, Any]:
         """Wait for the end. Nothing but `complaints` may have been said on stderr by then."""
         said, said_on_stderr = self._process.communicate(timeout=PATIENCE_SECONDS)
-        assert said_on_stderr == complaints
+        assert said_on_stderr.decode() == complaints
         result: dict[str, Any] = json.loads(said.splitlines()[-1])
         return result
 
@@ -56,9 +56,9 @@ def playing(
     sound, orders = base.with_suffix(".npy"), base.with_suffix(".json")
     np.save(sound, samples)
     orders.write_text(json.dumps({"speaker": speaker, "rate": rate, "steps": steps}))
-    command = [sys.executable, str(PLAYER), str(sound), str(orders)]
-    pipe = subprocess.PIPE
-    with subprocess.Popen(command, env=environment, stdin=pipe, stdout=pipe, stderr=pipe, text=True) as process:
+    files, pipe = [str(sound), str(orders)], subprocess.PIPE
+    with ORIGIN.start(Path.cwd(), environment, files, (pipe, pipe, pipe), program="tests.devices.player") as process:
+        hurry(process.pid)
         # A player that hangs is a failure too, and not one to wait for.
         watch = threading.Timer(PATIENCE_SECONDS, process.kill)
         watch.start()

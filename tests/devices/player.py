@@ -1,6 +1,6 @@
 """Follows orders for a Speaker, in a process whose environment chooses the sound server.
 
-Usage: player.py SAMPLES.npy ORDERS.json, with the orders
+Its arguments are SAMPLES.npy and ORDERS.json, with the orders
     speaker   the arguments of Speaker; its start buffer as seconds
     rate      of the samples, in Hz
     steps     ["write", from, to] samples, ["rate", of those that follow], ["pause", seconds], ["idle"], ["say", word],
@@ -9,7 +9,6 @@ Prints its words one to a line, and the outcome in JSON at the end.
 """
 
 import json
-import signal
 import sys
 import time
 from pathlib import Path
@@ -78,8 +77,6 @@ def say(word: str) -> None:
 
 
 def main() -> None:
-    # Shells have what they start in the background ignore Ctrl-C, and so its children.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
     orders = json.loads(Path(sys.argv[2]).read_text())
     speaker_module.Playback = WatchedPlayback  # type: ignore[misc]
     settings = orders["speaker"]
@@ -107,7 +104,3 @@ def main() -> None:
         "latency_seconds": speaker._stream.latency if speaker._stream else None,
     }
     say(json.dumps(outcome))
-
-
-if __name__ == "__main__":
-    main()

@@ -12,7 +12,7 @@ import soxr
 from tests.devices.listening import STEP, assert_heard, noise, place_of, play, playing, writes
 from tests.pulse import SINKS, PulseServer
 
-pytestmark = pytest.mark.alone
+pytestmark = pytest.mark.real_time
 
 
 @pytest.mark.parametrize("sink", list(SINKS))

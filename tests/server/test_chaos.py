@@ -83,7 +83,7 @@ def test_a_client_that_leaves_before_its_whole_answer_is_made_stops_the_engine(
     until(lambda: is_calm(server))
 
 
-@pytest.mark.alone
+@pytest.mark.real_time
 def test_killed_streams_are_mostly_gone_within_a_tenth_of_a_second(endless: tuple[ToneEngine, Running]) -> None:
     engine, server = endless
     took = []

@@ -33,7 +33,7 @@ def test_a_port_that_is_taken_or_an_address_that_is_not_ours_is_said() -> None:
         open_socket(ServerSettings(host="192.0.2.1", port=0))
 
 
-@pytest.mark.alone
+@pytest.mark.real_time
 def test_answers_on_one_connection_do_not_wait_for_each_other_to_be_received() -> None:
     took = []
     with running(ToneEngine()) as server, httpx.Client(base_url=server.url) as client:

@@ -94,10 +94,7 @@ def _open_builtin(settings: LocalSettings | None) -> Engine:
 def _open_local(name: str, folder: Path, settings: LocalSettings, on_loading: OnLoading) -> Engine:
     from concurrent.futures import ThreadPoolExecutor
 
-    from voxcli.voxcpm.torch_import import preload_torch
-
     on_loading(LoadingProgress(LoadingStage.STARTING))
-    preload_torch()
     prepared = _read_ahead(folder, settings)
     try:
         # On a thread, which an interrupt waits for: in the middle of the import of torch it would abort the process.

@@ -1,58 +1,35 @@
 """Import of torch without the parts that only its compiler uses, for processes in which nothing else uses torch.
 
 Of the time that `import torch` takes, a third goes to `torch._meta_registrations` and `torch.export`: tables and
-classes for tracing programs. Here their code runs when one of their names is asked for, which voxcli never does. A
-library must not decide this for the program that uses it, so `import voxcli` alone does not.
-
-Of the rest, a third goes to the system's loader of libraries, which Python runs while no other thread may run Python.
+classes for tracing programs. A tenth goes to what training and quantizing programs use. Here their code runs when one
+of their names is asked for, which voxcli never does. A library must not decide this for the program that uses it, so
+`import voxcli` alone does not.
 """
 
-import ctypes
 import gc
-import importlib.util
-import os
 import sys
-import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
-from functools import cache
+from contextlib import contextmanager
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-_POSTPONED = ("torch._meta_registrations", "torch.export")
+_FOR_TRACING = ("torch._meta_registrations", "torch.export")
+"""They run together, in this order."""
+_FOR_TRAINING = (
+    "torch.distributions",
+    "torch.masked",
+    "torch.nn.intrinsic",
+    "torch.nn.qat",
+    "torch.nn.quantizable",
+    "torch.nn.quantized",
+    "torch.quantization",
+    "torch.utils.data",
+)
+_POSTPONED = _FOR_TRACING + _FOR_TRAINING
 _COMPILER = ("torch._dynamo", "torch._inductor")
-"""An import of these needs the others first."""
-_LARGEST = "libtorch_cpu.so"
-
-
-@cache
-def preload_torch() -> threading.Thread | None:
-    """Begin to load torch's largest library, beside what Python does until torch is imported.
-
-    Python waits for the thread when it exits, since a library whose start is interrupted crashes. OpenMP reads its
-    settings now.
-
-    Returns:
-        The thread; None where there is nothing to load.
-    """
-    spec = None if sys.platform != "linux" or "torch" in sys.modules else importlib.util.find_spec("torch")
-    for folder in (spec and spec.submodule_search_locations) or ():
-        if (path := Path(folder, "lib", _LARGEST)).is_file():
-            thread = threading.Thread(target=_load_library, args=(path,), name="loading of torch's library")
-            thread.start()
-            return thread
-    return None
-
-
-def _load_library(path: Path) -> None:
-    # Without the lock of the interpreter, which ctypes.CDLL(path) would keep. A failure is found by the import.
-    with suppress(AttributeError):
-        load = ctypes.CDLL(None).dlopen
-        load.restype = ctypes.c_void_p
-        load(os.fsencode(path), os.RTLD_LAZY)
+"""An import of these needs all the others first."""
 
 
 @contextmanager
@@ -78,8 +55,6 @@ def importing_torch(*, alone: bool) -> Iterator[None]:
 
 
 def _import_torch() -> None:
-    if preloading := preload_torch():
-        preloading.join()
     sys.meta_path.insert(0, _Finder())  # it stays, for the compiler
     import torch
 
@@ -98,9 +73,9 @@ def _allow_generators(torch: Any) -> None:
         allow(OpaqueBaseMeta)
 
 
-def _run_postponed() -> None:
-    """Run the code of the modules that has not run yet, in an order that works."""
-    for name in _POSTPONED:
+def _run_postponed(names: Sequence[str] = _POSTPONED) -> None:
+    """Run the code of modules that has not run yet, in an order that works."""
+    for name in names:
         if isinstance(module := sys.modules.get(name), _Postponed):
             module.run()
 
@@ -138,7 +113,7 @@ class _Postponed(ModuleType):
         # The import system asks for names such as __path__ and __file__ of every module.
         if name.startswith("__"):
             raise AttributeError(name)
-        _run_postponed()
+        _run_postponed(_FOR_TRACING if self.__name__ in _FOR_TRACING else (self.__name__,))
         return getattr(self, name)
 
     def run(self) -> None:

@@ -204,7 +204,7 @@ def test_it_answers_while_the_model_is_loaded() -> None:
         assert httpx.get(server.url + "/health").json()["status"] == "healthy"
 
 
-@pytest.mark.alone
+@pytest.mark.real_time
 def test_what_is_measured_is_what_a_client_sees() -> None:
     engine = ToneEngine(chunks=10, pace=0.5)
     with serving(engine) as url:

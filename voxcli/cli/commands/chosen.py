@@ -79,23 +79,10 @@ def open_chosen_engine(
     models = model_library()
     name = settings.model or best_model(models)
     if name != BUILTIN_MODEL:
-        _limit_spinning()
+        from voxcli.voxcpm.runtime.cpu_threads import limit_openmp_spinning
+
+        limit_openmp_spinning(os.environ)  # has no effect once torch is loaded
     return open_engine(name, models=models, settings=replace(settings.local, slots=slots), on_loading=on_loading)
-
-
-def preload_engine(settings: EngineSettings) -> None:
-    """Begin what loading a model in this process takes longest for, if that is going to be done."""
-    if settings.remote is None and not settings.keep_alive and engine_name(settings) != BUILTIN_MODEL:
-        from voxcli.voxcpm.torch_import import preload_torch
-
-        _limit_spinning()
-        preload_torch()
-
-
-def _limit_spinning() -> None:
-    from voxcli.voxcpm.runtime.cpu_threads import limit_openmp_spinning
-
-    limit_openmp_spinning(os.environ)  # has no effect once torch is loaded
 
 
 def _without_clip_of_settings(context: typer.Context, options: VoiceOptions) -> VoiceOptions:

@@ -4,7 +4,6 @@ input.
 It writes its progress into its entry in FOLDER, serves a private socket, and ends after it has been idle for a while.
 """
 
-import asyncio
 import logging
 import os
 import signal
@@ -18,7 +17,6 @@ from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from voxcli.cli.settings.files import find_user_places
 from voxcli.engines import open_engine
 from voxcli.engines.resident.identity import EngineOrder, to_wire
 from voxcli.engines.resident.registry import (
@@ -33,10 +31,10 @@ from voxcli.engines.resident.registry import (
 from voxcli.engines.resident.running import RunningEngine, running_engines, stop_longest_idle
 from voxcli.errors import DeviceError, OutOfMemory, VoxError
 from voxcli.installation import install_command
+from voxcli.paths import find_places
 from voxcli.synthesis.loading import LoadingProgress
 from voxcli.synthesis.request import Engine
 from voxcli.voxcpm.runtime.cpu_threads import limit_openmp_spinning
-from voxcli.voxcpm.torch_import import preload_torch
 
 if TYPE_CHECKING:
     from voxcli.server.host import Host
@@ -55,8 +53,6 @@ _CARD = ("slots", "draws_voices", "voice_names", "sample_rate", "abilities")
 
 def main() -> int:
     """Run an engine until it is stopped. Return the exit code."""
-    limit_openmp_spinning(os.environ)
-    preload_torch()
     order = EngineOrder.from_json(sys.stdin.read())
     registry, key = Registry(Path(sys.argv[1])), sys.argv[2]
     os.chdir(registry.folder.anchor)
@@ -82,9 +78,12 @@ def main() -> int:
 
 def _run(order: EngineOrder, registry: Registry, diary: "_Diary") -> int:
     """Load the model and serve it until the server ends."""
+    limit_openmp_spinning(os.environ)
     loading = _opened_meanwhile(lambda: _open_with_room(order, registry, diary))
-    try:
-        from voxcli.server.resident import new_resident_host  # imported while the model is being loaded
+    try:  # what the model does not need is imported while it is being loaded
+        import asyncio
+
+        from voxcli.server.resident import new_resident_host
     except ModuleNotFoundError as error:
         raise Unavailable(f"It needs {error.name}, which is not installed. Run: {install_command('local')}") from error
 
@@ -93,7 +92,7 @@ def _run(order: EngineOrder, registry: Registry, diary: "_Diary") -> int:
             order.model,
             loading.result,
             private,
-            voices=find_user_places().voices,
+            voices=find_places(os.environ).voices,
             keep_alive=to_wire(order.keep_alive),
             about={"folder": str(order.folder), "identity": order.identity, "quantize": order.local.quantize},
         )
@@ -103,6 +102,8 @@ def _run(order: EngineOrder, registry: Registry, diary: "_Diary") -> int:
 
 async def _serve(host: "Host", on_ready: Callable[[], None]) -> None:
     """Serve until the engine is stopped. SIGTERM cuts off what is being spoken."""
+    import asyncio
+
     loop = asyncio.get_running_loop()
     signal.signal(signal.SIGTERM, lambda number, frame: loop.call_soon_threadsafe(host.stop, True))
     await host.run(lambda: None, on_ready)

@@ -8,7 +8,7 @@ from contextlib import ExitStack, closing, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from voxcli.cli.commands.chosen import engine_name, name_unused, open_chosen_engine, preload_engine, stays_loaded
+from voxcli.cli.commands.chosen import engine_name, name_unused, open_chosen_engine, stays_loaded
 from voxcli.cli.commands.speak_job import SpeakJob, SpeakRun
 from voxcli.cli.commands.voices.remembered import HOW_TO_SAVE, remember
 from voxcli.cli.console import Console
@@ -44,7 +44,6 @@ def speak(job: SpeakJob, console: Console, report: RunReport, check: Callable[[]
     """
     if isinstance(job.text, Whole) and not job.text.text.strip():
         raise RequestError("The text is empty: there is nothing to say.")
-    preload_engine(job.engine)
     model = engine_name(job.engine)
     if model == BUILTIN_MODEL and job.engine.model is None:
         _note_daily(
