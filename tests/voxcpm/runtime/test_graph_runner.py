@@ -24,7 +24,7 @@ from voxcli.voxcpm.codec.audio_vae import AudioVAE, DecoderState
 from voxcli.voxcpm.device import Placement
 from voxcli.voxcpm.loading import load_model
 from voxcli.voxcpm.model import Model, Utterance
-from voxcli.voxcpm.network.sequence import length_of
+from voxcli.voxcpm.network.sequence import build_sequence, length_of
 from voxcli.voxcpm.runtime.cuda_graphs import GraphStream
 from voxcli.voxcpm.runtime.graph_runner import GraphRunner, evaluations_of_step
 from voxcli.voxcpm.runtime.stream import Stream
@@ -96,6 +96,7 @@ def test_capturing_all_graphs_at_once_leaves_no_trace(models: Models) -> None:
         alone = {(1, length) for length in (16, 32, 64, 128, 256, 512)}
         together = {(3, 16), (3, 32), (3, 64), (3, 128), (2, 256)}
         assert other.runner._prefiller._graphs.keys() == alone | together
+        assert other.runner._slots._table._evaluations == {steps: steps - 1 for steps in range(4, 11)}
         np.testing.assert_allclose(samples_of(other), samples_of(model), atol=1e-4)
 
 
@@ -224,6 +225,15 @@ def test_streams_that_begin_at_once_are_prefilled_together(models: Models) -> No
     assert len(runner._prefiller._graphs) == len(lengths), "a launch for each length"
     for its, stream in zip(said, streams, strict=True):
         np.testing.assert_allclose(spoken_by(stream), samples_of(model, its), atol=1e-4)
+
+
+def test_sixty_four_streams_that_begin_at_once_are_prefilled_in_four_launches(models: Models) -> None:
+    model = models("voxcpm-2")
+    prefiller = runner_of(model, 64)._prefiller
+    sequences = [build_sequence(list(range(17 + number % 15)), None, None) for number in range(64)]
+    batches = list(prefiller.batches(sequences))
+    assert [len(batch) for batch in batches] == [16] * 4
+    assert sorted(index for batch in batches for index in batch) == list(range(64))
 
 
 def test_rows_without_a_stream_look_at_no_past(models: Models) -> None:

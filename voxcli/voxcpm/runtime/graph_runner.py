@@ -38,6 +38,9 @@ _LEAST_EVALUATIONS = 4
 """Evaluations that a step of the runner does at least, if a stream needs more: decoding and the language models, which
 are computed in every step, take as long as about five."""
 
+_USUAL_STEPS = range(4, 11)
+"""Numbers of solver steps that are prepared for when the graphs are captured. Others are when they are first used."""
+
 _WAITED_FOR = 1.25
 """Share of the fewest evaluations up to which a stream with more is waited for."""
 
@@ -193,6 +196,9 @@ class GraphRunner:
     def _capture_all(self, on_loading: OnLoading) -> None:
         shapes = self._prefiller.shapes
         graphs = StageCounter(on_loading, LoadingStage.CAPTURING, self._graphs.total + len(shapes))
+        with self._network_stream.activate():
+            for steps in _USUAL_STEPS:
+                self._slots.count_evaluations(steps)
         self._graphs.capture(graphs)
         for shape in shapes:
             self._prefiller.capture(shape)
