@@ -36,7 +36,7 @@ SCALARS = {
 }
 """Types of the other parameters that are no pointers; strides are i32."""
 
-INT64 = {"lengths", "at", "ends"}
+INT64, BOOL = {"lengths", "at", "ends", "seeds", "counts"}, {"due"}
 FLOAT32, FP8 = {"rotary", "acc", "lse", "guidance", "alpha", "inverse", "scales"}, {"quantized"}
 
 
@@ -57,6 +57,8 @@ def type_of(name: str, dtype: str) -> str:
         return "i32"
     if name in INT64:
         return "*i64"
+    if name in BOOL:
+        return "*i1"
     if name in FLOAT32:
         return "*fp32"
     return "*fp8e4nv" if name in FP8 else f"*{dtype}"

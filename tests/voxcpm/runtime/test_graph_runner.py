@@ -22,9 +22,11 @@ from voxcli.audio.chunk import Samples
 from voxcli.errors import RequestError
 from voxcli.voxcpm.codec.audio_vae import AudioVAE, DecoderState
 from voxcli.voxcpm.device import Placement
+from voxcli.voxcpm.kernels import ops
 from voxcli.voxcpm.loading import load_model
 from voxcli.voxcpm.model import Model, Utterance
 from voxcli.voxcpm.network.sequence import build_sequence, length_of
+from voxcli.voxcpm.runtime import eager_runner, graph_runner
 from voxcli.voxcpm.runtime.cuda_graphs import GraphStream
 from voxcli.voxcpm.runtime.graph_runner import GraphRunner, evaluations_of_step
 from voxcli.voxcpm.runtime.stream import Stream
@@ -197,6 +199,33 @@ def test_a_stream_with_many_steps_holds_up_no_other_and_is_what_it_is_alone(mode
     steps = run(runner_of(model, 4), {0: [streams[1]], 1: [streams[0], streams[2]], 3: [streams[3]]})
     # 32 evaluations are four for each step of the others, then all that are left, and then all of the next patch.
     assert [steps[stream] for stream in streams] == [[1, 2, 3, 4], [0, 1, 2, 3, 4, 5, 6, 7], [8, 9], [3, 4, 5]]
+    for its, stream in zip(said, streams, strict=True):
+        np.testing.assert_allclose(spoken_by(stream), samples_of(model, its), atol=1e-4)
+
+
+class CountedSeed:
+    """The noise of one stream, as it is drawn on a GPU for all rows at once."""
+
+    def __init__(self, seed: int, device: torch.device) -> None:
+        self._seed, self._count = (torch.tensor([number], device=device) for number in (seed, 0))
+
+    def fill(self, noise: Tensor) -> None:
+        ops.draw_noise(noise, self._seed, self._count, self._count >= 0)
+
+
+def test_noise_that_is_drawn_for_all_rows_at_once_is_that_of_each_stream(
+    models: Models, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = models("voxcpm-1.5")
+    monkeypatch.setattr(graph_runner, "can_draw_noise", lambda *given: True)
+    monkeypatch.setattr(eager_runner, "new_generator", CountedSeed)
+    monkeypatch.setattr(eager_runner, "draw_noise", lambda noise, generator: generator.fill(noise))
+    said = [
+        utterance(seed=2**40 + number, steps=steps, min_patches=99, max_patches=patches)
+        for number, (steps, patches) in enumerate([(3, 5), (12, 2), (2, 3), (4, 2)])
+    ]
+    streams = [new_stream(model, its) for its in said]
+    run(runner_of(model, 3), {0: streams[:2], 2: streams[2:3], 5: streams[3:]})
     for its, stream in zip(said, streams, strict=True):
         np.testing.assert_allclose(spoken_by(stream), samples_of(model, its), atol=1e-4)
 

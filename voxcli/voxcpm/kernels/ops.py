@@ -6,6 +6,7 @@ products, and fewer operations for rounding to int8.
 """
 
 import logging
+import math
 from collections.abc import Callable, Mapping
 from functools import cache, wraps
 from subprocess import SubprocessError
@@ -183,6 +184,49 @@ def advance_flow(x: Tensor, both: Tensor, spans: Tensor, at: Tensor, ends: Tenso
     """
     x.copy_(euler_step(x, both, spans.index_select(0, at), guidance))
     torch.minimum(at + 1, ends, out=at)
+
+
+@_with_kernel
+def draw_noise(noise: Tensor, seeds: Tensor, counts: Tensor, due: Tensor) -> None:
+    """Draw normal noise for some rows, each with a seed of its own: the same numbers as `torch.randn` draws on a GPU.
+
+    There, torch has a Philox generator for each number of a tensor (Salmon et al., "Parallel random numbers: as easy as
+    1, 2, 3"), which counts the calls, and cuRAND turns its output into normal numbers (Box and Muller).
+
+    Args:
+        noise: (B, D, P), contiguous.
+        seeds: (B,), integers.
+        counts: (B,), how often noise has been drawn with the seed. They grow by one in the rows that are due.
+        due: (B,), the rows to draw noise for.
+    """
+    numbers = torch.arange(noise[0].numel(), device=noise.device).expand(len(noise), -1)
+    first, second, *_ = philox((counts[:, None] + 0 * numbers, 0 * numbers, numbers, 0 * numbers), seeds[:, None])
+    uniform, angle = first.float() * 2**-32 + 2**-33, (second.float() * 2**-32 + 2**-33) * math.tau
+    normal = (uniform.log() * -2).sqrt() * angle.sin()
+    torch.where(due[:, None, None], normal.view(noise.shape).to(noise.dtype), noise, out=noise)
+    counts.add_(due)
+
+
+_PHILOX_FACTORS, _PHILOX_KEYS = (0xD2511F53, 0xCD9E8D57), (0x9E3779B9, 0xBB67AE85)
+_MASK = 0xFFFFFFFF
+
+
+def philox(counter: tuple[Tensor, Tensor, Tensor, Tensor], seed: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Return the four 32-bit words of Philox-4x32-10 for a counter of four words and a seed of 64 bits."""
+    a, b, c, d = counter
+    low_key, high_key = seed & _MASK, (seed >> 32) & _MASK
+    for _ in range(10):
+        (high_a, low_a), (high_c, low_c) = _multiplied(a, _PHILOX_FACTORS[0]), _multiplied(c, _PHILOX_FACTORS[1])
+        a, b, c, d = high_c ^ b ^ low_key, low_c, high_a ^ d ^ high_key, low_a
+        low_key, high_key = (low_key + _PHILOX_KEYS[0]) & _MASK, (high_key + _PHILOX_KEYS[1]) & _MASK
+    return a, b, c, d
+
+
+def _multiplied(word: Tensor, factor: int) -> tuple[Tensor, Tensor]:
+    """Return the upper and the lower 32 bits of a product of two words, which does not fit into a signed integer."""
+    low = (word & 0xFFFF) * factor
+    high = (word >> 16) * factor + (low >> 16)
+    return high >> 16, (high << 16 | low & 0xFFFF) & _MASK
 
 
 @_with_kernel

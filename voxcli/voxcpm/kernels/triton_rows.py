@@ -143,6 +143,28 @@ def _advance_flow(
     tl.store(at + row, tl.minimum(position + 1, tl.load(ends + row)))
 
 
+def draw_noise(noise: Tensor, seeds: Tensor, counts: Tensor, due: Tensor) -> None:
+    width = noise[0].numel()
+    block, warps = _row_launch(width)
+    _draw_noise[(len(noise),)](noise, seeds, counts, due, width, block, num_warps=warps, enable_fp_fusion=False)
+
+
+@triton.jit
+def _draw_noise(noise, seeds, counts, due, width: tl.constexpr, block: tl.constexpr):
+    row = tl.program_id(0)
+    if tl.load(due + row) == 0:
+        return
+    calls = tl.load(counts + row)
+    columns = tl.arange(0, block)
+    zeros = tl.zeros([block], tl.int32)
+    first, second, _, _ = tl.philox(tl.load(seeds + row), zeros + calls.to(tl.int32), zeros, columns, zeros)
+    uniform = first.to(tl.float32) * 2.3283064365386963e-10 + 1.1641532182693481e-10  # 2⁻³² and 2⁻³³
+    angle = second.to(tl.float32) * 1.4629180792671596e-09 + 7.314590396335798e-10  # the same, times 2π
+    _store(noise + row * width + columns, tl.sqrt(-2 * tl.log(uniform)) * tl.sin(angle), columns < width)
+    tl.debug_barrier()  # all warps have read the count
+    tl.store(counts + row, calls + 1)
+
+
 def snake(x: Tensor, alpha: Tensor, inverse: Tensor) -> Tensor:
     x = x.contiguous()
     y = torch.empty_like(x)

@@ -25,7 +25,7 @@ from voxcli.voxcpm.runtime.prefiller import Prefiller
 from voxcli.voxcpm.runtime.slots import Slots
 from voxcli.voxcpm.runtime.step_graphs import StepGraphs
 from voxcli.voxcpm.runtime.stream import Stream
-from voxcli.voxcpm.runtime.stream_state import PromptContexts, draw_noise, new_generator
+from voxcli.voxcpm.runtime.stream_state import PromptContexts, can_draw_noise, draw_noise, new_generator
 
 
 class NewGraphStream(Protocol):
@@ -50,7 +50,8 @@ class _ActiveSlot:
     """The stream assigned to a batch row."""
 
     stream: Stream
-    generator: torch.Generator
+    generator: torch.Generator | None
+    """The source of its noise, unless that is drawn in the slots."""
     evaluations: int
     """Of each patch."""
     left: int
@@ -101,7 +102,9 @@ class GraphRunner:
         """
         self.device = backbone.device
         self._backbone, self._codec = backbone, codec
-        self._slots = Slots(backbone, codec, slots)
+        config = backbone.config
+        drawn_here = can_draw_noise(self.device, backbone.dtype, (config.latent_dim, config.patch_size))
+        self._slots = Slots(backbone, codec, slots, draws_noise=drawn_here)
         self._network_stream = new_stream(self.device)
         # A patch is to be heard before the network has finished with it.
         self._codec_stream = new_stream(self.device, urgent=True)
@@ -138,15 +141,15 @@ class GraphRunner:
     def _load(self, streams: Sequence[Stream]) -> None:
         """Prefill streams together, and load them into the next rows, without waiting for the device."""
         state = self._prefiller.prefill([stream.sequence for stream in streams])
-        first, lengths = len(self._active), [length_of(stream.sequence) for stream in streams]
-        self._slots.load_slots(first, state, lengths, [(stream.steps, stream.guidance) for stream in streams])
+        first = len(self._active)
+        self._slots.load_slots(first, state, streams)
         with self._codec_stream.activate():
             for row, stream in enumerate(streams, first):
                 self._slots.load_codec_state(row, self._contexts.state_after(stream))
-        for stream, length in zip(streams, lengths, strict=True):
-            evaluations = self._slots.count_evaluations(stream.steps)
-            slot = _ActiveSlot(stream, new_generator(stream.seed, self.device), evaluations, evaluations, length)
-            self._active.append(slot)
+        for stream in streams:
+            evaluations, length = self._slots.count_evaluations(stream.steps), length_of(stream.sequence)
+            generator = None if self._slots.draws_noise else new_generator(stream.seed, self.device)
+            self._active.append(_ActiveSlot(stream, generator, evaluations, evaluations, length))
             self._draw_noise(len(self._active) - 1)
 
     def leave(self, stream: Stream) -> None:
@@ -241,7 +244,8 @@ class GraphRunner:
 
     def _draw_noise(self, row: int) -> None:
         """Draw what the next patch of a row starts from."""
-        draw_noise(self._slots.noise[row : row + 1], self._active[row].generator)
+        if generator := self._active[row].generator:
+            draw_noise(self._slots.noise[row : row + 1], generator)
 
 
 def evaluations_of_step(needs: Sequence[tuple[int, int]]) -> int:

@@ -126,6 +126,8 @@ class _Calls:
     def add_flow(self, patch_size: int, latent_dim: int) -> None:
         x, both = self._zeros(1, patch_size, latent_dim), self._zeros(2, patch_size, latent_dim)
         at, guidance = self._zeros(1, dtype=torch.int64), self._zeros(1, dtype=torch.float32)
+        seed, due = torch.zeros_like(at), self._zeros(1, dtype=torch.bool)
+        self._add(ops.draw_noise, self._zeros(1, latent_dim, patch_size), seed, torch.zeros_like(at), due)
         self._add(ops.advance_flow, x, both, self._zeros(1), at, torch.zeros_like(at), guidance)
 
     def add_snake(self, config: CodecConfig) -> None:

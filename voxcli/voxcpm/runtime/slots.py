@@ -8,10 +8,13 @@ from torch import Tensor
 
 from voxcli.synthesis.request import MOST_STEPS
 from voxcli.voxcpm.codec.audio_vae import AudioVAE, DecoderState
+from voxcli.voxcpm.kernels.ops import draw_noise
 from voxcli.voxcpm.network.backbone import Backbone, Batch, LMState, to_device
 from voxcli.voxcpm.network.config import ModelConfig
 from voxcli.voxcpm.network.kv_cache import SlotCache
 from voxcli.voxcpm.network.local_dit import TimeGrid
+from voxcli.voxcpm.network.sequence import length_of
+from voxcli.voxcpm.runtime.stream import Stream
 from voxcli.voxcpm.runtime.stream_state import as_latents
 
 
@@ -22,7 +25,8 @@ class Slots:
     Until then `decode` and `advance` compute with the row, and leave its state as it is.
     """
 
-    def __init__(self, backbone: Backbone, codec: AudioVAE, count: int) -> None:
+    def __init__(self, backbone: Backbone, codec: AudioVAE, count: int, *, draws_noise: bool) -> None:
+        """draws_noise: noise is drawn on the device; otherwise the caller fills it in."""
         config, device, dtype = backbone.config, backbone.device, backbone.dtype
 
         def zeros(*shape: int, dtype: torch.dtype = dtype) -> Tensor:
@@ -32,9 +36,10 @@ class Slots:
         self._backbone, self._codec = backbone, codec
         self._last = config.max_length - 1
         # Kernels are compiled for addresses that are multiples of 16.
-        self._positions = zeros(4, count + count % 2, dtype=torch.int64)[:, :count]
-        self._lengths, self._at, self._starts, self._ends = self._positions
-        """Positions filled, and rows of the solver table: of the next evaluation, of the first, and behind the last."""
+        self._positions = zeros(6, count + count % 2, dtype=torch.int64)[:, :count]
+        self._lengths, self._at, self._starts, self._ends, self._seeds, self._draws = self._positions
+        """Positions filled; rows of the solver table: of the next evaluation, of the first, and behind the last; the
+        seed, and how often noise has been drawn with it."""
         self._base_cache = SlotCache(config.base_lm, config.max_length, self._lengths, dtype)
         self._residual_cache = SlotCache(config.residual_lm, config.max_length, self._lengths, dtype)
         self._base, self._residual = zeros(count, config.base_lm.hidden), zeros(count, config.residual_lm.hidden)
@@ -51,7 +56,8 @@ class Slots:
         self._latents = zeros(count, config.latent_dim, config.patch_size, dtype=torch.float32)
         self._completed = zeros(count, dtype=torch.bool)
         self.noise = zeros(count, config.latent_dim, config.patch_size)
-        """The noise that the next patches start from. Filled in by the caller."""
+        """The noise that the next patches start from."""
+        self.draws_noise = draws_noise
         self.patches = zeros(count, *patch)
         """The patches that are being generated, or have been."""
         self.stops = zeros(count, dtype=torch.bool)
@@ -61,7 +67,7 @@ class Slots:
     @property
     def state(self) -> tuple[Tensor, ...]:
         """The tensors that a step updates from their old values. Keys and values beyond a length are never read."""
-        return (self._positions, self._base, self._residual, self._previous, self.patches, self._histories)
+        return (self._positions, self._base, self._residual, self._previous, self.patches, self.noise, self._histories)
 
     def count_evaluations(self, steps: int) -> int:
         """Return how many evaluations a patch of a stream with this number of steps takes."""
@@ -111,29 +117,31 @@ class Slots:
             torch.where(mask, new, kept[:rows], out=kept[:rows])
         # A row whose stream is over must not run past the end of its cache.
         self._lengths[:rows].add_(completed).clamp_(max=self._last)
+        if self.draws_noise:
+            draw_noise(self.noise[:rows], self._seeds[:rows], self._draws[:rows], completed)
 
-    def load_slots(
-        self, first: int, state: LMState, lengths: Sequence[int], solvers: Sequence[tuple[int, float]]
-    ) -> None:
+    def load_slots(self, first: int, state: LMState, streams: Sequence[Stream]) -> None:
         """Copy the states of prefilled streams into consecutive rows, without waiting for the device.
 
         Args:
             state: of these streams, and maybe of padding behind them.
-            lengths: their positions.
-            solvers: steps and guidance of each.
         """
-        rows = slice(first, first + len(lengths))
+        count, device = len(streams), self._guidance.device
+        rows = slice(first, first + count)
         self._base_cache.load_slots(rows, state.base_cache)
         self._residual_cache.load_slots(rows, state.residual_cache)
-        self._base[rows] = state.base_hidden[: len(lengths)]
-        self._residual[rows] = state.residual_hidden[: len(lengths)]
-        self._previous[rows] = state.previous[: len(lengths)]
-        table_rows = [self._table.rows_of(steps) for steps, _ in solvers]
-        starts, ends = zip(*table_rows, strict=True)
-        positions = torch.tensor([[min(length, self._last) for length in lengths], ends, starts, ends])
-        self._positions[:, rows] = to_device(positions, self._guidance.device)
-        guidance = torch.tensor([guidance for _, guidance in solvers], dtype=torch.float32)
-        self._guidance[rows] = to_device(guidance, self._guidance.device)
+        self._base[rows], self._residual[rows] = state.base_hidden[:count], state.residual_hidden[:count]
+        self._previous[rows] = state.previous[:count]
+        starts, ends = zip(*(self._table.rows_of(stream.steps) for stream in streams), strict=True)
+        lengths = [min(length_of(stream.sequence), self._last) for stream in streams]
+        seeds = [stream.seed for stream in streams]
+        positions = torch.tensor([lengths, ends, starts, ends, seeds, [0] * count])
+        self._positions[:, rows] = to_device(positions, device)
+        guidance = torch.tensor([stream.guidance for stream in streams], dtype=torch.float32)
+        self._guidance[rows] = to_device(guidance, device)
+        if self.draws_noise:  # all that have not drawn any, which are these
+            draws = self._draws[: rows.stop]
+            draw_noise(self.noise[: rows.stop], self._seeds[: rows.stop], draws, draws == 0)
 
     def load_codec_state(self, row: int, codec_state: DecoderState | None) -> None:
         """Copy the codec's state of a stream into a row; None is the initial state."""

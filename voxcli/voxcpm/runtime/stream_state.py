@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from voxcli.voxcpm.codec.audio_vae import AudioVAE, DecoderState
+from voxcli.voxcpm.kernels import ops
 from voxcli.voxcpm.network.backbone import LMState, Solver
 from voxcli.voxcpm.network.sequence import AudioSegment
 from voxcli.voxcpm.runtime.stream import Stream
@@ -54,6 +55,24 @@ def new_generator(seed: int, device: torch.device) -> torch.Generator:
 def draw_noise(noise: Tensor, generator: torch.Generator) -> None:
     """Fill a tensor, (1, D, P), with the noise of a patch, as the `voxcpm` package draws it."""
     noise.normal_(generator=generator)
+
+
+def can_draw_noise(device: torch.device, dtype: torch.dtype, shape: tuple[int, int]) -> bool:
+    """Return whether a kernel draws the noise of many streams at once, the same as a generator for each.
+
+    It depends on how torch draws random numbers on this device, so it is tried out.
+    """
+    if not ops.has_kernels(device):
+        return False
+    seed = 1 << 40 | 1234
+    seeds, counts = (torch.full((1,), number, device=device) for number in (seed, 0))
+    noise, expected = torch.zeros(2, 1, *shape, device=device, dtype=dtype)
+    generator = new_generator(seed, device)
+    for _ in range(2):
+        ops.draw_noise(noise, seeds, counts, counts >= 0)
+        draw_noise(expected, generator)
+    step = torch.finfo(dtype).eps
+    return torch.allclose(noise, expected, rtol=2 * step, atol=max(2 * step, 5e-5))
 
 
 def as_latents(frames: Tensor) -> Tensor:
