@@ -28,7 +28,12 @@ if torch.cuda.is_available():
     device = f"{torch.cuda.get_device_name()} with CUDA {torch.version.cuda}"
 elif torch.backends.mps.is_available():
     device = "Apple GPU"
-print(json.dumps([torch.__version__, device]))
+try:
+    from voxcli.voxcpm.kernels.cpu.compiler import describe_kernels
+    kernels = describe_kernels()
+except ImportError:
+    kernels = "no kernels, as llvmlite is not installed"
+print(json.dumps([torch.__version__, device, kernels]))
 """
 
 
@@ -125,8 +130,8 @@ def _torch() -> Check:
     if answer.returncode != 0:
         reason = answer.stderr.strip().rpartition("\n")[2] or f"exit code {answer.returncode}"
         return Check("torch", Verdict.WARN, reason, reinstall_command("torch"))
-    version, device = json.loads(answer.stdout)
-    return Check("torch", Verdict.OK, f"{version} on {device}")
+    version, device, kernels = json.loads(answer.stdout)
+    return Check("torch", Verdict.OK, f"{version} on {device}; on the CPU {kernels}")
 
 
 def _models() -> Check:

@@ -64,13 +64,24 @@ def choose_target(cpu: str, features: str, has: set[str]) -> Target:
     if wide and "avx512vnni" in has:
         int8 = Int8(16, 12)
     elif "avxvnni" in has:
-        int8 = Int8(8, 4)
+        int8 = Int8(8, 2)
     if wide:
         # On Intel's processors, products of bfloat16 outside of AMX take four times as long as those of float32.
         bf16 = Bf16(16, 12) if "avx512bf16" in has and cpu.startswith("znver") else WideBf16(16, 9)
     elif has >= {"avx2", "fma"}:
-        bf16 = WideBf16(8, 4)
+        bf16 = WideBf16(8, 2)
     return Target(cpu, features, int8, bf16)
+
+
+def describe_kernels() -> str:
+    """Say which kernels of ours run on this processor, for a person."""
+    target = find_target()
+    instructions = {"int8": "VNNI", "bf16": "AVX512-BF16", "wide_bf16": "FMA"}
+    found = [chosen for chosen in (target.int8, target.bf16) if chosen] if target else []
+    if not target or not found:
+        return "torch's own kernels"
+    named = [f"{chosen.name.removeprefix('wide_')} by {instructions[chosen.name]}" for chosen in found]
+    return f"kernels for {target.cpu} ({', '.join(named)})"
 
 
 class CompiledModule:
