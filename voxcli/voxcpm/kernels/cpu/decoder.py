@@ -4,7 +4,7 @@ from llvmlite import ir
 
 from voxcli.voxcpm.kernels.cpu.elementary import fma, maximum, snake, tanh
 from voxcli.voxcpm.kernels.cpu.factors import LANES, Factors
-from voxcli.voxcpm.kernels.cpu.ir import F32, I32, I64, POINTER, VOID, Array, Code, Value
+from voxcli.voxcpm.kernels.cpu.ir import F32, I32, I64, POINTER, VOID, Code, Value
 from voxcli.voxcpm.kernels.cpu.step_products import write_multiply
 from voxcli.voxcpm.kernels.cpu.steps import (
     ENTRY,
@@ -19,14 +19,14 @@ from voxcli.voxcpm.kernels.cpu.steps import (
     history_of,
     own_items,
 )
+from voxcli.voxcpm.kernels.cpu.threads import Team, write_barrier
 
 _CONV_ROWS = 128
-_SPINS = 2000
-"""Looks at the barrier before the thread lets others run."""
 
 
 def write_decoder(module: ir.Module, factors: Factors) -> None:
     """Write the function `decode`, which every thread calls with the address of its arguments."""
+    write_barrier(module)
     work: dict[Kind, str] = {
         Kind.CONVOLVE: _write_convolve(module, factors),
         Kind.MULTIPLY: write_multiply(module, factors),
@@ -36,38 +36,16 @@ def write_decoder(module: ir.Module, factors: Factors) -> None:
     }
     code = Code(module, ENTRY, [POINTER], exact=True, exported=True)
     arguments = code.array(code.arguments[0], I64)
-    thread = code.call("omp_get_thread_num", I32).to(I64)
-    threads = code.call("omp_get_num_threads", I32).to(I64)
-    reached = code.variable(code.constant(I64, 0))
+    team = Team(code, arguments.at(Argument.arrived).address)
     steps = code.array(arguments.load(POINTER, Argument.steps), I64)
     with code.loop(0, arguments[Argument.count]) as number:
         step = steps.at(number * len(Field))
         with code.when(code.constant(I64, 0) < step[Field.barrier]):
-            reached.add(threads)
-            _wait(code, arguments.at(Argument.arrived), reached.get())
+            team.wait()
         for kind, name in work.items():
             with code.when(step[Field.kind].equals(kind)):
-                code.call(name, VOID, step.address, arguments.address, thread, threads)
+                code.call(name, VOID, step.address, arguments.address, team.number, team.size)
     code.finish()
-
-
-def _wait(code: Code, arrived: Array, expected: Value) -> None:
-    """Wait until all threads are here: each barrier raises the number by the number of threads."""
-    builder, place = code.builder, arrived.address.raw
-    builder.atomic_rmw("add", place, I64(1), "acq_rel")
-    spins = code.variable(code.constant(I64, 0))
-    look, again, done = (code.function.append_basic_block(name) for name in ("look", "again", "done"))
-    builder.branch(look)
-    builder.position_at_end(look)
-    seen = builder.load_atomic(place, "acquire", 8, typ=I64)
-    builder.cbranch(builder.icmp_signed(">=", seen, expected.raw), done, again)
-    builder.position_at_end(again)
-    spins.add(code.constant(I64, 1))
-    code.call("llvm.x86.sse2.pause", VOID)
-    with code.when(code.constant(I64, _SPINS) < spins.get()):
-        code.call("sched_yield", I32)
-    builder.branch(look)
-    builder.position_at_end(done)
 
 
 def _write_convolve(module: ir.Module, factors: Factors) -> str:
