@@ -5,19 +5,21 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from llvmlite import ir
+from llvmlite import binding, ir
 from torch import Tensor
 
 from tests.voxcpm.codec.test_audio_vae import V1, V2, new_codec, noise, random_weights
+from voxcli.voxcpm.codec import native_decoder
 from voxcli.voxcpm.codec.audio_vae import AudioVAE, DecoderState
 from voxcli.voxcpm.codec.layers import Layer, new_histories
-from voxcli.voxcpm.kernels.cpu.compiler import compile_module, find_target
+from voxcli.voxcpm.kernels.cpu.compiler import choose_target, compile_module, find_target
 from voxcli.voxcpm.kernels.cpu.elementary import snake, tanh
 from voxcli.voxcpm.kernels.cpu.factors import choose_format
 from voxcli.voxcpm.kernels.cpu.ir import F32, I64, POINTER, Code
@@ -25,7 +27,7 @@ from voxcli.voxcpm.kernels.factor_formats import BYTES, HALF, HALF_AND_BYTES, PA
 from voxcli.voxcpm.network.config import CodecConfig
 
 TARGET = find_target()
-NEEDED = {HALF: "+avx512fp16", HALF_AND_BYTES: "+avx512fp16", PAIRED: "+avx512bf16", WIDE: "+avx512f"}
+NEEDED = {HALF: "+avx512fp16", HALF_AND_BYTES: "+avx512fp16", PAIRED: "+avx512bf16", WIDE: "+avx2"}
 SUPPORTED = [factors for factors, feature in NEEDED.items() if TARGET and feature in TARGET.features]
 
 pytestmark = pytest.mark.skipif(choose_format(TARGET) is None, reason="the decoder is not compiled on this processor")
@@ -53,12 +55,12 @@ def threads(count: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def compiled(config: CodecConfig, factors: FactorFormat) -> AudioVAE:
+def compiled(config: CodecConfig, factors: FactorFormat, kept: Path | None = None) -> AudioVAE:
     with torch.device("meta"):
         codec = AudioVAE(config)
     codec.load_state_dict(random_weights(config), strict=True, assign=True)
     codec.prepare(torch.bfloat16, factors)
-    codec.compile()
+    codec.compile(kept)
     return codec.requires_grad_(False)
 
 
@@ -149,6 +151,19 @@ def test_only_the_first_raise_of_the_rate_is_in_int8_when_weights_are_quantized(
     dtypes = {name: tensors["_product.blocks"].dtype for name, tensors in parts.items() if "_product.blocks" in tensors}
     assert [name for name, dtype in dtypes.items() if dtype == torch.int8] == ["model.2.block.1"]
     assert set(dtypes.values()) == {torch.int8, torch.float16}
+
+
+def test_a_processor_with_avx2_computes_the_same_bits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    latents = noise(1, WIDEST.latent_dim, 5)
+    expected, _ = decoded(compiled(WIDEST, WIDE), latents)
+    has = {name for name, there in binding.get_host_cpu_features().items() if there}
+    without = {name for name in has if name.startswith(("avx512", "avxvnni", "amx", "avx10"))}
+    features = ",".join([*(f"+{name}" for name in has - without), *(f"-{name}" for name in without)])
+    narrow = choose_target("haswell", features, has - without)
+    assert choose_format(narrow) is WIDE
+    monkeypatch.setattr(native_decoder, "find_target", lambda: narrow)
+    codec = compiled(WIDEST, WIDE, tmp_path)
+    assert torch.equal(decoded(codec, latents)[0], expected)
 
 
 def test_a_codec_with_dense_convolutions_stays_with_torch() -> None:

@@ -7,7 +7,7 @@ from torch.nn import functional
 from voxcli.voxcpm.codec.blocked_product import padded
 from voxcli.voxcpm.codec.decoder_layers import DecoderLayers, stored_channels
 from voxcli.voxcpm.codec.layers import CausalConv, Layer
-from voxcli.voxcpm.kernels.cpu.factors import FACTORS
+from voxcli.voxcpm.kernels.cpu.factors import MOST_ROWS
 from voxcli.voxcpm.kernels.cpu.steps import TAPS, Field, Kind
 from voxcli.voxcpm.kernels.factor_formats import FactorFormat
 
@@ -19,7 +19,7 @@ class DecoderSteps:
         """frames: the most of a call."""
         self._layers = layers
         self._parameters: dict[tuple[int, str], Tensor] = {}
-        spare = FACTORS[factors].heights[-1]  # rows that are read, and not used
+        spare = MOST_ROWS  # rows that are read, and not used
         self.frames = torch.zeros(frames, stored_channels(layers.first))
         self._windows = []
         rows, largest = frames, (frames + spare) * stored_channels(layers.first)

@@ -15,7 +15,7 @@ from voxcli.voxcpm.codec.decoder_layers import DecoderLayers
 from voxcli.voxcpm.codec.decoder_steps import DecoderSteps
 from voxcli.voxcpm.kernels.cpu.compiler import CompiledModule, compile_module, find_target, run_parallel
 from voxcli.voxcpm.kernels.cpu.decoder import write_decoder
-from voxcli.voxcpm.kernels.cpu.factors import FACTORS, FEW_ROWS
+from voxcli.voxcpm.kernels.cpu.factors import FEW_ROWS, factors_for
 from voxcli.voxcpm.kernels.cpu.steps import ENTRY, Argument
 from voxcli.voxcpm.kernels.factor_formats import FactorFormat
 
@@ -73,5 +73,5 @@ def _compiled(factors: FactorFormat, kept: Path | None) -> CompiledModule:
     target = find_target()
     assert target
     return compile_module(
-        target, f"decoder {factors.name}", lambda module: write_decoder(module, FACTORS[factors]), kept
+        target, f"decoder {factors.name}", lambda module: write_decoder(module, factors_for(factors, target)), kept
     )

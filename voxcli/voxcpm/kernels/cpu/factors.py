@@ -74,7 +74,7 @@ class Factors(ABC):
 class _Float32Sums(Factors):
     """Sums that stay in registers, two vectors for each row and block."""
 
-    columns = 1
+    columns, lanes = 1, LANES
     group: ClassVar[int]
     """Inputs whose weights are read together."""
 
@@ -88,19 +88,21 @@ class _Float32Sums(Factors):
 
     def write_sums(self, module: ir.Module, rows: int, columns: int) -> str:
         code, (activations, stride, inputs, weights, sums, ahead) = _begin(module, f"sums_{rows}_{columns}")
-        vector = ir.VectorType(F32, LANES)
+        vector, out = ir.VectorType(F32, self.lanes), code.array(sums, F32)
         starts = [code.array(activations, self.activation).at(stride * row) for row in range(rows)]
-        totals = [[code.variable(code.constant(vector, 0)) for _ in range(BLOCK // LANES)] for _ in starts]
-        with code.loop(0, inputs, self.group) as index:
-            _fetch(code, code.array(ahead, I16), inputs, index, columns)
-            loaded = self.load_group(code.array(weights, I16), index)
-            for start, row in zip(starts, totals, strict=True):
-                values = self.add_group(start, index, loaded, [total.get() for total in row])
-                for total, value in zip(row, values, strict=True):
-                    total.set(value)
-        for number, row in enumerate(totals):
-            for column, total in enumerate(row):
-                code.array(sums, F32).store(total.get(), number * BLOCK + column * LANES, align=64)
+        for first in range(0, LANES, self.lanes):
+            totals = [[code.variable(code.constant(vector, 0)) for _ in range(BLOCK // LANES)] for _ in starts]
+            block = code.array(weights, I32).at(first).of(I16)
+            with code.loop(0, inputs, self.group) as index:
+                _fetch(code, code.array(ahead, I16), inputs, index, columns)
+                loaded = self.load_group(block, index)
+                for start, row in zip(starts, totals, strict=True):
+                    values = self.add_group(start, index, loaded, [total.get() for total in row])
+                    for total, value in zip(row, values, strict=True):
+                        total.set(value)
+            for number, row in enumerate(totals):
+                for column, total in enumerate(row):
+                    out.store(total.get(), number * BLOCK + column * LANES + first, align=4 * self.lanes)
         code.finish()
         return str(code.function.name)
 
@@ -114,12 +116,18 @@ class WideFactors(_Float32Sums):
         activations.store(values, index)
 
     def load_group(self, block: Array, index: Value) -> list[Value]:
-        pair = block.load(ir.VectorType(I32, LANES), index * BLOCK, align=2 * BLOCK)
-        return [half.bits_as(ir.VectorType(F32, LANES)) for half in (pair << 16, pair & -(1 << 16))]
+        pair = block.load(ir.VectorType(I32, self.lanes), index * BLOCK, align=4 * self.lanes)
+        return [half.bits_as(ir.VectorType(F32, self.lanes)) for half in (pair << 16, pair & -(1 << 16))]
 
     def add_group(self, row: Array, index: Value, weights: list[Value], totals: list[Value]) -> list[Value]:
-        spread = row[index].filled(LANES)
+        spread = row[index].filled(self.lanes)
         return [fma(weight, spread, total) for weight, total in zip(weights, totals, strict=True)]
+
+
+class NarrowFactors(WideFactors):
+    """Code for `Wide` on processors with AVX2, which have 16 registers of 8 numbers."""
+
+    heights, lanes = (1, 2, 4, 6), LANES // 2
 
 
 class PairedFactors(_Float32Sums):
@@ -229,8 +237,17 @@ def _begin(module: ir.Module, name: str) -> tuple[Code, list[Value]]:
     return code, code.arguments
 
 
-FACTORS: dict[FactorFormat, Factors] = {WIDE: WideFactors(), PAIRED: PairedFactors(), HALF: HalfFactors()}
-"""For the products of a decoder, apart from those with few rows."""
+MOST_ROWS = 12
+"""Of a tile."""
+
+
+def factors_for(form: FactorFormat, target: Target) -> Factors:
+    """Return the code for a format of most products of a decoder."""
+    if form is PAIRED:
+        return PairedFactors()
+    if form is HALF:
+        return HalfFactors()
+    return NarrowFactors() if target.bf16 and target.bf16.lanes < LANES else WideFactors()
 
 
 def choose_format(target: Target | None, *, quantized: bool = False) -> FactorFormat | None:
@@ -238,7 +255,7 @@ def choose_format(target: Target | None, *, quantized: bool = False) -> FactorFo
 
     quantized: whether some weights may be rounded to int8.
     """
-    if target is None or target.bf16 is None or target.bf16.lanes < LANES:
+    if target is None or target.bf16 is None:
         return None
     if "+avx512fp16" in target.features:
         return HALF_AND_BYTES if quantized else HALF
