@@ -144,8 +144,7 @@ class GraphRunner:
         first = len(self._active)
         self._slots.load_slots(first, state, streams)
         with self._codec_stream.activate():
-            for row, stream in enumerate(streams, first):
-                self._slots.load_codec_state(row, self._contexts.state_after(stream))
+            self._slots.load_codec_states(first, [self._contexts.state_after(stream) for stream in streams])
         for stream in streams:
             evaluations, length = self._slots.count_evaluations(stream.steps), length_of(stream.sequence)
             generator = None if self._slots.draws_noise else new_generator(stream.seed, self.device)

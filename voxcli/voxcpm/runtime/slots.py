@@ -143,12 +143,12 @@ class Slots:
             draws = self._draws[: rows.stop]
             draw_noise(self.noise[: rows.stop], self._seeds[: rows.stop], draws, draws == 0)
 
-    def load_codec_state(self, row: int, codec_state: DecoderState | None) -> None:
-        """Copy the codec's state of a stream into a row; None is the initial state."""
-        if codec_state is None:
-            self._histories[row].zero_()
-        else:
-            torch.cat([history.flatten() for history in codec_state.histories], out=self._histories[row])
+    def load_codec_states(self, first: int, codec_states: Sequence[DecoderState | None]) -> None:
+        """Copy the codec's states of streams into consecutive rows; None is the initial state."""
+        self._histories[first : first + len(codec_states)].zero_()
+        for row, codec_state in enumerate(codec_states, first):
+            if codec_state:
+                torch.cat([history.flatten() for history in codec_state.histories], out=self._histories[row])
 
     def move_slot(self, source: int, target: int, length: int) -> None:
         """Move a stream that has filled `length` positions to another row, all but its codec's state."""
