@@ -33,7 +33,7 @@ def _interpreter(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize(("rows", "outputs", "inputs"), [(1, 40, 96), (18, 64, 1024), (32, 33, 130)])
+@pytest.mark.parametrize(("rows", "outputs", "inputs"), [(1, 40, 96), (18, 64, 1024), (32, 33, 130), (5, 96, 4096)])
 def test_product(dtype: torch.dtype, rows: int, outputs: int, inputs: int) -> None:
     x, weight = drawn(rows, inputs, dtype=dtype), drawn(outputs, inputs, dtype=dtype) / inputs**0.5
     got = triton_products.product(*on_device((x, weight)))
@@ -126,10 +126,18 @@ def test_in_every_case_that_is_measured_both_ways_give_the_same(family: str, tmp
                 )
 
 
-@pytest.mark.skipif(ON_GPU, reason="a process of its own compiles them without a GPU")
-def test_all_candidates_compile() -> None:
+@pytest.mark.skipif(ON_GPU, reason="compiled without a GPU, by a process of its own")
+@pytest.mark.parametrize(("capability", "shared"), [("80", 163 * 1024), ("90", 227 * 1024)])
+@pytest.mark.parametrize("family", ["voxcpm-1.5", "voxcpm-2"])
+def test_all_candidates_compile_and_fit_into_shared_memory(
+    family: str, capability: str, shared: int, tmp_path: Path
+) -> None:
+    (tmp_path / CONFIG_FILE).write_text(json.dumps(config_of(family, "full", {})))
     environment = {name: value for name, value in os.environ.items() if name != "TRITON_INTERPRET"}
-    command = [sys.executable, "-m", "tests.benchmarks.gpu.compile_candidates", "80", "90"]
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=600, check=False)
+    command = [sys.executable, "-m", "tests.benchmarks.gpu.compile_candidates", capability, str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=900, check=False)
     assert done.returncode == 0, done.stderr
-    assert len(done.stdout.splitlines()) == 8
+    compiled = json.loads(done.stdout)
+    names = {"_product", "_sum_parts", "_add_norm_product", "_snake_conv_snake", "_rotate_and_store_kv"}
+    assert {kernel["name"] for kernel in compiled} == names
+    assert max(kernel["shared"] for kernel in compiled) <= shared

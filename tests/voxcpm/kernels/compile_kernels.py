@@ -1,7 +1,6 @@
 """Compiles every kernel for a GPU that need not be there. Run with the compute capabilities, such as `80 90 100`."""
 
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
 
@@ -64,26 +63,14 @@ def type_of(name: str, dtype: str) -> str:
     return "*fp8e4nv" if name in FP8 else f"*{dtype}"
 
 
-def compile_kernel(
-    kernel: "triton.JITFunction",
-    capability: int,
-    dtype: str,
-    sizes: Mapping[str, object],
-    options: Mapping[str, object] | None = None,
-) -> bytes:
-    """Return the cubin.
-
-    Args:
-        dtype: of all pointers that are of the model's dtype.
-        sizes: values of the compile-time parameters.
-        options: of the launch.
-    """
-    names = {parameter.name: parameter.is_constexpr for parameter in kernel.params}
-    constants = {name: sizes[name] for name, constant in names.items() if constant}
-    signature = {name: "constexpr" if constant else type_of(name, dtype) for name, constant in names.items()}
+def compile_kernel(kernel: "triton.JITFunction", capability: int, dtype: str) -> bytes:
+    """Return the cubin."""
+    constants = {name: SIZES[name] for name in kernel.arg_names if name in SIZES}
+    signature = {name: "constexpr" if name in constants else type_of(name, dtype) for name in kernel.arg_names}
     source = triton.compiler.ASTSource(fn=kernel, signature=signature, constexprs=constants)
-    settings = {"num_warps": 4, "enable_fp_fusion": False} | dict(options or {})
-    compiled = triton.compile(source, target=GPUTarget("cuda", capability, 32), options=settings)
+    compiled = triton.compile(
+        source, target=GPUTarget("cuda", capability, 32), options={"num_warps": 4, "enable_fp_fusion": False}
+    )
     return bytes(compiled.asm["cubin"])
 
 
@@ -95,7 +82,7 @@ def main() -> None:
                     continue
                 for dtype in ("bf16", "fp16", "fp32"):
                     # Snake runs on float32 only.
-                    assert compile_kernel(vars(module)[name], capability, "fp32" if name == "_snake" else dtype, SIZES)
+                    assert compile_kernel(vars(module)[name], capability, "fp32" if name == "_snake" else dtype)
                 sys.stdout.write(f"{triton.__version__} {capability} {name}\n")
 
 

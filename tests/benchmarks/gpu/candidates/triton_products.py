@@ -13,8 +13,11 @@ from torch import Tensor
 
 MAX_ROWS = 32
 
-_MANY, _DEEP = 32, 128
-"""Outputs and inputs per iteration of a program."""
+_MANY, _DEEP, _DEEP_AFTER_NORM = 32, 128, 64
+"""Outputs and inputs per iteration of a program. What is prefetched has to fit into shared memory."""
+
+_BLOCK = 256
+"""Elements per program that adds up parts."""
 
 _TARGET_PROGRAMS = 256
 """About two per multiprocessor."""
@@ -26,15 +29,24 @@ _MIN_ITERATIONS = 2
 
 def product(x: Tensor, weight: Tensor, *, pdl: bool = False) -> Tensor:
     """Return x·Wᵀ for at most 32 rows: (rows, inputs) and (outputs, inputs) to (rows, outputs)."""
-    sums = partial_product(x, weight, pdl=pdl)
-    return sums[0].to(x.dtype) if len(sums) == 1 else sums.sum(0).to(x.dtype)
+    parts = _parts_of(len(weight), x.size(1))
+    if parts == 1:
+        return _partial_product(x, weight, 1, x.dtype, pdl)[0]
+    sums = _partial_product(x, weight, parts, torch.float32, pdl)
+    y = torch.empty_like(sums[0], dtype=x.dtype)
+    grid = (triton.cdiv(y.numel(), _BLOCK),)
+    _sum_parts[grid](y, sums, y.numel(), parts, _BLOCK, pdl, num_warps=4, **_launch(pdl))
+    return y
 
 
 def partial_product(x: Tensor, weight: Tensor, *, pdl: bool = False) -> Tensor:
     """Return sums over parts of the inputs, (parts, rows, outputs) in float32, for `add_norm_product`."""
+    return _partial_product(x, weight, _parts_of(len(weight), x.size(1)), torch.float32, pdl)
+
+
+def _partial_product(x: Tensor, weight: Tensor, parts: int, dtype: torch.dtype, pdl: bool) -> Tensor:
     (rows, inputs), outputs = x.shape, len(weight)
-    parts = _parts_of(outputs, inputs)
-    sums = x.new_empty(parts, rows, outputs, dtype=torch.float32)
+    sums = x.new_empty(parts, rows, outputs, dtype=dtype)
     _product[(triton.cdiv(outputs, _MANY), parts)](
         sums,
         x,
@@ -91,11 +103,11 @@ def add_norm_product(
         len(update),
         _few(rows),
         _MANY,
-        min(_DEEP, triton.next_power_of_2(inputs)),
+        min(_DEEP_AFTER_NORM, triton.next_power_of_2(inputs)),
         gated,
         pdl,
         num_warps=4,
-        num_stages=3,
+        num_stages=3 if len(update) <= 2 else 2,
         **_launch(pdl),
     )
     return added, y
@@ -118,7 +130,7 @@ def _few(rows: int) -> int:
 
 
 def _launch(pdl: bool) -> dict[str, bool]:
-    return {"launch_pdl": True} if pdl else {}
+    return {"enable_fp_fusion": False} | ({"launch_pdl": True} if pdl else {})
 
 
 @triton.jit
@@ -157,7 +169,19 @@ def _product(
         given = tl.load(x + here[None, :], mask=x_mask & (here < share)[None, :], other=0.0)
         total = tl.dot(factors, tl.trans(given), total, input_precision="ieee")
     places = sums + (part * rows + row)[None, :] * outputs + column[:, None]
-    tl.store(places, total, mask=(row < rows)[None, :] & (column < outputs)[:, None])
+    tl.store(places, total.to(sums.dtype.element_ty), mask=(row < rows)[None, :] & (column < outputs)[:, None])
+
+
+@triton.jit
+def _sum_parts(y, sums, count, parts: tl.constexpr, block: tl.constexpr, pdl: tl.constexpr):
+    if pdl:
+        tl.extra.cuda.gdc_launch_dependents()
+        tl.extra.cuda.gdc_wait()
+    at = tl.program_id(0) * block + tl.arange(0, block)
+    total = tl.zeros((block,), tl.float32)
+    for part in tl.static_range(parts):
+        total += tl.load(sums + part * count + at, mask=at < count, other=0.0)
+    tl.store(y + at, total.to(y.dtype.element_ty), mask=at < count)
 
 
 @triton.jit
