@@ -127,8 +127,9 @@ def test_in_every_case_that_is_measured_both_ways_give_the_same(family: str, tmp
 
 
 @pytest.mark.skipif(ON_GPU, reason="compiled without a GPU, by a process of its own")
-@pytest.mark.parametrize(("capability", "shared"), [("80", 163 * 1024), ("90", 227 * 1024)])
-@pytest.mark.parametrize("family", ["voxcpm-1.5", "voxcpm-2"])
+@pytest.mark.parametrize(
+    ("family", "capability", "shared"), [("voxcpm-1.5", "80", 163 * 1024), ("voxcpm-2", "90", 227 * 1024)]
+)
 def test_all_candidates_compile_and_fit_into_shared_memory(
     family: str, capability: str, shared: int, tmp_path: Path
 ) -> None:
