@@ -234,6 +234,9 @@ _log = logging.getLogger(__name__)
 
 REQUEST_ID = "x-request-id"
 """Name of the header, and key of the request state."""
+_LINE = "%s %s %s %s: %d after %.3f s"
+_ASKED_OFTEN = ("/private/state",)
+"""By `voxcli ps`, and by each program that looks for an engine: that would fill the log of one that only waits."""
 _VALID_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 
 
@@ -264,4 +267,5 @@ class RequestIds:
         finally:
             seconds = time.perf_counter() - started
             client = (scope.get("client") or ("-",))[0]
-            _log.info("%s %s %s %s: %d after %.3f s", name, client, scope["method"], scope["path"], status, seconds)
+            level = logging.DEBUG if scope["path"] in _ASKED_OFTEN else logging.INFO
+            _log.log(level, _LINE, name, client, scope["method"], scope["path"], status, seconds)

@@ -1,12 +1,14 @@
 """Resident engines that run now: what they say of themselves, and how they are stopped."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from voxcli.engines.resident.connection import NotListening, ask
 from voxcli.engines.resident.identity import to_wire
-from voxcli.engines.resident.registry import READY, EngineEntry, Registry, kill, wait_for_end
+from voxcli.engines.resident.registry import FAILED, READY, EngineEntry, Registry, kill, wait_for_end
+from voxcli.errors import DeviceError
 
 _STOPPING_SECONDS = 15.0
 """For an idle engine to give its memory back."""
@@ -19,6 +21,8 @@ class RunningEngine:
     entry: EngineEntry
     state: Mapping[str, Any] | None
     """Answer of `GET /private/state`; None while it is loading, or if it does not answer."""
+    registry: Registry | None = None
+    """Where a call that waits for it learns why it was ended while it was loading."""
 
     @property
     def model(self) -> str:
@@ -47,13 +51,24 @@ class RunningEngine:
         """End the engine: after what it is speaking, or at once. One that does not answer is killed."""
         try:
             if self.is_loading:
-                kill(self.entry)
+                self._stop_loading()
             else:
                 ask(self.entry, "POST", "/private/stop", {"now": now})
         except NotListening:
             pass  # it has ended
         except TimeoutError:
             kill(self.entry)
+
+    def _stop_loading(self) -> None:
+        self._note_stopped()  # before, so that a call that waits does not see it end without a reason
+        kill(self.entry)
+        self._note_stopped()  # it may have written its progress meanwhile
+
+    def _note_stopped(self) -> None:
+        if self.registry:
+            error = DeviceError(f"The engine of {self.model} was stopped while it was loading.")
+            with suppress(OSError):
+                self.registry.write(self.entry.key, {**self.entry.values, "state": FAILED, "error": error.to_dict()})
 
     def keep(self, seconds: float) -> None:
         """Set how long it stays loaded without a request; infinity for ever. Raises NotListening if it has ended."""
@@ -72,7 +87,7 @@ def running_engines(registry: Registry) -> list[RunningEngine]:
                 continue
             except TimeoutError:
                 pass
-        found.append(RunningEngine(entry, state))
+        found.append(RunningEngine(entry, state, registry))
     return found
 
 

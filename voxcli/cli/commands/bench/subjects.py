@@ -34,6 +34,7 @@ from voxcli.engines.remote.settings import RemoteSettings, root_of
 from voxcli.engines.resident.client import ResidentEngine
 from voxcli.engines.resident.connection import NotListening, ask
 from voxcli.engines.resident.identity import from_wire
+from voxcli.engines.resident.registry import LOADING
 from voxcli.engines.resident.running import RunningEngine
 from voxcli.engines.settings import EngineSettings
 from voxcli.errors import DeviceError, RemoteError
@@ -215,7 +216,11 @@ def loaded_in_background(
 
     found = find_warm_engine(settings)
     before = ask(found.entry, "GET", "/private/state")["keep_alive"] if found else None
-    engine = found or start_warm_engine(settings, on_loading, check)
+    try:
+        engine = found or start_warm_engine(settings, on_loading, check)
+    except BaseException:  # an interrupt, after which it would go on loading, and stay
+        _stop_loading(settings)
+        raise
     if not isinstance(engine, ResidentEngine):
         raise DeviceError("No engine can stay loaded here: see the warning above.")
     with closing(engine):
@@ -228,6 +233,16 @@ def loaded_in_background(
                     running.stop()
                 else:
                     running.keep(from_wire(before))
+
+
+def _stop_loading(settings: EngineSettings) -> None:
+    """End the engine for these settings if it is loading."""
+    from voxcli.cli.commands.warm import engine_registry, new_order
+
+    order, registry = new_order(settings), engine_registry()
+    entry = registry.find(order.key) if order else None
+    if entry and entry.state == LOADING:
+        RunningEngine(entry, None, registry).stop()
 
 
 def _find_placement(engine: Engine, settings: EngineSettings) -> tuple[str | None, str | None]:
