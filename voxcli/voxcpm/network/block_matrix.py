@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from voxcli.voxcpm.kernels.block_layout import BLOCK, INT8_OFFSET
+from voxcli.voxcpm.kernels.block_layout import HALF_CHUNK, INT8_OFFSET, WORDS
 from voxcli.voxcpm.network.linear import Matrix
 
 INT8_MAX = 127
@@ -18,11 +18,13 @@ INT8_MAX = 127
 class BlockMatrix(Matrix):
     """A weight that a stack's kernel multiplies with. Called by itself, it does the same with plain operations."""
 
+    outputs: ClassVar[int] = WORDS
+    """Of a block."""
     group: ClassVar[int]
     """Inputs that lie side by side."""
 
     blocks: Tensor
-    """(outputs / 16, inputs / group, 16, group)."""
+    """(blocks, inputs / group, outputs of a block, group)."""
     scales: Tensor | None
     """(outputs,) in float32."""
 
@@ -42,12 +44,12 @@ class BlockMatrix(Matrix):
     @classmethod
     def _arranged(cls, weight: Tensor) -> Tensor:
         """Arrange a weight, (outputs, inputs), in blocks."""
-        outputs, inputs = weight.shape
-        return weight.view(outputs // BLOCK, BLOCK, inputs // cls.group, cls.group).transpose(1, 2).contiguous()
+        inputs = weight.size(1)
+        return weight.view(-1, cls.outputs, inputs // cls.group, cls.group).transpose(1, 2).contiguous()
 
     def _rows(self) -> Tensor:
-        blocks, groups, _, group = self.blocks.shape
-        return self.blocks.transpose(1, 2).reshape(blocks * BLOCK, groups * group)
+        blocks, groups, outputs, group = self.blocks.shape
+        return self.blocks.transpose(1, 2).reshape(blocks * outputs, groups * group)
 
 
 class Bf16Blocks(BlockMatrix):
@@ -65,6 +67,32 @@ class Bf16Blocks(BlockMatrix):
 
     def __call__(self, x: Tensor) -> Tensor:
         return functional.linear(x.float(), self.unpacked()).to(x.dtype)
+
+
+class HalfBlocks(BlockMatrix):
+    """A float16 weight with one scale per output, which holds a bfloat16 weight without loss but for tiny numbers.
+
+    Activations are rounded to float16 too.
+    """
+
+    outputs, group = 2 * WORDS, 1
+
+    def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
+        """weight: (outputs, inputs), outputs a multiple of 32. There must be no bias."""
+        assert bias is None
+        wide = weight.float()
+        # Powers of two, which change no digit.
+        exponents = wide.abs().amax(1).clamp_(min=torch.finfo(torch.float32).tiny).log2().ceil_()
+        self.scales = exponents.exp2().mul_(HALF_CHUNK)
+        self.blocks = self._arranged((wide / self.scales.unsqueeze(1)).half())
+
+    def unpacked(self) -> Tensor:
+        assert self.scales is not None
+        return self._rows().float() * self.scales.unsqueeze(1)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        limit = torch.finfo(torch.float16).max
+        return functional.linear(x.float().clamp(-limit, limit).half().float(), self.unpacked()).to(x.dtype)
 
 
 class Int8Blocks(BlockMatrix):

@@ -6,12 +6,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from voxcli.voxcpm.kernels.block_layout import BLOCK
 from voxcli.voxcpm.kernels.cpu.arithmetic import Arithmetic
 from voxcli.voxcpm.kernels.cpu.compiler import CompiledModule, Target, compile_module, find_target, run_parallel
 from voxcli.voxcpm.kernels.cpu.products import PAIR, split_rows
 from voxcli.voxcpm.kernels.cpu.stack import ENTRY, StackArgument, StackShape, write_stack
-from voxcli.voxcpm.network.block_matrix import BlockMatrix, Int8Blocks
+from voxcli.voxcpm.network.block_matrix import Bf16Blocks, BlockMatrix, HalfBlocks, Int8Blocks
 from voxcli.voxcpm.network.config import StackConfig
 from voxcli.voxcpm.network.kv_cache import KVCache
 
@@ -19,19 +18,27 @@ _LINE = 64
 """Bytes of a cache line."""
 
 
-def choose_arithmetic(form: object) -> Arithmetic | None:
-    """Return how this processor multiplies with a kind of matrix; None if it does not."""
+_FORMS: dict[str, type[BlockMatrix]] = {
+    "int8": Int8Blocks,
+    "bf16": Bf16Blocks,
+    "wide_bf16": Bf16Blocks,
+    "half": HalfBlocks,
+}
+"""The matrices that each arithmetic multiplies with."""
+
+
+def choose_form(config: StackConfig, *, int8: bool) -> type[BlockMatrix] | None:
+    """Choose how the matrices of a stack are packed for its kernel; None if there can be none on this processor."""
     target = find_target()
-    if target is None:
-        return None
-    return target.int8 if form is Int8Blocks else target.bf16
+    arithmetic = target and (target.int8 if int8 else target.bf16)
+    return _FORMS[arithmetic.name] if arithmetic and _can_run(config, arithmetic) else None
 
 
-def can_run(config: StackConfig) -> bool:
+def _can_run(config: StackConfig, arithmetic: Arithmetic) -> bool:
     """Whether the kernel can be written for the widths of a stack."""
-    qkv = (config.heads + 2 * config.kv_heads) * config.head_dim
-    outputs = config.hidden % (BLOCK * PAIR) == qkv % (BLOCK * PAIR) == 0
-    return outputs and config.ffn % BLOCK == 0 and config.heads * config.head_dim % 4 == 0
+    qkv, of_pair = (config.heads + 2 * config.kv_heads) * config.head_dim, arithmetic.outputs * PAIR
+    outputs = config.hidden % of_pair == qkv % of_pair == config.ffn % arithmetic.outputs == 0
+    return outputs and config.heads * config.head_dim % arithmetic.group == 0
 
 
 class CpuStack:
@@ -50,8 +57,9 @@ class CpuStack:
             norms: weights of the norms: two per layer, and the last.
             kept: folder of compiled code.
         """
-        target, arithmetic = find_target(), choose_arithmetic(type(matrices[0][0]))
+        target = find_target()
         assert target
+        arithmetic = target.int8 if isinstance(matrices[0][0], Int8Blocks) else target.bf16
         assert arithmetic
         self._arithmetic = arithmetic
         self._shape = StackShape(

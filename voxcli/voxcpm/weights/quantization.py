@@ -37,7 +37,7 @@ from voxcli.errors import DeviceError, RequestError
 from voxcli.voxcpm.device import Placement
 from voxcli.voxcpm.kernels.block_layout import has_compiler
 from voxcli.voxcpm.kernels.ops import quantize_rows_fp8
-from voxcli.voxcpm.network.block_matrix import INT8_MAX, Bf16Blocks, BlockMatrix, Int8Blocks, round_to_int8
+from voxcli.voxcpm.network.block_matrix import INT8_MAX, round_to_int8
 from voxcli.voxcpm.network.config import ModelConfig
 from voxcli.voxcpm.network.linear import Matrix, MatrixFormat
 
@@ -62,11 +62,12 @@ def choose_formats(placement: Placement, quantize: str | None, config: ModelConf
     """
     device = placement.device
     if quantize is None:
-        blocks = Bf16Blocks if device.type == "cpu" and placement.dtype == torch.bfloat16 else None
-        return _with_kernels(blocks, None, config)
+        if device.type != "cpu" or placement.dtype != torch.bfloat16:
+            return lambda name: None
+        return _with_kernels(config, None, int8=False)
     if quantize == INT8:
         check_int8(device)
-        return _with_kernels(Int8Blocks, Int8Matrix, config)
+        return _with_kernels(config, Int8Matrix, int8=True)
     if quantize == FP8:
         check_fp8(device)
         return in_blocks(Fp8Matrix, but=KEPT_BY_FP8)
@@ -76,11 +77,11 @@ def choose_formats(placement: Placement, quantize: str | None, config: ModelConf
     )
 
 
-def _with_kernels(blocks: type[BlockMatrix] | None, other: MatrixFormat | None, config: ModelConfig) -> FormatOf:
+def _with_kernels(config: ModelConfig, other: MatrixFormat | None, *, int8: bool) -> FormatOf:
     """Use the format of our CPU kernels in the stacks that they can run, and another one in other stacks."""
-    if blocks is None or not has_compiler():
+    if not has_compiler():
         return lambda name: other if ".layers." in name else None
-    from voxcli.voxcpm.network.cpu_stack import can_run, choose_arithmetic  # loads a compiler
+    from voxcli.voxcpm.network.cpu_stack import choose_form  # loads a compiler
 
     stacks = {
         "base_lm": config.base_lm,
@@ -88,15 +89,8 @@ def _with_kernels(blocks: type[BlockMatrix] | None, other: MatrixFormat | None, 
         "feat_encoder": config.local_encoder,
         "feat_decoder": config.local_dit,
     }
-    known = choose_arithmetic(blocks) is not None
-    running = {name for name, stack in stacks.items() if known and can_run(stack)}
-
-    def choose(name: str) -> MatrixFormat | None:
-        if ".layers." not in name:
-            return None
-        return blocks if name.partition(".")[0] in running else other
-
-    return choose
+    forms = {name: choose_form(stack, int8=int8) for name, stack in stacks.items()}
+    return lambda name: (forms[name.partition(".")[0]] or other) if ".layers." in name else None
 
 
 def in_blocks(form: MatrixFormat, *, but: str | None = None) -> FormatOf:

@@ -9,24 +9,23 @@ import pytest
 import torch
 from torch import Tensor
 
-from voxcli.voxcpm.kernels.cpu.arithmetic import Arithmetic, Bf16, Int8, WideBf16
+from voxcli.voxcpm.kernels.cpu.arithmetic import Arithmetic, Bf16, Half, Int8, WideBf16
 from voxcli.voxcpm.kernels.cpu.compiler import Target, find_target
 from voxcli.voxcpm.network import cpu_stack
-from voxcli.voxcpm.network.block_matrix import Bf16Blocks, BlockMatrix, Int8Blocks
+from voxcli.voxcpm.network.block_matrix import Bf16Blocks, BlockMatrix, HalfBlocks, Int8Blocks
 from voxcli.voxcpm.network.config import RopeConfig, StackConfig
 from voxcli.voxcpm.network.kv_cache import JoinedCaches, KVCache
 from voxcli.voxcpm.network.linear import Linear
 from voxcli.voxcpm.network.transformer import Stack
 
 ROPE = RopeConfig(10000.0, (1.0,) * 16, 1.0)
-USUAL = StackConfig(64, 96, 3, 4, 2, 32, 1e-5, 1.0, ROPE)
+USUAL = StackConfig(64, 96, 3, 4, 2, 32, 1e-5, 1.0, ROPE)  # 256 outputs of queries, keys and values
 CONFIGS = [
     USUAL,
-    StackConfig(32, 48, 2, 8, 2, 8, 1e-6, 0.3, None),
-    StackConfig(160, 16, 1, 3, 3, 32, 1e-5, 1.4, ROPE),
-    StackConfig(96, 272, 2, 2, 2, 48, 1e-5, 1.0, dataclasses.replace(ROPE, factors=(1.0,) * 24)),
+    StackConfig(64, 32, 2, 12, 2, 8, 1e-6, 0.3, None),
+    StackConfig(192, 288, 2, 4, 2, 48, 1e-5, 1.4, dataclasses.replace(ROPE, factors=(1.0,) * 24)),
 ]
-ARITHMETICS: list[Arithmetic] = [Int8(16, 12), Int8(8, 2), WideBf16(16, 9), WideBf16(8, 2), Bf16(16, 12)]
+ARITHMETICS: list[Arithmetic] = [Int8(16, 12), Int8(8, 2), WideBf16(16, 9), WideBf16(8, 2), Bf16(16, 12), Half(16, 12)]
 HERE = find_target()
 pytestmark = pytest.mark.skipif(HERE is None, reason="kernels cannot be compiled here")
 
@@ -44,7 +43,7 @@ def arithmetic(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
     wide = "+avx512f" in HERE.features
     if chosen.lanes == 16 and not wide:
         pytest.skip("needs AVX-512")
-    needed = {"int8": "+avx512vnni", "bf16": "+avx512bf16", "wide_bf16": "+fma"}[chosen.name]
+    needed = {"int8": "+avx512vnni", "bf16": "+avx512bf16", "wide_bf16": "+fma", "half": "+avx512fp16"}[chosen.name]
     if needed not in HERE.features:
         pytest.skip(f"needs {needed[1:]}")
     target = Target(HERE.cpu, HERE.features, chosen if chosen.name == "int8" else None, chosen)
@@ -56,7 +55,7 @@ def new_stack(config: StackConfig, arithmetic: Arithmetic, seed: int = 0) -> Sta
     """Return a stack of random weights, packed for the kernel."""
     generator = torch.Generator().manual_seed(seed)
     stack = Stack(config)
-    form: type[BlockMatrix] = Int8Blocks if arithmetic.name == "int8" else Bf16Blocks
+    form = cpu_stack._FORMS[arithmetic.name]
     with torch.no_grad():
         for module in stack.modules():
             if isinstance(module, Linear):
@@ -84,7 +83,7 @@ def new_cache(config: StackConfig) -> KVCache:
 
 def tolerance(arithmetic: Arithmetic) -> float:
     """Relative: an activation near the middle between two levels may be rounded either way."""
-    return {"int8": 0.03, "bf16": 0.01, "wide_bf16": 1e-5}[arithmetic.name]
+    return {"int8": 0.03, "bf16": 0.01, "wide_bf16": 1e-5, "half": 5e-3}[arithmetic.name]
 
 
 def assert_close(found: Tensor, expected: Tensor, arithmetic: Arithmetic) -> None:
@@ -158,9 +157,9 @@ def threads() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
-@pytest.mark.parametrize("form", [Int8Blocks, Bf16Blocks])
+@pytest.mark.parametrize("form", [Int8Blocks, Bf16Blocks, HalfBlocks])
 def test_packing_loses_nothing_but_precision(form: Callable[[Tensor, None], BlockMatrix]) -> None:
-    weight = drawn(48, 20)
+    weight = drawn(96, 20)
     matrix = form(weight, None)
     assert torch.allclose(matrix.unpacked(), weight, atol=0.02)
     again = type(matrix).of_tensors(matrix.tensors())

@@ -1,7 +1,7 @@
 """Arithmetic of products: what one instruction multiplies and adds, for each kind of processor.
 
-Weights are packed in blocks of 16 outputs. Within a block, 32 bits hold the weights of one output for a group of
-consecutive inputs: four in int8, two in bfloat16.
+Weights are packed in blocks: for a group of inputs that follow one another, a block holds 16 words of 32 bits. A word
+holds the weights of one output for four inputs in int8 and for two in bfloat16, or those of two outputs in float16.
 """
 
 from abc import ABC, abstractmethod
@@ -11,8 +11,9 @@ from typing import Any, ClassVar
 
 from llvmlite import ir
 
+from voxcli.voxcpm.kernels.block_layout import HALF_CHUNK, WORDS
 from voxcli.voxcpm.kernels.cpu.elementary import fma
-from voxcli.voxcpm.kernels.cpu.ir import BF16, F32, I8, I16, I32, Array, Code, Value
+from voxcli.voxcpm.kernels.cpu.ir import BF16, F32, HALF, I8, I16, I32, Array, Code, Value
 
 Sums = list[list[Value]]
 """One vector per column of a tile and row."""
@@ -23,24 +24,33 @@ class Arithmetic(ABC):
     """Sums of products, and the registers that hold them."""
 
     lanes: int
-    """Sums in a register."""
+    """Words of weights in a register."""
     max_rows: int
-    """Rows of a tile of 32 outputs that fit into the registers."""
+    """Rows of a tile of two blocks whose sums fit into the registers."""
 
     name: ClassVar[str]
+    outputs: ClassVar[int] = WORDS
+    """Of a block."""
     group: ClassVar[int]
-    """Inputs whose weights share 32 bits."""
+    """Inputs of a group."""
+    chunk: ClassVar[int] = 0
+    """Groups after which sums are added to others in float32; 0 if that is not needed."""
     activation: ClassVar[Any]
     """Type of an input."""
     activation_bytes: ClassVar[int]
     sum_type: ClassVar[Any]
+
+    @property
+    def sums(self) -> int:
+        """Sums in a register."""
+        return self.lanes * self.outputs // WORDS
 
     @abstractmethod
     def add_group(self, code: Code, sums: Sums, weights: Sequence[Value], rows: Sequence[Array]) -> Sums:
         """Add the products of one group.
 
         Args:
-            weights: (lanes,) of 32 bits, for each column.
+            weights: (lanes,) words, for each column.
             rows: the inputs of the group, for each row.
         """
 
@@ -75,6 +85,28 @@ class WideBf16(Arithmetic):
                 spread = inputs[number].filled(self.lanes)
                 for column, factor in enumerate(factors):
                     sums[column][row] = fma(factor.bits_as(floats), spread, sums[column][row])
+        return sums
+
+
+class Half(Arithmetic):
+    """Activations and weights in float16, by AVX512-FP16, and sums of 64 products in float16.
+
+    Twice as fast as products of float32, and nearer to them than those of factors in bfloat16. Weights are scaled to
+    at most 1/64, so that no sum exceeds the largest activation.
+    """
+
+    name, group, outputs, chunk, sum_type = "half", 1, 2 * WORDS, HALF_CHUNK, HALF
+    # Twice in 32 bits: processors read and spread 32 bits in one step, but not 16.
+    activation, activation_bytes = I32, 4
+
+    def add_group(self, code: Code, sums: Sums, weights: Sequence[Value], rows: Sequence[Array]) -> Sums:
+        halves = ir.VectorType(HALF, self.sums)
+        factors = [pair.bits_as(halves) for pair in weights]
+        for row, inputs in enumerate(rows):
+            spread = inputs[0].filled(self.lanes).bits_as(halves)
+            for column, factor in enumerate(factors):
+                total = sums[column][row]
+                sums[column][row] = code.call(f"llvm.fma.v{self.sums}f16", halves, factor, spread, total)
         return sums
 
 

@@ -16,7 +16,7 @@ import torch
 from llvmlite import binding, ir
 
 from voxcli.files import replacing
-from voxcli.voxcpm.kernels.cpu.arithmetic import Arithmetic, Bf16, Int8, WideBf16
+from voxcli.voxcpm.kernels.cpu.arithmetic import Arithmetic, Bf16, Half, Int8, WideBf16
 
 _log = logging.getLogger(__name__)
 
@@ -67,7 +67,10 @@ def choose_target(cpu: str, features: str, has: set[str]) -> Target:
         int8 = Int8(8, 2)
     if wide:
         # On Intel's processors, products of bfloat16 outside of AMX take four times as long as those of float32.
-        bf16 = Bf16(16, 12) if "avx512bf16" in has and cpu.startswith("znver") else WideBf16(16, 9)
+        if "avx512bf16" in has and cpu.startswith("znver"):
+            bf16 = Bf16(16, 12)
+        else:
+            bf16 = Half(16, 12) if "avx512fp16" in has else WideBf16(16, 9)
     elif has >= {"avx2", "fma"}:
         bf16 = WideBf16(8, 2)
     return Target(cpu, features, int8, bf16)
@@ -76,11 +79,11 @@ def choose_target(cpu: str, features: str, has: set[str]) -> Target:
 def describe_kernels() -> str:
     """Say which kernels of ours run on this processor, for a person."""
     target = find_target()
-    instructions = {"int8": "VNNI", "bf16": "AVX512-BF16", "wide_bf16": "FMA"}
+    instructions = {"int8": "VNNI", "bf16": "AVX512-BF16", "wide_bf16": "FMA", "half": "AVX512-FP16"}
     found = [chosen for chosen in (target.int8, target.bf16) if chosen] if target else []
     if not target or not found:
         return "torch's own kernels"
-    named = [f"{chosen.name.removeprefix('wide_')} by {instructions[chosen.name]}" for chosen in found]
+    named = [f"{'int8' if chosen is target.int8 else 'bf16'} by {instructions[chosen.name]}" for chosen in found]
     return f"kernels for {target.cpu} ({', '.join(named)})"
 
 

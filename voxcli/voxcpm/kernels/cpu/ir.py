@@ -12,6 +12,7 @@ from llvmlite import ir
 
 I8, I16, I32, I64 = (ir.IntType(bits) for bits in (8, 16, 32, 64))
 F32 = ir.FloatType()
+HALF = ir.HalfType()
 VOID = ir.VoidType()
 POINTER = ir.PointerType()
 
@@ -263,9 +264,9 @@ class Code:
 
 
 def _is_float(type_: Any) -> bool:
-    return bool(getattr(type_, "element", type_) == F32)
+    return getattr(type_, "element", type_) in (F32, HALF)
 
 
 def _size_of(type_: Any) -> int:
-    sizes = {"float": 4, "bfloat": 2, "ptr": 8}
+    sizes = {"float": 4, "half": 2, "bfloat": 2, "ptr": 8}
     return sizes.get(str(type_)) or type_.width // 8

@@ -7,9 +7,10 @@ from llvmlite import ir
 from voxcli.voxcpm.kernels.block_layout import INT8_OFFSET
 from voxcli.voxcpm.kernels.cpu.arithmetic import Arithmetic
 from voxcli.voxcpm.kernels.cpu.elementary import absolute, maximum, round_to_even, square_root
-from voxcli.voxcpm.kernels.cpu.ir import F32, I8, I16, I32, POINTER, Array, Code, Value
+from voxcli.voxcpm.kernels.cpu.ir import F32, HALF, I8, I16, I32, POINTER, Array, Code, Value
 
 _INT8_MAX = 127
+_HALF_MAX = 65504.0
 _SMALLEST = 1.2e-38
 """Scale of a row of zeros, whose reciprocal is finite."""
 
@@ -29,8 +30,12 @@ def write_round_row(module: ir.Module, arithmetic: Arithmetic, width: int) -> st
     if arithmetic.activation == I8:
         _round_to_int8(code, source, target, code.array(scale_at, F32), code.array(sum_at, I32), width)
     else:
+        conversions = {"half": _as_two_halves, "bf16": as_bf16}
         with code.loop(0, width) as column:
-            target.store(as_bf16(source[column]) if arithmetic.activation == I16 else source[column], column)
+            value = source[column]
+            if convert := conversions.get(arithmetic.name):
+                value = convert(value)
+            target.store(value, column)
     for rest in range(width, width + -width % arithmetic.group):
         target.store(code.constant(arithmetic.activation, 0), rest)
     code.finish()
@@ -72,6 +77,14 @@ def write_norm_row(module: ir.Module, width: int, eps: float, scale: float) -> s
         normed[column] = row[column] * factor * weight[column]
     code.finish()
     return code.function.name  # type: ignore[no-any-return]
+
+
+def _as_two_halves(value: Value) -> Value:
+    """Round float32 to float16, limited to its largest number, twice in 32 bits."""
+    code = value.code
+    limited = maximum(value, code.constant(F32, -_HALF_MAX)).minimum(_HALF_MAX)
+    half = code.value(code.builder.fptrunc(limited.raw, HALF)).bits_as(I16)
+    return code.value(code.builder.zext(half.raw, I32)) * 0x10001
 
 
 def as_bf16(value: Value) -> Value:

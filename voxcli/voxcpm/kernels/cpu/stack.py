@@ -6,7 +6,6 @@ from typing import Any
 
 from llvmlite import ir
 
-from voxcli.voxcpm.kernels.block_layout import BLOCK
 from voxcli.voxcpm.kernels.cpu.arithmetic import Arithmetic
 from voxcli.voxcpm.kernels.cpu.attention import write_attend, write_copy, write_rotate
 from voxcli.voxcpm.kernels.cpu.ir import F32, I8, I16, I64, POINTER, VOID, Array, Code, Value
@@ -204,7 +203,7 @@ class _StackWriter:
         self, table: Array, weight: Weight, inputs: int, outputs: int, out: StackArgument, *, gated: bool = False
     ) -> None:
         code, arithmetic = self._code, self._arithmetic
-        pairs = outputs // (BLOCK if gated else BLOCK * PAIR)
+        pairs = outputs // (arithmetic.outputs if gated else arithmetic.outputs * PAIR)
         start, end = self._team.share(code.constant(I64, pairs))
         apart = pairs if gated else 1
         arguments = [
