@@ -22,7 +22,7 @@ _FORMS: dict[str, type[BlockMatrix]] = {
     "int8": Int8Blocks,
     "bf16": Bf16Blocks,
     "wide_bf16": Bf16Blocks,
-    "half": HalfBlocks,
+    "float16": HalfBlocks,
 }
 """The matrices that each arithmetic multiplies with."""
 

@@ -63,7 +63,7 @@ def test_a_folder_that_cannot_be_written_costs_time_only(tmp_path: Path) -> None
     ("cpu", "has", "int8", "bf16"),
     [
         ("znver5", AVX512 | {"avx512vnni", "avx512bf16"}, ("int8", 16), ("bf16", 16)),
-        ("sapphirerapids", AVX512 | {"avx512vnni", "avx512bf16", "avx512fp16"}, ("int8", 16), ("half", 16)),
+        ("sapphirerapids", AVX512 | {"avx512vnni", "avx512bf16", "avx512fp16"}, ("int8", 16), ("float16", 16)),
         ("cooperlake", AVX512 | {"avx512vnni", "avx512bf16"}, ("int8", 16), ("wide_bf16", 16)),
         ("skylake-avx512", AVX512, None, ("wide_bf16", 16)),
         ("alderlake", {"avx2", "fma", "avxvnni"}, ("int8", 8), ("wide_bf16", 8)),

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from voxcli.voxcpm.kernels.cpu.arithmetic import Arithmetic, Bf16, Half, Int8, WideBf16
+from voxcli.voxcpm.kernels.cpu.arithmetic import Arithmetic, Bf16, Float16, Int8, WideBf16
 from voxcli.voxcpm.kernels.cpu.compiler import Target, find_target
 from voxcli.voxcpm.network import cpu_stack
 from voxcli.voxcpm.network.block_matrix import Bf16Blocks, BlockMatrix, HalfBlocks, Int8Blocks
@@ -25,7 +25,14 @@ CONFIGS = [
     StackConfig(64, 32, 2, 12, 2, 8, 1e-6, 0.3, None),
     StackConfig(192, 288, 2, 4, 2, 48, 1e-5, 1.4, dataclasses.replace(ROPE, factors=(1.0,) * 24)),
 ]
-ARITHMETICS: list[Arithmetic] = [Int8(16, 12), Int8(8, 2), WideBf16(16, 9), WideBf16(8, 2), Bf16(16, 12), Half(16, 12)]
+ARITHMETICS: list[Arithmetic] = [
+    Int8(16, 12),
+    Int8(8, 2),
+    WideBf16(16, 9),
+    WideBf16(8, 2),
+    Bf16(16, 12),
+    Float16(16, 12),
+]
 HERE = find_target()
 pytestmark = pytest.mark.skipif(HERE is None, reason="kernels cannot be compiled here")
 
@@ -43,7 +50,7 @@ def arithmetic(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
     wide = "+avx512f" in HERE.features
     if chosen.lanes == 16 and not wide:
         pytest.skip("needs AVX-512")
-    needed = {"int8": "+avx512vnni", "bf16": "+avx512bf16", "wide_bf16": "+fma", "half": "+avx512fp16"}[chosen.name]
+    needed = {"int8": "+avx512vnni", "bf16": "+avx512bf16", "wide_bf16": "+fma", "float16": "+avx512fp16"}[chosen.name]
     if needed not in HERE.features:
         pytest.skip(f"needs {needed[1:]}")
     target = Target(HERE.cpu, HERE.features, chosen if chosen.name == "int8" else None, chosen)
@@ -83,7 +90,7 @@ def new_cache(config: StackConfig) -> KVCache:
 
 def tolerance(arithmetic: Arithmetic) -> float:
     """Relative: an activation near the middle between two levels may be rounded either way."""
-    return {"int8": 0.03, "bf16": 0.01, "wide_bf16": 1e-5, "half": 5e-3}[arithmetic.name]
+    return {"int8": 0.03, "bf16": 0.01, "wide_bf16": 1e-5, "float16": 5e-3}[arithmetic.name]
 
 
 def assert_close(found: Tensor, expected: Tensor, arithmetic: Arithmetic) -> None:

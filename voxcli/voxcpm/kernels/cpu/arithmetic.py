@@ -88,14 +88,14 @@ class WideBf16(Arithmetic):
         return sums
 
 
-class Half(Arithmetic):
+class Float16(Arithmetic):
     """Activations and weights in float16, by AVX512-FP16, and sums of 64 products in float16.
 
     Twice as fast as products of float32, and nearer to them than those of factors in bfloat16. Weights are scaled to
     at most 1/64, so that no sum exceeds the largest activation.
     """
 
-    name, group, outputs, chunk, sum_type = "half", 1, 2 * WORDS, HALF_CHUNK, HALF
+    name, group, outputs, chunk, sum_type = "float16", 1, 2 * WORDS, HALF_CHUNK, HALF
     # Twice in 32 bits: processors read and spread 32 bits in one step, but not 16.
     activation, activation_bytes = I32, 4
 

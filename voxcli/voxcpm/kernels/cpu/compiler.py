@@ -16,7 +16,7 @@ import torch
 from llvmlite import binding, ir
 
 from voxcli.files import replacing
-from voxcli.voxcpm.kernels.cpu.arithmetic import Arithmetic, Bf16, Half, Int8, WideBf16
+from voxcli.voxcpm.kernels.cpu.arithmetic import Arithmetic, Bf16, Float16, Int8, WideBf16
 
 _log = logging.getLogger(__name__)
 
@@ -70,7 +70,7 @@ def choose_target(cpu: str, features: str, has: set[str]) -> Target:
         if "avx512bf16" in has and cpu.startswith("znver"):
             bf16 = Bf16(16, 12)
         else:
-            bf16 = Half(16, 12) if "avx512fp16" in has else WideBf16(16, 9)
+            bf16 = Float16(16, 12) if "avx512fp16" in has else WideBf16(16, 9)
     elif has >= {"avx2", "fma"}:
         bf16 = WideBf16(8, 2)
     return Target(cpu, features, int8, bf16)
@@ -79,7 +79,7 @@ def choose_target(cpu: str, features: str, has: set[str]) -> Target:
 def describe_kernels() -> str:
     """Say which kernels of ours run on this processor, for a person."""
     target = find_target()
-    instructions = {"int8": "VNNI", "bf16": "AVX512-BF16", "wide_bf16": "FMA", "half": "AVX512-FP16"}
+    instructions = {"int8": "VNNI", "bf16": "AVX512-BF16", "wide_bf16": "FMA", "float16": "AVX512-FP16"}
     found = [chosen for chosen in (target.int8, target.bf16) if chosen] if target else []
     if not target or not found:
         return "torch's own kernels"

@@ -30,7 +30,7 @@ def write_round_row(module: ir.Module, arithmetic: Arithmetic, width: int) -> st
     if arithmetic.activation == I8:
         _round_to_int8(code, source, target, code.array(scale_at, F32), code.array(sum_at, I32), width)
     else:
-        conversions = {"half": _as_two_halves, "bf16": as_bf16}
+        conversions = {"float16": _as_two_halves, "bf16": as_bf16}
         with code.loop(0, width) as column:
             value = source[column]
             if convert := conversions.get(arithmetic.name):
