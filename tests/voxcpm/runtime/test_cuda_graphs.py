@@ -1,4 +1,4 @@
-"""Captures: in which order, on which CUDA streams, and what must not happen meanwhile."""
+"""Captures: their order, their CUDA streams, what must not happen meanwhile; and how often graphs are launched."""
 
 import gc
 from collections.abc import Callable, Iterable
@@ -6,13 +6,15 @@ from functools import partial
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import Tensor
 
 from tests.voxcpm.recorded import RecordedGraphStream
 from voxcli.voxcpm.device import prepare_device
 from voxcli.voxcpm.model import Model
 from voxcli.voxcpm.runtime.cuda_graphs import Launch
-from voxcli.voxcpm.runtime.graph_runner import GraphRunner
+from voxcli.voxcpm.runtime.graph_runner import GraphRunner, evaluations_of_step
 
 CPU = torch.device("cpu")
 
@@ -68,3 +70,11 @@ def test_cudnn_is_not_asked_for_attention() -> None:
         assert not torch.backends.cuda.cudnn_sdp_enabled()
     finally:
         torch.backends.cuda.enable_cudnn_sdp(before)
+
+
+@given(st.lists(st.tuples(st.integers(1, 99), st.integers(1, 99)).map(sorted), min_size=1, max_size=9))
+def test_who_needs_the_fewest_evaluations_never_waits_for_more_than_a_quarter(needs: list[list[int]]) -> None:
+    pairs = [(whole, left) for left, whole in needs]
+    evaluations, fewest = evaluations_of_step(pairs), max(4, min(whole for whole, _ in pairs))
+    assert all(left <= evaluations for whole, left in pairs if whole <= fewest)
+    assert 1 <= evaluations <= 1.25 * fewest

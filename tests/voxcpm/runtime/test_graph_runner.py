@@ -11,8 +11,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 from torch import Tensor
 
 from tests.checkpoints import write_checkpoint
@@ -28,7 +26,7 @@ from voxcli.voxcpm.model import Model, Utterance
 from voxcli.voxcpm.network.sequence import build_sequence, length_of
 from voxcli.voxcpm.runtime import eager_runner, graph_runner
 from voxcli.voxcpm.runtime.cuda_graphs import GraphStream
-from voxcli.voxcpm.runtime.graph_runner import GraphRunner, evaluations_of_step
+from voxcli.voxcpm.runtime.graph_runner import GraphRunner
 from voxcli.voxcpm.runtime.stream import Stream
 
 Models = Callable[[str], Model]
@@ -185,9 +183,9 @@ def runner_of(model: Model, slots: int) -> GraphRunner:
     return GraphRunner(model._backbone, model._codec, slots, lazy=True, new_stream=new_stream)
 
 
-def test_a_stream_with_many_steps_holds_up_no_other_and_is_what_it_is_alone(models: Models, family: str) -> None:
+def test_a_stream_with_many_steps_holds_up_no_other_and_is_what_it_is_alone(models: Models) -> None:
     """It joins late, others leave while it is in the middle of a patch, and its row is moved."""
-    model = models(family)
+    model = models("voxcpm-0.5b")
     said = [
         utterance(seed=1, steps=5, max_patches=4),
         utterance(seed=2, steps=4, text="好" * 20, max_patches=8),
@@ -230,20 +228,12 @@ def test_noise_that_is_drawn_for_all_rows_at_once_is_that_of_each_stream(
         np.testing.assert_allclose(spoken_by(stream), samples_of(model, its), atol=1e-4)
 
 
-@given(st.lists(st.tuples(st.integers(1, 99), st.integers(1, 99)).map(sorted), min_size=1, max_size=9))
-def test_who_needs_the_fewest_evaluations_never_waits_for_more_than_a_quarter(needs: list[list[int]]) -> None:
-    pairs = [(whole, left) for left, whole in needs]
-    evaluations, fewest = evaluations_of_step(pairs), max(4, min(whole for whole, _ in pairs))
-    assert all(left <= evaluations for whole, left in pairs if whole <= fewest)
-    assert 1 <= evaluations <= 1.25 * fewest
-
-
 def test_streams_that_begin_at_once_are_prefilled_together(models: Models) -> None:
     """Texts of several lengths, a reference and a prompt, each of them what it is alone."""
     model = models("voxcpm-2")
     prompt = model.encode_clip(clip(model, 0.6), pad_left=True)
     reference = model.encode_clip(clip(model, 0.9, 2), pad_left=False)
-    said = [utterance(seed=seed, text="好" * (1 + 3 * seed), max_patches=2, steps=2) for seed in range(9)]
+    said = [utterance(seed=seed, text="好" * (1 + 3 * seed), max_patches=2, steps=2) for seed in range(0, 9, 2)]
     said += [utterance(prompt=prompt, transcript="是的", steps=2), utterance(reference=reference, steps=2)]
     streams = [new_stream(model, its) for its in said]
     lengths = {1 << max(4, (length_of(stream.sequence) - 1).bit_length()) for stream in streams}
