@@ -1,5 +1,6 @@
 """The device thread: everything that torch computes for a model runs on it, and it ends with the model."""
 
+import gc
 import json
 import os
 import signal
@@ -13,12 +14,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.voxcpm.runtime.counting import until
+from tests.voxcpm.runtime.counting import Counting, until
 from voxcli.errors import ModelError
 from voxcli.synthesis.loading import LoadingProgress
 from voxcli.voxcpm.device import Placement
 from voxcli.voxcpm.loading import load_model
 from voxcli.voxcpm.runtime.device_thread import DeviceThread
+from voxcli.voxcpm.runtime.scheduler import Scheduler
 
 ROOT = Path(__file__).parents[3]
 CPU = Placement(torch.device("cpu"), torch.float32)
@@ -98,3 +100,31 @@ def test_it_keeps_nothing_of_what_it_has_run() -> None:
     del result
     until(lambda: seen() is None)
     thread.end()
+
+
+class Weights:
+    """Something large that a function was about to load."""
+
+
+@pytest.mark.parametrize("through", ["the thread", "a scheduler"])
+def test_an_error_is_all_that_is_left_of_what_failed(through: str) -> None:
+    """Without a garbage collection: memory may be needed for another attempt."""
+    seen: list[weakref.ref[Weights]] = []
+
+    def load() -> None:
+        weights = Weights()
+        seen.append(weakref.ref(weights))
+        raise ModelError("a damaged file")
+
+    thread = DeviceThread()
+    owner: DeviceThread | Scheduler = thread if through == "the thread" else Scheduler(Counting(), 1, thread=thread)
+    gc.disable()
+    try:
+        with pytest.raises(ModelError) as raised:
+            owner.call(load)
+        assert seen[0]() is not None
+        del raised
+        until(lambda: seen[0]() is None)
+    finally:
+        gc.enable()
+    owner.close() if isinstance(owner, Scheduler) else owner.end()

@@ -11,6 +11,7 @@ import threading
 import weakref
 from collections.abc import Callable
 from concurrent.futures import Future, wait
+from functools import partial
 from queue import SimpleQueue
 from typing import TypeAlias, TypeVar
 
@@ -42,17 +43,13 @@ class DeviceThread:
             KeyboardInterrupt: the wait was interrupted. The function goes on.
         """
         done: Future[T] = Future()
-
-        def run() -> None:
-            try:
-                done.set_result(fn())
-            except BaseException as error:  # noqa: BLE001 - raised again in the caller's thread
-                done.set_exception(error)
-
-        self._work.put(run)
-        while not wait([done], _POLL_SECONDS).done:
-            pass
-        return done.result()
+        self._work.put(partial(run_into, done, fn))
+        try:
+            while not wait([done], _POLL_SECONDS).done:
+                pass
+            return done.result()
+        finally:
+            del done  # see `run_into`
 
     def end_with(self, fn: Callable[[], object]) -> None:
         """Let the thread end after this function. Does not wait for it."""
@@ -92,6 +89,20 @@ def load_on_new_thread(load: Callable[[DeviceThread, OnLoading], T], on_loading:
         interrupted.set()
         thread.end()
         raise
+
+
+def run_into(done: "Future[T]", fn: Callable[[], T]) -> None:
+    """Run a function, and give its result or its error to whoever waits for it.
+
+    An error holds the variables of the functions in its traceback, and of their callers. None of them may lead to the
+    error, or all that the function had in memory would stay there until the next garbage collection.
+    """
+    try:
+        done.set_result(fn())
+    except BaseException as error:  # noqa: BLE001 - raised again in the caller's thread
+        done.set_exception(error)
+    finally:
+        del done
 
 
 def _run(work: _Work) -> None:

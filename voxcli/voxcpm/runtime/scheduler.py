@@ -10,6 +10,7 @@ import weakref
 from collections.abc import Callable, Collection, Generator, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractContextManager
+from functools import partial
 from typing import Protocol, TypeVar
 
 import torch
@@ -18,7 +19,7 @@ from voxcli.audio.chunk import Samples
 from voxcli.errors import DeviceError
 from voxcli.voxcpm.memory import translate_out_of_memory
 from voxcli.voxcpm.network.sequence import length_of
-from voxcli.voxcpm.runtime.device_thread import DeviceThread
+from voxcli.voxcpm.runtime.device_thread import DeviceThread, run_into
 from voxcli.voxcpm.runtime.stream import Stream
 
 _log = logging.getLogger(__name__)
@@ -119,8 +120,11 @@ class Scheduler:
             BaseException: what the function raised.
         """
         done: Future[object] = Future()
-        self._submit(lambda: self._calls.append((fn, done)))
-        result: T = done.result()  # type: ignore[assignment]
+        self._submit(partial(self._calls.append, (fn, done)))
+        try:
+            result: T = done.result()  # type: ignore[assignment]
+        finally:
+            del done  # see `run_into`
         return result
 
     def close(self) -> None:
@@ -227,14 +231,17 @@ class Scheduler:
     def _run_call(self) -> None:
         with self._changed:
             fn, done = self._calls.pop(0)
-        try:
+
+        def run() -> object:
             with translate_out_of_memory(self._runner.device):
                 result = fn()
                 self._runner.synchronize()  # the caller uses the result on another thread
-        except BaseException as error:  # noqa: BLE001 - raised again in the caller's thread
-            done.set_exception(error)
-        else:
-            done.set_result(result)
+            return result
+
+        try:
+            run_into(done, run)
+        finally:
+            del done
 
     def _admit(self) -> None:
         """Admit streams while slots are free, without delaying the running ones for long."""
