@@ -7,9 +7,9 @@ from collections.abc import Callable, Collection, Iterator, MutableMapping
 from pathlib import Path, PurePosixPath
 
 _QUIET_SPINS, _BUSY_SPINS = "10000", "1000"
-"""How often a thread looks for work before it sleeps: for 150 and 15 µs on a Xeon (Emerald Rapids), for 230 and 23 µs on
-a Zen 5. Where torch computes the layers, on two cores, the larger number makes a patch of int8 a sixth faster (330 ms
-instead of 392) on a quiet machine, and twice as slow (843 instead of 467) beside two endless loops; the default of
+"""How often a thread looks for work before it sleeps: for 150 and 15 µs on a Xeon (Emerald Rapids), for 230 and 23 µs
+on a Zen 5. Where torch computes the layers, on two cores, the larger number makes a patch of int8 a sixth faster (330
+ms instead of 392) on a quiet machine, and twice as slow (843 instead of 467) beside two endless loops; the default of
 300,000 takes 276 and 4736. Kernels of our own have few parallel regions: there it makes no difference."""
 
 _LOOKS, _SECONDS_BETWEEN = 5, 0.001
