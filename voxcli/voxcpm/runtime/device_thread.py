@@ -92,7 +92,7 @@ def load_on_new_thread(load: Callable[[DeviceThread, OnLoading], T], on_loading:
 
 
 def run_into(done: "Future[T]", fn: Callable[[], T]) -> None:
-    """Run a function, and give its result or its error to whoever waits for it.
+    """Run a function, and give its result or its error to the thread that waits for it.
 
     An error holds the variables of the functions in its traceback, and of their callers. None of them may lead to the
     error, or all that the function had in memory would stay there until the next garbage collection.
