@@ -12,7 +12,8 @@ from tests.refusals import refused
 from voxcli.audio.format import AudioFormat
 from voxcli.errors import RequestError
 from voxcli.protocols.dialect import AnswerForm, ClientOptions, Framing, HttpCall, ServerRequest
-from voxcli.protocols.openai.messages import VOICES, answer_form, answer_headers, to_call, to_server_request
+from voxcli.protocols.openai.fields import VOICES, to_server_request
+from voxcli.protocols.openai.messages import answer_form, answer_headers, to_call
 from voxcli.synthesis.request import Clip, Prompt, Sampling, SynthesisRequest, Voice
 
 CLIP = Clip(b"RIFF", "me.wav")

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from voxcli.audio.format import AudioFormat
 from voxcli.protocols.dialect import AnswerForm, FieldError, Problem, ServerRequest
-from voxcli.protocols.openai.messages import VOICES, answer_headers, error_body, steps_of, to_server_request
+from voxcli.protocols.openai.fields import VOICES, steps_of, to_server_request
+from voxcli.protocols.openai.messages import answer_headers, error_body
 from voxcli.synthesis.request import Clip, Sampling, Voice
 
 CLIP = Clip(b"RIFF", "me.wav")

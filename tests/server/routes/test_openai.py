@@ -22,7 +22,7 @@ from tests.server.tone import ToneEngine
 from voxcli.audio.chunk import AudioChunk, Samples
 from voxcli.audio.decode import decode
 from voxcli.protocols.openai.events import EventReader
-from voxcli.protocols.openai.messages import VOICES
+from voxcli.protocols.openai.fields import VOICES
 from voxcli.synthesis.request import Clip, Prompt, Sampling, SynthesisRequest, Voice
 from voxcli.voices import VoiceLibrary
 

@@ -15,7 +15,7 @@ from openai import OpenAI
 from tests.clips import WORDS, spoken_wav
 from tests.server.running import serving
 from tests.server.tone import ToneEngine
-from voxcli.protocols.openai.messages import VOICES
+from voxcli.protocols.openai.fields import VOICES
 from voxcli.synthesis.request import Clip, Prompt, Voice
 from voxcli.voices import Notes, VoiceLibrary
 

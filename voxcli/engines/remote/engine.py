@@ -2,9 +2,7 @@
 
 import hashlib
 import logging
-import math
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import replace
@@ -22,9 +20,10 @@ from voxcli.engines.remote.fallbacks import DIALECT_CLIENTS, NOT_FOUND_STATUSES,
 from voxcli.engines.remote.http import Transport, lower_case_headers, read_start
 from voxcli.engines.remote.identification import Identification
 from voxcli.engines.remote.openai_plan import MODEL, VOICE, OpenAiPlan, find_subject, listing
-from voxcli.engines.remote.probe import RemoteVoice, list_voices, serves_model
+from voxcli.engines.remote.probe import serves_model
 from voxcli.engines.remote.response_audio import decode_response
 from voxcli.engines.remote.settings import RemoteSettings, is_openai, root_of
+from voxcli.engines.remote.voices import RemoteVoice, VoiceList
 from voxcli.errors import NotFound, RemoteCut, RemoteError, RemoteRefused, VoxError
 from voxcli.protocols.dialect import DRAWS_VOICES, ClientOptions, HttpCall
 from voxcli.protocols.gptsovits.messages import without_failure
@@ -35,8 +34,6 @@ from voxcli.text.marks import VOXCPM2_TAGS
 
 _CONCURRENT_STREAMS = 64
 """Limit for servers that handle concurrent streams. They refuse requests beyond their own limit."""
-_VOICE_LIST_SECONDS = 60.0
-"""How long a list of voices is reused."""
 
 _log = logging.getLogger(__name__)
 
@@ -86,8 +83,7 @@ class RemoteEngine:
             )
             self._settings = replace(settings, options=replace(settings.options, format=AudioFormat.WAV))
         self._lock = threading.Lock()
-        self._listed: list[RemoteVoice] | None = None
-        self._listed_at = -math.inf
+        self._voices = VoiceList(self._transport)
         mixes_streams_up = dialect is not Dialect.OPENAI and not self.server.is_voxcli
         self.slots = 1 if mixes_streams_up and not settings.concurrent else _CONCURRENT_STREAMS
         self.draws_voices = (dialect is Dialect.VOXCPM and not self.server.route) or self._holds_no_voice()
@@ -156,10 +152,7 @@ class RemoteEngine:
         Raises:
             RemoteError: it cannot be reached.
         """
-        listed = list_voices(self._transport, self._base_of(self.server.prefix), self.server)
-        if listed is None and self.server.catalog and self.server.catalog.voices:
-            return [RemoteVoice(name) for name in self.server.catalog.voices]
-        return listed
+        return self._voices.read(self._base_of(self.server.prefix), self.server)
 
     def _voice_names(self) -> list[str]:
         try:
@@ -175,17 +168,10 @@ class RemoteEngine:
     def knows_voice(self, name: str) -> bool:
         """Whether the server has a voice of that name, for a gateway that checks names before it forwards them.
 
-        If the server has no list of voices: true for OpenAI's protocol, whose servers refuse unknown names, and false
-        for the others, where the name might be a path.
-
         Raises:
             RemoteError: it cannot be reached.
         """
-        if time.monotonic() - self._listed_at > _VOICE_LIST_SECONDS:
-            self._listed, self._listed_at = self.voices(), time.monotonic()
-        if self._listed is None:
-            return self.server.dialect is Dialect.OPENAI
-        return any(voice.name == name for voice in self._listed)
+        return self._voices.knows(name, self._base_of(self.server.prefix), self.server)
 
     def takes_clips(self) -> bool:
         """Whether the server may imitate a recording, as far as it says so."""

@@ -1,8 +1,8 @@
-"""Server detection: which protocol a server speaks and which voices it has, without synthesizing anything."""
+"""Server detection: which protocol a server speaks, without synthesizing anything."""
 
 import json
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from itertools import product
 from pathlib import Path
@@ -15,7 +15,7 @@ from voxcli.files import write_atomically
 from voxcli.protocols.dialect import HttpCall
 from voxcli.protocols.names import Dialect
 from voxcli.protocols.openai.servers import Catalog, read_models
-from voxcli.protocols.voxcpm.wrappers import VOICE_PATHS, Route, find_route
+from voxcli.protocols.voxcpm.wrappers import Route, find_route
 
 CACHE_SECONDS = 24 * 60 * 60.0
 """How long a detected server is trusted to be the same one."""
@@ -34,12 +34,6 @@ _INVALID_SPEECH = HttpCall(
     method="GET", path="/tts", query={"text": "", "text_lang": "zz", "prompt_lang": "zz", "ref_audio_path": ""}
 )
 """GPT-SoVITS rejects this before it does any work."""
-_VOICE_PATHS = {
-    Dialect.VOXCPM: ("/api/voices",),
-    Dialect.OPENAI: ("/audio/voices", "/voices", "/audio/speech/voices"),
-    Dialect.GPT_SOVITS: ("/speakers",),
-}
-"""Below the base URL of the protocol. The last two protocols do not define these; other servers have them."""
 _OK, _BAD_REQUEST, _METHOD_NOT_ALLOWED = 200, 400, 405
 _KEY_STATUSES = (401, 403)
 
@@ -63,15 +57,6 @@ class Server:
     """Of a server with a protocol of its own."""
     catalog: Catalog | None = None
     """Models of a server with OpenAI's protocol; None if it does not list them."""
-
-
-@dataclass(frozen=True, slots=True)
-class RemoteVoice:
-    """A named voice of a server."""
-
-    name: str
-    title: str = ""
-    """The server's description of it."""
 
 
 class ServerCache:
@@ -266,37 +251,3 @@ def _is_gpt_sovits(status: int, document: Any) -> Dialect | None:
     message = document.get("message") if isinstance(document, Mapping) else None
     mentions_clip = isinstance(message, str) and "ref_audio_path" in message
     return Dialect.GPT_SOVITS if status == _BAD_REQUEST and mentions_clip else None
-
-
-def list_voices(transport: Transport, base: str, server: Server) -> list[RemoteVoice] | None:
-    """Return the voices of a server; None if it has no such list.
-
-    Raises:
-        RemoteError: the server cannot be reached.
-    """
-    for path in VOICE_PATHS if server.route else _VOICE_PATHS[server.dialect]:
-        status, document = transport.ask(base, HttpCall(method="GET", path=path))
-        if status == _OK and (listed := _list_in(document)) is not None:
-            return list(_voices(listed))
-    return None
-
-
-def _list_in(document: Any) -> list[Any] | None:
-    """Find the list in a document, which servers wrap in different ways or not at all."""
-    if isinstance(document, Mapping):
-        names = ("voices", "data", "uploaded_voices", "items", "speakers")
-        document = next((found for name in names if (found := document.get(name)) is not None), None)
-        if document and isinstance(document, Mapping):  # names to details
-            document = [name for name in document if isinstance(name, str)]
-    return document if isinstance(document, list) else None
-
-
-def _voices(listed: list[Any]) -> Iterator[RemoteVoice]:
-    for entry in listed:
-        if isinstance(entry, str):
-            yield RemoteVoice(entry)
-        elif isinstance(entry, Mapping):
-            named = [entry[key] for key in ("id", "voice_id", "name") if isinstance(entry.get(key), str)]
-            about = [entry[key] for key in ("description", "title", "name") if isinstance(entry.get(key), str)]
-            if named:
-                yield RemoteVoice(named[0], next((text for text in about if text and text != named[0]), ""))

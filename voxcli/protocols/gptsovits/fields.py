@@ -20,8 +20,8 @@ from pydantic_core import PydanticCustomError
 from voxcli.audio.chunk import AudioChunk, Samples
 from voxcli.audio.format import AudioFormat
 from voxcli.errors import RemoteCut, RemoteError
-from voxcli.protocols.dialect import AnswerForm, FieldError, FindVoice, ServerRequest
-from voxcli.protocols.fields import Text, asking, parse, seed_of, sent_parameters, unknown_fields
+from voxcli.protocols.dialect import AnswerForm, FieldError, FindVoice, Problem, ServerRequest
+from voxcli.protocols.fields import Text, asking, malformed_body, parse, seed_of, sent_parameters, unknown_fields
 from voxcli.protocols.gptsovits.text_cuts import CODES, METHODS, cut, from_code
 from voxcli.synthesis.request import FASTEST, MOST_STEPS, SLOWEST, Parameter, Sampling, Speech, SynthesisRequest, Voice
 
@@ -278,3 +278,12 @@ def _zeros_at_end(samples: Samples, before: int) -> int:
     """Return the number of trailing zero samples, given that of the chunks before."""
     nonzero = np.flatnonzero(samples)
     return len(samples) - 1 - int(nonzero[-1]) if len(nonzero) else before + len(samples)
+
+
+def error_body(problem: Problem) -> dict[str, Any]:
+    """Return a problem as api_v2.py shapes it."""
+    if problem.status == 422:
+        return malformed_body(problem)
+    if problem.code in (REQUIRED, UNSUPPORTED) or problem.status in (401, 403, 404, 405):
+        return {"message": problem.message}
+    return {"message": "tts failed", "Exception": problem.message}

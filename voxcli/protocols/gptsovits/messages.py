@@ -22,13 +22,12 @@ from voxcli.protocols.dialect import (
     audio_headers,
     read_audio_headers,
 )
-from voxcli.protocols.fields import Malformed, malformed_body
+from voxcli.protocols.fields import Malformed
 from voxcli.protocols.gptsovits.fields import (
     DEFAULTS,
     MEDIA_TYPES,
     RAW_RATE,
-    REQUIRED,
-    UNSUPPORTED,
+    error_body,
     is_failure,
     to_server_request,
     without_failure,
@@ -298,12 +297,3 @@ def problem_of(error: FieldError) -> Problem:
     """Return the problem of an invalid field: status 422 if it is malformed, as in FastAPI."""
     status = 422 if isinstance(error, Malformed) else 400
     return Problem(status=status, message=str(error), code=error.code, field=error.field)
-
-
-def error_body(problem: Problem) -> dict[str, Any]:
-    """Return a problem as api_v2.py shapes it."""
-    if problem.status == 422:
-        return malformed_body(problem)
-    if problem.code in (REQUIRED, UNSUPPORTED) or problem.status in (401, 403, 404, 405):
-        return {"message": problem.message}
-    return {"message": "tts failed", "Exception": problem.message}

@@ -9,7 +9,8 @@ from fastapi.requests import Request
 from fastapi.responses import Response
 
 from voxcli.protocols.dialect import Problem, ServerRequest
-from voxcli.protocols.openai.messages import MODELS, VOICES, answer_headers, error_body, to_server_request
+from voxcli.protocols.openai.fields import MODELS, VOICES, to_server_request
+from voxcli.protocols.openai.messages import answer_headers, error_body
 from voxcli.server.bodies import read_json
 from voxcli.server.errors import Refusal
 from voxcli.server.routes import openai_voices

@@ -6,7 +6,8 @@ from pydantic import BaseModel
 
 from voxcli.protocols.dialect import media_types
 from voxcli.protocols.fields import json_schema
-from voxcli.protocols.openai.messages import EVENTS, CreateSpeech
+from voxcli.protocols.openai.fields import CreateSpeech
+from voxcli.protocols.openai.messages import EVENTS
 from voxcli.server.routes.dialect_route import audio_responses, json_body
 
 EXAMPLE = {"model": "tts-1", "input": "Hello.", "voice": "alloy"}

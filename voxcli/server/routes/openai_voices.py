@@ -15,7 +15,7 @@ from fastapi.datastructures import UploadFile
 from voxcli.errors import RequestError
 from voxcli.protocols.dialect import FieldError, Problem
 from voxcli.protocols.fields import shown
-from voxcli.protocols.openai.messages import MOST_CHARACTERS, VOICES
+from voxcli.protocols.openai.fields import MOST_CHARACTERS, VOICES
 from voxcli.server.bodies import check_form, is_given, read_clip
 from voxcli.server.errors import Refusal
 from voxcli.server.routes.dialect_route import error_responses
