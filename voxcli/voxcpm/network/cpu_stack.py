@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -16,6 +17,9 @@ from voxcli.voxcpm.network.kv_cache import KVCache
 
 _LINE = 64
 """Bytes of a cache line."""
+
+_MOST_ROWS = 512
+"""Rows of a call, to bound memory. More take several calls, with the same result."""
 
 
 _FORMS: dict[str, type[BlockMatrix]] = {
@@ -78,6 +82,10 @@ class CpuStack:
         self._norms = [norm.detach().float().contiguous() for norm in norms]
         self._matrices = matrices
         self._table = self._addresses_of_weights()
+        self._arguments = np.zeros(len(StackArgument), np.int64)
+        self._arguments[StackArgument.LAYERS] = len(matrices)
+        self._arguments[StackArgument.TABLE] = self._table.data_ptr()
+        self._arguments[StackArgument.FIRST_NORM] = self._norms[0].data_ptr()
         self._memory: dict[StackArgument, Tensor] = {}
         self._rows = self._positions = self._threads = 0
 
@@ -89,31 +97,37 @@ class CpuStack:
                 filled ones. None for attention without a mask.
             rotary: the table of all positions, (2, positions, 1, head_dim) in float32.
         """
+        streams, count, _ = x.shape
+        if caches:
+            pieces = x.split(max(1, _MOST_ROWS // streams), 1)
+            starts = range(0, count, pieces[0].size(1))
+            mapped = [self._run(piece, caches, start, rotary) for piece, start in zip(pieces, starts, strict=True)]
+            return mapped[0] if len(mapped) == 1 else torch.cat(mapped, 1)
+        mapped = [self._run(piece, (), 0, rotary) for piece in x.split(max(1, _MOST_ROWS // count))]
+        return mapped[0] if len(mapped) == 1 else torch.cat(mapped)
+
+    def _run(self, x: Tensor, caches: Sequence[KVCache], start: int, rotary: Tensor | None) -> Tensor:
+        """Call the kernel.
+
+        Args:
+            start: positions that have been written behind the filled ones.
+        """
         streams, count, hidden = x.shape
-        tiles, height = split_rows(streams * count, self._arithmetic)
-        threads = torch.get_num_threads()
-        positions = count + max((cache.length for cache in caches), default=0)
-        self._make_room(tiles * height, positions, threads)
-        memory, rows = self._memory, streams * count
+        rows, threads = streams * count, torch.get_num_threads()
+        tiles, height = split_rows(rows, self._arithmetic)
+        longest = max((cache.length + start for cache in caches), default=0) + count
+        self._make_room(tiles * height, longest, threads)
+        memory, given = self._memory, self._arguments
         memory[StackArgument.X][:rows] = x.reshape(rows, hidden)
         memory[StackArgument.UPDATE][:rows] = 0
         memory[StackArgument.COUNTER].zero_()
-        numbers = dict.fromkeys(StackArgument, 0) | {name: tensor.data_ptr() for name, tensor in memory.items()}
-        numbers[StackArgument.STREAMS], numbers[StackArgument.COUNT] = streams, count
-        numbers[StackArgument.HEIGHT], numbers[StackArgument.TILES] = height, tiles
-        numbers[StackArgument.LAYERS] = len(self._matrices)
-        numbers[StackArgument.TABLE], numbers[StackArgument.FIRST_NORM] = (
-            self._table.data_ptr(),
-            self._norms[0].data_ptr(),
-        )
-        numbers[StackArgument.SCORES_STRIDE] = memory[StackArgument.SCORES].size(1)
+        given[StackArgument.STREAMS], given[StackArgument.COUNT] = streams, count
+        given[StackArgument.HEIGHT], given[StackArgument.TILES] = height, tiles
         if rotary is not None:
-            numbers[StackArgument.COS], numbers[StackArgument.SIN] = rotary[0].data_ptr(), rotary[1].data_ptr()
-        described = torch.tensor([cache.layout() for cache in caches], dtype=torch.int64)
-        if caches:
-            numbers[StackArgument.CACHES] = described.data_ptr()
-        arguments = torch.tensor([numbers[name] for name in StackArgument], dtype=torch.int64)
-        run_parallel(self._entry, arguments.data_ptr(), threads)
+            given[StackArgument.COS], given[StackArgument.SIN] = rotary[0].data_ptr(), rotary[1].data_ptr()
+        described = np.array([cache.layout(start) for cache in caches], np.int64)
+        given[StackArgument.CACHES] = described.ctypes.data if caches else 0
+        run_parallel(self._entry, given.ctypes.data, threads)
         return memory[StackArgument.NORMED][:rows].to(x.dtype, copy=True).view(streams, count, hidden)
 
     def _addresses_of_weights(self) -> Tensor:
@@ -151,6 +165,9 @@ class CpuStack:
             StackArgument.ROW_SUMS: torch.zeros(self._rows, dtype=torch.int32),
             StackArgument.SCORES: torch.zeros(self._threads, -(-self._positions // _LINE) * _LINE),
         }
+        for argument, tensor in self._memory.items():
+            self._arguments[argument] = tensor.data_ptr()
+        self._arguments[StackArgument.SCORES_STRIDE] = self._memory[StackArgument.SCORES].size(1)
 
 
 _modules: dict[tuple[StackShape, Arithmetic], CompiledModule] = {}

@@ -119,13 +119,16 @@ class KVCache:
     def of_streams(self) -> "Sequence[KVCache]":
         return (self,)
 
-    def layout(self) -> tuple[int, int, int, int, int]:
+    def layout(self, more: int = 0) -> tuple[int, int, int, int, int]:
         """Return the addresses of keys and values, the numbers from one layer and one head to the next, and the length.
 
         Behind the head, the dimensions are the positions and the head dimension.
+
+        Args:
+            more: positions that are filled, but not counted yet.
         """
         keys, values = self._cached
-        return keys.data_ptr(), values.data_ptr(), keys.stride(0), keys.stride(2), self.length
+        return keys.data_ptr(), values.data_ptr(), keys.stride(0), keys.stride(2), self.length + more
 
 
 class JoinedCaches:

@@ -157,6 +157,19 @@ def test_the_number_of_threads_changes_nothing(arithmetic: Arithmetic, kept: Pat
         assert torch.equal(stack(x), expected)
 
 
+def test_many_rows_take_several_calls_with_the_same_result(
+    arithmetic: Arithmetic, kept: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stack = with_kernel(new_stack(USUAL, arithmetic), kept)
+    x, long = drawn(9, 5, USUAL.hidden), drawn(1, 30, USUAL.hidden)
+    cache, expected_cache = new_cache(USUAL), new_cache(USUAL)
+    expected = stack(x), stack(long, expected_cache)
+    monkeypatch.setattr(cpu_stack, "_MOST_ROWS", 7)
+    assert torch.equal(stack(x), expected[0])
+    assert torch.equal(stack(long, cache), expected[1])
+    assert torch.equal(cache.filled, expected_cache.filled)
+
+
 @pytest.fixture
 def threads() -> Iterator[None]:
     before = torch.get_num_threads()
