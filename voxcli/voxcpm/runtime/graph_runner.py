@@ -223,9 +223,9 @@ class GraphRunner:
             slot.left -= evaluations
         self._buffer = 1 - self._buffer
         stops, samples = self._host_stops[self._buffer, :active], self._host_samples[self._buffer, :active]
+        self._codec_stream.wait_stream(self._network_stream)
         stops.copy_(self._slots.stops[:active], non_blocking=True)
         generated = self._network_stream.record_event()
-        self._codec_stream.wait_stream(self._network_stream)
         with self._codec_stream.activate():
             with self._slots.complete_only(rows) if len(complete) < active else nullcontext():
                 self._slots.take_patches(rows)
