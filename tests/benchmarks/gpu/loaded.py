@@ -93,7 +93,8 @@ def load(options: ProbeOptions, checkpoint: Path, rates: Rates, results: dict[st
 
 
 def _load(options: ProbeOptions, checkpoint: Path, note: OnLoading) -> Model:
-    placement = choose_placement(options.device, "bfloat16")
+    # On a CPU, stacks in bfloat16 are compiled, and not for batches of a graph.
+    placement = choose_placement(options.device, "bfloat16" if options.on_gpu else "float32")
     # What is patched turns cuDNN's attention off.
     with mock.patch.object(loading, "prepare_device") if options.cudnn_attention else nullcontext():
         model = loading.load_model(
