@@ -28,6 +28,8 @@ _ROWS = (1, 5, 18, 32, 144, 1152)
 _COLD_BYTES = 300e6
 """More than a cache holds: a step finds no weights in it."""
 
+_MAX_COPIES = 160
+
 _TOLERANCE = 1e-2
 
 Kernel: TypeAlias = tuple[str, float, float]
@@ -121,7 +123,7 @@ def _distance(got: Tensor, right: Tensor) -> float:
 
 
 def _copies(loaded: Loaded, count: float) -> int:
-    return max(4, int(_COLD_BYTES / count)) if loaded.options.on_gpu else 2
+    return min(_MAX_COPIES, max(4, int(_COLD_BYTES / count))) if loaded.options.on_gpu else 2
 
 
 def _seconds_per_call(device: torch.device, calls: Sequence[Callable[[], object]]) -> float:

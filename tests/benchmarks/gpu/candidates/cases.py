@@ -149,7 +149,7 @@ def _prefills(config: ModelConfig, draw: _Drawing) -> Iterator[Case]:
         kept = (1, stack.kv_heads, positions, stack.head_dim)
         shape = (1, positions, heads, stack.head_dim)
         name = f"rotary and cache of {positions} positions"
-        yield Case(name, partial(draw, shape, kept, kept), shipped, candidate, 2.0 * positions * heads)
+        yield Case(name, partial(draw, shape, kept, kept), shipped, candidate, 2.0 * positions * heads * stack.head_dim)
 
 
 def _codec_units(config: ModelConfig, device: torch.device) -> Iterator[Case]:
