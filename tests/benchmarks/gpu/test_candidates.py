@@ -5,6 +5,8 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -19,8 +21,9 @@ from voxcli.voxcpm.network.transformer import rotary_table
 
 with pytest.MonkeyPatch.context() as patch:
     choose_interpreter(patch)
+    from tests.benchmarks.gpu import kernel_times
     from tests.benchmarks.gpu.candidates import triton_codec, triton_prefill, triton_products
-    from tests.benchmarks.gpu.candidates.cases import cases_of
+    from tests.benchmarks.gpu.candidates.cases import Case, cases_of
 
 ROOT = Path(__file__).parents[3]
 
@@ -124,6 +127,28 @@ def test_in_every_case_that_is_measured_both_ways_give_the_same(family: str, tmp
                 torch.testing.assert_close(
                     got, right, rtol=1e-3, atol=1e-3, msg=lambda text, case=case: f"{case.name}: {text}"
                 )
+
+
+def test_candidates_are_measured_one_by_one_and_what_fails_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / CONFIG_FILE).write_text(json.dumps(config_of("voxcpm-1.5", "tiny", {})))
+    config = read_config(tmp_path)
+    cases = list(cases_of(config, DEVICE, torch.float32))
+    product, mlp = (next(case for case in cases if name in case.name) for name in ("qkv", "MLP"))
+    wrong = Case("wrong", product.given, product.shipped, lambda given: (2 * product.shipped(given)[0],), 1.0)
+    broken = Case("broken", product.given, product.shipped, lambda given: (), 1.0)
+    monkeypatch.setattr(ops, "has_kernels", lambda device: True)
+    monkeypatch.setattr(kernel_times, "cases_of", lambda config, device: [broken, wrong, product, mlp])
+    loaded: Any = SimpleNamespace(
+        model=SimpleNamespace(config=config), device=DEVICE, options=SimpleNamespace(on_gpu=False)
+    )
+    with pytest.raises(AssertionError, match="2 candidates"):
+        kernel_times.candidates(loaded)
+    printed = capsys.readouterr().out
+    assert "candidate broken: FAILED  ValueError" in printed
+    assert printed.count("WRONG") == 1
+    assert f"candidate {mlp.name}: " in printed
 
 
 @pytest.mark.skipif(ON_GPU, reason="compiled without a GPU, by a process of its own")
