@@ -24,10 +24,9 @@ from types import SimpleNamespace
 from typing import BinaryIO
 
 import voxcli
-from tests.forks import ROOT, Forked, order_fork, starts_alike
+from tests.forks import Forked, order_fork, starts_alike
 from voxcli.cli import run_summary
 from voxcli.engines.resident import start
-from voxcli.voxcpm import loading
 from voxcli.voxcpm.runtime.cpu_threads import limit_openmp_spinning
 
 APART = (
@@ -39,9 +38,6 @@ APART = (
 )
 """Not imported beforehand, unless something else imports it: large and rarely needed modules, optional ones, and
 huggingface_hub, which reads the environment while it is imported."""
-
-KERNELS = ROOT / ".pytest_cache" / "d" / "kernels"
-"""Folder of compiled kernels, one for all users and all runs of the tests."""
 
 ADDRESS = f"\0voxcli-tests-{os.getpid()}"
 """Socket of this process for its forks, which has no file."""
@@ -162,7 +158,6 @@ def main() -> None:
     gc.freeze()
     for finalizer in weakref.finalize._registry:  # type: ignore[attr-defined]
         finalizer.atexit = False
-    loading._COMPILED = str(KERNELS)  # otherwise each home compiles them again, which takes half a second
     program = fork_on_demand(socket.socket(fileno=int(sys.argv[1])))
     try:
         sys.exit(import_module(program).main())
