@@ -244,6 +244,9 @@ def test_all_layers_of_a_codec_share_one_version_of_snake() -> None:
 def with_kernels(model: Model, monkeypatch: pytest.MonkeyPatch, slots: int = 1) -> Iterator[Model]:
     """Run the same weights with graphs and kernels. Without a GPU, neither comes by itself."""
     if not ON_GPU:
+        for stack in model._backbone.modules():
+            if isinstance(stack, transformer.Stack):
+                monkeypatch.setattr(stack, "_kernel", None)  # that of the CPU
         for module in (ops, transformer, kv_cache, flow, causal):
             for name in OPERATIONS.keys() & vars(module).keys():
                 monkeypatch.setattr(module, name, KERNELS[name])

@@ -63,6 +63,17 @@ def test_with_a_cache_nobody_hears_the_future() -> None:
     assert (heard[:, 25:] - HEARD[:, 25:]).abs().max() > 0.01
 
 
+def test_sequences_that_share_the_memory_of_a_cache_are_what_they_are_alone() -> None:
+    sequences = [words(9, seed) for seed in range(3)]
+    cache = KVCache(CONFIG, POSITIONS, CPU, torch.float32, capacity=31).divided(3)
+    assert cache.of_streams() is None, "a kernel takes the caches of streams one by one"
+    together = STACK(torch.cat(sequences), cache)
+    for row, sequence in enumerate(sequences):
+        alone = new_cache()
+        torch.testing.assert_close(together[row, None], STACK(sequence, alone), atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(cache.filled[:, :, row, None], alone.filled, atol=1e-5, rtol=1e-5)
+
+
 def test_without_a_cache_everybody_hears_everybody() -> None:
     changed = WHOLE.clone()
     changed[:, -1] += 1

@@ -116,8 +116,8 @@ class KVCache:
     def advance(self, count: int) -> None:
         self.length += count
 
-    def of_streams(self) -> "Sequence[KVCache]":
-        return (self,)
+    def of_streams(self) -> "Sequence[KVCache] | None":
+        return (self,) if self._shape[2] == 1 else None
 
     def layout(self, more: int = 0) -> tuple[int, int, int, int, int]:
         """Return the addresses of keys and values, the numbers from one layer and one head to the next, and the length.
