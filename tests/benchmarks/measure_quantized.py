@@ -1,4 +1,4 @@
-"""Measure the error of an 8-bit model against the same model in bfloat16: latents, and spectral flatness.
+"""Measure the error of 8-bit models, and of our CPU kernels, against torch in bfloat16: latents, spectral flatness.
 
 Both generate every patch from the same noise and after the same patches, those of the bfloat16 model ("guided"); then
 each continues from its own patches ("free"). float32 is shown too, since bfloat16 rounds as well. Distances are
@@ -23,7 +23,7 @@ from tests.voxcpm.matrices import EmulatedFp8Matrix
 from voxcli.errors import VoxError
 from voxcli.voxcpm.device import Placement, choose_placement
 from voxcli.voxcpm.network.backbone import Backbone, Batch, Solver
-from voxcli.voxcpm.network.config import read_config
+from voxcli.voxcpm.network.config import ModelConfig, read_config
 from voxcli.voxcpm.network.sequence import Sequence, build_sequence
 from voxcli.voxcpm.tokenizer import Tokenizer
 from voxcli.voxcpm.weights.checkpoint import load_backbone, load_codec
@@ -36,6 +36,7 @@ from voxcli.voxcpm.weights.quantization import (
     Int8Matrix,
     check_fp8,
     check_int8,
+    choose_formats,
     in_blocks,
 )
 
@@ -76,21 +77,23 @@ def main() -> None:
     options = parse()
     torch.set_num_threads(options.threads or torch.get_num_threads())
     device = choose_placement(options.device).device
-    variants = [
-        Variant("bfloat16", torch.bfloat16, lambda name: None),
-        Variant("float32", torch.float32, lambda name: None),
-        *quantized(device, options.quantize, options.keep),
-    ]
     with tempfile.TemporaryDirectory(dir=options.folder) as name:
         folder = options.checkpoint or Path(name) / options.model
         if not options.checkpoint:
             write_checkpoint(folder, options.model, 1, size=options.size)
         config = read_config(folder)
+        variants = [
+            Variant("bfloat16", torch.bfloat16, lambda name: None),
+            Variant("float32", torch.float32, lambda name: None),
+            *with_kernels(device, config),
+            *quantized(device, options.quantize, options.keep),
+        ]
         tokenizer = Tokenizer(folder, config.vocabulary)
         sequences = [build_sequence(tokenizer.ids(text), None, None) for text in TEXTS[: options.texts]]
         generated: list[Generated] = []
         for variant in variants:  # one at a time: together they may not fit
             backbone = load_backbone(folder, config, Placement(device, variant.dtype), format_of=variant.format_of)
+            backbone.use_kernels(None)
             free = generate(backbone, sequences, options.patches)
             guided = generate(backbone, sequences, options.patches, generated[0].free) if generated else free
             generated.append(Generated(variant.label, guided, free))
@@ -118,6 +121,18 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--folder", type=Path, help="folder for the temporary checkpoint")
     parser.add_argument("--size", default="full", choices=["full", "tiny"], help="tiny is for trying this script out")
     return parser.parse_args()
+
+
+def with_kernels(device: torch.device, config: ModelConfig) -> Iterator[Variant]:
+    """Yield what runs on our kernels, if this is a CPU that has them."""
+    if device.type == "cpu":
+        formats = {
+            "bfloat16, kernels": choose_formats(Placement(device, torch.bfloat16), None, config),
+            "int8, kernels": choose_formats(Placement(device, torch.float32), INT8, config),
+        }
+        for label, dtype in zip(formats, (torch.bfloat16, torch.float32), strict=True):
+            if formats[label]("base_lm.layers.0.mlp.down_proj") is not None:
+                yield Variant(label, dtype, formats[label])
 
 
 def quantized(device: torch.device, formats: list[str], keep: str | None) -> Iterator[Variant]:
@@ -152,14 +167,14 @@ def generate(backbone: Backbone, sequences: list[Sequence], count: int, guided: 
 
 def report(generated: list[Generated], flatnesses: list[float]) -> None:
     base, exact = generated[0], generated[1]
-    print(f"{'':16}{'from bfloat16':>20}{'from float32':>20}{'free':>22}{'flatness':>10}")
-    print(f"{'':16}{'mean       worst':>20}{'mean       worst':>20}{'1st half  2nd half':>22}")
+    print(f"{'':18}{'from bfloat16':>20}{'from float32':>20}{'free':>22}{'flatness':>10}")
+    print(f"{'':18}{'mean       worst':>20}{'mean       worst':>20}{'1st half  2nd half':>22}")
     for one, flat in zip(generated, flatnesses, strict=True):
         guided = [distances(one.guided, other.guided) for other in (base, exact)]
         halves = distances(one.free, base.free).chunk(2, dim=1)
         columns = [figure for distance in guided for figure in (distance.mean(), distance.max())]
         columns += [half.mean() for half in halves]
-        print(f"{one.label:16}" + "".join(f"{float(column):10.4f}" for column in columns) + f"{flat:12.3f}")
+        print(f"{one.label:18}" + "".join(f"{float(column):10.4f}" for column in columns) + f"{flat:12.3f}")
 
 
 def distances(some: Tensor, others: Tensor) -> Tensor:
