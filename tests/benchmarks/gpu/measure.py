@@ -130,6 +130,7 @@ def _probe_arguments(model: str, setting: Setting) -> list[str]:
 def _engine_arguments(model: str, setting: Setting, *, streams: str, runs: int, size: str, compare: bool) -> list[str]:
     arguments = [str(ENGINE), "--time-anyway", "--model", model, "--device", setting.device, "--size", size]
     arguments += ["--streams", streams, "--runs", str(runs), "--folder", str(setting.folder)]
+    arguments += ["--dtype", "float32"] if setting.trial else []  # for which a CPU compiles least
     if compare and setting.package:
         arguments += ["--against", "package", "--package", str(setting.package)]
     return arguments
