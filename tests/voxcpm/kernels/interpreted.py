@@ -30,6 +30,7 @@ with pytest.MonkeyPatch.context() as patch:
     pytest.importorskip("triton", reason="Triton is not installed: it is not made for this system")
     import triton.language as tl
 
+    from tests.voxcpm.kernels.compile_kernels import entry_points
     from voxcli.voxcpm.kernels import triton_attention, triton_decode_attention, triton_rows
 
 MODULES = (triton_attention, triton_decode_attention, triton_rows)
@@ -52,12 +53,6 @@ def check_close(got: Tensor, expected: Tensor, *, exactly: bool = False) -> None
 def on_device(given: Sequence[Any]) -> list[Any]:
     """Copy the tensors of some arguments to the device."""
     return [value.to(DEVICE, copy=True) if isinstance(value, Tensor) else value for value in given]
-
-
-def entry_points(module: ModuleType) -> list[str]:
-    """Return the names of the kernels that Python launches: those that are indexed with a grid."""
-    source = inspect.getsource(module)
-    return [name for name in vars(module) if f"    {name}[" in source]
 
 
 @contextmanager
