@@ -1,6 +1,7 @@
 """A resident engine in a thread of the test's own process, and its clients."""
 
 import asyncio
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -10,14 +11,16 @@ from typing import Any
 import httpx
 
 from tests.server.tone import ToneEngine
+from voxcli.protocols.voxcpm.exact import exact_form
 from voxcli.server.host import Host
 from voxcli.server.private.keep_alive import FOR_EVER
 from voxcli.server.private.sockets import PrivateSocket, open_keyed_socket, open_private_socket
 from voxcli.server.resident import new_resident_host
 from voxcli.server.service import Service
-from voxcli.synthesis.request import Engine
+from voxcli.synthesis.request import Engine, SynthesisRequest
 
 SPEECH = "/api/tts/stream"
+HELLO = SynthesisRequest(text="Hello.")
 
 
 def client_of(private: PrivateSocket | Path) -> httpx.Client:
@@ -28,6 +31,19 @@ def client_of(private: PrivateSocket | Path) -> httpx.Client:
     assert isinstance(private, PrivateSocket)
     headers = {"authorization": f"Bearer {private.key}"}
     return httpx.Client(base_url=f"http://127.0.0.1:{private.port}", headers=headers, timeout=20)
+
+
+def connected(path: Path) -> socket.socket:
+    connection = socket.socket(socket.AF_UNIX)
+    connection.settimeout(20)
+    connection.connect(str(path))
+    return connection
+
+
+def speak(client: httpx.Client, request: SynthesisRequest, **headers: str) -> httpx.Response:
+    form, clips = exact_form(request)
+    files = {field: (clip.name or "clip", clip.data) for field, clip in clips.items()} or None
+    return client.post(SPEECH, data=form, files=files, headers={k.replace("_", "-"): v for k, v in headers.items()})
 
 
 class Resident:

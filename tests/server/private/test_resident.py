@@ -7,7 +7,6 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlencode
@@ -18,7 +17,7 @@ from hypothesis import given, settings
 
 import voxcli
 from tests.protocols.test_voxcpm import requests
-from tests.server.private.resident import SPEECH, Resident, client_of, resident
+from tests.server.private.resident import HELLO, SPEECH, Resident, client_of, connected, resident, speak
 from tests.server.test_chaos import held
 from tests.server.tone import ToneEngine, until
 from voxcli.errors import ModelError, NotFound, RequestError, VoxError
@@ -26,7 +25,6 @@ from voxcli.protocols.voxcpm.exact import exact_form
 from voxcli.server.private.clips import ClipStore
 from voxcli.synthesis.request import Clip, Prompt, Speech, SynthesisRequest, Voice
 
-HELLO = SynthesisRequest(text="Hello.")
 HEAD = "POST /api/tts/stream HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-www-form-urlencoded\r\n"
 
 pytestmark = pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="this system has no Unix sockets")
@@ -47,12 +45,6 @@ def server(engine: ToneEngine, tmp_path_factory: pytest.TempPathFactory) -> Iter
 def client(server: Resident) -> Iterator[httpx.Client]:
     with client_of(server.path) as client:
         yield client
-
-
-def speak(client: httpx.Client, request: SynthesisRequest, **headers: str) -> httpx.Response:
-    form, clips = exact_form(request)
-    files = {field: (clip.name or "clip", clip.data) for field, clip in clips.items()} or None
-    return client.post(SPEECH, data=form, files=files, headers={k.replace("_", "-"): v for k, v in headers.items()})
 
 
 def without_names(request: SynthesisRequest) -> SynthesisRequest:
@@ -192,86 +184,6 @@ def test_the_state_tells_what_it_is_and_does(tmp_path: Path) -> None:
     assert 80 < after["remaining_seconds"] <= 90
 
 
-def test_stop_waits_for_what_is_spoken_and_refuses_what_comes(tmp_path: Path) -> None:
-    engine = ToneEngine(hold_at=2)
-    with resident(engine, tmp_path) as server, client_of(server.path) as client, client_of(server.path) as speaking:
-        with speaking.stream("POST", SPEECH, data=exact_form(HELLO)[0]) as answer:
-            assert client.post("/private/stop", json={}).json()["state"] == "stopping"
-            late = speak(client, HELLO)
-            assert (late.status_code, late.json()["error"]["code"]) == (503, "stopping")
-            renewed = client.post("/private/keep-alive", json={"seconds": 60})
-            assert (renewed.status_code, renewed.json()["error"]["code"]) == (503, "stopping")
-            engine.go.set()
-            assert len(answer.read()) == 4 * len(engine.sound(HELLO))
-        assert server.ends()
-        assert not server.path.exists()
-    assert engine.closed
-
-
-def test_stop_now_cuts_off_what_is_spoken(tmp_path: Path) -> None:
-    engine = ToneEngine(chunks=10**6, pace=0.5)
-    with resident(engine, tmp_path) as server, client_of(server.path) as client, client_of(server.path) as speaking:
-        with speaking.stream("POST", SPEECH, data=exact_form(HELLO)[0]) as answer:
-            client.post("/private/stop", json={"now": True})
-            with pytest.raises(httpx.TransportError):
-                answer.read()
-        assert server.ends()
-    assert engine.closed
-    assert not engine.moved
-
-
-def hold(path: Path, name: str) -> socket.socket:
-    connection = connected(path)
-    head = f"POST /private/hold HTTP/1.1\r\nHost: localhost\r\nX-Request-Id: {name}\r\nContent-Length: 0\r\n\r\n"
-    connection.sendall(head.encode())
-    assert connection.recv(1000).startswith(b"HTTP/1.1 200 OK\r\n")
-    return connection
-
-
-def test_a_server_that_is_held_ends_after_the_whole_text(tmp_path: Path) -> None:
-    engine = ToneEngine()
-    with resident(engine, tmp_path, keep_alive=3600) as server, client_of(server.path) as client:
-        with hold(server.path, "one") as holding:
-            assert client.get("/private/state").json()["holds"] == 1
-            assert speak(client, HELLO, x_voxcli_keep_alive="0").status_code == 200  # which does not end it yet
-            client.post("/private/stop", json={})
-            for number in range(2):
-                part = SynthesisRequest(text=f"Part {number}.")
-                assert speak(client, part, x_voxcli_hold="one").status_code == 200
-            for other in ({}, {"x_voxcli_hold": "two"}, {"x_voxcli_hold": ""}):
-                assert speak(client, HELLO, **other).json()["error"]["code"] == "stopping"
-            assert client.post("/private/hold").status_code == 503
-            assert server.thread.is_alive()
-            holding.close()
-        assert server.ends()
-    assert [request.text for request in engine.requests] == ["Hello.", "Part 0.", "Part 1."]
-
-
-def test_stop_now_waits_for_no_hold(tmp_path: Path) -> None:
-    with (
-        resident(ToneEngine(), tmp_path) as server,
-        client_of(server.path) as client,
-        hold(server.path, "one") as holding,
-    ):
-        client.post("/private/stop", json={"now": True})
-        assert server.ends()
-        assert holding.recv(1000) == b"0\r\n\r\n"
-
-
-def test_a_part_of_a_held_text_keeps_its_place_in_the_queue(tmp_path: Path) -> None:
-    engine = ToneEngine(slots=1, hold_at=0)
-    with resident(engine, tmp_path) as server, client_of(server.path) as client:
-        with hold(server.path, "one"), ThreadPoolExecutor(3) as pool:
-            asked = []
-            for name in ("one", "other", "one"):
-                asked.append(pool.submit(speak, client, HELLO, x_voxcli_hold=name))
-                until(lambda: server.service.admission.used + server.service.admission.depth == len(asked))
-            client.post("/private/stop", json={})
-            engine.go.set()
-            assert [answer.result().status_code for answer in asked] == [200, 503, 200]
-        assert server.ends()
-
-
 @pytest.mark.parametrize(
     ("path", "body"),
     [
@@ -294,28 +206,6 @@ def test_what_cannot_be_meant_changes_nothing(
 @pytest.mark.parametrize("header", ["soon", "nan", "inf", ""])
 def test_a_keep_alive_that_is_no_number_is_refused(client: httpx.Client, header: str) -> None:
     assert speak(client, HELLO, x_voxcli_keep_alive=header).status_code == 400
-
-
-def test_it_ends_when_its_last_request_allows_it(tmp_path: Path) -> None:
-    engine = ToneEngine()
-    with resident(engine, tmp_path, keep_alive=3600) as server, client_of(server.path) as client:
-        assert speak(client, HELLO, x_voxcli_keep_alive="60").status_code == 200
-        assert client.get("/private/state").json()["keep_alive"] == 60
-        assert speak(client, HELLO, x_voxcli_keep_alive="0").status_code == 200
-        assert server.ends()
-    assert engine.closed
-
-
-def test_it_ends_when_it_is_idle_for_long(tmp_path: Path) -> None:
-    with resident(ToneEngine(), tmp_path, keep_alive=0.1) as server:
-        assert server.ends()
-
-
-def connected(path: Path) -> socket.socket:
-    connection = socket.socket(socket.AF_UNIX)
-    connection.settimeout(20)
-    connection.connect(str(path))
-    return connection
 
 
 def request_of(request: SynthesisRequest) -> bytes:
