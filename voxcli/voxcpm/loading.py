@@ -116,7 +116,7 @@ def _networks(
     factors = _codec_factors(placement, quantize)
     # A LoRA may change under the same name.
     kept = (
-        PreparedWeights(prepared, folder, placement.dtype, quantize, factors)
+        PreparedWeights(prepared, folder, placement.dtype, quantize, factors, format_of)
         if prepared and not lora and placement.device.type == "cpu"
         else None
     )

@@ -18,9 +18,11 @@ from voxcli.voxcpm import loading
 from voxcli.voxcpm.device import choose_placement
 from voxcli.voxcpm.loading import load_model
 from voxcli.voxcpm.model import Utterance
+from voxcli.voxcpm.network.linear import Matrix, PackedMatrix
 from voxcli.voxcpm.weights import prepared as prepared_weights
 from voxcli.voxcpm.weights.huge_pages import Mapping, can_move, move_to_huge_pages
 from voxcli.voxcpm.weights.packed_memory import layouts_in_use
+from voxcli.voxcpm.weights.prepared_file import PreparedFile
 from voxcli.voxcpm.weights.prepared_folder import PreparedFolder, name_of_file
 from voxcli.voxcpm.weights.quantization import check_int8
 
@@ -276,3 +278,16 @@ def test_weights_do_not_move_without_memory_for_them(
         assert model._keeping
         model._keeping._ended.wait(60)
     assert moved == []
+
+
+def test_matrices_in_another_form_are_not_taken_for_those_of_this_one(folder: Path, kept: PreparedFolder) -> None:
+    spoken(folder, kept)
+
+    def found(form: type[Matrix] | None) -> PreparedFile | None:
+        weights = prepared_weights.PreparedWeights(kept, folder, torch.float32, None, None, lambda name: form)
+        weights._about["codec"] = kept.files()[0].about["codec"]
+        weights._about["threads"] = 1
+        return weights.find()
+
+    assert found(None)
+    assert found(PackedMatrix) is None

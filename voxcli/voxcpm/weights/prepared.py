@@ -28,6 +28,7 @@ from voxcli.voxcpm.weights.quantization import FormatOf
 
 _log = logging.getLogger(__name__)
 
+_STACKS = ("base_lm", "residual_lm", "feat_encoder", "feat_decoder")
 _PARTS = ("backbone", "codec")
 _LOW_PRIORITY = 15
 _LEAST_MOVED = 64 << 20
@@ -44,10 +45,12 @@ class PreparedWeights:
         dtype: torch.dtype,
         quantize: str | None,
         factors: FactorFormat | None,
+        format_of: FormatOf,
     ) -> None:
         """
         Args:
             factors: of the codec's decoder, if it is compiled.
+            format_of: of the matrices, which depends on what can be compiled here.
 
         Raises:
             ModelError: the checkpoint is not complete.
@@ -60,6 +63,7 @@ class PreparedWeights:
             "dtype": named,
             "quantize": quantize,
             "codec": factors and factors.name,
+            "forms": [getattr(format_of(f"{stack}.layers.0.mlp.down_proj"), "__name__", None) for stack in _STACKS],
             "torch": torch.__version__,
             "instructions": torch.backends.cpu.get_cpu_capability(),
             "threads": torch.get_num_threads(),  # oneDNN packs for as many
