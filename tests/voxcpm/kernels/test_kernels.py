@@ -260,10 +260,10 @@ def with_kernels(model: Model, monkeypatch: pytest.MonkeyPatch, slots: int = 1) 
 def test_all_versions_are_compiled_before_the_first_stream_is(
     family: str, checkpoints: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plain = load_model(checkpoints(family), Placement(DEVICE, torch.bfloat16), threads=1, graphs=False)
+    plain = load_model(checkpoints(family), Placement(DEVICE, HALVES[-1]), threads=1, graphs=False)
     with with_kernels(plain, monkeypatch, 3) as model:
         with torch.inference_mode(), recorded_versions(*MODULES) as compiled:
-            for call in kernel_calls(model.config, DEVICE, torch.bfloat16):
+            for call in kernel_calls(model.config, DEVICE, HALVES[-1]):
                 before = len(compiled)
                 call()
                 assert len(compiled) > before  # it is not called for nothing
