@@ -85,9 +85,9 @@ def _driver() -> str | None:
 @dataclass(frozen=True, slots=True)
 class Rates:
     bandwidth: float
-    """Bytes read plus bytes written per second of a large copy."""
+    """Bytes read and written per second: of a large copy, on a CPU of a large sum too, which only reads."""
     products: float
-    """Operations per second of a large bfloat16 matrix product."""
+    """Operations per second of a large matrix product: in bfloat16, on a CPU the faster of it and float32."""
 
     def maximum(self, other: "Rates | None") -> "Rates":
         """Return the higher of each rate: the lower one was measured while something else was running."""
@@ -101,18 +101,22 @@ def measure_rates(device: torch.device, *, small: bool) -> Rates:
     gpu = device.type == "cuda"
     count = (1 << 20 if small else 1 << 28) if gpu else (1 << 18 if small else 1 << 27)
     side = (512 if small else 8192) if gpu else (128 if small else 2048)
-    return Rates(2 * 4 * count / _copying(device, count), 2 * side**3 / _multiplying(device, side))
+    dtypes = (torch.bfloat16,) if gpu else (torch.bfloat16, torch.float32)
+    return Rates(_bandwidth(device, count), max(_products(device, side, dtype) for dtype in dtypes))
 
 
-def _copying(device: torch.device, count: int) -> float:
+def _bandwidth(device: torch.device, count: int) -> float:
     source = torch.rand(count, device=device)
     target = torch.empty_like(source)
-    return min(times_of(device, lambda: target.copy_(source), times=10))
+    copied = 2 * source.nbytes / min(times_of(device, lambda: target.copy_(source), times=10))
+    if device.type == "cuda":
+        return copied
+    return max(copied, source.nbytes / min(times_of(device, source.sum, times=10)))
 
 
-def _multiplying(device: torch.device, side: int) -> float:
-    left, right = (torch.randn(side, side, device=device, dtype=torch.bfloat16) for _ in range(2))
-    return min(times_of(device, lambda: left @ right, times=10))
+def _products(device: torch.device, side: int, dtype: torch.dtype) -> float:
+    left, right = (torch.randn(side, side, device=device, dtype=dtype) for _ in range(2))
+    return 2 * side**3 / min(times_of(device, lambda: left @ right, times=10))
 
 
 def times_of(device: torch.device, work: Callable[[], object], *, times: int, in_a_row: int = 1) -> list[float]:

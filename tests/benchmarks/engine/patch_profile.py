@@ -36,7 +36,7 @@ def profile_patches(model: Model, patches: int, steps: int) -> PatchProfile:
     """Speak a few times, and time every part of a step. No stream may be running meanwhile."""
     if not isinstance(model.runner, EagerRunner):
         return _profile_graphs(model, patches, steps)
-    clock = _PartsClock()
+    clock = PartsClock()
     firsts, gaps = [], []
     with clock.installed(model):
         for number in range(_RUNS):
@@ -68,7 +68,7 @@ def _speak(model: Model, patches: int, steps: int) -> tuple[float, list[float]]:
     return times[0], [later - sooner for sooner, later in pairwise(times[2:])]  # the first patch comes in two chunks
 
 
-class _PartsClock:
+class PartsClock:
     """Clocks around the parts of a step. What runs within another part counts for the inner one only."""
 
     def __init__(self) -> None:
@@ -85,7 +85,7 @@ class _PartsClock:
         wrapped: list[tuple[object, str]] = []
 
         def wrap(name: str, owner: Any, method: str = "forward") -> None:
-            setattr(owner, method, self._timed(name, getattr(owner, method)))
+            setattr(owner, method, self.timed(name, getattr(owner, method)))
             wrapped.append((owner, method))
 
         wrap(STOP_HEAD, backbone, "wants_to_stop")
@@ -108,7 +108,7 @@ class _PartsClock:
             for owner, method in wrapped:
                 delattr(owner, method)
 
-    def _timed(self, name: str, fn: Callable[..., Any]) -> Callable[..., Any]:
+    def timed(self, name: str, fn: Callable[..., Any]) -> Callable[..., Any]:
         self.names.append(name)
 
         def run(*arguments: Any, **named: Any) -> Any:

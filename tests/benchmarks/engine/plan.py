@@ -157,8 +157,8 @@ def _measure_floors(context: Context, device: torch.device) -> None:
     options, results = context.options, context.results
     rates = results.rates = measure_rates(device, small=options.size == "tiny").maximum(results.rates)
     echo(
-        f"this device copies {rates.bandwidth / 1e9:.0f} GB/s, read and written, "
-        f"and multiplies bfloat16 at {rates.products / 1e12:.3g} TFLOP/s"
+        f"this device reads and writes {rates.bandwidth / 1e9:.0f} GB/s "
+        f"and multiplies matrices at {rates.products / 1e12:.3g} TFLOP/s"
     )
     for setup in setups_of(options):
         widths = Widths.of(options.kind, dtype_of(options.dtype, setup.quantize), setup.quantize)
