@@ -22,8 +22,9 @@ from tests.checkpoints import write_checkpoint
 from tests.voxcpm.matrices import EmulatedFp8Matrix
 from voxcli.errors import VoxError
 from voxcli.voxcpm.device import Placement, choose_placement
-from voxcli.voxcpm.network.backbone import Backbone, Batch, Solver
+from voxcli.voxcpm.network.backbone import Backbone, Batch
 from voxcli.voxcpm.network.config import ModelConfig, read_config
+from voxcli.voxcpm.network.local_dit import Solver
 from voxcli.voxcpm.network.sequence import Sequence, build_sequence
 from voxcli.voxcpm.tokenizer import Tokenizer
 from voxcli.voxcpm.weights.checkpoint import load_backbone, load_codec

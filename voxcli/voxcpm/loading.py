@@ -20,7 +20,7 @@ from voxcli.voxcpm.runtime.device_thread import DeviceThread, load_on_new_thread
 from voxcli.voxcpm.runtime.eager_runner import EagerRunner, cpu_threads
 from voxcli.voxcpm.runtime.graph_runner import GraphRunner
 from voxcli.voxcpm.runtime.kernel_compilation import KernelCompilation
-from voxcli.voxcpm.runtime.scheduler import Runner
+from voxcli.voxcpm.runtime.runner import Runner
 from voxcli.voxcpm.runtime.slots import bytes_per_slot
 from voxcli.voxcpm.tokenizer import Tokenizer
 from voxcli.voxcpm.weights.checkpoint import (

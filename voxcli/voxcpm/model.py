@@ -18,7 +18,8 @@ from voxcli.voxcpm.network.config import Architecture, ModelConfig
 from voxcli.voxcpm.network.sequence import AudioSegment, Sequence, build_sequence, length_of
 from voxcli.voxcpm.runtime.device_thread import DeviceThread
 from voxcli.voxcpm.runtime.eager_runner import EagerRunner
-from voxcli.voxcpm.runtime.scheduler import Runner, Scheduler
+from voxcli.voxcpm.runtime.runner import Runner
+from voxcli.voxcpm.runtime.scheduler import Scheduler
 from voxcli.voxcpm.runtime.stream import Stream
 from voxcli.voxcpm.tokenizer import Tokenizer, on_one_line
 from voxcli.voxcpm.weights.prepared import Keeping

@@ -10,7 +10,8 @@ import torch
 
 from voxcli.errors import DeviceError
 from voxcli.voxcpm.network.sequence import TextSegment
-from voxcli.voxcpm.runtime.scheduler import Runner, Scheduler
+from voxcli.voxcpm.runtime.runner import Runner
+from voxcli.voxcpm.runtime.scheduler import Scheduler
 from voxcli.voxcpm.runtime.stream import Stream
 
 

@@ -14,7 +14,7 @@ from torch.nn import functional
 from voxcli.voxcpm.network.config import Architecture, ModelConfig, StackConfig
 from voxcli.voxcpm.network.kv_cache import JoinedCaches, KVCache, KVCacheView
 from voxcli.voxcpm.network.linear import Linear
-from voxcli.voxcpm.network.local_dit import Condition, LocalDiT, new_time_grid, solve_euler
+from voxcli.voxcpm.network.local_dit import Condition, LocalDiT, Solver, new_time_grid, solve_euler
 from voxcli.voxcpm.network.sequence import AudioSegment, Segment, Sequence, TextSegment
 from voxcli.voxcpm.network.transformer import Stack
 
@@ -84,26 +84,6 @@ class Batch:
             own = slice(row, row + 1)
             state.base_hidden, state.residual_hidden = self.base_hidden[own], self.residual_hidden[own]
             state.previous = self.previous[own]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Solver:
-    """Solver settings of B streams: times, step lengths and guidance."""
-
-    times: Tensor
-    """(evaluations, B, hidden): embedded times."""
-    spans: Tensor
-    """(evaluations, B): step lengths."""
-    guidance: Tensor
-    """(B,), in float32."""
-
-    @classmethod
-    def of(cls, solvers: list["Solver"]) -> "Solver":
-        """Join the rows, padding those with fewer evaluations by steps of length zero."""
-        longest = max(len(solver.spans) for solver in solvers)
-        times = [_padded(solver.times, longest) for solver in solvers]
-        spans = [_padded(solver.spans, longest) for solver in solvers]
-        return cls(torch.cat(times, 1), torch.cat(spans, 1), torch.cat([solver.guidance for solver in solvers]))
 
 
 class Backbone(nn.Module):
@@ -303,8 +283,3 @@ class _ScalarQuantizer(nn.Module):
         rounded = torch.round(torch.tanh(self.in_proj(x)) * self._scale) / self._scale
         widened: Tensor = self.out_proj(rounded)
         return widened
-
-
-def _padded(evaluations: Tensor, count: int) -> Tensor:
-    missing = count - len(evaluations)
-    return torch.cat((evaluations, evaluations.new_zeros(missing, *evaluations.shape[1:]))) if missing else evaluations

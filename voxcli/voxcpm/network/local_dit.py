@@ -201,3 +201,28 @@ def solve_euler(velocity: Velocity, noise: Tensor, spans: Tensor, guidance: Tens
     for number, span in enumerate(spans):
         x = euler_step(x, velocity(x, number), span, guidance)
     return x
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Solver:
+    """Solver settings of B streams: times, step lengths and guidance."""
+
+    times: Tensor
+    """(evaluations, B, hidden): embedded times."""
+    spans: Tensor
+    """(evaluations, B): step lengths."""
+    guidance: Tensor
+    """(B,), in float32."""
+
+    @classmethod
+    def of(cls, solvers: list["Solver"]) -> "Solver":
+        """Join the rows, padding those with fewer evaluations by steps of length zero."""
+        longest = max(len(solver.spans) for solver in solvers)
+        times = [_padded(solver.times, longest) for solver in solvers]
+        spans = [_padded(solver.spans, longest) for solver in solvers]
+        return cls(torch.cat(times, 1), torch.cat(spans, 1), torch.cat([solver.guidance for solver in solvers]))
+
+
+def _padded(evaluations: Tensor, count: int) -> Tensor:
+    missing = count - len(evaluations)
+    return torch.cat((evaluations, evaluations.new_zeros(missing, *evaluations.shape[1:]))) if missing else evaluations

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from voxcli.voxcpm.codec.audio_vae import AudioVAE
-from voxcli.voxcpm.network.backbone import Backbone, Batch, LMState, Solver
+from voxcli.voxcpm.network.backbone import Backbone, Batch, LMState
+from voxcli.voxcpm.network.local_dit import Solver
 from voxcli.voxcpm.network.sequence import AudioSegment, split_shared
 from voxcli.voxcpm.runtime.cpu_threads import count_cores
 from voxcli.voxcpm.runtime.stream import Stream

@@ -7,11 +7,10 @@ import atexit
 import logging
 import threading
 import weakref
-from collections.abc import Callable, Collection, Generator, Sequence
+from collections.abc import Callable, Generator
 from concurrent.futures import Future
-from contextlib import AbstractContextManager
 from functools import partial
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 import torch
 
@@ -20,6 +19,7 @@ from voxcli.errors import DeviceError
 from voxcli.voxcpm.memory import translate_out_of_memory
 from voxcli.voxcpm.network.sequence import length_of
 from voxcli.voxcpm.runtime.device_thread import DeviceThread, run_into
+from voxcli.voxcpm.runtime.runner import Runner
 from voxcli.voxcpm.runtime.stream import Stream
 
 _log = logging.getLogger(__name__)
@@ -28,43 +28,6 @@ T = TypeVar("T")
 
 _MAX_SKIPS = 8
 """Streams with shorter sequences that are admitted before a longer one; then it is next."""
-
-
-class Runner(Protocol):
-    """Generates the patches of several streams on one device. Only the device thread calls it."""
-
-    device: torch.device
-    runs_ahead: bool
-    """Whether it generates ahead of the consumers, instead of on demand."""
-    prefill_budget: int
-    """Positions to prefill between two steps while streams are running."""
-
-    def device_context(self) -> AbstractContextManager[object]:
-        """Return the context in which the device thread makes all other calls."""
-
-    def begin(self, streams: Sequence[Stream]) -> None:
-        """Prefill streams. They occupy slots from now on. If that fails, `leave` is called for each of them."""
-
-    def step(self, streams: Collection[Stream]) -> None:
-        """Generate one patch for each stream, count it, and deliver its audio, if necessary with the next step.
-
-        A patch of a stream with far more solver steps than others may take several calls.
-
-        A stream that is over gets no more steps. It is finished once all of its audio is delivered.
-        """
-
-    @property
-    def has_pending_output(self) -> bool:
-        """Whether `step` still has audio to deliver, even when called without streams."""
-
-    def leave(self, stream: Stream) -> None:
-        """Free the slot of a stream, if it has one."""
-
-    def synchronize(self) -> None:
-        """Wait for all work queued on the device."""
-
-    def close(self) -> None:
-        """Drop all references to device memory."""
 
 
 class Scheduler:

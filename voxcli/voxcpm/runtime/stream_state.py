@@ -8,7 +8,8 @@ from torch import Tensor
 
 from voxcli.voxcpm.codec.audio_vae import AudioVAE, DecoderState
 from voxcli.voxcpm.kernels import ops
-from voxcli.voxcpm.network.backbone import LMState, Solver
+from voxcli.voxcpm.network.backbone import LMState
+from voxcli.voxcpm.network.local_dit import Solver
 from voxcli.voxcpm.network.sequence import AudioSegment
 from voxcli.voxcpm.runtime.stream import Stream
 
