@@ -143,13 +143,13 @@ def main() -> None:
     compiled = hasattr(speaker.tts_model, "_feat_encoder_raw")
     send(answers, imports=imported - STARTED, load=time.perf_counter() - imported, compiled=compiled)
     for line in sys.stdin:
-        job = json.loads(line)
-        if job.get("memory"):
+        asked = json.loads(line)
+        if asked.get("memory"):
             send(answers, **memory_of(torch, job["device"]))
-        elif job["samples"] is not None:
-            send(answers, written=write_samples(torch, speaker, job))
+        elif asked["samples"] is not None:
+            send(answers, written=write_samples(torch, speaker, asked))
         else:
-            send(answers, run=speak(torch, speaker, job))
+            send(answers, run=speak(torch, speaker, asked))
 
 
 def send(answers: TextIO, **values: Any) -> None:
