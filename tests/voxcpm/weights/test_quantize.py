@@ -9,10 +9,12 @@ import torch
 from tests.refusals import refused
 from tests.voxcpm.matrices import EmulatedFp8Matrix
 from voxcli.voxcpm.device import Placement
+from voxcli.voxcpm.kernels.cpu.compiler import find_target
+from voxcli.voxcpm.network.block_matrix import Int8Blocks
 from voxcli.voxcpm.network.config import read_config
 from voxcli.voxcpm.network.linear import Linear
 from voxcli.voxcpm.weights.checkpoint import load_backbone
-from voxcli.voxcpm.weights.quantization import KEPT_BY_FP8, choose_formats, in_blocks
+from voxcli.voxcpm.weights.quantization import KEPT_BY_FP8, Int8Matrix, choose_formats, in_blocks
 
 CPU = torch.device("cpu")
 
@@ -37,6 +39,13 @@ def test_what_a_device_cannot_do_is_refused_with_what_it_can(
 def test_without_a_wish_all_stays_as_it_is_loaded(checkpoints: Callable[[str], Path]) -> None:
     format_of = choose_formats(Placement(CPU, torch.float32), None, read_config(checkpoints("voxcpm-1.5")))
     assert format_of("base_lm.layers.1.mlp.down_proj") is None
+
+
+def test_kernels_are_used_with_the_caches_that_they_know(checkpoints: Callable[[str], Path]) -> None:
+    config = read_config(checkpoints("voxcpm-1.5"))
+    for dtype, expected in ((torch.float16, Int8Matrix), (torch.float32, Int8Blocks), (torch.bfloat16, Int8Blocks)):
+        form = choose_formats(Placement(CPU, dtype), "int8", config)("base_lm.layers.1.mlp.down_proj")
+        assert form is expected or (form is Int8Matrix and find_target() is None)
 
 
 def test_what_feels_it_most_is_kept_from_it(checkpoints: Callable[[str], Path], family: str) -> None:

@@ -65,6 +65,7 @@ class CpuStack:
         assert target
         arithmetic = target.int8 if isinstance(matrices[0][0], Int8Blocks) else target.bf16
         assert arithmetic
+        assert norms[0].dtype in (torch.float32, torch.bfloat16), "the kernel knows no other caches"
         self._arithmetic = arithmetic
         self._shape = StackShape(
             config.hidden,
@@ -94,7 +95,7 @@ class CpuStack:
 
         Args:
             caches: of the B streams, with room for T more positions; the new keys and values are written behind the
-                filled ones. None for attention without a mask.
+                filled ones. Empty for attention without a mask.
             rotary: the table of all positions, (2, positions, 1, head_dim) in float32.
         """
         streams, count, _ = x.shape

@@ -67,6 +67,9 @@ def choose_formats(placement: Placement, quantize: str | None, config: ModelConf
         return _with_kernels(config, None, int8=False)
     if quantize == INT8:
         check_int8(device)
+        # The kernels keep keys and values in float32 or bfloat16.
+        if placement.dtype == torch.float16:
+            return in_blocks(Int8Matrix)
         return _with_kernels(config, Int8Matrix, int8=True)
     if quantize == FP8:
         check_fp8(device)
