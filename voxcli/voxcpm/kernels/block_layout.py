@@ -6,9 +6,6 @@ from importlib.util import find_spec
 WORDS = 16
 """Words of 32 bits that a block holds for a group of inputs."""
 
-HALF_CHUNK = 64
-"""Products of float16 that are added up before the sum is added to others in float32."""
-
 INT8_OFFSET = 128
 """Added to int8 weights, since the instruction takes unsigned ones."""
 

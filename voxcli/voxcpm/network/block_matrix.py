@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from voxcli.voxcpm.kernels.block_layout import HALF_CHUNK, INT8_OFFSET, WORDS
+from voxcli.voxcpm.kernels.block_layout import INT8_OFFSET, WORDS
+from voxcli.voxcpm.kernels.factor_formats import FLOAT16_PRODUCTS
 from voxcli.voxcpm.network.linear import Matrix
 
 INT8_MAX = 127
@@ -83,7 +84,7 @@ class HalfBlocks(BlockMatrix):
         wide = weight.float()
         # Powers of two, which change no digit.
         exponents = wide.abs().amax(1).clamp_(min=torch.finfo(torch.float32).tiny).log2().ceil_()
-        self.scales = exponents.exp2().mul_(HALF_CHUNK)
+        self.scales = exponents.exp2().mul_(FLOAT16_PRODUCTS)
         self.blocks = self._arranged((wide / self.scales.unsqueeze(1)).half())
 
     def unpacked(self) -> Tensor:

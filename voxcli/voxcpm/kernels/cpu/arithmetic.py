@@ -11,9 +11,10 @@ from typing import Any, ClassVar
 
 from llvmlite import ir
 
-from voxcli.voxcpm.kernels.block_layout import HALF_CHUNK, WORDS
+from voxcli.voxcpm.kernels.block_layout import WORDS
 from voxcli.voxcpm.kernels.cpu.elementary import fma
-from voxcli.voxcpm.kernels.cpu.ir import BF16, F32, HALF, I8, I16, I32, Array, Code, Value
+from voxcli.voxcpm.kernels.cpu.ir import BF16, F16, F32, I8, I16, I32, Array, Code, Value
+from voxcli.voxcpm.kernels.factor_formats import FLOAT16_PRODUCTS
 
 Sums = list[list[Value]]
 """One vector per column of a tile and row."""
@@ -95,12 +96,12 @@ class Float16(Arithmetic):
     at most 1/64, so that no sum exceeds the largest activation.
     """
 
-    name, group, outputs, chunk, sum_type = "float16", 1, 2 * WORDS, HALF_CHUNK, HALF
+    name, group, outputs, chunk, sum_type = "float16", 1, 2 * WORDS, FLOAT16_PRODUCTS, F16
     # Twice in 32 bits: processors read and spread 32 bits in one step, but not 16.
     activation, activation_bytes = I32, 4
 
     def add_group(self, code: Code, sums: Sums, weights: Sequence[Value], rows: Sequence[Array]) -> Sums:
-        halves = ir.VectorType(HALF, self.sums)
+        halves = ir.VectorType(F16, self.sums)
         factors = [pair.bits_as(halves) for pair in weights]
         for row, inputs in enumerate(rows):
             spread = inputs[0].filled(self.lanes).bits_as(halves)

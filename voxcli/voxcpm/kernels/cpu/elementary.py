@@ -4,7 +4,7 @@ import math
 
 from llvmlite import ir
 
-from voxcli.voxcpm.kernels.cpu.ir import I32, Value
+from voxcli.voxcpm.kernels.cpu.ir import F16, F32, I16, I32, Array, Value
 
 _LOG2_E = math.log2(math.e)
 _LN2_HIGH, _LN2_LOW = 0.693359375, -2.12194440e-4
@@ -12,6 +12,8 @@ _LN2_HIGH, _LN2_LOW = 0.693359375, -2.12194440e-4
 _EXP = [1 / math.factorial(power) for power in range(8)]
 _EXP_LIMIT = 87.0
 """Beyond, e^x has no normal number in float32."""
+
+_F16_MAX = 65504.0
 
 _PI_HIGH, _PI_LOW = 3.140625, 9.67653589793e-4
 """Their sum is π. Products of the first with integers up to 32768 are exact."""
@@ -33,7 +35,7 @@ def exp(x: Value) -> Value:
     total = code.constant(x.type, _EXP[-1])
     for factor in reversed(_EXP[:-1]):
         total = fma(total, rest, code.constant(x.type, factor))
-    integer = _like(x, I32)
+    integer = with_type(x, I32)
     return total * ((power.to(integer) + 127) << 23).bits_as(x.type)
 
 
@@ -83,12 +85,28 @@ def square_root(x: Value) -> Value:
     return x.code.call(f"llvm.sqrt.{_suffix(x)}", x.type, x)
 
 
+def as_two_halves(x: Value) -> Value:
+    """Round float32 to float16, limited to its largest number, twice in 32 bits."""
+    builder = x.code.builder
+    half = builder.fptrunc(_clamped(x, -_F16_MAX, _F16_MAX).raw, with_type(x, F16))
+    bits = builder.zext(builder.bitcast(half, with_type(x, I16)), with_type(x, I32))
+    return x.code.value(bits) * 0x10001
+
+
+def add_halves(x: Value, sums: Array) -> None:
+    """Add a vector of float16 to as many sums in float32, which are aligned to 64 bytes."""
+    vector = ir.VectorType(F32, x.type.count)
+    wide = x.code.value(x.code.builder.fpext(x.raw, vector))
+    sums.store(sums.load(vector, 0, align=64) + wide, 0, align=64)
+
+
 def _clamped(x: Value, low: float, high: float) -> Value:
     code = x.code
     return maximum(x, code.constant(x.type, low)).minimum(code.constant(x.type, high))
 
 
-def _like(x: Value, element: ir.Type) -> ir.Type:
+def with_type(x: Value, element: ir.Type) -> ir.Type:
+    """Return a type of numbers for as many as there are in a value: one, or a vector."""
     return ir.VectorType(element, x.type.count) if isinstance(x.type, ir.VectorType) else element
 
 

@@ -7,8 +7,8 @@ from typing import ClassVar, TypeAlias
 from llvmlite import ir
 
 from voxcli.voxcpm.kernels.cpu.compiler import Target
-from voxcli.voxcpm.kernels.cpu.elementary import fma, maximum
-from voxcli.voxcpm.kernels.cpu.ir import BF16, F32, I8, I16, I32, I64, POINTER, VOID, Array, Code, Value
+from voxcli.voxcpm.kernels.cpu.elementary import add_halves, as_two_halves, fma
+from voxcli.voxcpm.kernels.cpu.ir import BF16, F16, F32, I8, I16, I32, I64, POINTER, Array, Code, Value
 from voxcli.voxcpm.kernels.factor_formats import (
     BLOCK,
     BYTE_SCALE,
@@ -25,9 +25,6 @@ LANES = 16
 
 FEW_ROWS = (1, 4)
 """Rows of tiles of matrices that meet a few rows."""
-
-_F16 = ir.HalfType()
-_F16_MAX = 65504.0
 
 
 Tiles: TypeAlias = dict[int, dict[int, dict[int, str]]]
@@ -164,18 +161,14 @@ class HalfFactors(Factors):
 
     def load(self, block: Array, index: Value) -> Value:
         """Read the weights of an input."""
-        return block.of(I16).load(ir.VectorType(_F16, BLOCK), index * BLOCK, align=2 * BLOCK)
+        return block.of(I16).load(ir.VectorType(F16, BLOCK), index * BLOCK, align=2 * BLOCK)
 
     def store(self, activations: Array, index: Value, values: Value) -> None:
-        code, builder = values.code, values.code.builder
-        limited = maximum(values, code.constant(values.type, -_F16_MAX)).minimum(_F16_MAX)
-        rounded = builder.fptrunc(limited.raw, ir.VectorType(_F16, LANES))
-        bits = code.value(builder.zext(builder.bitcast(rounded, ir.VectorType(I16, LANES)), ir.VectorType(I32, LANES)))
-        activations.store(bits * 0x10001, index)
+        activations.store(as_two_halves(values), index)
 
     def write_sums(self, module: ir.Module, rows: int, columns: int) -> str:
         code, (activations, stride, inputs, weights, sums, ahead) = _begin(module, f"{self.name}_{rows}_{columns}")
-        halves, words = ir.VectorType(_F16, BLOCK), ir.VectorType(I32, LANES)
+        halves, words = ir.VectorType(F16, BLOCK), ir.VectorType(I32, LANES)
         zero = code.constant(words, 0)
         starts = [code.array(activations, I32).at(stride * row) for row in range(rows)]
         totals = [[code.variable(zero.bits_as(halves)) for _ in range(columns)] for _ in starts]
@@ -196,7 +189,7 @@ class HalfFactors(Factors):
                         total.set(code.call(f"llvm.fma.v{BLOCK}f16", halves, factor, spread, total.get()))
             for number, row in enumerate(totals):
                 for column, total in enumerate(row):
-                    _add_halves(code, total.get(), out.at((number * columns + column) * BLOCK))
+                    add_halves(total.get(), out.at((number * columns + column) * BLOCK))
         code.finish()
         return str(code.function.name)
 
@@ -208,32 +201,19 @@ class _ByteFactors(HalfFactors):
         code, builder = block.code, block.code.builder
         levels = block.load(ir.VectorType(I8, BLOCK), index * BLOCK, align=BLOCK)
         wide = builder.sext(levels.raw, ir.VectorType(I16, BLOCK))
-        halves = builder.sitofp(wide, ir.VectorType(_F16, BLOCK))
-        scale = code.value(ir.Constant(_F16, BYTE_SCALE)).filled(BLOCK)
+        halves = builder.sitofp(wide, ir.VectorType(F16, BLOCK))
+        scale = code.value(ir.Constant(F16, BYTE_SCALE)).filled(BLOCK)
         return code.value(builder.fmul(halves, scale.raw))
-
-
-def _add_halves(code: Code, values: Value, sums: Array) -> None:
-    """Add 32 sums in float16 to as many in float32."""
-    vector, builder = ir.VectorType(F32, LANES), code.builder
-    for first in (0, LANES):
-        mask = ir.Constant(ir.VectorType(I32, LANES), list(range(first, first + LANES)))
-        part = builder.shuffle_vector(values.raw, values.raw, mask)
-        wide = code.value(builder.fpext(part, vector))
-        sums.store(sums.load(vector, first, align=64) + wide, first, align=64)
 
 
 def _fetch(code: Code, ahead: Array, inputs: Value, index: Value, columns: int) -> None:
     """Fetch what inputs are multiplied with in other blocks."""
     for column in range(columns):
-        place = ahead.at((inputs * column + index) * BLOCK).address
-        read, second_level, data = (code.constant(I32, number) for number in (0, 2, 1))
-        code.call("llvm.prefetch.p0", VOID, place, read, second_level, data)
+        code.prefetch(ahead.at((inputs * column + index) * BLOCK))
 
 
 def _begin(module: ir.Module, name: str) -> tuple[Code, list[Value]]:
     code = Code(module, name, [POINTER, I64, I64, POINTER, POINTER, POINTER], exact=True)
-    code.function.attributes.add("noinline")
     return code, code.arguments
 
 

@@ -12,7 +12,7 @@ from llvmlite import ir
 
 I8, I16, I32, I64 = (ir.IntType(bits) for bits in (8, 16, 32, 64))
 F32 = ir.FloatType()
-HALF = ir.HalfType()
+F16 = ir.HalfType()
 VOID = ir.VoidType()
 POINTER = ir.PointerType()
 
@@ -264,7 +264,7 @@ class Code:
 
 
 def _is_float(type_: Any) -> bool:
-    return getattr(type_, "element", type_) in (F32, HALF)
+    return getattr(type_, "element", type_) in (F32, F16)
 
 
 def _size_of(type_: Any) -> int:

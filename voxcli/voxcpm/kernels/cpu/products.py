@@ -10,7 +10,7 @@ from llvmlite import ir
 
 from voxcli.voxcpm.kernels.block_layout import WORDS
 from voxcli.voxcpm.kernels.cpu.arithmetic import Arithmetic
-from voxcli.voxcpm.kernels.cpu.elementary import silu
+from voxcli.voxcpm.kernels.cpu.elementary import add_halves, silu
 from voxcli.voxcpm.kernels.cpu.ir import F32, I8, I32, I64, POINTER, Array, Code, Value, Variable
 
 PAIR = 2
@@ -165,11 +165,4 @@ def _write_sums(
             total.set(code.constant(vector, 0))
         add(start, (start + arithmetic.chunk).minimum(groups))
         for total, place in places():
-            _add_halves(total.get(), place)
-
-
-def _add_halves(values: Value, sums: Array) -> None:
-    """Add sums in float16 to as many in float32."""
-    vector = ir.VectorType(F32, values.type.count)
-    wide = values.code.value(values.code.builder.fpext(values.raw, vector))
-    sums.store(sums.load(vector, 0, align=64) + wide, 0, align=64)
+            add_halves(total.get(), place)

@@ -1,16 +1,13 @@
 """Operations on whole rows: the norm, adding to the residual stream, and rounding for the next product."""
 
-from typing import Any
-
 from llvmlite import ir
 
 from voxcli.voxcpm.kernels.block_layout import INT8_OFFSET
 from voxcli.voxcpm.kernels.cpu.arithmetic import Arithmetic
-from voxcli.voxcpm.kernels.cpu.elementary import absolute, maximum, round_to_even, square_root
-from voxcli.voxcpm.kernels.cpu.ir import F32, HALF, I8, I16, I32, POINTER, Array, Code, Value
+from voxcli.voxcpm.kernels.cpu.elementary import absolute, as_two_halves, maximum, round_to_even, square_root, with_type
+from voxcli.voxcpm.kernels.cpu.ir import F32, I8, I16, I32, POINTER, Array, Code, Value
 
 _INT8_MAX = 127
-_HALF_MAX = 65504.0
 _SMALLEST = 1.2e-38
 """Scale of a row of zeros, whose reciprocal is finite."""
 
@@ -30,7 +27,7 @@ def write_round_row(module: ir.Module, arithmetic: Arithmetic, width: int) -> st
     if arithmetic.activation == I8:
         _round_to_int8(code, source, target, code.array(scale_at, F32), code.array(sum_at, I32), width)
     else:
-        conversions = {"float16": _as_two_halves, "bf16": as_bf16}
+        conversions = {"float16": as_two_halves, "bf16": as_bf16}
         with code.loop(0, width) as column:
             value = source[column]
             if convert := conversions.get(arithmetic.name):
@@ -79,24 +76,12 @@ def write_norm_row(module: ir.Module, width: int, eps: float, scale: float) -> s
     return code.function.name  # type: ignore[no-any-return]
 
 
-def _as_two_halves(value: Value) -> Value:
-    """Round float32 to float16, limited to its largest number, twice in 32 bits."""
-    code = value.code
-    limited = maximum(value, code.constant(F32, -_HALF_MAX)).minimum(_HALF_MAX)
-    half = code.value(code.builder.fptrunc(limited.raw, HALF)).bits_as(I16)
-    return code.value(code.builder.zext(half.raw, I32)) * 0x10001
-
-
 def as_bf16(value: Value) -> Value:
     """Round float32 to bfloat16, as 16 bits: to the nearest, ties to even."""
-    bits = value.bits_as(_like(value, I32))
-    return ((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16).to(_like(value, I16))
+    bits = value.bits_as(with_type(value, I32))
+    return ((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16).to(with_type(value, I16))
 
 
 def from_bf16(bits: Value) -> Value:
     """Convert 16 bits of bfloat16 to float32."""
-    return (bits.to(_like(bits, I32)) << 16).bits_as(_like(bits, F32))
-
-
-def _like(value: Value, element: Any) -> Any:
-    return ir.VectorType(element, value.type.count) if isinstance(value.type, ir.VectorType) else element
+    return (bits.to(with_type(bits, I32)) << 16).bits_as(with_type(bits, F32))
