@@ -10,7 +10,8 @@
     │   ├── RemoteTimeout   the server did not answer in time
     │   └── RemoteCut       the connection was lost before the end
     └── DeviceError     loudspeaker, disk, accelerator
-        └── OutOfMemory     the memory does not hold what is asked for
+        ├── OutOfMemory     the memory does not hold what is asked for
+        └── TurnTimeout     others were speaking for too long
 
 HTTP statuses and exit codes are assigned elsewhere: in `server.errors` and `cli.exits`.
 """
@@ -90,6 +91,10 @@ class DeviceError(VoxError):
 
 class OutOfMemory(DeviceError):
     """The memory of a device does not hold what is asked for."""
+
+
+class TurnTimeout(DeviceError):
+    """Others have been speaking for longer than was to be waited."""
 
 
 _KINDS = {

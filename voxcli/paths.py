@@ -41,6 +41,11 @@ class Places:
     """Compiled code for this processor: the same for all models and users."""
 
     @property
+    def turns(self) -> Path:
+        """The queue of those who want to speak through the loudspeaker, beside the engines."""
+        return self.engines / "turns"
+
+    @property
     def clips(self) -> Path:
         """Encoded clips, in the cache."""
         return self.cache / "clips"

@@ -23,6 +23,7 @@ from tests.engines.remote.sounds import RATE, VOXCLI, tone, wav
 from tests.program import Run, said, started
 from tests.pulse import PulseServer, wait_until
 from voxcli.audio.chunk import Samples
+from voxcli.devices.turns import Turn
 
 TEXT = "Once upon a time there was a voice. 它在故事写完之前就开始说话。 The end."
 
@@ -104,6 +105,40 @@ def test_two_at_once_do_not_crash(environment: dict[str, str], loudspeaker: dict
     say = [sys.executable, "-m", "voxcli", "say", "Once upon a time there was a voice."]
     with started(say, environment | loudspeaker) as one, started(say, environment | loudspeaker) as other:
         assert [one.wait(timeout=60), other.wait(timeout=60)] == [0, 0]
+
+
+@pytest.mark.real_time
+def test_those_in_the_queue_speak_one_after_another(
+    environment: dict[str, str], pulse: PulseServer, loudspeaker: dict[str, str]
+) -> None:
+    say = [sys.executable, "-m", "voxcli", "say", "--queue", "One voice at a time."]
+    with (
+        pulse.recording("speaker44") as recording,
+        started(say, environment | loudspeaker) as one,
+        started(say, environment | loudspeaker) as other,
+    ):
+        assert [one.wait(timeout=60), other.wait(timeout=60)] == [0, 0]
+    with voxcli.open_engine("espeak") as engine:
+        samples, rate = engine.speak(say[-1]).samples()
+    assert recording.sounding_seconds > 1.9 * len(np.trim_zeros(samples)) / rate
+
+
+def test_one_that_waits_too_long_in_the_queue_says_nothing(run: Run, environment: dict[str, str]) -> None:
+    folder = Path(environment["VOXCLI_HOME"]) / "engines" / "turns"
+    with Turn(folder) as turn:
+        turn.wait()
+        done = run("say", "hello", "--queue", "--max-wait", "0.1", "--json")
+    assert done.returncode == 7
+    first, last = map(json.loads, done.stdout.splitlines())
+    assert first == {"event": "queued", "ahead": 1}
+    assert last["message"] == "Others were still speaking after 0.1 s, so this was not spoken."
+
+
+@pytest.mark.parametrize("options", [["--queue", "-o", "x.wav"], ["--max-wait", "1"]])
+def test_the_queue_is_for_what_is_played(run: Run, options: list[str]) -> None:
+    done = run("say", "hello", *options)
+    assert done.returncode == 2
+    assert "has no effect without" in said(done)
 
 
 def test_ctrl_c_stops_the_sound_at_once_and_keeps_the_file(

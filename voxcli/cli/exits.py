@@ -19,6 +19,7 @@ from voxcli.errors import (
     RemoteRefused,
     RemoteTimeout,
     RequestError,
+    TurnTimeout,
 )
 
 _END_OF_LINE = b"\r\x1b[2K\x1b[?25h"
@@ -99,7 +100,7 @@ MEANINGS = {
     ExitCode.BAD_INPUT: "invalid text, clip or file name",
     ExitCode.DEVICE: "loudspeaker, microphone, disk or GPU failed",
     ExitCode.NETWORK: "server unreachable, request rejected, or connection lost",
-    ExitCode.TIMEOUT: "server timeout",
+    ExitCode.TIMEOUT: "server timeout, or others spoke for longer than --max-wait",
     ExitCode.UNAUTHORIZED: "authentication failed",
     ExitCode.INTERRUPTED: "Ctrl-C",
     ExitCode.TERMINATED: "SIGTERM",
@@ -113,6 +114,7 @@ _BY_ERROR: dict[type[BaseException], ExitCode] = {
     RemoteError: ExitCode.NETWORK,
     RemoteTimeout: ExitCode.TIMEOUT,
     DeviceError: ExitCode.DEVICE,
+    TurnTimeout: ExitCode.TIMEOUT,
     ConsumerClosed: ExitCode.OK,
     KeyboardInterrupt: ExitCode.INTERRUPTED,
     Terminated: ExitCode.TERMINATED,

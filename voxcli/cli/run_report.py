@@ -53,6 +53,10 @@ class Buffering:
 class RunReport(Protocol):
     """Receives the progress of a run."""
 
+    def queued(self, ahead: int) -> None:
+        """Others speak first: so many are before this run."""
+        ...
+
     def loading(self, model: str, outputs: list[str]) -> None: ...
 
     def progress(self, progress: LoadingProgress) -> None:
@@ -89,6 +93,9 @@ class TextReport:
         self._outputs: list[str] = []
         self._line = StatusLine(console, shutdown) if console.is_terminal and not console.quiet else None
         self._on_loading: OnLoading = ignore_loading
+
+    def queued(self, ahead: int) -> None:
+        self._show("waiting for another voice to finish" if ahead == 1 else f"waiting for {ahead} others to speak")
 
     def loading(self, model: str, outputs: list[str]) -> None:
         self._outputs = outputs
@@ -150,6 +157,9 @@ class EventsReport:
         self._shown = LoadingProgress(LoadingStage.STARTING)
         self._shown_at = 0.0
         self._lock = threading.Lock()
+
+    def queued(self, ahead: int) -> None:
+        self._emit("queued", ahead=ahead)
 
     def loading(self, model: str, outputs: list[str]) -> None:
         self._outputs, self._model = outputs, model

@@ -84,6 +84,8 @@ def say(
             styled_by_option=who.instruct is not None,
             start_buffer=out.start_buffer_seconds,
             auto_steps=auto_steps,
+            queue=out.queue and out.plays,
+            max_wait=out.max_wait,
         )
         speak(job, console, report, context.obj.raise_if_interrupted)
 

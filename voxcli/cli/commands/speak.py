@@ -3,8 +3,8 @@
 import logging
 import threading
 import time
-from collections.abc import Callable
-from contextlib import ExitStack, closing, suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -52,9 +52,11 @@ def speak(job: SpeakJob, console: Console, report: RunReport, check: Callable[[]
             _BUILTIN_NOTE.format("" if can_run_models() else f"{install_command('local')}, then "),
         )
     outputs = [str(target.path) for target in job.targets if isinstance(target, ToFile)]
-    report.loading(model, outputs)
-    run = SpeakRun(job, report, check)
     with ExitStack() as held:
+        if job.queue:
+            held.enter_context(_turn(job, report, check))
+        report.loading(model, outputs)
+        run = SpeakRun(job, report, check)
         # A warm engine gets the first sentence at once, and speaks while the rest of the program is loaded.
         engine: Engine | None = None
         if warm := _find_warm(job, report, check):
@@ -94,6 +96,18 @@ def speak(job: SpeakJob, console: Console, report: RunReport, check: Callable[[]
     report.done(run.summary(model, sink, outputs, seed))
     if remembered:
         _note_daily(console, "voice-to-save", HOW_TO_SAVE)
+
+
+@contextmanager
+def _turn(job: SpeakJob, report: RunReport, check: Callable[[], None]) -> Iterator[None]:
+    """Wait until those who came before have spoken, and let the next one speak at the end."""
+    from voxcli.devices.turns import Turn
+
+    with Turn(find_user_places().turns) as turn:
+        if ahead := turn.ahead:
+            report.queued(ahead)
+        turn.wait(check, job.max_wait)
+        yield
 
 
 def _open_engine(job: SpeakJob, report: RunReport, check: Callable[[], None], sink: Sink) -> Engine:

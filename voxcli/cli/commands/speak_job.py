@@ -46,6 +46,10 @@ class SpeakJob:
     """Seconds of audio that have to wait before playback starts; None measures what is needed."""
     auto_steps: bool = False
     """Whether the solver steps of each sentence are as many as keep up with playback."""
+    queue: bool = False
+    """Whether others that are speaking are waited for."""
+    max_wait: float | None = None
+    """Seconds to wait for them; None for as long as it takes."""
 
     def parts(
         self, before_waiting: Callable[[], None], abilities: Abilities, playing: Callable[[], float]

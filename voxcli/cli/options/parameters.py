@@ -243,6 +243,25 @@ StartBuffer = Annotated[
         rich_help_panel=_OUTPUT,
     ),
 ]
+InQueue = Annotated[
+    bool,
+    setting(
+        "--queue/--no-queue",
+        help="Wait until no other program speaks that uses the queue as well, such as `voxcli mcp`.",
+        show_default=False,
+        rich_help_panel=_OUTPUT,
+    ),
+]
+MaxWait = Annotated[
+    float | None,
+    setting(
+        "--max-wait",
+        metavar="SECONDS",
+        min=0.0,
+        help="Longest wait in the queue: after that, the text is not spoken. Default: as long as it takes.",
+        rich_help_panel=_OUTPUT,
+    ),
+]
 
 Quiet = Annotated[bool, setting("--quiet", "-q", help="Show only warnings and errors.", rich_help_panel=_LOGGING)]
 Verbose = Annotated[bool, setting("--verbose", help="Show debug messages.", rich_help_panel=_LOGGING)]

@@ -82,6 +82,8 @@ class OutputOptions:
     play: options.Play = None
     audio_device: options.AudioDevice = None
     start_buffer: options.StartBuffer = options.AUTO
+    queue: options.InQueue = False
+    max_wait: options.MaxWait = None
 
     @property
     def plays(self) -> bool:
@@ -94,9 +96,13 @@ class OutputOptions:
         return None if self.start_buffer == options.AUTO else float(self.start_buffer)
 
     def check(self, context: typer.Context) -> None:
-        """Refuse a loudspeaker where nothing is played. One in the settings files is ignored then."""
-        if not self.plays and options.on_command_line(context, "audio_device"):
-            raise typer.BadParameter("--audio-device has no effect without --play: with -o, nothing is played.")
+        """Refuse a loudspeaker, and the queue for it, where nothing is played. Settings are ignored then."""
+        for option in ("audio_device", "queue", "max_wait"):
+            if not self.plays and options.on_command_line(context, option):
+                name = f"--{option.replace('_', '-')}"
+                raise typer.BadParameter(f"{name} has no effect without --play: with -o, nothing is played.")
+        if not self.queue and options.on_command_line(context, "max_wait"):
+            raise typer.BadParameter("--max-wait has no effect without --queue.")
 
 
 @dataclass(frozen=True, slots=True)
