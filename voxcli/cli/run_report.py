@@ -54,7 +54,10 @@ class RunReport(Protocol):
     """Receives the progress of a run."""
 
     def queued(self, ahead: int) -> None:
-        """Others speak first: so many are before this run."""
+        """Others speak first.
+
+        ahead: how many.
+        """
         ...
 
     def loading(self, model: str, outputs: list[str]) -> None: ...

@@ -22,7 +22,7 @@ from voxcli.processes import is_running, started_at
 _SUFFIX = ".turn"
 _POLL_SECONDS = 0.025
 _GRACE_SECONDS = 2.0
-"""The one who is next may be stopped (Ctrl-Z). It is passed over when nobody has spoken for this long."""
+"""The one who is next may be stopped (Ctrl-Z). It is passed over after silence of this length."""
 _counter = itertools.count()
 
 
