@@ -12,10 +12,7 @@ from pathlib import Path
 from typing import Protocol
 
 from voxcli.errors import RequestError
-from voxcli.text.parts import Silence
-
-IDLE_SECONDS = 0.4
-"""After this long without input, the writer has paused, and the text received so far may be spoken."""
+from voxcli.text.parts import IDLE_SECONDS, Silence
 
 _READ_BYTES = 65536
 

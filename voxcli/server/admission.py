@@ -95,7 +95,7 @@ class Admission:
             Refusal: the queue is full, the wait timed out, or the server is shutting down.
         """
         if self.draining and not holds:
-            raise _ending()
+            raise ending_refusal()
         if self.used < self._slots and not self._waiting:
             self._take()
             return
@@ -127,7 +127,7 @@ class Admission:
         """Admit no more requests, and refuse those that are waiting."""
         self.draining = True
         for waiter in [waiter for waiters in self._waiting.values() for waiter in waiters if not waiter.holds]:
-            self._refuse(waiter, _ending())
+            self._refuse(waiter, ending_refusal())
 
     def _retry_after(self) -> int:
         """Return in how many seconds a refused client should come again.
@@ -207,6 +207,7 @@ class Admission:
         return Refusal(Problem(status=status, message=message, code=code, retry_after=seconds))
 
 
-def _ending() -> Refusal:
+def ending_refusal() -> Refusal:
+    """Return what a client is told while the server shuts down."""
     message = "The server is shutting down and accepts no new requests."
     return Refusal(Problem(status=503, message=message, code="draining", retry_after=_RESTART))

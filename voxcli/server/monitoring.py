@@ -28,6 +28,8 @@ class Ending(StrEnum):
     FAILED = "failed"
     REFUSED = "refused"
     """Before any audio, with a reason."""
+    CANCELLED = "cancelled"
+    """The client wanted no more of a text that it streamed, and stayed."""
 
 
 @dataclass(slots=True)
@@ -65,6 +67,13 @@ class Metrics:
         self._ended = self._counter("requests", "Speech requests by how they ended.", "ending")
         for ending in Ending:
             self._ended.labels(ending.value)
+        self.sockets_open = self._gauge("sockets_open", "Open connections of streaming protocols.", "protocol")
+        self._utterances = self._counter("utterances", "Streamed texts by how they ended.", "protocol", "ending")
+        self._cancel = self._seconds("cancel_seconds", "From a cancellation until the engine has stopped.")
+        self._spoken = self._counter("utterance_seconds", "Speech sent of streamed texts, in seconds.", "protocol")
+        self._thrown_away = self._counter(
+            "thrown_away_seconds", "Speech generated for streamed texts and not sent, in seconds.", "protocol"
+        )
 
     def note(self, record: RequestRecord, ending: Ending) -> None:
         """Record a request that has ended."""
@@ -81,12 +90,36 @@ class Metrics:
             self._audio.inc(timings.audio)
             self._starved.inc(timings.starved > _TOLERATED_GAP)
 
+    def note_utterance(
+        self,
+        protocol: str,
+        record: RequestRecord,
+        ending: Ending,
+        *,
+        seconds: float,
+        thrown_away: float,
+        cancel_seconds: float | None,
+    ) -> None:
+        """Record a text that was spoken while it was being written.
+
+        Args:
+            seconds: of speech that was sent.
+            thrown_away: seconds of speech that was generated and not sent.
+            cancel_seconds: until the engine had stopped, if the client cancelled it.
+        """
+        self._utterances.labels(protocol, ending.value).inc()
+        self._spoken.labels(protocol).inc(seconds)
+        self._thrown_away.labels(protocol).inc(thrown_away)
+        if cancel_seconds is not None:
+            self._cancel.observe(cancel_seconds)
+        self.note(record, ending)
+
     def text(self) -> bytes:
         """Return all metrics in Prometheus's text format."""
         return generate_latest(self.registry)
 
-    def _gauge(self, name: str, meaning: str) -> Gauge:
-        return Gauge(f"voxcli_{name}", meaning, registry=self.registry)
+    def _gauge(self, name: str, meaning: str, *labels: str) -> Gauge:
+        return Gauge(f"voxcli_{name}", meaning, labels, registry=self.registry)
 
     def _counter(self, name: str, meaning: str, *labels: str) -> Counter:
         return Counter(f"voxcli_{name}", meaning, labels, registry=self.registry)

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Mapping
-from contextlib import AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import replace
 from functools import partial
 from types import MappingProxyType
@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 from starlette.requests import Request
 
-from voxcli.errors import ConsumerClosed, NotFound, RequestError
+from voxcli.errors import NotFound
 from voxcli.protocols.dialect import Problem, ServerRequest
 from voxcli.server.admission import Admission
 from voxcli.server.errors import Refusal, problem_of
@@ -26,17 +26,13 @@ from voxcli.server.private.keep_alive import HEADER, KeepAlive, read_seconds
 from voxcli.server.private.sockets import is_private
 from voxcli.server.settings import ServerSettings
 from voxcli.server.streaming.rendering import Rendering
-from voxcli.server.streaming.response import DisconnectWatcher, ResponseStream, SpeechResponse
+from voxcli.server.streaming.response import DisconnectWatcher, ResponseStream, SpeechResponse, ending_of
 from voxcli.server.streaming.spool import SpooledSpeech, SpoolSpace
+from voxcli.server.streaming.utterance import NO_WORDS, UtteranceSettings
 from voxcli.server.streaming.worker import Threads, Worker
+from voxcli.server.utterances import Caller, Utterances
 from voxcli.server.voice_choice import VoiceChoice
-from voxcli.synthesis.request import (
-    Engine,
-    Parameter,
-    SynthesisRequest,
-    abilities_of,
-    check_description,
-)
+from voxcli.synthesis.request import Parameter, SynthesisRequest
 from voxcli.voices import VoiceLibrary
 from voxcli.voices.named import EVERY_MODEL_HAS_IT, find_named
 
@@ -47,7 +43,6 @@ PROBE = SynthesisRequest(text="One.")
 
 _UNLIMITED_SECONDS = 365 * 24 * 60 * 60.0
 """For programs of the user who runs the server: they wait, pause and are suspended as long as that user likes."""
-_NO_WORDS = Problem(status=400, message="The text has no words: there is nothing to speak.", code="no_words")
 
 AnswerHeaders: TypeAlias = Callable[[ServerRequest, int], dict[str, str]]
 """Builds response headers from a request and the sample rate of the response in Hz."""
@@ -100,6 +95,16 @@ class Service:
         """Of requests that have no answer yet, or not all of it."""
         self._all_answered = asyncio.Event()
         self._all_answered.set()
+        self.utterances = Utterances(
+            settings,
+            self.threads,
+            self.admission,
+            models,
+            self.choice,
+            self.metrics,
+            heartbeat=self.heartbeat,
+            keep_alive=self.keep_alive,
+        )
         self.metrics.queue_limit.set_function(lambda: self.admission.queue)
         self.metrics.slots.set_function(lambda: self.admission.slots)
         self.metrics.slots_used.set_function(lambda: self.admission.used)
@@ -123,11 +128,14 @@ class Service:
             async with asyncio.timeout(self.settings.drain_seconds):
                 await self.holds.wait_until_none()
                 await self._all_answered.wait()
+                await self.utterances.wait_until_none()
         except TimeoutError:
             self.holds.end()
-            if not self._watchers:
+            left = len(self._watchers) + len(self.utterances)
+            if not left:
                 return True
-            _log.warning("aborted %d streams that did not finish in time", len(self._watchers))
+            _log.warning("aborted %d streams that did not finish in time", left)
+            self.utterances.abort()
             for watcher in list(self._watchers):
                 watcher.stop_watching()
             return False
@@ -136,6 +144,7 @@ class Service:
     def abort(self) -> None:
         """Cut off everything that is being spoken, and wait for no further part of it."""
         self.holds.end()
+        self.utterances.abort()
         for watcher, record in list(self._watchers.items()):
             if record.admitted is not None:
                 watcher.stop_watching()
@@ -197,8 +206,14 @@ class Service:
             more = {**headers(server_request, rendering.sample_rate), **rendering.headers()}
             return SpeechResponse(stream, more, end, partial(self._keep_error, http))
         except BaseException as error:
-            end(record, _ending(error))
+            end(record, ending_of(error))
             raise
+
+    def utterance(
+        self, protocol: str, caller: Caller, settings: UtteranceSettings, *, described: bool = False
+    ) -> AbstractAsyncContextManager[StreamedUtterance]:
+        """Open a text that is spoken while it is being written; see `Utterances.open`."""
+        return self.utterances.open(protocol, caller, settings, described=described)
 
     async def try_out(self) -> None:
         """Generate the first chunk of the probe. Raises VoxError if that fails."""
@@ -238,7 +253,9 @@ class Service:
         engine = await watcher.run_until_disconnect(held.enter_async_context(self.models.in_use(wait)))
         self.admission.slots = self.models.slots
         if not private:
-            server_request = await self._for_everybody(server_request, engine)
+            described = Parameter.STYLE in server_request.parameters.values()
+            asked = partial(self.choice.for_everybody, server_request.request, engine, described=described)
+            server_request = replace(server_request, request=await self.threads.call(asked))
         rendering = Rendering(engine, server_request, self.heartbeat)
         record.timings = rendering.timings
         record.asked = time.perf_counter()
@@ -246,17 +263,6 @@ class Service:
         held.push_async_callback(worker.close)
         held.callback(rendering.stop)  # is called before the worker is closed
         return rendering, worker
-
-    async def _for_everybody(self, server_request: ServerRequest, engine: Engine) -> ServerRequest:
-        """Return a request with the server's default voice, if it names none. Programs of this user choose their own.
-
-        Raises:
-            RequestError: its voice is a description that the engine cannot follow.
-        """
-        request = await self.threads.call(lambda: self.choice.chosen(server_request.request, engine))
-        if Parameter.STYLE not in server_request.parameters.values():
-            check_description(request.voice, abilities_of(engine))
-        return replace(server_request, request=request)
 
     def _keep_error(self, http: Request, error: Exception) -> None:
         if is_private(http.scope):
@@ -276,19 +282,9 @@ async def _first(speech: SpooledSpeech, rendering: Rendering, *, may_be_empty: b
     if first is None and may_be_empty:
         return b""
     if first is None:
-        raise _no_sound() if rendering.has_words else Refusal(_NO_WORDS)
+        raise _no_sound() if rendering.has_words else Refusal(NO_WORDS)
     return first
 
 
 def _no_sound() -> Refusal:
     return Refusal(Problem(status=500, message="The model generated no audio.", code="no_sound"))
-
-
-def _ending(error: BaseException) -> Ending:
-    match error:
-        case ConsumerClosed():
-            return Ending.CLIENT_LEFT
-        case Refusal() | RequestError() | NotFound():
-            return Ending.REFUSED
-        case _:
-            return Ending.FAILED

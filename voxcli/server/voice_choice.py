@@ -12,6 +12,7 @@ from voxcli.synthesis.request import (
     Voice,
     abilities_of,
     can_speak_with,
+    check_description,
 )
 from voxcli.voices import VoiceLibrary
 from voxcli.voices.named import DEFAULT
@@ -64,6 +65,19 @@ class VoiceChoice:
         if (default := self.default) is None or (drawn and not self._of_server):
             return request
         return replace(request, voice=replace(default, style=voice.style or default.style))
+
+    def for_everybody(self, request: SynthesisRequest, engine: Engine, *, described: bool) -> SynthesisRequest:
+        """Return a request of somebody else than this user: with the server's voice, if it names none. Reads files.
+
+        described: whether the client itself describes the voice, which an engine may be unable to follow.
+
+        Raises:
+            RequestError: its voice is kept as a description that the engine cannot follow.
+        """
+        request = self.chosen(request, engine)
+        if not described:
+            check_description(request.voice, abilities_of(engine))
+        return request
 
     def _has_voice(self, name: str) -> bool:
         engine = self._models.engine

@@ -8,6 +8,7 @@ from typing import Protocol, TypeAlias, runtime_checkable
 
 from voxcli.audio.chunk import AudioChunk
 from voxcli.errors import RequestError
+from voxcli.text.marks import Sentence
 
 SLOWEST, FASTEST = 0.25, 4.0
 """The range of `SynthesisRequest.speed`, the same as in OpenAI's speech API."""
@@ -123,6 +124,11 @@ class SentenceMark:
     """Seconds from the beginning of the sound."""
     end: float | None = None
     """Seconds; None while the sentence is still being spoken."""
+
+    @property
+    def span(self) -> tuple[int, int] | None:
+        """Where the sentence begins and ends in the whole text, in characters, if that is known."""
+        return self.text.span if isinstance(self.text, Sentence) else None
 
 
 Piece: TypeAlias = AudioChunk | SentenceMark

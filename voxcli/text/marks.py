@@ -107,15 +107,19 @@ class Pause:
 
 
 class Sentence(str):
-    """A part to speak that knows the language of its text, which a number alone does not tell."""
+    """A part to speak that knows where it comes from."""
 
-    __slots__ = ("text_language",)
+    __slots__ = ("span", "text_language")
 
     text_language: str | None
+    """Language of its text, which a number alone does not tell."""
+    span: tuple[int, int] | None
+    """Where it begins and ends in that text, in characters; see `TextPositions`."""
 
-    def __new__(cls, text: str, text_language: str | None) -> "Sentence":
+    def __new__(cls, text: str, text_language: str | None, span: tuple[int, int] | None = None) -> "Sentence":
         sentence = super().__new__(cls, text)
         sentence.text_language = text_language
+        sentence.span = span
         return sentence
 
 

@@ -4,6 +4,7 @@ import logging
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from voxcli.text.characters import is_speakable, without_emoji
@@ -11,6 +12,7 @@ from voxcli.text.language import TextLanguage, language_of
 from voxcli.text.lines import SpokenLines, without_decoration
 from voxcli.text.look_alikes import CharacterFolder, folded
 from voxcli.text.marks import Marked, Part, Pause, Sentence, is_only_tags, parse_marks
+from voxcli.text.positions import TextPositions
 from voxcli.text.reasoning import SpokenText, without_reasoning
 from voxcli.text.sentences.splitter import SentenceSplitter
 from voxcli.text.short_parts import ShortParts, count_syllables, ends_clause, ends_sentence
@@ -34,6 +36,9 @@ _LONG_PAUSE, _LONGEST_PAUSE = 2.0, 4.0
 _PLAYING_SECONDS = 1.0
 """While there is more than this to be heard, only whole sentences are spoken in a pause."""
 
+IDLE_SECONDS = 0.4
+"""After this long without more text, its writer has paused, and the text received so far may be spoken."""
+
 
 @dataclass(frozen=True, slots=True)
 class Silence:
@@ -41,6 +46,11 @@ class Silence:
 
     seconds: float
     """Since the last text arrived."""
+
+
+@dataclass(frozen=True, slots=True)
+class Flush:
+    """All text so far is to be spoken, as if it ended here, though no sentence may be complete."""
 
 
 class PartReader:
@@ -183,14 +193,14 @@ def _new_markdown() -> "SpeakableMarkdown":
 
 
 def read_parts(
-    text: Iterable[str | Silence],
+    text: Iterable[str | Silence | Flush],
     *,
     markdown: bool,
     tags: frozenset[str] = frozenset(),
     least_syllables: int = 0,
     playing: Callable[[], float] = lambda: 0.0,
 ) -> Iterator[Part]:
-    """Yield the parts of a text as soon as they are complete.
+    """Yield the parts of a text as soon as they are complete, and where each sentence stands in it.
 
     Args:
         text: complete or still arriving.
@@ -199,17 +209,28 @@ def read_parts(
         least_syllables: a shorter part joins a neighbour.
         playing: returns the seconds of speech that a listener has yet to hear.
     """
-    reader = PartReader(markdown=markdown, tags=tags, least_syllables=least_syllables)
+    new_reader = partial(PartReader, markdown=markdown, tags=tags, least_syllables=least_syllables)
+    reader, positions = new_reader(), TextPositions()
     for piece in text:
-        if isinstance(piece, Silence):
-            yield from reader.pause(piece.seconds, playing=playing())
-        else:
-            yield from reader.feed(piece)
-    yield from reader.finish()
+        match piece:
+            case Silence():
+                parts = reader.pause(piece.seconds, playing=playing())
+            case Flush():
+                parts, reader = reader.finish(), new_reader()
+            case _:
+                positions.feed(piece)
+                parts = reader.feed(piece)
+        yield from _located(parts, positions)
+    yield from _located(reader.finish(), positions)
+
+
+def _located(parts: Iterable[Part], positions: TextPositions) -> Iterator[Part]:
+    for part in parts:
+        yield part if isinstance(part, Pause) else positions.located(part)
 
 
 def read_text(
-    text: Iterable[str | Silence],
+    text: Iterable[str | Silence | Flush],
     *,
     markdown: bool,
     split: bool,
@@ -220,11 +241,11 @@ def read_text(
     """Yield the parts of a text, or all of it as one part if it is not to be split."""
     if split:
         yield from read_parts(text, markdown=markdown, tags=tags, least_syllables=least_syllables, playing=playing)
-    elif is_speakable(whole := without_emoji(read_whole(text, markdown=markdown))):
-        yield whole
+    elif is_speakable(whole := without_emoji(read_whole(pieces := list(text), markdown=markdown))):
+        yield Sentence(whole, None, (0, sum(len(piece) for piece in pieces if isinstance(piece, str))))
 
 
-def read_whole(text: Iterable[str | Silence], *, markdown: bool) -> str:
+def read_whole(text: Iterable[str | Silence | Flush], *, markdown: bool) -> str:
     """Return a whole text unsplit, without control sequences and reasoning; of Markdown, its plain text."""
     whole = _entering("".join(piece for piece in text if isinstance(piece, str)))
     if not markdown:

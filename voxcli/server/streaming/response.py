@@ -11,10 +11,10 @@ from typing import Any, TypeVar
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
-from voxcli.errors import ConsumerClosed, VoxError
+from voxcli.errors import ConsumerClosed, NotFound, RequestError, VoxError
 from voxcli.protocols.dialect import AnswerForm, Framing
 from voxcli.protocols.openai.events import error_event
-from voxcli.server.errors import note, problem_of
+from voxcli.server.errors import Refusal, note, problem_of
 from voxcli.server.monitoring import Ending, RequestRecord
 from voxcli.server.streaming.spool import SpooledSpeech
 
@@ -202,3 +202,14 @@ async def _abort(scope: Scope) -> None:
     if connection := _connection(scope):
         connection.abort()
         await asyncio.sleep(0)  # lets the server notice
+
+
+def ending_of(error: BaseException) -> Ending:
+    """Return how a request ended that ended with an error."""
+    match error:
+        case ConsumerClosed():
+            return Ending.CLIENT_LEFT
+        case Refusal() | RequestError() | NotFound():
+            return Ending.REFUSED
+        case _:
+            return Ending.FAILED

@@ -99,8 +99,17 @@ class Worker(Generic[T]):
         self._room.release()
         return item
 
+    def push(self, item: T) -> None:
+        """Add an item besides those that the generator yields. Called by the generator, on its thread."""
+        _call_soon(self._loop, self._push, item)
+
     async def close(self) -> None:
-        """Close the generator on its own thread after the item it is working on, and wait for that."""
+        """Close the generator on its own thread after the item it is working on, and wait for that.
+
+        A reader that waits for the next item learns of the end at once.
+        """
+        if not self._closed:
+            self._made.put_nowait(_End(None))
         self._closed = True
         self._room.release()
         await self._ended.wait()
@@ -117,6 +126,10 @@ class Worker(Generic[T]):
         except BaseException as raised:  # noqa: BLE001 - raised again where the pieces are read
             error = raised
         _call_soon(self._loop, self._end, _End(error))
+
+    def _push(self, item: T) -> None:
+        self._room.acquire(blocking=False)  # the reader releases it
+        self._made.put_nowait(item)
 
     def _end(self, end: "_End") -> None:
         if end.error and self._closed:

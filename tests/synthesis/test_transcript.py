@@ -1,0 +1,66 @@
+"""How much of a text was heard by a moment of the sound."""
+
+import pytest
+
+from voxcli.synthesis.request import SentenceMark
+from voxcli.synthesis.transcript import Transcript
+from voxcli.text.marks import Sentence
+
+TEXT = "One two three four. **Five** six."
+
+
+@pytest.fixture
+def transcript() -> Transcript:
+    """Two sentences of two seconds each, with a pause of one second between them."""
+    made = Transcript()
+    first, second = Sentence("One two three four.", "en", (0, 19)), Sentence("Five six.", "en", (22, 33))
+    for text, start in ((first, 0.0), (second, 3.0)):
+        made.note(SentenceMark(text=text, start=start))
+        made.note(SentenceMark(text=text, start=start, end=start + 2))
+    return made
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0, ""),
+        (0.4, ""),
+        (0.6, "One"),
+        (1.0, "One two"),
+        (2.0, "One two three four."),
+        (2.9, "One two three four."),
+        (3.5, "One two three four."),
+        (4.0, "One two three four. Five"),
+        (5.0, "One two three four. Five six."),
+        (9.0, "One two three four. Five six."),
+    ],
+)
+def test_whole_words_are_heard(transcript: Transcript, seconds: float, text: str) -> None:
+    assert transcript.until(seconds).text == text
+
+
+def test_the_position_counts_characters_of_the_text_as_it_was_written(transcript: Transcript) -> None:
+    assert transcript.until(1.0).position == len("One two")
+    assert transcript.until(2.5).position == len("One two three four.")
+    assert transcript.until(9.0).position == len(TEXT)
+
+
+def test_more_is_heard_the_longer_it_lasts(transcript: Transcript) -> None:
+    positions = [transcript.until(hundredth / 100).position for hundredth in range(600)]
+    assert positions == sorted(positions)
+
+
+def test_the_end_of_a_sentence_that_was_cut_off_is_estimated_from_those_before(transcript: Transcript) -> None:
+    transcript.note(SentenceMark(text="Seven eight nine ten eleven twelve.", start=5.0))
+    assert transcript.until(5.1).text.endswith("six.")
+    assert "Seven" in transcript.until(6.5).text
+    assert "twelve" not in transcript.until(6.5).text
+    assert transcript.until(60.0).text.endswith("twelve.")
+
+
+def test_characters_are_words_in_a_script_without_spaces() -> None:
+    transcript = Transcript()
+    transcript.note(SentenceMark(text="今天天气好。", start=0.0))
+    transcript.note(SentenceMark(text="今天天气好。", start=0.0, end=5.0))
+    assert transcript.until(2.0).text == "今天"
+    assert transcript.until(5.0).text == "今天天气好。"

@@ -1,0 +1,93 @@
+"""Transcript of speech: its sentences with their times, and how much of the text was heard by a moment of the sound."""
+
+import re
+from dataclasses import dataclass
+
+from voxcli.synthesis.request import SentenceMark
+from voxcli.text.characters import properties_of
+from voxcli.text.short_parts import count_syllables
+
+_SYLLABLES_PER_SECOND = 4.5
+"""Until a sentence has shown how fast the voice is."""
+_RUN = re.compile(r"\S+")
+
+
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """The part of a text that was spoken, or heard, by a moment."""
+
+    position: int
+    """Characters of the whole text, as it was written, with what is not spoken in between."""
+    text: str
+    """The words."""
+    seconds: float
+    """Of sound."""
+
+
+class Transcript:
+    """Collects the marks of one stream of speech.
+
+    Times inside a sentence are interpolated: a word takes as long as its share of the sentence's syllables. The end of
+    a sentence that was cut off is estimated from the pace of those before it.
+    """
+
+    def __init__(self) -> None:
+        self.sentences: list[SentenceMark] = []
+        """Those that have begun, each with the newest that is known of it."""
+        self._syllables = 0
+        self._seconds = 0.0
+
+    def note(self, mark: SentenceMark) -> None:
+        """Take the next mark."""
+        if mark.end is None:
+            self.sentences.append(mark)
+            return
+        self.sentences[-1] = mark
+        self._syllables += count_syllables(mark.text)
+        self._seconds += mark.end - mark.start
+
+    def until(self, seconds: float) -> Spoken:
+        """Return what was spoken in the first seconds of the sound."""
+        position, texts = 0, []
+        for mark in self.sentences:
+            if mark.start >= seconds:
+                break
+            begin, end = mark.span or (position, position + len(mark.text))
+            part = mark.text[: self._count(mark, seconds)]
+            if not part:
+                break
+            texts.append(part)
+            # With markup in it, a sentence is longer where it was written, about evenly.
+            written = len(part) if end - begin == len(mark.text) else round((end - begin) * len(part) / len(mark.text))
+            position = begin + written
+        return Spoken(position, " ".join(texts), max(seconds, 0.0))
+
+    def _count(self, mark: SentenceMark, seconds: float) -> int:
+        """Count the characters of a sentence up to the end of the last word that was complete by then."""
+        if mark.end is not None and seconds >= mark.end:
+            return len(mark.text)
+        pace = self._syllables / self._seconds if self._seconds else _SYLLABLES_PER_SECOND
+        words = _words(mark.text)
+        lengths = [max(count_syllables(mark.text[start:end]), 1) for start, end in words]
+        duration = mark.end - mark.start if mark.end is not None else sum(lengths) / pace
+        left = (seconds - mark.start) / duration * sum(lengths) if duration else 0.0
+        count = 0
+        for (_, end), length in zip(words, lengths, strict=True):
+            left -= length
+            if left < -1e-6:
+                break
+            count = end
+        return count
+
+
+def _words(text: str) -> list[tuple[int, int]]:
+    """Return where each word begins and ends; in a script without spaces, each character is one."""
+    words = []
+    for run in _RUN.finditer(text):
+        start = run.start()
+        for at in range(run.start(), run.end()):
+            if properties_of(text[at]).unspaced and at + 1 < run.end() and text[at + 1].isalnum():
+                words.append((start, at + 1))
+                start = at + 1
+        words.append((start, run.end()))
+    return words
