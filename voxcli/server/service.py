@@ -28,7 +28,7 @@ from voxcli.server.settings import ServerSettings
 from voxcli.server.streaming.rendering import Rendering
 from voxcli.server.streaming.response import DisconnectWatcher, ResponseStream, SpeechResponse, ending_of
 from voxcli.server.streaming.spool import SpooledSpeech, SpoolSpace
-from voxcli.server.streaming.utterance import NO_WORDS, UtteranceSettings
+from voxcli.server.streaming.utterance import NO_WORDS, StreamedUtterance, UtteranceSettings
 from voxcli.server.streaming.worker import Threads, Worker
 from voxcli.server.utterances import Caller, Utterances
 from voxcli.server.voice_choice import VoiceChoice
