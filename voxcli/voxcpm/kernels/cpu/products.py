@@ -1,17 +1,17 @@
 """Products of rows of activations with a packed matrix.
 
-A tile is a few rows times two blocks, whose sums stay in registers while all inputs are read once. Each sum is added up
-in the order of the inputs, whatever the number of rows and of threads.
+A tile is a few rows times two blocks, whose sums stay in registers while some inputs are read. Each sum is added up in
+the order of the inputs, whatever the number of rows and of threads.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from llvmlite import ir
 
 from voxcli.voxcpm.kernels.block_layout import WORDS
 from voxcli.voxcpm.kernels.cpu.arithmetic import Arithmetic
 from voxcli.voxcpm.kernels.cpu.elementary import add_halves, silu
-from voxcli.voxcpm.kernels.cpu.ir import F32, I8, I32, I64, POINTER, Array, Code, Value, Variable
+from voxcli.voxcpm.kernels.cpu.ir import F16, F32, I8, I32, I64, POINTER, Array, Code, Value, Variable
 
 PAIR = 2
 """Blocks of a tile."""
@@ -19,6 +19,12 @@ PAIR = 2
 _LINE = 64
 """Bytes of a cache line."""
 
+_CHUNK = 64
+"""Groups of inputs that some tiles are multiplied with in turn, with their weights from the first-level cache."""
+_TOGETHER = 2
+"""Tiles that do so. More are for long texts."""
+_CHUNKS_AHEAD = 2
+"""How much later the weights that are fetched into the second-level cache are needed."""
 
 _HEIGHTS = (1, 2, 3, 4, 6, 9, 12)
 """Rows of tiles for which functions are written. VoxCPM1.5 needs 1, 5 and 18 rows for a stream, VoxCPM2 1, 5 and 22."""
@@ -73,34 +79,61 @@ def write_product(module: ir.Module, arithmetic: Arithmetic, rows: int, stride: 
     inputs, tiles, weights, groups, scales, row_scales, row_sums, out, out_stride, start, end, apart = code.arguments
     packed, result = code.array(weights, I32), code.array(out, F32)
     of_block = arithmetic.outputs
-    sums = code.local_array(I32 if arithmetic.sum_type == I32 else F32, rows * of_block * PAIR)
+    of_tile = rows * of_block * PAIR
+    sums = code.local_array(_kept_type(arithmetic), of_tile * _TOGETHER)
     with code.loop(start, end) as pair:
         first = pair if gated else pair * PAIR
         blocks = [first, first + apart]
         own_weights = [packed.at(block * groups * WORDS) for block in blocks]
         own_scales = [code.array(scales, F32).at(block * of_block) for block in blocks]
-        # The next pair is fetched while this one is multiplied, by the first two tiles or by the only one.
-        ahead = [own.at(groups * (WORDS if gated else WORDS * PAIR)) for own in own_weights]
-        with code.loop(0, tiles * rows, rows) as begin:
-            own_inputs = code.array(inputs, I8).at(begin * stride)
-            starts = [own_inputs.at(row * stride) for row in range(rows)]
-            _write_sums(code, arithmetic, own_weights, starts, groups, sums, _fetched(code, ahead, begin, tiles))
-            with code.loop(0, rows) as row:
-                place = result.at((begin + row) * out_stride + pair * (of_block if gated else of_block * PAIR))
-                of_row = code.array(row_scales, F32)[begin + row], code.array(row_sums, I32)[begin + row]
-                own_sums = sums.at(row * of_block * PAIR)
-                for number in range(0, of_block, arithmetic.lanes):
-                    values = [
-                        _finished(arithmetic, own_sums.at(half * of_block + number), scale.at(number), *of_row)
-                        for half, scale in enumerate(own_scales)
-                    ]
-                    if gated:
-                        place.store(silu(values[0]) * values[1], number)
-                    else:
-                        for half, value in enumerate(values):
-                            place.store(value, half * of_block + number)
+        next_weights = [own.at(groups * (WORDS if gated else WORDS * PAIR)) for own in own_weights]
+        with code.loop(0, tiles, _TOGETHER) as begin:
+            count = (tiles - begin).minimum(_TOGETHER)
+            with code.loop(0, count * of_tile, WORDS) as number:
+                sums.store(code.constant(ir.VectorType(sums.type, WORDS), 0), number, align=_LINE)
+            chunk = arithmetic.chunk or _CHUNK
+            with code.loop(0, groups, chunk) as group, code.loop(0, count) as tile:
+                own_inputs = code.array(inputs, I8).at((begin + tile) * rows * stride)
+                starts = [own_inputs.at(row * stride) for row in range(rows)]
+                ahead = _later(own_weights, next_weights, group + chunk * _CHUNKS_AHEAD, groups)
+                fetched = _fetched(code, ahead, begin + tile, tiles)
+                limits = group, (group + chunk).minimum(groups)
+                _write_sums(code, arithmetic, own_weights, starts, limits, sums.at(tile * of_tile), fetched)
+            with code.loop(0, count * rows) as number:
+                row = begin * rows + number
+                place = result.at(row * out_stride + pair * (of_block if gated else of_block * PAIR))
+                of_row = code.array(row_scales, F32)[row], code.array(row_sums, I32)[row]
+                _write_results(arithmetic, sums.at(number * of_block * PAIR), own_scales, of_row, place, gated=gated)
     code.finish()
     return name
+
+
+def _kept_type(arithmetic: Arithmetic) -> ir.Type:
+    """Return the type of sums in memory."""
+    return I32 if arithmetic.sum_type == I32 else F32
+
+
+def _write_results(
+    arithmetic: Arithmetic,
+    sums: Array,
+    scales: Sequence[Array],
+    of_row: tuple[Value, Value],
+    out: Array,
+    *,
+    gated: bool,
+) -> None:
+    """Store what a row of a tile stands for."""
+    for number in range(0, arithmetic.outputs, arithmetic.lanes):
+        places = [half * arithmetic.outputs + number for half in range(PAIR)]
+        values = [
+            _finished(arithmetic, sums.at(place), scale.at(number), *of_row)
+            for place, scale in zip(places, scales, strict=True)
+        ]
+        if gated:
+            out.store(silu(values[0]) * values[1], number)
+        else:
+            for place, value in zip(places, values, strict=True):
+                out.store(value, place)
 
 
 def _finished(arithmetic: Arithmetic, sums: Array, scales: Array, row_scale: Value, row_sum: Value) -> Value:
@@ -113,10 +146,20 @@ def _finished(arithmetic: Arithmetic, sums: Array, scales: Array, row_scale: Val
     return total if arithmetic.sum_type == F32 else total * scales.load(vector, 0)
 
 
-def _fetched(code: Code, ahead: Sequence[Array], begin: Value, tiles: Value) -> list[Array]:
-    """Return the blocks that a tile fetches: one each for the first and the other tiles, or both for the only one."""
+def _later(own: Sequence[Array], following: Sequence[Array], group: Value, groups: Value) -> list[Array]:
+    """Return the weights of a later group: of these blocks or, behind their last group, of the next ones."""
+    code = group.code
+    starts = zip(own, following, strict=True)
+    return [
+        code.array((group < groups).choose(a.at(group * WORDS).address, b.at((group - groups) * WORDS).address), I32)
+        for a, b in starts
+    ]
+
+
+def _fetched(code: Code, ahead: Sequence[Array], tile: Value, tiles: Value) -> list[Array]:
+    """Return the weights that a tile fetches: one block each for the first and the other tiles, or both."""
     first, second = (block.address for block in ahead)
-    own = begin.equals(0).choose(first, second)
+    own = tile.equals(0).choose(first, second)
     other = tiles.equals(1).choose(second, own)
     return [code.array(address, I32) for address in (own, other)]
 
@@ -126,43 +169,38 @@ def _write_sums(
     arithmetic: Arithmetic,
     blocks: Sequence[Array],
     rows: Sequence[Array],
-    groups: Value,
+    groups: tuple[Value, Value],
     out: Array,
     ahead: Sequence[Array],
 ) -> None:
-    """Add up a tile, and store it row by row."""
+    """Add the products of some groups of inputs to the sums of a tile."""
     lanes = arithmetic.lanes
     words, vector = ir.VectorType(I32, lanes), ir.VectorType(arithmetic.sum_type, arithmetic.sums)
     parts = [block.at(lane) for block in blocks for lane in range(0, WORDS, lanes)]
-    sums = [[code.variable(code.constant(vector, 0)) for _ in rows] for _ in parts]
+    places = [
+        [out.at(row * arithmetic.outputs * PAIR + number * arithmetic.sums) for row, _ in enumerate(rows)]
+        for number, _ in enumerate(parts)
+    ]
+    halves = arithmetic.sum_type == F16
+
+    def begun(place: Array) -> Variable:
+        return code.variable(code.constant(vector, 0) if halves else place.load(vector, 0, align=4 * lanes))
+
+    sums = [[begun(place) for place in column] for column in places]
     width = arithmetic.group * arithmetic.activation_bytes
-
-    def add(start: Value | int, stop: Value) -> None:
-        with code.loop(start, stop) as group:
-            for block in ahead:
-                code.prefetch(block.at(group * WORDS))
-            weights = [part.load(words, group * WORDS, align=4 * lanes) for part in parts]
-            inputs = [row.at(group * width).of(arithmetic.activation) for row in rows]
-            added = arithmetic.add_group(code, [[total.get() for total in column] for column in sums], weights, inputs)
-            for column, values in zip(sums, added, strict=True):
-                for total, value in zip(column, values, strict=True):
-                    total.set(value)
-
-    def places() -> Iterator[tuple[Variable, Array]]:
-        for number, column in enumerate(sums):
-            for row, total in enumerate(column):
-                yield total, out.at(row * arithmetic.outputs * PAIR + number * arithmetic.sums)
-
-    if not arithmetic.chunk:
-        add(0, groups)
-        for total, place in places():
-            place.store(total.get(), 0, align=4 * lanes)
-        return
-    for _, place in places():
-        place.store(code.constant(ir.VectorType(F32, arithmetic.sums), 0), 0, align=64)
-    with code.loop(0, groups, arithmetic.chunk) as start:
-        for total, _ in places():
-            total.set(code.constant(vector, 0))
-        add(start, (start + arithmetic.chunk).minimum(groups))
-        for total, place in places():
-            add_halves(total.get(), place)
+    first, _ = groups
+    with code.loop(*groups) as group:
+        for block in ahead:
+            code.prefetch(block.at((group - first) * WORDS))
+        weights = [part.load(words, group * WORDS, align=4 * lanes) for part in parts]
+        inputs = [row.at(group * width).of(arithmetic.activation) for row in rows]
+        added = arithmetic.add_group(code, [[total.get() for total in column] for column in sums], weights, inputs)
+        for totals, values in zip(sums, added, strict=True):
+            for total, value in zip(totals, values, strict=True):
+                total.set(value)
+    for totals, column in zip(sums, places, strict=True):
+        for total, place in zip(totals, column, strict=True):
+            if halves:
+                add_halves(total.get(), place)
+            else:
+                place.store(total.get(), 0, align=4 * lanes)

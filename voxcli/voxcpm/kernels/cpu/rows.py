@@ -1,5 +1,7 @@
 """Operations on whole rows: the norm, adding to the residual stream, and rounding for the next product."""
 
+import math
+
 from llvmlite import ir
 
 from voxcli.voxcpm.kernels.block_layout import INT8_OFFSET
@@ -8,6 +10,8 @@ from voxcli.voxcpm.kernels.cpu.elementary import absolute, as_two_halves, maximu
 from voxcli.voxcpm.kernels.cpu.ir import F32, I8, I16, I32, POINTER, Array, Code, Value
 
 _INT8_MAX = 127
+_LANES = 64
+"""Numbers that are rounded together, in a few registers."""
 _SMALLEST = 1.2e-38
 """Scale of a row of zeros, whose reciprocal is finite."""
 
@@ -40,17 +44,22 @@ def write_round_row(module: ir.Module, arithmetic: Arithmetic, width: int) -> st
 
 
 def _round_to_int8(code: Code, source: Array, target: Array, scale: Array, total: Array, width: int) -> None:
-    largest = code.variable(code.constant(F32, _SMALLEST * _INT8_MAX))
-    with code.loop(0, width) as column:
-        largest.set(maximum(largest.get(), absolute(source[column])))
-    scale[0] = largest.get() * (1 / _INT8_MAX)
-    inverse = code.constant(F32, _INT8_MAX) / largest.get()
-    levels = code.variable(code.constant(I32, 0))
-    with code.loop(0, width) as column:
-        level = round_to_even(source[column] * inverse).to(I32)
-        target[column] = level.to(I8)
+    lanes = math.gcd(width, _LANES)
+    floats, integers = ir.VectorType(F32, lanes), ir.VectorType(I32, lanes)
+    tops = code.variable(code.constant(floats, _SMALLEST * _INT8_MAX))
+    with code.loop(0, width, lanes) as column:
+        tops.set(maximum(tops.get(), absolute(source.load(floats, column))))
+    # As integers, positive numbers are in the same order.
+    highest = code.call(f"llvm.vector.reduce.smax.v{lanes}i32", I32, tops.get().bits_as(integers))
+    largest = highest.bits_as(F32)
+    scale[0] = largest * (1 / _INT8_MAX)
+    inverse = (code.constant(F32, _INT8_MAX) / largest).filled(lanes)
+    levels = code.variable(code.constant(integers, 0))
+    with code.loop(0, width, lanes) as column:
+        level = round_to_even(source.load(floats, column) * inverse).to(integers)
+        target.store(level.to(ir.VectorType(I8, lanes)), column)
         levels.add(level)
-    total[0] = levels.get() * INT8_OFFSET
+    total[0] = code.call(f"llvm.vector.reduce.add.v{lanes}i32", I32, levels.get()) * INT8_OFFSET
 
 
 def write_norm_row(module: ir.Module, width: int, eps: float, scale: float) -> str:
