@@ -90,9 +90,9 @@ class _Handler(BaseHTTPRequestHandler):
         elif path.startswith("/api/models/"):
             self._hugging_face(path.removeprefix("/api/models/"))
         elif path.startswith((f"/{hub.model_id}/resolve/{hub.commit}/", f"/{hub.model_id}/resolve/main/")):
-            self._resolve(path.rpartition("/")[2])
+            self._resolve(path.split("/resolve/")[1].partition("/")[2])
         elif path.startswith("/cdn/"):
-            self._content(path.rpartition("/")[2])
+            self._content(path.removeprefix("/cdn/"))
         else:
             self._answer(404, b"")
 

@@ -98,6 +98,7 @@ def test_what_programs_read_is_json(run: Run, installed: Path, hub: Hub) -> None
         "espeak": ("built-in", False),
         "voxcpm-2": ("absent", False),
         "voxcpm-0.5b": ("absent", False),
+        "kokoro": ("absent", False),
     }
     assert entries["voxcpm-1.5"]["bytes"] == sum(map(len, hub.files.values()))
     card = json.loads(run("models", "show", "voxcpm-1.5", "--json").stdout)

@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from voxcli.models.catalog import find_known
 from voxcli.models.checkpoint import missing_parts
 
 UNFINISHED = ".incomplete"
@@ -46,7 +47,12 @@ class Repository:
         if revision is not None:
             commit = self._commit_at(revision) or revision
             snapshots = [path for path in snapshots if path.name.startswith(commit)]
-        return next((path for path in snapshots if not missing_parts(path)), None)
+        return next((path for path in snapshots if not self.missing_in(path)), None)
+
+    def missing_in(self, snapshot: Path) -> list[str]:
+        """List the files that a snapshot of this model lacks."""
+        known = find_known(self.model_id)
+        return missing_parts(snapshot, known.files if known else ())
 
     def bytes_held(self) -> int:
         """Return the bytes on disk. Partial downloads count, and a file that snapshots share counts once."""

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 HubName = Literal["huggingface", "modelscope"]
@@ -21,7 +21,17 @@ class KnownModel:
     size: str
     """Approximate size of the download."""
     ids: Mapping[HubName, str]
+    files: Mapping[str, str] = field(default_factory=dict)
+    """The files that it consists of, with their SHA-256; empty for the checkpoints of VoxCPM."""
+    revisions: Mapping[HubName, str] = field(default_factory=dict)
+    """The revision with these files, where a hub keeps revisions."""
 
+
+LICENCE = "Apache-2.0"
+"""Of all these models."""
+
+KOKORO = "kokoro"
+KOKORO_FILE = "onnx/model_quantized.onnx"
 
 KNOWN = (
     KnownModel(
@@ -41,6 +51,14 @@ KNOWN = (
         "16 kHz, Chinese and English; clones from a clip with its transcript",
         "about 1.6 GB",
         {"huggingface": "openbmb/VoxCPM-0.5B", "modelscope": "OpenBMB/VoxCPM-0.5B"},
+    ),
+    KnownModel(
+        KOKORO,
+        "24 kHz, 8 languages in 36 voices; small and fast on a CPU, clones no voices",
+        "92 MB",
+        dict.fromkeys(("huggingface", "modelscope"), "onnx-community/Kokoro-82M-v1.0-ONNX"),
+        {KOKORO_FILE: "fbae9257e1e05ffc727e951ef9b9c98418e6d79f1c9b6b13bd59f5c9028a1478"},
+        {"huggingface": "1939ad2a8e416c0acfeecc08a694d14ef25f2231"},
     ),
 )
 """In order of quality, the best first."""

@@ -58,8 +58,13 @@ def read_index(path: Path) -> TensorIndex:
         raise ModelError(f"{path} is damaged: {error}. Pull the model again.") from error
 
 
-def needed_files(names: Collection[str]) -> tuple[list[str], list[str]]:
-    """Return which of these files belong to a checkpoint, and which parts are missing."""
+def needed_files(names: Collection[str], exactly: Collection[str] = ()) -> tuple[list[str], list[str]]:
+    """Return which of these files belong to a checkpoint, and which parts are missing.
+
+    exactly: the files of a model that is no checkpoint of VoxCPM.
+    """
+    if exactly:
+        return [name for name in exactly if name in names], [name for name in exactly if name not in names]
     chosen, missing = [], []
     for part in _PARTS:
         name = next((name for name in part if name in names), None)
@@ -68,9 +73,13 @@ def needed_files(names: Collection[str]) -> tuple[list[str], list[str]]:
     return chosen + [name for name in _EXTRAS if name in names], missing
 
 
-def missing_parts(folder: Path) -> list[str]:
-    """List the missing, incomplete or damaged files of a checkpoint; none if it is complete."""
-    chosen, missing = needed_files({name for part in _PARTS for name in part if (folder / name).is_file()})
+def missing_parts(folder: Path, exactly: Collection[str] = ()) -> list[str]:
+    """List the missing, incomplete or damaged files of a checkpoint; none if it is complete.
+
+    exactly: as for `needed_files`.
+    """
+    known = exactly or [name for part in _PARTS for name in part]
+    chosen, missing = needed_files({name for name in known if (folder / name).is_file()}, exactly)
     return missing + [problem for name in chosen if (problem := _problem_with(folder / name))]
 
 

@@ -266,15 +266,19 @@ def plan_pull(library: ModelLibrary, name: str, hub: Hub, revision: str | None =
     known = find_known(model)
     if revision and revision_in_name and revision != revision_in_name:
         raise RequestError(f"Two revisions of {model} are given: {revision_in_name!r} and {revision!r}. Give one.")
-    wanted = revision or revision_in_name or hub.main_branch
+    pinned = known.revisions.get(hub.name) if known else None
+    wanted = revision or revision_in_name or pinned or hub.main_branch
     if ".." in PurePosixPath(wanted).parts or wanted.startswith("/"):
         raise RequestError(f"Not a valid revision: {wanted!r}.")
     listing = hub.read_listing(known.ids[hub.name] if known else model, wanted)
-    names, missing = needed_files({file.name for file in listing.files})
+    exactly = known.files if known else {}
+    names, missing = needed_files({file.name for file in listing.files}, exactly)
+    where = f"{listing.model_id} on {HUB_TITLES[hub.name]}"
     if missing:
-        raise NotFound(
-            f"{listing.model_id} on {HUB_TITLES[hub.name]} is not a VoxCPM checkpoint. Missing: {', '.join(missing)}."
-        )
+        what = known.name if known and exactly else "a VoxCPM checkpoint"
+        raise NotFound(f"{where} is not {what}. Missing: {', '.join(missing)}.")
+    if other := [file.name for file in listing.files if file.digest != exactly.get(file.name, file.digest)]:
+        raise RemoteError(f"{where} has another {', '.join(other)} than the one that voxcli knows how to run.")
     return Pull(listing.only(names), repository)
 
 

@@ -85,8 +85,8 @@ class ModelLibrary:
         raise NotFound(f"Model {name} {state}.", on_command_line=f"{verb} it with: voxcli models pull {name}")
 
     def best(self) -> str | None:
-        """Return the best installed published model, which is the default."""
-        return next((known.name for known in KNOWN if self.find(known.name)), None)
+        """Return the best installed VoxCPM model, which is the default."""
+        return next((known.name for known in KNOWN if not known.files and self.find(known.name)), None)
 
     def installed(self) -> list[InstalledModel]:
         """List the installed models: complete ones first, the best of them first."""
@@ -202,8 +202,8 @@ def _looks_like_voxcpm(snapshot: Path) -> bool:
 def _describe(repository: Repository, hub: HubName) -> InstalledModel:
     held, snapshots = repository.bytes_held(), repository.snapshots()
     folder = repository.find_complete()
-    missing = () if folder else tuple(missing_parts(snapshots[0]) if snapshots else ["all files"])
-    size = sum(path.stat().st_size for path in folder.iterdir() if path.is_file()) if folder else held
+    missing = () if folder else tuple(repository.missing_in(snapshots[0]) if snapshots else ["all files"])
+    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) if folder else held
     return InstalledModel(
         name=short_name(repository.model_id),
         model_id=repository.model_id,
