@@ -9,7 +9,7 @@ from starlette.types import ASGIApp
 
 from voxcli.server.errors import answer_outside_routes
 from voxcli.server.guards import guarded
-from voxcli.server.middleware import OPEN_PATHS
+from voxcli.server.keys import OPEN_PATHS
 from voxcli.server.routes import gptsovits, health, openai, pages, private
 from voxcli.server.routes import voxcpm as native
 from voxcli.server.routes.dialect_route import answer_malformed

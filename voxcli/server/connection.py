@@ -45,6 +45,7 @@ class Connection(H11Protocol):
             self.app_state[NEEDED_KEY] = self.keys.get(sock.getsockname(), "")
         if self._is_unix or self.app_state[NEEDED_KEY]:
             self.receive_seconds = self.timeout_keep_alive = _PRIVATE_SECONDS
+        self._upgraded = False
         self._ended = False
         """Whether the client will send nothing more."""
         self._look: asyncio.TimerHandle | None = None
@@ -55,10 +56,13 @@ class Connection(H11Protocol):
         self._limit_request()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        for timer in (self._look, self._deadline):
-            if timer:
-                timer.cancel()
+        self._cancel_timers()
         super().connection_lost(exc)
+
+    def handle_websocket_upgrade(self, event: h11.Request) -> None:
+        self._upgraded = True  # another protocol reads the connection from now on
+        self._cancel_timers()
+        super().handle_websocket_upgrade(event)
 
     def handle_events(self) -> None:
         self.server_state.default_headers = [(b"date", formatdate(usegmt=True).encode())]
@@ -66,6 +70,8 @@ class Connection(H11Protocol):
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
+        if self._upgraded:
+            return
         if not self._is_answering():
             self._limit_request()  # it began to send a request, and keep-alive has no timeout any more
         elif self._deadline:
@@ -97,6 +103,11 @@ class Connection(H11Protocol):
 
     def _is_answering(self) -> bool:
         return self.cycle is not None and not self.cycle.response_complete
+
+    def _cancel_timers(self) -> None:
+        for timer in (self._look, self._deadline):
+            if timer:
+                timer.cancel()
 
     def _limit_request(self) -> None:
         if self._deadline is None:

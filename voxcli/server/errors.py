@@ -34,6 +34,9 @@ ErrorBody: TypeAlias = Callable[[Problem], dict[str, Any]]
 ProblemOf: TypeAlias = Callable[[Exception], Problem]
 Respond: TypeAlias = Callable[[Request], Coroutine[Any, Any, Response]]
 
+REQUESTS = ("http", "websocket")
+"""Types of what passes the middleware. A WebSocket that is refused is answered as a request is."""
+
 CLIENT_LEFT = 499
 """Client closed the request: nginx's status for the log, which no client receives."""
 
@@ -182,6 +185,6 @@ def error_body_at(scope: Scope) -> ErrorBody:
     path: str = scope["path"]
     if path.startswith(_OPENAI):
         return openai.error_body
-    if path.startswith(_GPT_SOVITS) or (path == "/" and scope["method"] == "POST"):
+    if path.startswith(_GPT_SOVITS) or (path == "/" and scope.get("method") == "POST"):
         return gptsovits.error_body
     return voxcpm.error_body

@@ -4,7 +4,8 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
 from voxcli.protocols.dialect import IGNORED
-from voxcli.server.middleware import REQUEST_ID, BodyLimit, HostCheck, KeyCheck, OriginCheck, RequestIds
+from voxcli.server.keys import KeyCheck
+from voxcli.server.middleware import REQUEST_ID, BodyLimit, HostCheck, OriginCheck, RequestIds
 from voxcli.server.private.access import PrivateAccess, PrivatePaths
 from voxcli.server.rewriting import Rewriting
 from voxcli.server.service import Service

@@ -11,7 +11,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from voxcli.errors import DeviceError
-from voxcli.server.connection import Connection, connection_class
+from voxcli.server.connection import connection_class
 from voxcli.server.private.sockets import PrivateSocket
 from voxcli.server.service import Service
 from voxcli.server.settings import ServerSettings
@@ -22,6 +22,8 @@ _EVERYWHERE = "::"
 """Includes IPv4 where the system supports both on one socket."""
 _LAST_SECONDS = 2
 """Seconds for the remaining connections after the last stream has ended."""
+_MESSAGE_BYTES = 16 * 2**20
+"""Of one message on a WebSocket, such as a session's settings with a recording."""
 _CLOSING_SECONDS = 10
 """Seconds for the model to be unloaded."""
 
@@ -64,7 +66,9 @@ class Host:
             uvicorn.Config(
                 app,
                 http=connection_class(service.settings.receive_seconds, self._private),
-                ws="none",
+                ws="websockets-sansio",
+                ws_max_size=_MESSAGE_BYTES,
+                ws_per_message_deflate=False,  # audio gains nothing by it
                 lifespan="off",
                 loop="asyncio",
                 log_config=None,
@@ -151,6 +155,5 @@ class _Server(uvicorn.Server):
     async def abort_connections(self) -> None:
         """Abort connections whose client stopped reading: uvicorn leaves their sockets open."""
         for connection in list(self.server_state.connections):
-            if isinstance(connection, Connection):
-                connection.transport.abort()
+            connection.transport.abort()
         await asyncio.sleep(0)  # lets asyncio close the sockets

@@ -1,12 +1,10 @@
-"""Middleware: request ids, and checks of API key, Host, Origin and body size before a request reaches a route.
+"""Middleware: request ids, and checks of Host, Origin and body size before a request reaches a route.
 
 After Rewriting, a request passes them in this order: RequestIds, HostCheck, OriginCheck, PrivateAccess, KeyCheck,
 BodyLimit. The last two let private connections pass.
 """
 
 import asyncio
-import hashlib
-import hmac
 import ipaddress
 import logging
 import re
@@ -21,63 +19,15 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from voxcli.protocols.dialect import Problem
-from voxcli.server.errors import error_body_at, refuse
+from voxcli.server.errors import REQUESTS, error_body_at, refuse
 from voxcli.server.private.sockets import is_private
 from voxcli.server.settings import ServerSettings
-
-OPEN_PATHS = frozenset({"/livez", "/health"})
-"""Paths without authentication, for health checks."""
 
 _MOST_LOGGED = 20
 """Names of hosts, and of origins: clients can send any number of them."""
 
-CLIENT = "client"
-"""Key of the request state that identifies the client for fair queueing."""
-_OWN = "private"
-"""The client of all private connections."""
-
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _ANY = "*"
-
-
-class KeyCheck:
-    """Requires one of the keys as a bearer token, if there are any."""
-
-    def __init__(self, app: ASGIApp, keys: Iterable[str]) -> None:
-        self._app = app
-        self._digests = [_digest(key) for key in keys]
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        given = _bearer(Headers(scope=scope).get("authorization", ""))
-        known = self._find(given)
-        needs_key = bool(self._digests) and scope["path"] not in OPEN_PATHS and not is_private(scope)
-        if needs_key and known is None:
-            message = "This server requires an API key: send it as 'Authorization: Bearer KEY'."
-            problem = Problem(status=401, message="Invalid API key." if given else message, code="invalid_api_key")
-            await refuse(problem, error_body_at(scope), scope, receive, send)
-            return
-        address = _OWN if is_private(scope) else (scope.get("client") or ("",))[0]
-        scope.setdefault("state", {})[CLIENT] = known or address
-        await self._app(scope, receive, send)
-
-    def _find(self, key: str) -> str | None:
-        """Return an identifier of the key, comparing with every key in constant time."""
-        digest = _digest(key)
-        same = [hmac.compare_digest(digest, known) for known in self._digests]
-        return digest.hex() if any(same) else None
-
-
-def _digest(key: str) -> bytes:
-    return hashlib.sha256(key.encode()).digest()
-
-
-def _bearer(header: str) -> str:
-    """Return the key. Some clients send an empty bearer token where the user has entered none."""
-    scheme, _, key = header.partition(" ")
-    return key.strip() if scheme.lower() == "bearer" else ""
 
 
 def _log_refused(logged: set[str], kind: str, name: str, option: str) -> None:
@@ -105,7 +55,7 @@ class HostCheck:
         self._logged: set[str] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        host = Headers(scope=scope).get("host") if scope["type"] == "http" else None
+        host = Headers(scope=scope).get("host") if scope["type"] in REQUESTS else None
         if host is None or self._knows(host):  # only HTTP/1.0 clients omit it, and browsers are none
             await self._app(scope, receive, send)
             return
@@ -134,7 +84,7 @@ class OriginCheck:
         self._logged: set[str] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or self._is_allowed(Headers(scope=scope)):
+        if scope["type"] not in REQUESTS or self._is_allowed(Headers(scope=scope)):
             await self._app(scope, receive, send)
             return
         if origin := Headers(scope=scope).get("origin"):
@@ -235,19 +185,24 @@ _log = logging.getLogger(__name__)
 REQUEST_ID = "x-request-id"
 """Name of the header, and key of the request state."""
 _LINE = "%s %s %s %s: %d after %.3f s"
+_SWITCHING = 101
+_WITH_HEADERS = ("http.response.start", "websocket.http.response.start", "websocket.accept")
 _ASKED_OFTEN = ("/private/state",)
 """By `voxcli ps`, and by each program that looks for an engine: that would fill the log of one that only waits."""
 _VALID_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 
 
 class RequestIds:
-    """Adds a request id to every response, the client's own if it is valid. Logs the path, but not the query."""
+    """Adds a request id to every response, the client's own if it is valid. Logs the path, but not the query.
+
+    In place of the status, the line of a WebSocket has the code with which it was closed.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] not in REQUESTS:
             await self._app(scope, receive, send)
             return
         given = Headers(scope=scope).get(REQUEST_ID, "")
@@ -255,17 +210,37 @@ class RequestIds:
         scope.setdefault("state", {})[REQUEST_ID] = name
         started, status = time.perf_counter(), 0
 
-        async def send_with_id(message: Message) -> None:
+        def note(message: Message) -> None:
             nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-                MutableHeaders(raw=message["headers"])[REQUEST_ID] = name
+            match message["type"]:
+                case "http.response.start" | "websocket.http.response.start":
+                    status = message["status"]
+                case "websocket.accept":
+                    status = _SWITCHING
+                case "websocket.close":
+                    status = message.get("code", status)
+                case "websocket.disconnect" if status == _SWITCHING:
+                    status = message.get("code", status)
+
+        async def send_with_id(message: Message) -> None:
+            note(message)
+            if message["type"] in _WITH_HEADERS:
+                headers = MutableHeaders(raw=list(message.get("headers", [])))
+                headers[REQUEST_ID] = name
+                message = {**message, "headers": headers.raw}
             await send(message)
 
+        async def receive_noted() -> Message:
+            message = await receive()
+            note(message)
+            return message
+
+        is_socket = scope["type"] == "websocket"
         try:
-            await self._app(scope, receive, send_with_id)
+            await self._app(scope, receive_noted if is_socket else receive, send_with_id)
         finally:
             seconds = time.perf_counter() - started
             client = (scope.get("client") or ("-",))[0]
             level = logging.DEBUG if scope["path"] in _ASKED_OFTEN else logging.INFO
-            _log.log(level, _LINE, name, client, scope["method"], scope["path"], status, seconds)
+            method = "WS" if is_socket else scope["method"]
+            _log.log(level, _LINE, name, client, method, scope["path"], status, seconds)

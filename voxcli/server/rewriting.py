@@ -8,6 +8,7 @@ from typing import TypeAlias
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from voxcli.server.errors import REQUESTS
 from voxcli.server.settings import ServerSettings
 
 PREFIX = "prefix"
@@ -39,7 +40,7 @@ class Rewriting:
         self._proxies = _Proxies(settings.trusted_proxies)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._app(self._rewritten(scope) if scope["type"] == "http" else scope, receive, send)
+        await self._app(self._rewritten(scope) if scope["type"] in REQUESTS else scope, receive, send)
 
     def _rewritten(self, scope: Scope) -> Scope:
         prefix, client = self._prefix, scope.get("client")
@@ -49,9 +50,10 @@ class Rewriting:
             client = (self._proxies.client_address(headers, client[0]), 0)
         path = _canonical(_without_prefix(scope["path"], prefix))
         # Servers leave the body out, because they know the method.
-        method = "GET" if scope["method"] == "HEAD" and path != _SPEAKS_BY_GET else scope["method"]
+        if scope.get("method") == "HEAD" and path != _SPEAKS_BY_GET:
+            scope = {**scope, "method": "GET"}
         state = {**scope.get("state", {}), PREFIX: prefix}
-        return {**scope, "path": path, "method": method, "client": client, "state": state}
+        return {**scope, "path": path, "client": client, "state": state}
 
 
 def _canonical(path: str) -> str:

@@ -16,7 +16,8 @@ from voxcli.errors import NotFound
 from voxcli.protocols.dialect import Problem, ServerRequest
 from voxcli.server.admission import Admission
 from voxcli.server.errors import Refusal, problem_of
-from voxcli.server.middleware import CLIENT, REQUEST_ID
+from voxcli.server.keys import CLIENT
+from voxcli.server.middleware import REQUEST_ID
 from voxcli.server.model_lifecycle import ModelLifecycle
 from voxcli.server.monitoring import Ending, EngineHeartbeat, Metrics, RequestRecord
 from voxcli.server.private.clips import ClipStore
@@ -29,6 +30,7 @@ from voxcli.server.streaming.rendering import Rendering
 from voxcli.server.streaming.response import DisconnectWatcher, ResponseStream, SpeechResponse, ending_of
 from voxcli.server.streaming.spool import SpooledSpeech, SpoolSpace
 from voxcli.server.streaming.utterance import NO_WORDS, StreamedUtterance, UtteranceSettings
+from voxcli.server.streaming.websocket import Sockets
 from voxcli.server.streaming.worker import Threads, Worker
 from voxcli.server.utterances import Caller, Utterances
 from voxcli.server.voice_choice import VoiceChoice
@@ -105,6 +107,7 @@ class Service:
             heartbeat=self.heartbeat,
             keep_alive=self.keep_alive,
         )
+        self.sockets = Sockets(settings, self.metrics)
         self.metrics.queue_limit.set_function(lambda: self.admission.queue)
         self.metrics.slots.set_function(lambda: self.admission.slots)
         self.metrics.slots_used.set_function(lambda: self.admission.used)
@@ -124,11 +127,13 @@ class Service:
         Answers that are not taken by then are aborted.
         """
         self.admission.drain()
+        self.sockets.drain()
         try:
             async with asyncio.timeout(self.settings.drain_seconds):
                 await self.holds.wait_until_none()
                 await self._all_answered.wait()
                 await self.utterances.wait_until_none()
+                await self.sockets.wait_until_none()
         except TimeoutError:
             self.holds.end()
             left = len(self._watchers) + len(self.utterances)

@@ -34,6 +34,14 @@ class ServerSettings:
     spool_memory_bytes: int = 64 * 2**20
     spool_file_bytes: int = 2 * 2**30
     """Speech that may wait for slow clients in memory, and then in a temporary file."""
+    socket_idle_seconds: float = 300.0
+    """For the next message on a WebSocket on which nothing is spoken."""
+    writer_seconds: float = 60.0
+    """For more text of one that a client is still writing: it has a slot meanwhile."""
+    max_sockets: int = 1024
+    """Open WebSockets."""
+    max_utterance_characters: int = 100_000
+    """Of a text that a client writes while it is spoken."""
     drain_seconds: float = 30.0
     """For running streams to finish and be received, after SIGTERM."""
     max_characters: int = 4096

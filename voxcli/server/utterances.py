@@ -10,7 +10,7 @@ from functools import partial
 from starlette.requests import HTTPConnection
 
 from voxcli.server.admission import Admission, ending_refusal
-from voxcli.server.middleware import CLIENT
+from voxcli.server.keys import CLIENT
 from voxcli.server.model_lifecycle import ModelLifecycle
 from voxcli.server.monitoring import EngineHeartbeat, Metrics
 from voxcli.server.private.keep_alive import KeepAlive

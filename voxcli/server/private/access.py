@@ -6,7 +6,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from voxcli.protocols.dialect import Problem
-from voxcli.server.errors import DESCRIBE_ERROR, error_body_at, refuse
+from voxcli.server.errors import DESCRIBE_ERROR, REQUESTS, error_body_at, refuse
 from voxcli.server.private.errors import describe_error
 from voxcli.server.private.sockets import NEEDED_KEY, PRIVATE, is_private
 
@@ -24,7 +24,7 @@ class PrivateAccess:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and (problem := self._admitted(scope)):
+        if scope["type"] in REQUESTS and (problem := self._admitted(scope)):
             await refuse(problem, error_body_at(scope), scope, receive, send)
         else:
             await self._app(scope, receive, send)
@@ -51,7 +51,7 @@ class PrivatePaths:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["path"].startswith(PATHS) and not is_private(scope):
+        if scope["type"] in REQUESTS and scope["path"].startswith(PATHS) and not is_private(scope):
             await refuse(_UNKNOWN_PATH, error_body_at(scope), scope, receive, send)
         else:
             await self._app(scope, receive, send)
