@@ -3,8 +3,6 @@
 import re
 from collections.abc import Callable
 
-from wetext import Normalizer
-
 from voxcli.text.normalization.chinese_readers import NUMBER, read
 from voxcli.text.normalization.chinese_words import CURRENCY, CURRENCY_WORD, MEASURES, SPEEDS, UNIT, UNITS
 from voxcli.text.normalization.numerals import (
@@ -18,8 +16,6 @@ from voxcli.text.normalization.numerals import (
 
 HAN = "\u3400-\u4dbf\u4e00-\u9fff〇"
 """For use inside a character class."""
-
-_erhua_grammar = Normalizer(lang="zh", operator="tn", remove_erhua=True)
 
 _TO = r"(?: [ ]?(?:[-–—~～]{1,2}|[至到])[ ]? )"
 _SIGN = r"(?: (?<! [\w)\]%℃°.+] ) [-+±] (?=[\d.$¥￥€£]) | (?<= [" + HAN + r"] ) [-+±] (?=[\d.$¥￥€£]) )"
@@ -116,10 +112,6 @@ _NAMED_SIGNS = {"=": "等于", "≈": "约等于", "√": "根号", "²": "平�
 _DIGIT = re.compile(rf"[\d{RAISED}]")
 _DIGITS = re.compile(r"\d+")
 
-_KEPT = "健儿|男儿|育儿|侄儿|宠儿|弃儿|患儿|产儿|吾儿|我儿|麟儿|混血儿|幸运儿|宁馨儿|孙儿|儿茶|儿时|儿郎|儿臣"
-"""Words in which 儿 is a syllable of its own, which the grammar does not know."""
-_ERHUA = re.compile(rf"(?P<kept>{_KEPT}|儿{{2,}})|(?:(?!{_KEPT}|儿儿)[{HAN}])+")
-
 
 def spelled_in_chinese(text: str) -> str:
     """Return the text with all digits spelled out."""
@@ -133,16 +125,8 @@ def spelled_in_chinese(text: str) -> str:
     return _DIGITS.sub(lambda digits: han_digits(digits[0]), text)
 
 
-def polished(text: str) -> str:
-    """Return the text with its signs in words and without erhua, the suffix 儿."""
+def with_named_signs(text: str) -> str:
+    """Return the text with its signs in words."""
     for sign, name in _NAMED_SIGNS.items():
         text = text.replace(sign, name)
-    return _ERHUA.sub(_without_erhua, text) if "儿" in text else text
-
-
-def _without_erhua(run: re.Match[str]) -> str:
-    if run["kept"] or "儿" not in run[0]:
-        return run[0]
-    words = str(_erhua_grammar.normalize(run[0]))
-    # At the start of a run it is not a suffix.
-    return f"儿{words}" if run[0][0] == "儿" != words[:1] else words
+    return text

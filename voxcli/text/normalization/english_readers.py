@@ -2,8 +2,6 @@
 
 import re
 
-from wetext import Normalizer
-
 from voxcli.text.normalization.english_words import (
     CURRENCIES,
     DECADE_WORDS,
@@ -13,8 +11,6 @@ from voxcli.text.normalization.english_words import (
     full_month,
 )
 from voxcli.text.normalization.numerals import cardinal, digit_groups, digit_names, number_words, ordinal, year
-
-_grammar = Normalizer(lang="en", operator="tn")
 
 NUMBER = r"(?: \d{1,3}(?:,\d{3})+(?!\d)(?:\.\d+)? | \d+(?:\.\d+)? | (?<![\w.])\.\d+ )"
 """A verbose pattern."""
@@ -36,13 +32,6 @@ def read(match: re.Match[str]) -> str:
     before = match.string[max(match.start() - 1, 0) : match.start()]
     after = match.string[match.end() : match.end() + 1]
     return (" " if before.isalpha() else "") + words + (" " if after.isalpha() else "")
-
-
-def _by_grammar(written: str) -> str:
-    try:
-        return str(_grammar.normalize(written))
-    except AssertionError:  # wetext's way of reporting that it has no reading
-        return written
 
 
 def _telephone(match: re.Match[str]) -> str:
@@ -204,8 +193,15 @@ def name_number(number: str) -> str:
 def _fraction(match: re.Match[str]) -> str:
     *whole, numerator, denominator = _DIGITS.findall(match[0])
     if int(denominator) in _PARTS and (0 < int(numerator) < int(denominator)):
-        return _sign(match) + _by_grammar(match[0].lstrip("-–+±~≈ "))
+        words = _true_fraction(int(numerator), int(denominator))
+        half = "a half" if words == "one half" else words
+        return _sign(match) + (f"{cardinal(int(whole[0]))} and {half}" if whole else words)
     return _sign(match) + " ".join(map(number_words, (*whole, numerator, denominator)))
+
+
+def _true_fraction(numerator: int, denominator: int) -> str:
+    part = {2: "half", 4: "quarter", 100: "one hundredth"}.get(denominator) or ordinal(denominator)
+    return f"{cardinal(numerator)} {part}{'s' if numerator > 1 else ''}"
 
 
 def _ratio(match: re.Match[str]) -> str:
