@@ -72,6 +72,7 @@ DOORS = {
     "audio/stream_decoding/__init__.py",
     "engines/__init__.py",
     "engines/espeak/engine.py",
+    "engines/kokoro/engine.py",
     "engines/local.py",
     "engines/resident/client.py",
     "engines/resident/connection.py",

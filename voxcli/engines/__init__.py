@@ -12,12 +12,16 @@ from voxcli.installation import install_command
 from voxcli.models.library import ModelLibrary
 from voxcli.synthesis.loading import LoadingProgress, LoadingStage, OnLoading, ignore_loading
 from voxcli.synthesis.request import Engine
+from voxcli.voxcpm.runtime.cpu_threads import count_cores
 
 if TYPE_CHECKING:
     from voxcli.engines.remote.settings import RemoteSettings
     from voxcli.voxcpm.weights.prepared_folder import PreparedFolder
 
 BUILTIN_MODEL = "espeak"
+KOKORO_MODEL = "kokoro"
+
+_NEEDS_VOICES = "Kokoro needs packages that are not installed ({})."
 
 _NEEDS_LOCAL = "VoxCPM models need PyTorch, which is not installed ({})."
 
@@ -67,6 +71,8 @@ def open_engine(
     name = model or (best_model(models) if models else BUILTIN_MODEL)
     if name == BUILTIN_MODEL:
         return _open_builtin(settings)
+    if name == KOKORO_MODEL:
+        return _open_kokoro(settings or LocalSettings())
     return _open_local(name, _find_checkpoint(name, models), settings or LocalSettings(), on_loading)
 
 
@@ -89,6 +95,22 @@ def _open_builtin(settings: LocalSettings | None) -> Engine:
     from voxcli.engines.espeak.engine import BuiltinEngine
 
     return BuiltinEngine()
+
+
+def _open_kokoro(settings: LocalSettings) -> Engine:
+    if settings.lora:
+        raise RequestError(
+            "Kokoro cannot be fine-tuned. The VoxCPM models can.", on_command_line="Name one with --model."
+        )
+    try:
+        from voxcli.engines.kokoro.engine import KokoroEngine
+        from voxcli.engines.kokoro.model import open_kokoro
+    except ImportError as error:
+        raise NotFound(
+            _NEEDS_VOICES.format(error.name or error), on_command_line=f"Run: {install_command('voices')}"
+        ) from error
+    threads = settings.threads or count_cores()
+    return KokoroEngine(lambda: open_kokoro(threads), slots=settings.slots or threads)
 
 
 def _open_local(name: str, folder: Path, settings: LocalSettings, on_loading: OnLoading) -> Engine:

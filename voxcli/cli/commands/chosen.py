@@ -17,7 +17,7 @@ from voxcli.cli.options.parameters import on_command_line
 from voxcli.cli.options.server import ServerOptions
 from voxcli.cli.options.speech import OutputOptions, VoiceOptions
 from voxcli.cli.settings.files import find_user_places, model_library
-from voxcli.engines import BUILTIN_MODEL, best_model, open_engine
+from voxcli.engines import BUILTIN_MODEL, KOKORO_MODEL, best_model, open_engine
 from voxcli.engines.settings import EngineSettings
 from voxcli.errors import did_you_mean
 from voxcli.sinks import Target, ToFile, ToSpeaker, ToStdout
@@ -52,7 +52,8 @@ def engine_name(settings: EngineSettings) -> str:
 
 def stays_loaded(settings: EngineSettings) -> bool:
     """Whether the engine is to be one that stays loaded for the next call. Servers and the built-in voice are not."""
-    return settings.remote is None and settings.keep_alive > 0 and engine_name(settings) != BUILTIN_MODEL
+    small = (BUILTIN_MODEL, KOKORO_MODEL)
+    return settings.remote is None and settings.keep_alive > 0 and engine_name(settings) not in small
 
 
 def open_chosen_engine(

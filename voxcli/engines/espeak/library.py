@@ -9,6 +9,7 @@ import atexit
 import ctypes
 import functools
 import itertools
+import re
 import shutil
 import sys
 import tempfile
@@ -30,6 +31,12 @@ _CHARS_UTF8 = 1
 _END_PAUSE = 0x1000
 _PARAMETER_RATE = 1
 _POSITION_CHARACTER = 1
+
+TIE = "^"
+"""Between the letters of one phoneme, such as t^ʃ."""
+_IPA, _WITH_TIE = 0x02, 0x80
+_LANGUAGE_SWITCH = re.compile(r"\([^()]*\)")
+"""Around words that the library reads in another language, such as (^e^n)wiːkˈɛnd(^f^r)."""
 
 _BUFFER_MS = 60  # the smallest value that has an effect
 _MAX_DATA_PATH = 158  # bytes; the size of a fixed buffer in the library
@@ -66,6 +73,16 @@ class EspeakVoice:
     """Display name, such as "French (France)"."""
     identifier: str
     """Name for `espeak_SetVoiceByName`, which accepts all of these but not all tags."""
+
+
+@dataclass(frozen=True, slots=True)
+class Clause:
+    """A clause and how it is pronounced."""
+
+    text: str
+    """With the punctuation and spaces that follow it."""
+    phonemes: str
+    """In IPA, with `TIE`, stress marks, and spaces between words."""
 
 
 class Espeak:
@@ -118,15 +135,47 @@ class Espeak:
         c_callback = _Callback(callback)  # must outlive the call
         with self._lock:
             self._reset()
-            # For an unknown name, the library would keep the previous voice.
-            if self._library.espeak_SetVoiceByName(voice.encode()) != 0:
-                raise ModelError(f"Cannot load eSpeak NG's voice {voice!r}.")
+            self._set_voice(voice)
             self._library.espeak_SetParameter(_PARAMETER_RATE, rate, 0)
             self._library.espeak_SetSynthCallback(c_callback)
             flags = _CHARS_UTF8 | (_END_PAUSE if end_pause else 0)
             status = self._library.espeak_Synth(data, len(data) + 1, 0, _POSITION_CHARACTER, 0, flags, None, None)
         if status != 0:
             raise ModelError(f"eSpeak NG failed with status {status} on {text[:40]!r}.")
+
+    def phonemes(self, text: str, voice: str) -> list[Clause]:
+        """Return how a text is pronounced, clause by clause, without speaking it.
+
+        Args:
+            text: without surrogates.
+            voice: an `EspeakVoice.identifier`.
+
+        Raises:
+            ModelError: the voice cannot be loaded.
+        """
+        text = text.replace("\0", " ")
+        data = text.encode()
+        buffer = ctypes.create_string_buffer(data)
+        start = ctypes.addressof(buffer)
+        place = ctypes.c_void_p(start)
+        clauses, done = [], 0
+        with self._lock:
+            self._set_voice(voice)
+            while place.value:
+                written = self._library.espeak_TextToPhonemes(
+                    ctypes.byref(place), _CHARS_UTF8, _IPA | _WITH_TIE | ord(TIE) << 8
+                )
+                # The library has read one character of the next clause, unless the text has ended.
+                read = len(data[: place.value - start].decode(errors="ignore")) - 1 if place.value else len(text)
+                phonemes = _LANGUAGE_SWITCH.sub("", written.decode(errors="ignore")).strip()
+                clauses.append(Clause(text[done:read], phonemes))
+                done = read
+        return clauses
+
+    def _set_voice(self, voice: str) -> None:
+        # For an unknown name, the library would keep the previous voice.
+        if self._library.espeak_SetVoiceByName(voice.encode()) != 0:
+            raise ModelError(f"Cannot load eSpeak NG's voice {voice!r}.")
 
     def _reset(self) -> None:
         """Load the library anew if it has spoken before, which takes half a millisecond.
@@ -178,6 +227,8 @@ def _open_library(path: str, data: Path) -> tuple[ctypes.CDLL, int]:
         ctypes.c_void_p,
         ctypes.c_void_p,
     )
+    library.espeak_TextToPhonemes.argtypes = (ctypes.POINTER(ctypes.c_void_p), ctypes.c_int, ctypes.c_int)
+    library.espeak_TextToPhonemes.restype = ctypes.c_char_p
     library.espeak_ListVoices.restype = ctypes.POINTER(ctypes.POINTER(_VoiceStruct))
     sample_rate = library.espeak_Initialize(_AUDIO_OUTPUT_SYNCHRONOUS, _BUFFER_MS, bytes(data), _INITIALIZE_DONT_EXIT)
     if sample_rate <= 0:

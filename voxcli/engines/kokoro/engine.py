@@ -1,0 +1,225 @@
+"""Kokoro as an `Engine`: human voices for Chinese, English and six more languages, on a CPU."""
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Generic, TypeVar
+
+from voxcli.audio.chunk import AudioChunk
+from voxcli.audio.resample import resampled
+from voxcli.engines.espeak.engine import BuiltinEngine
+from voxcli.engines.espeak.languages import find_language
+from voxcli.engines.espeak.library import Espeak, load_espeak
+from voxcli.engines.kokoro.european import ESPEAK_VOICES
+from voxcli.engines.kokoro.model import FASTEST, SAMPLE_RATE, SLOWEST, KokoroModel
+from voxcli.engines.kokoro.pieces import pieces_of
+from voxcli.engines.kokoro.reading import Context, Passage, passages_of
+from voxcli.engines.kokoro.small_english import SPEAKER as SMALL_SPEAKER
+from voxcli.engines.kokoro.small_english import SmallEnglish, can_read
+from voxcli.engines.kokoro.styles import VOICES, load_styles
+from voxcli.errors import ModelError, NotFound, RequestError, did_you_mean
+from voxcli.synthesis.request import Abilities, Speech, SynthesisRequest, Voice
+from voxcli.text.language import CHINESE, ENGLISH, base_language, language_of, latin_language
+from voxcli.text.language_names import language_code
+from voxcli.text.sentences.splitter import split_sentences
+
+T = TypeVar("T")
+
+_log = logging.getLogger(__name__)
+
+_CANNOT_CLONE = "Kokoro cannot imitate a voice. The VoxCPM models can."
+_PULL_A_MODEL = "Install one with: voxcli models pull voxcpm-1.5"
+
+_SENTENCE_PAUSE, _CLAUSE_PAUSE = 0.3, 0.16
+"""Seconds of quiet behind a piece at normal speed; the model makes about as much within one."""
+
+_SPEAKERS = {
+    CHINESE: "zf_xiaoxiao",
+    "en-us": SMALL_SPEAKER,
+    "en-gb": "bf_emma",
+    "es": "ef_dora",
+    "fr": "ff_siwis",
+    "it": "if_sara",
+    "pt-br": "pf_dora",
+    "hi": "hf_alpha",
+}
+"""Who speaks a language if no voice is named."""
+_AMERICAN = "en-us"
+_BY_BASE = {"en": _AMERICAN, "pt": "pt-br", CHINESE: CHINESE, "es": "es", "fr": "fr", "it": "it", "hi": "hi"}
+_BRITISH = ("en-gb", "en-au", "en-nz", "en-ie", "en-za", "en-in")
+
+
+class _Once(Generic[T]):
+    """A value that is made when it is first asked for, by one thread."""
+
+    def __init__(self, make: Callable[[], T]) -> None:
+        self._make = make
+        self._lock = threading.Lock()
+        self._made: T | None = None
+        self._dropped = False
+
+    @property
+    def value(self) -> T:
+        with self._lock:
+            if self._dropped:
+                raise ModelError("Kokoro is closed.")
+            if self._made is None:
+                self._made = self._make()
+            return self._made
+
+    def drop(self) -> T | None:
+        """Return the value, if it was made, and make none any more."""
+        with self._lock:
+            made, self._made, self._dropped = self._made, None, True
+            return made
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """How one request is spoken."""
+
+    speaker: str
+    context: Context
+    small: bool
+    """Whether hibari may speak what is English."""
+    only: str | None
+    """A language that Kokoro does not speak, for all of the text."""
+
+
+class KokoroEngine:
+    """Kokoro for what it can read, hibari for English alone, eSpeak NG for the rest."""
+
+    draws_voices = False
+    abilities = Abilities(sampling=False, styles=False, clips=False)
+
+    def __init__(self, open_model: Callable[[], KokoroModel], *, slots: int = 1, espeak: Espeak | None = None) -> None:
+        """
+        Args:
+            open_model: loads the model when it is first needed, which English alone does not.
+            slots: streams at once; they share the model.
+
+        Raises:
+            ModelError: the voices or eSpeak NG cannot be loaded.
+        """
+        self.slots = slots
+        self._espeak = espeak or load_espeak()
+        self._styles = load_styles()
+        self.voice_names = frozenset(self._styles)
+        self._model = _Once(open_model)
+        self._small = _Once(SmallEnglish)
+        self._builtin = BuiltinEngine(self._espeak)
+        self._noted: set[str] = set()
+
+    def stream(self, request: SynthesisRequest) -> Speech:
+        if request.voice.reference or request.voice.prompt:
+            raise RequestError(_CANNOT_CLONE, on_command_line=_PULL_A_MODEL)
+        plan = self._plan(request)
+        speed = min(max(request.speed, SLOWEST), FASTEST)
+        chunks = self._spoken(request, plan, speed)
+        if speed != request.speed:
+            from voxcli.audio.tempo import retimed  # imports libav, which only such speeds need
+
+            chunks = retimed(chunks, request.speed / speed)
+        yield from chunks
+
+    def close(self) -> None:
+        """Free the models. Streams that still run keep them until their piece ends."""
+        if model := self._model.drop():
+            model.close()
+        self._small.drop()
+
+    def _plan(self, request: SynthesisRequest) -> _Plan:
+        """Choose speaker and languages. Raises NotFound for a voice or language that is unknown."""
+        named = self._speaker_named(request.voice)
+        spoken = None
+        if request.language:
+            spoken = kokoro_language(request.language)
+            if spoken is None:
+                find_language(request.language, self._espeak.voices)
+                context = Context(request.language, None, base_language(request.language))
+                return _Plan(named or SMALL_SPEAKER, context, small=False, only=request.language)
+        latin = self._latin(request, named, spoken)
+        whole = base_language(request.text_language) or language_of(request.text)
+        main = spoken or (latin if whole in (None, ENGLISH, latin.partition("-")[0]) else whole)
+        speaker = named or _SPEAKERS.get(main or latin, SMALL_SPEAKER)
+        small = not named and speaker == SMALL_SPEAKER and latin == _AMERICAN
+        return _Plan(speaker, Context(latin, whole, base_language(spoken)), small=small, only=None)
+
+    def _speaker_named(self, voice: Voice) -> str | None:
+        if not voice.name:
+            return None
+        name = voice.name.strip().lower()
+        if name in self._styles:
+            return name
+        raise NotFound(
+            f"Kokoro has no voice {voice.name!r}.{did_you_mean(name, self._styles)} "
+            f"It has {len(self._styles)}, such as {', '.join(list(_SPEAKERS.values())[:3])}.",
+            on_command_line="To list them all: voxcli voices",
+        )
+
+    @staticmethod
+    def _latin(request: SynthesisRequest, named: str | None, spoken: str | None) -> str:
+        """Return the language of the words in Latin letters: as asked for, as they tell, or as the speaker's own."""
+        if spoken and spoken != CHINESE and spoken != "hi":
+            return spoken
+        own = VOICES[named].language if named else _AMERICAN
+        context = base_language(request.text_language)
+        found = latin_language(request.text, least_words=2)
+        if found is None and context in _BY_BASE and context not in (ENGLISH, CHINESE, "hi"):
+            found = context
+        found = found or latin_language(request.text)
+        if found is None or (found not in _BY_BASE and len(found) != 2):
+            return own if own in ESPEAK_VOICES and own != "hi" else _AMERICAN
+        if own.startswith(f"{found}-"):
+            return own
+        return _BY_BASE.get(found, found)
+
+    def _spoken(self, request: SynthesisRequest, plan: _Plan, speed: float) -> Speech:
+        if plan.only:
+            self._note(plan.only, request.text)
+            yield from self._by_espeak(request, request.text, plan.only, speed)
+            return
+        for sentence in split_sentences(request.text):
+            for passage in passages_of(sentence, plan.context, self._espeak):
+                if not passage.phonemes:
+                    self._note(passage.language, passage.text)
+                    yield from self._by_espeak(request, passage.text, passage.language, speed)
+                else:
+                    yield from self._by_kokoro(passage, plan, speed)
+
+    def _by_kokoro(self, passage: Passage, plan: _Plan, speed: float) -> Speech:
+        if plan.small and passage.language == _AMERICAN and can_read(passage.text):
+            small = self._small.value
+            for piece in pieces_of(small.phonemes(passage.text)):
+                yield AudioChunk(small.speak(piece, speed, _pause(piece) / speed), SAMPLE_RATE)
+            return
+        model, style = self._model.value, self._styles[plan.speaker]
+        for piece in pieces_of(passage.phonemes):
+            yield AudioChunk(model.speak(piece, style, speed, _pause(piece) / speed), SAMPLE_RATE)
+
+    def _by_espeak(self, request: SynthesisRequest, text: str, language: str | None, speed: float) -> Speech:
+        asked = replace(request, text=text, voice=Voice(), language=language, speed=speed, normalize=False)
+        yield from resampled(self._builtin.stream(asked), SAMPLE_RATE)
+
+    def _note(self, language: str | None, text: str) -> None:
+        """Say once for each language that another voice reads it."""
+        if (key := language or "") not in self._noted:
+            self._noted.add(key)
+            _log.warning("Kokoro cannot read %s: eSpeak NG does.", repr(text.strip()[:20]))
+
+
+def kokoro_language(language: str) -> str | None:
+    """Return the language of Kokoro that is meant by "en-GB", "Chinese" or "pt"; None if it does not speak it."""
+    code = (language_code(language) or language).strip().lower().replace("_", "-")
+    if code in ("zh-hk", "yue", "cantonese"):
+        return None
+    if code.startswith(_BRITISH):
+        return "en-gb"
+    return _BY_BASE.get(base_language(code) or "")
+
+
+def _pause(piece: str) -> float:
+    """Return the seconds of quiet behind a piece."""
+    mark = piece.rstrip('")” ')[-1:]
+    return _SENTENCE_PAUSE if mark in tuple(".!?…") else _CLAUSE_PAUSE if mark in tuple(";:,—") else 0.0

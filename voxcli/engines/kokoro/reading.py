@@ -1,0 +1,147 @@
+"""Reading: a sentence in, passages out, each in phonemes of Kokoro or left to eSpeak NG."""
+
+import logging
+import re
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from voxcli.engines.espeak.languages import has_kana, script_runs
+from voxcli.engines.espeak.library import Espeak
+from voxcli.engines.kokoro.alphabet import is_sound
+from voxcli.engines.kokoro.european import ESPEAK_VOICES, european_phonemes
+from voxcli.engines.kokoro.mandarin import HAN, mandarin_phonemes
+from voxcli.text.characters import is_speakable, without_emoji
+from voxcli.text.language import CHINESE, ENGLISH, JAPANESE
+from voxcli.text.normalization.bilingual import in_words
+from voxcli.text.normalization.chinese import spelled_in_chinese
+
+_log = logging.getLogger(__name__)
+
+
+def _named(signs: str) -> dict[str, str]:
+    return {entry[0]: entry[1:].replace("_", " ") for entry in signs.split()}
+
+
+_ENGLISH_SIGNS = _named("""
+    ®registered ™trademark ‰per_mille √square_root_of ∞infinity ₿bitcoin ≈approximately ≠not_equal_to ≤at_most
+    ≥at_least <less_than µmicro >greater_than №number $dollar €euro £pound ¥yen ₹rupee ₩won ¢cent ℃degrees_Celsius
+    ℉degrees_Fahrenheit
+""")
+"""What hibari or eSpeak NG would leave out."""
+_CHINESE_SIGNS = _named("""
+    %百分号 ‰千分号 &和 +加 @艾特 <小于 >大于 ±正负 ×乘 ÷除以 ∞无穷大 ≠不等于 ≤小于等于 ≥大于等于 °度 ©版权所有
+    ®注册 ™商标 №号 ℃摄氏度 ℉华氏度 §节 µ微 $美元 €欧元 £英镑 ¥元 ￥元 ₹卢比 ₩韩元 ₿比特币 ¢分 #井号 =等于 √根号
+""")
+_CHINESE_MARKS = {
+    **dict(
+        zip("，、,。．.！!？?；;：:…—（）()《》“”「」『』【】〈〉", ",,,...!!??;;::…—()()“”“”“”“”“”“”", strict=True)
+    ),
+    "～": "—",
+    "~": "—",
+    "–": "—",
+    "｡": ".",
+    "､": ",",
+}
+_OPENING = frozenset("(“")
+_CHINESE_PIECE = re.compile(f"([{HAN}]+)|(.)", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What is known of the language of a text, around one sentence of it."""
+
+    latin: str
+    """The language of its Latin letters: one of `ESPEAK_VOICES`, or another one of eSpeak NG's."""
+    whole: str | None
+    """Code of the language of the whole text."""
+    spoken: str | None
+    """Code of the language that was asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A part of a sentence that is spoken by one model."""
+
+    text: str
+    phonemes: str
+    """For Kokoro; empty if eSpeak NG is to read the text."""
+    language: str | None
+    """The only language in it, for Kokoro; what it is read in, for eSpeak NG, which detects it if this is None."""
+
+
+def passages_of(sentence: str, context: Context, espeak: Espeak) -> Iterator[Passage]:
+    """Split a sentence into passages; their texts, joined, are the sentence with its numbers in words.
+
+    Raises:
+        ModelError: eSpeak NG cannot load a language.
+    """
+    text = without_emoji(sentence)
+    if not is_speakable(text):
+        yield Passage(sentence, "", None)
+        return
+    if _is_japanese(text, context):
+        yield Passage(text, "", "ja")
+        return
+    held: Passage | None = None
+    for run in script_runs(_in_words(text, context)):
+        passage = _read(run.text, run.language, context, espeak)
+        if held and held.phonemes and passage.phonemes:
+            language = held.language if held.language == passage.language else None
+            joined = f"{held.phonemes.rstrip()} {passage.phonemes.lstrip()}"
+            held = Passage(held.text + passage.text, joined, language)
+        else:
+            if held:
+                yield held
+            held = passage
+    if held:
+        yield held
+
+
+def _is_japanese(text: str, context: Context) -> bool:
+    if context.spoken:
+        return context.spoken == JAPANESE
+    return context.whole == JAPANESE and (has_kana(text) or re.search(f"[{HAN}]", text) is not None)
+
+
+def _in_words(text: str, context: Context) -> str:
+    """Spell out the numbers of Chinese and English. eSpeak NG reads those of other languages."""
+    latin = ENGLISH if context.latin.startswith(ENGLISH) else context.latin
+    whole = CHINESE if CHINESE in (context.spoken, context.whole) else latin
+    return in_words(text, text_language=whole)
+
+
+def _read(text: str, script: str | None, context: Context, espeak: Espeak) -> Passage:
+    if script == "cmn" or (script is None and context.whole == CHINESE):
+        return Passage(text, _chinese(text), CHINESE)
+    language = context.latin if script in ("en-us", None) else script
+    if language not in ESPEAK_VOICES:
+        return Passage(text, "", language)
+    if language.startswith(ENGLISH):
+        text = _with_names(text, _ENGLISH_SIGNS)
+    phonemes = european_phonemes(text, language, espeak)
+    return Passage(text, phonemes if is_sound(phonemes) else "", language)
+
+
+def _with_names(text: str, names: dict[str, str]) -> str:
+    if text.isascii() and not any(sign in text for sign in "<>$"):
+        return text
+    return "".join(f" {names[character]} " if character in names else character for character in text)
+
+
+def _chinese(text: str) -> str:
+    """Return the phonemes of Chinese with its punctuation."""
+    text = spelled_in_chinese(unicodedata.normalize("NFC", text))
+    text = "".join(_CHINESE_SIGNS.get(character, character) for character in text)
+    parts: list[str] = []
+    for piece in _CHINESE_PIECE.finditer(text):
+        if piece[1]:
+            phonemes, unread = mandarin_phonemes(piece[1], asks=text[piece.end() : piece.end() + 1] in ("？", "?"))
+            if unread:
+                _log.warning("Kokoro cannot read %s.", unread)
+            parts.append(phonemes)
+        elif mark := _CHINESE_MARKS.get(piece[2]):
+            parts.append(f" {mark}" if mark in _OPENING else f"{mark} ")
+        else:
+            parts.append(" ")
+    return re.sub(r"\s+", " ", "".join(parts)).strip()
