@@ -8,6 +8,7 @@ light syllables and for the suffix 儿 are our own. The table of initials and fi
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from pypinyin import Style, lazy_pinyin
 from pypinyin.seg import mmseg
@@ -110,12 +111,14 @@ def mandarin_phonemes(run: str, *, asks: bool = False) -> tuple[str, str]:
     return BREAK.join(map(_phonemes, syllables)), unread
 
 
+def _no_reading(characters: str) -> Any:
+    return [""] * len(characters)  # which the library takes as well as one for all
+
+
 def _readings(run: str, asks: bool) -> list[_Syllable]:
     syllables = []
     for number, word in enumerate(mmseg.seg.cut(run)):
-        read = lazy_pinyin(
-            [word], style=Style.TONE3, neutral_tone_with_five=True, v_to_u=False, errors=lambda chars: [""] * len(chars)
-        )
+        read = lazy_pinyin([word], style=Style.TONE3, neutral_tone_with_five=True, v_to_u=False, errors=_no_reading)
         for character, reading in zip(word, read, strict=True):
             sound, tone = (reading[:-1], int(reading[-1])) if reading[-1:].isdecimal() else (reading, 5)
             if character == "嗯":
