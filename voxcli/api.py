@@ -264,6 +264,7 @@ def open_engine(
         clips=places.clips,
         prepared=places.prepared,
         kernels=places.kernels,
+        cache=places.cache,
         anchors=places.anchors,
     )
     models = ModelLibrary(places.hub, places.models)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from voxcli.engines.settings import AUTO, LocalSettings
 from voxcli.errors import ModelError, NotFound, RequestError, did_you_mean
-from voxcli.installation import install_command
+from voxcli.installation import install_command, reinstall_command
+from voxcli.models.kokoro import load_kokoro
 from voxcli.models.library import ModelLibrary
 from voxcli.synthesis.loading import LoadingProgress, LoadingStage, OnLoading, ignore_loading
 from voxcli.synthesis.request import Engine
@@ -72,7 +73,7 @@ def open_engine(
     if name == BUILTIN_MODEL:
         return _open_builtin(settings)
     if name == KOKORO_MODEL:
-        return _open_kokoro(settings or LocalSettings())
+        return _open_kokoro(settings or LocalSettings(), models)
     return _open_local(name, _find_checkpoint(name, models), settings or LocalSettings(), on_loading)
 
 
@@ -97,20 +98,23 @@ def _open_builtin(settings: LocalSettings | None) -> Engine:
     return BuiltinEngine()
 
 
-def _open_kokoro(settings: LocalSettings) -> Engine:
+def _open_kokoro(settings: LocalSettings, models: ModelLibrary | None) -> Engine:
     if settings.lora:
         raise RequestError(
             "Kokoro cannot be fine-tuned. The VoxCPM models can.", on_command_line="Name one with --model."
         )
+    source = load_kokoro(models)
     try:
         from voxcli.engines.kokoro.engine import KokoroEngine
-        from voxcli.engines.kokoro.model import open_kokoro
+    except ModuleNotFoundError as error:
+        raise NotFound(_NEEDS_VOICES.format(error.name), on_command_line=f"Run: {install_command('voices')}") from error
     except ImportError as error:
-        raise NotFound(
-            _NEEDS_VOICES.format(error.name or error), on_command_line=f"Run: {install_command('voices')}"
+        raise ModelError(
+            f"ONNX Runtime, which runs Kokoro, cannot be loaded on this machine: {error}.",
+            on_command_line=f"Install it again: {reinstall_command('onnxruntime')}",
         ) from error
     threads = settings.threads or count_cores()
-    return KokoroEngine(lambda: open_kokoro(threads), slots=settings.slots or threads)
+    return KokoroEngine(source, cache=settings.cache, threads=threads, slots=settings.slots or threads)
 
 
 def _open_local(name: str, folder: Path, settings: LocalSettings, on_loading: OnLoading) -> Engine:

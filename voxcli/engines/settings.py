@@ -36,6 +36,8 @@ class LocalSettings:
     """Folder in which code that is compiled for this processor is kept; None compiles it at each start."""
     alone: bool = False
     """Whether this process uses torch for nothing else, so that only what is needed of it is imported."""
+    cache: Path | None = None
+    """Folder in which Kokoro's model is kept as it is used; None prepares it at each start."""
     anchors: Path | None = None
     """Folder in which the first seconds of the named voices are kept; None keeps them in memory only."""
 

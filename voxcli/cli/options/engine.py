@@ -212,6 +212,7 @@ class EngineOptions(RemoteOptions):
             prepared=places.prepared,
             kernels=places.kernels,
             alone=True,
+            cache=places.cache,
             anchors=places.anchors,
         )
         remote = self.to_remote(places, key, self.model) if self.remote else None

