@@ -22,6 +22,7 @@ from itertools import chain
 from pathlib import Path
 
 import soundfile
+from pypinyin import Style, pinyin
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
@@ -32,6 +33,7 @@ from voxcli.audio.chunk import Samples
 from voxcli.bench.measure.machine import find_machine
 from voxcli.engines import BUILTIN_MODEL
 from voxcli.paths import find_places
+from voxcli.text.normalization.chinese import HAN
 from voxcli.text.normalization.normalize import normalized
 
 NAMES = {
@@ -156,31 +158,37 @@ def judged(sentence: Sentence, verdict: Verdict, language: str, cpu_seconds: flo
             for spoken in (units(reading, language, tones=tones) for reading in sentence.readings)
         )
         for tones in (False, True)
-        for heard in [units(verdict.heard, language, tones=tones)]
+        for heard in [units(verdict.heard, language, tones=tones, all_readings=True)]
     )
     return Heard(sentence, verdict, plain[0], toned[0], plain[1], cpu_seconds)
 
 
-def units(text: str, language: str, *, tones: bool = False) -> list[str]:
+def units(text: str, language: str, *, tones: bool = False, all_readings: bool = False) -> list[frozenset[str]]:
     """Return the words of a text, without signs and in lower case; of Chinese, the syllables in pinyin.
 
-    Numbers are in words. A child's 儿 after another syllable, which is often left out in writing, does not count.
+    Numbers are in words. A 儿 after another syllable, which is often left out in writing, does not count.
+
+    Args:
+        all_readings: of a Chinese character, besides the one that it has here: what is heard may be in traditional
+            characters, of whose readings in words less is known.
     """
     chinese = language.startswith("zh")
     text = normalized(unicodedata.normalize("NFC", text), language="zh" if chinese else language).lower()
     text = text.replace("'", "").replace("’", "") if language == "en" else text
     text = "".join(char if unicodedata.category(char)[0] in "LMN" else " " for char in text)
     if not chinese:
-        return text.split()
-    from pypinyin import Style, lazy_pinyin
-
-    style = Style.TONE3 if tones else Style.NORMAL
-    found = []
-    text = re.sub(r"(?<=[\u4e00-\u9fff])[儿兒]", "", text)
+        return [frozenset([word]) for word in text.split()]
+    text = re.sub(f"(?<=[{HAN}])[儿兒]", "", text)
     text = re.sub(r"(?<![a-z])([a-z]) (?=[a-z](?![a-z]))", r"\1", text)  # letters that are spelled: p d f
-    for part in re.findall(r"[\u4e00-\u9fff]+|[^\u4e00-\u9fff\s]+", text):
-        han = "\u4e00" <= part[0] <= "\u9fff"
-        found += lazy_pinyin(part, style=style, neutral_tone_with_five=True) if han else [part]
+    style = Style.TONE3 if tones else Style.NORMAL
+    found: list[frozenset[str]] = []
+    for part in re.findall(f"[{HAN}]+|[^{HAN}\\s]+", text):
+        if re.match(f"[{HAN}]", part):
+            here = pinyin(part, style=style, neutral_tone_with_five=True)
+            alone = [pinyin(char, style=style, heteronym=True)[0] if all_readings else [] for char in part]
+            found += [frozenset(some + more) for some, more in zip(here, alone, strict=True)]
+        else:
+            found.append(frozenset([part]))
     return found
 
 

@@ -17,6 +17,7 @@ import shutil
 import sys
 import types
 from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -32,8 +33,6 @@ RATE = 16_000
 """Hz, of what both listen to."""
 WHISPER_LANGUAGES = {"zh-en": "zh", "pt-br": "pt"}
 """Whisper's names of languages, where they are not ours."""
-PROMPTS = dict.fromkeys(("zh", "zh-en"), "以下是普通话的句子。")
-"""For simplified characters, of which pypinyin knows the readings in words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +79,6 @@ class Judges:
         segments, _ = self._whisper.transcribe(
             sound,
             language=WHISPER_LANGUAGES.get(language, language),
-            initial_prompt=PROMPTS.get(language),
             beam_size=5,
             temperature=0.0,
             condition_on_previous_text=False,
@@ -144,11 +142,11 @@ def without_torchaudio() -> Iterator[None]:
             sys.modules["torchaudio"] = own
 
 
-def edits(spoken: Sequence[str], heard: Sequence[str]) -> int:
-    """Return how many units are wrong, missing or too many."""
+def edits(spoken: Sequence[AbstractSet[str]], heard: Sequence[AbstractSet[str]]) -> int:
+    """Return how many units are wrong, missing or too many. Each is a set of readings; one in common is enough."""
     row = list(range(len(heard) + 1))
     for number, unit in enumerate(spoken, 1):
         before, row[0] = row[0], number
         for place, other in enumerate(heard, 1):
-            before, row[place] = row[place], min(row[place] + 1, row[place - 1] + 1, before + (unit != other))
+            before, row[place] = row[place], min(row[place] + 1, row[place - 1] + 1, before + unit.isdisjoint(other))
     return row[-1]
