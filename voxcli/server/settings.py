@@ -1,7 +1,27 @@
 """Server settings, plain data that the command line fills in."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+
+SPEAKING_PROMPT = (
+    "Your answer is read aloud while you write it. Write short, plain sentences, as people talk, in the language "
+    "of the user: no headings, no lists, no tables, no code, no emoji and no links unless you are asked for them."
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LanguageModelSettings:
+    """A language model that answers in a chat, behind OpenAI's API."""
+
+    url: str
+    """Base URL of the API, such as http://localhost:11434/v1."""
+    model: str | None = None
+    """None for the first one that it lists."""
+    key: str | None = field(default=None, repr=False)
+    prompt: str = SPEAKING_PROMPT
+    """The first message of every conversation, from the system; empty for none."""
+    seconds: float = 120.0
+    """The longest time in which it may write nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,5 +75,7 @@ class ServerSettings:
     """Idle time before the model is unloaded; None keeps it loaded."""
     voices: Path | None = None
     """The library of voices."""
+    language_model: LanguageModelSettings | None = None
+    """Answers in a chat; without it there is none."""
     voice: str | None = None
     """Name of the voice for requests that name none; None for the model's own default."""

@@ -10,8 +10,8 @@ from voxcli.protocols.dialect import Problem
 from voxcli.protocols.openai.errors import error_body, find_message
 
 _DELTA, _DONE, _ERROR = "speech.audio.delta", "speech.audio.done", "error"
-_END = b"[DONE]"
-"""From OpenAI's other APIs; some servers send it here too."""
+END = b"[DONE]"
+"""The last event of OpenAI's other APIs; some servers send it here too."""
 
 _BYTES_PER_TOKEN = 4
 """A rule of thumb for English text."""
@@ -55,6 +55,53 @@ class EventFailure(ValueError):
     """An event reports an error, or cannot be read."""
 
 
+class ServerSentEvents:
+    """Reads the events of a response body, cut anywhere.
+
+    Source: html.spec.whatwg.org, "Server-sent events".
+    """
+
+    def __init__(self, most_bytes: int = _MOST_WAITING) -> None:
+        """most_bytes: of one event."""
+        self._most_bytes = most_bytes
+        self._waiting = bytearray()
+        self._event = ""
+        self._data: list[bytes] = []
+        self._size = 0
+
+    def feed(self, data: bytes) -> Iterator[tuple[str, bytes]]:
+        """Yield the complete events that have data, each with its type, empty where the server names none.
+
+        Raises:
+            EventFailure: an event is too long.
+        """
+        self._waiting += data
+        # A carriage return at the very end may be the first half of a line ending.
+        end = max(self._waiting.rfind(b"\n"), self._waiting.rfind(b"\r", 0, len(self._waiting) - 1)) + 1
+        lines = bytes(self._waiting[:end]).splitlines()
+        del self._waiting[:end]
+        for line in lines:
+            if event := self._take(line):
+                yield event
+        if self._size + len(self._waiting) > self._most_bytes:
+            raise EventFailure("The server sent an event that does not end.")
+
+    def _take(self, line: bytes) -> tuple[str, bytes] | None:
+        """Take one line, and return the event that an empty line completes."""
+        name, _, value = line.partition(b":")
+        value = value.removeprefix(b" ")
+        if name == b"event":
+            self._event = value.decode(errors="replace")
+        elif name == b"data":
+            self._data.append(value)
+            self._size += len(value)
+        elif not line:
+            event, data = self._event, b"\n".join(self._data)
+            self._event, self._data, self._size = "", [], 0
+            return (event, data) if data else None
+        return None
+
+
 class EventReader:
     """Reads a response body in pieces, cut anywhere, and returns the audio file in its events.
 
@@ -68,9 +115,7 @@ class EventReader:
     """Hz, of raw samples, where an event says it."""
 
     def __init__(self) -> None:
-        self._waiting = bytearray()
-        self._event = ""
-        self._data: list[bytes] = []
+        self._events = ServerSentEvents()
 
     def feed(self, data: bytes) -> Iterator[bytes]:
         """Yield the pieces of the audio file in complete events.
@@ -78,33 +123,12 @@ class EventReader:
         Raises:
             EventFailure: an event reports an error, or cannot be read.
         """
-        self._waiting += data
-        # A carriage return at the very end may be the first half of a line ending.
-        end = max(self._waiting.rfind(b"\n"), self._waiting.rfind(b"\r", 0, len(self._waiting) - 1)) + 1
-        lines = bytes(self._waiting[:end]).splitlines()
-        del self._waiting[:end]
-        if len(self._waiting) > _MOST_WAITING:
-            raise EventFailure("The server sent an event that does not end.")
-        for line in lines:
-            if audio := self._take(line):
+        for event, value in self._events.feed(data):
+            if audio := self._read(event, value):
                 yield audio
 
-    def _take(self, line: bytes) -> bytes | None:
-        """Take one line, and return the audio of the event that an empty line completes."""
-        name, _, value = line.partition(b":")
-        value = value.removeprefix(b" ")
-        if name == b"event":
-            self._event = value.decode(errors="replace")
-        elif name == b"data":
-            self._data.append(value)
-        elif not line:
-            event, data = self._event, b"\n".join(self._data)
-            self._event, self._data = "", []
-            return self._read(event, data) if data else None
-        return None
-
     def _read(self, event: str, data: bytes) -> bytes | None:
-        if data.strip() == _END:
+        if data.strip() == END:
             self.ended = True
             return None
         try:
