@@ -45,9 +45,10 @@ INNER_RUNGS = {
         "voice_choice": 3,
         "utterances": 4,
         "service": 5,
-        **dict.fromkeys(["routes", "guards", "host"], 6),
-        "app": 7,
-        "resident": 8,
+        **dict.fromkeys(["routes", "guards", "wyoming"], 6),
+        "host": 7,
+        "app": 8,
+        "resident": 9,
     },
     "voxcpm": {
         **dict.fromkeys(["kernels", "memory", "tokenizer", "torch_import"], 0),
@@ -60,7 +61,7 @@ INNER_RUNGS = {
     "protocols": {
         **dict.fromkeys(["dialect", "names"], 0),
         "fields": 1,
-        "openai": 2,
+        **dict.fromkeys(["openai", "wyoming"], 2),
         **dict.fromkeys(["voxcpm", "gptsovits"], 3),
     },
 }

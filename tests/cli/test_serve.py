@@ -17,6 +17,7 @@ import pytest
 from tests.engines.remote.replay import posts, replaying, streamed
 from tests.engines.remote.sounds import GPT_SOVITS, VOXCPM, tone, wav
 from tests.program import Run, said, started
+from tests.server.language_model import language_model, writing
 from tests.server.raw import SPEECH, asked, connected
 from tests.server.tone import until
 from voxcli.installation import install_command
@@ -276,3 +277,42 @@ def test_no_other_engine_reads_recordings_of_its_own(run: Run, option: str) -> N
             done = run("serve", "--port", "0", *engine, option, "x")
             assert done.returncode == 2
             assert option in said(done)
+
+
+def test_it_chats_with_a_language_model_and_its_key(environment: dict[str, str], run: Run) -> None:
+    with language_model(writing("Hello."), ("nomic-embed", "small")) as stub:
+        assert run("keys", "set", stub.url, stdin=b"sk-secret\n").returncode == 0
+        with served(environment, "--llm", stub.url.removeprefix("http://").removesuffix("/v1")) as server:
+            until(lambda: "ready" in server.words)
+            answer = httpx.post(server.url + "/api/chat", json={"message": "Hi"}, timeout=20)
+            server.process.terminate()
+            _, words = server.end()
+    assert f"chats with small at {stub.url}" in words
+    assert '"audio_complete"' in answer.text
+    assert stub.exchanges[0].headers["authorization"] == "Bearer sk-secret"
+    assert "sk-secret" not in words
+
+
+def test_a_language_model_that_is_not_there_is_a_warning(environment: dict[str, str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        url = f"http://127.0.0.1:{sock.getsockname()[1]}/v1"
+    with served(environment, "--llm", url) as server:
+        until(lambda: "ready" in server.words)
+        server.process.terminate()
+        code, words = server.end()
+    assert code == 0
+    assert f"The language model at {url} cannot be reached" in words
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--llm", "ftp://box"), "Not the address of a server"),
+        (("--llm", "http://user:pw@box/v1"), "Do not put a key or a password into an address"),
+        (("--llm-model", "small"), "Only for a language model"),
+    ],
+)
+def test_a_language_model_is_named_by_its_address(run: Run, arguments: tuple[str, ...], words: str) -> None:
+    done = run("serve", *arguments)
+    assert done.returncode == 2
+    assert words in " ".join(said(done).split())

@@ -11,13 +11,15 @@ from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from tests.server.running import Running, running, serving
 from tests.server.tone import ToneEngine
+from voxcli.server.settings import LanguageModelSettings
 
 KEY = "open-sesame"
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Running]:
-    with running(ToneEngine(chunks=2, slots=8)) as server:
+    nothing_there = LanguageModelSettings(url="http://127.0.0.1:1/v1")
+    with running(ToneEngine(chunks=2, slots=8), language_model=nothing_there) as server:
         yield server
 
 

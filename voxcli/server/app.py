@@ -10,7 +10,7 @@ from starlette.types import ASGIApp
 from voxcli.server.errors import answer_outside_routes
 from voxcli.server.guards import guarded
 from voxcli.server.keys import OPEN_PATHS
-from voxcli.server.routes import gptsovits, health, openai, pages, private
+from voxcli.server.routes import gptsovits, gptsovits_chat, health, openai, pages, private
 from voxcli.server.routes import voxcpm as native
 from voxcli.server.routes.dialect_route import answer_malformed
 from voxcli.server.service import Service
@@ -35,7 +35,7 @@ def create_app(service: Service) -> ASGIApp:
         redoc_url=None,
         redirect_slashes=False,
     )
-    for module in (native, openai, gptsovits, health):
+    for module in (native, openai, gptsovits, gptsovits_chat, health):
         app.include_router(module.router(service))
     app.router.routes.extend(private.routes(service))
     app.include_router(pages.router(service, lambda: app.openapi()))

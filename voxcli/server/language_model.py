@@ -1,6 +1,7 @@
 """Language model behind OpenAI's API: its answers as they are written, and its failures in words."""
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from http import HTTPStatus
@@ -15,6 +16,8 @@ from voxcli.protocols.openai.errors import error_message
 from voxcli.protocols.openai.events import EventFailure
 from voxcli.server.settings import LanguageModelSettings
 from voxcli.version import __version__
+
+_log = logging.getLogger(__name__)
 
 _CONNECT_SECONDS = 5.0
 _PROBE_SECONDS = 10.0
@@ -49,6 +52,16 @@ class LanguageModel:
 
     async def close(self) -> None:
         await self._client.aclose()
+
+    async def start(self) -> None:
+        """Ask which models there are. What is wrong is logged: the model may be started later."""
+        try:
+            await self.find_models()
+        except RemoteError as error:
+            _log.warning("%s", error.for_command_line)
+            return
+        if self.model not in self.models:
+            _log.warning("%s has no model %r. It has: %s.", self._name, self.model, self._listing())
 
     async def find_models(self) -> None:
         """Ask which models there are, and choose one if none was.
@@ -172,8 +185,9 @@ class LanguageModel:
                     on_command_line=f"Store it with: voxcli keys set {self.url}",
                 )
             case HTTPStatus.NOT_FOUND if self.model and "model" in reason.lower():
+                listing = f" It has: {self._listing()}." if self.models else ""
                 return RemoteUnknown(
-                    f"{self._name} has no model {self.model!r} ({status}): {reason}{self._listing()}",
+                    f"{self._name} has no model {self.model!r} ({status}): {reason}{listing}",
                     status,
                     on_command_line="Choose one with --llm-model NAME.",
                 )
@@ -200,10 +214,8 @@ class LanguageModel:
                 return RemoteRefused(f"{self._name} failed ({status}): {reason} {advice}".rstrip(), status)
 
     def _listing(self) -> str:
-        if not self.models:
-            return ""
         more = ", …" if len(self.models) > _MOST_LISTED else ""
-        return f" It has: {', '.join(self.models[:_MOST_LISTED])}{more}."
+        return f"{', '.join(self.models[:_MOST_LISTED])}{more}"
 
     def _stalled(self) -> RemoteTimeout:
         return RemoteTimeout(

@@ -17,6 +17,7 @@ from voxcli.protocols.dialect import Problem, ServerRequest
 from voxcli.server.admission import Admission
 from voxcli.server.errors import Refusal, problem_of
 from voxcli.server.keys import CLIENT
+from voxcli.server.language_model import LanguageModel
 from voxcli.server.middleware import REQUEST_ID
 from voxcli.server.model_lifecycle import ModelLifecycle
 from voxcli.server.monitoring import Ending, EngineHeartbeat, Metrics, RequestRecord
@@ -88,6 +89,7 @@ class Service:
         self.late_errors = LateErrors()
         self.stop: Callable[[bool], None] | None = None
         """Ends the server, at once or after what is being spoken; None if it is not this user's resident engine."""
+        self.language_model = LanguageModel(settings.language_model) if settings.language_model else None
         self.why_reserved = why_reserved
         self.choice = VoiceChoice(settings.voice, voices, models, knows_voice)
         self._space = SpoolSpace(
@@ -118,7 +120,10 @@ class Service:
 
     async def start(self) -> None:
         """Load the model, unless that is lazy. Raises VoxError."""
+        finding = asyncio.create_task(self.language_model.start()) if self.language_model else None
         await self.models.start()
+        if finding:
+            await finding
         self.admission.slots = self.models.slots
 
     async def drain(self) -> bool:
@@ -158,6 +163,8 @@ class Service:
         """Unload the model for good."""
         self.keep_alive.close()
         await self.models.close()
+        if self.language_model:
+            await self.language_model.close()
         self._space.close()
         self.threads.close()
 

@@ -13,7 +13,7 @@ from typing import Any, Literal, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field
 
 from voxcli.protocols.dialect import FieldError, FindVoice, ServerRequest
-from voxcli.protocols.fields import Malformed, Text, asking, parse
+from voxcli.protocols.fields import Malformed, Text, asking, json_schema, parse
 from voxcli.protocols.gptsovits.fields import DEFAULT_VOICE, UNSUPPORTED, to_server_request
 from voxcli.protocols.openai.chat import ChatMessage
 
@@ -45,6 +45,13 @@ class ChatRequest(BaseModel):
         description="The voice and its manner: the fields of `/tts` but `text`, all of them optional. `media_type` is "
         "wav, or raw for samples without a header.",
     )
+
+
+def chat_schema() -> dict[str, Any]:
+    """Return the JSON schema of the body for OpenAPI."""
+    schema = json_schema(ChatRequest)
+    schema["properties"]["history"]["items"] = schema.pop("$defs")[Turn.__name__]
+    return schema
 
 
 class TextEvent(BaseModel):

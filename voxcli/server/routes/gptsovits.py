@@ -4,7 +4,8 @@ Unlike GPT-SoVITS's server, this one cannot be stopped or made to load other fil
 succeeds and changes nothing.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Literal
 
 from fastapi import APIRouter
@@ -76,7 +77,7 @@ _MOST_LISTED = 20
 def router(service: Service) -> APIRouter:
     """Return the routes of GPT-SoVITS's dialect."""
     routes = APIRouter(
-        route_class=dialect_route(gptsovits.error_body, _problem_of, malformed_status=_UNPROCESSABLE),
+        route_class=dialect_route(gptsovits.error_body, gptsovits_problem, malformed_status=_UNPROCESSABLE),
         responses=error_responses(ERROR_SCHEMA),
         tags=["GPT-SoVITS"],
     )
@@ -86,7 +87,8 @@ def router(service: Service) -> APIRouter:
     return routes
 
 
-def _problem_of(error: Exception) -> Problem:
+def gptsovits_problem(error: Exception) -> Problem:
+    """Return the problem of an error, with the statuses of GPT-SoVITS."""
     if isinstance(error, FieldError):
         return gptsovits.problem_of(error)
     return problem_of(error)
@@ -124,9 +126,15 @@ def _add_speech(routes: APIRouter, service: Service) -> None:
 
 
 def _read_server_request(fields: Mapping[str, Any], service: Service) -> ServerRequest:
-    """Read the request. The error for an unknown voice lists the known ones."""
-    try:
+    with with_known_voices(service):
         return gptsovits.to_server_request(fields, service.choice.find, max_characters=service.settings.max_characters)
+
+
+@contextmanager
+def with_known_voices(service: Service) -> Iterator[None]:
+    """Let the error for an unknown voice list the known ones."""
+    try:
+        yield
     except FieldError as error:
         if error.code != VOICE_NOT_FOUND:
             raise

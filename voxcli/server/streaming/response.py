@@ -114,7 +114,7 @@ class SpeechResponse(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         stream, ending = self._stream, Ending.FAILED
         try:
-            async with _aborting(scope):
+            async with aborting(scope):
                 await self._send_pieces(send)
                 ending = Ending.DONE
         except ConsumerClosed:
@@ -156,7 +156,7 @@ class SpeechResponse(Response):
                 set_limit(stream.speech.spool.is_full)
                 stream.speech.spool.on_full = set_limit
                 message = {"type": "http.response.body", "body": data, "more_body": more}
-                await stream.watcher.run_until_disconnect(_sent(send, message))
+                await stream.watcher.run_until_disconnect(sent(send, message))
         except TimeoutError:
             raise Stalled from None
         finally:
@@ -178,7 +178,8 @@ class SpeechResponse(Response):
             await _abort(scope)
 
 
-async def _sent(send: Send, message: Message) -> None:
+async def sent(send: Send, message: Message) -> None:
+    """Send a message, as a coroutine that a task can run."""
     await send(message)
 
 
@@ -188,7 +189,7 @@ def _connection(scope: Scope) -> asyncio.Transport | None:
 
 
 @asynccontextmanager
-async def _aborting(scope: Scope) -> AsyncIterator[None]:
+async def aborting(scope: Scope) -> AsyncIterator[None]:
     """Abort the connection if the client has disconnected or stopped reading."""
     try:
         yield

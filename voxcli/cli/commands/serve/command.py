@@ -4,12 +4,14 @@ import importlib
 import ipaddress
 import stat
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
 from voxcli.cli.commands.serve.options import LimitOptions, ListenOptions, ProxyOptions, ServedOptions, VoiceForAll
+from voxcli.cli.commands.serve.protocols import ChatOptions
 from voxcli.cli.console import Console, logs_on_console
 from voxcli.cli.options import parameters as options
 from voxcli.cli.options.groups import grouped
@@ -25,9 +27,10 @@ if TYPE_CHECKING:
     "voxcli serve",
     "voxcli serve --model voxcpm-1.5 --host 0.0.0.0 --api-key-file keys",
     "voxcli serve --remote http://other:9880",
+    "voxcli serve --llm http://localhost:11434/v1",
     basics=(
-        *("host", "port", "key_file", "insecure", "model", "voice", "device", "quantize", "remote", "slots", "queue"),
-        *("lazy", "idle_seconds", "cors"),
+        *("host", "port", "key_file", "insecure", "model", "voice", "device", "quantize", "remote", "llm", "slots"),
+        *("lazy", "idle_seconds"),
     ),
 )
 @grouped
@@ -36,6 +39,7 @@ def serve(
     listen: ListenOptions,
     proxies: ProxyOptions,
     limits: LimitOptions,
+    chat: ChatOptions,
     engine: ServedOptions,
     voice: VoiceForAll = None,
     quiet: options.Quiet = False,
@@ -65,7 +69,8 @@ def serve(
     with logs_on_console(console, verbose=verbose, notes=True):
         chosen = with_default_clip(engine_settings(engine), engine.ref_audio, engine.ref_text, engine.ref_lang)
         voice, chosen = choose_voice_for_all(context, voice, chosen, console)
-        run(_settings(listen, proxies, limits, keys, voice), chosen, console)
+        settings = _settings(listen, proxies, limits, keys, voice)
+        run(replace(settings, language_model=chat.to_settings()), chosen, console)
 
 
 def _settings(

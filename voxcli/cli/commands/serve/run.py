@@ -183,6 +183,8 @@ def _note_ready(service: Service, console: Console) -> None:
         console.note(f"{service.models.name} is ready ({streams} at once)")
     else:
         console.note(f"{service.models.name} will be loaded on the first request")
+    if (model := service.language_model) and model.model:
+        console.note(f"chats with {model.model} at {model.url}")
     engine = service.models.engine
     if isinstance(engine, RemoteEngine) and engine.wants_recording:
         console.warning("The server needs a recording to imitate. Name one of its files with --ref-audio PATH.")
