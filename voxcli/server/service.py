@@ -120,10 +120,8 @@ class Service:
 
     async def start(self) -> None:
         """Load the model, unless that is lazy. Raises VoxError."""
-        finding = asyncio.create_task(self.language_model.start()) if self.language_model else None
-        await self.models.start()
-        if finding:
-            await finding
+        finding = [self.language_model.start()] if self.language_model else []
+        await asyncio.gather(self.models.start(), *finding)
         self.admission.slots = self.models.slots
 
     async def drain(self) -> bool:
