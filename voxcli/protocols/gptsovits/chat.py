@@ -27,7 +27,7 @@ _SPLITTING = ("text_split_method", "fragment_interval")
 _USUAL = {"text": _ANY_TEXT, "text_lang": "auto", "prompt_lang": "auto", "ref_audio_path": DEFAULT_VOICE}
 
 
-class Turn(ChatMessage):
+class EarlierMessage(ChatMessage):
     """An earlier message of the conversation."""
 
     role: Literal["user", "assistant"]
@@ -39,7 +39,7 @@ class ChatRequest(BaseModel):
     model_config = ConfigDict(extra="allow")
 
     message: Text = Field(description="What the user says.", min_length=1)
-    history: list[Turn] = Field([], description="The conversation so far, the oldest message first.")
+    history: list[EarlierMessage] = Field([], description="The conversation so far, the oldest message first.")
     config: dict[str, Any] = Field(
         {},
         description="The voice and its manner: the fields of `/tts` but `text`, all of them optional. `media_type` is "
@@ -50,7 +50,7 @@ class ChatRequest(BaseModel):
 def chat_schema() -> dict[str, Any]:
     """Return the JSON schema of the body for OpenAPI."""
     schema = json_schema(ChatRequest)
-    schema["properties"]["history"]["items"] = schema.pop("$defs")[Turn.__name__]
+    schema["properties"]["history"]["items"] = schema.pop("$defs")[EarlierMessage.__name__]
     return schema
 
 
