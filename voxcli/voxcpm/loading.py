@@ -178,8 +178,8 @@ def _codec_factors(placement: Placement, quantize: str | None) -> FactorFormat |
     """Choose the factors of a decoder that is compiled for this processor; None leaves it to torch."""
     if not _approximates(placement, quantize) or not has_compiler():
         return None
-    from voxcli.voxcpm.kernels.cpu.compiler import find_target
     from voxcli.voxcpm.kernels.cpu.factors import choose_format
+    from voxcli.voxcpm.kernels.cpu.targets import find_target
 
     return choose_format(find_target(), quantized=quantize is not None)
 

@@ -19,10 +19,11 @@ from tests.voxcpm.codec.test_audio_vae import V1, V2, new_codec, noise, random_w
 from voxcli.voxcpm.codec import native_decoder
 from voxcli.voxcpm.codec.audio_vae import AudioVAE, DecoderState
 from voxcli.voxcpm.codec.layers import Layer, new_histories
-from voxcli.voxcpm.kernels.cpu.compiler import choose_target, compile_module, find_target
+from voxcli.voxcpm.kernels.cpu.compiler import compile_module
 from voxcli.voxcpm.kernels.cpu.elementary import snake, tanh
 from voxcli.voxcpm.kernels.cpu.factors import choose_format
 from voxcli.voxcpm.kernels.cpu.ir import F32, I64, POINTER, Code
+from voxcli.voxcpm.kernels.cpu.targets import choose_target, find_target
 from voxcli.voxcpm.kernels.factor_formats import BYTES, HALF, HALF_AND_BYTES, PAIRED, WIDE, FactorFormat
 from voxcli.voxcpm.network.config import CodecConfig
 

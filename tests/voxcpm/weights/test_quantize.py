@@ -9,7 +9,7 @@ import torch
 from tests.refusals import refused
 from tests.voxcpm.matrices import EmulatedFp8Matrix
 from voxcli.voxcpm.device import Placement
-from voxcli.voxcpm.kernels.cpu.compiler import find_target
+from voxcli.voxcpm.kernels.cpu.targets import find_target
 from voxcli.voxcpm.network.block_matrix import Int8Blocks
 from voxcli.voxcpm.network.config import read_config
 from voxcli.voxcpm.network.linear import Linear

@@ -29,7 +29,7 @@ if torch.cuda.is_available():
 elif torch.backends.mps.is_available():
     device = "Apple GPU"
 try:
-    from voxcli.voxcpm.kernels.cpu.compiler import describe_kernels
+    from voxcli.voxcpm.kernels.cpu.targets import describe_kernels
     kernels = describe_kernels()
 except ImportError:
     kernels = "no kernels, as llvmlite is not installed"

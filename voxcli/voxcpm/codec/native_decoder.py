@@ -13,10 +13,12 @@ from torch import Tensor
 
 from voxcli.voxcpm.codec.decoder_layers import DecoderLayers
 from voxcli.voxcpm.codec.decoder_steps import DecoderSteps
-from voxcli.voxcpm.kernels.cpu.compiler import CompiledModule, compile_module, find_target, run_parallel
+from voxcli.voxcpm.kernels.cpu.compiler import CompiledModule, compile_module
 from voxcli.voxcpm.kernels.cpu.decoder import write_decoder
 from voxcli.voxcpm.kernels.cpu.factors import FEW_ROWS, factors_for
 from voxcli.voxcpm.kernels.cpu.steps import ENTRY, Argument
+from voxcli.voxcpm.kernels.cpu.targets import find_target
+from voxcli.voxcpm.kernels.cpu.threads import run_parallel
 from voxcli.voxcpm.kernels.factor_formats import FactorFormat
 
 _FRAMES_AT_ONCE = FEW_ROWS[-1]

@@ -8,9 +8,11 @@ import torch
 from torch import Tensor
 
 from voxcli.voxcpm.kernels.cpu.arithmetic import Arithmetic
-from voxcli.voxcpm.kernels.cpu.compiler import CompiledModule, Target, compile_module, find_target, run_parallel
+from voxcli.voxcpm.kernels.cpu.compiler import CompiledModule, compile_module
 from voxcli.voxcpm.kernels.cpu.products import PAIR, split_rows
 from voxcli.voxcpm.kernels.cpu.stack import ENTRY, StackArgument, StackShape, write_stack
+from voxcli.voxcpm.kernels.cpu.targets import Target, find_target
+from voxcli.voxcpm.kernels.cpu.threads import run_parallel
 from voxcli.voxcpm.network.block_matrix import Bf16Blocks, BlockMatrix, HalfBlocks, Int8Blocks
 from voxcli.voxcpm.network.config import StackConfig
 from voxcli.voxcpm.network.kv_cache import KVCache

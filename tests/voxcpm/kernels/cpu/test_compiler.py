@@ -1,19 +1,24 @@
 """Kernels are compiled once on a machine, for its processor, and what is damaged is compiled again."""
 
+import re
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from llvmlite import binding, ir
 
 from voxcli.voxcpm.kernels.cpu.arithmetic import Arithmetic
-from voxcli.voxcpm.kernels.cpu.compiler import Target, choose_target, compile_module, find_target
+from voxcli.voxcpm.kernels.cpu.compiler import compile_module
 from voxcli.voxcpm.kernels.cpu.ir import I64, POINTER, Code
 from voxcli.voxcpm.kernels.cpu.products import row_bytes, write_product
 from voxcli.voxcpm.kernels.cpu.rows import write_round_row
+from voxcli.voxcpm.kernels.cpu.targets import Target, choose_target, find_target
 
 HERE = find_target()
 pytestmark = pytest.mark.skipif(HERE is None, reason="kernels cannot be compiled here")
-AVX512 = {"avx", "avx2", "fma", "avx512f", "avx512bw", "avx512vl", "avx512dq"}
+AVX2 = frozenset({"avx", "avx2", "fma"})
+AVX512 = AVX2 | {"avx512f", "avx512bw", "avx512vl", "avx512dq"}
+ARM = frozenset({"neon", "dotprod", "fullfp16", "i8mm"})
 
 
 def write_constant(module: ir.Module) -> None:
@@ -65,10 +70,12 @@ def test_a_folder_that_cannot_be_written_costs_time_only(tmp_path: Path) -> None
         ("znver5", AVX512 | {"avx512vnni", "avx512bf16"}, ("int8", 16), ("bf16", 16)),
         ("sapphirerapids", AVX512 | {"avx512vnni", "avx512bf16", "avx512fp16"}, ("int8", 16), ("float16", 16)),
         ("cooperlake", AVX512 | {"avx512vnni", "avx512bf16"}, ("int8", 16), ("wide_bf16", 16)),
-        ("skylake-avx512", AVX512, None, ("wide_bf16", 16)),
+        ("skylake-avx512", AVX512, ("int8", 8), ("wide_bf16", 16)),
         ("alderlake", {"avx2", "fma", "avxvnni"}, ("int8", 8), ("wide_bf16", 8)),
-        ("haswell", {"avx2", "fma"}, None, ("wide_bf16", 8)),
+        ("haswell", {"avx2", "fma"}, ("int8", 8), ("wide_bf16", 8)),
         ("nehalem", {"sse4.2"}, None, None),
+        ("apple-m1", {"neon", "dotprod", "fullfp16"}, ("int8", 4), ("float16", 4)),
+        ("cortex-a72", {"neon"}, None, ("wide_bf16", 4)),
     ],
 )
 def test_a_processor_multiplies_as_it_can(
@@ -79,42 +86,70 @@ def test_a_processor_multiplies_as_it_can(
     assert found == [int8, bf16]
 
 
-@pytest.mark.parametrize(
-    ("cpu", "has", "instructions", "registers"),
-    [
-        ("znver5", AVX512 | {"avx512vnni", "avx512bf16"}, ["vpdpbusd", "vdpbf16ps"], "%zmm"),
-        ("alderlake", {"avx2", "fma", "avxvnni"}, ["vpdpbusd", "vfmadd"], "%ymm"),
-    ],
-)
-def test_it_can_be_compiled_for_other_processors(
-    cpu: str, has: set[str], instructions: list[str], registers: str
-) -> None:
-    """The sums of the largest tile stay in registers."""
-    if not binding.get_process_triple().startswith("x86_64"):
-        pytest.skip("LLVM is initialized for this processor only")
-    target = choose_target(cpu, "", has)
-    for arithmetic, instruction in zip((target.int8, target.bf16), instructions, strict=True):
-        assert arithmetic
-        assembly = assembly_of(arithmetic, cpu)
-        assert instruction in assembly
-        assert registers in assembly
-        loops = [block for block in assembly.split(".LBB") if block.count(instruction) >= arithmetic.max_rows]
-        assert loops, "the innermost loop"
-        products = loops[0][: loops[0].rindex(instruction)].splitlines() if arithmetic.lanes == 16 else []
-        assert not [line for line in products if "rsp" in line and registers in line], "spilled"
+@dataclass(frozen=True)
+class Other:
+    """A kind of processor, for which LLVM can compile wherever it runs."""
+
+    triple: str
+    cpu: str
+    has: frozenset[str]
+    int8: str
+    bf16: str
+    """Instructions that are expected."""
 
 
-def assembly_of(arithmetic: Arithmetic, cpu: str) -> str:
+SPILLED = r"%[yz]mm.*\(%rsp|\(%rsp.*%[yz]mm|\b[qv]\d+.*\[sp"
+"""Reads or writes a register of sums on the stack."""
+X86, LINUX, MAC = "x86_64-unknown-linux-gnu", "aarch64-unknown-linux-gnu", "arm64-apple-macosx14.0.0"
+OTHERS = [
+    Other(X86, "znver5", AVX512 | {"avx512vnni", "avx512bf16"}, "vpdpbusd", "vdpbf16ps"),
+    Other(X86, "sapphirerapids", AVX512 | {"avx512vnni", "avx512fp16"}, "vpdpbusd", "vfmadd"),
+    Other(X86, "skylake-avx512", AVX512, "vpmaddubsw", "vfmadd"),
+    Other(X86, "alderlake", AVX2 | {"avxvnni"}, "vpdpbusd", "vfmadd"),
+    Other(X86, "haswell", AVX2, "vpmaddubsw", "vfmadd"),
+    Other(LINUX, "cortex-a72", frozenset({"neon"}), "", "fmla"),
+    Other(LINUX, "neoverse-n1", frozenset({"neon", "dotprod", "fullfp16"}), "sdot", "fmla"),
+    Other(LINUX, "neoverse-v1", ARM, "usdot", "fmla"),
+    Other(MAC, "apple-m1", ARM - {"i8mm"}, "sdot", "fmla"),
+]
+
+
+@pytest.mark.parametrize("other", OTHERS, ids=lambda other: other.cpu)
+def test_it_can_be_compiled_for_other_processors(other: Other) -> None:
+    """The sums of the largest tile stay in registers, so that nothing is written in the innermost loop."""
+    target = choose_target(other.cpu, "", set(other.has))
+    for arithmetic, instruction in ((target.int8, other.int8), (target.bf16, other.bf16)):
+        assert bool(arithmetic) == bool(instruction)
+        if not arithmetic:
+            continue
+        loops = [lines for lines in loops_of(assembly_of(arithmetic, other)) if instruction in lines]
+        assert loops
+        innermost = max(loops, key=lambda lines: lines.count(instruction))
+        assert innermost.count(instruction) >= arithmetic.max_rows
+        assert not re.findall(SPILLED, innermost)
+
+
+def loops_of(assembly: str) -> list[str]:
+    """Return the blocks of a program that end with a jump to their beginning."""
+    blocks = re.split(r"^[.L]*(BB\w+):.*$", assembly, flags=re.MULTILINE)[1:]
+    named = zip(blocks[::2], blocks[1::2], strict=True)
+    return [lines[: lines.rindex(f"L{name}")] for name, lines in named if re.search(rf"L{name}\b", lines)]
+
+
+def assembly_of(arithmetic: Arithmetic, other: Other) -> str:
+    binding.initialize_all_targets()
+    binding.initialize_all_asmprinters()
     module = ir.Module()
-    module.triple = binding.get_process_triple()
+    module.triple = other.triple
     write_product(module, arithmetic, arithmetic.max_rows, row_bytes(arithmetic, 256), gated=False)
     write_round_row(module, arithmetic, 256)
     for function in module.functions:
         function.linkage = "" if not function.is_declaration else function.linkage
     parsed = binding.parse_assembly(str(module))
     parsed.verify()
-    features = "-prefer-256-bit" if arithmetic.lanes == 16 else ""
-    machine = binding.Target.from_triple(module.triple).create_target_machine(cpu=cpu, features=features, opt=3)
+    machine = binding.Target.from_triple(module.triple).create_target_machine(
+        cpu=other.cpu, features="-prefer-256-bit" if arithmetic.lanes == 16 else "", opt=3
+    )
     builder = binding.create_pass_builder(machine, binding.create_pipeline_tuning_options(speed_level=3))
     builder.getModulePassManager().run(parsed, builder)
     found: str = machine.emit_assembly(parsed)

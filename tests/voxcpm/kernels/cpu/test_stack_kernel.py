@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import platform
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -9,8 +10,17 @@ import pytest
 import torch
 from torch import Tensor
 
-from voxcli.voxcpm.kernels.cpu.arithmetic import Arithmetic, Bf16, Float16, Int8, WideBf16
-from voxcli.voxcpm.kernels.cpu.compiler import Target, find_target
+from voxcli.voxcpm.kernels.cpu.arithmetic import (
+    Arithmetic,
+    Bf16,
+    Float16,
+    Int8,
+    Int8ByDotProduct,
+    Int8ByMixedDotProduct,
+    Int8BySigns,
+    WideBf16,
+)
+from voxcli.voxcpm.kernels.cpu.targets import Target, find_target
 from voxcli.voxcpm.network import cpu_stack
 from voxcli.voxcpm.network.block_matrix import Bf16Blocks, BlockMatrix, HalfBlocks, Int8Blocks
 from voxcli.voxcpm.network.config import RopeConfig, StackConfig
@@ -25,14 +35,21 @@ CONFIGS = [
     StackConfig(64, 32, 2, 12, 2, 8, 1e-6, 0.3, None),
     StackConfig(192, 288, 2, 4, 2, 48, 1e-5, 1.4, dataclasses.replace(ROPE, factors=(1.0,) * 24)),
 ]
-ARITHMETICS: list[Arithmetic] = [
-    Int8(16, 12),
-    Int8(8, 2),
-    WideBf16(16, 9),
-    WideBf16(8, 2),
-    Bf16(16, 12),
-    Float16(16, 12),
-]
+ARITHMETICS: dict[Arithmetic, str] = {
+    Int8(16, 12): "avx512vnni",
+    Int8(8, 2): "avx512vnni",
+    Int8BySigns(8, 2): "avx2",
+    Int8ByDotProduct(4, 2): "dotprod",
+    Int8ByMixedDotProduct(4, 2): "i8mm",
+    WideBf16(16, 9): "avx512f",
+    WideBf16(8, 2): "fma",
+    WideBf16(4, 2): "neon",
+    Bf16(16, 12): "avx512bf16",
+    Float16(16, 12): "avx512fp16",
+    Float16(4, 2): "fullfp16",
+}
+"""With the instructions that they need."""
+ARM = platform.machine() in ("aarch64", "arm64")
 HERE = find_target()
 pytestmark = pytest.mark.skipif(HERE is None, reason="kernels cannot be compiled here")
 
@@ -43,16 +60,14 @@ def kept() -> Path:
     return Path(os.environ["VOXCLI_KERNELS"])
 
 
-@pytest.fixture(params=ARITHMETICS, ids=lambda one: f"{one.name}-{one.lanes}")
+@pytest.fixture(
+    params=[one for one in ARITHMETICS if (one.lanes == 4) == ARM], ids=lambda one: f"{type(one).__name__}-{one.lanes}"
+)
 def arithmetic(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Arithmetic:
     chosen: Arithmetic = request.param
     assert HERE
-    wide = "+avx512f" in HERE.features
-    if chosen.lanes == 16 and not wide:
-        pytest.skip("needs AVX-512")
-    needed = {"int8": "+avx512vnni", "bf16": "+avx512bf16", "wide_bf16": "+fma", "float16": "+avx512fp16"}[chosen.name]
-    if needed not in HERE.features:
-        pytest.skip(f"needs {needed[1:]}")
+    if f"+{ARITHMETICS[chosen]}" not in HERE.features.split(","):
+        pytest.skip(f"needs {ARITHMETICS[chosen]}")
     target = Target(HERE.cpu, HERE.features, chosen if chosen.name == "int8" else None, chosen)
     monkeypatch.setattr(cpu_stack, "find_target", lambda: target)
     return chosen

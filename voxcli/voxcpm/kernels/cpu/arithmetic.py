@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from llvmlite import ir
 
-from voxcli.voxcpm.kernels.block_layout import WORDS
+from voxcli.voxcpm.kernels.block_layout import INT8_OFFSET, WORDS
 from voxcli.voxcpm.kernels.cpu.elementary import fma
 from voxcli.voxcpm.kernels.cpu.ir import BF16, F16, F32, I8, I16, I32, Array, Code, Value
 from voxcli.voxcpm.kernels.factor_formats import FLOAT16_PRODUCTS
@@ -30,6 +30,7 @@ class Arithmetic(ABC):
     """Rows of a tile of two blocks whose sums fit into the registers."""
 
     name: ClassVar[str]
+    """Those of one name multiply with the same matrices."""
     outputs: ClassVar[int] = WORDS
     """Of a block."""
     group: ClassVar[int]
@@ -40,6 +41,13 @@ class Arithmetic(ABC):
     """Type of an input."""
     activation_bytes: ClassVar[int]
     sum_type: ClassVar[Any]
+    offset: ClassVar[int] = 0
+    """By how much weights are too large as they are multiplied."""
+
+    @property
+    @abstractmethod
+    def instructions(self) -> str:
+        """What they are called, for a person."""
 
     @property
     def sums(self) -> int:
@@ -60,15 +68,60 @@ class Int8(Arithmetic):
     """Signed activations times unsigned weights, by VNNI. The sums are exact."""
 
     name, group, activation, activation_bytes, sum_type = "int8", 4, I8, 1, I32
+    offset, instructions = INT8_OFFSET, "VNNI"
 
     def add_group(self, code: Code, sums: Sums, weights: Sequence[Value], rows: Sequence[Array]) -> Sums:
         return _by_instruction(code, f"llvm.x86.avx512.vpdpbusd.{32 * self.lanes}", I8, sums, weights, rows)
+
+
+class Int8BySigns(Int8):
+    """Signed activations times signed weights, by AVX2, whose product of bytes takes unsigned ones with signed ones.
+
+    The signs of weights are moved to the activations. So two products fit into 16 bits, as those of unsigned weights
+    would not.
+    """
+
+    offset, instructions = 0, "AVX2"
+
+    def add_group(self, code: Code, sums: Sums, weights: Sequence[Value], rows: Sequence[Array]) -> Sums:
+        bytes_, pairs = ir.VectorType(I8, 4 * self.lanes), ir.VectorType(I16, 2 * self.lanes)
+        ones, no = code.constant(pairs, 1), code.constant(ir.IntType(1), 0)
+        spreads = [inputs.load(I32, 0).filled(self.lanes).bits_as(bytes_) for inputs in rows]
+        for column, word in enumerate(weights):
+            own = _signed(word).bits_as(bytes_)
+            size = code.call(f"llvm.abs.v{bytes_.count}i8", bytes_, own, no)
+            for row, spread in enumerate(spreads):
+                turned = code.call("llvm.x86.avx2.psign.b", bytes_, spread, own)
+                products = code.call("llvm.x86.avx2.pmadd.ub.sw", pairs, size, turned)
+                total = sums[column][row]
+                sums[column][row] = total + code.call("llvm.x86.avx2.pmadd.wd", total.type, products, ones)
+        return sums
+
+
+class Int8ByDotProduct(Int8):
+    """Signed activations times signed weights, by the dot product of NEON (SDOT)."""
+
+    offset, instructions = 0, "NEON dot product"
+
+    def add_group(self, code: Code, sums: Sums, weights: Sequence[Value], rows: Sequence[Array]) -> Sums:
+        signed = [_signed(word) for word in weights]
+        return _by_instruction(code, "llvm.aarch64.neon.sdot.v4i32.v16i8", I8, sums, signed, rows)
+
+
+class Int8ByMixedDotProduct(Int8):
+    """Signed activations times unsigned weights, by the dot product of NEON that takes both (USDOT)."""
+
+    instructions = "NEON I8MM"
+
+    def add_group(self, code: Code, sums: Sums, weights: Sequence[Value], rows: Sequence[Array]) -> Sums:
+        return _by_instruction(code, "llvm.aarch64.neon.usdot.v4i32.v16i8", I8, sums, weights, rows)
 
 
 class Bf16(Arithmetic):
     """Activations rounded to bfloat16, by AVX512-BF16."""
 
     name, group, activation, activation_bytes, sum_type = "bf16", 2, I16, 2, F32
+    instructions = "AVX512-BF16"
 
     def add_group(self, code: Code, sums: Sums, weights: Sequence[Value], rows: Sequence[Array]) -> Sums:
         return _by_instruction(code, f"llvm.x86.avx512bf16.dpbf16ps.{32 * self.lanes}", BF16, sums, weights, rows)
@@ -78,19 +131,20 @@ class WideBf16(Arithmetic):
     """Activations in float32. The weights are widened, and products are exact until they are added."""
 
     name, group, activation, activation_bytes, sum_type = "wide_bf16", 2, F32, 4, F32
+    instructions = "FMA"
 
     def add_group(self, code: Code, sums: Sums, weights: Sequence[Value], rows: Sequence[Array]) -> Sums:
         floats = ir.VectorType(F32, self.lanes)
-        for number, factors in enumerate(([pair << 16 for pair in weights], [pair & -(1 << 16) for pair in weights])):
-            for row, inputs in enumerate(rows):
-                spread = inputs[number].filled(self.lanes)
-                for column, factor in enumerate(factors):
-                    sums[column][row] = fma(factor.bits_as(floats), spread, sums[column][row])
+        spreads = [[value.filled(self.lanes) for value in (inputs[0], inputs[1])] for inputs in rows]
+        for column, pair in enumerate(weights):
+            for number, factor in enumerate((pair << 16, pair & -(1 << 16))):
+                for row, spread in enumerate(spreads):
+                    sums[column][row] = fma(factor.bits_as(floats), spread[number], sums[column][row])
         return sums
 
 
 class Float16(Arithmetic):
-    """Activations and weights in float16, by AVX512-FP16, and sums of 64 products in float16.
+    """Activations and weights in float16, by AVX512-FP16 or NEON, and sums of 64 products in float16.
 
     Twice as fast as products of float32, and nearer to them than those of factors in bfloat16. Weights are scaled to
     at most 1/64, so that no sum exceeds the largest activation.
@@ -99,6 +153,10 @@ class Float16(Arithmetic):
     name, group, outputs, chunk, sum_type = "float16", 1, 2 * WORDS, FLOAT16_PRODUCTS, F16
     # Twice in 32 bits: processors read and spread 32 bits in one step, but not 16.
     activation, activation_bytes = I32, 4
+
+    @property
+    def instructions(self) -> str:
+        return "AVX512-FP16" if self.lanes == WORDS else "NEON FP16"
 
     def add_group(self, code: Code, sums: Sums, weights: Sequence[Value], rows: Sequence[Array]) -> Sums:
         halves = ir.VectorType(F16, self.sums)
@@ -111,13 +169,19 @@ class Float16(Arithmetic):
         return sums
 
 
+def _signed(weights: Value) -> Value:
+    """Take the offset from unsigned weights, by turning the highest bits."""
+    highest = int.from_bytes([INT8_OFFSET] * 4, "little", signed=True)
+    return weights ^ highest
+
+
 def _by_instruction(
     code: Code, name: str, factor: Any, sums: Sums, weights: Sequence[Value], rows: Sequence[Array]
 ) -> Sums:
     """Multiply and add with an instruction whose operands are 32 bits of factors for each sum."""
     words = weights[0].type
     factors = ir.VectorType(factor, words.count * (4 if factor == I8 else 2))
-    columns = [pair.bits_as(factors) for pair in weights]
+    columns = [word.bits_as(factors) for word in weights]
     for row, inputs in enumerate(rows):
         spread = inputs.load(I32, 0).filled(words.count).bits_as(factors)
         for column, own in enumerate(columns):

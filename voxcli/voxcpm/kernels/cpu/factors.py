@@ -6,9 +6,9 @@ from typing import ClassVar, TypeAlias
 
 from llvmlite import ir
 
-from voxcli.voxcpm.kernels.cpu.compiler import Target
 from voxcli.voxcpm.kernels.cpu.elementary import add_halves, as_two_halves, fma
 from voxcli.voxcpm.kernels.cpu.ir import BF16, F16, F32, I8, I16, I32, I64, POINTER, Array, Code, Value
+from voxcli.voxcpm.kernels.cpu.targets import Target
 from voxcli.voxcpm.kernels.factor_formats import (
     BLOCK,
     BYTE_SCALE,
@@ -122,7 +122,7 @@ class WideFactors(_Float32Sums):
 
 
 class NarrowFactors(WideFactors):
-    """Code for `Wide` on processors with AVX2, which have 16 registers of 8 numbers."""
+    """Code for `Wide` on processors with 16 registers of 8 numbers (AVX2), or 32 of 4 (NEON)."""
 
     heights, lanes = (1, 2, 4, 6), LANES // 2
 
@@ -157,7 +157,10 @@ class HalfFactors(Factors):
     weight, name = I16, "halves"
 
     def write_tiles(self, module: ir.Module) -> Tiles:
-        return {**super().write_tiles(module), 1: _ByteFactors()._written(module, FEW_ROWS)}
+        return {**super().write_tiles(module), 1: self._bytes()._written(module, FEW_ROWS)}
+
+    def _bytes(self) -> "HalfFactors":
+        return _ByteFactors()
 
     def load(self, block: Array, index: Value) -> Value:
         """Read the weights of an input."""
@@ -194,6 +197,15 @@ class HalfFactors(Factors):
         return str(code.function.name)
 
 
+class NarrowHalfFactors(HalfFactors):
+    """Code for `Half` and `Bytes` on processors with 32 registers of 8 numbers (NEON)."""
+
+    heights, columns = (1, 2, 4, 6), 1
+
+    def _bytes(self) -> HalfFactors:
+        return _NarrowByteFactors()
+
+
 class _ByteFactors(HalfFactors):
     weight, name = I8, "bytes"
 
@@ -204,6 +216,10 @@ class _ByteFactors(HalfFactors):
         halves = builder.sitofp(wide, ir.VectorType(F16, BLOCK))
         scale = code.value(ir.Constant(F16, BYTE_SCALE)).filled(BLOCK)
         return code.value(builder.fmul(halves, scale.raw))
+
+
+class _NarrowByteFactors(_ByteFactors):
+    columns = NarrowHalfFactors.columns
 
 
 def _fetch(code: Code, ahead: Array, inputs: Value, index: Value, columns: int) -> None:
@@ -225,9 +241,10 @@ def factors_for(form: FactorFormat, target: Target) -> Factors:
     """Return the code for a format of most products of a decoder."""
     if form is PAIRED:
         return PairedFactors()
-    if form is HALF:
-        return HalfFactors()
-    return NarrowFactors() if target.bf16 and target.bf16.lanes < LANES else WideFactors()
+    narrow = target.bf16 is not None and target.bf16.lanes < LANES
+    if form is WIDE:
+        return NarrowFactors() if narrow else WideFactors()
+    return NarrowHalfFactors() if narrow else HalfFactors()
 
 
 def choose_format(target: Target | None, *, quantized: bool = False) -> FactorFormat | None:
@@ -237,6 +254,6 @@ def choose_format(target: Target | None, *, quantized: bool = False) -> FactorFo
     """
     if target is None or target.bf16 is None:
         return None
-    if "+avx512fp16" in target.features:
+    if target.bf16.name == "float16":
         return HALF_AND_BYTES if quantized else HALF
     return PAIRED if target.bf16.name == "bf16" else WIDE

@@ -64,6 +64,9 @@ class Value:
     def __and__(self, other: Number) -> "Value":
         return self._binary(other, "and_", "and_")
 
+    def __xor__(self, other: Number) -> "Value":
+        return self._binary(other, "xor", "xor")
+
     def __lshift__(self, other: Number) -> "Value":
         return self._binary(other, "shl", "shl")
 

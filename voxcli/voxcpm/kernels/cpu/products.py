@@ -63,7 +63,8 @@ def write_product(module: ir.Module, arithmetic: Arithmetic, rows: int, stride: 
         weights: (blocks, groups, 16) words.
         groups.
         scales: (outputs,) in float32, of weights in int8 and float16.
-        row_scales, row_sums: (tiles * rows,), of int8 activations: in float32, and the sum of each row times 128.
+        row_scales, row_sums: (tiles * rows,), of int8 activations: scales in float32, and what the sums of a
+            row are too large by.
         out: (tiles * rows, out_stride) in float32.
         out_stride.
         start, end: the pairs of blocks to multiply with.

@@ -4,7 +4,6 @@ import math
 
 from llvmlite import ir
 
-from voxcli.voxcpm.kernels.block_layout import INT8_OFFSET
 from voxcli.voxcpm.kernels.cpu.arithmetic import Arithmetic
 from voxcli.voxcpm.kernels.cpu.elementary import absolute, as_two_halves, maximum, round_to_even, square_root, with_type
 from voxcli.voxcpm.kernels.cpu.ir import F32, I8, I16, I32, POINTER, Array, Code, Value
@@ -19,8 +18,8 @@ _SMALLEST = 1.2e-38
 def write_round_row(module: ir.Module, arithmetic: Arithmetic, width: int) -> str:
     """Write a function that converts a row of float32 to what a product takes.
 
-    Its arguments: the row; the converted row, with zeros up to a whole group; and, for int8, where its scale and its
-    sum times 128 go.
+    Its arguments: the row; the converted row, with zeros up to a whole group; and, for int8, where its scale goes and
+    what sums of products with it are too large by.
 
     Returns:
         Its name.
@@ -29,7 +28,8 @@ def write_round_row(module: ir.Module, arithmetic: Arithmetic, width: int) -> st
     source_at, target_at, scale_at, sum_at = code.arguments
     source, target = code.array(source_at, F32), code.array(target_at, arithmetic.activation)
     if arithmetic.activation == I8:
-        _round_to_int8(code, source, target, code.array(scale_at, F32), code.array(sum_at, I32), width)
+        total = code.array(sum_at, I32)
+        _round_to_int8(code, source, target, code.array(scale_at, F32), total, width, arithmetic.offset)
     else:
         conversions = {"float16": as_two_halves, "bf16": as_bf16}
         with code.loop(0, width) as column:
@@ -43,7 +43,9 @@ def write_round_row(module: ir.Module, arithmetic: Arithmetic, width: int) -> st
     return code.function.name  # type: ignore[no-any-return]
 
 
-def _round_to_int8(code: Code, source: Array, target: Array, scale: Array, total: Array, width: int) -> None:
+def _round_to_int8(
+    code: Code, source: Array, target: Array, scale: Array, total: Array, width: int, offset: int
+) -> None:
     lanes = math.gcd(width, _LANES)
     floats, integers = ir.VectorType(F32, lanes), ir.VectorType(I32, lanes)
     tops = code.variable(code.constant(floats, _SMALLEST * _INT8_MAX))
@@ -59,7 +61,7 @@ def _round_to_int8(code: Code, source: Array, target: Array, scale: Array, total
         level = round_to_even(source.load(floats, column) * inverse).to(integers)
         target.store(level.to(ir.VectorType(I8, lanes)), column)
         levels.add(level)
-    total[0] = code.call(f"llvm.vector.reduce.add.v{lanes}i32", I32, levels.get()) * INT8_OFFSET
+    total[0] = code.call(f"llvm.vector.reduce.add.v{lanes}i32", I32, levels.get()) * offset
 
 
 def write_norm_row(module: ir.Module, width: int, eps: float, scale: float) -> str:

@@ -1,11 +1,46 @@
-"""Threads of a kernel: their shares of the work, and barriers between its phases."""
+"""Threads of a kernel: torch's pool, their shares of the work, and barriers between its phases."""
 
-from llvmlite import ir
+import ctypes
+import sys
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from llvmlite import binding, ir
 
 from voxcli.voxcpm.kernels.cpu.ir import I32, I64, POINTER, VOID, Code, Value
 
 _SPINS = 2000
 """Looks at a barrier, about 40 µs, before the processor is offered to other programs."""
+
+_LIBRARIES = {"linux": "libtorch_cpu.so", "darwin": "libtorch_cpu.dylib"}
+_OPENMP = ("GOMP_parallel", "omp_get_thread_num", "omp_get_num_threads", "sched_yield")
+"""Functions that kernels call, of torch's own OpenMP, so that there is one pool of threads, and of the C library.
+LLVM's OpenMP, which torch brings on macOS, has those of GCC's too."""
+
+
+@cache
+def find_openmp() -> Mapping[str, Any] | None:
+    """Return the functions that kernels call, which torch's library finds in the OpenMP that it uses; None without."""
+    try:
+        library = ctypes.CDLL(str(Path(torch.__file__).parent / "lib" / _LIBRARIES[sys.platform]))
+        found = {name: getattr(library, name) for name in _OPENMP}
+    except (AttributeError, KeyError, OSError):
+        return None
+    found["GOMP_parallel"].argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint, ctypes.c_uint]
+    found["GOMP_parallel"].restype = None
+    for name in _OPENMP:
+        binding.add_symbol(name, ctypes.cast(found[name], ctypes.c_void_p).value)
+    return found
+
+
+def run_parallel(function: int, data: int, threads: int) -> None:
+    """Call a kernel, with the address of its arguments, on every thread of torch's pool at the same time."""
+    openmp = find_openmp()
+    assert openmp
+    openmp["GOMP_parallel"](function, data, threads, 0)
 
 
 class Team:
@@ -54,9 +89,18 @@ def write_barrier(module: ir.Module) -> None:
     code.call("sched_yield", I32)
     builder.branch(again)
     builder.position_at_end(again)
-    if str(module.triple).startswith(("x86_64", "i686")):
-        code.call("llvm.x86.sse2.pause", VOID)
+    _pause(code)
     spins.add_incoming(builder.add(spins, I64(1)), again)
     builder.branch(look)
     builder.position_at_end(done)
     code.finish()
+
+
+def _pause(code: Code) -> None:
+    """Let the processor wait for a moment."""
+    triple = str(code.module.triple)
+    if triple.startswith(("x86_64", "i686")):
+        code.call("llvm.x86.sse2.pause", VOID)
+    elif triple.startswith(("aarch64", "arm64")):
+        # There YIELD does nothing on most processors; this waits for what has begun.
+        code.call("llvm.aarch64.isb", VOID, code.constant(I32, 15))
