@@ -8,11 +8,14 @@ import torch
 
 from tests.refusals import refused
 from tests.voxcpm.matrices import EmulatedFp8Matrix
+from voxcli.errors import DeviceError
 from voxcli.voxcpm.device import Placement
 from voxcli.voxcpm.kernels.cpu.targets import find_target
+from voxcli.voxcpm.network import cpu_stack
 from voxcli.voxcpm.network.block_matrix import Int8Blocks
 from voxcli.voxcpm.network.config import read_config
 from voxcli.voxcpm.network.linear import Linear
+from voxcli.voxcpm.weights import quantization
 from voxcli.voxcpm.weights.checkpoint import load_backbone
 from voxcli.voxcpm.weights.quantization import KEPT_BY_FP8, Int8Matrix, choose_formats, in_blocks
 
@@ -46,6 +49,19 @@ def test_kernels_are_used_with_the_caches_that_they_know(checkpoints: Callable[[
     for dtype, expected in ((torch.float16, Int8Matrix), (torch.float32, Int8Blocks), (torch.bfloat16, Int8Blocks)):
         form = choose_formats(Placement(CPU, dtype), "int8", config)("base_lm.layers.1.mlp.down_proj")
         assert form is expected or (form is Int8Matrix and find_target() is None)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
+def test_products_that_are_wrong_are_not_used_instead_of_kernels(
+    checkpoints: Callable[[str], Path], dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(quantization, "_int8_is_exact", lambda: False)
+    config = read_config(checkpoints("voxcpm-1.5"))
+    if find_target() and dtype == torch.float32:
+        assert choose_formats(Placement(CPU, dtype), "int8", config)("base_lm.layers.1.mlp.down_proj") is Int8Blocks
+    monkeypatch.setattr(cpu_stack, "find_target", lambda: None)
+    with refused(r"AVX2.*NEON.*Leave out", DeviceError):
+        choose_formats(Placement(CPU, dtype), "int8", config)
 
 
 def test_what_feels_it_most_is_kept_from_it(checkpoints: Callable[[str], Path], family: str) -> None:

@@ -64,13 +64,18 @@ def choose_formats(placement: Placement, quantize: str | None, config: ModelConf
     if quantize is None:
         if device.type != "cpu" or placement.dtype != torch.bfloat16:
             return lambda name: None
-        return _with_kernels(config, None, int8=False)
+        return _with_kernels(_forms_of_kernels(config, int8=False), None)
     if quantize == INT8:
         check_int8(device)
         # The kernels keep keys and values in float32 or bfloat16.
-        if placement.dtype == torch.float16:
-            return in_blocks(Int8Matrix)
-        return _with_kernels(config, Int8Matrix, int8=True)
+        forms = {} if placement.dtype == torch.float16 else _forms_of_kernels(config, int8=True)
+        other = Int8Matrix if _int8_is_exact() else None
+        if not other and not any(forms.values()):
+            raise DeviceError(
+                "int8 needs a CPU with AVX2 or NEON's dot product, and kernels as `voxcli doctor` names them.",
+                on_command_line="Leave out --quantize.",
+            )
+        return _with_kernels(forms, other)
     if quantize == FP8:
         check_fp8(device)
         return in_blocks(Fp8Matrix, but=KEPT_BY_FP8)
@@ -80,10 +85,10 @@ def choose_formats(placement: Placement, quantize: str | None, config: ModelConf
     )
 
 
-def _with_kernels(config: ModelConfig, other: MatrixFormat | None, *, int8: bool) -> FormatOf:
-    """Use the format of our CPU kernels in the stacks that they can run, and another one in other stacks."""
+def _forms_of_kernels(config: ModelConfig, *, int8: bool) -> Mapping[str, MatrixFormat | None]:
+    """Return the format of our CPU kernels for each stack that they can run."""
     if not has_compiler():
-        return lambda name: other if ".layers." in name else None
+        return {}
     from voxcli.voxcpm.network.cpu_stack import choose_form  # loads a compiler
 
     stacks = {
@@ -92,8 +97,12 @@ def _with_kernels(config: ModelConfig, other: MatrixFormat | None, *, int8: bool
         "feat_encoder": config.local_encoder,
         "feat_decoder": config.local_dit,
     }
-    forms = {name: choose_form(stack, int8=int8) for name, stack in stacks.items()}
-    return lambda name: (forms[name.partition(".")[0]] or other) if ".layers." in name else None
+    return {name: choose_form(stack, int8=int8) for name, stack in stacks.items()}
+
+
+def _with_kernels(forms: Mapping[str, MatrixFormat | None], other: MatrixFormat | None) -> FormatOf:
+    """Use a format of its own for the matrices of a stack, and another one where there is none."""
+    return lambda name: (forms.get(name.partition(".")[0]) or other) if ".layers." in name else None
 
 
 def in_blocks(form: MatrixFormat, *, but: str | None = None) -> FormatOf:
@@ -156,25 +165,17 @@ class Int8Matrix(Matrix):
 
 
 def check_int8(device: torch.device) -> None:
-    """Check that a device supports `Int8Matrix`.
-
-    Raises:
-        RequestError: it is not a CPU.
-        DeviceError: the CPU lacks the instructions, or torch the operators.
-    """
+    """Raise RequestError unless a device is a CPU."""
     if device.type != "cpu":
         instead = "Use --quantize fp8, or --device cpu." if device.type == "cuda" else "Leave out --quantize."
         raise RequestError(f"int8 is for a CPU, and this runs on {device}.", on_command_line=instead)
-    if not torch.backends.cpu.get_cpu_capability().startswith("AVX") or not _int8_is_exact():
-        raise DeviceError(
-            "int8 needs an x86 CPU with AVX512-VNNI, AVX-VNNI or AMX, and a torch that uses them.",
-            on_command_line="Leave out --quantize.",
-        )
 
 
 @cache
 def _int8_is_exact() -> bool:
-    """Whether products of the largest values are right: older CPUs add them in 16 bits, which overflow."""
+    """Whether torch's products of the largest values are right: older CPUs add them in 16 bits, which overflow."""
+    if not torch.backends.cpu.get_cpu_capability().startswith("AVX"):
+        return False
     largest = torch.full((16, 64), float(INT8_MAX))
     try:
         product = Int8Matrix(largest, None)(largest)
