@@ -45,7 +45,7 @@ INNER_RUNGS = {
         "voice_choice": 3,
         "utterances": 4,
         "service": 5,
-        **dict.fromkeys(["routes", "guards", "wyoming"], 6),
+        **dict.fromkeys(["routes", "guards", "mcp", "wyoming"], 6),
         "host": 7,
         "app": 8,
         "resident": 9,
@@ -185,6 +185,7 @@ def test_only_the_command_line_and_the_api_read_the_environment() -> None:
         ("sounddevice", ("devices/",)),
         ("typer", ("cli/",)),
         ("fastapi", ("server/",)),
+        ("mcp", ("server/mcp/",)),
     ],
 )
 def test_a_library_is_imported_by_its_own_part_only(library: str, importers: tuple[str, ...]) -> None:

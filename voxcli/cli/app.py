@@ -30,6 +30,7 @@ _ENTRIES = (
     Entry("load", f"{_COMMANDS}.running.load", "load", "Load a model now, so that the next call is heard at once."),
     Entry("stop", f"{_COMMANDS}.running.command", "stop", "Stop a model that stays loaded, after what it is saying."),
     Entry("serve", f"{_COMMANDS}.serve.command", "serve", "Serve speech over HTTP."),
+    Entry("mcp", f"{_COMMANDS}.mcp", "mcp", "Let an agent speak: serve the tools of MCP."),
     Entry("bench", f"{_COMMANDS}.bench.command", "bench", "Measure latency and throughput."),
     Entry("devices", f"{_COMMANDS}.devices", "devices", "List the loudspeakers for --audio-device."),
     Entry("doctor", f"{_COMMANDS}.doctor", "doctor", "Check the installation, and show how to fix each problem."),

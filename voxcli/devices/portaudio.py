@@ -82,7 +82,7 @@ def find_device(wanted: str | None) -> OutputDevice:
     devices = list_devices()
     if not devices:
         fix = _NO_DEVICE_FIX.get(sys.platform, "Connect one.")
-        raise DeviceError(f"There is no loudspeaker to play on. {fix} Or write a file with -o FILE.")
+        raise DeviceError(f"There is no loudspeaker to play on. {fix}", on_command_line="Or write a file with -o FILE.")
     found = _matching(wanted, devices)
     if len(found) == 1:
         return found[0]
@@ -93,6 +93,33 @@ def find_device(wanted: str | None) -> OutputDevice:
         raise DeviceError(f"The system has no default loudspeaker. Name one, or give its number:{listing}")
     guess = did_you_mean(wanted, [device.name for device in devices])
     raise DeviceError(f"There is no loudspeaker {wanted!r}.{guess} Available:{listing}")
+
+
+def check_loudspeaker(wanted: str | None) -> None:
+    """Check that there is a loudspeaker, one that was connected in the meantime too. Only while nothing is played.
+
+    Raises:
+        DeviceError: see `find_device`.
+    """
+    loaded = "sounddevice" in sys.modules
+    try:
+        find_device(wanted)
+    except DeviceError:
+        if not loaded or _calls.hanging:
+            raise
+        with muted_native_stderr():
+            if not _calls.returns(_look_again, _LOAD_SECONDS):
+                raise
+        find_device(wanted)
+
+
+_calls = DeviceCalls("sound server")
+
+
+def _look_again() -> None:
+    sounddevice = load_sounddevice()
+    sounddevice._terminate()
+    sounddevice._initialize()
 
 
 def _matching(wanted: str | None, devices: Sequence[OutputDevice]) -> list[OutputDevice]:
@@ -117,7 +144,9 @@ def load_sounddevice() -> ModuleType:
     if "sounddevice" not in sys.modules:
         with _stderr_restored():
             if not DeviceCalls("sound server").returns(_import_sounddevice, _LOAD_SECONDS):
-                raise DeviceError("The sound server does not respond. Restart it, or write a file with -o FILE.")
+                raise DeviceError(
+                    "The sound server does not respond. Restart it.", on_command_line="Or write a file with -o FILE."
+                )
     return sys.modules["sounddevice"]
 
 

@@ -41,6 +41,7 @@ class Speaker:
         start_seconds: float = 0.12,
         ahead_seconds: float = 10.0,
         start_buffer: Callable[[float], float] | None = None,
+        check: Callable[[], None] = lambda: None,
     ) -> None:
         """
         Args:
@@ -53,6 +54,7 @@ class Speaker:
             start_buffer: takes the seconds of audio that are queued, and returns how many have to be before playback
                 begins, if more than `start_seconds`. Asked with each chunk at the beginning, after `idle` and after a
                 gap.
+            check: called while the loudspeaker is waited for; raises to give up.
         """
         self._wanted = device
         self._sample_rate = sample_rate or 0  # until the device's own is known
@@ -60,6 +62,7 @@ class Speaker:
         self._start_seconds = min(start_seconds, ahead_seconds)
         self._ahead_seconds = ahead_seconds
         self._start_buffer = start_buffer
+        self._check = check
         self._heard_at: float | None = None
         self._playback = Playback()
         self._resampler: Resampler | None = None
@@ -80,6 +83,14 @@ class Speaker:
     @property
     def heard_at(self) -> float | None:
         return self._heard_at
+
+    @property
+    def heard_seconds(self) -> float:
+        """How much of what was written has left the loudspeaker by now."""
+        if not self._sample_rate or not self._started:
+            return 0.0
+        latency = 0.0 if self._playback.finished else self._stream.latency
+        return max(0.0, self._playback.taken / self._sample_rate - latency)
 
     @property
     def starved_seconds(self) -> float:
@@ -156,7 +167,8 @@ class Speaker:
         except (self._sounddevice.PortAudioError, ValueError) as error:
             raise DeviceError(
                 f"Cannot open the loudspeaker {device.label} at {self._sample_rate} Hz: {error}. "
-                "Another program may be using it: close that, name another device, or write a file with -o FILE."
+                "Another program may be using it: close that, or name another device.",
+                on_command_line="Or write a file with -o FILE.",
             ) from error
 
     @property
@@ -230,6 +242,7 @@ class Speaker:
         """
         calls, idle_polls = self._calls, 0
         while not until():
+            self._check()
             self._raise_if_stopped()
             self._stopped.wait(_POLL_SECONDS)
             idle_polls = idle_polls + 1 if calls == self._calls else 0

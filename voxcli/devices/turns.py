@@ -20,7 +20,8 @@ from voxcli.errors import DeviceError, TurnTimeout
 from voxcli.processes import is_running, started_at
 
 _SUFFIX = ".turn"
-_POLL_SECONDS = 0.025
+POLL_SECONDS = 0.025
+"""Between two looks at the queue."""
 _GRACE_SECONDS = 2.0
 """The one who is next may be stopped (Ctrl-Z). It is passed over after silence of this length."""
 _counter = itertools.count()
@@ -38,6 +39,8 @@ class Turn:
         self._folder = folder
         name = f"{time.monotonic_ns():020d}-{next(_counter):06d}-{os.getpid()}-{started_at(os.getpid()) or 0}{_SUFFIX}"
         self._path = folder / name
+        self._free_since: float | None = None
+        """Since when no one has been speaking, though someone is before this one."""
         # Taken on one thread, and released on another.
         self._lock = FileLock(folder / "speaking.lock", thread_local=False)
         try:
@@ -69,20 +72,28 @@ class Turn:
         Raises:
             TurnTimeout: others are still speaking after that.
         """
-        started, free_since = time.monotonic(), None
-        while True:
+        started = time.monotonic()
+        while not self.take():
             check()
-            now, is_next = time.monotonic(), not self.ahead
-            if not self._acquire():
-                free_since = None
-            elif is_next or (free_since is not None and now - free_since > _GRACE_SECONDS):
-                return
-            else:
-                self._lock.release()
-                free_since = now if free_since is None else free_since
-            if seconds is not None and now - started >= seconds:
-                raise TurnTimeout(f"Others were still speaking after {seconds:g} s, so this was not spoken.")
-            time.sleep(_POLL_SECONDS)
+            if seconds is not None and time.monotonic() - started >= seconds:
+                raise TurnTimeout(seconds)
+            time.sleep(POLL_SECONDS)
+
+    def take(self) -> bool:
+        """Take the turn if it has come, and tell whether it has. To be called every `POLL_SECONDS`.
+
+        Raises:
+            DeviceError: the folder cannot be used any more.
+        """
+        now, is_next = time.monotonic(), not self.ahead
+        if not self._acquire():
+            self._free_since = None
+        elif is_next or (self._free_since is not None and now - self._free_since > _GRACE_SECONDS):
+            return True
+        else:
+            self._lock.release()
+            self._free_since = now if self._free_since is None else self._free_since
+        return False
 
     def leave(self) -> None:
         """Let the next one speak. May be called again."""

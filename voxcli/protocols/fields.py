@@ -111,7 +111,7 @@ def json_schema(model: type[BaseModel], *, nullable: bool = True) -> dict[str, A
     schema = model.model_json_schema()
     for name, field in schema["properties"].items():
         field.pop("title", None)
-        if name in schema["required"] or field.get("default", 0) is None:
+        if name in schema.get("required", ()) or field.get("default", 0) is None:
             field.pop("default", None)
         if not nullable and "anyOf" in field:
             field.update(field.pop("anyOf")[0])

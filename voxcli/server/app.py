@@ -5,6 +5,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from voxcli.server.errors import answer_outside_routes
@@ -23,8 +24,11 @@ _VALIDATION_STATUS = "422"
 """FastAPI declares it for every route with parameters, even where the route answers with another status."""
 
 
-def create_app(service: Service) -> ASGIApp:
-    """Build the application. The caller starts and closes the service."""
+def create_app(service: Service, mcp: ASGIApp | None = None) -> ASGIApp:
+    """Build the application. The caller starts and closes the service.
+
+    mcp: the tools for agents at `/mcp`.
+    """
     # The pages of FastAPI load their scripts from other servers, and its redirects lead past proxies.
     app = FastAPI(
         title="voxcli",
@@ -38,6 +42,8 @@ def create_app(service: Service) -> ASGIApp:
     for module in (native, openai, gptsovits, gptsovits_chat, health):
         app.include_router(module.router(service))
     app.router.routes.extend(private.routes(service))
+    if mcp:
+        app.router.routes.append(Route("/mcp", mcp))
     app.include_router(pages.router(service, lambda: app.openapi()))
     for kind in (HTTPException, Exception):
         app.add_exception_handler(kind, answer_outside_routes)

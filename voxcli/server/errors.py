@@ -176,6 +176,15 @@ async def refuse(problem: Problem, error_body: ErrorBody, scope: Scope, receive:
     await answer(problem, error_body)(scope, receive, send)
 
 
+_MCP = "/mcp"
+
+
+def _mcp_body(problem: Problem) -> dict[str, Any]:
+    """Return a JSON-RPC error that belongs to no request."""
+    return {"jsonrpc": "2.0", "id": None, "error": {"code": _INVALID_REQUEST, "message": problem.message}}
+
+
+_INVALID_REQUEST = -32600
 _OPENAI = "/v1/"
 _GPT_SOVITS = ("/tts", "/speakers", "/control", "/set_")
 
@@ -183,6 +192,8 @@ _GPT_SOVITS = ("/tts", "/speakers", "/control", "/set_")
 def error_body_at(scope: Scope) -> ErrorBody:
     """Return the shape of an error for this path."""
     path: str = scope["path"]
+    if path == _MCP:
+        return _mcp_body
     if path.startswith(_OPENAI):
         return openai.error_body
     if path.startswith(_GPT_SOVITS) or (path == "/" and scope.get("method") == "POST"):

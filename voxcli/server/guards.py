@@ -23,7 +23,7 @@ def guarded(app: ASGIApp, service: Service) -> ASGIApp:
             allow_origins=settings.cors_origins,
             allow_methods=["GET", "POST", "DELETE"],
             allow_headers=["*"],
-            expose_headers=[REQUEST_ID, IGNORED, "x-sample-rate", "x-channels"],
+            expose_headers=[REQUEST_ID, IGNORED, "x-sample-rate", "x-channels", "mcp-session-id"],
         )
     app = PrivateAccess(app)
     app = OriginCheck(app, settings.cors_origins)

@@ -116,6 +116,8 @@ class Host:
         finally:
             for task in (starting, stopping):
                 task.cancel()
+            for end in self.service.at_end:
+                await end()
             for private in self._private:
                 private.remove()  # a program that comes now finds nothing, and starts another server
             self._server.leave()

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import replace
 from functools import partial
@@ -87,6 +87,8 @@ class Service:
         self.clips = ClipStore()
         self.holds = Holds(self.keep_alive)
         self.late_errors = LateErrors()
+        self.at_end: list[Callable[[], Awaitable[None]]] = []
+        """Called when everything has been answered, while the sockets are still open."""
         self.stop: Callable[[bool], None] | None = None
         """Ends the server, at once or after what is being spoken; None if it is not this user's resident engine."""
         self.language_model = LanguageModel(settings.language_model) if settings.language_model else None

@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from voxcli.cli.commands.serve.options import LimitOptions, ListenOptions, ProxyOptions, ServedOptions, VoiceForAll
+from voxcli.cli.commands.serve.options import (
+    AgentOptions,
+    LimitOptions,
+    ListenOptions,
+    ProxyOptions,
+    ServedOptions,
+    VoiceForAll,
+)
 from voxcli.cli.commands.serve.protocols import ChatOptions
 from voxcli.cli.console import Console, logs_on_console
 from voxcli.cli.options import parameters as options
@@ -40,12 +47,13 @@ def serve(
     proxies: ProxyOptions,
     limits: LimitOptions,
     chat: ChatOptions,
+    agents: AgentOptions,
     engine: ServedOptions,
     voice: VoiceForAll = None,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> None:
-    """Serve speech over HTTP. The APIs are those of VoxCPM, OpenAI and GPT-SoVITS.
+    """Serve speech over HTTP. The APIs are those of VoxCPM, OpenAI and GPT-SoVITS, and MCP for agents.
 
     With --remote it is a gateway to another server, whatever its protocol.
 
@@ -70,7 +78,9 @@ def serve(
         chosen = with_default_clip(engine_settings(engine), engine.ref_audio, engine.ref_text, engine.ref_lang)
         voice, chosen = choose_voice_for_all(context, voice, chosen, console)
         settings = _settings(listen, proxies, limits, keys, voice)
-        run(replace(settings, language_model=chat.to_settings()), chosen, console)
+        settings = replace(settings, language_model=chat.to_settings())
+        plays = _is_loopback(listen.host) if agents.mcp_speak is None else agents.mcp_speak
+        run(settings, chosen, console, plays=plays, folder=agents.mcp_folder)
 
 
 def _settings(

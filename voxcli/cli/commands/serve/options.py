@@ -16,6 +16,7 @@ from voxcli.cli.options.server import REMOTE_PANEL, RefLanguage, RefText, only_t
 _ACCESS = "Access control"
 _PROXIES = "Behind a proxy"
 _LIMITS = "Limits"
+_AGENTS = "Agents (MCP)"
 
 Address = Annotated[
     str, typer.Option("--host", metavar="ADDRESS", help="Address to listen on; 0.0.0.0 for all interfaces.")
@@ -194,6 +195,37 @@ StrictModels = Annotated[
     bool,
     typer.Option("--strict-models", help="Reject requests that name another model."),
 ]
+
+
+PlaysForAgents = Annotated[
+    bool | None,
+    typer.Option(
+        "--mcp-speak/--no-mcp-speak",
+        help="Let agents at /mcp speak through the loudspeaker of this machine. Default: if only this machine can "
+        "reach the server.",
+        show_default=False,
+        rich_help_panel=_AGENTS,
+    ),
+]
+FolderForAgents = Annotated[
+    Path | None,
+    typer.Option(
+        "--mcp-folder",
+        metavar="DIR",
+        exists=True,
+        file_okay=False,
+        help="Folder below which agents at /mcp may write sound files and read recordings. Default: none.",
+        rich_help_panel=_AGENTS,
+    ),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class AgentOptions:
+    """What agents at /mcp may do."""
+
+    mcp_speak: PlaysForAgents = None
+    mcp_folder: FolderForAgents = None
 
 
 @dataclass(frozen=True, slots=True)

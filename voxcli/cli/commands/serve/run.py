@@ -1,44 +1,45 @@
 """The run of `voxcli serve`: service, socket and signals."""
 
 import asyncio
+import importlib
 import logging
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
-from voxcli.cli.commands.chosen import engine_name, open_chosen_engine
+from starlette.types import ASGIApp
+
 from voxcli.cli.commands.resident import open_own_socket, ready_entry
-from voxcli.cli.commands.voice_choice import why_reserved
+from voxcli.cli.commands.serve.service import new_service
 from voxcli.cli.commands.warm import engine_registry, new_order
 from voxcli.cli.console import Console
 from voxcli.cli.exits import GracefulShutdown
-from voxcli.cli.settings.files import model_library
-from voxcli.engines import BUILTIN_MODEL
+from voxcli.cli.settings.files import find_user_places
 from voxcli.engines.remote.engine import RemoteEngine
 from voxcli.engines.resident.identity import EngineOrder
 from voxcli.engines.resident.registry import EngineEntry, Registry, Unavailable
 from voxcli.engines.settings import EngineSettings
+from voxcli.installation import install_command
 from voxcli.server.app import create_app
 from voxcli.server.host import Host, open_socket
-from voxcli.server.model_lifecycle import ModelLifecycle
 from voxcli.server.service import Service
 from voxcli.server.settings import ServerSettings
-from voxcli.synthesis.loading import LoadingProgress, LoadingStage, OnLoading, ignore_loading
-from voxcli.voices import VoiceLibrary
-from voxcli.voices.named import find_named
-
-GATEWAY = "gateway"
-"""Model name that clients see when another server speaks. Its address is not disclosed."""
+from voxcli.synthesis.loading import LoadingProgress, LoadingStage, OnLoading
 
 _QUOTING_LOGGERS = ("voxcli.engines.espeak.engine", "voxcli.text.parts")
 """Loggers whose warnings quote the text of a request, which is not logged by a server."""
 
 
-def run(settings: ServerSettings, engine: EngineSettings, console: Console) -> None:
+def run(
+    settings: ServerSettings, engine: EngineSettings, console: Console, *, plays: bool, folder: Path | None
+) -> None:
     """Serve until a signal arrives.
+
+    Args:
+        plays: whether agents may speak through the loudspeaker of this machine.
+        folder: where agents may write files; None for nowhere.
 
     Raises:
         DeviceError: the port is taken.
@@ -51,7 +52,8 @@ def run(settings: ServerSettings, engine: EngineSettings, console: Console) -> N
     with open_socket(settings) as sock, _shared(engine) as private:
         port: int = sock.getsockname()[1]
         sockets = [sock, private.socket] if private else [sock]
-        host = Host(create_app(service), service, *sockets)
+        agents = _endpoint_for_agents(service, plays, folder, console)
+        host = Host(create_app(service, agents), service, *sockets)
 
         def ready() -> None:
             _note_ready(service, console)
@@ -61,6 +63,29 @@ def run(settings: ServerSettings, engine: EngineSettings, console: Console) -> N
         interrupted = asyncio.run(_serve(host, lambda: _note_address(service, port, console), ready, console))
     if interrupted:
         raise interrupted
+
+
+def _endpoint_for_agents(service: Service, plays: bool, folder: Path | None, console: Console) -> ASGIApp | None:
+    """Return what is at /mcp; None if the package that it needs is missing."""
+    try:
+        importlib.import_module("mcp")
+    except ModuleNotFoundError as error:
+        if error.name != "mcp":
+            raise
+        console.note(f"no /mcp for agents: mcp is not installed. For it: {install_command('serve')}")
+        return None
+    from voxcli.server.mcp.endpoint import McpEndpoint
+    from voxcli.server.mcp.files import Folder
+    from voxcli.server.mcp.tools import AgentSettings
+
+    agents = AgentSettings(
+        turns=find_user_places().turns,
+        plays=plays,
+        folder=Folder(folder) if folder else None,
+        own=False,
+        max_characters=service.settings.max_characters,
+    )
+    return McpEndpoint(service, agents)
 
 
 async def _serve(
@@ -88,38 +113,6 @@ def noted_stages(console: Console) -> OnLoading:
             console.note(" ".join(filter(None, (progress.words, progress.whole))))
 
     return on_loading
-
-
-def new_service(settings: ServerSettings, engine: EngineSettings, on_loading: OnLoading = ignore_loading) -> Service:
-    """Build the service. Raises NotFound if the model is not installed, even if it is to be loaded later."""
-    assert settings.voices
-    voices = VoiceLibrary(settings.voices)
-    if engine.remote:
-        models = ModelLifecycle(engine.model or GATEWAY, partial(open_chosen_engine, engine), settings, samples=False)
-        known = partial(_knows_remote_voice, models)
-        return Service(settings, voices, models, knows_voice=known, why_reserved=why_reserved, probe=None)
-    name = engine_name(engine)
-    if name == BUILTIN_MODEL:
-        models = ModelLifecycle(name, partial(open_chosen_engine, engine), settings, samples=False)
-        return Service(settings, voices, models, knows_voice=_knows_builtin_voice, why_reserved=why_reserved)
-    model_library().load(name)
-    load = partial(open_chosen_engine, engine, settings.slots, on_loading=on_loading)
-    models = ModelLifecycle(Path(name).name, load, settings)
-    return Service(
-        settings, voices, models, knows_voice=lambda name: find_named(name) is not None, why_reserved=why_reserved
-    )
-
-
-def _knows_builtin_voice(name: str) -> bool:
-    from voxcli.engines.espeak.languages import knows_voice
-    from voxcli.engines.espeak.library import load_espeak
-
-    return knows_voice(name, load_espeak())
-
-
-def _knows_remote_voice(models: ModelLifecycle, name: str) -> bool:
-    engine = models.engine
-    return engine.knows_voice(name) if isinstance(engine, RemoteEngine) else True  # checked when it is requested
 
 
 class _Shared:
