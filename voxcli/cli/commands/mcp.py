@@ -120,7 +120,7 @@ def _run(
 def _agent_settings(
     engine: "EngineSettings", turns: Path, folder: Path | None, audio_device: str | None
 ) -> "AgentSettings":
-    from voxcli.server.mcp.files import Folder
+    from voxcli.server.mcp.outputs import Folder
     from voxcli.server.mcp.tools import AgentSettings
 
     def unload() -> None:

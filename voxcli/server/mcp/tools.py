@@ -12,7 +12,6 @@ from typing import Any
 from mcp.server.context import ServerRequestContext
 from mcp_types import AudioContent, CallToolResult, TextContent
 
-from voxcli.audio.chunk import AudioChunk
 from voxcli.audio.encode import encoded_whole
 from voxcli.audio.format import AudioFormat
 from voxcli.devices.portaudio import check_loudspeaker
@@ -33,7 +32,7 @@ from voxcli.server.mcp.arguments import (
     VoiceCloningArguments,
     to_request,
 )
-from voxcli.server.mcp.files import NO_FOLDER, FileSink, Folder, NewFile, read_recording
+from voxcli.server.mcp.outputs import NO_FOLDER, CollectedSound, FileSink, Folder, NewFile, read_recording
 from voxcli.server.mcp.speech import Client, SpeechJob, SpeechQueue, SpeechState, count_sentences
 from voxcli.server.service import Service
 from voxcli.server.streaming.utterance import NO_WORDS
@@ -189,7 +188,7 @@ class Toolbox:
 
     async def _answer(self, call: Call, request: ServerRequest, format: AudioFormat) -> CallToolResult:
         """Return the sound in the answer."""
-        sound = _Collected()
+        sound = CollectedSound()
         job = self._queue.start(_client_of(call), request, lambda start_buffer, check: sound)
         await self._finish(call, job)
         data = await self.service.threads.call(lambda: encoded_whole(iter(sound.chunks), format))
@@ -265,25 +264,6 @@ class Toolbox:
         if folder is None:
             raise RequestError("This server reads no recordings from its disk: its operator has chosen no folder.")
         return read_recording(folder.find(path))
-
-
-class _Collected:
-    """A sink that keeps everything."""
-
-    underruns = heard_at = None
-
-    def __init__(self) -> None:
-        self.chunks: list[AudioChunk] = []
-
-    def __enter__(self) -> "_Collected":
-        return self
-
-    def __exit__(self, *failure: object) -> None: ...
-
-    def write(self, chunk: AudioChunk) -> None:
-        self.chunks.append(chunk)
-
-    def idle(self) -> None: ...
 
 
 def _client_of(call: Call) -> Client:

@@ -1,7 +1,7 @@
 """The run of `voxcli serve`: service, socket and signals."""
 
 import asyncio
-import importlib
+import importlib.util
 import logging
 import math
 from collections.abc import Callable, Iterator
@@ -67,15 +67,11 @@ def run(
 
 def _endpoint_for_agents(service: Service, plays: bool, folder: Path | None, console: Console) -> ASGIApp | None:
     """Return what is at /mcp; None if the package that it needs is missing."""
-    try:
-        importlib.import_module("mcp")
-    except ModuleNotFoundError as error:
-        if error.name != "mcp":
-            raise
+    if importlib.util.find_spec("mcp") is None:
         console.note(f"no /mcp for agents: mcp is not installed. For it: {install_command('serve')}")
         return None
     from voxcli.server.mcp.endpoint import McpEndpoint
-    from voxcli.server.mcp.files import Folder
+    from voxcli.server.mcp.outputs import Folder
     from voxcli.server.mcp.tools import AgentSettings
 
     agents = AgentSettings(

@@ -1,4 +1,4 @@
-"""Files of agents: written only below a folder that the user has named, and never through a link out of it."""
+"""Outputs of agents: files, only below a folder that the user has named, and sound that is kept for an answer."""
 
 import os
 import secrets
@@ -80,6 +80,28 @@ class FileSink:
 
     def idle(self) -> None:
         """Do nothing: a file has no underruns."""
+
+
+class CollectedSound:
+    """A sink that keeps everything."""
+
+    underruns = heard_at = None
+
+    def __init__(self) -> None:
+        self.chunks: list[AudioChunk] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+    def write(self, chunk: AudioChunk) -> None:
+        self.chunks.append(chunk)
+
+    def idle(self) -> None:
+        """Do nothing: nothing is played."""
 
 
 class Folder:
