@@ -63,6 +63,7 @@ COMMANDS = [
     "config",
     "keys",
     "doctor",
+    "mcp",
 ]
 
 

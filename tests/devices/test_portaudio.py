@@ -17,7 +17,7 @@ try:
     found["all"] = [dataclasses.asdict(device) for device in portaudio.list_devices()]
     found["device"] = dataclasses.asdict(portaudio.find_device(json.loads(sys.argv[1])))
 except DeviceError as error:
-    found["error"] = str(error)
+    found["error"] = error.for_command_line
 sys.stdout.write(json.dumps(found))
 """
 NO_LIBRARY = "import ctypes.util; ctypes.util.find_library = lambda name: None\n"

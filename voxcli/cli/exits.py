@@ -100,7 +100,7 @@ MEANINGS = {
     ExitCode.BAD_INPUT: "invalid text, clip or file name",
     ExitCode.DEVICE: "loudspeaker, microphone, disk or GPU failed",
     ExitCode.NETWORK: "server unreachable, request rejected, or connection lost",
-    ExitCode.TIMEOUT: "server timeout, or others spoke for longer than --max-wait",
+    ExitCode.TIMEOUT: "timeout",
     ExitCode.UNAUTHORIZED: "authentication failed",
     ExitCode.INTERRUPTED: "Ctrl-C",
     ExitCode.TERMINATED: "SIGTERM",

@@ -53,9 +53,9 @@ def mcp(
     audio_device: options.AudioDevice = None,
     verbose: options.Verbose = False,
 ) -> None:
-    """Let an agent speak: serve the tools of MCP on standard input and output, until the client leaves.
+    """Let an agent speak: serve the tools of MCP.
 
-    The agents of this user, and `voxcli say --queue`, wait for each other at the loudspeaker.
+    The client starts it, and talks to it over standard input and output until it leaves. The agents of this user, and `voxcli say --queue`, wait for each other at the loudspeaker.
     """
     streams = _take_streams()
     console = Console()

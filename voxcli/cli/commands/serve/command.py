@@ -53,7 +53,7 @@ def serve(
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> None:
-    """Serve speech over HTTP. The APIs are those of VoxCPM, OpenAI and GPT-SoVITS, and MCP for agents.
+    """Serve speech over HTTP. The APIs are those of VoxCPM, OpenAI and GPT-SoVITS.
 
     With --remote it is a gateway to another server, whatever its protocol.
 
