@@ -87,8 +87,7 @@ class Service:
         self.clips = ClipStore()
         self.holds = Holds(self.keep_alive)
         self.late_errors = LateErrors()
-        self.at_end: list[Callable[[], Awaitable[None]]] = []
-        """Called when everything has been answered, while the sockets are still open."""
+        self.at_end: list[Callable[[], Awaitable[None]]] = []  # called when everything has been answered
         self.stop: Callable[[bool], None] | None = None
         """Ends the server, at once or after what is being spoken; None if it is not this user's resident engine."""
         self.language_model = LanguageModel(settings.language_model) if settings.language_model else None

@@ -55,7 +55,8 @@ def mcp(
 ) -> None:
     """Let an agent speak: serve the tools of MCP.
 
-    The client starts it, and talks to it over standard input and output until it leaves. The agents of this user, and `voxcli say --queue`, wait for each other at the loudspeaker.
+    The client starts it, and talks to it over standard input and output until it leaves. The agents of
+    this user, and `voxcli say --queue`, wait for each other at the loudspeaker.
     """
     streams = _take_streams()
     console = Console()
