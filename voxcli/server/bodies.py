@@ -185,11 +185,12 @@ async def read_clip(upload: UploadFile, settings: ServerSettings, threads: Threa
             raise Refusal(Problem(status=413, message=message, code="clip_too_large", field=field))
     name = PurePath((upload.filename or "clip").replace("\\", "/")).name[-100:] or "clip"
     clip = Clip(bytes(data), name)
-    await threads.call(lambda: _check(clip, settings, field))
+    await threads.call(lambda: check_clip(clip, settings, field))
     return clip
 
 
-def _check(clip: Clip, settings: ServerSettings, field: str) -> None:
+def check_clip(clip: Clip, settings: ServerSettings, field: str) -> None:
+    """Check that a clip can be decoded and is short enough. Raises FieldError."""
     from voxcli.audio.decode import decode  # loads libav, which a resident engine does not need here
 
     try:

@@ -9,6 +9,8 @@ from voxcli.text.short_parts import count_syllables
 
 _SYLLABLES_PER_SECOND = 4.5
 """Until a sentence has shown how fast the voice is."""
+_ROUNDING = 1e-6
+"""Seconds."""
 _RUN = re.compile(r"\S+")
 
 
@@ -67,17 +69,35 @@ class Transcript:
         if mark.end is not None and seconds >= mark.end:
             return len(mark.text)
         pace = self._syllables / self._seconds if self._seconds else _SYLLABLES_PER_SECOND
-        words = _words(mark.text)
-        lengths = [max(count_syllables(mark.text[start:end]), 1) for start, end in words]
-        duration = mark.end - mark.start if mark.end is not None else sum(lengths) / pace
-        left = (seconds - mark.start) / duration * sum(lengths) if duration else 0.0
-        count = 0
-        for (_, end), length in zip(words, lengths, strict=True):
-            left -= length
-            if left < -1e-6:
-                break
-            count = end
-        return count
+        passed = [word.at[1] for word in word_times(mark, pace) if word.end <= seconds + _ROUNDING]
+        return passed[-1] if passed else 0
+
+
+@dataclass(frozen=True, slots=True)
+class WordTime:
+    """A word of a sentence, with its interpolated times."""
+
+    at: tuple[int, int]
+    """Where it begins and ends in the sentence, in characters."""
+    start: float
+    """Seconds from the beginning of the sound."""
+    end: float
+
+
+def word_times(mark: SentenceMark, pace: float = _SYLLABLES_PER_SECOND) -> list[WordTime]:
+    """Return the words of a sentence, each as long as its share of the sentence's syllables.
+
+    pace: syllables per second, if it is not known when the sentence ends.
+    """
+    words = _words(mark.text)
+    lengths = [max(count_syllables(mark.text[start:end]), 1) for start, end in words]
+    total = sum(lengths)
+    duration = mark.end - mark.start if mark.end is not None else total / pace
+    times, passed = [], 0
+    for at, length in zip(words, lengths, strict=True):
+        start, passed = passed, passed + length
+        times.append(WordTime(at, mark.start + duration * start / total, mark.start + duration * passed / total))
+    return times
 
 
 def _words(text: str) -> list[tuple[int, int]]:

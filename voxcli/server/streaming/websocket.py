@@ -31,30 +31,42 @@ class Socket:
 
     def __init__(self, websocket: WebSocket, settings: ServerSettings) -> None:
         self.websocket = websocket
-        self.text_is_complete = False
-        """Whether nothing is awaited from the client while an utterance is open."""
         self._settings = settings
         self._uses = 0
         self._draining = self._closed = False
         self._is_first = True
+        self._text_is_complete = False
         self._now = asyncio.get_running_loop().time
         self._active = self._now()
         self._sending = asyncio.Lock()
+        self._limit: asyncio.Timeout | None = None
 
     @property
     def is_used(self) -> bool:
         """Whether an utterance is open on it."""
         return self._uses > 0
 
+    @property
+    def text_is_complete(self) -> bool:
+        """Whether nothing is awaited from the client while an utterance is open."""
+        return self._text_is_complete
+
+    @text_is_complete.setter
+    def text_is_complete(self, value: bool) -> None:
+        self._text_is_complete = value
+        self._set_limit()
+
     @contextmanager
     def in_use(self) -> Iterator[None]:
         """Keep the socket open while the server drains, as long as the block runs."""
         self._uses += 1
+        self._set_limit()
         try:
             yield
         finally:
             self._uses -= 1
             self._active = self._now()
+            self._set_limit()
 
     async def receive(self) -> str | bytes:
         """Return the next message.
@@ -67,15 +79,17 @@ class Socket:
             if self._draining and not self.is_used:
                 await self.close(GOING_AWAY, "The server is shutting down.")
                 raise ConsumerClosed("the client")
-            left = self._active + self._idle_seconds() - self._now()
-            if left <= 0:
+            if self._deadline() <= self._now():
                 raise Refusal(self._idle_problem())
             try:
-                async with asyncio.timeout(None if math.isinf(left) else left):
+                async with asyncio.timeout(None) as self._limit:
+                    self._set_limit()
                     message = await self.websocket.receive()
                 break
             except TimeoutError:
                 continue
+            finally:
+                self._limit = None
         if message["type"] == "websocket.disconnect":
             self._closed = True
             raise ConsumerClosed("the client")
@@ -108,8 +122,7 @@ class Socket:
     def drain(self) -> None:
         """Close the socket as soon as nothing is spoken on it."""
         self._draining = True
-        if not self.is_used:
-            self._closing = asyncio.create_task(self.close(GOING_AWAY, "The server is shutting down."))
+        self._set_limit()
 
     async def _send(self, message: dict[str, Any], *, even_if_closed: bool = False) -> None:
         try:
@@ -130,6 +143,15 @@ class Socket:
         self._closed = True
         if transport := self.websocket.scope.get("state", {}).get(CONNECTION):
             transport.abort()
+
+    def _deadline(self) -> float:
+        return self._active + self._idle_seconds()
+
+    def _set_limit(self) -> None:
+        """Let the client have as long as it may take now."""
+        if self._limit and not self._limit.expired():
+            deadline = self._now() if self._draining and not self.is_used else self._deadline()
+            self._limit.reschedule(None if math.isinf(deadline) else deadline)
 
     def _idle_seconds(self) -> float:
         if self.is_used:

@@ -1,0 +1,1 @@
+"""Speech stream: the WebSocket `/v1/audio/speech/stream`."""
