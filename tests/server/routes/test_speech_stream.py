@@ -221,11 +221,11 @@ def test_what_was_heard_is_told(server: Running) -> None:
         client.say(STREAMED, text, "input.done")
         client.until("session.done")
         client.say({"type": "playback.position", "samples": SPOKEN // 2}, {"type": "playback.truncate"})
-        (heard,) = of_type(client.until("playback.truncated"), "playback.truncated")
-        assert heard["heard"] == {"position": len("One two"), "text": "One two", "samples": SPOKEN // 2}
+        (told,) = of_type(client.until("playback.truncated"), "playback.truncated")
+        assert told["played"] == {"position": len("One two"), "text": "One two", "samples": SPOKEN // 2}
         client.say({"type": "playback.truncate", "samples": 10**9})
-        (heard,) = of_type(client.until("playback.truncated"), "playback.truncated")
-        assert heard["heard"]["text"] == text
+        (told,) = of_type(client.until("playback.truncated"), "playback.truncated")
+        assert told["played"]["text"] == text
 
 
 @pytest.mark.parametrize(

@@ -222,7 +222,7 @@ class AudioCancelled(ServerMessage):
     always: ClassVar[frozenset[str]] = frozenset({"sentence_index"})
     reason: str = "client_cancel"
     spoken: SpokenText | None = None
-    heard: SpokenText | None = None
+    played: SpokenText | None = None
     """What the listener had heard, if the client has reported its position."""
 
 
@@ -231,7 +231,7 @@ class PlaybackTruncated(ServerMessage):
 
     type: str = "playback.truncated"
     utterance_index: int = 0
-    heard: SpokenText | None = None
+    played: SpokenText | None = None
 
 
 class ErrorMessage(ServerMessage):

@@ -192,8 +192,8 @@ class _SpeechStream:
         """Stop, and tell what was heard. The newest utterance may have been sent long before it is heard."""
         newest = self._newest
         await self._cancel()
-        heard = newest.heard(samples) if newest else None
-        await self._send(PlaybackTruncated(utterance_index=newest.index if newest else 0, heard=heard))
+        played = newest.played(samples) if newest else None
+        await self._send(PlaybackTruncated(utterance_index=newest.index if newest else 0, played=played))
 
     async def _cancel_and_tell(self, reason: str) -> None:
         spoken = [one for one in self._spoken if not one.task.done() or not one.is_finished]

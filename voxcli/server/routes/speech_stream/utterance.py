@@ -96,10 +96,10 @@ class SpokenUtterance:
             sentence_index=self._output.sentence_index,
             reason=reason,
             spoken=spoken_text(self.utterance),
-            heard=self.heard() if told else None,
+            played=self.played() if told else None,
         )
 
-    def heard(self, samples: int | None = None) -> SpokenText:
+    def played(self, samples: int | None = None) -> SpokenText:
         """Return what a listener has heard at a position; None for the newest one that the client has told."""
         if samples is None and self.utterance:
             samples = self.utterance.played_samples
