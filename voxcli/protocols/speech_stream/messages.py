@@ -95,7 +95,7 @@ def read_message(data: str | bytes) -> ClientMessage | dict[str, Any]:
     return parse_fields(model, fields)
 
 
-class SpokenText(BaseModel):
+class SpokenSoFar(BaseModel):
     """What was spoken, or heard, so far."""
 
     model_config = ConfigDict(extra="ignore")
@@ -164,7 +164,7 @@ class AudioDone(ServerMessage):
     error: bool = False
     start_ms: float | None = None
     end_ms: float | None = None
-    spoken: SpokenText | None = None
+    spoken: SpokenSoFar | None = None
 
 
 class TimedWord(BaseModel):
@@ -209,7 +209,7 @@ class SessionDone(ServerMessage):
     utterance_index: int = 0
     total_sentences: int = 0
     error: bool | None = None
-    spoken: SpokenText | None = None
+    spoken: SpokenSoFar | None = None
 
 
 class AudioCancelled(ServerMessage):
@@ -221,8 +221,8 @@ class AudioCancelled(ServerMessage):
     """The sentence that was being spoken; null if there was none."""
     always: ClassVar[frozenset[str]] = frozenset({"sentence_index"})
     reason: str = "client_cancel"
-    spoken: SpokenText | None = None
-    played: SpokenText | None = None
+    spoken: SpokenSoFar | None = None
+    played: SpokenSoFar | None = None
     """What the listener had heard, if the client has reported its position."""
 
 
@@ -231,7 +231,7 @@ class PlaybackTruncated(ServerMessage):
 
     type: str = "playback.truncated"
     utterance_index: int = 0
-    played: SpokenText | None = None
+    played: SpokenSoFar | None = None
 
 
 class ErrorMessage(ServerMessage):

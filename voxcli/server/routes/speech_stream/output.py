@@ -16,7 +16,7 @@ from voxcli.protocols.speech_stream.messages import (
     InputCommitted,
     ServerMessage,
     SessionDone,
-    SpokenText,
+    SpokenSoFar,
     TimedWord,
     error_message,
 )
@@ -41,13 +41,13 @@ class Session:
     id: str
 
 
-def spoken_text(utterance: StreamedUtterance | None, samples: int | None = None) -> SpokenText:
+def spoken_text(utterance: StreamedUtterance | None, samples: int | None = None) -> SpokenSoFar:
     """Return what was spoken in the first samples of an utterance; None for all that was sent."""
     if utterance is None:
-        return SpokenText(position=0, text="", samples=0)
+        return SpokenSoFar(position=0, text="", samples=0)
     samples = utterance.samples if samples is None else min(samples, utterance.samples)
     spoken = utterance.spoken_by(samples)
-    return SpokenText(position=spoken.position, text=spoken.text, samples=samples)
+    return SpokenSoFar(position=spoken.position, text=spoken.text, samples=samples)
 
 
 @dataclass(slots=True)

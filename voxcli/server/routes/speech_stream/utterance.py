@@ -7,7 +7,7 @@ from enum import Enum, auto
 from voxcli.errors import ConsumerClosed, VoxError
 from voxcli.protocols.dialect import Problem
 from voxcli.protocols.speech_stream.config import StreamSettings
-from voxcli.protocols.speech_stream.messages import AudioCancelled, SpokenText
+from voxcli.protocols.speech_stream.messages import AudioCancelled, SpokenSoFar
 from voxcli.server.errors import Refusal, note, problem_of
 from voxcli.server.routes.speech_stream.output import SentenceOutput, Session, spoken_text
 from voxcli.server.streaming.response import Stalled
@@ -99,7 +99,7 @@ class SpokenUtterance:
             played=self.played() if told else None,
         )
 
-    def played(self, samples: int | None = None) -> SpokenText:
+    def played(self, samples: int | None = None) -> SpokenSoFar:
         """Return what a listener has heard at a position; None for the newest one that the client has told."""
         if samples is None and self.utterance:
             samples = self.utterance.played_samples
