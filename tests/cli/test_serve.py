@@ -13,6 +13,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+import typer
 
 from tests.engines.remote.replay import posts, replaying, streamed
 from tests.engines.remote.sounds import GPT_SOVITS, VOXCPM, tone, wav
@@ -20,6 +21,7 @@ from tests.program import Run, said, started
 from tests.server.language_model import language_model, writing
 from tests.server.raw import SPEECH, asked, connected
 from tests.server.tone import until
+from voxcli.cli.commands.serve.protocols import WyomingAddress, WyomingOptions
 from voxcli.installation import install_command
 
 FIELDS = {"model": "tts-1", "voice": "alloy", "input": "Hello.", "response_format": "wav"}
@@ -316,3 +318,57 @@ def test_a_language_model_is_named_by_its_address(run: Run, arguments: tuple[str
     done = run("serve", *arguments)
     assert done.returncode == 2
     assert words in " ".join(said(done).split())
+
+
+def test_it_speaks_wyoming_beside_http(environment: dict[str, str], tmp_path: Path) -> None:
+    path = tmp_path / "w.sock"
+    with served(environment, "--wyoming", f"unix://{path}") as server:
+        until(lambda: "ready" in server.words)
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(20)
+            connection.connect(str(path))
+            connection.sendall(b'{"type": "synthesize", "data": {"text": "Hello."}}\n')
+            answer = b""
+            while b'"audio-stop"' not in answer and (data := connection.recv(65536)):
+                answer += data
+        server.process.terminate()
+        code, words = server.end()
+    assert code == 0
+    assert f"Wyoming for Home Assistant at unix://{path}" in words
+    assert answer.startswith(b'{"type": "audio-start"')
+    assert b'"audio-stop"' in answer
+    assert not path.exists()
+
+
+def test_wyoming_stays_on_this_machine_unless_one_insists(run: Run) -> None:
+    done = run("serve", "--wyoming", "0.0.0.0:10200")
+    assert done.returncode == 2
+    assert "Wyoming has no API keys. Choose 127.0.0.1:10200, or allow it" in " ".join(said(done).split())
+    everywhere = WyomingOptions(wyoming="0.0.0.0:10200", wyoming_insecure=True)
+    assert everywhere.to_address(insecure=False) == WyomingAddress("0.0.0.0")
+    assert WyomingOptions(wyoming="box:1").to_address(insecure=True) == WyomingAddress("box", 1)
+
+
+@pytest.mark.parametrize("written", ["unix://relative", "http://box:1", "box:99999", "", ":", "a b:1", "user@box:1"])
+def test_what_is_no_address_of_wyoming_is_refused(written: str) -> None:
+    with pytest.raises(typer.BadParameter, match="is no a"):
+        WyomingOptions(wyoming=written).to_address(insecure=True)
+
+
+def test_the_permission_alone_opens_nothing() -> None:
+    with pytest.raises(typer.BadParameter, match="Name an address with --wyoming"):
+        WyomingOptions(wyoming_insecure=True).to_address(insecure=False)
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ("10300", WyomingAddress(port=10300)),
+        ("127.0.0.1:0", WyomingAddress(port=0)),
+        ("tcp://localhost", WyomingAddress("localhost")),
+        ("tcp://[::1]:7", WyomingAddress("::1", 7)),
+        ("unix:///run/a b.sock", WyomingAddress(path=Path("/run/a b.sock"))),
+    ],
+)
+def test_the_address_of_wyoming_has_a_usual_port(written: str, read: WyomingAddress) -> None:
+    assert WyomingAddress.of(written) == read

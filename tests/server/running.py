@@ -54,6 +54,7 @@ def running(
     new_app: Callable[[Service], ASGIApp] = create_app,
     send_buffer: int | None = None,
     private: PrivateSocket | None = None,
+    wyoming: socket.socket | None = None,
     **settings: Any,
 ) -> Iterator[Running]:
     """The same, with what is behind the URL. Without `voices`, the library is a new and empty one.
@@ -61,6 +62,7 @@ def running(
     Args:
         send_buffer: how many bytes the system takes from the server before the client has them.
         private: a second socket, which the block closes.
+        wyoming: a socket on which Wyoming is spoken, which the caller closes.
     """
     open_engine = engine if not hasattr(engine, "stream") else lambda: engine
     with tempfile.TemporaryDirectory() as folder:
@@ -75,7 +77,7 @@ def running(
 
             async def work() -> None:
                 service = Service(chosen, VoiceLibrary(chosen.voices), models, knows_voice=knows_voice, probe=probe)
-                host = Host(new_app(service), service, sock, *([private] if private else []))
+                host = Host(new_app(service), service, sock, *([private] if private else []), wyoming=wyoming)
                 address, port = sock.getsockname()[:2]
                 started.append(Running(f"http://{address}:{port}", service, host, asyncio.get_running_loop()))
                 await host.run(ready.set if chosen.lazy else lambda: None, ready.set)

@@ -123,6 +123,10 @@ class LocalEngine:
             chunks = retimed(chunks, request.speed)
         yield from chunks
 
+    def languages_of(self, voice: str) -> tuple[str, ...]:
+        """Return the languages of the model: all of its voices speak all of them."""
+        return tuple(_LANGUAGES[self._model.config.architecture].split())
+
     def gpu_memory(self) -> GpuMemory | None:
         return gpu_memory(self.placement.device)
 

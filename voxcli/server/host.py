@@ -15,6 +15,7 @@ from voxcli.server.connection import connection_class
 from voxcli.server.private.sockets import PrivateSocket
 from voxcli.server.service import Service
 from voxcli.server.settings import ServerSettings
+from voxcli.server.wyoming.server import WyomingServer
 
 _log = logging.getLogger(__name__)
 
@@ -34,7 +35,16 @@ def open_socket(settings: ServerSettings) -> socket.socket:
     Raises:
         DeviceError: the port is in use, or cannot be bound.
     """
-    host, port = settings.host, settings.port
+    return bound_socket(settings.host, settings.port, "--port", "--host and --port")
+
+
+def bound_socket(host: str, port: int, option: str, options: str) -> socket.socket:
+    """Bind any port, as `open_socket` does.
+
+    Args:
+        option: of the command line, that chooses another port.
+        options: those that choose another address.
+    """
     try:
         family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
         both = host == _EVERYWHERE and socket.has_dualstack_ipv6()
@@ -42,21 +52,32 @@ def open_socket(settings: ServerSettings) -> socket.socket:
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             raise DeviceError(
-                f"Port {port} is taken by another program.", on_command_line="Choose another one with --port."
+                f"Port {port} is taken by another program.", on_command_line=f"Choose another one with {option}."
             ) from error
         reason = error.strerror or error
         raise DeviceError(
             f"Nothing can listen at {host}, port {port}: {reason}.",
-            on_command_line="Choose others with --host and --port.",
+            on_command_line=f"Choose others with {options}.",
         ) from error
 
 
 class Host:
     """Runs one application on its sockets until it is stopped, then waits for running streams."""
 
-    def __init__(self, app: ASGIApp, service: Service, *sockets: socket.socket | PrivateSocket) -> None:
-        """sockets: public and private ones; the caller closes them."""
+    def __init__(
+        self,
+        app: ASGIApp,
+        service: Service,
+        *sockets: socket.socket | PrivateSocket,
+        wyoming: socket.socket | None = None,
+    ) -> None:
+        """
+        Args:
+            sockets: public and private ones; the caller closes them.
+            wyoming: on which Wyoming is spoken instead of HTTP; the caller closes it too.
+        """
         self.service = service
+        self._wyoming = WyomingServer(service, wyoming) if wyoming else None
         self._sockets = [one.sock if isinstance(one, PrivateSocket) else one for one in sockets]
         self._private = [one for one in sockets if isinstance(one, PrivateSocket)]
         self._stopping = asyncio.Event()
@@ -105,6 +126,8 @@ class Host:
         stopping = asyncio.create_task(self._stopping.wait())
         try:
             await self._server.up.wait()
+            if self._wyoming:
+                await self._wyoming.start()
             on_listening()
             await asyncio.wait({starting, stopping, serving}, return_when=asyncio.FIRST_COMPLETED)
             if starting.done():
@@ -112,6 +135,8 @@ class Host:
                 on_ready()
                 self.service.keep_alive.start(self.stop)
             await asyncio.wait({stopping, serving}, return_when=asyncio.FIRST_COMPLETED)
+            if self._wyoming:
+                self._wyoming.drain()
             return await self.service.drain()
         finally:
             for task in (starting, stopping):
@@ -121,6 +146,8 @@ class Host:
             for private in self._private:
                 private.remove()  # a program that comes now finds nothing, and starts another server
             self._server.leave()
+            if self._wyoming:
+                await self._wyoming.close()
             await serving
             await self._server.abort_connections()
             try:

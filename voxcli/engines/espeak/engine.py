@@ -72,6 +72,12 @@ class BuiltinEngine:
             chunks = retimed(chunks, request.speed / own_speed)
         yield from chunks
 
+    def languages_of(self, voice: str) -> tuple[str, ...]:
+        """Return the language of one of its voices; of any other voice, all languages."""
+        if found := self._espeak.voices.get(voice):
+            return (found.language,)
+        return tuple(sorted({known.language for known in self._espeak.voices.values()}))
+
     def close(self) -> None:
         """Does nothing: other engines of the process may use the library."""
 

@@ -1,7 +1,6 @@
 """`voxcli serve`: an HTTP server with the protocols of VoxCPM, OpenAI and GPT-SoVITS."""
 
 import importlib
-import ipaddress
 import stat
 import sys
 from dataclasses import replace
@@ -18,7 +17,7 @@ from voxcli.cli.commands.serve.options import (
     ServedOptions,
     VoiceForAll,
 )
-from voxcli.cli.commands.serve.protocols import ChatOptions
+from voxcli.cli.commands.serve.protocols import ChatOptions, WyomingOptions, is_this_machine
 from voxcli.cli.console import Console, logs_on_console
 from voxcli.cli.options import parameters as options
 from voxcli.cli.options.groups import grouped
@@ -35,9 +34,10 @@ if TYPE_CHECKING:
     "voxcli serve --model voxcpm-1.5 --host 0.0.0.0 --api-key-file keys",
     "voxcli serve --remote http://other:9880",
     "voxcli serve --llm http://localhost:11434/v1",
+    "voxcli serve --wyoming 127.0.0.1:10200",
     basics=(
         *("host", "port", "key_file", "insecure", "model", "voice", "device", "quantize", "remote", "llm", "slots"),
-        *("lazy", "idle_seconds"),
+        *("wyoming", "lazy"),
     ),
 )
 @grouped
@@ -47,6 +47,7 @@ def serve(
     proxies: ProxyOptions,
     limits: LimitOptions,
     chat: ChatOptions,
+    wyoming: WyomingOptions,
     agents: AgentOptions,
     engine: ServedOptions,
     voice: VoiceForAll = None,
@@ -63,12 +64,13 @@ def serve(
     if listen.insecure and listen.key_file:
         raise typer.BadParameter("--insecure contradicts --api-key-file: with keys, requests without one are refused.")
     keys = _read_keys(listen.key_file, console) if listen.key_file else frozenset()
-    if not keys and not listen.insecure and not _is_loopback(listen.host):
+    if not keys and not listen.insecure and not is_this_machine(listen.host):
         raise typer.BadParameter(
             f"On {listen.host}, anyone in the network could use the server. Require API keys with --api-key-file FILE "
             "(one key per line), or allow open access with --insecure.",
             param_hint="--host",
         )
+    address = wyoming.to_address(insecure=listen.insecure)
     _check_installed()
     from voxcli.cli.commands.chosen import engine_settings, with_default_clip
     from voxcli.cli.commands.serve.run import run
@@ -79,8 +81,8 @@ def serve(
         voice, chosen = choose_voice_for_all(context, voice, chosen, console)
         settings = _settings(listen, proxies, limits, keys, voice)
         settings = replace(settings, language_model=chat.to_settings())
-        plays = _is_loopback(listen.host) if agents.mcp_speak is None else agents.mcp_speak
-        run(settings, chosen, console, plays=plays, folder=agents.mcp_folder)
+        plays = is_this_machine(listen.host) if agents.mcp_speak is None else agents.mcp_speak
+        run(settings, chosen, console, plays=plays, folder=agents.mcp_folder, wyoming=address)
 
 
 def _settings(
@@ -109,13 +111,6 @@ def _settings(
         voices=find_user_places().voices,
         voice=voice,
     )
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host.lower() == "localhost"
 
 
 def _read_keys(path: Path, console: Console) -> frozenset[str]:

@@ -4,6 +4,7 @@ import asyncio
 import importlib.util
 import logging
 import math
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -12,6 +13,7 @@ from pathlib import Path
 from starlette.types import ASGIApp
 
 from voxcli.cli.commands.resident import open_own_socket, ready_entry
+from voxcli.cli.commands.serve.protocols import WyomingAddress
 from voxcli.cli.commands.serve.service import new_service
 from voxcli.cli.commands.warm import engine_registry, new_order
 from voxcli.cli.console import Console
@@ -23,7 +25,8 @@ from voxcli.engines.resident.registry import EngineEntry, Registry, Unavailable
 from voxcli.engines.settings import EngineSettings
 from voxcli.installation import install_command
 from voxcli.server.app import create_app
-from voxcli.server.host import Host, open_socket
+from voxcli.server.host import Host, bound_socket, open_socket
+from voxcli.server.private.sockets import open_private_socket
 from voxcli.server.service import Service
 from voxcli.server.settings import ServerSettings
 from voxcli.synthesis.loading import LoadingProgress, LoadingStage, OnLoading
@@ -33,7 +36,13 @@ _QUOTING_LOGGERS = ("voxcli.engines.espeak.engine", "voxcli.text.parts")
 
 
 def run(
-    settings: ServerSettings, engine: EngineSettings, console: Console, *, plays: bool, folder: Path | None
+    settings: ServerSettings,
+    engine: EngineSettings,
+    console: Console,
+    *,
+    plays: bool,
+    folder: Path | None,
+    wyoming: WyomingAddress | None = None,
 ) -> None:
     """Serve until a signal arrives.
 
@@ -49,18 +58,23 @@ def run(
     for name in _QUOTING_LOGGERS:
         logging.getLogger(name).setLevel(logging.ERROR)
     service = new_service(settings, engine, noted_stages(console))
-    with open_socket(settings) as sock, _shared(engine) as private:
+    with open_socket(settings) as sock, _wyoming_socket(wyoming) as second, _shared(engine) as private:
         port: int = sock.getsockname()[1]
         sockets = [sock, private.socket] if private else [sock]
         agents = _endpoint_for_agents(service, plays, folder, console)
-        host = Host(create_app(service, agents), service, *sockets)
+        host = Host(create_app(service, agents), service, *sockets, wyoming=second)
+
+        def listening() -> None:
+            _note_address(service, port, console)
+            if wyoming and second:
+                console.note(f"Wyoming for Home Assistant at {wyoming.at(second)}")
 
         def ready() -> None:
             _note_ready(service, console)
             if private and service.models.loaded:
                 private.register(service, _address(settings, port))
 
-        interrupted = asyncio.run(_serve(host, lambda: _note_address(service, port, console), ready, console))
+        interrupted = asyncio.run(_serve(host, listening, ready, console))
     if interrupted:
         raise interrupted
 
@@ -97,6 +111,19 @@ async def _serve(
     with GracefulShutdown(lambda: loop.call_soon_threadsafe(stop)) as shutdown:
         clean = await host.run(on_listening, on_ready)
     return None if clean else shutdown.interrupted
+
+
+@contextmanager
+def _wyoming_socket(address: WyomingAddress | None) -> Iterator[socket.socket | None]:
+    """Open the socket of Wyoming, if there is an address for it. Raises DeviceError."""
+    if address is None:
+        yield None
+    elif address.path:
+        with open_private_socket(address.path) as private:
+            yield private.sock
+    else:
+        with bound_socket(address.host, address.port, "--wyoming HOST:PORT", "--wyoming HOST:PORT") as sock:
+            yield sock
 
 
 def noted_stages(console: Console) -> OnLoading:
