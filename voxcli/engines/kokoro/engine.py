@@ -37,6 +37,9 @@ _PULL_A_MODEL = "Install one with: voxcli models pull voxcpm-1.5"
 _SENTENCE_PAUSE, _CLAUSE_PAUSE = 0.3, 0.16
 """Seconds of quiet behind a piece at normal speed; the model makes about as much within one."""
 
+_QUOTED = 20
+"""Characters of a text in a warning."""
+
 _SPEAKERS = {
     CHINESE: "zf_xiaoxiao",
     "en-us": SMALL_SPEAKER,
@@ -217,9 +220,10 @@ class KokoroEngine:
 
     def _note(self, language: str | None, text: str) -> None:
         """Say once for each language that another voice reads it."""
-        if (key := language or "") not in self._noted:
+        key = language or ""
+        if key not in self._noted and any(map(str.isalnum, text)):
             self._noted.add(key)
-            _log.warning("Kokoro cannot read %s: eSpeak NG does.", repr(text.strip()[:20]))
+            _log.warning("Kokoro cannot read %r: eSpeak NG does.", text.strip()[:_QUOTED])
 
 
 def kokoro_language(language: str) -> str | None:

@@ -1,7 +1,8 @@
 """Pieces of phonemes: how much the model is given at a time.
 
 The first piece is short, so that sound starts early. Each of the next may be longer, as the model works on it while
-the one before is played: a piece takes at most half the time that it sounds, and a constant third of a second.
+the one before is played. On two cores of 2024 it takes 0.18 s for a second of sound, and for a second of quiet around
+each piece.
 """
 
 import re
@@ -13,10 +14,10 @@ MOST = 509
 """Phonemes that the model takes at once."""
 FIRST = 45
 """A longer text is cut at a clause, if there is one."""
-_LEAST = 15
+LEAST = 15
 """A shorter piece would be over before the next one is ready."""
 _LONGEST = 220
-_GROWTH = 2.0
+_GROWTH = 2.5
 _STRETCH = 2.0
 """A piece may be this much longer than it should, if it then ends with a clause."""
 
@@ -33,29 +34,27 @@ def pieces_of(phonemes: str) -> Iterator[str]:
         phonemes = phonemes[end:].lstrip()
         if piece:
             yield piece
-        limit = min(max(round(_GROWTH * len(piece)), FIRST), _LONGEST)
+        limit = min(max(round(_GROWTH * len(piece)), 2 * LEAST), _LONGEST)
 
 
 def _end_of_piece(phonemes: str, limit: int) -> int:
-    if _size(phonemes) <= limit:
-        return len(phonemes)
     most = min(round(_STRETCH * limit), MOST)
-    clauses = [match.end() for match in _CLAUSE_END.finditer(phonemes)]
-    if clauses[-1:] != [len(phonemes)]:
+    near = phonemes[: 3 * MOST]  # marks of syllables included
+    if _size(near) <= limit:
+        return len(near)
+    clauses = [match.end() for match in _CLAUSE_END.finditer(near)]
+    if near == phonemes and clauses[-1:] != [len(phonemes)]:
         clauses.append(len(phonemes))
-    fitting = [end for end in clauses if _LEAST <= _size(phonemes[:end]) <= limit and _fills(phonemes[end:])]
-    if fitting:
-        return fitting[-1]
-    longer = next((end for end in clauses if _size(phonemes[:end]) >= _LEAST and _fills(phonemes[end:])), 0)
-    if longer and _size(phonemes[:longer]) <= most:
-        return longer
-    words = [match.end() for match in _WORD_END.finditer(phonemes)]
-    return max((end for end in words if 0 < _size(phonemes[:end]) <= limit), default=min(limit, len(phonemes)))
+    ends = [end for end in clauses if _size(near[:end]) >= LEAST and _fills(near[end:])]
+    if ends and _size(near[: ends[0]]) <= most:
+        return max(end for end in ends if end == ends[0] or _size(near[:end]) <= limit)
+    words = [match.end() for match in _WORD_END.finditer(near)]
+    return max((end for end in words if 0 < _size(near[:end]) <= limit), default=limit)
 
 
 def _fills(rest: str) -> bool:
     """Whether a rest is nothing, or enough for a piece of its own."""
-    return not rest.strip() or _size(rest) >= _LEAST
+    return not rest.strip() or _size(rest) >= LEAST
 
 
 def _size(phonemes: str) -> int:

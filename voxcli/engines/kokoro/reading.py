@@ -13,6 +13,7 @@ from voxcli.engines.kokoro.european import ESPEAK_VOICES, european_phonemes
 from voxcli.engines.kokoro.mandarin import HAN, mandarin_phonemes
 from voxcli.text.characters import is_speakable, without_emoji
 from voxcli.text.language import CHINESE, ENGLISH, JAPANESE
+from voxcli.text.look_alikes import folded
 from voxcli.text.normalization.bilingual import in_words
 from voxcli.text.normalization.chinese import spelled_in_chinese
 
@@ -43,6 +44,7 @@ _CHINESE_MARKS = {
     "｡": ".",
     "､": ",",
 }
+_ROMAN = re.compile("[\u2160-\u2188]")
 _OPENING = frozenset("(“")
 _CHINESE_PIECE = re.compile(f"([{HAN}]+)|(.)", re.DOTALL)
 
@@ -76,9 +78,9 @@ def passages_of(sentence: str, context: Context, espeak: Espeak) -> Iterator[Pas
     Raises:
         ModelError: eSpeak NG cannot load a language.
     """
-    text = without_emoji(sentence)
+    text = _ROMAN.sub(lambda numeral: unicodedata.normalize("NFKC", numeral[0]), folded(without_emoji(sentence)))
     if not is_speakable(text):
-        yield Passage(sentence, "", None)
+        yield Passage(sentence, "", None)  # emoji, whose names eSpeak NG knows
         return
     if _is_japanese(text, context):
         yield Passage(text, "", "ja")
@@ -113,7 +115,8 @@ def _in_words(text: str, context: Context) -> str:
 
 def _read(text: str, script: str | None, context: Context, espeak: Espeak) -> Passage:
     if script == "cmn" or (script is None and context.whole == CHINESE):
-        return Passage(text, _chinese(text), CHINESE)
+        phonemes = _chinese(text)
+        return Passage(text, phonemes if is_sound(phonemes) else "", CHINESE)
     language = context.latin if script in ("en-us", None) else script
     if language not in ESPEAK_VOICES:
         return Passage(text, "", language)

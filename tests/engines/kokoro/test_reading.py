@@ -1,0 +1,137 @@
+"""Reading: the text of the passages is the text, every letter is spoken by some voice, digits have words."""
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from voxcli.engines.espeak.library import load_espeak
+from voxcli.engines.kokoro.alphabet import tokens_of
+from voxcli.engines.kokoro.european import ESPEAK_VOICES, european_phonemes
+from voxcli.engines.kokoro.mandarin import BREAK
+from voxcli.engines.kokoro.reading import Context, Passage, passages_of
+
+ESPEAK = load_espeak()
+CHINESE = Context(latin="en-us", whole="zh", spoken=None)
+ENGLISH = Context(latin="en-us", whole="en", spoken=None)
+WORDS = st.sampled_from(
+    [
+        "你好",
+        "世界",
+        "hello",
+        "Python",
+        "3.5",
+        "25%",
+        "2024-05-06",
+        "，",
+        "。",
+        "!",
+        "Привет",
+        "한국",
+        "😀",
+        "<",
+        "嗯",
+        "(",
+        "“",
+        "花儿",
+    ]
+)
+
+
+def passages(text: str, context: Context = CHINESE) -> list[Passage]:
+    return list(passages_of(text, context, ESPEAK))
+
+
+def phonemes(text: str, context: Context = CHINESE) -> str:
+    return " ".join(passage.phonemes for passage in passages(text, context))
+
+
+@given(st.lists(WORDS, min_size=1, max_size=8).map(" ".join), st.sampled_from([CHINESE, ENGLISH]))
+def test_every_letter_is_in_a_passage_and_every_phoneme_in_the_alphabet(text: str, context: Context) -> None:
+    found = passages(text, context)
+    letters = re.sub(r"[\W\d_]", "", text)
+    spoken = iter("".join(passage.text for passage in found))
+    assert all(letter in spoken for letter in letters), "in their order"
+    for passage in found:
+        tokens_of(passage.phonemes.replace(BREAK, ""))
+
+
+@pytest.mark.parametrize(
+    "text", ["我买了2斤苹果", "价格$3.50", "(今天5点) 你好", "{5} 个", "①②", "१२३", "１２３", "50%", "½杯"]
+)
+def test_digits_beside_chinese_are_spoken(text: str) -> None:
+    assert not re.search(
+        r"\d", "".join(passage.text for passage in passages(text)).replace("今天5点", "").replace("{5}", "")
+    )
+    digits = re.sub(r"[^\d①②½]", "", text)
+    assert len(phonemes(text)) > len(phonemes(re.sub(r"[\d①②½.]", "", text) or "。")) + len(digits)
+
+
+def test_numbers_are_read_without_the_library_for_erhua(monkeypatch: pytest.MonkeyPatch) -> None:
+    import sys
+
+    monkeypatch.setitem(sys.modules, "wetext", None)
+    assert phonemes("3个") == phonemes("三个")
+    assert phonemes("花儿") == "xwa→ɚ"
+
+
+@pytest.mark.parametrize("sign", [*"%‰&+@<>±×÷√∞≠≤≥°©®™№℃℉§µ$€£¥￥₹₩₿¢#="])
+def test_every_sign_has_a_name_in_both_languages(sign: str) -> None:
+    assert len(phonemes(f"你{sign}好")) > len(phonemes("你好"))
+    assert len(phonemes(f"a {sign} b", ENGLISH)) > len(phonemes("a b", ENGLISH))
+
+
+def test_one_speaker_reads_mixed_text() -> None:
+    (passage,) = passages("今天用 Python 写了一个 demo。")
+    assert passage.phonemes == "ʨi→n|tʰjɛ→n|jʊ↘ŋ pˈIθən ɕje↓|lɤ|i↗|kɤ↘ dˈɛmO."
+    assert passage.language is None
+
+
+def test_what_kokoro_cannot_read_is_left_to_espeak_in_its_place() -> None:
+    assert [(passage.text, passage.language) for passage in passages("你好 Привет 世界")] == [
+        ("你好 ", "zh"),
+        ("Привет ", "ru"),
+        ("世界", "zh"),
+    ]
+    japanese = Context(latin="en-us", whole="ja", spoken=None)
+    assert [(passage.phonemes, passage.language) for passage in passages("東京です。", japanese)] == [("", "ja")]
+
+
+@pytest.mark.parametrize(
+    "text", ["😀", "...", "—", "兙", "ㄅㄆ", "\u202e", "\u0301", "ʃ", "/həˈloʊ/", "Ⅳ", "<b>", "a" * 3000, "[[x]]"]
+)
+@pytest.mark.parametrize("context", [CHINESE, ENGLISH])
+def test_odd_text_is_read_or_left_to_espeak(text: str, context: Context) -> None:
+    found = passages(text, context)
+    assert found
+    assert all(passage.text for passage in found)
+    tokens_of("".join(passage.phonemes for passage in found).replace(BREAK, ""))
+
+
+@pytest.mark.parametrize("language", ESPEAK_VOICES)
+@given(text=st.text(st.characters(codec="utf-8", categories=["L", "P", "N", "S"]), max_size=30))
+def test_phonemes_of_any_text_are_of_the_alphabet(language: str, text: str) -> None:
+    tokens_of(european_phonemes(text, language, ESPEAK))
+
+
+@pytest.mark.parametrize(
+    ("language", "text", "expected"),
+    [
+        ("en-us", "Hello, world!", "həlˈO, wˈɜɹld!"),
+        ("en-us", "Dr. Smith — well?", "dˈɑktəɹ smˈɪθ— wˈɛl?"),
+        ("en-gb", "Go home, bird.", "ɡˌQ hˈQm, bˈɜːd."),
+        ("fr", "« Bonjour », le weekend !", "bɔ̃ʒˈuʁ, lə wiːkˈɛnd!"),
+        ("it", "Ciao, pizza", "ʧˈao, pˈiʦːa"),
+        ("es", "¿Qué?", "kˈe?"),
+        ("pt-br", "Olá", "olˈa"),
+        ("hi", "नमस्ते।", "nəmˈʌsteː."),
+    ],
+)
+def test_phonemes_are_written_as_the_model_learned_them(language: str, text: str, expected: str) -> None:
+    assert european_phonemes(text, language, ESPEAK) == expected
+
+
+@given(st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"]), max_size=60))
+def test_clauses_are_the_text(text: str) -> None:
+    assert "".join(clause.text for clause in ESPEAK.phonemes(text, "gmw/en-US")) == text
