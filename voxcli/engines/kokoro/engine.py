@@ -12,6 +12,7 @@ from voxcli.audio.resample import resampled
 from voxcli.engines.espeak.engine import BuiltinEngine
 from voxcli.engines.espeak.languages import find_language
 from voxcli.engines.espeak.library import Espeak, load_espeak
+from voxcli.engines.kokoro.alphabet import is_sound
 from voxcli.engines.kokoro.european import ESPEAK_VOICES
 from voxcli.engines.kokoro.model import FASTEST, SAMPLE_RATE, SLOWEST, KokoroModel
 from voxcli.engines.kokoro.pieces import pieces_of
@@ -110,7 +111,7 @@ class KokoroEngine:
     ) -> None:
         """
         Args:
-            source: the model. It is loaded when it is first needed, which it is not for English alone.
+            source: the model. With one slot it is loaded when it is first needed, which it is not for English alone.
             cache: of this user.
             threads: that work on one piece.
             slots: streams at once; they share the model and its threads.
@@ -126,6 +127,8 @@ class KokoroEngine:
         self._small = _Once(SmallEnglish)
         self._builtin = BuiltinEngine(self._espeak)
         self._noted: set[str] = set()
+        if slots > 1:
+            self._model.value, self._small.value  # noqa: B018 - a server does not let its first user wait for them
 
     def stream(self, request: SynthesisRequest) -> Speech:
         if request.voice.reference or request.voice.prompt:
@@ -207,9 +210,10 @@ class KokoroEngine:
     def _by_kokoro(self, passage: Passage, plan: _Plan, speed: float) -> Speech:
         if plan.small and passage.language == _AMERICAN and can_read(passage.text):
             small = self._small.value
-            for piece in pieces_of(small.phonemes(passage.text)):
-                yield AudioChunk(small.speak(piece, speed, _pause(piece) / speed), SAMPLE_RATE)
-            return
+            if is_sound(phonemes := small.phonemes(passage.text)):
+                for piece in pieces_of(phonemes):
+                    yield AudioChunk(small.speak(piece, speed, _pause(piece) / speed), SAMPLE_RATE)
+                return
         model, style = self._model.value, self._styles[plan.speaker]
         for piece in pieces_of(passage.phonemes):
             yield AudioChunk(model.speak(piece, style, speed, _pause(piece) / speed), SAMPLE_RATE)

@@ -4,11 +4,11 @@ import gc
 
 import numpy as np
 import onnxruntime
-from onnxruntime.capi import onnxruntime_pybind11_state as _native
 
 from voxcli.audio.chunk import Samples
 from voxcli.engines.kokoro.alphabet import tokens_of
 from voxcli.engines.kokoro.pieces import MOST
+from voxcli.engines.kokoro.session import FAILURES
 from voxcli.engines.kokoro.styles import Floats
 from voxcli.errors import ModelError
 
@@ -17,8 +17,6 @@ SLOWEST, FASTEST = 0.5, 2.0
 """The range of the model's own speed."""
 
 _STYLE, _SPEED = "style", "speed"
-_ERRORS = tuple(kind for kind in vars(_native).values() if isinstance(kind, type) and issubclass(kind, Exception))
-
 _FRAME_SECONDS = 0.01
 _QUIET_DB = 45.0
 """Frames this far below the loudest one are not speech."""
@@ -64,7 +62,7 @@ class KokoroModel:
         }
         try:
             samples = np.asarray(session.run(None, given)[0], np.float32).reshape(-1)
-        except _ERRORS as error:
+        except FAILURES as error:
             raise ModelError(f"Kokoro failed on {phonemes[:40]!r}: {_first_line(error)}.") from error
         return trimmed(samples.clip(-1, 1), pause)
 

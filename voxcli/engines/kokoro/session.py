@@ -34,7 +34,7 @@ _PROVIDERS = ["CPUExecutionProvider"]
 _ERRORS_ONLY = 3
 _LOCK = "lock"
 _POLL_SECONDS = 0.02
-_FAILURES = (Fail, InvalidArgument, InvalidGraph, InvalidProtobuf, NoSuchFile, RuntimeException, Unimplemented)
+FAILURES = (Fail, InvalidArgument, InvalidGraph, InvalidProtobuf, NoSuchFile, RuntimeException, Unimplemented)
 """What ONNX Runtime raises for a file that it cannot read or write. They have no base class of their own."""
 
 
@@ -57,7 +57,7 @@ def open_session(source: KokoroSource, cache: Path | None, threads: int) -> onnx
     try:
         with kept.locked():
             return kept.open() or kept.make()
-    except (OSError, *_FAILURES) as error:
+    except (OSError, *FAILURES) as error:
         _log.warning("Kokoro starts more slowly, as nothing can be kept in %s: %s", cache, error)
         return _open(source.read(), _new_options(threads))
 
@@ -82,7 +82,7 @@ class _OptimizedGraph:
 
     def open(self) -> onnxruntime.InferenceSession | None:
         """Load the model from the file, if it is there and whole."""
-        with suppress(OSError, ValueError, *_FAILURES):
+        with suppress(OSError, ValueError, *FAILURES):
             if json.loads(self._note.read_bytes()) == self._state(self._path):
                 options = _new_options(self._threads)
                 options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
@@ -94,7 +94,7 @@ class _OptimizedGraph:
 
         Raises:
             ModelError: what is installed is another file.
-            OSError, or one of `_FAILURES`: the file cannot be written.
+            OSError, or one of `FAILURES`: the file cannot be written.
         """
         data = self._source.read()
         for path in self._folder.iterdir():

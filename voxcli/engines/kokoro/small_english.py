@@ -8,6 +8,9 @@ from hibari import Hibari
 
 from voxcli.audio.chunk import Samples
 from voxcli.engines.kokoro.model import SAMPLE_RATE, trimmed
+from voxcli.engines.kokoro.session import FAILURES
+from voxcli.errors import ModelError
+from voxcli.installation import reinstall_command
 
 SPEAKER = "af_heart"
 """The voice of Kokoro that it was made from."""
@@ -23,9 +26,19 @@ class SmallEnglish:
     """The model and its dictionary. Streams share it."""
 
     def __init__(self) -> None:
-        self._model = Hibari(threads=1)
+        """
+        Raises:
+            ModelError: a file of the package is damaged or missing.
+        """
         self._reading = threading.Lock()
-        self.phonemes("Ready.")  # loads the dictionary
+        try:
+            self._model = Hibari(threads=1)
+            self.phonemes("Ready.")  # loads the dictionary
+        except (OSError, ValueError, KeyError, *FAILURES) as error:
+            raise ModelError(
+                f"Cannot load hibari, which speaks English: {error}.",
+                on_command_line=f"Install it again: {reinstall_command('hibari-tts')}",
+            ) from error
 
     def phonemes(self, text: str) -> str:
         """Return the phonemes of a sentence, in Kokoro's alphabet."""
