@@ -14,7 +14,7 @@ from torch.nn import functional
 from voxcli.voxcpm.network.config import Architecture, ModelConfig, StackConfig
 from voxcli.voxcpm.network.kv_cache import JoinedCaches, KVCache, KVCacheView
 from voxcli.voxcpm.network.linear import Linear
-from voxcli.voxcpm.network.local_dit import Condition, LocalDiT, Solver, new_time_grid, solve_euler
+from voxcli.voxcpm.network.local_dit import Condition, LocalDiT, Solver, new_time_grid
 from voxcli.voxcpm.network.sequence import AudioSegment, Segment, Sequence, TextSegment
 from voxcli.voxcpm.network.transformer import Stack
 
@@ -127,8 +127,8 @@ class Backbone(nn.Module):
         Args:
             kept: folder of compiled code.
         """
-        for stack in (self.base_lm, self.residual_lm, self.feat_encoder.encoder, self.feat_decoder.decoder):
-            stack.use_kernel(kept)
+        for part in (self.base_lm, self.residual_lm, self.feat_encoder.encoder, self.feat_decoder):
+            part.use_kernel(kept)
 
     def prepare(self) -> None:
         """Compute the tables that are not in the checkpoint. Call it once, after loading."""
@@ -212,12 +212,7 @@ class Backbone(nn.Module):
         """Generate the next patch of each row, (B, P, D), from noise of that shape, without modifying the batch."""
         condition = self.new_condition(len(noise))
         self.set_condition(condition, batch)
-
-        def velocity(x: Tensor, number: int) -> Tensor:
-            predicted: Tensor = self.feat_decoder(x, condition, solver.times[number])
-            return predicted
-
-        return solve_euler(velocity, noise, solver.spans, solver.guidance)
+        return self.feat_decoder.solve(noise, condition, solver)
 
     def new_condition(self, batch: int) -> Condition:
         """Return the memory for the condition of a batch of patches."""

@@ -125,6 +125,27 @@ class Int8Blocks(BlockMatrix):
         return self._rows().float() - INT8_OFFSET
 
 
+class FloatMatrix(Matrix):
+    """A weight and a bias in float32, for the few products that kernels do in float32."""
+
+    def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
+        """weight: (outputs, inputs), bias: (outputs,)."""
+        assert bias is not None
+        self.weight, self.bias = weight.float().contiguous(), bias.float()
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return functional.linear(x.float(), self.weight, self.bias).to(x.dtype)
+
+    def tensors(self) -> dict[str, Tensor]:
+        return {"weight": self.weight, "bias": self.bias}
+
+    @classmethod
+    def of_tensors(cls, tensors: Mapping[str, Tensor]) -> Self:
+        matrix = cls.__new__(cls)
+        matrix.weight, matrix.bias = tensors["weight"], tensors["bias"]
+        return matrix
+
+
 def round_to_int8(weight: Tensor) -> tuple[Tensor, Tensor]:
     """Round a weight, (outputs, inputs), to levels of int8 of the same shape, and one float32 scale per output."""
     wide = weight.float()

@@ -10,7 +10,8 @@ from torch import Tensor
 from voxcli.voxcpm.kernels.cpu.arithmetic import Arithmetic
 from voxcli.voxcpm.kernels.cpu.compiler import CompiledModule, compile_module
 from voxcli.voxcpm.kernels.cpu.products import PAIR, split_rows
-from voxcli.voxcpm.kernels.cpu.stack import ENTRY, StackArgument, StackShape, write_stack
+from voxcli.voxcpm.kernels.cpu.stack import write_stack
+from voxcli.voxcpm.kernels.cpu.stack_arguments import ENTRY, StackArgument, StackShape
 from voxcli.voxcpm.kernels.cpu.targets import Target, find_target
 from voxcli.voxcpm.kernels.cpu.threads import run_parallel
 from voxcli.voxcpm.network.block_matrix import Bf16Blocks, BlockMatrix, HalfBlocks, Int8Blocks
@@ -20,7 +21,7 @@ from voxcli.voxcpm.network.kv_cache import KVCache
 _LINE = 64
 """Bytes of a cache line."""
 
-_MOST_ROWS = 512
+MOST_ROWS = 512
 """Rows of a call, to bound memory. More take several calls, with the same result."""
 
 
@@ -102,11 +103,11 @@ class CpuStack:
         """
         streams, count, _ = x.shape
         if caches:
-            pieces = x.split(max(1, _MOST_ROWS // streams), 1)
+            pieces = x.split(max(1, MOST_ROWS // streams), 1)
             starts = range(0, count, pieces[0].size(1))
             mapped = [self._run(piece, caches, start, rotary) for piece, start in zip(pieces, starts, strict=True)]
             return mapped[0] if len(mapped) == 1 else torch.cat(mapped, 1)
-        mapped = [self._run(piece, (), 0, rotary) for piece in x.split(max(1, _MOST_ROWS // count))]
+        mapped = [self._run(piece, (), 0, rotary) for piece in x.split(max(1, MOST_ROWS // count))]
         return mapped[0] if len(mapped) == 1 else torch.cat(mapped)
 
     def _run(self, x: Tensor, caches: Sequence[KVCache], start: int, rotary: Tensor | None) -> Tensor:
@@ -116,22 +117,36 @@ class CpuStack:
             start: positions that have been written behind the filled ones.
         """
         streams, count, hidden = x.shape
-        rows, threads = streams * count, torch.get_num_threads()
-        tiles, height = split_rows(rows, self._arithmetic)
-        longest = max((cache.length + start for cache in caches), default=0) + count
-        self._make_room(tiles * height, longest, threads)
-        memory, given = self._memory, self._arguments
-        memory[StackArgument.X][:rows] = x.reshape(rows, hidden)
-        memory[StackArgument.UPDATE][:rows] = 0
-        memory[StackArgument.COUNTER].zero_()
+        rows = streams * count
+        tiles = self._make_room(rows, max((cache.length + start for cache in caches), default=0) + count)
+        self._memory[StackArgument.X][:rows] = x.reshape(rows, hidden)
+        self._memory[StackArgument.UPDATE][:rows] = 0
+        described = np.array([cache.layout(start) for cache in caches], np.int64)
+        self._arguments[StackArgument.CACHES] = described.ctypes.data if caches else 0
+        self._arguments[StackArgument.SOLVER] = 0
+        self._call(streams, count, tiles, rotary)
+        return self._memory[StackArgument.NORMED][:rows].to(x.dtype, copy=True).view(streams, count, hidden)
+
+    def solve(self, streams: int, count: int, solver: int, rotary: Tensor | None) -> None:
+        """Evaluate a flow as often as its solver does, without caches.
+
+        Args:
+            streams, count: of the inputs, which the solver sets: at most `MOST_ROWS` together.
+            solver: address of its arguments.
+            rotary: as for a call.
+        """
+        tiles = self._make_room(streams * count, count)
+        self._arguments[StackArgument.CACHES], self._arguments[StackArgument.SOLVER] = 0, solver
+        self._call(streams, count, tiles, rotary)
+
+    def _call(self, streams: int, count: int, tiles: tuple[int, int], rotary: Tensor | None) -> None:
+        given = self._arguments
+        self._memory[StackArgument.COUNTER].zero_()
         given[StackArgument.STREAMS], given[StackArgument.COUNT] = streams, count
-        given[StackArgument.HEIGHT], given[StackArgument.TILES] = height, tiles
+        given[StackArgument.TILES], given[StackArgument.HEIGHT] = tiles
         if rotary is not None:
             given[StackArgument.COS], given[StackArgument.SIN] = rotary[0].data_ptr(), rotary[1].data_ptr()
-        described = np.array([cache.layout(start) for cache in caches], np.int64)
-        given[StackArgument.CACHES] = described.ctypes.data if caches else 0
-        run_parallel(self._entry, given.ctypes.data, threads)
-        return memory[StackArgument.NORMED][:rows].to(x.dtype, copy=True).view(streams, count, hidden)
+        run_parallel(self._entry, given.ctypes.data, torch.get_num_threads())
 
     def _addresses_of_weights(self) -> Tensor:
         addresses = []
@@ -145,12 +160,16 @@ class CpuStack:
             addresses.append([*qkv, *out, mlp_norm, *gate_up, *down, next_norm])
         return torch.tensor(addresses, dtype=torch.int64)
 
-    def _make_room(self, rows: int, positions: int, threads: int) -> None:
-        """Allocate memory for at least as many rows, positions and threads."""
-        if rows <= self._rows and positions <= self._positions and threads <= self._threads:
-            return
-        self._rows, self._threads = max(rows, self._rows), max(threads, self._threads)
-        self._positions = max(2 * positions, self._positions)
+    def _make_room(self, rows: int, positions: int) -> tuple[int, int]:
+        """Allocate memory for at least as many rows and positions. Return the number and the height of the tiles."""
+        tiles, height = split_rows(rows, self._arithmetic)
+        if tiles * height > self._rows or positions > self._positions or torch.get_num_threads() > self._threads:
+            self._rows, self._positions = max(tiles * height, self._rows), max(2 * positions, self._positions)
+            self._threads = max(torch.get_num_threads(), self._threads)
+            self._allocate()
+        return tiles, height
+
+    def _allocate(self) -> None:
         shape, of_row = self._shape, self._shape.row_bytes(self._arithmetic)
         widths = {
             StackArgument.X: shape.hidden,

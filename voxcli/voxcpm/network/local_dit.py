@@ -7,15 +7,21 @@ Euler's method over a grid of times that is denser near the noise, under classif
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from voxcli.voxcpm.kernels.ops import advance_flow, euler_step
+from voxcli.voxcpm.network.block_matrix import FloatMatrix
 from voxcli.voxcpm.network.config import StackConfig
 from voxcli.voxcpm.network.linear import Linear
 from voxcli.voxcpm.network.transformer import Stack
+
+if TYPE_CHECKING:
+    from voxcli.voxcpm.network.cpu_solver import CpuSolver
 
 _TIME_SCALE = 1000.0
 _LONGEST_PERIOD = 10000.0
@@ -67,6 +73,20 @@ class LocalDiT(nn.Module):
         self._hidden = config.hidden
         self._time_is_a_token = time_is_a_token
         self._mean_mode = mean_mode
+        self._solver: CpuSolver | None = None
+
+    def use_kernel(self, kept: Path | None) -> None:
+        """Compile the CPU kernel for the stack and the solver, if the matrices are packed for it.
+
+        Args:
+            kept: folder of compiled code.
+        """
+        self.decoder.use_kernel(kept)
+        into, out = self.in_proj.packed, self.out_proj.packed
+        if self.decoder.kernel and isinstance(into, FloatMatrix) and isinstance(out, FloatMatrix):
+            from voxcli.voxcpm.network.cpu_solver import CpuSolver  # loads a compiler
+
+            self._solver = CpuSolver(self.decoder.kernel, into, out, 2 if self._time_is_a_token else 0)
 
     def embed_times(self, times: Tensor, spans: Tensor) -> Tensor:
         """Embed the times of solver steps and, in mean mode, their lengths.
@@ -123,6 +143,22 @@ class LocalDiT(nn.Module):
         # In one piece, so that the product adds its bias itself.
         velocity: Tensor = self.out_proj(newest.transpose(0, 1).flatten(0, 1))
         return velocity
+
+    def solve(self, noise: Tensor, condition: Condition, solver: "Solver") -> Tensor:
+        """Integrate the flow from noise to patches of latents, (B, P, D) both."""
+        if self._solver:
+            from voxcli.voxcpm.network.cpu_solver import SolverInputs
+
+            if not self._time_is_a_token:
+                condition.tokens[:, :, :1] = condition.hidden
+            inputs = SolverInputs(condition.tokens, solver.times, solver.spans, solver.guidance)
+            return self._solver(noise, inputs, self.decoder.rotary)
+
+        def velocity(x: Tensor, number: int) -> Tensor:
+            predicted: Tensor = self(x, condition, solver.times[number])
+            return predicted
+
+        return solve_euler(velocity, noise, solver.spans, solver.guidance)
 
     def take_step(
         self, x: Tensor, condition: Condition, grid: TimeGrid, at: Tensor, ends: Tensor, guidance: Tensor

@@ -38,6 +38,16 @@ class Stack(nn.Module):
         if self.config.rope:
             self._rotary = rotary_table(self.config.rope, self.config.head_dim, positions).to(device)
 
+    @property
+    def rotary(self) -> Tensor | None:
+        """The table of all positions, (2, positions, 1, head_dim)."""
+        return self._rotary
+
+    @property
+    def kernel(self) -> "CpuStack | None":
+        """The CPU kernel for the whole stack, if it is used."""
+        return self._kernel
+
     def use_kernel(self, kept: Path | None) -> None:
         """Compile the CPU kernel for the whole stack, if the matrices are packed for it.
 

@@ -28,7 +28,11 @@ from voxcli.voxcpm.weights.quantization import FormatOf
 
 _log = logging.getLogger(__name__)
 
-_STACKS = ("base_lm", "residual_lm", "feat_encoder", "feat_decoder")
+_MATRICES = (
+    *(f"{stack}.layers.0.mlp.down_proj" for stack in ("base_lm", "residual_lm", "feat_encoder", "feat_decoder")),
+    "feat_decoder.in_proj",
+)
+"""Some whose forms tell those of all."""
 _PARTS = ("backbone", "codec")
 _LOW_PRIORITY = 15
 _LEAST_MOVED = 64 << 20
@@ -63,7 +67,7 @@ class PreparedWeights:
             "dtype": named,
             "quantize": quantize,
             "codec": factors and factors.name,
-            "forms": [getattr(format_of(f"{stack}.layers.0.mlp.down_proj"), "__name__", None) for stack in _STACKS],
+            "forms": [getattr(format_of(name), "__name__", None) for name in _MATRICES],
             "torch": torch.__version__,
             "instructions": torch.backends.cpu.get_cpu_capability(),
             "threads": torch.get_num_threads(),  # oneDNN packs for as many

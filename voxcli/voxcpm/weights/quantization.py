@@ -37,7 +37,7 @@ from voxcli.errors import DeviceError, RequestError
 from voxcli.voxcpm.device import Placement
 from voxcli.voxcpm.kernels.block_layout import has_compiler
 from voxcli.voxcpm.kernels.ops import quantize_rows_fp8
-from voxcli.voxcpm.network.block_matrix import INT8_MAX, round_to_int8
+from voxcli.voxcpm.network.block_matrix import INT8_MAX, FloatMatrix, round_to_int8
 from voxcli.voxcpm.network.config import ModelConfig
 from voxcli.voxcpm.network.linear import Matrix, MatrixFormat
 
@@ -48,6 +48,10 @@ KEPT_BY_FP8 = r"\.layers\.0\.|\.self_attn\."
 
 FormatOf: TypeAlias = Callable[[str], MatrixFormat | None]
 """From the name of a matrix, such as base_lm.layers.0.mlp.down_proj, to its format; None keeps it as it is loaded."""
+
+
+_OF_SOLVER = ("feat_decoder.in_proj", "feat_decoder.out_proj")
+"""Matrices that the kernel of the local DiT multiplies with in float32."""
 
 
 def choose_formats(placement: Placement, quantize: str | None, config: ModelConfig) -> FormatOf:
@@ -102,7 +106,14 @@ def _forms_of_kernels(config: ModelConfig, *, int8: bool) -> Mapping[str, Matrix
 
 def _with_kernels(forms: Mapping[str, MatrixFormat | None], other: MatrixFormat | None) -> FormatOf:
     """Use a format of its own for the matrices of a stack, and another one where there is none."""
-    return lambda name: (forms.get(name.partition(".")[0]) or other) if ".layers." in name else None
+
+    def format_of(name: str) -> MatrixFormat | None:
+        form = forms.get(name.partition(".")[0])
+        if ".layers." in name:
+            return form or other
+        return FloatMatrix if form and name in _OF_SOLVER else None
+
+    return format_of
 
 
 def in_blocks(form: MatrixFormat, *, but: str | None = None) -> FormatOf:

@@ -29,7 +29,7 @@ from voxcli.voxcpm.network.linear import Linear
 from voxcli.voxcpm.network.transformer import Stack
 
 ROPE = RopeConfig(10000.0, (1.0,) * 16, 1.0)
-USUAL = StackConfig(64, 96, 3, 4, 2, 32, 1e-5, 1.0, ROPE)  # 256 outputs of queries, keys and values
+USUAL = StackConfig(64, 288, 3, 4, 2, 32, 1e-5, 1.0, ROPE)  # 256 outputs of queries, keys and values
 CONFIGS = [
     USUAL,
     StackConfig(64, 32, 2, 12, 2, 8, 1e-6, 0.3, None),
@@ -179,7 +179,7 @@ def test_many_rows_take_several_calls_with_the_same_result(
     x, long = drawn(9, 5, USUAL.hidden), drawn(1, 30, USUAL.hidden)
     cache, expected_cache = new_cache(USUAL), new_cache(USUAL)
     expected = stack(x), stack(long, expected_cache)
-    monkeypatch.setattr(cpu_stack, "_MOST_ROWS", 7)
+    monkeypatch.setattr(cpu_stack, "MOST_ROWS", 7)
     assert torch.equal(stack(x), expected[0])
     assert torch.equal(stack(long, cache), expected[1])
     assert torch.equal(cache.filled, expected_cache.filled)

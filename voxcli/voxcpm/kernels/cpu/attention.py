@@ -6,7 +6,7 @@ from typing import Any
 
 from llvmlite import ir
 
-from voxcli.voxcpm.kernels.cpu.elementary import exp, fma, maximum
+from voxcli.voxcpm.kernels.cpu.elementary import add_up, exp, fma, maximum
 from voxcli.voxcpm.kernels.cpu.ir import F32, I64, POINTER, Array, Code, Value
 from voxcli.voxcpm.kernels.cpu.rows import as_bf16, from_bf16
 
@@ -109,5 +109,4 @@ def _dot(left: Sequence[Value], right: Sequence[Value]) -> Value:
     total = left[0] * right[0]
     for a, b in zip(left[1:], right[1:], strict=True):
         total = fma(a, b, total)
-    code, lanes = total.code, total.type.count
-    return code.call(f"llvm.vector.reduce.fadd.v{lanes}f32", F32, code.constant(F32, -0.0), total)
+    return add_up(total)

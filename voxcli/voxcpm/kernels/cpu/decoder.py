@@ -2,9 +2,9 @@
 
 from llvmlite import ir
 
-from voxcli.voxcpm.kernels.cpu.elementary import fma, maximum, snake, tanh
+from voxcli.voxcpm.kernels.cpu.elementary import add_up, fma, maximum, snake, tanh
 from voxcli.voxcpm.kernels.cpu.factors import LANES, Factors
-from voxcli.voxcpm.kernels.cpu.ir import F32, I32, I64, POINTER, VOID, Code, Value
+from voxcli.voxcpm.kernels.cpu.ir import F32, I64, POINTER, VOID, Code, Value
 from voxcli.voxcpm.kernels.cpu.step_products import write_multiply
 from voxcli.voxcpm.kernels.cpu.steps import (
     ENTRY,
@@ -128,19 +128,9 @@ def _write_sound(module: ir.Module) -> str:
                 with code.loop(0, columns, LANES) as channel:
                     weight = weights.load(VECTOR, columns * tap + channel)
                     total.set(fma(weight, source.load(VECTOR, channel), total.get()))
-            values[lane] = _sum(total.get()) + bias
+            values[lane] = add_up(total.get()) + bias
         limited = tanh(values.load(VECTOR, 0))
         values.store(limited, 0)
         with code.loop(0, count) as lane:
             sound[first + lane] = values[lane]
     return finished(code)
-
-
-def _sum(vector: Value) -> Value:
-    """Add up a vector: half to half, again and again."""
-    code, width = vector.code, LANES
-    while width > 1:
-        width //= 2
-        mask = ir.Constant(ir.VectorType(I32, LANES), [(lane + width) % LANES for lane in range(LANES)])
-        vector = vector + code.value(code.builder.shuffle_vector(vector.raw, vector.raw, mask))
-    return code.value(code.builder.extract_element(vector.raw, I32(0)))

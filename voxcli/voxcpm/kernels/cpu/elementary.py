@@ -100,6 +100,22 @@ def add_halves(x: Value, sums: Array) -> None:
     sums.store(sums.load(vector, 0, align=64) + wide, 0, align=64)
 
 
+def add_up(vector: Value) -> Value:
+    """Add up a vector: half to half, again and again."""
+    code, builder, width = vector.code, vector.code.builder, vector.type.count
+    while width % 2 == 0:
+        width //= 2
+        low, high = (
+            builder.shuffle_vector(vector.raw, vector.raw, ir.Constant(ir.VectorType(I32, width), range_))
+            for range_ in (list(range(width)), list(range(width, 2 * width)))
+        )
+        vector = code.value(low) + code.value(high)
+    total = code.value(builder.extract_element(vector.raw, I32(0)))
+    for lane in range(1, width):
+        total = total + code.value(builder.extract_element(vector.raw, I32(lane)))
+    return total
+
+
 def _clamped(x: Value, low: float, high: float) -> Value:
     code = x.code
     return maximum(x, code.constant(x.type, low)).minimum(code.constant(x.type, high))

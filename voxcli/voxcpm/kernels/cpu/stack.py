@@ -1,7 +1,5 @@
 """A whole transformer stack as one kernel: all layers in one parallel region, with barriers between the phases."""
 
-from dataclasses import dataclass
-from enum import IntEnum, auto
 from typing import Any
 
 from llvmlite import ir
@@ -9,108 +7,17 @@ from llvmlite import ir
 from voxcli.voxcpm.kernels.cpu.arithmetic import Arithmetic
 from voxcli.voxcpm.kernels.cpu.attention import write_attend, write_copy, write_rotate
 from voxcli.voxcpm.kernels.cpu.ir import F32, I8, I16, I64, POINTER, VOID, Array, Code, Value
-from voxcli.voxcpm.kernels.cpu.products import PAIR, row_bytes, tile_heights, write_product
+from voxcli.voxcpm.kernels.cpu.products import PAIR, tile_heights, write_product
 from voxcli.voxcpm.kernels.cpu.rows import write_norm_row, write_round_row
+from voxcli.voxcpm.kernels.cpu.solver import (
+    SolverArgument,
+    columns_of,
+    write_solver_inputs,
+    write_solver_step,
+    write_velocities,
+)
+from voxcli.voxcpm.kernels.cpu.stack_arguments import ENTRY, CachePlace, StackArgument, StackShape, Weight
 from voxcli.voxcpm.kernels.cpu.threads import Team, write_barrier
-
-ENTRY = "stack"
-
-
-@dataclass(frozen=True, slots=True)
-class StackShape:
-    """What the code of a stack depends on."""
-
-    hidden: int
-    ffn: int
-    heads: int
-    kv_heads: int
-    head_dim: int
-    norm_eps: float
-    residual_scale: float
-    rotary: bool
-    bf16_cache: bool
-    """Whether keys and values are kept in bfloat16, instead of float32."""
-
-    @property
-    def queries(self) -> int:
-        return self.heads * self.head_dim
-
-    @property
-    def qkv(self) -> int:
-        return (self.heads + 2 * self.kv_heads) * self.head_dim
-
-    def row_bytes(self, arithmetic: Arithmetic) -> int:
-        """Return the bytes from one row that a product takes to the next."""
-        return row_bytes(arithmetic, max(self.hidden, self.queries, self.ffn))
-
-
-class StackArgument(IntEnum):
-    """Places of the arguments in an array of 64-bit integers. Strides are in numbers, unless they say otherwise."""
-
-    COUNTER = 0
-    """Address of the barrier's counter."""
-    STREAMS = auto()
-    COUNT = auto()
-    """Positions of each stream."""
-    LAYERS = auto()
-    TABLE = auto()
-    """Address of the addresses of the weights; see `Weight`."""
-    FIRST_NORM = auto()
-    HEIGHT = auto()
-    """Rows of a tile."""
-    TILES = auto()
-    X = auto()
-    """(rows, hidden): the residual stream, which is updated."""
-    NORMED = auto()
-    """(rows, hidden): the result."""
-    ROUNDED = auto()
-    """Rows that a product takes, `StackShape.row_bytes` apart."""
-    ROW_SCALES = auto()
-    ROW_SUMS = auto()
-    QKV = auto()
-    """(rows, qkv)."""
-    MIXED = auto()
-    """(rows, queries): the result of attention."""
-    WIDE = auto()
-    """(rows, ffn)."""
-    UPDATE = auto()
-    """(rows, hidden): what is added to the residual stream. Zeros at first."""
-    SCORES = auto()
-    """(threads, SCORES_STRIDE)."""
-    SCORES_STRIDE = auto()
-    COS = auto()
-    """(positions, head_dim)."""
-    SIN = auto()
-    CACHES = auto()
-    """Address of five integers for each stream; see `CachePlace`. Zero without caches."""
-
-
-class Weight(IntEnum):
-    """Places of a layer's addresses."""
-
-    QKV = 0
-    QKV_SCALES = auto()
-    OUT = auto()
-    OUT_SCALES = auto()
-    MLP_NORM = auto()
-    GATE_UP = auto()
-    GATE_UP_SCALES = auto()
-    DOWN = auto()
-    DOWN_SCALES = auto()
-    NEXT_NORM = auto()
-    """Of the next layer, or the last norm."""
-
-
-class CachePlace(IntEnum):
-    """Places of what describes the cache of a stream."""
-
-    KEYS = 0
-    """(layers, kv_heads, positions, head_dim)."""
-    VALUES = auto()
-    LAYER_STRIDE = auto()
-    HEAD_STRIDE = auto()
-    LENGTH = auto()
-    """Positions filled before."""
 
 
 def write_stack(module: ir.Module, shape: StackShape, arithmetic: Arithmetic) -> None:
@@ -127,6 +34,9 @@ def write_stack(module: ir.Module, shape: StackShape, arithmetic: Arithmetic) ->
     write_copy(module, shape.head_dim, kept)
     write_attend(module, "attend", shape.head_dim, F32)
     write_attend(module, "attend_cached", shape.head_dim, kept)
+    for write in (write_solver_inputs, write_velocities):
+        write(module, shape.hidden)
+    write_solver_step(module)
     _StackWriter(module, shape, arithmetic, kept).write()
 
 
@@ -141,6 +51,30 @@ class _StackWriter:
         self._rows = self._number(StackArgument.STREAMS) * self._number(StackArgument.COUNT)
 
     def write(self) -> None:
+        """Write one evaluation, or as many as a solver makes."""
+        code = self._code
+        solver = code.array(self._address(StackArgument.SOLVER), I64)
+        solves = code.constant(I64, 0) < self._number(StackArgument.SOLVER)
+        evaluations = code.variable(code.constant(I64, 1))
+        with code.when(solves):
+            evaluations.set(solver[SolverArgument.EVALUATIONS])
+        with code.loop(0, evaluations.get()) as evaluation:
+            with code.when(solves):
+                blocks = self._shape.hidden // columns_of(self._shape.hidden)
+                self._call_shared("solver_inputs", code.constant(I64, blocks), evaluation)
+            self._write_layers()
+            with code.when(solves):
+                self._call_shared("velocities", solver[SolverArgument.WIDTH], evaluation)
+                self._call_shared("solver_step", solver[SolverArgument.STREAMS], evaluation)
+        code.finish()
+
+    def _call_shared(self, name: str, count: Value, evaluation: Value) -> None:
+        """Call a function of the solver for this thread's share of its work, and wait for the others."""
+        start, end = self._team.share(count)
+        self._code.call(name, VOID, self._given.address, evaluation, start, end)
+        self._team.wait()
+
+    def _write_layers(self) -> None:
         code, shape, team = self._code, self._shape, self._team
         self._norm(self._address(StackArgument.FIRST_NORM))
         team.wait()
@@ -166,7 +100,6 @@ class _StackWriter:
             team.wait()
             self._norm(table[Weight.NEXT_NORM])
             team.wait()
-        code.finish()
 
     def _number(self, argument: StackArgument) -> Value:
         return self._given[argument]
