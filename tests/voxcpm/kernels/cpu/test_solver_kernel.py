@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from voxcli.voxcpm.kernels.cpu.arithmetic import Arithmetic
-from voxcli.voxcpm.kernels.cpu.compiler import find_target
+from voxcli.voxcpm.kernels.cpu.targets import find_target
 from voxcli.voxcpm.network import cpu_solver, cpu_stack
 from voxcli.voxcpm.network.block_matrix import FloatMatrix
 from voxcli.voxcpm.network.config import RopeConfig, StackConfig
