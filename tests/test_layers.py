@@ -91,6 +91,7 @@ DOORS = {
     "voxcpm/codec/audio_vae.py",
     "voxcpm/kernels/ops.py",
     "voxcpm/loading.py",
+    "voxcpm/network/local_dit.py",
     "voxcpm/network/transformer.py",
     "voxcpm/torch_import.py",
     "voxcpm/weights/quantization.py",

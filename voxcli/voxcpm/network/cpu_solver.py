@@ -1,7 +1,5 @@
 """The solver of the flow on a CPU: one call of the local DiT's kernel generates a patch."""
 
-from dataclasses import dataclass
-
 import numpy as np
 import torch
 from torch import Tensor
@@ -9,31 +7,6 @@ from torch import Tensor
 from voxcli.voxcpm.kernels.cpu.solver import SolverArgument
 from voxcli.voxcpm.network.block_matrix import FloatMatrix
 from voxcli.voxcpm.network.cpu_stack import MOST_ROWS, CpuStack
-
-
-@dataclass(frozen=True, slots=True)
-class SolverInputs:
-    """What the patches of B streams are generated from."""
-
-    tokens: Tensor
-    """(B, 2, T, hidden): the stack's inputs that stay the same. The last ones, of the noisy patch, are not read."""
-    times: Tensor
-    """(evaluations, B, hidden): what is added to one of the tokens."""
-    spans: Tensor
-    """(evaluations, B): step lengths."""
-    guidance: Tensor
-    """(B,)."""
-
-    def __getitem__(self, rows: slice) -> "SolverInputs":
-        return SolverInputs(self.tokens[rows], self.times[:, rows], self.spans[:, rows], self.guidance[rows])
-
-    def by_argument(self) -> dict[SolverArgument, Tensor]:
-        return {
-            SolverArgument.TOKENS: self.tokens,
-            SolverArgument.TIMES: self.times,
-            SolverArgument.SPANS: self.spans,
-            SolverArgument.GUIDANCE: self.guidance,
-        }
 
 
 class CpuSolver:
@@ -55,23 +28,44 @@ class CpuSolver:
         }
         self._time_place = time_place
 
-    def __call__(self, noise: Tensor, inputs: SolverInputs, rotary: Tensor | None) -> Tensor:
-        """Integrate the flow from noise, (B, P, D), to patches of that shape. In between, numbers are float32."""
-        at_once = max(1, MOST_ROWS // (2 * inputs.tokens.size(2)))
-        rows = [slice(start, start + at_once) for start in range(0, len(noise), at_once)]
-        return torch.cat([self._solve(noise[part], inputs[part], rotary) for part in rows])
+    def __call__(
+        self, noise: Tensor, tokens: Tensor, times: Tensor, spans: Tensor, guidance: Tensor, rotary: Tensor | None
+    ) -> Tensor:
+        """Integrate the flow of B streams from noise to patches. In between, numbers are float32.
 
-    def _solve(self, noise: Tensor, inputs: SolverInputs, rotary: Tensor | None) -> Tensor:
+        Args:
+            noise: (B, P, D), as the result.
+            tokens: (B, 2, T, hidden): the inputs of the stack that stay the same. The last ones, of the noisy patch,
+                are not read.
+            times, spans, guidance: as in `Solver`.
+            rotary: as for the kernel.
+        """
+        at_once = max(1, MOST_ROWS // (2 * tokens.size(2)))
+        parts = [slice(start, start + at_once) for start in range(0, len(noise), at_once)]
+        solved = [
+            self._solve(noise[part], tokens[part], times[:, part], spans[:, part], guidance[part], rotary)
+            for part in parts
+        ]
+        return torch.cat(solved)
+
+    def _solve(
+        self, noise: Tensor, tokens: Tensor, times: Tensor, spans: Tensor, guidance: Tensor, rotary: Tensor | None
+    ) -> Tensor:
         streams, frames, width = noise.shape
         latents = noise.to(torch.float32, memory_format=torch.contiguous_format, copy=True)
-        tensors = {name: tensor.float().contiguous() for name, tensor in inputs.by_argument().items()}
-        tensors |= self._weights
+        read = {
+            SolverArgument.TOKENS: tokens,
+            SolverArgument.TIMES: times,
+            SolverArgument.SPANS: spans,
+            SolverArgument.GUIDANCE: guidance,
+        }
+        tensors = {name: tensor.float().contiguous() for name, tensor in read.items()} | self._weights
         tensors |= {SolverArgument.LATENTS: latents, SolverArgument.VELOCITIES: torch.empty(2 * streams, frames, width)}
         given = np.zeros(len(SolverArgument), np.int64)
         for name, tensor in tensors.items():
             given[name] = tensor.data_ptr()
-        given[SolverArgument.EVALUATIONS], given[SolverArgument.STREAMS] = len(inputs.spans), streams
+        given[SolverArgument.EVALUATIONS], given[SolverArgument.STREAMS] = len(spans), streams
         given[SolverArgument.FRAMES], given[SolverArgument.WIDTH] = frames, width
         given[SolverArgument.TIME_PLACE] = self._time_place
-        self._kernel.solve(2 * streams, inputs.tokens.size(2), given.ctypes.data, rotary)
+        self._kernel.solve(2 * streams, tokens.size(2), given.ctypes.data, rotary)
         return latents.to(noise.dtype)

@@ -147,12 +147,10 @@ class LocalDiT(nn.Module):
     def solve(self, noise: Tensor, condition: Condition, solver: "Solver") -> Tensor:
         """Integrate the flow from noise to patches of latents, (B, P, D) both."""
         if self._solver:
-            from voxcli.voxcpm.network.cpu_solver import SolverInputs
-
             if not self._time_is_a_token:
                 condition.tokens[:, :, :1] = condition.hidden
-            inputs = SolverInputs(condition.tokens, solver.times, solver.spans, solver.guidance)
-            return self._solver(noise, inputs, self.decoder.rotary)
+            given = solver.times, solver.spans, solver.guidance
+            return self._solver(noise, condition.tokens, *given, self.decoder.rotary)
 
         def velocity(x: Tensor, number: int) -> Tensor:
             predicted: Tensor = self(x, condition, solver.times[number])
