@@ -2,6 +2,7 @@
 
 import logging
 import time
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -19,7 +20,7 @@ from voxcli.voxcpm.network.linear import cpu_has_bf16
 from voxcli.voxcpm.runtime.device_thread import DeviceThread, load_on_new_thread
 from voxcli.voxcpm.runtime.eager_runner import EagerRunner, cpu_threads
 from voxcli.voxcpm.runtime.graph_runner import GraphRunner
-from voxcli.voxcpm.runtime.kernel_compilation import KernelCompilation
+from voxcli.voxcpm.runtime.kernel_compilation import Call, KernelCompilation, triton_calls
 from voxcli.voxcpm.runtime.runner import Runner
 from voxcli.voxcpm.runtime.slots import bytes_per_slot
 from voxcli.voxcpm.tokenizer import Tokenizer
@@ -79,15 +80,15 @@ def load_model(
         prepare_device(placement.device)
         config = read_config(folder)
         tokenizer = Tokenizer(folder, config.vocabulary)
-        compilation = KernelCompilation(config, placement.device, placement.dtype, fp8=quantize == FP8)
+        compilation = KernelCompilation(partial(_uncompiled, config, placement, quantize, kernels))
         with translate_out_of_memory(placement.device, size_of_weights(folder)), compilation:
             check_memory(placement.device, count_weights(folder) * (1 if quantize else placement.dtype.itemsize))
             with cpu_threads(placement.device, threads):
                 backbone, codec, keeping = _networks(folder, config, placement, quantize, lora, prepared, on_loading)
+                compilation.finish(on_loading)
                 backbone.use_kernels(kernels)
                 codec.compile(kernels)
             found = count_slots(placement.device, bytes_per_slot(config, codec, placement.dtype), slots)
-            compilation.finish(on_loading)
             runner: Runner = (
                 GraphRunner(backbone, codec, found, lazy=lazy_graphs, on_loading=on_loading)
                 if graphs and placement.device.type == "cuda"
@@ -100,6 +101,25 @@ def load_model(
     took = time.perf_counter() - started
     _log.debug("%s on %s, %d slots, loaded in %.2f s", folder.name, placement, model.slots, took)
     return model
+
+
+def _uncompiled(config: ModelConfig, placement: Placement, quantize: str | None, kernels: Path | None) -> list[Call]:
+    """Return what compiles the kernels of a model that are not on disk.
+
+    Args:
+        kernels: folder of compiled code for a CPU.
+    """
+    if placement.device.type == "cuda":
+        return triton_calls(config, placement.device, placement.dtype, fp8=quantize == FP8)
+    if not _approximates(placement, quantize) or not has_compiler():
+        return []
+    from voxcli.voxcpm.codec.native_decoder import uncompiled_decoder
+    from voxcli.voxcpm.network.cpu_stack import uncompiled_stacks
+
+    stacks = (config.base_lm, config.residual_lm, config.local_encoder, config.local_dit)
+    factors = _codec_factors(placement, quantize)
+    found = uncompiled_decoder(factors, kernels) if factors and config.codec.depthwise else []
+    return [*found, *uncompiled_stacks(stacks, placement.dtype, kernels, int8=quantize is not None)]
 
 
 def _networks(

@@ -4,8 +4,8 @@ Its weights are those of the layers, which compute the same with torch.
 """
 
 import ctypes
-from collections.abc import Sequence
-from functools import cache
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -13,7 +13,7 @@ from torch import Tensor
 
 from voxcli.voxcpm.codec.decoder_layers import DecoderLayers
 from voxcli.voxcpm.codec.decoder_steps import DecoderSteps
-from voxcli.voxcpm.kernels.cpu.compiler import CompiledModule, compile_module
+from voxcli.voxcpm.kernels.cpu.compiler import CompiledModule, compile_module, is_kept
 from voxcli.voxcpm.kernels.cpu.decoder import write_decoder
 from voxcli.voxcpm.kernels.cpu.factors import FEW_ROWS, factors_for
 from voxcli.voxcpm.kernels.cpu.steps import ENTRY, Argument
@@ -31,7 +31,7 @@ class NativeDecoder:
     def __init__(self, layers: DecoderLayers, factors: FactorFormat, kept: Path | None = None) -> None:
         """
         Args:
-            factors: of the products of the layers.
+            factors: of most products of the layers.
             kept: folder of compiled code.
         """
         self._compiled = _compiled(factors, kept)
@@ -69,11 +69,31 @@ class NativeDecoder:
         run_parallel(self._function, ctypes.addressof(arguments), torch.get_num_threads())
 
 
-@cache
+_modules: dict[FactorFormat, CompiledModule] = {}
+"""The code is the same for all models."""
+
+
 def _compiled(factors: FactorFormat, kept: Path | None) -> CompiledModule:
-    """Compile the decoder, once in a process: the code is the same for all models."""
-    target = find_target()
+    if factors not in _modules:
+        target = find_target()
+        assert target
+        code = factors_for(factors, target)
+        _modules[factors] = compile_module(target, _name_of(factors), lambda module: write_decoder(module, code), kept)
+    return _modules[factors]
+
+
+def _name_of(factors: FactorFormat) -> str:
+    return f"decoder {factors.name}"
+
+
+def uncompiled_decoder(factors: FactorFormat, kept: Path | None) -> list[Callable[[], object]]:
+    """Return what compiles the decoder, unless it has been compiled in this process or kept.
+
+    Args:
+        factors: that are chosen for the layers.
+        kept: folder of compiled code.
+    """
+    target, most = find_target(), factors.many_rows
     assert target
-    return compile_module(
-        target, f"decoder {factors.name}", lambda module: write_decoder(module, factors_for(factors, target)), kept
-    )
+    there = most in _modules or is_kept(target, _name_of(most), kept)
+    return [] if there else [partial(_compiled, most, kept)]

@@ -30,6 +30,11 @@ class FactorFormat(ABC):
         """Format of a matrix that meets a few rows at a time."""
         return self
 
+    @property
+    def many_rows(self) -> "FactorFormat":
+        """Format of the other matrices."""
+        return self
+
     @abstractmethod
     def round(self, weight: Tensor) -> tuple[Tensor, Tensor]:
         """Round a weight, (outputs, inputs) in float32, and return it with a float32 scale for each output."""
@@ -119,6 +124,10 @@ class HalfAndBytes(Half):
     @property
     def few_rows(self) -> FactorFormat:
         return BYTES
+
+    @property
+    def many_rows(self) -> FactorFormat:
+        return HALF
 
 
 WIDE, PAIRED, HALF, BYTES, HALF_AND_BYTES = Wide(), Paired(), Half(), Bytes(), HalfAndBytes()

@@ -1,6 +1,7 @@
 """A transformer stack on a CPU: calls its kernel with weights, caches and memory for intermediate results."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ import torch
 from torch import Tensor
 
 from voxcli.voxcpm.kernels.cpu.arithmetic import Arithmetic
-from voxcli.voxcpm.kernels.cpu.compiler import CompiledModule, compile_module
+from voxcli.voxcpm.kernels.cpu.compiler import CompiledModule, compile_module, is_kept
 from voxcli.voxcpm.kernels.cpu.products import PAIR, split_rows
 from voxcli.voxcpm.kernels.cpu.stack import write_stack
 from voxcli.voxcpm.kernels.cpu.stack_arguments import ENTRY, StackArgument, StackShape
@@ -24,6 +25,8 @@ _LINE = 64
 MOST_ROWS = 512
 """Rows of a call, to bound memory. More take several calls, with the same result."""
 
+_CACHES = (torch.float32, torch.bfloat16)
+"""Types of keys and values in the caches."""
 
 _FORMS: dict[str, type[BlockMatrix]] = {
     "int8": Int8Blocks,
@@ -68,19 +71,9 @@ class CpuStack:
         assert target
         arithmetic = target.int8 if isinstance(matrices[0][0], Int8Blocks) else target.bf16
         assert arithmetic
-        assert norms[0].dtype in (torch.float32, torch.bfloat16), "the kernel knows no other caches"
+        assert norms[0].dtype in _CACHES, "the kernel knows no other caches"
         self._arithmetic = arithmetic
-        self._shape = StackShape(
-            config.hidden,
-            config.ffn,
-            config.heads,
-            config.kv_heads,
-            config.head_dim,
-            config.norm_eps,
-            config.residual_scale,
-            config.rope is not None,
-            norms[0].dtype == torch.bfloat16,
-        )
+        self._shape = _shape_of(config, norms[0].dtype)
         self._module = _compiled(target, self._shape, arithmetic, kept)
         self._entry = self._module.address(ENTRY)
         self._norms = [norm.detach().float().contiguous() for norm in norms]
@@ -192,6 +185,21 @@ class CpuStack:
         self._arguments[StackArgument.SCORES_STRIDE] = self._memory[StackArgument.SCORES].size(1)
 
 
+def _shape_of(config: StackConfig, dtype: torch.dtype) -> StackShape:
+    """dtype: of the caches."""
+    return StackShape(
+        config.hidden,
+        config.ffn,
+        config.heads,
+        config.kv_heads,
+        config.head_dim,
+        config.norm_eps,
+        config.residual_scale,
+        config.rope is not None,
+        dtype == torch.bfloat16,
+    )
+
+
 _modules: dict[tuple[StackShape, Arithmetic], CompiledModule] = {}
 """Stacks of the same shape share their code."""
 
@@ -199,6 +207,33 @@ _modules: dict[tuple[StackShape, Arithmetic], CompiledModule] = {}
 def _compiled(target: Target, shape: StackShape, arithmetic: Arithmetic, kept: Path | None) -> CompiledModule:
     key = shape, arithmetic
     if key not in _modules:
-        name = f"{shape} {arithmetic}"
-        _modules[key] = compile_module(target, name, lambda module: write_stack(module, shape, arithmetic), kept)
+        _modules[key] = compile_module(
+            target, _name_of(shape, arithmetic), partial(write_stack, shape=shape, arithmetic=arithmetic), kept
+        )
     return _modules[key]
+
+
+def _name_of(shape: StackShape, arithmetic: Arithmetic) -> str:
+    return f"{shape} {arithmetic}"
+
+
+def uncompiled_stacks(
+    configs: Iterable[StackConfig], dtype: torch.dtype, kept: Path | None, *, int8: bool
+) -> list[Callable[[], object]]:
+    """Return what compiles the kernels of stacks that have neither been compiled in this process nor kept.
+
+    Args:
+        dtype: of the caches.
+        kept: folder of compiled code.
+        int8: whether matrices are quantized.
+    """
+    target = find_target()
+    arithmetic = target and (target.int8 if int8 else target.bf16)
+    if not target or not arithmetic or dtype not in _CACHES:
+        return []
+    shapes = {_shape_of(config, dtype) for config in configs if _can_run(config, arithmetic)}
+    return [
+        partial(_compiled, target, shape, arithmetic, kept)
+        for shape in shapes
+        if (shape, arithmetic) not in _modules and not is_kept(target, _name_of(shape, arithmetic), kept)
+    ]

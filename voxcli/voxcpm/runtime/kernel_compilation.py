@@ -1,11 +1,11 @@
-"""Kernel compilation: all Triton kernels of a model are compiled while its weights are read.
+"""Kernel compilation: all kernels of a model are compiled while its weights are read.
 
-A kernel is compiled when it first runs, in another version for each dtype and width. So every operation is called once
-with small tensors of the shapes that the model uses. The compiled kernels stay in Triton's cache on disk, from which a
-later start takes them within milliseconds.
+Those of a CPU are written for LLVM. A kernel of Triton is compiled when it first runs, in another version for each
+dtype and width. So every operation is called once with small tensors of the shapes that the model uses. Compiled
+kernels stay in a cache on disk, from which a later start takes them within milliseconds.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from types import TracebackType
@@ -19,7 +19,8 @@ from voxcli.voxcpm.kernels import ops
 from voxcli.voxcpm.network.config import Architecture, CodecConfig, ModelConfig, StackConfig
 
 _THREADS = 2
-"""Two take three quarters of the time of one. More gain nothing: most of Triton holds the interpreter's lock."""
+"""Two take three quarters of the time of one. More gain nothing: most of Triton holds the interpreter's lock, and LLVM
+compiles one module of a process at a time."""
 
 _POSITIONS = 16
 """Of a KV cache: any number will do."""
@@ -35,20 +36,18 @@ Call: TypeAlias = Callable[[], object]
 class KernelCompilation:
     """The compilation of all kernels of a model. It begins when the block is entered, and goes on beside it."""
 
-    def __init__(self, config: ModelConfig, device: torch.device, dtype: torch.dtype, *, fp8: bool = False) -> None:
-        """Compile nothing where there are no kernels."""
-        self._config, self._device, self._dtype, self._fp8 = config, device, dtype, fp8
+    def __init__(self, find_calls: Callable[[], Sequence[Call]]) -> None:
+        """find_calls: returns what is to be called, on a thread of its own."""
+        self._find_calls = find_calls
         self._pool = ThreadPoolExecutor(_THREADS, "compile")
-        self._start: Future[list[Future[object]]] | None = None
 
     def __enter__(self) -> Self:
-        if self._device.type == "cuda":
-            self._start = self._pool.submit(self._submit)
+        self._start = self._pool.submit(self._submit)
         return self
 
     def finish(self, on_loading: OnLoading) -> None:
         """Wait until all kernels are compiled."""
-        compiled = self._start.result() if self._start else []
+        compiled = self._start.result()
         if not compiled:
             return
         counter = StageCounter(on_loading, LoadingStage.COMPILING, len(compiled))
@@ -62,11 +61,15 @@ class KernelCompilation:
         self._pool.shutdown(cancel_futures=True)
 
     def _submit(self) -> list[Future[object]]:
-        """Begin with the import of Triton, which takes long as well."""
-        if not ops.has_kernels(self._device):
-            return []
-        calls = kernel_calls(self._config, self._device, self._dtype, fp8=self._fp8)
-        return [self._pool.submit(call) for call in calls]
+        return [self._pool.submit(call) for call in self._find_calls()]
+
+
+def triton_calls(config: ModelConfig, device: torch.device, dtype: torch.dtype, *, fp8: bool = False) -> list[Call]:
+    """Return a call for each version of each kernel, or none where they cannot be compiled.
+
+    It begins with the import of Triton, which takes long as well.
+    """
+    return kernel_calls(config, device, dtype, fp8=fp8) if ops.has_kernels(device) else []
 
 
 def kernel_calls(config: ModelConfig, device: torch.device, dtype: torch.dtype, *, fp8: bool = False) -> list[Call]:

@@ -43,7 +43,7 @@ def compile_module(
         cpu=target.cpu, features=target.features, opt=3, codemodel="jitdefault"
     )
     engine = binding.create_mcjit_compiler(binding.parse_assembly(""), machine)
-    path = kept / f"{_digest(target, name)}{_SUFFIX}" if kept else None
+    path = _path(target, name, kept)
     compiled = _read(path)
     if compiled is None:
         compiled = _compiled(machine, write)
@@ -51,6 +51,16 @@ def compile_module(
     engine.add_object_file(binding.ObjectFileRef.from_data(compiled))
     engine.finalize_object()
     return CompiledModule(engine)
+
+
+def is_kept(target: Target, name: str, kept: Path | None) -> bool:
+    """Whether there is code of this name on disk, damaged or not."""
+    path = _path(target, name, kept)
+    return path is not None and path.exists()
+
+
+def _path(target: Target, name: str, kept: Path | None) -> Path | None:
+    return kept / f"{_digest(target, name)}{_SUFFIX}" if kept else None
 
 
 def _compiled(machine: Any, write: Callable[[ir.Module], None]) -> bytes:
