@@ -142,6 +142,12 @@ class KokoroEngine:
             chunks = retimed(chunks, request.speed / speed)
         yield from chunks
 
+    def languages_of(self, voice: str) -> tuple[str, ...]:
+        """Return the language that one of its voices was recorded in; of any other voice, all languages."""
+        if found := VOICES.get(voice):
+            return (found.language,)
+        return tuple(dict.fromkeys(known.language for known in VOICES.values()))
+
     def close(self) -> None:
         """Free the models. Streams that still run keep them until their piece ends."""
         if model := self._model.drop():
