@@ -20,6 +20,7 @@ _BRIEFEST = 0.001
 _SHORTEST_QUEUE, _LONGEST_QUEUE = 8, 4096
 _FILLED = 0.75
 """Of the longest wait, which the last request in a full queue is expected to need: not every request is average."""
+_FULL = "All slots are in use and the queue is full."
 _RESTART = 10
 """Seconds until another server may have replaced one that is shutting down."""
 
@@ -113,6 +114,13 @@ class Admission:
             self._forget(waiter)
             raise
 
+    def check(self, client: str) -> None:
+        """Raise Refusal if a request would be refused now: before work is begun that is of no use without a slot."""
+        if self.draining:
+            raise ending_refusal()
+        if self.used >= self._slots and self.depth >= self.queue:
+            raise self._too_many() if self._waiting.get(client) else self._busy(_FULL)
+
     def leave(self, seconds: float | None) -> None:
         """Release a slot.
 
@@ -175,7 +183,7 @@ class Admission:
         elif own:
             raise self._too_many()
         else:
-            raise self._busy("All slots are in use and the queue is full.")
+            raise self._busy(_FULL)
 
     def _refuse(self, waiter: _Waiter, refusal: Refusal) -> None:
         self._remove(waiter)

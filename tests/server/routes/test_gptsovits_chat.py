@@ -149,13 +149,13 @@ def test_the_voice_and_its_manner_are_chosen_as_for_tts() -> None:
     engine = ToneEngine()
     config = {"ref_audio_path": "voices/alloy.wav", "text_lang": "EN", "speed_factor": 2.0, "top_k": 5}
     with chatting(writing("Yes."), engine, knows_voice=lambda name: name == "alloy") as (server, _):
-        answer = httpx.post(server.url + PATH, json={"message": "Hi", "config": config}, timeout=20)
+        answer = httpx.post(server.url + PATH, json={"message": "Hi", "config": config, "user_id": "u"}, timeout=20)
         refused = httpx.post(
             server.url + PATH, json={"message": "Hi", "config": {"ref_audio_path": "bert"}}, timeout=20
         )
     (request,) = engine.requests
     assert (request.voice.name, request.language, request.speed) == ("alloy", "en", 2.0)
-    assert answer.headers["x-voxcli-ignored"] == "top_k"
+    assert answer.headers["x-voxcli-ignored"] == "top_k, user_id"
     assert refused.status_code == 400
     assert "The voices here, without a path: default" in refused.json()["detail"]
 
@@ -267,17 +267,34 @@ def test_the_text_is_complete_though_the_engine_fails() -> None:
     assert events[-1] == {"type": "error", "error": "The model failed. See the server log."}
 
 
-def test_the_text_goes_on_while_there_is_no_slot() -> None:
+def test_a_busy_server_refuses_before_the_model_is_asked() -> None:
     engine = ToneEngine(slots=1, hold_at=1)
-    with chatting(writing("Yes."), engine, queue=0) as (server, _), connected(server.url) as client:
-        body = json.dumps({"model": "tone", "input": "One.", "voice": "alloy", "response_format": "pcm"})
-        client.send(_post("/v1/audio/speech", body))
+    with chatting(writing("Yes."), engine, queue=0) as (server, stub), connected(server.url) as client:
+        client.send(_post("/v1/audio/speech", SPEECH))
         until(lambda: server.service.admission.used == 1)
+        answer = httpx.post(server.url + PATH, json={"message": "Hi"}, timeout=20)
+        engine.go.set()
+    assert (answer.status_code, stub.exchanges) == (503, [])
+    assert int(answer.headers["retry-after"]) >= 1
+
+
+def test_the_text_is_complete_though_others_took_the_slot() -> None:
+    engine = ToneEngine(slots=1, hold_at=1)
+
+    def script(exchange: Exchange) -> None:
+        client.send(_post("/v1/audio/speech", SPEECH))
+        until(lambda: server.service.admission.used == 1)
+        writing("Yes.")(exchange)
+
+    with chatting(script, engine, queue=0) as (server, _), connected(server.url) as client:
         events = chat(server)
         engine.go.set()
     assert only(events, "complete")["text"] == "Yes."
     assert events[-1]["type"] == "error"
     assert "All slots are in use" in events[-1]["error"]
+
+
+SPEECH = json.dumps({"model": "tone", "input": "One.", "voice": "alloy", "response_format": "pcm"})
 
 
 def _post(path: str, body: str) -> bytes:

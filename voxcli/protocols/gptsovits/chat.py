@@ -13,7 +13,7 @@ from typing import Any, Literal, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field
 
 from voxcli.protocols.dialect import FieldError, FindVoice, ServerRequest
-from voxcli.protocols.fields import Malformed, Text, asking, json_schema, parse
+from voxcli.protocols.fields import Malformed, Text, asking, json_schema, parse, unknown_fields
 from voxcli.protocols.gptsovits.fields import DEFAULT_VOICE, UNSUPPORTED, to_server_request
 from voxcli.protocols.openai.chat import ChatMessage
 
@@ -137,7 +137,7 @@ def read_chat(
     media_type = given.get("media_type", _MEDIA_TYPES[0])
     if media_type not in _MEDIA_TYPES:
         raise FieldError(
-            f"media_type: {media_type!s:.80} is not supported in a chat: choose wav or raw", "media_type", UNSUPPORTED
+            f"media_type: {media_type!s:.80} is not supported in a chat: choose wav or raw.", "media_type", UNSUPPORTED
         )
     for name in ("text_lang", "prompt_lang"):
         if isinstance(language := given.get(name), str):
@@ -147,4 +147,5 @@ def read_chat(
     except FieldError as error:
         kind = Malformed if isinstance(error, Malformed) else FieldError
         raise kind(str(error), f"config.{error.field}", error.code) from error
-    return asked, replace(speech, ignored=(*speech.ignored, *asking(given, _SPLITTING)))
+    ignored = (*speech.ignored, *asking(given, _SPLITTING), *unknown_fields(ChatRequest, fields))
+    return asked, replace(speech, ignored=ignored)

@@ -87,7 +87,9 @@ def router(service: Service) -> APIRouter:
         if service.language_model is None:
             raise Refusal(_NO_MODEL)
         asked, speech = await service.threads.call(lambda: _read(fields, service))
-        answer = _Answer(service, service.language_model, Caller.of(request), asked, speech)
+        caller = Caller.of(request)
+        service.admission.check(caller.name)
+        answer = _Answer(service, service.language_model, caller, asked, speech)
         return _EventResponse(answer, service.settings.send_seconds, speech.ignored)
 
     return routes
