@@ -16,7 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
-from voxcli.engines.kokoro.styles import STYLES, VECTORS, VOICES, WIDTH, load_styles, write_styles
+from voxcli.engines.kokoro.speakers import VOICES
+from voxcli.engines.kokoro.styles import STYLES, VECTORS, WIDTH, load_styles, write_styles
 
 NOTICE = STYLES.with_name("NOTICE")
 ARCHIVE_SHA256 = "1f0d0383ef0349af0bd9440d81dc12abbea3a5392eb645283eda876f537f5860"

@@ -1,4 +1,4 @@
-"""Voices of Kokoro: their names, languages, and style vectors, which `styles.bin` holds.
+"""Style vectors of the voices of Kokoro, which `styles.bin` holds.
 
 A style is 510 vectors of 256 numbers: the model is given the vector that belongs to the number of phonemes. NOTICE,
 beside this file, says where the numbers come from; `tests/benchmarks/rebuild_kokoro_styles.py` writes the file again.
@@ -12,15 +12,15 @@ import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+from voxcli.engines.kokoro.speakers import VOICES as VOICES
 from voxcli.errors import ModelError
 from voxcli.files import write_atomically
 
-Gender: TypeAlias = Literal["female", "male"]
 Floats: TypeAlias = npt.NDArray[np.float32]
 
 STYLES = Path(__file__).with_name("styles.bin")
@@ -28,49 +28,6 @@ VECTORS, WIDTH = 510, 256
 
 _LENGTH_BYTES = 4
 _SIGN = 0x8000
-
-
-@dataclass(frozen=True, slots=True)
-class KokoroVoice:
-    """One of the voices of Kokoro."""
-
-    name: str
-    language: str
-    """A tag of BCP 47: what the voice was recorded in. It reads the other languages with an accent."""
-    gender: Gender
-    about: str
-    """For lists: the language and the gender, in English."""
-
-
-_LANGUAGES = {
-    "z": ("zh", "Chinese"),
-    "a": ("en-us", "American English"),
-    "b": ("en-gb", "British English"),
-    "e": ("es", "Spanish"),
-    "f": ("fr", "French"),
-    "i": ("it", "Italian"),
-    "p": ("pt-br", "Brazilian Portuguese"),
-    "h": ("hi", "Hindi"),
-}
-_GENDERS: Mapping[str, tuple[Gender, str]] = {"f": ("female", "woman"), "m": ("male", "man")}
-
-_NAMES = """
-zf_xiaoxiao zf_xiaobei zf_xiaoni zf_xiaoyi zm_yunjian zm_yunxi zm_yunxia zm_yunyang
-af_heart af_bella af_nicole af_sarah af_aoede af_kore af_alloy af_nova
-am_michael am_fenrir am_puck am_echo am_onyx
-bf_emma bf_isabella bm_george bm_fable
-ef_dora em_alex ff_siwis if_sara im_nicola pf_dora pm_alex hf_alpha hf_beta hm_omega hm_psi
-"""
-"""By language, the best first: the letters before the name are the language and the gender."""
-
-
-def _describe(name: str) -> KokoroVoice:
-    language, about = _LANGUAGES[name[0]]
-    gender, word = _GENDERS[name[1]]
-    return KokoroVoice(name, language, gender, f"{about}, {word}")
-
-
-VOICES: Mapping[str, KokoroVoice] = {name: _describe(name) for name in _NAMES.split()}
 
 
 @dataclass(frozen=True, slots=True)
