@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from voxcli.engines.settings import AUTO, LocalSettings
 from voxcli.errors import ModelError, NotFound, RequestError, did_you_mean
 from voxcli.installation import install_command, reinstall_command
-from voxcli.models.kokoro import load_kokoro
+from voxcli.models.catalog import KOKORO
+from voxcli.models.kokoro import find_kokoro, load_kokoro
 from voxcli.models.library import ModelLibrary
 from voxcli.synthesis.loading import LoadingProgress, LoadingStage, OnLoading, ignore_loading
 from voxcli.synthesis.request import Engine
@@ -20,8 +21,9 @@ if TYPE_CHECKING:
     from voxcli.voxcpm.weights.prepared_folder import PreparedFolder
 
 BUILTIN_MODEL = "espeak"
-KOKORO_MODEL = "kokoro"
+KOKORO_MODEL = KOKORO
 
+_FOR_KOKORO = ("onnxruntime", "pypinyin", "hibari")
 _NEEDS_VOICES = "Kokoro needs packages that are not installed ({})."
 
 _NEEDS_LOCAL = "VoxCPM models need PyTorch, which is not installed ({})."
@@ -29,17 +31,25 @@ _NEEDS_LOCAL = "VoxCPM models need PyTorch, which is not installed ({})."
 
 def model_names(models: ModelLibrary) -> list[str]:
     """Return the names of the installed models, the best first."""
-    return [*(model.name for model in models.installed() if not model.missing), BUILTIN_MODEL]
+    names = [model.name for model in models.installed() if not model.missing and model.name != KOKORO_MODEL]
+    return [*names, *([KOKORO_MODEL] if can_run_kokoro(models) else []), BUILTIN_MODEL]
 
 
 def best_model(models: ModelLibrary) -> str:
     """Return the name of the default model."""
-    return (models.best() if can_run_models() else None) or BUILTIN_MODEL
+    if can_run_models() and (best := models.best()):
+        return best
+    return KOKORO_MODEL if can_run_kokoro(models) else BUILTIN_MODEL
 
 
 def can_run_models() -> bool:
     """Whether PyTorch is installed; does not import it."""
     return importlib.util.find_spec("torch") is not None
+
+
+def can_run_kokoro(models: ModelLibrary | None) -> bool:
+    """Whether Kokoro and what it runs with are installed; imports nothing of it."""
+    return all(map(importlib.util.find_spec, _FOR_KOKORO)) and find_kokoro(models) is not None
 
 
 def open_engine(

@@ -12,11 +12,15 @@ from voxcli.cli.files import read_clip
 from voxcli.cli.options.parameters import in_settings, on_command_line
 from voxcli.cli.options.speech import VoiceOptions
 from voxcli.cli.settings.files import model_library, voice_library
-from voxcli.engines import BUILTIN_MODEL
+from voxcli.engines import BUILTIN_MODEL, KOKORO_MODEL
+from voxcli.engines.kokoro.speakers import VOICES as KOKORO_VOICES
 from voxcli.engines.settings import EngineSettings
 from voxcli.errors import NotFound, RequestError, VoxError, did_you_mean
 from voxcli.synthesis.request import Prompt, Voice
 from voxcli.voices.named import EVERY_MODEL_HAS_IT, NAMED_VOICES, find_named
+
+_TITLES = {BUILTIN_MODEL: "the built-in voice (eSpeak NG)", KOKORO_MODEL: "Kokoro"}
+"""Of the models whose voices are their own only."""
 
 
 def choose_voice(
@@ -26,7 +30,7 @@ def choose_voice(
     console: Console,
     language: str | None = None,
 ) -> tuple[Voice, list[EngineSettings]]:
-    """Return the voice to speak with, and the engines, where a voice of the built-in model chooses that model.
+    """Return the voice to speak with, and the engines, where a voice that only one model has chooses that model.
 
     The user's own voice of a name comes before an engine's. A recording on the command line overrides a voice named in
     the settings. A voice named in the settings that an engine does not have is not used, which is noted once.
@@ -45,14 +49,14 @@ def choose_voice(
     voice = replace(own or Voice(name=name), style=who.instruct or (own.style if own else None))
     if in_settings(context, "voice"):
         given = on_command_line(context, "model")
-        chosen = [engine if given or engine.model else with_builtin_voice(name, engine) for engine in engines]
+        chosen = [engine if given or engine.model else with_model_of_voice(name, engine) for engine in engines]
         if own is None and not all(engine.remote for engine in engines):
-            _check_exists(name)
+            check_exists(name)
         if problem := next(filter(None, (_problem(own, name, engine, language) for engine in chosen)), None):
             console.note(f"The default voice {name!r} is not used: {problem}.")
             return _voice_of_options(who), [*engines]
         return voice, chosen
-    chosen = [engine if on_command_line(context, "model") else with_builtin_voice(name, engine) for engine in engines]
+    chosen = [engine if on_command_line(context, "model") else with_model_of_voice(name, engine) for engine in engines]
     if own is None:
         for engine in chosen:
             check_known(name, engine)
@@ -76,18 +80,19 @@ def choose_voice_for_all(
     return name, engine
 
 
-def with_builtin_voice(name: str, engine: EngineSettings) -> EngineSettings:
-    """Return the settings of the built-in model if the name is that of one of its voices only."""
-    if engine.remote or engine_name(engine) == BUILTIN_MODEL or not is_builtin_only(name):
-        return engine
-    return replace(engine, model=BUILTIN_MODEL)
+def with_model_of_voice(name: str, engine: EngineSettings) -> EngineSettings:
+    """Return the settings of the only model that has a voice of that name, if there is one."""
+    model = None if engine.remote else model_of_voice(name)
+    return engine if model is None or model == engine_name(engine) else replace(engine, model=model)
 
 
-def is_builtin_only(name: str) -> bool:
-    """Whether only the built-in model has a voice of that name: no voice of the library, and none of OpenAI's names."""
+def model_of_voice(name: str) -> str | None:
+    """Return the model that alone has a voice of that name; None for the user's own voices and names of OpenAI."""
     if find_named(name) or voice_library().find_spelling(name):
-        return False
-    return _is_builtin(name)
+        return None
+    if name.strip().lower() in KOKORO_VOICES:
+        return KOKORO_MODEL
+    return BUILTIN_MODEL if _is_builtin(name) else None
 
 
 def check_known(name: str, engine: EngineSettings) -> None:
@@ -96,13 +101,13 @@ def check_known(name: str, engine: EngineSettings) -> None:
     Raises:
         NotFound: it has none.
     """
-    if engine.remote or find_named(name):
+    if engine.remote:
         return
-    _check_exists(name)
-    if engine_name(engine) != BUILTIN_MODEL:
+    check_exists(name)
+    owner, model = model_of_voice(name), engine_name(engine)
+    if owner not in (None, model):
         raise NotFound(
-            f"{name!r} is a voice of the built-in model (eSpeak NG), and {engine.model or engine_name(engine)} does "
-            "not have it.",
+            f"{name!r} is a voice of {_TITLES[owner or model]}, and {_TITLES.get(model, model)} does not have it.",
             on_command_line="Leave out --model, or choose another voice: see `voxcli voices`.",
         )
 
@@ -128,7 +133,7 @@ def why_reserved(name: str) -> str | None:
         return EVERY_MODEL_HAS_IT
     if name.strip().lower() in language_names(load_espeak().voices):
         return "the built-in model has a voice of that name"
-    return None
+    return "Kokoro has a voice of that name" if name.strip().lower() in KOKORO_VOICES else None
 
 
 def _has_recording(context: typer.Context, options: VoiceOptions) -> bool:
@@ -163,13 +168,13 @@ def _is_builtin(name: str) -> bool:
     return knows_voice(name, load_espeak())
 
 
-def _check_exists(name: str) -> None:
-    """Check that there is a voice of that name besides the user's own ones.
+def check_exists(name: str) -> None:
+    """Check that some model has a voice of that name.
 
     Raises:
-        NotFound: there is none, in the library neither; the message lists what there is.
+        NotFound: none has, nor is it one of the user's own; the message lists what there is.
     """
-    if _is_builtin(name):
+    if find_named(name) or name.strip().lower() in KOKORO_VOICES or _is_builtin(name):
         return
     from voxcli.engines.espeak.languages import find_voice
     from voxcli.engines.espeak.library import load_espeak
@@ -179,10 +184,11 @@ def _check_exists(name: str) -> None:
     if plus and base.lower() in ("", *espeak.voices):
         find_voice(name, espeak)  # raises the error of an unknown variant
     known = ", ".join([*own, *NAMED_VOICES])
-    near = next(filter(None, (did_you_mean(name, names) for names in (own, NAMED_VOICES, espeak.voices))), "")
+    families = (own, NAMED_VOICES, KOKORO_VOICES, espeak.voices)
+    near = next(filter(None, (did_you_mean(name, names) for names in families)), "")
     raise NotFound(
         f"There is no voice {name!r}.{near} Voices: {known}.",
-        on_command_line="Those of the built-in model: voxcli voices --all",
+        on_command_line="Those of the models: voxcli voices --all",
     )
 
 
@@ -191,10 +197,13 @@ def _problem(own: Voice | None, name: str, engine: EngineSettings, language: str
     if engine.remote:
         return _problem_on_server(own, engine)
     model = engine_name(engine)
+    if own and model in _TITLES:
+        what = "imitate a recording" if own.reference or own.prompt else "follow a description"
+        return f"{_TITLES[model]} cannot {what}"
     if model == BUILTIN_MODEL:
-        return _problem_of_builtin(own, name, language)
+        return _problem_of_builtin(name, language)
     if own is None:
-        return None if find_named(name) else f"{model} does not have it"
+        return f"{model} does not have it" if model_of_voice(name) not in (None, model) else None
     if own.prompt or not (own.reference or own.style):
         return None
     if _imitates_alone(model):
@@ -202,10 +211,7 @@ def _problem(own: Voice | None, name: str, engine: EngineSettings, language: str
     return f"{model} {'needs the transcript of its recording' if own.reference else 'cannot follow a description'}"
 
 
-def _problem_of_builtin(own: Voice | None, name: str, language: str | None) -> str | None:
-    if own:
-        what = "imitate a recording" if own.reference or own.prompt else "follow a description"
-        return f"the built-in voice cannot {what}"
+def _problem_of_builtin(name: str, language: str | None) -> str | None:
     from voxcli.engines.espeak.languages import find_language, voice_for
     from voxcli.engines.espeak.library import load_espeak
 

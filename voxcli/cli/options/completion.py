@@ -26,11 +26,14 @@ def running_models(incomplete: str) -> list[str]:
 
 
 def voices(incomplete: str) -> list[str]:
-    from voxcli.cli.settings.files import voice_library
+    from voxcli.cli.settings.files import model_library, voice_library
+    from voxcli.engines import can_run_kokoro
     from voxcli.engines.espeak.library import load_espeak
+    from voxcli.engines.kokoro.speakers import VOICES
     from voxcli.voices.named import NAMED_VOICES
 
-    known = dict.fromkeys([*voice_library().names(), *NAMED_VOICES, *sorted(load_espeak().voices)])
+    of_kokoro = VOICES if can_run_kokoro(model_library()) else ()
+    known = dict.fromkeys([*voice_library().names(), *NAMED_VOICES, *of_kokoro, *sorted(load_espeak().voices)])
     return _starting_with(known, incomplete)
 
 

@@ -9,6 +9,7 @@ from voxcli.cli.commands.chosen import engine_name, name_unused, open_chosen_eng
 from voxcli.cli.console import Console
 from voxcli.cli.exits import GracefulShutdown
 from voxcli.cli.status_line import shown_loading
+from voxcli.engines.kokoro.speakers import VOICES as KOKORO_VOICES
 from voxcli.engines.settings import EngineSettings
 from voxcli.sinks import Target, ToSpeaker, open_sink
 from voxcli.sinks.base import write_paced
@@ -18,8 +19,18 @@ from voxcli.synthesis.request import Engine, Voice, abilities_of, check_descript
 from voxcli.synthesis.timing import Stopwatch
 from voxcli.text.parts import read_parts
 
-LINES = {"zh": "你好，这就是我的声音。", "en": "Hello, this is what I sound like."}
-"""The default text, by language; all of them where no language is named."""
+LINES = {
+    "zh": "你好，这就是我的声音。",
+    "en": "Hello, this is what I sound like.",
+    "es": "Hola, así suena mi voz.",
+    "fr": "Bonjour, voici ma voix.",
+    "it": "Ciao, questa è la mia voce.",
+    "pt": "Olá, esta é a minha voz.",
+    "hi": "नमस्ते, यह मेरी आवाज़ है।",
+}
+"""The default text, by language."""
+_UNKNOWN = ("zh", "en")
+"""What is spoken where no language is named."""
 
 _GAP_SECONDS = 0.7
 """Between two voices in a file."""
@@ -40,8 +51,10 @@ class Audition:
 def default_line(voice: Voice, language: str | None) -> str:
     """Return the text a voice introduces itself with. A voice that the engine knows by name speaks one language."""
     if voice.name and not language:
-        language = "zh" if voice.name.startswith(("cmn", "yue", "zh")) else "en"
-    return LINES.get((language or "").partition("-")[0]) or " ".join(LINES.values())
+        found = KOKORO_VOICES.get(voice.name.lower())
+        of_name = "zh" if voice.name.startswith(("cmn", "yue", "zh")) else "en"
+        language = found.language if found else of_name
+    return LINES.get((language or "").partition("-")[0]) or " ".join(LINES[language] for language in _UNKNOWN)
 
 
 def hold(audition: Audition, console: Console, announce: Callable[[str], None], shutdown: GracefulShutdown) -> None:

@@ -6,9 +6,12 @@ from typing import Any
 
 from voxcli.audio.clip_quality import inspect
 from voxcli.audio.decode import decode
-from voxcli.engines import BUILTIN_MODEL
+from voxcli.cli.settings.files import model_library
+from voxcli.engines import BUILTIN_MODEL, KOKORO_MODEL, can_run_kokoro
 from voxcli.engines.espeak.languages import find_language
 from voxcli.engines.espeak.library import load_espeak
+from voxcli.engines.kokoro.speakers import SPEAKERS_OF_NAMED
+from voxcli.engines.kokoro.speakers import VOICES as KOKORO_VOICES
 from voxcli.errors import RequestError
 from voxcli.synthesis.request import Clip, Voice
 from voxcli.voices import Notes
@@ -23,6 +26,12 @@ def list_entries(own: list[str], *, show_all: bool) -> tuple[list[dict[str, Any]
     """
     taken = {name.lower() for name in own}
     entries: list[dict[str, Any]] = [{"name": name, "kind": "own"} for name in own]
+    if can_run_kokoro(model_library()):
+        entries += [
+            {"name": voice.name, "kind": KOKORO_MODEL, "language": voice.language, "title": voice.about}
+            for voice in KOKORO_VOICES.values()
+            if voice.name not in taken
+        ]
     entries += [
         {"name": voice.name, "kind": "model", "title": voice.description}
         for voice in NAMED_VOICES.values()
@@ -43,12 +52,23 @@ def list_entries(own: list[str], *, show_all: bool) -> tuple[list[dict[str, Any]
 def describe_model_voice(name: str) -> dict[str, Any]:
     """Return the description of a voice that every model has, or of one of the built-in model, as a document."""
     if named := find_named(name):
+        speakers = SPEAKERS_OF_NAMED.get(named.name)
+        on_kokoro = f"; on Kokoro it is {speakers[0]}, in Chinese {speakers[1]}" if speakers else ""
         return {
             "name": named.name,
             "kind": "model",
             "title": named.description,
-            "speaks": "any; each draws the voice once and keeps it",
+            "speaks": f"any; each draws the voice once and keeps it{on_kokoro}",
             "language": None,
+        }
+    if found := KOKORO_VOICES.get(name.strip().lower()):
+        there = "" if can_run_kokoro(model_library()) else ", which is not installed"
+        return {
+            "name": found.name,
+            "kind": KOKORO_MODEL,
+            "title": found.about,
+            "speaks": f"Kokoro{there}",
+            "language": found.language,
         }
     base, _, variant = name.partition("+")
     voices = load_espeak().voices

@@ -92,16 +92,14 @@ def _list_voices_here(context: typer.Context, json: bool, *, show_all: bool) -> 
 @app.command("show")
 def show(name: Name, json: options.Json = False) -> None:
     """Show a voice; of your own ones the transcript, the length of the clip, and possible problems."""
-    from voxcli.cli.commands.voice_choice import check_known
+    from voxcli.cli.commands.voice_choice import check_exists
     from voxcli.cli.commands.voices.card import describe, describe_model_voice, to_rows
-    from voxcli.engines import BUILTIN_MODEL
-    from voxcli.engines.settings import EngineSettings
 
     library = voice_library()
     if known := library.find_spelling(name):
         card = describe(known, *library.load_noted(known), library.folder / known)
     else:
-        check_known(name, EngineSettings(model=BUILTIN_MODEL))
+        check_exists(name)
         card = describe_model_voice(name)
     if json:
         write_json(card)
@@ -235,7 +233,7 @@ def audition(
 ) -> None:
     """Play voices one after another: the named ones, or all of your own."""
     from voxcli.cli.commands.chosen import choose_targets, engine_settings
-    from voxcli.cli.commands.voice_choice import check_known, is_builtin_only, with_builtin_voice
+    from voxcli.cli.commands.voice_choice import check_known, model_of_voice, with_model_of_voice
     from voxcli.cli.commands.voices.audition import Audition, hold
     from voxcli.errors import NotFound
     from voxcli.synthesis.request import Voice
@@ -246,8 +244,8 @@ def audition(
     if not wanted:
         raise NotFound("You have no voices of your own yet. Create one with: voxcli clone --prompt ref.wav")
     chosen = engine_settings(engine)
-    if not options.on_command_line(context, "model") and all(map(is_builtin_only, wanted)):
-        chosen = with_builtin_voice(wanted[0], chosen)
+    if not options.on_command_line(context, "model") and len(set(map(model_of_voice, wanted))) == 1:
+        chosen = with_model_of_voice(wanted[0], chosen)
     for name in wanted:
         if not library.find_spelling(name):
             check_known(name, chosen)
@@ -267,11 +265,9 @@ def _spelling(name: str) -> str:
     Raises:
         NotFound: there is no such voice.
     """
-    from voxcli.cli.commands.voice_choice import check_known
-    from voxcli.engines import BUILTIN_MODEL
-    from voxcli.engines.settings import EngineSettings
+    from voxcli.cli.commands.voice_choice import check_exists
 
     if known := voice_library().find_spelling(name):
         return known
-    check_known(name, EngineSettings(model=BUILTIN_MODEL))
+    check_exists(name)
     return name
