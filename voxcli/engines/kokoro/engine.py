@@ -20,13 +20,15 @@ from voxcli.engines.kokoro.reading import Context, Passage, passages_of
 from voxcli.engines.kokoro.session import open_session
 from voxcli.engines.kokoro.small_english import SPEAKER as SMALL_SPEAKER
 from voxcli.engines.kokoro.small_english import SmallEnglish, can_read
-from voxcli.engines.kokoro.styles import VOICES, load_styles
+from voxcli.engines.kokoro.speakers import SPEAKERS_OF_NAMED, VOICES, speaker_of_named
+from voxcli.engines.kokoro.styles import load_styles
 from voxcli.errors import ModelError, NotFound, RequestError, did_you_mean
 from voxcli.models.kokoro import KokoroSource
 from voxcli.synthesis.request import Abilities, Speech, SynthesisRequest, Voice
 from voxcli.text.language import CHINESE, ENGLISH, base_language, language_of, latin_language
 from voxcli.text.language_names import language_code
 from voxcli.text.sentences.splitter import split_sentences
+from voxcli.voices.named import DEFAULT
 
 T = TypeVar("T")
 
@@ -122,7 +124,7 @@ class KokoroEngine:
         self.slots = slots
         self._espeak = espeak or load_espeak()
         self._styles = load_styles()
-        self.voice_names = frozenset(self._styles)
+        self.voice_names = frozenset([*self._styles, *SPEAKERS_OF_NAMED, DEFAULT])
         self._model = _Once(lambda: KokoroModel(open_session(source, cache, threads)))
         self._small = _Once(SmallEnglish)
         self._builtin = BuiltinEngine(self._espeak)
@@ -156,7 +158,7 @@ class KokoroEngine:
 
     def _plan(self, request: SynthesisRequest) -> _Plan:
         """Choose speaker and languages. Raises NotFound for a voice or language that is unknown."""
-        named = self._speaker_named(request.voice)
+        named, openai_name = self._speaker_named(request.voice)
         spoken = None
         if request.language:
             spoken = kokoro_language(request.language)
@@ -168,15 +170,20 @@ class KokoroEngine:
         whole = base_language(request.text_language) or language_of(request.text)
         main = spoken or (latin if whole in (None, ENGLISH, latin.partition("-")[0]) else whole)
         speaker = named or _SPEAKERS.get(main or latin, SMALL_SPEAKER)
+        if openai_name:
+            speaker = speaker_of_named(openai_name, main or latin)
         small = not named and speaker == SMALL_SPEAKER and latin == _AMERICAN
         return _Plan(speaker, Context(latin, whole, base_language(spoken)), small=small, only=None)
 
-    def _speaker_named(self, voice: Voice) -> str | None:
-        if not voice.name:
-            return None
-        name = voice.name.strip().lower()
+    def _speaker_named(self, voice: Voice) -> tuple[str | None, str | None]:
+        """Return the voice of that name, or the one that speaks English for a name of OpenAI, and that name."""
+        name = (voice.name or DEFAULT).strip().lower()
+        if name == DEFAULT:
+            return None, None
         if name in self._styles:
-            return name
+            return name, None
+        if name in SPEAKERS_OF_NAMED:
+            return SPEAKERS_OF_NAMED[name][0], name
         raise NotFound(
             f"Kokoro has no voice {voice.name!r}.{did_you_mean(name, self._styles)} "
             f"It has {len(self._styles)}, such as {', '.join(list(_SPEAKERS.values())[:3])}.",

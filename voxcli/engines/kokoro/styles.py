@@ -17,7 +17,6 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from voxcli.engines.kokoro.speakers import VOICES as VOICES
 from voxcli.errors import ModelError
 from voxcli.files import write_atomically
 
