@@ -1,5 +1,6 @@
 import os
 import ssl
+import sys
 import tempfile
 from functools import cache
 from pathlib import Path
@@ -10,7 +11,10 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.forks import ORIGIN, run_forked
-from tests.program import RunIn
+from tests.program import WITHOUT_VOICES, RunIn
+
+while WITHOUT_VOICES in sys.path:  # of a worker: in the processes of the tests nothing is hidden
+    sys.path.remove(WITHOUT_VOICES)
 
 pytest_plugins = ["tests.turns", "tests.pulse", "tests.tiny"]
 

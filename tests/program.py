@@ -16,6 +16,10 @@ STRICTLY = {"PYTHONWARNINGS": STRICT, "PYTHONUTF8": "1"}
 
 PATIENCE_SECONDS = 60.0
 
+WITHOUT_VOICES = str(Path(__file__).with_name("without_voices"))
+"""For PYTHONPATH: hides the model of Kokoro, which takes a second to load, so that eSpeak NG is the default."""
+os.environ["PYTHONPATH"] = WITHOUT_VOICES
+
 _SET_BY_USERS = ("VOXCLI_", "PULSE_", "HF_", "COLUMNS")
 
 Done: TypeAlias = subprocess.CompletedProcess[bytes]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.program import Done, Here, Run, RunIn, run_afresh, user_environment
+from tests.program import WITHOUT_VOICES, Done, Here, Run, RunIn, run_afresh, user_environment
 from voxcli.cli import app
 
 
@@ -29,7 +29,7 @@ def without_torch(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """What an environment needs so that the doctor does not spend two seconds on loading torch."""
     folder = tmp_path_factory.mktemp("without_torch")
     (folder / "torch.py").write_text("raise ImportError('left out')")
-    return {"PYTHONPATH": str(folder)}
+    return {"PYTHONPATH": os.pathsep.join([str(folder), WITHOUT_VOICES])}
 
 
 @pytest.fixture
@@ -39,6 +39,7 @@ def here(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("VOXCLI_HOME", environment["VOXCLI_HOME"])
     monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.syspath_prepend(WITHOUT_VOICES)
 
     def run_here(*arguments: str) -> tuple[int, str]:
         code = app.run(arguments)

@@ -36,6 +36,11 @@ class KokoroSource:
         return sum(path.stat().st_size for path in self.paths)
 
     @property
+    def folder(self) -> Path:
+        """Of the packages, or of what was pulled."""
+        return self.paths[0].parents[1]
+
+    @property
     def is_pulled(self) -> bool:
         """Whether it comes from a hub."""
         return len(self.paths) == 1

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-_NAMES = {BUILTIN_MODEL: "the built-in voice (eSpeak NG)"}
+_NAMES = {BUILTIN_MODEL: "the built-in voice (eSpeak NG)", KOKORO_MODEL: "Kokoro"}
 _KEY_VARIABLE = "VOXCLI_API_KEY"
 
 

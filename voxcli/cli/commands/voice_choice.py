@@ -19,7 +19,7 @@ from voxcli.errors import NotFound, RequestError, VoxError, did_you_mean
 from voxcli.synthesis.request import Prompt, Voice
 from voxcli.voices.named import EVERY_MODEL_HAS_IT, NAMED_VOICES, find_named
 
-_TITLES = {BUILTIN_MODEL: "the built-in voice (eSpeak NG)", KOKORO_MODEL: "Kokoro"}
+_TITLES = {BUILTIN_MODEL: "the built-in model (eSpeak NG)", KOKORO_MODEL: "Kokoro"}
 """Of the models whose voices are their own only."""
 
 

@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from voxcli.cli.commands.running.view import summary_of
 from voxcli.cli.settings.files import find_user_places
-from voxcli.engines import BUILTIN_MODEL
+from voxcli.engines import BUILTIN_MODEL, KOKORO_MODEL
 from voxcli.engines.espeak.library import load_espeak
-from voxcli.models.catalog import HUB_TITLES, short_name
+from voxcli.engines.kokoro.speakers import VOICES as KOKORO_VOICES
+from voxcli.models.catalog import HUB_TITLES, LICENCE, short_name
 from voxcli.models.checkpoint import WEIGHTS, find_weights, needed_files, read_index
+from voxcli.models.kokoro import load_kokoro
 from voxcli.voxcpm.network.config import Architecture, read_config
 from voxcli.voxcpm.weights.prepared_folder import PreparedFolder, PreparedModel
 
@@ -87,10 +89,43 @@ def describe_builtin() -> dict[str, Any]:
     }
 
 
+def describe_kokoro(library: "ModelLibrary") -> dict[str, Any]:
+    """Return the description of Kokoro as a document.
+
+    Raises:
+        NotFound: it is not installed.
+    """
+    source = load_kokoro(library)
+    return {
+        "name": KOKORO_MODEL,
+        "state": "ready" if source.is_pulled else "packages",
+        "engine": "Kokoro-82M v1.0 by hexgrad, in 8 bits, by ONNX Runtime; hibari for English alone",
+        "licence": LICENCE,
+        "folder": str(source.folder),
+        "sha256": source.digest,
+        "sample_rate": 24_000,
+        "languages": list(dict.fromkeys(voice.about.partition(",")[0] for voice in KOKORO_VOICES.values())),
+        "voices": [f"{len(KOKORO_VOICES)}: voxcli voices"],
+        "files": {path.parent.name + "/" + path.name: path.stat().st_size for path in source.paths},
+    }
+
+
 def to_rows(card: dict[str, Any]) -> list[list[str]]:
     """Return the rows of a table for what `describe` returns."""
     from rich.filesize import decimal
 
+    if card["name"] == KOKORO_MODEL:
+        return [
+            ["model", card["name"]],
+            ["engine", card["engine"]],
+            ["licence", card["licence"]],
+            ["folder", card["folder"]],
+            ["sound", f"{card['sample_rate']} Hz"],
+            ["languages", ", ".join(card["languages"])],
+            *_listed("voices", card["voices"]),
+            *_listed("in memory", [summary_of(engine) for engine in card["engines"]]),
+            *_listed("files", [f"{name}  {decimal(size)}" for name, size in card["files"].items()]),
+        ]
     if card["name"] == BUILTIN_MODEL:
         return [
             ["model", f"{card['name']}, built in"],

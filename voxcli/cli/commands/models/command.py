@@ -20,9 +20,9 @@ def _installed_names(incomplete: str) -> list[str]:
 
 
 def _shown_names(incomplete: str) -> list[str]:
-    from voxcli.engines import BUILTIN_MODEL
+    from voxcli.cli.options.completion import models
 
-    return [*_installed_names(incomplete), *([BUILTIN_MODEL] if BUILTIN_MODEL.startswith(incomplete) else [])]
+    return models(incomplete)
 
 
 def _published_names(incomplete: str) -> list[str]:
@@ -60,11 +60,15 @@ def models(context: typer.Context, json: options.Json = False) -> None:
 @app.command("list")
 def list_models(context: typer.Context, json: options.Json = False) -> None:
     """List installed and available models. * marks the default."""
-    from voxcli.engines import BUILTIN_MODEL, best_model
+    from voxcli.engines import BUILTIN_MODEL, KOKORO_MODEL, best_model
+    from voxcli.models.kokoro import find_kokoro
 
     library = model_library()
     default = _chosen_model(context) or best_model(library)
     entries = [_entry(model) for model in library.installed()]
+    if (source := find_kokoro(library)) and not source.is_pulled:
+        entries = [entry for entry in entries if entry["name"] != KOKORO_MODEL]
+        entries.append({"name": KOKORO_MODEL, "state": "packages", "bytes": source.size, "folder": str(source.folder)})
     entries.append({"name": BUILTIN_MODEL, "state": "built-in"})
     for entry in entries:
         entry["default"] = default in (entry["name"], entry.get("id"))
@@ -101,10 +105,16 @@ def pull(
 @app.command("show")
 def show(name: Shown, json: options.Json = False) -> None:
     """Show details of an installed model, of the built-in one, or of a folder with a checkpoint."""
-    from voxcli.cli.commands.models.card import describe, describe_builtin, to_rows
-    from voxcli.engines import BUILTIN_MODEL
+    from voxcli.cli.commands.models.card import describe, describe_builtin, describe_kokoro, to_rows
+    from voxcli.engines import BUILTIN_MODEL, KOKORO_MODEL
 
-    card = describe_builtin() if name == BUILTIN_MODEL else describe(model_library(), name)
+    match name:
+        case _ if name == BUILTIN_MODEL:
+            card = describe_builtin()
+        case _ if name == KOKORO_MODEL:
+            card = describe_kokoro(model_library())
+        case _:
+            card = describe(model_library(), name)
     if name != BUILTIN_MODEL:
         card["engines"] = _loaded_engines(Path(card["folder"]))
     if json:
@@ -123,6 +133,7 @@ def remove(name: Installed, yes: options.Yes = False) -> None:
     from voxcli.cli.console import confirm
 
     console, library = Console(), model_library()
+    _refuse_packages(name)
     found = library.removable(name)
     prepared = prepared_in([repository.folder for repository in found])
     size = decimal(sum(repository.bytes_held() for repository in found) + sum(file.size for file in prepared))
@@ -134,6 +145,19 @@ def remove(name: Installed, yes: options.Yes = False) -> None:
     for file in prepared:
         file.path.unlink(missing_ok=True)
     console.note(f"Removed {name}, {size} freed.")
+
+
+def _refuse_packages(name: str) -> None:
+    """Refuse to remove Kokoro if its packages hold it: those are pip's."""
+    from voxcli.engines import KOKORO_MODEL
+    from voxcli.errors import RequestError
+    from voxcli.models.kokoro import PACKAGES, find_kokoro
+
+    source = find_kokoro(None)
+    if name != KOKORO_MODEL or source is None or any(model.name == name for model in model_library().installed()):
+        return
+    packages = " ".join(package.replace("_", "-") for package in PACKAGES)
+    raise RequestError(f"{name} was not pulled: packages hold it, in {source.folder}. Run: pip uninstall {packages}")
 
 
 def _loaded_engines(folder: Path) -> list[dict[str, Any]]:
@@ -179,8 +203,12 @@ def _write_installed(entries: list[dict[str, Any]]) -> None:
 def _cells(entry: dict[str, Any]) -> list[str]:
     from rich.filesize import decimal
 
+    from voxcli.models.catalog import LICENCE
+
     if entry["state"] == "built-in":
         return ["built in", "", ""]
+    if entry["state"] == "packages":
+        return ["ready", decimal(entry["bytes"]), f"in packages of its own, {LICENCE}"]
     if entry["state"] == "incomplete":
         return ["incomplete", decimal(entry["bytes"]), f"to complete it: voxcli models pull {entry['name']}"]
     size = decimal(entry["bytes"])

