@@ -14,9 +14,10 @@ from tests.voxcpm.recorded import RecordedGraphStream
 from tests.voxcpm.runtime.counting import until
 from tests.voxcpm.speech import samples_of, utterance
 from voxcli.errors import DeviceError
+from voxcli.processes import trim_heap
 from voxcli.voxcpm.device import Placement
 from voxcli.voxcpm.loading import load_model
-from voxcli.voxcpm.memory import check_memory, release_freed_memory, translate_out_of_memory, trim_heap
+from voxcli.voxcpm.memory import check_memory, release_freed_memory, translate_out_of_memory
 from voxcli.voxcpm.model import Model
 from voxcli.voxcpm.runtime.graph_runner import GraphRunner
 

@@ -1,8 +1,6 @@
 """Memory checks before and during loading, memory in use, and giving memory back."""
 
-import ctypes
 import gc
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +8,7 @@ from pathlib import Path
 import torch
 
 from voxcli.errors import OutOfMemory
+from voxcli.processes import trim_heap
 from voxcli.synthesis.request import GpuMemory
 
 _MEMINFO = Path("/proc/meminfo")
@@ -106,12 +105,6 @@ def release_freed_memory(device: torch.device) -> None:
         torch.cuda.synchronize(device)
         torch.cuda.empty_cache()
     trim_heap()
-
-
-def trim_heap() -> None:
-    """Return the small freed blocks that glibc keeps, which fragment the heap. Fast enough for every loaded layer."""
-    if sys.platform == "linux" and (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)):
-        trim(0)
 
 
 def gpu_memory(device: torch.device) -> GpuMemory | None:

@@ -12,18 +12,18 @@ from voxcli.audio.resample import resampled
 from voxcli.engines.espeak.engine import BuiltinEngine
 from voxcli.engines.espeak.languages import find_language
 from voxcli.engines.espeak.library import Espeak, load_espeak
-from voxcli.engines.kokoro.alphabet import is_sound
+from voxcli.engines.kokoro.english import SPEAKER as SMALL_SPEAKER
+from voxcli.engines.kokoro.english import EnglishDictionary, SmallEnglish
 from voxcli.engines.kokoro.european import ESPEAK_VOICES
 from voxcli.engines.kokoro.model import FASTEST, SAMPLE_RATE, SLOWEST, KokoroModel
 from voxcli.engines.kokoro.pieces import pieces_of
-from voxcli.engines.kokoro.reading import Context, Passage, passages_of
+from voxcli.engines.kokoro.reading import Context, Passage, Readers, passages_of
 from voxcli.engines.kokoro.session import open_session
-from voxcli.engines.kokoro.small_english import SPEAKER as SMALL_SPEAKER
-from voxcli.engines.kokoro.small_english import SmallEnglish, can_read
 from voxcli.engines.kokoro.speakers import SPEAKERS_OF_NAMED, VOICES, speaker_of_named
 from voxcli.engines.kokoro.styles import load_styles
 from voxcli.errors import ModelError, NotFound, RequestError, did_you_mean
 from voxcli.models.kokoro import KokoroSource
+from voxcli.processes import trim_heap
 from voxcli.synthesis.request import Abilities, Speech, SynthesisRequest, Voice
 from voxcli.text.language import CHINESE, ENGLISH, base_language, language_of, latin_language
 from voxcli.text.language_names import language_code
@@ -77,6 +77,10 @@ class _Once(Generic[T]):
                 self._made = self._make()
             return self._made
 
+    def load(self) -> None:
+        """Make the value now."""
+        assert self.value
+
     def drop(self) -> T | None:
         """Return the value, if it was made, and make none any more."""
         with self._lock:
@@ -127,10 +131,14 @@ class KokoroEngine:
         self.voice_names = frozenset([*self._styles, *SPEAKERS_OF_NAMED, DEFAULT])
         self._model = _Once(lambda: KokoroModel(open_session(source, cache, threads)))
         self._small = _Once(SmallEnglish)
+        self._american = _Once(lambda: EnglishDictionary(british=False))
+        self._british = _Once(lambda: EnglishDictionary(british=True))
+        self._readers = Readers(self._espeak, self._english)
         self._builtin = BuiltinEngine(self._espeak)
         self._noted: set[str] = set()
         if slots > 1:
-            self._model.value, self._small.value  # noqa: B018 - a server does not let its first user wait for them
+            for model in (self._model, self._small, self._american):
+                model.load()  # the first user of a server does not wait for it
 
     def stream(self, request: SynthesisRequest) -> Speech:
         if request.voice.reference or request.voice.prompt:
@@ -154,7 +162,9 @@ class KokoroEngine:
         """Free the models. Streams that still run keep them until their piece ends."""
         if model := self._model.drop():
             model.close()
-        self._small.drop()
+        for part in (self._small, self._american, self._british):
+            part.drop()
+        trim_heap()
 
     def _plan(self, request: SynthesisRequest) -> _Plan:
         """Choose speaker and languages. Raises NotFound for a voice or language that is unknown."""
@@ -213,7 +223,7 @@ class KokoroEngine:
             yield from self._by_espeak(request, request.text, plan.only, speed)
             return
         for sentence in split_sentences(request.text):
-            for passage in passages_of(sentence, plan.context, self._espeak):
+            for passage in passages_of(sentence, plan.context, self._readers):
                 if not passage.phonemes:
                     self._note(passage.language, passage.text)
                     yield from self._by_espeak(request, passage.text, passage.language, speed)
@@ -221,15 +231,18 @@ class KokoroEngine:
                     yield from self._by_kokoro(passage, plan, speed)
 
     def _by_kokoro(self, passage: Passage, plan: _Plan, speed: float) -> Speech:
-        if plan.small and passage.language == _AMERICAN and can_read(passage.text):
-            small = self._small.value
-            if is_sound(phonemes := small.phonemes(passage.text)):
-                for piece in pieces_of(phonemes):
-                    yield AudioChunk(small.speak(piece, speed, _pause(piece) / speed), SAMPLE_RATE)
-                return
-        model, style = self._model.value, self._styles[plan.speaker]
+        small = self._small.value if plan.small and passage.language == _AMERICAN else None
         for piece in pieces_of(passage.phonemes):
-            yield AudioChunk(model.speak(piece, style, speed, _pause(piece) / speed), SAMPLE_RATE)
+            pause = _pause(piece) / speed
+            if small:
+                samples = small.speak(piece, speed, pause)
+            else:
+                samples = self._model.value.speak(piece, self._styles[plan.speaker], speed, pause)
+            yield AudioChunk(samples, SAMPLE_RATE)
+
+    def _english(self, text: str, language: str) -> str:
+        dictionary = self._american if language == _AMERICAN else self._british
+        return dictionary.value.phonemes(text)
 
     def _by_espeak(self, request: SynthesisRequest, text: str, language: str | None, speed: float) -> Speech:
         asked = replace(request, text=text, voice=Voice(), language=language, speed=speed, normalize=False)

@@ -3,7 +3,7 @@
 import logging
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from voxcli.engines.espeak.languages import has_kana, script_runs
@@ -45,6 +45,7 @@ _CHINESE_MARKS = {
     "､": ",",
 }
 _ROMAN = re.compile("[\u2160-\u2188]")
+_WIDE_MARKS = str.maketrans({mark: f"{plain} " for mark, plain in zip("，、。．！？；：", ",,..!?;:", strict=True)})
 _OPENING = frozenset("(“")
 _CHINESE_PIECE = re.compile(f"([{HAN}]+)|(.)", re.DOTALL)
 
@@ -62,6 +63,15 @@ class Context:
 
 
 @dataclass(frozen=True, slots=True)
+class Readers:
+    """What turns words into phonemes, beside pypinyin."""
+
+    espeak: Espeak
+    english: Callable[[str, str], str]
+    """Returns the phonemes of a text in "en-us" or "en-gb"; an empty text for what it cannot read."""
+
+
+@dataclass(frozen=True, slots=True)
 class Passage:
     """A part of a sentence that is spoken by one model."""
 
@@ -72,7 +82,7 @@ class Passage:
     """The only language in it, for Kokoro; what it is read in, for eSpeak NG, which detects it if this is None."""
 
 
-def passages_of(sentence: str, context: Context, espeak: Espeak) -> Iterator[Passage]:
+def passages_of(sentence: str, context: Context, readers: Readers) -> Iterator[Passage]:
     """Split a sentence into passages; their texts, joined, are the sentence with its numbers in words.
 
     Raises:
@@ -87,7 +97,7 @@ def passages_of(sentence: str, context: Context, espeak: Espeak) -> Iterator[Pas
         return
     held: Passage | None = None
     for run in script_runs(_in_words(text, context)):
-        passage = _read(run.text, run.language, context, espeak)
+        passage = _read(run.text, run.language, context, readers)
         if held and held.phonemes and passage.phonemes:
             language = held.language if held.language == passage.language else None
             joined = f"{held.phonemes.rstrip()} {passage.phonemes.lstrip()}"
@@ -113,16 +123,19 @@ def _in_words(text: str, context: Context) -> str:
     return in_words(text, text_language=whole)
 
 
-def _read(text: str, script: str | None, context: Context, espeak: Espeak) -> Passage:
+def _read(text: str, script: str | None, context: Context, readers: Readers) -> Passage:
     if script == "cmn" or (script is None and context.whole == CHINESE):
         phonemes = _chinese(text)
         return Passage(text, phonemes if is_sound(phonemes) else "", CHINESE)
     language = context.latin if script in ("en-us", None) else script
     if language not in ESPEAK_VOICES:
         return Passage(text, "", language)
+    text, phonemes = text.translate(_WIDE_MARKS), ""
     if language.startswith(ENGLISH):
         text = _with_names(text, _ENGLISH_SIGNS)
-    phonemes = european_phonemes(text, language, espeak)
+        phonemes = readers.english(text, language)
+    if not is_sound(phonemes):
+        phonemes = european_phonemes(text, language, readers.espeak)
     return Passage(text, phonemes if is_sound(phonemes) else "", language)
 
 

@@ -13,10 +13,10 @@ from torch import Tensor, nn
 
 from voxcli.errors import ModelError
 from voxcli.models.checkpoint import CODEC, WEIGHTS, find_part
+from voxcli.processes import trim_heap
 from voxcli.voxcpm.codec.audio_vae import AudioVAE, fold_weight_norm
 from voxcli.voxcpm.device import Placement
 from voxcli.voxcpm.kernels.factor_formats import FactorFormat
-from voxcli.voxcpm.memory import trim_heap
 from voxcli.voxcpm.network.backbone import Backbone
 from voxcli.voxcpm.network.config import CodecConfig, ModelConfig
 from voxcli.voxcpm.network.linear import Linear
