@@ -52,6 +52,8 @@ _FAULT = "A fault of voxcli itself. Its log has the details."
 _MOST_LINE = 64 * 2**20
 """Bytes of a message from a client that is a program of this user."""
 _LINES_AHEAD = 64
+_LAST_SECONDS = 0.2
+"""For the last answers to a script that has sent its requests, and reads them after that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,6 +218,7 @@ class _Lines:
         line = await self._lines.get()
         self._room.release()
         if not line:
+            await asyncio.sleep(_LAST_SECONDS)
             raise StopAsyncIteration
         return line
 
