@@ -1,5 +1,6 @@
 """Every example runs, and does what it says."""
 
+import json
 import os
 import re
 import subprocess
@@ -12,6 +13,8 @@ import pytest
 from tests.program import STRICT
 from tests.pulse import PulseServer
 from tests.sound import seconds_of
+from voxcli.server.mcp.endpoint import TOOLS
+from voxcli.version import __version__
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
@@ -52,3 +55,16 @@ def test_first_sound_prints_a_line_for_each_text(tmp_path: Path) -> None:
 def test_no_example_is_forgotten() -> None:
     tested = "".join(path.read_text("utf-8") for path in Path(__file__).parent.glob("test_*.py"))
     assert [path.name for path in EXAMPLES.glob("*.py") if f'"{path.name}"' not in tested] == []
+
+
+def test_the_plugin_for_claude_code_names_what_there_is() -> None:
+    plugin = EXAMPLES / "deploy" / "claude-code"
+    server = json.loads((plugin / ".mcp.json").read_text("utf-8"))["mcpServers"]["voxcli"]
+    assert (server["command"], server["args"]) == ("voxcli", ["mcp"])
+    manifest = json.loads((plugin / ".claude-plugin" / "plugin.json").read_text("utf-8"))
+    (listed,) = json.loads((plugin / ".claude-plugin" / "marketplace.json").read_text("utf-8"))["plugins"]
+    assert (manifest["name"], manifest["version"]) == (listed["name"], __version__)
+    skill = (plugin / "skills" / "speak" / "SKILL.md").read_text("utf-8")
+    named = set(re.findall(r"`([a-z]+_[a-z_]+|speak)`", skill))
+    parameters = {name for tool in TOOLS.values() for name in tool.arguments.model_fields}
+    assert {"speak", "await_speech"} <= named <= {*TOOLS, *parameters}
