@@ -85,7 +85,7 @@ class Speaker:
         return self._heard_at
 
     @property
-    def heard_seconds(self) -> float:
+    def played_seconds(self) -> float:
         """How much of what was written has left the loudspeaker by now."""
         if not self._sample_rate or not self._started:
             return 0.0

@@ -47,7 +47,7 @@ class Play:
 
     def __init__(self, speaker: Loudspeaker, check: Callable[[], None]) -> None:
         self._speaker, self._check = speaker, check
-        self.heard_seconds = 0.0
+        self.played_seconds = 0.0
 
     def __enter__(self) -> Self:
         assert self._speaker._busy.acquire(blocking=False), "two agents talk at once"
@@ -60,11 +60,11 @@ class Play:
             if kind is None:
                 self._wait()
         finally:
-            self._speaker.played.append(self.heard_seconds)
+            self._speaker.played.append(self.played_seconds)
             self._speaker._busy.release()
 
     def write(self, chunk: AudioChunk) -> None:
-        self.heard_seconds += chunk.seconds
+        self.played_seconds += chunk.seconds
         self._wait()
 
     def idle(self) -> None: ...

@@ -50,7 +50,7 @@ class PlayingSink(Sink, Protocol):
     """A sink that tells how much of what was written has left the loudspeaker."""
 
     @property
-    def heard_seconds(self) -> float: ...
+    def played_seconds(self) -> float: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,7 @@ class SpeechJob:
             return replace(self._transcript.until(math.inf), seconds=self.seconds)
         if self.turn is None:
             return self._transcript.until(self.seconds)
-        return self._transcript.until(self._player.heard_seconds if self._player else 0.0)
+        return self._transcript.until(self._player.played_seconds if self._player else 0.0)
 
     @property
     def sentence(self) -> int:
@@ -99,7 +99,7 @@ class SpeechJob:
         begun = self._transcript.sentences
         if self.turn is None or self.state is SpeechState.DONE:
             return len(begun)
-        now = self._player.heard_seconds if self._player else 0.0
+        now = self._player.played_seconds if self._player else 0.0
         return sum(1 for mark in begun if mark.start < now)
 
     def stop(self) -> None:
