@@ -77,6 +77,7 @@ DOORS = {
     "engines/espeak/engine.py",
     "engines/kokoro/engine.py",
     "engines/local.py",
+    "engines/remote/text_settings.py",
     "engines/resident/client.py",
     "engines/resident/connection.py",
     "engines/spelling.py",

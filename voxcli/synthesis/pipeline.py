@@ -4,9 +4,10 @@ Every way to speak goes through `synthesize`: the command line, the HTTP routes,
 So the same text, voice and seed give the same samples everywhere.
 """
 
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field, replace
+from typing import Protocol, runtime_checkable
 
 from voxcli.audio.chunk import AudioChunk, amplified
 from voxcli.synthesis.narration import Narrator, SteadyVoice
@@ -23,6 +24,7 @@ from voxcli.synthesis.request import (
 )
 from voxcli.synthesis.timing import Stopwatch
 from voxcli.text.marks import Part, Sentence
+from voxcli.text.parts import Silence
 
 _ANY_TEXT = "a"
 """What an engine makes use of does not depend on the text."""
@@ -119,6 +121,42 @@ def synthesize(
     finally:
         if on_drawn_voice and (drawn := voice.drawn):
             on_drawn_voice(drawn)
+
+
+class TextWatch(Protocol):
+    """What a program tells of a text that is being written while it is spoken elsewhere."""
+
+    def check(self) -> None:
+        """Called again and again; raises if the work has to stop."""
+        ...
+
+    def waiting(self) -> None:
+        """Called again and again while everything written has been spoken."""
+        ...
+
+    def playing(self) -> float:
+        """Return the seconds of speech that a listener has yet to hear."""
+        ...
+
+
+@runtime_checkable
+class TakesText(Protocol):
+    """An engine that may take a text while it is being written, and runs the pipeline itself, such as a server."""
+
+    def stream_text(
+        self,
+        text: Iterator[str | Silence],
+        delivery: Delivery,
+        stopwatch: Stopwatch,
+        watch: TextWatch,
+        *,
+        markdown: bool,
+    ) -> Generator[Piece] | None:
+        """Yield what `synthesize` would; None if this text has to be spoken sentence by sentence.
+
+        text: is read on a thread of its own.
+        """
+        ...
 
 
 def only_chunks(pieces: Generator[Piece]) -> Speech:

@@ -45,9 +45,12 @@ class Stopwatch:
         self._began: float | None = None
         self._window_energy, self._window_samples = 0.0, 0  # of the window that is not complete yet
 
-    def begin(self) -> None:
-        """Note that the engine works from now on, and not only when it is asked for the next chunk."""
-        self._began = self._clock()
+    def begin(self, at: float | None = None) -> None:
+        """Note that the engine works from now on, and not only when it is asked for the next chunk.
+
+        at: since then, by the clock.
+        """
+        self._began = self._clock() if at is None else at
 
     def timed(self, chunks: Generator[AudioChunk]) -> Generator[AudioChunk]:
         """Measure a stream while passing it on."""

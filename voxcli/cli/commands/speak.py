@@ -3,7 +3,7 @@
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -14,7 +14,7 @@ from voxcli.cli.commands.voices.remembered import HOW_TO_SAVE, remember
 from voxcli.cli.console import Console
 from voxcli.cli.run_report import RunReport
 from voxcli.cli.settings.files import find_user_places
-from voxcli.cli.text_source import Whole
+from voxcli.cli.text_source import Whole, known_text
 from voxcli.engines import BUILTIN_MODEL, KOKORO_MODEL, can_run_models
 from voxcli.errors import RequestError
 from voxcli.installation import install_command
@@ -23,8 +23,8 @@ from voxcli.sinks.background import OpenedInBackground
 from voxcli.sinks.base import Sink
 from voxcli.synthesis.loading import LoadingProgress
 from voxcli.synthesis.narration import first_request
-from voxcli.synthesis.pipeline import Delivery, synthesize
-from voxcli.synthesis.request import Engine, Parameter, Voice, abilities_of, check_description, with_seed
+from voxcli.synthesis.pipeline import Delivery, TakesText, synthesize
+from voxcli.synthesis.request import Engine, Parameter, Piece, Voice, abilities_of, check_description, with_seed
 
 if TYPE_CHECKING:
     from voxcli.engines.resident.client import ResidentEngine
@@ -73,7 +73,7 @@ def speak(job: SpeakJob, console: Console, report: RunReport, check: Callable[[]
         if seed is not None:
             _log.debug("to repeat this speech: --seed %d", seed)
         drawn: list[Voice] = []
-        pieces = synthesize(
+        pieces = _sent_as_written(job, run, engine, delivery, sink) or synthesize(
             engine,
             run.parts(sink, abilities_of(engine)),
             delivery,
@@ -91,6 +91,16 @@ def speak(job: SpeakJob, console: Console, report: RunReport, check: Callable[[]
     report.done(run.summary(model, sink, outputs, seed))
     if remembered:
         _note_daily(console, "voice-to-save", HOW_TO_SAVE)
+
+
+def _sent_as_written(
+    job: SpeakJob, run: SpeakRun, engine: Engine, delivery: Delivery, sink: Sink
+) -> Generator[Piece] | None:
+    """Have a text that may still be arriving spoken by a server that takes it as it comes, if there is one."""
+    if not isinstance(engine, TakesText) or not job.split or job.auto_steps or known_text(job.text) is not None:
+        return None
+    text = job.text.pieces(lambda: None)
+    return engine.stream_text(text, delivery, run.stopwatch, run.watch(sink), markdown=job.markdown)
 
 
 @contextmanager

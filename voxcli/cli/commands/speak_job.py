@@ -68,6 +68,15 @@ class SpeakJob:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class WatchedText:
+    """What a server is told while it speaks a text that is still being written."""
+
+    check: Callable[[], None]
+    waiting: Callable[[], None]
+    playing: Callable[[], float]
+
+
 class SpeakRun:
     """The state of one run: its timing, and how much is buffered before playback starts."""
 
@@ -135,13 +144,7 @@ class SpeakRun:
 
     def parts(self, sink: Sink, abilities: Abilities) -> Iterator[Part]:
         """Yield the parts of the text, while measuring how long they are waited for."""
-
-        def before_waiting() -> None:
-            self._check()
-            self._play_all(sink)
-            self._report.waiting()
-
-        parts = self._job.parts(before_waiting, abilities, lambda: self._playing_seconds(sink))
+        parts = self._job.parts(self._before_waiting(sink), abilities, lambda: self._playing_seconds(sink))
         while True:
             if not self._sounds and "text" in self.laps.seconds:
                 self.laps.end("first chunk")  # of an earlier part that made no sound
@@ -152,6 +155,18 @@ class SpeakRun:
                 return
             self._report.working()
             yield part
+
+    def watch(self, sink: Sink) -> "WatchedText":
+        """Return what a server is told that splits the text itself."""
+        return WatchedText(self._check, self._before_waiting(sink), lambda: self._playing_seconds(sink))
+
+    def _before_waiting(self, sink: Sink) -> Callable[[], None]:
+        def before_waiting() -> None:
+            self._check()
+            self._play_all(sink)
+            self._report.waiting()
+
+        return before_waiting
 
     def write(self, pieces: Iterator[Piece], sink: Sink) -> None:
         """Write all chunks, and let each sentence wait for enough of it if the machine may be too slow."""

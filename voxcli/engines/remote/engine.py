@@ -3,7 +3,7 @@
 import hashlib
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import replace
 from http import HTTPStatus
@@ -23,14 +23,18 @@ from voxcli.engines.remote.openai_plan import MODEL, VOICE, OpenAiPlan, find_sub
 from voxcli.engines.remote.probe import serves_model
 from voxcli.engines.remote.response_audio import decode_response
 from voxcli.engines.remote.settings import RemoteSettings, is_openai, root_of
+from voxcli.engines.remote.text_settings import open_text_stream
 from voxcli.engines.remote.voices import RemoteVoice, VoiceList
 from voxcli.errors import NotFound, RemoteCut, RemoteError, RemoteRefused, VoxError
 from voxcli.protocols.dialect import DRAWS_VOICES, ClientOptions, HttpCall
 from voxcli.protocols.gptsovits.messages import without_failure
 from voxcli.protocols.names import Dialect
 from voxcli.protocols.openai.servers import Catalog, Choice, choose_model, draws_voices
-from voxcli.synthesis.request import LEAST_SYLLABLES, Abilities, Parameter, Sampling, Speech, SynthesisRequest
+from voxcli.synthesis.pipeline import Delivery, TextWatch
+from voxcli.synthesis.request import LEAST_SYLLABLES, Abilities, Parameter, Piece, Sampling, Speech, SynthesisRequest
+from voxcli.synthesis.timing import Stopwatch
 from voxcli.text.marks import VOXCPM2_TAGS
+from voxcli.text.parts import Silence
 
 _CONCURRENT_STREAMS = 64
 """Limit for servers that handle concurrent streams. They refuse requests beyond their own limit."""
@@ -127,6 +131,19 @@ class RemoteEngine:
                 self.server = replace(self.server, prefix=plan.prefix)
             with closing(rest):
                 yield from self._relay(first, rest)
+
+    def stream_text(
+        self,
+        text: Iterator[str | Silence],
+        delivery: Delivery,
+        stopwatch: Stopwatch,
+        watch: TextWatch,
+        *,
+        markdown: bool,
+    ) -> Generator[Piece] | None:
+        """Send a text while it is being written; None if the server does not take it, or not in this manner."""
+        stream = open_text_stream(self.server, self._settings, delivery, markdown=markdown)
+        return stream.pieces(text, stopwatch, watch) if stream else None
 
     def _new_plan(self, request: SynthesisRequest) -> FallbackPlan | OpenAiPlan:
         server, options, no_fallback = self.server, self._settings.options, self._settings.no_fallback

@@ -147,7 +147,9 @@ class AudioStart(ServerMessage):
     """Hz. vLLM-Omni sends 24000 whatever the model's rate is."""
     channels: int | None = None
     start_ms: float | None = None
-    """Of the sentence, from the beginning of the utterance."""
+    """Of this audio, from the beginning of the utterance."""
+    silence_ms: float | None = None
+    """Of silence, with which this audio begins: the gap after the sentence before it."""
     text_start: int | None = None
     text_end: int | None = None
     """Where the sentence stands in the text of the utterance, in characters."""

@@ -227,6 +227,7 @@ class SentenceOutput:
             sample_rate=rate,
             channels=1,
             start_ms=sentence.first_sample / rate * 1000,
+            silence_ms=sum(chunk.seconds for chunk in self._between[:-1]) * 1000,
             text_start=begin,
             text_end=end,
         )
