@@ -1,13 +1,19 @@
-"""Atomic file writes: a reader sees the old file or the new one, never a part of either."""
+"""Files that several processes write and remove: a reader sees the old file or the new one, never a part of either."""
 
 import os
+import re
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
 _DEFAULT_MODE, _PRIVATE_MODE = 0o666, 0o600
+_STAGED = re.compile(r"\.[0-9a-f]{16}")
+_DAY = 24 * 60 * 60.0
+UNUSED_DAYS = 30
+"""After which a file of a cache is removed."""
 
 
 @contextmanager
@@ -47,3 +53,33 @@ def write_atomically(path: Path, data: bytes, *, private: bool = False, durable:
     """Write a whole file, in place of the old one if there is one. See `replacing` for the arguments and errors."""
     with replacing(path, private=private, durable=durable) as file:
         file.write(data)
+
+
+def is_staged(path: Path) -> bool:
+    """Whether a file is being written by `replacing`, or was when its process was killed."""
+    return _STAGED.fullmatch(path.name) is not None
+
+
+def remove_unused(folder: Path, suffix: str, *, most_bytes: int | None = None, days: float = UNUSED_DAYS) -> None:
+    """Remove the files of a cache that have not been used for days, and the least recently used ones beyond a size.
+
+    Whoever uses a file sets its time. One that is open stays readable on most systems, and is not removed on Windows.
+    What cannot be removed stays.
+
+    Args:
+        suffix: of the names. Other files stay, except those that a killed process has left.
+        most_bytes: that the files may take together.
+    """
+    found = []
+    with suppress(OSError):
+        for path in folder.iterdir():
+            if path.name.endswith(suffix) or is_staged(path):
+                with suppress(OSError):  # removed by another process
+                    status = path.stat()
+                    found.append((status.st_mtime, status.st_size, path))
+    kept = 0
+    for used, size, path in sorted(found, reverse=True):
+        kept += size
+        if used < time.time() - days * _DAY or (most_bytes is not None and kept > most_bytes):
+            with suppress(OSError):
+                path.unlink()

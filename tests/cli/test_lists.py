@@ -78,6 +78,18 @@ def test_the_doctor_finds_a_machine_without_sound_fit_to_write_files(run: Run, w
     assert checks["built-in voice"]["verdict"] == "ok"
 
 
+def test_the_doctor_says_how_much_is_kept(run: Run, tmp_path: Path, without_torch: dict[str, str]) -> None:
+    cache = tmp_path / "cache"
+    (cache / "voices" / "of-a-model").mkdir(parents=True)
+    (cache / "prepared").mkdir()
+    (cache / "prepared" / "one.prepared").write_bytes(bytes(1_500_000))
+    (cache / "voices" / "of-a-model" / "aria").write_bytes(bytes(20_000))
+    kernels = {"VOXCLI_KERNELS": str(cache / "kernels")}
+    done = run("doctor", "--json", env={"VOXCLI_HOME": str(tmp_path), **kernels, **without_torch})
+    found = {check["name"]: check["detail"] for check in json.loads(done.stdout)}["cache"]
+    assert found == f"{cache} (prepared weights 1.5 MB, drawn voices 20.0 kB)"
+
+
 def test_the_doctor_finds_a_folder_that_cannot_be_written(
     run: Run, tmp_path: Path, without_torch: dict[str, str]
 ) -> None:

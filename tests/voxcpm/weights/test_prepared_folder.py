@@ -3,6 +3,7 @@
 import os
 import shutil
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 from filelock import FileLock
 
+from voxcli.files import UNUSED_DAYS
 from voxcli.voxcpm.weights import prepared_folder
 from voxcli.voxcpm.weights.prepared_file import DamagedFile, PreparedFile
 from voxcli.voxcpm.weights.prepared_folder import PreparedFolder, name_of_file
@@ -93,14 +95,30 @@ def test_damage_is_noticed(kept: PreparedFolder, damage: Callable[[bytes], bytes
 
 def test_the_least_recently_used_files_make_room(kept: PreparedFolder, tmp_path: Path) -> None:
     narrow = PreparedFolder(kept.folder, most_bytes=2 * size_of_one(tmp_path))
-    for time, name in enumerate(NAMES[:2], 1):
+    for number, name in enumerate(NAMES[:2], 1):
         write(narrow, name)
-        os.utime(narrow.folder / name, (time, time))
+        used = time.time() - 1000 + number
+        os.utime(narrow.folder / name, (used, used))
     assert narrow.find(NAMES[0])
     write(narrow, NAMES[2])
     assert names(narrow) == {NAMES[0], NAMES[2]}
     write(PreparedFolder(kept.folder, most_bytes=1000), NAMES[1])
     assert names(narrow) == {NAMES[0], NAMES[2]}
+
+
+def test_a_file_that_was_not_used_for_long_goes_when_another_is_opened(kept: PreparedFolder) -> None:
+    for name in NAMES:
+        write(kept, name)
+    old = time.time() - (UNUSED_DAYS + 1) * 24 * 3600
+    for name in NAMES[:2]:
+        os.utime(kept.folder / name, (old, old))
+    mapped = kept.find(NAMES[0])  # which is a use
+    assert names(kept) == {NAMES[0], NAMES[2]}
+    assert mapped
+    os.utime(kept.folder / NAMES[0], (old, old))
+    assert kept.find(NAMES[2])
+    assert names(kept) == {NAMES[2]}
+    mapped.check(lambda count: None)  # it is still mapped
 
 
 def test_a_file_is_not_kept_without_its_model(kept: PreparedFolder, tmp_path: Path) -> None:

@@ -10,13 +10,15 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
 from voxcli.cli.settings.files import UserSettings, find_user_places, model_library, settings_files
 from voxcli.errors import VoxError
 from voxcli.installation import install_command, reinstall_command
+from voxcli.paths import Places
 
 _PACKAGES = ("numpy", "av", "soundfile", "soxr", "httpx", "pydantic", "rich", "typer", "platformdirs", "tomlkit")
 """Packages whose import name is their distribution name. Others have checks of their own."""
@@ -64,10 +66,10 @@ def run_checks() -> Iterator[Check]:
     yield _torch()
     yield _models()
     places = find_user_places()
+    yield _writable("settings", places.settings.parent)
+    yield _writable("voices", places.voices)
+    yield _cache(places)
     for name, path in (
-        ("settings", places.settings.parent),
-        ("voices", places.voices),
-        ("cache", places.cache),
         ("models in memory", places.engines),
         ("model cache", places.hub),
         ("temporary files", Path(tempfile.gettempdir())),
@@ -150,6 +152,31 @@ def check_settings(settings: UserSettings, variables: Iterable[str]) -> Iterator
     if not (settings.problems or settings.warnings):
         files = [str(file) for file in settings_files() if file.exists()]
         yield Check("settings files", Verdict.OK, ", ".join(files) or "none")
+
+
+def _cache(places: Places) -> Check:
+    """Say how much is kept, all of which may be removed at any time."""
+    from rich.filesize import decimal
+
+    found = _writable("cache", places.cache)
+    parts = {
+        "prepared weights": places.prepared,
+        "encoded clips": places.clips,
+        "drawn voices": places.anchors,
+        "kernels": places.kernels,
+    }
+    sizes = {name: _size_of(folder) for name, folder in parts.items()}
+    held = ", ".join(f"{name} {decimal(size)}" for name, size in sizes.items() if size)
+    return replace(found, detail=f"{found.detail} ({held})") if held else found
+
+
+def _size_of(folder: Path) -> int:
+    """Return the bytes of all files below a folder."""
+    total = 0
+    for path in folder.rglob("*"):
+        with suppress(OSError):  # removed meanwhile
+            total += path.stat().st_size if path.is_file() else 0
+    return total
 
 
 def _writable(name: str, path: Path) -> Check:

@@ -7,7 +7,6 @@ import hashlib
 import logging
 import os
 import platform
-import re
 import shutil
 import threading
 from collections.abc import Iterable, Mapping
@@ -19,7 +18,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from voxcli.files import replacing
+from voxcli.files import is_staged, remove_unused, replacing
 from voxcli.models.checkpoint import CONFIG, describe_weights
 from voxcli.voxcpm.weights.prepared_file import (
     Blocks,
@@ -38,8 +37,6 @@ _SUFFIX = ".prepared"
 _MOST_BYTES = 10 << 30
 """Of all files together. VoxCPM2 takes 5 GB in bfloat16 and 3 GB in int8."""
 _LOCK = "lock"
-_STAGED = re.compile(r"\.[0-9a-f]{16}")
-"""Names of files that are being written; see `replacing`."""
 _CPU_INFO, _CPU_INFO_BYTES = Path("/proc/cpuinfo"), 1 << 13
 
 
@@ -72,12 +69,14 @@ class PreparedFolder:
                 return
 
     def find(self, name: str) -> PreparedFile | None:
-        """Open a file, unless it is not there or has no index."""
+        """Open a file, unless it is not there or has no index. Remove those that have not been used for long."""
         if self._staged():
             with suppress(Timeout, OSError), self._locked():
                 self._remove_staged()
         ahead, self._ahead = self._ahead, None
-        return ahead if ahead and ahead.path.name == name else self._opened(name)
+        found = ahead if ahead and ahead.path.name == name else self._opened(name)
+        remove_unused(self.folder, _SUFFIX)
+        return found
 
     def remove(self, file: PreparedFile) -> None:
         """Remove a file that is of no use."""
@@ -136,7 +135,7 @@ class PreparedFolder:
     def _staged(self) -> list[Path]:
         """Return the files that are being written, or were when a process was killed."""
         try:
-            return [path for path in self.folder.iterdir() if _STAGED.fullmatch(path.name)]
+            return [path for path in self.folder.iterdir() if is_staged(path)]
         except OSError:
             return []
 

@@ -1,5 +1,6 @@
 """Kernels are compiled once on a machine, for its processor, and what is damaged is compiled again."""
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,6 +46,18 @@ def test_another_processor_has_code_of_its_own(tmp_path: Path) -> None:
     other = Target("x86-64" if HERE.features.startswith("+") or "," in HERE.features else "generic", "", None, None)
     with pytest.raises(AssertionError, match="already"):
         compile_module(other, "one", refuse, tmp_path)
+
+
+def test_code_that_is_in_use_is_kept_and_other_code_is_removed(tmp_path: Path) -> None:
+    assert HERE
+    for name in ("used", "old"):
+        compile_module(HERE, name, write_constant, tmp_path)
+    for file in tmp_path.iterdir():
+        os.utime(file, (1000, 1000))
+    compile_module(HERE, "used", refuse, tmp_path)
+    compile_module(HERE, "new", write_constant, tmp_path)
+    assert len(list(tmp_path.iterdir())) == 2
+    compile_module(HERE, "used", refuse, tmp_path)
 
 
 @pytest.mark.parametrize("damage", [lambda data: data[:-100], lambda data: b"", lambda data: data[:40] + data[:-40]])

@@ -1,6 +1,7 @@
 """Compilation of kernels for this processor, with the compiled code kept on disk."""
 
 import hashlib
+import os
 from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
@@ -10,11 +11,13 @@ from typing import Any
 import llvmlite
 from llvmlite import binding, ir
 
-from voxcli.files import replacing
+from voxcli.files import remove_unused, replacing
 from voxcli.voxcpm.kernels.cpu.targets import Target
 
 _SUFFIX = ".kernel"
 _DIGEST_BYTES = 16
+_MOST_BYTES = 64 << 20
+"""Of all files together. Those of a model take 0.1 to 0.3 MB, and every version of the program has its own."""
 
 
 class CompiledModule:
@@ -44,7 +47,7 @@ def compile_module(
     )
     engine = binding.create_mcjit_compiler(binding.parse_assembly(""), machine)
     path = _path(target, name, kept)
-    compiled = _read(path)
+    compiled = _read(path) if path else None
     if compiled is None:
         compiled = _compiled(machine, write)
         _keep(path, compiled)
@@ -89,14 +92,18 @@ def _digest(target: Target, name: str) -> str:
     return hashlib.sha256(_digest_of_sources() + f"{target}\0{name}".encode()).hexdigest()[: 2 * _DIGEST_BYTES]
 
 
-def _read(path: Path | None) -> bytes | None:
+def _read(path: Path) -> bytes | None:
     """Read compiled code, whose digest stands before it."""
     try:
-        found = path.read_bytes() if path else b""
+        found = path.read_bytes()
     except OSError:
         return None
     expected, compiled = found[:_DIGEST_BYTES], found[_DIGEST_BYTES:]
-    return compiled if compiled and hashlib.sha256(compiled).digest()[:_DIGEST_BYTES] == expected else None
+    if not compiled or hashlib.sha256(compiled).digest()[:_DIGEST_BYTES] != expected:
+        return None
+    with suppress(OSError):  # the folder may belong to someone else
+        os.utime(path)  # what is in use is not removed
+    return compiled
 
 
 def _keep(path: Path | None, compiled: bytes) -> None:
@@ -106,3 +113,4 @@ def _keep(path: Path | None, compiled: bytes) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(path, durable=False) as staged:
             staged.write(hashlib.sha256(compiled).digest()[:_DIGEST_BYTES] + compiled)
+        remove_unused(path.parent, _SUFFIX, most_bytes=_MOST_BYTES)
