@@ -63,7 +63,7 @@ def is_staged(path: Path) -> bool:
 def remove_unused(folder: Path, suffix: str, *, most_bytes: int | None = None, days: float = UNUSED_DAYS) -> None:
     """Remove the files of a cache that have not been used for days, and the least recently used ones beyond a size.
 
-    Whoever uses a file sets its time. One that is open stays readable on most systems, and is not removed on Windows.
+    A use sets the time of a file. One that is open stays readable on most systems, and is not removed on Windows.
     What cannot be removed stays.
 
     Args:
