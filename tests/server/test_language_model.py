@@ -86,9 +86,15 @@ def test_a_connection_that_stays_open_after_the_end_is_not_waited_for() -> None:
         writing("Done.")(exchange)
         exchange.wait_until_left()
 
-    pieces, _, error, stub = asked(script)
-    assert (pieces, error) == (["Done."], None)
-    assert stub.exchanges[0].left.is_set()
+    with language_model(script) as stub:
+
+        async def run() -> None:
+            model = LanguageModel(LanguageModelSettings(url=stub.url))
+            assert await model.answer(QUESTION, _ignore) == "stop"
+            assert await asyncio.to_thread(stub.exchanges[0].left.wait, 10)
+            await model.close()
+
+        asyncio.run(run())
 
 
 def refusing(status: int, body: Any, **headers: str) -> Script:

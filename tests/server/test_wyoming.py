@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import select
 import socket
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -145,7 +146,10 @@ async def streamed(client: AsyncClient, *pieces: str, voice: SynthesizeVoice | N
         await client.write_event(SynthesizeChunk(text=piece).event())
     await client.write_event(Synthesize(text="".join(pieces), voice=voice).event())
     await client.write_event(SynthesizeStop().event())
-    return await listen(client, "synthesize-stopped")
+    heard = await listen(client, "synthesize-stopped")
+    await client.write_event(Synthesize(text="Last.").event())
+    assert (await listen(client)).sound == expected("Last."), "the whole text was spoken too"
+    return heard
 
 
 def test_a_streamed_text_is_spoken_once_and_as_a_whole_one(tone: Serving) -> None:
@@ -175,6 +179,27 @@ def test_one_connection_serves_many_texts_even_before_the_last_is_spoken(tone: S
         return [await listen(client) for _ in range(3)]
 
     assert [heard.sound for heard in tone.talk(talk)] == [expected("One."), expected("Two."), expected("Three.")]
+
+
+class ManyVoices(ToneEngine):
+    """Voices with languages."""
+
+    voice_names = frozenset({"anna", "bert"})
+
+    def languages_of(self, voice: str) -> tuple[str, ...]:
+        return {"anna": ("de",)}.get(voice, ("de", "en"))
+
+
+def test_voices_are_described_with_their_languages() -> None:
+    async def talk(client: AsyncClient) -> Info:
+        await client.write_event(Describe().event())
+        event = await client.read_event()
+        assert event
+        return Info.from_event(event)
+
+    with wyoming(ManyVoices()) as serving:
+        (program,) = serving.talk(talk).tts
+    assert {voice.name: voice.languages for voice in program.voices} == {"anna": ["de"], "bert": ["de", "en"]}
 
 
 def test_it_describes_itself(tone: Serving) -> None:
@@ -345,6 +370,16 @@ def test_a_client_that_says_nothing_more_is_closed(sent: bytes, settings: dict[s
         connection.sendall(sent)
         assert b"sent nothing for too long" in read_all(connection)
         until(serving.has_ended)
+
+
+def test_a_client_that_sends_drop_by_drop_is_closed() -> None:
+    with wyoming(receive_seconds=0.3) as serving, serving.connected() as connection:
+        drops = 0
+        while drops < 100 and not select.select([connection], [], [], 0.05)[0]:
+            connection.sendall(b" ")
+            drops += 1
+        assert drops < 100
+        assert b"sent nothing for too long" in read_all(connection)
 
 
 def test_a_long_speech_is_no_silence_of_the_client() -> None:
