@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _NAMES = {BUILTIN_MODEL: "the built-in voice (eSpeak NG)", KOKORO_MODEL: "Kokoro"}
+_FOR_SERVING = ("fastapi", "starlette", "uvicorn", "prometheus_client", "python_multipart")
 _KEY_VARIABLE = "VOXCLI_API_KEY"
 
 
@@ -52,8 +54,11 @@ def engine_name(settings: EngineSettings) -> str:
 
 def stays_loaded(settings: EngineSettings) -> bool:
     """Whether the engine is to be one that stays loaded for the next call. Servers and the built-in voice are not."""
-    small = (BUILTIN_MODEL, KOKORO_MODEL)
-    return settings.remote is None and settings.keep_alive > 0 and engine_name(settings) not in small
+    if settings.remote or settings.keep_alive <= 0:
+        return False
+    name = engine_name(settings)
+    # What [voices] alone brings cannot serve: there Kokoro is loaded for each call.
+    return name != BUILTIN_MODEL and (name != KOKORO_MODEL or all(map(find_spec, _FOR_SERVING)))
 
 
 def open_chosen_engine(

@@ -111,10 +111,10 @@ def _refuse_speech_options(context: typer.Context) -> None:
 def _model_here(engine: ResidentEngineOptions) -> str | None:
     """Return the local model that would speak, if it can clone voices."""
     from voxcli.cli.commands.chosen import engine_name, engine_settings
-    from voxcli.engines import BUILTIN_MODEL
+    from voxcli.engines import BUILTIN_MODEL, KOKORO_MODEL
 
     chosen = engine_settings(engine)
-    return None if chosen.remote or (model := engine_name(chosen)) == BUILTIN_MODEL else model
+    return None if chosen.remote or (model := engine_name(chosen)) in (BUILTIN_MODEL, KOKORO_MODEL) else model
 
 
 def _needs_transcript(model: str | None) -> bool:

@@ -17,7 +17,7 @@ from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from voxcli.engines import open_engine
+from voxcli.engines import KOKORO_MODEL, open_engine
 from voxcli.engines.resident.identity import EngineOrder, to_wire
 from voxcli.engines.resident.registry import (
     FAILED,
@@ -31,6 +31,7 @@ from voxcli.engines.resident.registry import (
 from voxcli.engines.resident.running import RunningEngine, running_engines, stop_longest_idle
 from voxcli.errors import DeviceError, OutOfMemory, VoxError
 from voxcli.installation import install_command
+from voxcli.models.library import ModelLibrary
 from voxcli.paths import find_places
 from voxcli.synthesis.loading import LoadingProgress
 from voxcli.synthesis.request import Engine
@@ -220,7 +221,10 @@ def _open_with_room(order: EngineOrder, registry: Registry, diary: _Diary) -> En
     _stop_outdated(order, registry, diary.entry)
     while True:
         try:
-            return open_engine(str(order.folder), settings=order.local, on_loading=diary.load)
+            places = find_places(os.environ)
+            models = ModelLibrary(places.hub, places.models)
+            model = KOKORO_MODEL if order.model == KOKORO_MODEL else str(order.folder)
+            return open_engine(model, models=models, settings=order.local, on_loading=diary.load)
         except OutOfMemory as error:
             if not stop_longest_idle(registry, but=diary.entry.key):
                 raise _with_holders(error, registry, diary.entry.key) from error

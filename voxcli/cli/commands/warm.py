@@ -6,11 +6,12 @@ from collections.abc import Callable
 from importlib import import_module
 
 from voxcli.cli.settings.files import find_user_places, model_library
-from voxcli.engines import BUILTIN_MODEL, best_model
+from voxcli.engines import BUILTIN_MODEL, KOKORO_MODEL, best_model
 from voxcli.engines.resident.client import ResidentEngine
 from voxcli.engines.resident.identity import EngineOrder
 from voxcli.engines.resident.registry import READY, EngineEntry, Registry, Unavailable
 from voxcli.engines.settings import EngineSettings
+from voxcli.models.kokoro import load_kokoro
 from voxcli.synthesis.loading import OnLoading, ignore_loading
 from voxcli.synthesis.request import Engine
 
@@ -36,7 +37,8 @@ def new_order(settings: EngineSettings) -> EngineOrder | None:
     name = settings.model or best_model(models)
     if name == BUILTIN_MODEL:
         return None
-    return EngineOrder.of(name, models.load(name), settings.local, settings.keep_alive, os.environ)
+    folder = load_kokoro(models).paths[0].parent if name == KOKORO_MODEL else models.load(name)
+    return EngineOrder.of(name, folder, settings.local, settings.keep_alive, os.environ)
 
 
 def find_warm_engine(

@@ -21,7 +21,7 @@ _VISIBLE_DEVICES = ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "OMP_NUM_THRE
 """Variables that change which device computes, or how."""
 _SLOTS = 8
 """Streams at once, so that an engine does not take all the memory of a GPU that other programs need too."""
-_NOT_IN_IDENTITY = frozenset({"slots", "lazy_graphs", "clips", "prepared", "kernels", "alone", "anchors"})
+_NOT_IN_IDENTITY = frozenset({"slots", "lazy_graphs", "clips", "prepared", "kernels", "alone", "anchors", "cache"})
 """Settings that make no difference to the samples."""
 
 

@@ -27,7 +27,7 @@ from voxcli.cli.options.speech import VoiceOptions
 from voxcli.cli.settings.files import model_library
 from voxcli.cli.settings.profiles import find_server
 from voxcli.cli.status_line import shown_loading
-from voxcli.engines import BUILTIN_MODEL
+from voxcli.engines import BUILTIN_MODEL, KOKORO_MODEL
 from voxcli.engines.remote.engine import RemoteEngine
 from voxcli.engines.remote.http import Transport
 from voxcli.engines.remote.settings import RemoteSettings, root_of
@@ -107,7 +107,7 @@ def _warm_candidate(context: typer.Context, engine: EngineOptions, who: VoiceOpt
     if found.engine.remote or engine_name(found.engine) == BUILTIN_MODEL:
         reason = "A server" if found.engine.remote else "The built-in voice (eSpeak NG)"
         raise typer.BadParameter(
-            f"{reason} has no engine that stays loaded on this machine. Name a VoxCPM model with --model.",
+            f"{reason} has no engine that stays loaded on this machine. Name another model with --model.",
             param_hint="--warm",
         )
     return replace(found, engine=replace(found.engine, keep_alive=_KEPT_SECONDS))
@@ -252,7 +252,8 @@ def _find_placement(engine: Engine, settings: EngineSettings) -> tuple[str | Non
     if isinstance(engine, HasPlacement):
         device, _, dtype = str(engine.placement).partition(" in ")
         return device, dtype
-    return (None, None) if engine_name(settings) == BUILTIN_MODEL else (settings.local.device, settings.local.dtype)
+    on_cpu = engine_name(settings) in (BUILTIN_MODEL, KOKORO_MODEL)
+    return (None, None) if on_cpu else (settings.local.device, settings.local.dtype)
 
 
 def _find_revision(model: str) -> str | None:

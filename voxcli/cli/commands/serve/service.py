@@ -6,9 +6,11 @@ from pathlib import Path
 from voxcli.cli.commands.chosen import engine_name, open_chosen_engine
 from voxcli.cli.commands.voice_choice import why_reserved
 from voxcli.cli.settings.files import model_library
-from voxcli.engines import BUILTIN_MODEL
+from voxcli.engines import BUILTIN_MODEL, KOKORO_MODEL
+from voxcli.engines.kokoro.speakers import VOICES as KOKORO_VOICES
 from voxcli.engines.remote.engine import RemoteEngine
 from voxcli.engines.settings import EngineSettings
+from voxcli.models.kokoro import load_kokoro
 from voxcli.server.model_lifecycle import ModelLifecycle
 from voxcli.server.service import Service
 from voxcli.server.settings import ServerSettings
@@ -32,6 +34,10 @@ def new_service(settings: ServerSettings, engine: EngineSettings, on_loading: On
     if name == BUILTIN_MODEL:
         models = ModelLifecycle(name, partial(open_chosen_engine, engine), settings, samples=False)
         return Service(settings, voices, models, knows_voice=_knows_builtin_voice, why_reserved=why_reserved)
+    if name == KOKORO_MODEL:
+        load_kokoro(model_library())
+        models = ModelLifecycle(name, partial(open_chosen_engine, engine, settings.slots), settings, samples=False)
+        return Service(settings, voices, models, knows_voice=_knows_kokoro_voice, why_reserved=why_reserved)
     model_library().load(name)
     load = partial(open_chosen_engine, engine, settings.slots, on_loading=on_loading)
     models = ModelLifecycle(Path(name).name, load, settings)
@@ -45,6 +51,10 @@ def _knows_builtin_voice(name: str) -> bool:
     from voxcli.engines.espeak.library import load_espeak
 
     return knows_voice(name, load_espeak())
+
+
+def _knows_kokoro_voice(name: str) -> bool:
+    return name.strip().lower() in KOKORO_VOICES or find_named(name) is not None
 
 
 def _knows_remote_voice(models: ModelLifecycle, name: str) -> bool:
