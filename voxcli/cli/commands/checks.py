@@ -16,6 +16,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from voxcli.cli.settings.files import UserSettings, find_user_places, model_library, settings_files
+from voxcli.engines import can_run_kokoro
 from voxcli.errors import VoxError
 from voxcli.installation import install_command, reinstall_command
 from voxcli.paths import Places
@@ -37,6 +38,35 @@ except ImportError:
     kernels = "no kernels, as llvmlite is not installed"
 print(json.dumps([torch.__version__, device, kernels]))
 """
+
+
+_ASK_KOKORO = """
+import json, time
+from voxcli.cli.settings.files import find_user_places, model_library
+from voxcli.engines import open_engine
+from voxcli.engines.settings import LocalSettings
+from voxcli.engines import can_run_kokoro
+from voxcli.errors import VoxError
+from voxcli.models.kokoro import load_kokoro
+from voxcli.synthesis.request import SynthesisRequest
+
+def measure(engine, text):
+    request = SynthesisRequest(text=text)
+    speeds = []
+    for _ in range(3):  # the first one loads, and other programs may disturb one of the others
+        began = time.perf_counter()
+        sound = sum(chunk.seconds for chunk in engine.stream(request))
+        speeds.append(sound / (time.perf_counter() - began))
+    return max(speeds)
+
+try:
+    load_kokoro(model_library()).read()
+    engine = open_engine("kokoro", models=model_library(), settings=LocalSettings(cache=find_user_places().cache))
+    print(json.dumps([measure(engine, "你好，今天天气很好。"), measure(engine, "Hello, this is a test of the speed.")]))
+except VoxError as error:
+    print(json.dumps(error.for_command_line))
+"""
+_PREFER_ESPEAK = 'for speech without a wait: --model espeak, or model = "espeak" in the settings'
 
 
 class Verdict(StrEnum):
@@ -63,6 +93,7 @@ def run_checks() -> Iterator[Check]:
         yield _package(name)
     yield _espeak()
     yield from _sound()
+    yield _kokoro()
     yield _torch()
     yield _models()
     places = find_user_places()
@@ -136,10 +167,32 @@ def _torch() -> Check:
     return Check("torch", Verdict.OK, f"{version} on {device}; on the CPU {kernels}")
 
 
+def _kokoro() -> Check:
+    """Check the packages of Kokoro and measure its speed, in a child process: an unsuitable CPU may crash it."""
+    name = "Kokoro"
+    if not can_run_kokoro(model_library()):
+        return Check(name, Verdict.WARN, "not installed; human voices need it", install_command("voices"))
+    command = [sys.executable, "-c", _ASK_KOKORO]
+    answer = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    if answer.returncode != 0:
+        reason = answer.stderr.strip().rpartition("\n")[2] or f"its program ended with code {answer.returncode}"
+        return Check(name, Verdict.WARN, reason, f"{reinstall_command('onnxruntime')}, or {_PREFER_ESPEAK}")
+    measured = json.loads(answer.stdout)
+    if isinstance(measured, str):
+        trouble, _, fix = measured.partition(" Run: ")
+        return Check(name, Verdict.WARN, trouble, fix or None)
+    chinese, english = measured
+    speeds = f"Chinese at {chinese:.1f} times, English at {english:.1f} times the speed of speech"
+    if min(measured) < 1:
+        return Check(name, Verdict.WARN, f"{speeds}: eSpeak NG is the better default on this CPU", _PREFER_ESPEAK)
+    return Check(name, Verdict.OK, f"{speeds}: fast enough to be the default")
+
+
 def _models() -> Check:
     names = [model.name for model in model_library().installed() if not model.missing]
     if not names:
-        return Check("models", Verdict.WARN, "only the built-in voice", "voxcli models pull voxcpm-1.5")
+        alone = "Kokoro, and" if can_run_kokoro(model_library()) else "only"
+        return Check("models", Verdict.WARN, f"{alone} the built-in voice", "voxcli models pull voxcpm-1.5")
     return Check("models", Verdict.OK, ", ".join(names))
 
 

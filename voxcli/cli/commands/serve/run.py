@@ -31,7 +31,12 @@ from voxcli.server.service import Service
 from voxcli.server.settings import ServerSettings
 from voxcli.synthesis.loading import LoadingProgress, LoadingStage, OnLoading
 
-_QUOTING_LOGGERS = ("voxcli.engines.espeak.engine", "voxcli.text.parts")
+_QUOTING_LOGGERS = (
+    "voxcli.engines.espeak.engine",
+    "voxcli.engines.kokoro.engine",
+    "voxcli.engines.kokoro.reading",
+    "voxcli.text.parts",
+)
 """Loggers whose warnings quote the text of a request, which is not logged by a server."""
 
 
