@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from wyoming.event import Event, async_read_event, read_event, write_event
 from wyoming.info import Info
@@ -29,6 +29,7 @@ FRAMES = st.builds(
 )
 
 
+@settings(max_examples=40)
 @given(st.lists(FRAMES, max_size=4), st.lists(st.integers(0, 2000), max_size=12))
 def test_frames_are_the_same_however_they_are_cut(frames: list[Frame], cuts: list[int]) -> None:
     data = b"".join(frame.to_bytes() for frame in frames)
@@ -40,12 +41,14 @@ def test_frames_are_the_same_however_they_are_cut(frames: list[Frame], cuts: lis
     assert reader.is_between
 
 
+@settings(max_examples=30)
 @given(FRAMES)
 def test_the_official_package_reads_what_is_written(frame: Frame) -> None:
     event = read_event(io.BytesIO(frame.to_bytes()))
     assert event == Event(frame.type, dict(frame.data), frame.payload or None)
 
 
+@settings(max_examples=30)
 @given(FRAMES)
 def test_what_the_official_package_writes_is_read(frame: Frame) -> None:
     written = io.BytesIO()

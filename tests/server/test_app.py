@@ -80,6 +80,7 @@ def test_the_first_page_names_the_routes_to_people_and_programs(server: Running)
         assert httpx.get(httpx.URL(server.url + "/").join(link)).status_code in (200, 405, 400, 422)
     listed = httpx.get(server.url).json()
     assert listed["model"] == "tone"
+    assert listed["routes"]["/api/chat"] == "chat with a language model"
     described = httpx.get(server.url + "/openapi.json").json()["paths"]
     assert set(listed["routes"]) - {"/docs"} <= set(described)
     fields = {"text": "Hi.", "text_lang": "en", "ref_audio_path": "default", "prompt_lang": "en"}

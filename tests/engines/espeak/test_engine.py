@@ -184,3 +184,9 @@ def test_a_number_alone_is_read_by_the_voice_of_its_text(text_language: str | No
 
 def test_thousands_parted_by_a_narrow_space_are_one_number() -> None:
     assert [text for _, text in readings("It is 12\u202f500 km.")] == ["It is 12500 km."]
+
+
+def test_a_voice_tells_its_language_and_a_name_all_of_them() -> None:
+    engine = BuiltinEngine()
+    assert engine.languages_of("de") == ("de",)
+    assert {"de", "en-us", "cmn"} <= set(engine.languages_of("alloy"))

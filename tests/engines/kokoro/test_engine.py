@@ -77,6 +77,11 @@ def test_two_streams_at_once_are_as_alone_and_voices_differ(kokoro: KokoroEngine
     assert len(man) != len(hello) or np.abs(man - hello).max() > 0.01
 
 
+def test_a_voice_tells_its_language_and_a_name_all_of_them(small: KokoroEngine) -> None:
+    assert small.languages_of("zf_xiaobei") == ("zh",)
+    assert {"zh", "en-us", "fr"} <= set(small.languages_of("alloy"))
+
+
 def test_an_unknown_voice_is_refused_with_one_that_is_near(small: KokoroEngine) -> None:
     with pytest.raises(NotFound, match=r"'zf_xiaoxao'\..*Did you mean 'zf_xiaoxiao'"):
         spoken(small, "你好", "zf_xiaoxao")

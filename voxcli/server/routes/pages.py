@@ -8,6 +8,7 @@ from fastapi import APIRouter
 from fastapi.requests import Request
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 
+from voxcli.protocols.gptsovits.chat import PATH as CHAT
 from voxcli.server.rewriting import PREFIX
 from voxcli.server.service import Service
 from voxcli.version import __version__
@@ -65,9 +66,14 @@ def router(service: Service, schema: Callable[[], Schema]) -> APIRouter:
     async def overview(request: Request) -> Response:
         base = _base(request)
         if "text/html" not in request.headers.get("accept", ""):
-            listed = {"name": "voxcli", "version": __version__, "model": service.models.name, "routes": _MAIN_ROUTES}
+            listed = {
+                "name": "voxcli",
+                "version": __version__,
+                "model": service.models.name,
+                "routes": _routes_of(service),
+            }
             return JSONResponse(listed)
-        return HTMLResponse(_page("voxcli", _overview(service.models.name, base)))
+        return HTMLResponse(_page("voxcli", _overview(service, base)))
 
     @routes.get("/docs")
     @routes.get("/redoc")
@@ -93,12 +99,16 @@ def _page(title: str, body: str) -> str:
     return f"<!doctype html><html lang=en>{head}<style>{_STYLE}</style><body>{body}"
 
 
-def _overview(model: str, base: str) -> str:
+def _routes_of(service: Service) -> dict[str, str]:
+    return {**_MAIN_ROUTES, **({CHAT: "chat with a language model"} if service.language_model else {})}
+
+
+def _overview(service: Service, base: str) -> str:
     rows = "".join(
         f'<tr><td><a href="{base}{path[1:]}"><code>{path}</code></a><td>{escape(meaning)}'
-        for path, meaning in _MAIN_ROUTES.items()
+        for path, meaning in _routes_of(service).items()
     )
-    return f"<h1>voxcli {__version__}</h1><p>Text to speech with {escape(model)}.<table>{rows}</table>"
+    return f"<h1>voxcli {__version__}</h1><p>Text to speech with {escape(service.models.name)}.<table>{rows}</table>"
 
 
 def _documentation(schema: Schema, base: str) -> Iterator[str]:
