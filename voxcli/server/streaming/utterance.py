@@ -179,9 +179,17 @@ class StreamedUtterance:
             self._stopping = asyncio.create_task(self.close())
 
     async def close(self) -> None:
-        """Stop the engine, and wait for that."""
+        """Stop the engine, and wait for that, even if the caller is cancelled: the slot is in use until then."""
         self._text.put(_Last.STOPPED)
-        await self._worker.close()
+        closing = asyncio.ensure_future(self._worker.close())
+        cancelled: asyncio.CancelledError | None = None
+        while not closing.done():
+            try:
+                await asyncio.shield(closing)
+            except asyncio.CancelledError as error:
+                cancelled = error
+        if cancelled:
+            raise cancelled
 
     def _fail(self, error: Exception) -> None:
         self._error = error

@@ -4,7 +4,7 @@ import ipaddress
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -150,25 +150,20 @@ MostCharacters = Annotated[
     int,
     typer.Option("--max-characters", min=1, max=1_000_000, help="Longest text of a request.", rich_help_panel=_LIMITS),
 ]
+
+
+def _limit_in_seconds(flag: str, least: float, help: str) -> Any:
+    return typer.Option(flag, min=least, metavar="SECONDS", help=help, rich_help_panel=_LIMITS)
+
+
 ReceiveSeconds = Annotated[
     float,
-    typer.Option(
-        "--receive-seconds",
-        min=0.1,
-        metavar="SECONDS",
-        help="Time for a client to send the headers of a request, and each part of its body.",
-        rich_help_panel=_LIMITS,
+    _limit_in_seconds(
+        "--receive-seconds", 0.1, "Time for a client to send the headers of a request, and each part of its body."
     ),
 ]
 PauseSeconds = Annotated[
-    float,
-    typer.Option(
-        "--pause-seconds",
-        min=1.0,
-        metavar="SECONDS",
-        help="Longest pause of a client that is receiving speech.",
-        rich_help_panel=_LIMITS,
-    ),
+    float, _limit_in_seconds("--pause-seconds", 1.0, "Longest pause of a client that is receiving speech.")
 ]
 SpoolMegabytes = Annotated[
     int,
@@ -177,6 +172,28 @@ SpoolMegabytes = Annotated[
         min=0,
         metavar="MIB",
         help="Speech for slow clients that may wait in a temporary file.",
+        rich_help_panel=_LIMITS,
+    ),
+]
+SocketSeconds = Annotated[
+    float, _limit_in_seconds("--socket-seconds", 1.0, "Longest pause between two texts on a WebSocket.")
+]
+WriterSeconds = Annotated[
+    float,
+    _limit_in_seconds("--writer-seconds", 1.0, "Longest pause in a text that is spoken while a client writes it."),
+]
+MostSockets = Annotated[
+    int,
+    typer.Option("--max-sockets", min=0, max=100_000, help="WebSockets that may be open.", rich_help_panel=_LIMITS),
+]
+MostWritten = Annotated[
+    int,
+    typer.Option(
+        "--max-written",
+        min=1,
+        max=10_000_000,
+        metavar="CHARACTERS",
+        help="Longest text that is spoken while a client writes it.",
         rich_help_panel=_LIMITS,
     ),
 ]
@@ -268,6 +285,10 @@ class LimitOptions:
     pause_seconds: PauseSeconds = 600.0
     spool_mb: SpoolMegabytes = 2048
     max_characters: MostCharacters = 4096
+    socket_seconds: SocketSeconds = 300.0
+    writer_seconds: WriterSeconds = 60.0
+    max_sockets: MostSockets = 1024
+    max_written: MostWritten = 100_000
     lazy: Lazy = False
     idle_seconds: IdleSeconds = None
     strict_models: StrictModels = False

@@ -85,6 +85,7 @@ class _SpeechStream:
         finally:
             if self._closing:
                 self._closing.cancel()
+                await asyncio.wait({self._closing})
             await self._cancel(by_client=False)
 
     async def _take(self, data: str | bytes) -> bool:
@@ -142,7 +143,8 @@ class _SpeechStream:
             self._count += 1
         else:
             await newest.finish()
-        if self._on_done == _CLOSES or (self._closes and self._on_done != _KEEPS):
+        closes = self._on_done == _CLOSES or (self._closes and self._on_done != _KEEPS)
+        if closes and self._closing is None:
             self._closing = asyncio.create_task(self._close_when_done())
 
     async def _close_when_done(self) -> None:
