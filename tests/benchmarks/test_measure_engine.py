@@ -18,6 +18,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.benchmarks.engine.child_process import ChildFailed
+from tests.benchmarks.engine.cpp_engine import CppEngine, models_in
 from tests.benchmarks.engine.device import Environment
 from tests.benchmarks.engine.equality import DRAWN_SEEDS, compare, difference
 from tests.benchmarks.engine.figures import Figures, Run, gap_seconds, percentile, seconds_per_patch, sound_per_second
@@ -48,6 +50,28 @@ waits = st.lists(st.floats(0.001, 2.0), min_size=2, max_size=20)
 def run_of(waited: list[float], started: float = 0.0) -> Run:
     """Return a stream whose patches arrived after these waits."""
     return Run(started, [(came, PATCH * (number + 1)) for number, came in enumerate(accumulate(waited))])
+
+
+CPP_PROGRAM = """#!/bin/sh
+case "$*" in *damaged*) echo "bad magic" >&2; exit 1;; esac
+echo "Saved audio to out.wav (0.640s)" >&2
+echo "  Total:             $VOXCPM_BENCHMARK_DECODE_STEPS.5s" >&2
+"""
+
+
+def test_an_utterance_of_voxcpm_cpp_is_one_chunk_by_its_own_clock(tmp_path: Path) -> None:
+    program = tmp_path / "build" / "examples" / "voxcpm_tts"
+    program.parent.mkdir(parents=True)
+    program.write_text(CPP_PROGRAM)
+    program.chmod(0o755)
+    for name in ("q8", "damaged"):
+        (tmp_path / f"{name}.gguf").write_bytes(b"")
+    damaged, q8 = (CppEngine(tmp_path, model, threads=2, steps=10) for model in models_in(tmp_path))
+    runs = q8.speak(2, 4)
+    assert runs == [Run(0.0, [(4.5, 0.64)])] * 2
+    assert seconds_per_patch(runs[0], PATCH) == pytest.approx(4.5 / 4)
+    with pytest.raises(ChildFailed, match="bad magic"):
+        damaged.speak(1, 4)
 
 
 # Figures of streams

@@ -8,7 +8,10 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Protocol
 
+import torch
+
 from tests.benchmarks.engine.child_process import ChildFailed
+from tests.benchmarks.engine.cpp_engine import CppEngine, models_in
 from tests.benchmarks.engine.figures import Load, Memory, Run
 from tests.benchmarks.engine.options import Options
 from tests.benchmarks.engine.package_engine import PackageEngine, with_dtype
@@ -142,6 +145,12 @@ def load_engines(context: Context, stack: ExitStack) -> Iterator[MeasuredEngine]
         if engine := load_setup(context, stack, setup):
             yield engine
     yield from _load_package_engines(context, stack)
+    if folder := context.options.voxcpm_cpp:
+        threads = torch.get_num_threads()
+        models = models_in(folder)
+        yield from (CppEngine(folder, model, threads=threads, steps=context.options.steps) for model in models)
+        if not models:
+            context.results.not_compared.append(f"VoxCPM.cpp: there is no *.gguf in {folder}")
 
 
 def load_setup(context: Context, stack: ExitStack, setup: Setup, loads: int = _COLD_LOADS) -> VoxcliEngine | None:
@@ -221,7 +230,7 @@ def _load_package(
 
 def note_memory(context: Context, engines: list[MeasuredEngine]) -> None:
     for engine in engines:
-        if engine.label in context.results.figures:
+        if engine.label in context.results.figures and not isinstance(engine, CppEngine):
             context.results.memories[engine.label] = engine.memory()
 
 

@@ -101,7 +101,9 @@ def percentile(values: Sequence[float], share: float) -> float:
 
 
 def seconds_per_patch(run: Run, patch_seconds: float) -> float:
-    """Return the time per patch after the first. `run` has at least two patches."""
+    """Return the time per patch after the first, or per patch if all come at once. `run` has at least two patches."""
+    if len(run.chunks) == 1:
+        return run.seconds / (run.sound / patch_seconds)
     (came, before), (ended, sound) = run.chunks[_first_whole(run, patch_seconds)], run.chunks[-1]
     return (ended - came) / ((sound - before) / patch_seconds)
 

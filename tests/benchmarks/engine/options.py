@@ -35,6 +35,8 @@ class Options:
     """Whether the package is measured too."""
     python: Path
     package: Path | None
+    voxcpm_cpp: Path | None
+    """Folder of VoxCPM.cpp, built, with converted models in it."""
     folder: Path | None
     json: Path | None
     minutes: float
@@ -73,6 +75,7 @@ def read_options(arguments: list[str], about: str) -> Options:
         against=given.against == "package",
         python=given.python or _python_for(given.package),
         package=given.package,
+        voxcpm_cpp=given.voxcpm_cpp,
         folder=given.folder,
         json=given.json,
         minutes=given.minutes,
@@ -100,6 +103,9 @@ def _parser(about: str) -> argparse.ArgumentParser:
     parser.add_argument("--streams", type=_numbers, help="concurrent streams, such as 1,8,32,64; 1,2,4 on the CPU")
     parser.add_argument("--against", choices=["package"], help="measure the published package `voxcpm` too")
     parser.add_argument("--package", type=Path, metavar="PATH", help="a folder that contains `voxcpm/`")
+    parser.add_argument(
+        "--voxcpm-cpp", type=Path, metavar="FOLDER", help="measure VoxCPM.cpp, with the *.gguf in it, too"
+    )
     parser.add_argument("--python", type=Path, help="an interpreter that has the package")
     parser.add_argument("--dtype", default="bfloat16", choices=["bfloat16", "float16", "float32"])
     parser.add_argument("--quantize", choices=["int8", "fp8"], help="measure this quantization too")

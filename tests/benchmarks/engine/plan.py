@@ -10,6 +10,7 @@ from pathlib import Path
 
 import torch
 
+from tests.benchmarks.engine.cpp_engine import LABEL
 from tests.benchmarks.engine.device import measure_rates, read_environment
 from tests.benchmarks.engine.engines import (
     Failures,
@@ -150,6 +151,7 @@ def _measurements(context: Context) -> Measurements:
         quantized=names.quantized if options.quantize else None,
         package=names.package,
         compiled=names.compiled,
+        cpp=[label for label in results.figures if label.startswith(LABEL)],
     )
 
 

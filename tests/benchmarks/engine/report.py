@@ -73,7 +73,8 @@ def _streams(context: Context) -> None:
     )
     for label, figures in _in_order(context):
         for streams, its in figures.items():
-            floor = context.results.floors[label].patch[streams]
+            floors = context.results.floors
+            floor = floors.get(label, floors[Names.of(context.options).main]).patch[streams]
             count = its.streams * its.rounds
             echo(
                 f"{label:{_WIDTH}} {streams:7} {its.rounds:6} {1000 * its.first_p50:9.2f} {1000 * its.first_p99:8.2f} "

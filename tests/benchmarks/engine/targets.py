@@ -1,7 +1,7 @@
 """Performance targets, and whether they are met. A target for another machine gets no verdict."""
 
 import statistics
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -40,6 +40,8 @@ class Measurements:
     quantized: str | None
     package: str
     compiled: str
+    cpp: Sequence[str] = ()
+    """Labels of VoxCPM.cpp with each of its models."""
 
     def of(self, label: str | None, name: str, streams: int = 1, unit: float = 1.0) -> float | None:
         """Return a figure of an engine, in multiples of `unit`; None if it was not found."""
@@ -119,6 +121,9 @@ def _on_cpu(found: Measurements) -> Iterator[Target]:
         yield Target(f"{quantized}: first chunk against the package", "≥", 4.5, "times sooner", sooner)
         together = found.of(quantized, "together", 4)
         yield Target(f"{quantized}: 4 streams together", "≥", 1.6, "× real time", together)
+    for label in found.cpp:
+        faster = found.times("factor", label, quantized or main)
+        yield Target(f"{quantized or main}: RTF against {label}", "≥", 5, "times faster", faster)
     for label, position_costs in found.position_costs.items():
         yield Target(f"{label}, patch after {FAR} / {NEAR} positions", "≤", 1.1, "", position_costs.ratio)
 
