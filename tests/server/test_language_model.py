@@ -214,10 +214,10 @@ def silent_from_the_beginning(exchange: Exchange) -> None:
 
 @pytest.mark.parametrize(("script", "pieces"), [(silent, ["One. "]), (silent_from_the_beginning, [])])
 def test_a_model_that_stalls_is_given_up(script: Script, pieces: list[str]) -> None:
-    written, _, error, stub = asked(script, seconds=0.2)
+    written, _, error, stub = asked(script, seconds=1.0)
     assert written == pieces
     assert type(error) is RemoteTimeout
-    assert "has written nothing for 0.2 s" in str(error)
+    assert "has written nothing for 1 s" in str(error)
     assert stub.exchanges[0].left.is_set()
 
 

@@ -229,13 +229,13 @@ def sending_garbage_after(text: str) -> Script:
     ("after", "said"),
     [
         (dying_after, "stopped in the middle of its answer"),
-        (stalling_after, "has written nothing for 0.5 s"),
+        (stalling_after, "has written nothing for 1.5 s"),
         (sending_garbage_after, "not JSON"),
     ],
 )
 def test_what_was_written_before_a_failure_is_spoken_and_the_failure_comes_last(after: Any, said: str) -> None:
     engine = ToneEngine()
-    with chatting(after("This is a sentence. And this is"), engine, seconds=0.5) as (server, stub):
+    with chatting(after("This is a sentence. And this is"), engine, seconds=1.5) as (server, stub):
         events = chat(server)
         until(lambda: server.service.admission.used == 0)
     assert texts(engine)[0] == "This is a sentence."

@@ -49,7 +49,7 @@ class _Choice(BaseModel):
     delta: _Piece | None = None
     message: _Piece | None = None
     """In place of `delta`, in an answer that is not streamed."""
-    index: int = 0
+    index: int | None = None
     finish_reason: str | None = None
 
 

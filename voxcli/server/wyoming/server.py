@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+from contextlib import suppress
 
 from voxcli.errors import ConsumerClosed
 from voxcli.server.service import Service
@@ -52,5 +53,8 @@ class WyomingServer:
             writer.transport.abort()
         finally:
             sockets.dec()
-            del self._sessions[task]
             writer.close()
+            with suppress(TimeoutError, OSError):
+                async with asyncio.timeout(_LAST_SECONDS):
+                    await writer.wait_closed()
+            del self._sessions[task]

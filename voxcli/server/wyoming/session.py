@@ -5,16 +5,18 @@ import logging
 import socket
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 from voxcli.audio.chunk import AudioChunk
 from voxcli.audio.pcm import to_int16
 from voxcli.errors import ConsumerClosed, RequestError, VoxError
+from voxcli.protocols.dialect import Problem
 from voxcli.protocols.fields import shown
 from voxcli.protocols.wyoming import messages as wyoming
 from voxcli.protocols.wyoming.frames import Frame, FrameReader
-from voxcli.server.errors import note, problem_of
+from voxcli.server.errors import Refusal, note, problem_of
 from voxcli.server.service import Service
 from voxcli.server.streaming.response import Stalled
 from voxcli.server.streaming.utterance import StreamedUtterance, UtteranceSettings
@@ -29,7 +31,9 @@ PROTOCOL = "wyoming"
 _MOST_WAITING = 16
 """Texts of one connection that may wait for those before them."""
 _READ_BYTES = 1 << 16
+_LINGER_SECONDS = 1.0
 _LISTED = 20
+_TOO_MANY = Problem(status=503, message="This server has too many connections. Try again later.", code="busy")
 _LANGUAGES = "en zh de fr es it pt nl pl ru ja ko ar hi tr sv da fi no el he id vi th"
 """Of a voice whose engine does not tell which ones it speaks: Home Assistant shows no voice without a language."""
 
@@ -98,9 +102,15 @@ class WyomingSession:
 
         full: whether there are too many connections already.
         """
-        if full:
-            await self._send(wyoming.error("This server has too many connections. Try again later.", "busy"))
-            return
+        try:
+            if full:
+                raise Refusal(_TOO_MANY)
+            await self._run()
+        except VoxError as error:
+            note(error)
+            await self._tell(problem_of(error))
+
+    async def _run(self) -> None:
         reading = asyncio.create_task(self._read_frames())
         speaking = asyncio.create_task(self._speak_texts())
         try:
@@ -108,17 +118,27 @@ class WyomingSession:
             if reading.done() and isinstance(reading.exception(), _Ended) and self._open is None:
                 self._texts.put_nowait(None)  # it may have closed its sending half only
                 await speaking
+                return
             for task in (speaking, reading):
                 if task.done():
                     task.result()
-        except VoxError as error:
-            note(error)
-            problem = problem_of(error)
-            await self._send(wyoming.error(problem.message, problem.code))
         finally:
             for task in (reading, speaking):
                 task.cancel()
             await asyncio.wait({reading, speaking})
+
+    async def _tell(self, problem: Problem) -> None:
+        """Tell the client of an error, and nothing more.
+
+        What it still sends is read and dropped for a moment: a socket that is closed with unread data is reset, which
+        may cost the client the error.
+        """
+        await self._send(wyoming.error(problem.message, problem.code))
+        with suppress(TimeoutError, OSError):
+            self._writer.write_eof()
+            async with asyncio.timeout(_LINGER_SECONDS):
+                while await self._reader.read(_READ_BYTES):
+                    pass
 
     def drain(self) -> None:
         """End when everything that was asked for has been spoken."""
