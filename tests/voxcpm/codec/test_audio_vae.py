@@ -166,6 +166,21 @@ def test_a_long_clip_is_encoded_in_blocks_as_if_at_once(config: CodecConfig, cod
     assert_same(codec.encode(samples), Plain(random_weights(config), config).encode(samples))
 
 
+def test_a_gpu_encodes_pieces_of_one_size_with_the_same_result(
+    config: CodecConfig, codec: AudioVAE, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hop, sizes = config.input_hop, set()
+    clips = [torch.randn(1, count * hop - 3) for count in (1, 24, 25, 26, 61)]
+    expected = [codec.encode(clip) for clip in clips]
+    codec.encoder.register_forward_pre_hook(lambda encoder, given: sizes.add(tuple(given[0].shape)))
+    monkeypatch.setattr(AudioVAE, "_is_gpu", True)
+    for clip, frames in zip(clips, expected, strict=True):
+        found = codec.encode(clip)
+        assert found.shape == frames.shape
+        assert torch.allclose(found, frames, atol=1e-5)
+    assert sizes == {(1, 25 * hop, 1)}
+
+
 def test_the_last_frame_is_filled_up_with_silence(config: CodecConfig, codec: AudioVAE) -> None:
     samples = noise(1, 3 * config.input_hop + 1)
     filled = functional.pad(samples, (0, config.input_hop - 1))

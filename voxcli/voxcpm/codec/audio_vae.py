@@ -93,6 +93,10 @@ class AudioVAE(nn.Module):
         """Take the place of `prepare` when all layers have been restored."""
         self._device = device
 
+    @property
+    def _is_gpu(self) -> bool:
+        return self._device.type == "cuda"
+
     def compile(self, kept: Path | None = None) -> None:
         """Compile the decoder, if it has been prepared for that.
 
@@ -110,12 +114,20 @@ class AudioVAE(nn.Module):
         return torch.cat(list(self.encoded(samples)), dim=2)
 
     def encoded(self, samples: Tensor) -> Iterator[Tensor]:
-        """Encode lazily: yield what `encode` returns in pieces of about a second, (B, D, frames) each."""
+        """Encode lazily: yield what `encode` returns in pieces of about a second, (B, D, frames) each.
+
+        A GPU is given pieces of one size only, as its libraries choose kernels anew for every shape, and compile some.
+        """
         hop = self.config.input_hop
-        filled = functional.pad(samples.float(), (0, -samples.size(1) % hop)).unsqueeze(2)
+        at_once = _FRAMES_AT_ONCE * hop
+        left = -(-samples.size(1) // hop)
+        filled = functional.pad(samples.float(), (0, -samples.size(1) % (at_once if self._is_gpu else hop)))
         histories = new_histories(self.encoder, samples.size(0), self._device)
-        for piece in torch.split(filled, _FRAMES_AT_ONCE * hop, dim=1):
-            yield self.encoder(piece, iter(histories)).transpose(1, 2)
+        for piece in torch.split(filled.unsqueeze(2), at_once, dim=1):
+            # No frame depends on what comes after it.
+            frames = self.encoder(piece, iter(histories)).transpose(1, 2)[:, :, :left]
+            left -= frames.size(2)
+            yield frames
 
     def new_decoder_state(self, batch: int) -> DecoderState:
         """Return the initial state of a batch of streams."""
