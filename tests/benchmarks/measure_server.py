@@ -1,12 +1,15 @@
 """Measure the latency that our server and client add to a chunk, compared with a bare Starlette endpoint.
 
 The engine costs no time, so all of it is overhead. All programs run in turns, and medians are printed. Then many
-clients stream at once from an engine slightly faster than real time, and those with a gap in playback are counted.
+clients stream at once from an engine slightly faster than real time, over HTTP and over WebSockets, and those with a
+gap in playback are counted; and one cancels again and again what is being spoken.
 """
 
 import argparse
 import asyncio
+import json
 import multiprocessing
+import random
 import socket
 import statistics
 import tempfile
@@ -23,6 +26,8 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import StreamingResponse
 from starlette.routing import Route
+from websockets.asyncio.client import connect as connect_async
+from websockets.sync.client import ClientConnection, connect
 
 from voxcli.audio.chunk import AudioChunk
 from voxcli.audio.pcm import to_int16
@@ -133,13 +138,101 @@ def time_our_client(engine: RemoteEngine) -> tuple[float, float]:
     return first - started, time.perf_counter() - first
 
 
+CONFIG = json.dumps({"type": "session.config", "stream_audio": True, "response_format": "pcm"})
+DONE, CANCEL = (json.dumps({"type": kind}) for kind in ("input.done", "input.cancel"))
+
+
+def text(words: str) -> str:
+    return json.dumps({"type": "input.text", "text": words})
+
+
+def socket_of(url: str) -> str:
+    return url.replace("http", "ws") + "/v1/audio/speech/stream"
+
+
+def time_socket(client: ClientConnection) -> tuple[float, float]:
+    """Return the seconds from the first text to the first frame of audio, and from there to the end."""
+    started = time.perf_counter()
+    client.send(text("Hello."))
+    client.send(DONE)
+    while not isinstance(client.recv(), bytes):
+        pass
+    first = time.perf_counter()
+    while isinstance(data := client.recv(), bytes) or "session.done" not in data:
+        pass
+    return first - started, time.perf_counter() - first
+
+
+def time_cancels(url: str, rounds: int) -> None:
+    """Cancel at any moment of a sentence, and print how long that takes."""
+    delays = []
+    with connect(socket_of(url), proxy=None) as client:
+        client.send(CONFIG)
+        client.recv()
+        for _ in range(rounds):
+            client.send(text(PACED))
+            client.send(DONE)
+            while not isinstance(client.recv(), bytes):
+                pass
+            time.sleep(random.uniform(0, 2 * PACE * CHUNK.seconds))
+            asked = time.perf_counter()
+            client.send(CANCEL)
+            while isinstance(data := client.recv(), bytes) or "audio.cancelled" not in data:
+                pass
+            delays.append(time.perf_counter() - asked)
+    patch = 1000 * PACE * CHUNK.seconds
+    high = 1000 * sorted(delays)[max(0, -(-99 * len(delays) // 100) - 1)]
+    print(
+        f"{rounds} cancellations: median {1000 * statistics.median(delays):.1f} ms, 99th percentile {high:.1f} ms",
+        end=" ",
+    )
+    print(f"(a patch of the engine takes {patch:.0f} ms: {high - patch:+.1f} ms)")
+
+
+async def listen(url: str) -> tuple[float, float]:
+    """Speak one text over a socket. Return the seconds to the first frame, and of gaps in playback."""
+    async with connect_async(socket_of(url), proxy=None, compression=None) as client:
+        await client.send(CONFIG)
+        await client.recv()
+        asked = time.perf_counter()
+        await client.send(text(PACED))
+        await client.send(DONE)
+        began, played, gaps = 0.0, 0.0, 0.0
+        async for data in client:
+            now = time.perf_counter()
+            if isinstance(data, str):
+                if "session.done" in data:
+                    break
+                continue
+            began = began or now
+            late = now - began - played - gaps
+            gaps += max(0.0, late)
+            played += len(data) / 2 / SAMPLE_RATE
+    return began - asked, gaps
+
+
+async def listen_at_once(url: str, clients: int) -> None:
+    told = await asyncio.gather(*(listen(url) for _ in range(clients)))
+    gaps = [gap for _, gap in told if gap > 0.02]
+    firsts = [1000 * first for first, _ in told]
+    print(f"{clients} sockets at once: {len(gaps)} had a gap, the longest {max(gaps, default=0.0):.3f} s")
+    print(f"first frame: median {statistics.median(firsts):.1f} ms, maximum {max(firsts):.1f} ms")
+
+
 def compare(voxcli: str, bare: str, rounds: int, chunks: int) -> None:
-    with httpx.Client() as client, closing(new_client(voxcli)) as engine:
+    with (
+        httpx.Client() as client,
+        closing(new_client(voxcli)) as engine,
+        connect(socket_of(voxcli), proxy=None, compression=None) as stream,
+    ):
+        stream.send(CONFIG)
+        stream.recv()
         speech = {"model": "x", "voice": "alloy", "input": "Hello.", "response_format": "pcm"}
         programs: dict[str, Callable[[], tuple[float, float]]] = {
             "bare Starlette, httpx": lambda: time_httpx(client, bare),
             "our server, httpx": lambda: time_httpx(client, f"{voxcli}/v1/audio/speech", json=speech),
             "our server, our client": lambda: time_our_client(engine),
+            "our server, WebSocket": lambda: time_socket(stream),
         }
         times: dict[str, list[tuple[float, float]]] = {name: [] for name in programs}
         for round_ in range(rounds + 1):
@@ -187,10 +280,12 @@ def stream_at_once(url: str, clients: int) -> None:
     print(f"first chunk: median {statistics.median(firsts):.1f} ms, maximum {max(firsts):.1f} ms")
 
 
-def main(rounds: int, chunks: int, clients: int) -> None:
+def main(rounds: int, chunks: int, clients: int, sockets: int) -> None:
     with served(serve_voxcli, chunks) as voxcli, served(serve_bare, chunks) as bare:
         compare(voxcli, bare, rounds, chunks)
         stream_at_once(voxcli, clients)
+        asyncio.run(listen_at_once(voxcli, sockets))
+        time_cancels(voxcli, 5 * rounds)
 
 
 if __name__ == "__main__":
@@ -198,5 +293,6 @@ if __name__ == "__main__":
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--chunks", type=int, default=60, help="of 0.16 s each")
     parser.add_argument("--clients", type=int, default=32)
+    parser.add_argument("--sockets", type=int, default=64)
     given = parser.parse_args()
-    main(given.rounds, given.chunks, given.clients)
+    main(given.rounds, given.chunks, given.clients, given.sockets)

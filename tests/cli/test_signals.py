@@ -1,5 +1,6 @@
 """Signals to a running process: its files are complete, its exit codes right."""
 
+import json
 import os
 import signal
 import subprocess
@@ -49,6 +50,19 @@ def test_any_signal_leaves_a_wav_that_all_readers_agree_on(
     assert by_wave == by_soundfile == by_av >= 5000
     size = path.stat().st_size
     assert 0 <= size - 80 - 2 * by_wave <= (70_000 if number is signal.SIGKILL else 0)
+
+
+def test_a_program_is_told_how_much_of_the_text_was_spoken(tmp_path: Path, environment: dict[str, str]) -> None:
+    with speaking(tmp_path, environment, "--json") as (process, _):
+        process.send_signal(signal.SIGINT)
+        printed, _ = process.communicate(timeout=20)
+    told = json.loads(printed.splitlines()[-1])
+    spoken, text = told["spoken"], ENDLESS * 20
+    assert told["event"] == "error"
+    assert 0 < spoken["position"] < len(text)
+    assert text.startswith(spoken["text"])
+    assert len(spoken["text"]) == spoken["position"]
+    assert spoken["seconds"] == told["audio_seconds"]
 
 
 def test_a_kill_at_any_moment_leaves_a_good_wav(tmp_path: Path, environment: dict[str, str]) -> None:

@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol, TextIO
 
@@ -19,6 +19,7 @@ from voxcli.cli.status_line import StatusLine, noted_loading
 from voxcli.errors import ConsumerClosed, DeviceError, VoxError
 from voxcli.synthesis.loading import LoadingProgress, LoadingStage, OnLoading, ignore_loading
 from voxcli.synthesis.timing import Timings
+from voxcli.synthesis.transcript import Spoken
 
 _EVENT_SECONDS = 0.1
 """Least time between two events of the same stage of loading, except its last."""
@@ -82,6 +83,13 @@ class RunReport(Protocol):
 
     def done(self, summary: RunSummary) -> None: ...
 
+    def stopped(self, spoken: Spoken) -> None:
+        """The run ends before its text does. `failed` follows.
+
+        spoken: what has left the loudspeaker, or is in the files.
+        """
+        ...
+
     def failed(self, error: BaseException) -> None: ...
 
     def close(self) -> None: ...
@@ -126,6 +134,9 @@ class TextReport:
         self.close()
         self._console.note_phrases(summary_phrases(summary))
 
+    def stopped(self, spoken: Spoken) -> None:
+        """Do nothing: it was heard."""
+
     def failed(self, error: BaseException) -> None:
         """Say what was kept; the outermost handler shows the error."""
         self.close()
@@ -157,6 +168,7 @@ class EventsReport:
         self._audio_seconds = 0.0
         self._outputs: list[str] = []
         self._model = ""
+        self._spoken: Spoken | None = None
         self._shown = LoadingProgress(LoadingStage.STARTING)
         self._shown_at = 0.0
         self._lock = threading.Lock()
@@ -218,6 +230,9 @@ class EventsReport:
             steps=summary.steps,
         )
 
+    def stopped(self, spoken: Spoken) -> None:
+        self._spoken = spoken
+
     def failed(self, error: BaseException) -> None:
         message = error.for_command_line if isinstance(error, VoxError) else str(error)
         kept = _kept(self._outputs, self._audio_seconds)
@@ -228,10 +243,16 @@ class EventsReport:
             code=exit_code(error),
             audio_seconds=_rounded(self._audio_seconds),
             outputs=kept,
+            **self._spoken_fields(),
         )
 
     def close(self) -> None:
         """Do nothing: every event has been written already."""
+
+    def _spoken_fields(self) -> dict[str, Any]:
+        if self._spoken is None:
+            return {}
+        return {"spoken": {**asdict(self._spoken), "seconds": _rounded(self._spoken.seconds)}}
 
     def _emit(self, event: str, **fields: Any) -> None:
         try:

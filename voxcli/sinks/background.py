@@ -29,6 +29,10 @@ class OpenedInBackground:
     def heard_at(self) -> float | None:
         return self._sink.heard_at if self._sink else None
 
+    @property
+    def played_seconds(self) -> float | None:
+        return self._sink.played_seconds if self._sink else 0.0
+
     def __enter__(self) -> Self:
         self._thread.start()
         return self

@@ -31,6 +31,11 @@ class Sink(Protocol):
         """When the first sample left the loudspeaker, as `time.perf_counter` tells it; None if none has yet."""
         ...
 
+    @property
+    def played_seconds(self) -> float | None:
+        """How much of what was written has left the loudspeaker by now; None where nothing is played."""
+        ...
+
     def __enter__(self) -> Self: ...
 
     def __exit__(
@@ -102,6 +107,10 @@ class Tee:
     @property
     def heard_at(self) -> float | None:
         return min((sink.heard_at for sink in self._sinks if sink.heard_at is not None), default=None)
+
+    @property
+    def played_seconds(self) -> float | None:
+        return max((sink.played_seconds for sink in self._sinks if sink.played_seconds is not None), default=None)
 
     def __enter__(self) -> Self:
         with ExitStack() as undo:

@@ -19,6 +19,7 @@ class File:
 
     underruns = None
     heard_at = None
+    played_seconds = None
 
     def __init__(self, path: Path, new_writer: Callable[[FileIO, int], Writer], *, overwrite: bool = False) -> None:
         """new_writer: called with the open file and the sample rate in Hz."""

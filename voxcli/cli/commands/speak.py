@@ -52,6 +52,7 @@ def speak(job: SpeakJob, console: Console, report: RunReport, check: Callable[[]
             held.enter_context(_turn(job, report, check))
         report.loading(model, outputs)
         run = SpeakRun(job, report, check)
+        held.push(lambda kind, error, trace: report.stopped(run.spoken()) if kind else None)
         # A warm engine gets the first sentence at once, and speaks while the rest of the program is loaded.
         engine: Engine | None = None
         if warm := _find_warm(job, report, check):

@@ -18,6 +18,7 @@ from voxcli.synthesis.pace import StartBuffer, speaking_seconds
 from voxcli.synthesis.pipeline import Delivery
 from voxcli.synthesis.request import Abilities, Piece
 from voxcli.synthesis.timing import Stopwatch
+from voxcli.synthesis.transcript import Spoken, Transcript
 from voxcli.text.marks import Part
 from voxcli.text.parts import read_text
 
@@ -114,6 +115,8 @@ class SpeakRun:
         self._sounds = False
         self._playing_at: float | None = None
         self._plays_until = 0.0
+        self._transcript = Transcript()
+        self._sink: Sink | None = None
 
     def start_buffer(self, queued: float) -> float:
         """Return how many seconds of audio have to be queued before playback starts."""
@@ -170,13 +173,21 @@ class SpeakRun:
 
     def write(self, pieces: Iterator[Piece], sink: Sink) -> None:
         """Write all chunks, and let each sentence wait for enough of it if the machine may be too slow."""
+        self._sink = sink
         for piece in pieces:
             if isinstance(piece, AudioChunk):
                 self._write_chunk(piece, sink)
-            elif self._buffer.pass_mark(piece):
-                self._play_all(sink)
+            else:
+                self._transcript.note(piece)
+                if self._buffer.pass_mark(piece):
+                    self._play_all(sink)
             self._check()
         self._play_all(sink)
+
+    def spoken(self) -> Spoken:
+        """Return how much of the text has left the loudspeaker, or is in the files if there is none."""
+        played = self._sink.played_seconds if self._sink else None
+        return self._transcript.until(self._audio_seconds if played is None else played)
 
     def _play_all(self, sink: Sink) -> None:
         """Play what waits, because it is all there is of a sentence, or of the text so far."""

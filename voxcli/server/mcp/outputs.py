@@ -55,7 +55,7 @@ class NewFile:
 class FileSink:
     """Writes a new file, of which nothing is left if it does not become complete."""
 
-    underruns = heard_at = None
+    underruns = heard_at = played_seconds = None
 
     def __init__(self, file: NewFile) -> None:
         self._file = file
@@ -85,7 +85,7 @@ class FileSink:
 class CollectedSound:
     """A sink that keeps everything."""
 
-    underruns = heard_at = None
+    underruns = heard_at = played_seconds = None
 
     def __init__(self) -> None:
         self.chunks: list[AudioChunk] = []
