@@ -13,7 +13,8 @@ from mcp import Client
 from tests.server.tone import ToneEngine
 from voxcli.audio.chunk import AudioChunk
 from voxcli.server.mcp.endpoint import new_server
-from voxcli.server.mcp.tools import AgentSettings, Toolbox
+from voxcli.server.mcp.settings import AgentSettings
+from voxcli.server.mcp.tools import Toolbox
 from voxcli.server.model_lifecycle import ModelLifecycle
 from voxcli.server.service import Service
 from voxcli.server.settings import ServerSettings
@@ -76,13 +77,13 @@ class Play:
 
 
 @asynccontextmanager
-async def tools(engine: ToneEngine, folder: Path, turns: Path, **settings: Any) -> AsyncIterator[Toolbox]:
+async def tools(engine: ToneEngine, voices: Path, turns: Path, **settings: Any) -> AsyncIterator[Toolbox]:
     """The tools of one agent, which is a process of its own outside of tests.
 
     turns: of the machine.
     """
-    chosen = ServerSettings(voices=folder, wait_seconds=20.0)
-    service = Service(chosen, VoiceLibrary(folder), ModelLifecycle("tone", lambda: engine, chosen))
+    chosen = ServerSettings(voices=voices, wait_seconds=20.0)
+    service = Service(chosen, VoiceLibrary(voices), ModelLifecycle("tone", lambda: engine, chosen))
     await service.start()
     toolbox = Toolbox(service, AgentSettings(turns=turns, **settings))
     try:

@@ -11,13 +11,13 @@ import httpx
 import pytest
 from mcp import Client
 
-from tests.server.mcp.agents import ERAS, ask, fail, words
+from tests.server.mcp.agents import ERAS, Loudspeaker, ask, fail, words
 from tests.server.running import Running, running
 from tests.server.tone import ToneEngine, until
 from voxcli.server.app import create_app
 from voxcli.server.mcp.endpoint import McpEndpoint
 from voxcli.server.mcp.outputs import Folder
-from voxcli.server.mcp.tools import AgentSettings
+from voxcli.server.mcp.settings import AgentSettings
 from voxcli.server.service import Service
 
 pytestmark = pytest.mark.anyio
@@ -143,6 +143,26 @@ async def test_what_is_not_offered_says_so(server: Running, folder: Path) -> Non
             error = await fail(client, "synthesize_to_file", text=TEXT, path="x.wav")
             assert error.startswith("The user has chosen no folder for files")
             assert "has chosen no folder" in await fail(client, "voice_cloning", text=TEXT, reference_audio="x.wav")
+
+
+async def test_each_session_stops_and_sees_its_own_speech_only(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    speaker = Loudspeaker()
+    monkeypatch.setattr("voxcli.server.mcp.tools.Speaker", speaker.open)
+    monkeypatch.setattr("voxcli.server.mcp.tools.check_loudspeaker", lambda device: None)
+    with running(ToneEngine(), new_app=with_tools(folder / "turns")) as server:
+        address = f"{server.url}/mcp"
+        async with Client(address, mode="legacy") as one, Client(address, mode="legacy") as two:
+            speaker.go.clear()
+            first = await ask(one, "speak", text="This is of the first one.")
+            second = await ask(two, "speak", text="This is of the second one.")
+            assert "You have no speech" in await fail(two, "stop_speaking", id=first["id"])
+            assert (await ask(two, "stop_speaking"))["stopped"][0]["id"] == second["id"]
+            speaker.go.set()
+            assert (await ask(one, "await_speech"))["state"] == "done"
+            assert [one["id"] for one in (await ask(one, "speech_status"))["speeches"]] == [first["id"]]
+        metrics = httpx.get(f"{server.url}/metrics").text
+        assert 'voxcli_utterances_total{ending="done",protocol="mcp"} 1.0' in metrics
+    assert len(speaker.played) == 1
 
 
 def modern(method: str, params: dict[str, Any]) -> dict[str, Any]:

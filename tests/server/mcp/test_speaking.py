@@ -14,6 +14,8 @@ from tests.server.mcp.agents import ERAS, Loudspeaker, agent, ask, fail, tools
 from tests.server.tone import ToneEngine
 from voxcli.devices.turns import Turn
 from voxcli.errors import DeviceError, ModelError
+from voxcli.server.mcp.outputs import Folder
+from voxcli.synthesis.request import GpuMemory
 
 pytestmark = pytest.mark.anyio
 TEXT = "This is the first sentence. And this is the second one. Here is the third one."
@@ -190,6 +192,47 @@ async def test_without_a_loudspeaker_speaking_fails_at_once(
 async def test_bad_arguments_are_refused_in_words(client: Client, arguments: dict[str, Any], error: str) -> None:
     assert (await fail(client, "speak", **arguments)).startswith(error)
     assert (await ask(client, "speech_status")) == {"speeches": []}
+
+
+async def test_the_tools_of_the_original_server_answer_as_there(
+    engine: ToneEngine, tmp_path: Path, speaker: Loudspeaker
+) -> None:
+    class Warm:
+        loaded = True
+
+        def gpu_memory(self) -> GpuMemory | None:
+            return GpuMemory("NVIDIA L40S", 5 << 29, 3 << 30) if self.loaded else None
+
+        def unload(self) -> None:
+            self.loaded = False
+
+    (tmp_path / "out").mkdir()
+    settings = {"warm": Warm(), "folder": Folder(tmp_path / "out")}
+    async with tools(engine, tmp_path / "voices", tmp_path / "turns", **settings) as toolbox, agent(toolbox) as client:
+        assert await ask(client, "get_gpu_status") == {
+            "status": "success",
+            "model_loaded": True,
+            "memory_allocated_gb": 2.5,
+            "memory_reserved_gb": 3.0,
+            "device_name": "NVIDIA L40S",
+        }
+        unloaded = {"status": "success", "message": "Model offloaded from GPU"}
+        assert await ask(client, "offload_model") == unloaded
+        assert await ask(client, "get_gpu_status") == {"status": "error", "error": "CUDA not available"}
+        every: dict[str, Any] = {"cfg_value": 2.5, "inference_timesteps": 12, "min_len": 3, "max_len": 4096}
+        every |= {"normalize": True, "denoise": False, "retry_badcase": True, "retry_badcase_max_times": 3}
+        every |= {"retry_badcase_ratio_threshold": 6.0, "output_path": None}
+        answer = await ask(client, "text_to_speech", text="Hello.", **every)
+        assert set(answer) == {"status", "output_path", "sample_rate"}
+        assert re.fullmatch(r"tts_\d+\.wav", Path(answer["output_path"]).name)
+        sampling = engine.requests[-1].sampling
+        assert (sampling.steps, sampling.guidance, sampling.min_patches, sampling.retries) == (12, 2.5, 3, 2)
+        cloned = await ask(client, "voice_cloning", text="Hi.", reference_audio=answer["output_path"], **every)
+        assert re.fullmatch(r"clone_\d+\.wav", Path(cloned["output_path"]).name)
+        assert engine.requests[-1].voice.reference
+        wrong = await client.call_tool("text_to_speech", {"text": "Hi.", "cfg_value": 99})
+        assert wrong.structured_content == {"status": "error", "error": "'cfg_value' must lie between 0 and 10."}
+        assert toolbox.service.models.loaded  # a wrong argument unloads nothing
 
 
 async def test_an_unknown_tool_is_named(client: Client) -> None:

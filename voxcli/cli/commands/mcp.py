@@ -3,6 +3,7 @@
 import importlib
 import json
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, BinaryIO
 
@@ -17,8 +18,9 @@ from voxcli.errors import NotFound, VoxError
 from voxcli.installation import install_command
 
 if TYPE_CHECKING:
+    from voxcli.engines.resident.registry import EngineEntry
     from voxcli.engines.settings import EngineSettings
-    from voxcli.server.mcp.tools import AgentSettings
+    from voxcli.synthesis.request import GpuMemory
 
 _LONG_SECONDS = 365 * 24 * 60 * 60.0
 _IDLE_SECONDS = 2.0
@@ -89,6 +91,8 @@ def _run(
     from voxcli.cli.exits import GracefulShutdown
     from voxcli.cli.settings.files import find_user_places
     from voxcli.server.mcp.endpoint import serve_streams
+    from voxcli.server.mcp.outputs import Folder
+    from voxcli.server.mcp.settings import AgentSettings
     from voxcli.server.settings import ServerSettings
 
     places, resident = find_user_places(), stays_loaded(engine)
@@ -102,7 +106,12 @@ def _run(
         voice=voice,
     )
     service = new_service(settings, engine)
-    agents = _agent_settings(engine, places.turns, folder, audio_device)
+    agents = AgentSettings(
+        turns=places.turns,
+        audio_device=audio_device,
+        folder=Folder(folder) if folder else None,
+        warm=_Warm(engine) if resident else None,
+    )
     if os.isatty(streams[0].fileno()):
         console.note("An MCP client starts this program. To add it to Claude Code: claude mcp add voxcli -- voxcli mcp")
 
@@ -118,24 +127,34 @@ def _run(
     asyncio.run(serve())
 
 
-def _agent_settings(
-    engine: "EngineSettings", turns: Path, folder: Path | None, audio_device: str | None
-) -> "AgentSettings":
-    from voxcli.server.mcp.outputs import Folder
-    from voxcli.server.mcp.tools import AgentSettings
+class _Warm:
+    """The engine that stays loaded in the background, if it does."""
 
-    def unload() -> None:
-        from voxcli.cli.commands.warm import engine_registry, find_entry, new_order
+    def __init__(self, settings: "EngineSettings") -> None:
+        self._settings = settings
+
+    def gpu_memory(self) -> "GpuMemory | None":
+        from voxcli.engines.resident.connection import NotListening, ask
+        from voxcli.synthesis.request import GpuMemory
+
+        with suppress(NotListening, TimeoutError):
+            if (entry := self._find()) and (found := ask(entry, "GET", "/private/state").get("gpu")):
+                return GpuMemory(**found)
+        return None
+
+    def unload(self) -> None:
         from voxcli.engines.resident.running import RunningEngine
 
-        if order := new_order(engine):
-            registry = engine_registry()
-            if (entry := find_entry(order, registry)) and not entry.values.get("serves"):
-                RunningEngine(entry, None, registry).stop()
+        if (entry := self._find()) and not entry.values.get("serves"):
+            RunningEngine(entry, None).stop()
 
-    return AgentSettings(
-        turns=turns, audio_device=audio_device, folder=Folder(folder) if folder else None, unload=unload
-    )
+    def _find(self) -> "EngineEntry | None":
+        from voxcli.cli.commands.warm import engine_registry, find_entry, new_order
+        from voxcli.engines.resident.registry import READY
+
+        order = new_order(self._settings)
+        entry = find_entry(order, engine_registry()) if order else None
+        return entry if entry and entry.state == READY else None
 
 
 def _take_streams() -> tuple[BinaryIO, BinaryIO]:

@@ -39,7 +39,8 @@ from voxcli.server.mcp.arguments import (
     VoiceCloningArguments,
     read_arguments,
 )
-from voxcli.server.mcp.tools import AgentSettings, Call, Toolbox
+from voxcli.server.mcp.settings import AgentSettings
+from voxcli.server.mcp.tools import Call, Toolbox
 from voxcli.server.service import Service
 from voxcli.version import __version__
 

@@ -4,7 +4,6 @@ import asyncio
 import base64
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -32,7 +31,8 @@ from voxcli.server.mcp.arguments import (
     VoiceCloningArguments,
     to_request,
 )
-from voxcli.server.mcp.outputs import NO_FOLDER, CollectedSound, FileSink, Folder, NewFile, read_recording
+from voxcli.server.mcp.outputs import NO_FOLDER, CollectedSound, FileSink, NewFile, read_recording
+from voxcli.server.mcp.settings import AgentSettings
 from voxcli.server.mcp.speech import Client, SpeechJob, SpeechQueue, SpeechState, count_sentences
 from voxcli.server.service import Service
 from voxcli.server.streaming.utterance import NO_WORDS
@@ -50,24 +50,6 @@ _SOON_SECONDS = 0.05
 _NO_SOUND_HERE = (
     "This server plays no speech for its clients. text_to_speech returns the sound instead, for the client to play."
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AgentSettings:
-    """What agents may do."""
-
-    turns: Path
-    """Folder of the queue for the loudspeaker."""
-    plays: bool = True
-    """Whether speech is played on this machine."""
-    audio_device: str | None = None
-    folder: Folder | None = None
-    """Where files may be written; None for nowhere."""
-    own: bool = True
-    """Whether the agent is a program of this user, who is told everything, and whose recordings are read anywhere."""
-    max_characters: int = 100_000
-    unload: Callable[[], None] = lambda: None
-    """Ends the engine of this user that stays loaded, after the model has been given back. May block."""
 
 
 class Toolbox:
@@ -140,18 +122,19 @@ class Toolbox:
 
     async def get_gpu_status(self, call: Call, asked: NoArguments) -> CallToolResult:
         """Tell how much memory of the GPU is in use."""
-        models = self.service.models
-        gpu = await self.service.threads.call(models.gpu_memory)
+        models, warm = self.service.models, self.settings.warm
+        gpu = await self.service.threads.call(warm.gpu_memory if warm else models.gpu_memory)
         if gpu is None:
             return _result({"status": "error", "error": "CUDA not available"})
         gibibytes = [round(count / 2**30, 2) for count in (gpu.allocated_bytes, gpu.reserved_bytes)]
         found = {"memory_allocated_gb": gibibytes[0], "memory_reserved_gb": gibibytes[1], "device_name": gpu.name}
-        return _result({"status": "success", "model_loaded": models.loaded, **found})
+        return _result({"status": "success", "model_loaded": bool(warm) or models.loaded, **found})
 
     async def offload_model(self, call: Call, asked: NoArguments) -> CallToolResult:
         """Unload the model, now or after what it is speaking. It is loaded again when it is needed."""
         await self.service.models.offload()
-        await self.service.threads.call(self.settings.unload)
+        if self.settings.warm:
+            await self.service.threads.call(self.settings.warm.unload)
         return _result({"status": "success", "message": "Model offloaded from GPU"})
 
     async def list_voices(self, call: Call, asked: NoArguments) -> CallToolResult:

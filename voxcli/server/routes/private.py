@@ -6,6 +6,7 @@ without FastAPI, which takes as long to load as half of torch.
 
 import os
 import sys
+from dataclasses import asdict
 from typing import Any, Protocol, runtime_checkable
 
 from pydantic import BaseModel, Field
@@ -172,6 +173,7 @@ def describe_state(service: Service) -> dict[str, Any]:
         "state": _state_of(service),
         "memory_bytes": _resident_bytes(),
         "gpu_memory_bytes": gpu.reserved_bytes if gpu else 0,
+        "gpu": asdict(gpu) if gpu else None,
         "streams": service.admission.used,
         "waiting": service.admission.depth,
         "holds": len(service.holds),

@@ -91,7 +91,7 @@ def _endpoint_for_agents(service: Service, plays: bool, folder: Path | None, con
         return None
     from voxcli.server.mcp.endpoint import McpEndpoint
     from voxcli.server.mcp.outputs import Folder
-    from voxcli.server.mcp.tools import AgentSettings
+    from voxcli.server.mcp.settings import AgentSettings
 
     agents = AgentSettings(
         turns=find_user_places().turns,
