@@ -211,7 +211,10 @@ def test_what_is_no_request_is_an_error_of_the_protocol(server: Running, body: b
     assert "error" in answer.json()
 
 
-async def test_the_end_of_the_server_ends_sessions_and_what_they_make(folder: Path) -> None:
+async def test_the_end_of_the_server_ends_sessions_and_what_they_make(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("voxcli.server.host._LAST_SECONDS", 60)  # of which nothing is needed
     engine = ToneEngine(chunks=10_000, pace=0.25)
     with running(engine, new_app=with_tools(folder / "turns"), drain_seconds=0.1) as server:
         async with Client(f"{server.url}/mcp", mode="legacy") as client:
