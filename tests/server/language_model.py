@@ -128,7 +128,9 @@ def _read(connection: socket.socket) -> Exchange | None:
     first, *lines = head.decode().split("\r\n")
     headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
     while len(body) < int(headers.get("content-length", "0")):
-        body += connection.recv(65536)
+        if not (data := connection.recv(65536)):
+            return None
+        body += data
     return Exchange(connection, first.split()[1], headers, json.loads(body) if body else {})
 
 

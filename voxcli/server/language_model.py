@@ -158,11 +158,18 @@ class LanguageModel:
         if not reader.ended:
             raise RemoteError(f"{self._name} sent something other than an answer. {_IS_IT}")
         if not count:
-            reason = f" (it stopped because of {reader.finish_reason!r:.40})" if reader.finish_reason else ""
-            raise RemoteError(
-                f"{self._name} wrote an empty answer{reason}. Ask again or in other words; a model that only reasoned "
-                "may need a higher limit of tokens."
-            )
+            raise self.empty_answer(reader.finish_reason)
+
+    def empty_answer(self, reason: str | None) -> RemoteError:
+        """Return the error for an answer without any text.
+
+        reason: why the model has stopped, as `answer` returns it.
+        """
+        why = f" (it stopped because of {reason!r:.40})" if reason else ""
+        return RemoteError(
+            f"{self._name} wrote an empty answer{why}. Ask again or in other words; a model that only reasoned may "
+            "need a higher limit of tokens."
+        )
 
     @property
     def _name(self) -> str:

@@ -12,6 +12,8 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.server.language_model import Exchange, LanguageModelStub, Script, language_model, writing
 from tests.server.raw import RawClient, connected
@@ -298,7 +300,7 @@ SPEECH = json.dumps({"model": "tone", "input": "One.", "voice": "alloy", "respon
 
 
 def _post(path: str, body: str) -> bytes:
-    head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+    head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\n"
     return f"{head}Content-Length: {len(body)}\r\n\r\n{body}".encode()
 
 
@@ -364,6 +366,78 @@ def test_comments_keep_the_connection_open(monkeypatch: pytest.MonkeyPatch) -> N
         answer = httpx.post(server.url + PATH, json={"message": "Hi"}, timeout=20)
     assert answer.text.startswith(": waiting\n\n: waiting\n\n")
     assert kinds(events_of(answer.text))[0] == "text"
+
+
+def test_an_answer_of_reasoning_alone_is_an_error() -> None:
+    with chatting(writing("<think>They want", " a list.", reason="length")) as (server, _):
+        (event,) = chat(server)
+    assert "wrote an empty answer (it stopped because of 'length')" in event["error"]
+
+
+ACTIONS = st.sampled_from(
+    [
+        *("One sentence. ", "And half", " of another", "```\ncode\n", "<think>", "</think>", "👍", "\n\n# Title\n\n"),
+        *("*reason", "*garbage", "*comment", "*error", "*done", "*die", "*stall"),
+    ]
+)
+
+
+def acting(actions: list[str]) -> Script:
+    """Do one thing after another; what does not begin with a star is written."""
+
+    def script(exchange: Exchange) -> None:
+        exchange.head()
+        for action in actions:
+            match action:
+                case "*reason":
+                    exchange.event({"choices": [{"delta": {"reasoning_content": "Hm."}}]})
+                case "*garbage":
+                    exchange.send(b"data: \xff{\n\n")
+                case "*comment":
+                    exchange.send(b": busy\n\n")
+                case "*error":
+                    exchange.event({"error": {"message": "It broke."}})
+                case "*done":
+                    exchange.done()
+                case "*die":
+                    exchange.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+                    return
+                case "*stall":
+                    exchange.wait_until_left()
+                    return
+                case _:
+                    exchange.write(action)
+
+    return script
+
+
+@pytest.fixture(scope="module")
+def any_chat() -> Iterator[tuple[Running, LanguageModelStub]]:
+    with chatting(writing("Yes."), ToneEngine(chunks=2, chunk_seconds=0.02, slots=4), seconds=0.2) as both:
+        yield both
+
+
+@given(actions=st.lists(ACTIONS, max_size=8), read=st.one_of(st.none(), st.integers(0, 3000)), kill=st.booleans())
+@settings(max_examples=40)
+def test_whatever_the_model_and_the_client_do_it_ends_and_nothing_is_left(
+    any_chat: tuple[Running, LanguageModelStub], actions: list[str], read: int | None, kill: bool
+) -> None:
+    server, stub = any_chat
+    stub.script = acting(actions)
+    if read is None:
+        events = chat(server)
+        ends = [event["type"] for event in events if event["type"] in ("complete", "error")]
+        assert len(ends) == 1
+        assert [event["type"] for event in events][-1] in ("audio_complete", "error")
+    else:
+        with connected(server.url) as client:
+            asked(client)
+            client.read(read)
+            if kill:
+                client.kill()
+    until(lambda: server.service.admission.used == 0 and len(server.service.utterances) == 0)
+    assert all(exchange.left.wait(10) for exchange in stub.exchanges if exchange.fields and actions[-1:] == ["*stall"])
+    stub.exchanges.clear()
 
 
 def test_chats_leave_nothing_behind() -> None:

@@ -150,6 +150,8 @@ class _Answer:
         try:
             reason = await self._model.answer(self._messages, self._take)
             await self._pass_on(self._without_reasoning.finish())
+            if not self._text.strip():
+                raise self._model.empty_answer(reason)
             await self._events.put(CompleteEvent(text=self._text, finish_reason=None if reason == "stop" else reason))
         except RemoteError as error:
             await self._pass_on(self._without_reasoning.finish())
