@@ -9,7 +9,6 @@ from voxcli.engines.remote.probe import Server
 from voxcli.engines.remote.settings import RemoteSettings
 from voxcli.errors import RemoteError
 from voxcli.protocols.openai.servers import Catalog, choose_model
-from voxcli.protocols.speech_stream import messages
 from voxcli.synthesis.pipeline import Delivery
 from voxcli.synthesis.request import Sampling
 
@@ -57,6 +56,8 @@ def _find_config(
     )
     if any(cannot):
         return None
+    from voxcli.protocols.speech_stream import messages  # only such a stream needs them
+
     clip = voice.prompt.clip if voice.prompt else voice.reference
     fields = {
         "type": messages.CONFIG,
