@@ -17,7 +17,7 @@ from voxcli.voxcpm.kernels.cpu.compiler import CompiledModule, compile_module, i
 from voxcli.voxcpm.kernels.cpu.decoder import write_decoder
 from voxcli.voxcpm.kernels.cpu.factors import FEW_ROWS, factors_for
 from voxcli.voxcpm.kernels.cpu.steps import ENTRY, Argument
-from voxcli.voxcpm.kernels.cpu.targets import find_target
+from voxcli.voxcpm.kernels.cpu.targets import Target, find_target
 from voxcli.voxcpm.kernels.cpu.threads import run_parallel
 from voxcli.voxcpm.kernels.factor_formats import FactorFormat
 
@@ -69,17 +69,18 @@ class NativeDecoder:
         run_parallel(self._function, ctypes.addressof(arguments), torch.get_num_threads())
 
 
-_modules: dict[FactorFormat, CompiledModule] = {}
+_modules: dict[tuple[Target, FactorFormat], CompiledModule] = {}
 """The code is the same for all models."""
 
 
 def _compiled(factors: FactorFormat, kept: Path | None) -> CompiledModule:
-    if factors not in _modules:
-        target = find_target()
-        assert target
+    target = find_target()
+    assert target
+    if (target, factors) not in _modules:
         code = factors_for(factors, target)
-        _modules[factors] = compile_module(target, _name_of(factors), lambda module: write_decoder(module, code), kept)
-    return _modules[factors]
+        found = compile_module(target, _name_of(factors), lambda module: write_decoder(module, code), kept)
+        _modules[target, factors] = found
+    return _modules[target, factors]
 
 
 def _name_of(factors: FactorFormat) -> str:
@@ -95,5 +96,5 @@ def uncompiled_decoder(factors: FactorFormat, kept: Path | None) -> list[Callabl
     """
     target, most = find_target(), factors.many_rows
     assert target
-    there = most in _modules or is_kept(target, _name_of(most), kept)
+    there = (target, most) in _modules or is_kept(target, _name_of(most), kept)
     return [] if there else [partial(_compiled, most, kept)]
