@@ -19,15 +19,19 @@ def phonemes(text: str) -> str:
     return mandarin_phonemes(text)[0]
 
 
+def syllables(text: str) -> list[str]:
+    return phonemes(text).replace(" ", BREAK).split(BREAK)
+
+
 def tones(text: str) -> list[int]:
-    return [next((TONES[mark] for mark in syllable if mark in TONES), 5) for syllable in phonemes(text).split(BREAK)]
+    return [next((TONES[mark] for mark in syllable if mark in TONES), 5) for syllable in syllables(text)]
 
 
 @given(HAN)
 def test_every_character_is_a_syllable_or_the_suffix_of_one(text: str) -> None:
-    syllables = phonemes(text).split(BREAK)
-    assert text.count("儿") >= len(text) - len(syllables) >= 0
-    assert all(tokens_of(syllable) for syllable in syllables)
+    found = syllables(text)
+    assert text.count("儿") >= len(text) - len(found) >= 0
+    assert all(map(tokens_of, found))
 
 
 def test_every_reading_of_the_dictionary_can_be_written() -> None:
@@ -97,6 +101,10 @@ def test_interjections_have_a_vowel(text: str) -> None:
 def test_a_question_is_hummed_upwards() -> None:
     assert mandarin_phonemes("嗯", asks=True)[0] == "ə↗n"
     assert mandarin_phonemes("嗯")[0] == "ə↘n"
+
+
+def test_a_light_syllable_does_not_run_into_the_next_word() -> None:
+    assert phonemes("我的邮箱") == "wo↓|tɤ jou↗|ɕja→ŋ"
 
 
 def test_u_with_two_dots_is_written_however_pinyin_spells_it() -> None:

@@ -71,12 +71,8 @@ def test_digits_beside_chinese_are_spoken(text: str) -> None:
     assert len(phonemes(text)) > len(phonemes(re.sub(r"[\d①②½.]", "", text) or "。")) + len(digits)
 
 
-def test_numbers_are_read_without_the_library_for_erhua(monkeypatch: pytest.MonkeyPatch) -> None:
-    import sys
-
-    monkeypatch.setitem(sys.modules, "wetext", None)
-    assert phonemes("3个") == phonemes("三个")
-    assert phonemes("花儿") == "xwa→ɚ"
+def test_chinese_keeps_the_suffix_that_other_models_cannot_read() -> None:
+    assert phonemes("3朵花儿") == "sa→n|two↓|xwa→ɚ"
 
 
 @pytest.mark.parametrize("sign", [*"%‰&+@<>±×÷√∞≠≤≥°©®™№℃℉§µ$€£¥￥₹₩₿¢#="])
@@ -87,7 +83,7 @@ def test_every_sign_has_a_name_in_both_languages(sign: str) -> None:
 
 def test_one_speaker_reads_mixed_text() -> None:
     (passage,) = passages("今天用 Python 写了一个 demo。")
-    assert passage.phonemes == "ʨi→n|tʰjɛ→n|jʊ↘ŋ pˈIθˌɑn ɕje↓|lɤ|i↗|kɤ↘ dˈɛmO."
+    assert passage.phonemes == "ʨi→n|tʰjɛ→n|jʊ↘ŋ pˈIθˌɑn ɕje↓|lɤ i↗|kɤ↘ dˈɛmO."
     assert passage.language is None
 
 
@@ -138,3 +134,11 @@ def test_phonemes_are_written_as_the_model_learned_them(language: str, text: str
 @given(st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"]), max_size=60))
 def test_clauses_are_the_text(text: str) -> None:
     assert "".join(clause.text for clause in ESPEAK.phonemes(text, "gmw/en-US")) == text
+
+
+def test_a_character_that_nobody_reads_is_named_where_the_rest_is_spoken(caplog: pytest.LogCaptureFixture) -> None:
+    assert phonemes("天兙天") == "tʰjɛ→n|tʰjɛ→n"
+    assert [record.getMessage() for record in caplog.records] == ["Kokoro cannot read 兙, and leaves it out."]
+    caplog.clear()
+    assert phonemes("兙") == ""
+    assert caplog.records == []

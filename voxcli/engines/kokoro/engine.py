@@ -253,7 +253,10 @@ class KokoroEngine:
         key = language or ""
         if key not in self._noted and any(map(str.isalnum, text)):
             self._noted.add(key)
-            _log.warning("Kokoro cannot read %r: eSpeak NG does.", text.strip()[:_QUOTED])
+            beginning = text.strip()
+            if len(beginning) > _QUOTED:
+                beginning = f"{beginning[:_QUOTED]}…"
+            _log.warning("Kokoro cannot read %r: eSpeak NG does.", beginning)
 
 
 def kokoro_language(language: str) -> str | None:

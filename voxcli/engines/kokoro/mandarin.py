@@ -6,8 +6,10 @@ light syllables and for the suffix 儿 are our own. The table of initials and fi
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from pypinyin import Style, lazy_pinyin
@@ -108,7 +110,20 @@ def mandarin_phonemes(run: str, *, asks: bool = False) -> tuple[str, str]:
     _lighten(run, syllables)
     syllables = list(_with_suffixes(run, syllables))
     _change_tones(syllables)
-    return BREAK.join(map(_phonemes, syllables)), unread
+    return "".join(_joined(syllables)), unread
+
+
+def _joined(syllables: list[_Syllable]) -> Iterator[str]:
+    """Yield phonemes, and what is between two syllables: a space behind a light one, which has no mark of its tone.
+
+    Without it, 的邮箱 would sound as one word that begins with 丢.
+    """
+    before: _Syllable | None = None
+    for syllable in syllables:
+        if before:
+            yield " " if before.tone == 5 and syllable.tone != 5 else BREAK
+        yield _phonemes(syllable)
+        before = syllable
 
 
 def _no_reading(characters: str) -> Any:
@@ -165,9 +180,10 @@ def _change_tones(syllables: list[_Syllable]) -> None:
         elif syllable.character == "一" and syllable.tone != 5:
             falling = after and (after.tone == 4 or after.character == "个")
             syllable.tone = 1 if _counts(before, after) else 2 if falling else 4
-    for syllable, after in zip(syllables[-2::-1], syllables[:0:-1], strict=False):
-        alone = [other.word for other in syllables].count(syllable.word) == 1 if syllable.tone == 3 else False
-        if syllable.tone == 3 and after.tone == 3 and (alone or syllable.word == after.word):
+    sizes = Counter(syllable.word for syllable in syllables)
+    for after, syllable in pairwise(reversed(syllables)):
+        bound = syllable.word == after.word or sizes[syllable.word] == 1
+        if syllable.tone == after.tone == 3 and bound:
             syllable.tone = 2
 
 

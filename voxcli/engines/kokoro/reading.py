@@ -150,14 +150,17 @@ def _chinese(text: str) -> str:
     text = spelled_in_chinese(unicodedata.normalize("NFC", text))
     text = "".join(_CHINESE_SIGNS.get(character, character) for character in text)
     parts: list[str] = []
+    left_out = ""
     for piece in _CHINESE_PIECE.finditer(text):
         if piece[1]:
             phonemes, unread = mandarin_phonemes(piece[1], asks=text[piece.end() : piece.end() + 1] in ("？", "?"))
-            if unread:
-                _log.warning("Kokoro cannot read %s.", unread)
             parts.append(phonemes)
+            left_out += unread
         elif mark := _CHINESE_MARKS.get(piece[2]):
             parts.append(f" {mark}" if mark in _OPENING else f"{mark} ")
         else:
             parts.append(" ")
-    return re.sub(r"\s+", " ", "".join(parts)).strip()
+    found = re.sub(r"\s+", " ", "".join(parts)).strip()
+    if left_out and is_sound(found):  # else eSpeak NG is to read it
+        _log.warning("Kokoro cannot read %s, and leaves it out.", left_out)
+    return found
