@@ -69,6 +69,7 @@ def test_it_says_where_it_is_and_whom_it_lets_in(environment: dict[str, str]) ->
     with served(environment) as server:
         until(lambda: "ready" in server.words)
         assert httpx.post(server.url + SPEECH, json=FIELDS).content[:4] == b"RIFF"
+        assert httpx.post(server.url + "/mcp", json={}).json()["jsonrpc"] == "2.0"
         server.process.send_signal(signal.SIGINT)
         code, words = server.end()
     assert code == 0

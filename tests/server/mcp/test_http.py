@@ -14,6 +14,7 @@ from mcp import Client
 from tests.server.mcp.agents import ERAS, Loudspeaker, ask, fail, words
 from tests.server.running import Running, running
 from tests.server.tone import ToneEngine, until
+from voxcli.errors import DeviceError
 from voxcli.server.app import create_app
 from voxcli.server.mcp.endpoint import McpEndpoint
 from voxcli.server.mcp.outputs import Folder
@@ -152,6 +153,10 @@ async def test_each_session_stops_and_sees_its_own_speech_only(folder: Path, mon
     with running(ToneEngine(), new_app=with_tools(folder / "turns")) as server:
         address = f"{server.url}/mcp"
         async with Client(address, mode="legacy") as one, Client(address, mode="legacy") as two:
+            speaker.fault = DeviceError("It was unplugged.")
+            failed = await one.call_tool("speak", {"text": "This is never heard."})
+            assert "It was unplugged." in words(failed) or await fail(one, "await_speech") == "It was unplugged."
+            speaker.fault = None
             speaker.go.clear()
             first = await ask(one, "speak", text="This is of the first one.")
             second = await ask(two, "speak", text="This is of the second one.")
@@ -159,7 +164,8 @@ async def test_each_session_stops_and_sees_its_own_speech_only(folder: Path, mon
             assert (await ask(two, "stop_speaking"))["stopped"][0]["id"] == second["id"]
             speaker.go.set()
             assert (await ask(one, "await_speech"))["state"] == "done"
-            assert [one["id"] for one in (await ask(one, "speech_status"))["speeches"]] == [first["id"]]
+            seen = [speech["id"] for speech in (await ask(one, "speech_status"))["speeches"]]
+            assert seen[1:] == [first["id"]]
         metrics = httpx.get(f"{server.url}/metrics").text
         assert 'voxcli_utterances_total{ending="done",protocol="mcp"} 1.0' in metrics
     assert len(speaker.played) == 1

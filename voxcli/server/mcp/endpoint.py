@@ -25,7 +25,7 @@ from mcp_types import (
 from pydantic import BaseModel
 from starlette.types import Receive, Scope, Send
 
-from voxcli.errors import NotFound, TurnTimeout, VoxError, did_you_mean
+from voxcli.errors import DeviceError, NotFound, VoxError, did_you_mean
 from voxcli.protocols.fields import json_schema, shown
 from voxcli.server.admission import ending_refusal
 from voxcli.server.errors import Refusal, error_body_at, note, problem_of, refuse
@@ -132,7 +132,8 @@ def _message(error: Exception, settings: AgentSettings) -> str:
         return _FAULT
     if settings.own and isinstance(error, Refusal) and isinstance(error.__cause__, VoxError):
         return str(error.__cause__)  # why the model cannot be loaded
-    return str(error) if settings.own or isinstance(error, TurnTimeout) else problem_of(error).message
+    of_loudspeaker = settings.plays and isinstance(error, DeviceError)
+    return str(error) if settings.own or of_loudspeaker else problem_of(error).message
 
 
 def _failed(message: str, tool: AgentTool | None) -> CallToolResult:

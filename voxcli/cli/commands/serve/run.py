@@ -1,6 +1,7 @@
 """The run of `voxcli serve`: service, socket and signals."""
 
 import asyncio
+import importlib
 import importlib.util
 import logging
 import math
@@ -10,7 +11,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from voxcli.cli.commands.resident import open_own_socket, ready_entry
 from voxcli.cli.commands.serve.protocols import WyomingAddress
@@ -66,7 +67,11 @@ def run(
     with open_socket(settings) as sock, _wyoming_socket(wyoming) as second, _shared(engine) as private:
         port: int = sock.getsockname()[1]
         sockets = [sock, private.socket] if private else [sock]
-        agents = _endpoint_for_agents(service, plays, folder, console)
+        agents = None
+        if importlib.util.find_spec("mcp"):
+            agents = _Agents(service, plays=plays, folder=folder)
+        else:
+            console.note(f"no /mcp for agents: mcp is not installed. For it: {install_command('serve')}")
         host = Host(create_app(service, agents), service, *sockets, wyoming=second)
 
         def listening() -> None:
@@ -84,23 +89,32 @@ def run(
         raise interrupted
 
 
-def _endpoint_for_agents(service: Service, plays: bool, folder: Path | None, console: Console) -> ASGIApp | None:
-    """Return what is at /mcp; None if the package that it needs is missing."""
-    if importlib.util.find_spec("mcp") is None:
-        console.note(f"no /mcp for agents: mcp is not installed. For it: {install_command('serve')}")
-        return None
-    from voxcli.server.mcp.endpoint import McpEndpoint
-    from voxcli.server.mcp.outputs import Folder
-    from voxcli.server.mcp.settings import AgentSettings
+class _Agents:
+    """What is at /mcp. The package behind it is loaded with the first request, as that takes most of a second."""
 
-    agents = AgentSettings(
-        turns=find_user_places().turns,
-        plays=plays,
-        folder=Folder(folder) if folder else None,
-        own=False,
-        max_characters=service.settings.max_characters,
-    )
-    return McpEndpoint(service, agents)
+    def __init__(self, service: Service, *, plays: bool, folder: Path | None) -> None:
+        self._service, self._plays, self._folder = service, plays, folder
+        self._endpoint: ASGIApp | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._endpoint is None:
+            await self._service.threads.call(lambda: importlib.import_module("voxcli.server.mcp.endpoint"))
+        self._endpoint = self._endpoint or self._open()
+        await self._endpoint(scope, receive, send)
+
+    def _open(self) -> ASGIApp:
+        from voxcli.server.mcp.endpoint import McpEndpoint
+        from voxcli.server.mcp.outputs import Folder
+        from voxcli.server.mcp.settings import AgentSettings
+
+        settings = AgentSettings(
+            turns=find_user_places().turns,
+            plays=self._plays,
+            folder=Folder(self._folder) if self._folder else None,
+            own=False,
+            max_characters=self._service.settings.max_characters,
+        )
+        return McpEndpoint(self._service, settings)
 
 
 async def _serve(
