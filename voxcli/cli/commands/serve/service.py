@@ -8,7 +8,6 @@ from voxcli.cli.commands.voice_choice import why_reserved
 from voxcli.cli.settings.files import model_library
 from voxcli.engines import BUILTIN_MODEL, KOKORO_MODEL
 from voxcli.engines.kokoro.speakers import VOICES as KOKORO_VOICES
-from voxcli.engines.remote.engine import RemoteEngine
 from voxcli.engines.settings import EngineSettings
 from voxcli.models.kokoro import load_kokoro
 from voxcli.server.model_lifecycle import ModelLifecycle
@@ -58,5 +57,7 @@ def _knows_kokoro_voice(name: str) -> bool:
 
 
 def _knows_remote_voice(models: ModelLifecycle, name: str) -> bool:
+    from voxcli.engines.remote.engine import RemoteEngine
+
     engine = models.engine
     return engine.knows_voice(name) if isinstance(engine, RemoteEngine) else True  # checked when it is requested
