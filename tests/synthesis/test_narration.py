@@ -1,15 +1,16 @@
 """Sentences and pauses."""
 
 from collections.abc import Iterator
+from contextlib import closing
 
 import numpy as np
 import pytest
 
 from voxcli.audio.chunk import AudioChunk, Samples
 from voxcli.audio.decode import decode
-from voxcli.synthesis.narration import Narrator, SteadyVoice
+from voxcli.synthesis.narration import Narrator, SteadyVoice, with_drawn_voice
 from voxcli.synthesis.pipeline import only_chunks
-from voxcli.synthesis.request import Clip, Speech, SynthesisRequest, Voice
+from voxcli.synthesis.request import Clip, Piece, SentenceMark, Speech, SynthesisRequest, Voice
 from voxcli.text.marks import Pause
 
 RATE = 8000
@@ -189,6 +190,20 @@ def test_a_voice_that_was_not_drawn_is_none(engine: Moody, voice: Voice) -> None
     steady = SteadyVoice(engine)
     list(steady.stream(SynthesisRequest(text="four", voice=voice)))
     assert steady.drawn is None
+
+
+def test_a_voice_that_was_drawn_elsewhere_is_that_of_the_first_sentences() -> None:
+    def pieces() -> Iterator[Piece]:
+        for number, text in enumerate(("two", "three", "four")):
+            yield SentenceMark(text=text, start=2.0 * number)
+            yield AudioChunk(np.ones(2 * RATE, np.float32), RATE)
+            yield SentenceMark(text=text, start=2.0 * number, end=2.0 * number + 2)
+
+    drawn: list[Voice] = []
+    with closing(with_drawn_voice(pieces(), drawn.append)) as spoken:  # type: ignore[arg-type]
+        for _ in range(8):
+            next(spoken)
+    assert [prompt_of(voice) for voice in drawn] == [("two three", 4.0)]
 
 
 def test_who_has_a_voice_keeps_it() -> None:

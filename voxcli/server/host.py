@@ -89,6 +89,8 @@ class Host:
                 http=connection_class(service.settings.receive_seconds, self._private),
                 ws="websockets-sansio",
                 ws_max_size=_MESSAGE_BYTES,
+                ws_ping_interval=service.settings.ping_seconds,
+                ws_ping_timeout=service.settings.ping_seconds,
                 ws_per_message_deflate=False,  # audio gains nothing by it
                 lifespan="off",
                 loop="asyncio",

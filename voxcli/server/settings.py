@@ -58,6 +58,8 @@ class ServerSettings:
     """For the next message on a WebSocket on which nothing is spoken."""
     writer_seconds: float = 60.0
     """For more text of one that a client is still writing: it has a slot meanwhile."""
+    ping_seconds: float = 20.0
+    """Between two pings on a WebSocket, and for the answer to one: a client that is gone without a word gives none."""
     max_sockets: int = 1024
     """Open WebSockets."""
     max_utterance_characters: int = 100_000

@@ -120,6 +120,60 @@ def first_request(engine: Engine, request: SynthesisRequest) -> SynthesisRequest
     return replace(request, speed=1.0) if draws_voice(engine, request.voice) else request
 
 
+class VoiceAnchor:
+    """The first sentences in a voice that was drawn. They are the prompt of all later ones."""
+
+    def __init__(self) -> None:
+        self._chunks: list[AudioChunk] = []
+        self._texts: list[str] = []
+        self._voice: Voice | None = None
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether there is enough to fix the voice."""
+        return sum(chunk.seconds for chunk in self._chunks) >= _ANCHOR_SECONDS
+
+    def add(self, sentence: list[AudioChunk], text: str) -> None:
+        """Take the next sentence."""
+        self._chunks += sentence
+        self._texts.append(text)
+        self._voice = None  # built again with this sentence, when it is needed
+
+    @property
+    def voice(self) -> Voice | None:
+        """The voice, once there is a sentence."""
+        if self._voice is None and self._texts:
+            from voxcli.audio.headers import wav_bytes
+            from voxcli.audio.pcm import concatenated
+
+            whole = concatenated(self._chunks)
+            clip = Clip(wav_bytes(whole.samples, whole.sample_rate), "the voice so far.wav")
+            self._voice = Voice(prompt=Prompt(clip, " ".join(self._texts)))
+        return self._voice
+
+
+def with_drawn_voice(pieces: Generator[Piece], on_drawn_voice: Callable[[Voice], None]) -> Generator[Piece]:
+    """Yield speech in a voice that was drawn elsewhere, and tell it at the end, also if the consumer closes early."""
+    anchor = VoiceAnchor()
+    sentence: list[AudioChunk] = []
+    try:
+        with closing(pieces):
+            for piece in pieces:
+                if isinstance(piece, AudioChunk):
+                    sentence.append(piece)
+                elif piece.end is None:
+                    sentence = []
+                elif sentence and not anchor.is_complete:
+                    anchor.add(sentence, piece.text)
+                    sentence = []
+                yield piece
+                if anchor.is_complete:
+                    sentence = []
+    finally:
+        if voice := anchor.voice:
+            on_drawn_voice(voice)
+
+
 class SteadyVoice:
     """Keeps the voice of the first sentence where an engine draws a new one for each request.
 
@@ -128,21 +182,12 @@ class SteadyVoice:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._anchor_chunks: list[AudioChunk] = []
-        self._anchor_texts: list[str] = []
-        self._drawn: Voice | None = None
+        self._anchor = VoiceAnchor()
 
     @property
     def drawn(self) -> Voice | None:
         """The voice that the engine drew, once it has spoken a sentence."""
-        if self._drawn is None and self._anchor_texts:
-            from voxcli.audio.headers import wav_bytes
-            from voxcli.audio.pcm import concatenated
-
-            whole = concatenated(self._anchor_chunks)
-            clip = Clip(wav_bytes(whole.samples, whole.sample_rate), "the voice so far.wav")
-            self._drawn = Voice(prompt=Prompt(clip, " ".join(self._anchor_texts)))
-        return self._drawn
+        return self._anchor.voice
 
     def stream(self, request: SynthesisRequest) -> Speech:
         """Stream as the engine does, from the second sentence on in the voice of the first."""
@@ -157,7 +202,7 @@ class SteadyVoice:
         return retimed(chunks, request.speed)
 
     def _anchored(self, request: SynthesisRequest) -> Speech:
-        complete = sum(chunk.seconds for chunk in self._anchor_chunks) >= _ANCHOR_SECONDS
+        complete = self._anchor.is_complete
         sentence: list[AudioChunk] = []
         with closing(self._engine.stream(request)) as chunks:
             for chunk in chunks:
@@ -166,6 +211,4 @@ class SteadyVoice:
                 yield chunk
         # A remote engine knows this only after its first answer.
         if not complete and self._engine.draws_voices:
-            self._anchor_chunks += sentence
-            self._anchor_texts.append(request.text)
-            self._drawn = None  # built again with this sentence, when it is needed
+            self._anchor.add(sentence, request.text)

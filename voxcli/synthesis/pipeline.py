@@ -123,8 +123,16 @@ def synthesize(
             on_drawn_voice(drawn)
 
 
-class TextWatch(Protocol):
-    """What a program tells of a text that is being written while it is spoken elsewhere."""
+class WrittenText(Protocol):
+    """A text that is still being written, on its way to an engine that takes it as it comes."""
+
+    @property
+    def pieces(self) -> Iterator[str | Silence]:
+        """The text, and the pauses of its writer. Read on a thread of its own."""
+        ...
+
+    @property
+    def markdown(self) -> bool: ...
 
     def check(self) -> None:
         """Called again and again; raises if the work has to stop."""
@@ -143,19 +151,8 @@ class TextWatch(Protocol):
 class TakesText(Protocol):
     """An engine that may take a text while it is being written, and runs the pipeline itself, such as a server."""
 
-    def stream_text(
-        self,
-        text: Iterator[str | Silence],
-        delivery: Delivery,
-        stopwatch: Stopwatch,
-        watch: TextWatch,
-        *,
-        markdown: bool,
-    ) -> Generator[Piece] | None:
-        """Yield what `synthesize` would; None if this text has to be spoken sentence by sentence.
-
-        text: is read on a thread of its own.
-        """
+    def stream_text(self, text: WrittenText, delivery: Delivery, stopwatch: Stopwatch) -> Generator[Piece] | None:
+        """Yield what `synthesize` would; None if this text has to be spoken sentence by sentence."""
         ...
 
 

@@ -28,9 +28,11 @@ TONE = Delivery(voice=Voice(name="tone"))
 
 
 @dataclass
-class Watch:
-    """A program that waits."""
+class Written:
+    """A text of a program that waits for its speech."""
 
+    pieces: Iterator[str | Silence]
+    markdown: bool = True
     waited: int = 0
     check: Callable[[], None] = lambda: None
 
@@ -42,11 +44,11 @@ class Watch:
 
 
 def stream(
-    url: str, text: Iterator[str | Silence], delivery: Delivery = TONE, watch: Watch | None = None
+    url: str, text: Iterator[str | Silence], delivery: Delivery = TONE, check: Callable[[], None] = lambda: None
 ) -> Generator[Piece]:
     """Yield what comes back. The engine is closed at the end."""
     with closing(RemoteEngine(RemoteSettings(url=url, retry_delays=()))) as engine:
-        pieces = engine.stream_text(text, delivery, Stopwatch(), watch or Watch(), markdown=True)
+        pieces = engine.stream_text(Written(text, check=check), delivery, Stopwatch())
         assert pieces is not None
         with closing(pieces):
             yield from pieces
@@ -123,7 +125,7 @@ def test_a_check_that_fails_ends_the_wait(server: Running) -> None:
         end.wait(20)
 
     with pytest.raises(KeyboardInterrupt):
-        list(stream(server.url, text(), watch=Watch(check=stopped)))
+        list(stream(server.url, text(), check=stopped))
     end.set()
 
 
@@ -169,7 +171,7 @@ def test_what_the_messages_cannot_express_is_asked_for_over_http(
     server: Running, delivery: Delivery, options: ClientOptions
 ) -> None:
     with closing(RemoteEngine(RemoteSettings(url=server.url, options=options))) as engine:
-        assert engine.stream_text(iter(["Hello."]), delivery, Stopwatch(), Watch(), markdown=False) is None
+        assert engine.stream_text(Written(iter(["Hello."])), delivery, Stopwatch()) is None
 
 
 def test_the_settings_of_a_session_are_those_of_the_user(server: Running) -> None:
@@ -205,4 +207,4 @@ def test_a_server_without_the_socket_is_asked_over_http() -> None:
 
     with standing_in(Old()) as other, closing(RemoteEngine(RemoteSettings(url=other.url))) as engine:
         engine._settings = RemoteSettings(url=f"{other.url}/elsewhere")
-        assert engine.stream_text(iter(["Hello."]), Delivery(), Stopwatch(), Watch(), markdown=False) is None
+        assert engine.stream_text(Written(iter(["Hello."])), Delivery(), Stopwatch()) is None

@@ -163,19 +163,39 @@ def test_the_first_message_has_the_deadline_of_a_request() -> None:
         assert client.recv(5) == '{"error":"idle_timeout"}'
 
 
-def test_a_client_that_does_not_read_is_cut_off() -> None:
-    with echoing(send_seconds=0.3, send_buffer=2**16) as server:
-        client = socket.create_connection(address_of(server))
+@contextmanager
+def silent_client(server: Running) -> Iterator[socket.socket]:
+    """Open a WebSocket whose client does nothing by itself: it reads nothing and answers no ping."""
+    with socket.create_connection(address_of(server)) as client:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2**14)
         client.sendall(
             f"GET {PATH} HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
             "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n".encode()
         )
         assert client.recv(4096).startswith(b"HTTP/1.1 101")
-        client.sendall(b"\x81\x85\0\0\0\0flood")
-        until(lambda: len(server.service.sockets) == 1)
+        until(lambda: len(server.service.sockets) > 0)
+        yield client
+
+
+def test_a_client_that_is_gone_without_a_word_is_noticed() -> None:
+    with echoing(ping_seconds=0.1) as server, silent_client(server):
         until(lambda: len(server.service.sockets) == 0)
-        client.close()
+
+
+def test_idle_sockets_hold_up_nobody() -> None:
+    with echoing() as server, ExitStack() as idle:
+        for _ in range(150):
+            idle.enter_context(silent_client(server))
+        with opened(server) as client:
+            client.send("Hello")
+            assert client.recv(5) == '{"said":"Hello"}'
+        assert len(server.service.sockets) >= 150
+
+
+def test_a_client_that_does_not_read_is_cut_off() -> None:
+    with echoing(send_seconds=0.3, send_buffer=2**16) as server, silent_client(server) as client:
+        client.sendall(b"\x81\x85\0\0\0\0flood")
+        until(lambda: len(server.service.sockets) == 0)
 
 
 def test_a_message_that_is_too_large_closes_its_own_socket_only() -> None:

@@ -22,7 +22,7 @@ from voxcli.sinks import ToFile, open_sink
 from voxcli.sinks.background import OpenedInBackground
 from voxcli.sinks.base import Sink
 from voxcli.synthesis.loading import LoadingProgress
-from voxcli.synthesis.narration import first_request
+from voxcli.synthesis.narration import draws_voice, first_request, with_drawn_voice
 from voxcli.synthesis.pipeline import Delivery, TakesText, synthesize
 from voxcli.synthesis.request import Engine, Parameter, Piece, Voice, abilities_of, check_description, with_seed
 
@@ -74,7 +74,7 @@ def speak(job: SpeakJob, console: Console, report: RunReport, check: Callable[[]
         if seed is not None:
             _log.debug("to repeat this speech: --seed %d", seed)
         drawn: list[Voice] = []
-        pieces = _sent_as_written(job, run, engine, delivery, sink) or synthesize(
+        pieces = _sent_as_written(job, run, engine, delivery, sink, drawn.append) or synthesize(
             engine,
             run.parts(sink, abilities_of(engine)),
             delivery,
@@ -95,13 +95,18 @@ def speak(job: SpeakJob, console: Console, report: RunReport, check: Callable[[]
 
 
 def _sent_as_written(
-    job: SpeakJob, run: SpeakRun, engine: Engine, delivery: Delivery, sink: Sink
+    job: SpeakJob,
+    run: SpeakRun,
+    engine: Engine,
+    delivery: Delivery,
+    sink: Sink,
+    on_drawn_voice: Callable[[Voice], None],
 ) -> Generator[Piece] | None:
     """Have a text that may still be arriving spoken by a server that takes it as it comes, if there is one."""
     if not isinstance(engine, TakesText) or not job.split or job.auto_steps or known_text(job.text) is not None:
         return None
-    text = job.text.pieces(lambda: None)
-    return engine.stream_text(text, delivery, run.stopwatch, run.watch(sink), markdown=job.markdown)
+    pieces = engine.stream_text(run.text(sink), delivery, run.stopwatch)
+    return with_drawn_voice(pieces, on_drawn_voice) if pieces and draws_voice(engine, delivery.voice) else pieces
 
 
 @contextmanager

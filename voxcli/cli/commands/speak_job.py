@@ -20,7 +20,7 @@ from voxcli.synthesis.request import Abilities, Piece
 from voxcli.synthesis.timing import Stopwatch
 from voxcli.synthesis.transcript import Spoken, Transcript
 from voxcli.text.marks import Part
-from voxcli.text.parts import read_text
+from voxcli.text.parts import Silence, read_text
 
 _log = logging.getLogger(__name__)
 
@@ -70,9 +70,11 @@ class SpeakJob:
 
 
 @dataclass(frozen=True, slots=True)
-class WatchedText:
-    """What a server is told while it speaks a text that is still being written."""
+class ArrivingText:
+    """The text of a job on its way to a server that takes it as it comes; see `WrittenText`."""
 
+    pieces: Iterator[str | Silence]
+    markdown: bool
     check: Callable[[], None]
     waiting: Callable[[], None]
     playing: Callable[[], float]
@@ -159,9 +161,16 @@ class SpeakRun:
             self._report.working()
             yield part
 
-    def watch(self, sink: Sink) -> "WatchedText":
-        """Return what a server is told that splits the text itself."""
-        return WatchedText(self._check, self._before_waiting(sink), lambda: self._playing_seconds(sink))
+    def text(self, sink: Sink) -> ArrivingText:
+        """Return the text for a server that splits it itself."""
+        job = self._job
+        return ArrivingText(
+            job.text.pieces(lambda: None),
+            job.markdown,
+            self._check,
+            self._before_waiting(sink),
+            lambda: self._playing_seconds(sink),
+        )
 
     def _before_waiting(self, sink: Sink) -> Callable[[], None]:
         def before_waiting() -> None:

@@ -30,11 +30,10 @@ from voxcli.protocols.dialect import DRAWS_VOICES, ClientOptions, HttpCall
 from voxcli.protocols.gptsovits.messages import without_failure
 from voxcli.protocols.names import Dialect
 from voxcli.protocols.openai.servers import Catalog, Choice, choose_model, draws_voices
-from voxcli.synthesis.pipeline import Delivery, TextWatch
+from voxcli.synthesis.pipeline import Delivery, WrittenText
 from voxcli.synthesis.request import LEAST_SYLLABLES, Abilities, Parameter, Piece, Sampling, Speech, SynthesisRequest
 from voxcli.synthesis.timing import Stopwatch
 from voxcli.text.marks import VOXCPM2_TAGS
-from voxcli.text.parts import Silence
 
 _CONCURRENT_STREAMS = 64
 """Limit for servers that handle concurrent streams. They refuse requests beyond their own limit."""
@@ -132,18 +131,10 @@ class RemoteEngine:
             with closing(rest):
                 yield from self._relay(first, rest)
 
-    def stream_text(
-        self,
-        text: Iterator[str | Silence],
-        delivery: Delivery,
-        stopwatch: Stopwatch,
-        watch: TextWatch,
-        *,
-        markdown: bool,
-    ) -> Generator[Piece] | None:
+    def stream_text(self, text: WrittenText, delivery: Delivery, stopwatch: Stopwatch) -> Generator[Piece] | None:
         """Send a text while it is being written; None if the server does not take it, or not in this manner."""
-        stream = open_text_stream(self.server, self._settings, delivery, markdown=markdown)
-        return stream.pieces(text, stopwatch, watch) if stream else None
+        stream = open_text_stream(self.server, self._settings, delivery, markdown=text.markdown)
+        return stream.pieces(text, stopwatch) if stream else None
 
     def _new_plan(self, request: SynthesisRequest) -> FallbackPlan | OpenAiPlan:
         server, options, no_fallback = self.server, self._settings.options, self._settings.no_fallback

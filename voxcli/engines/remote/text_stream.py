@@ -3,7 +3,7 @@
 import json
 import logging
 import time
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import ExitStack, suppress
 from typing import Any
 from urllib.parse import urlsplit
@@ -32,11 +32,11 @@ from voxcli.protocols.speech_stream.messages import (
     SessionDone,
     read_server_message,
 )
-from voxcli.synthesis.pipeline import Delivery, TextWatch
+from voxcli.synthesis.pipeline import Delivery, WrittenText
 from voxcli.synthesis.request import Piece, SentenceMark
 from voxcli.synthesis.timing import Stopwatch
 from voxcli.text.marks import Sentence
-from voxcli.text.parts import IDLE_SECONDS, Silence
+from voxcli.text.parts import IDLE_SECONDS
 from voxcli.version import __version__
 
 _log = logging.getLogger(__name__)
@@ -73,15 +73,10 @@ class TextStream:
             self._socket, config, as_written=server.is_voxcli, commits=self._commits, markdown=markdown
         )
         self._answered = 0
-        self._watch: TextWatch | None = None
+        self._text: WrittenText | None = None
         self._odd = b""  # half a sample
 
-    def pieces(
-        self,
-        text: Iterator[str | Silence],
-        stopwatch: Stopwatch,
-        watch: TextWatch,
-    ) -> Generator[Piece]:
+    def pieces(self, text: WrittenText, stopwatch: Stopwatch) -> Generator[Piece]:
         """Send a text, read on a thread of its own, and yield its speech and its sentences.
 
         Closing the generator cancels what is being spoken.
@@ -89,8 +84,8 @@ class TextStream:
         Raises:
             VoxError: the text cannot be read, the server refuses it, or the connection is lost.
         """
-        self._watch = watch
-        self._sender.start(text, watch.playing)
+        self._text = text
+        self._sender.start(text.pieces, text.playing)
         try:
             yield from self._received(stopwatch)
         finally:
@@ -208,10 +203,10 @@ class TextStream:
 
     def _look(self, *, in_sentence: bool) -> None:
         """Tell the program that nothing is there, and whether more text is waited for."""
-        assert self._watch
-        self._watch.check()
+        assert self._text
+        self._text.check()
         if not in_sentence and not self._sender.ended and time.perf_counter() - self._sender.sent_at > _PAUSE_SECONDS:
-            self._watch.waiting()
+            self._text.waiting()
 
     def _read(self, data: str) -> ServerMessage | None:
         try:
