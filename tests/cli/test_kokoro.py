@@ -11,6 +11,7 @@ from typing import TypeAlias
 
 import pytest
 
+from tests.clips import WORDS, spoken_wav
 from tests.program import said
 from tests.resident import home_with_engines, only_engine
 from tests.sound import seconds_of
@@ -97,6 +98,16 @@ def test_what_cannot_be_is_refused_in_words(run: RunHere, arguments: list[str], 
     done, _, errors = run(*arguments)
     assert said in errors
     assert done == code
+
+
+def test_who_can_clone_is_said(run: RunHere, tmp_path: Path) -> None:
+    (tmp_path / "ref.wav").write_bytes(spoken_wav())
+    code, _, errors = run("clone", "--prompt", "ref.wav", "--prompt-text", WORDS, "--name", "anna")
+    assert code == 0
+    assert "The VoxCPM models speak with it. To install one: voxcli models pull voxcpm-1.5" in errors
+    code, _, errors = run("say", "Hello", "--voice", "anna", "-o", "x.wav")
+    assert code == 4
+    assert "Kokoro cannot imitate a voice. The VoxCPM models can." in errors
 
 
 def test_there_is_nothing_to_pull_where_the_packages_are(run: RunHere) -> None:

@@ -84,6 +84,8 @@ def clone(
         kept = keep(name, source, console, overwrite=out.force, model=model, needs_transcript=_needs_transcript(model))
     if events:
         _emit_saved(events, kept)
+    if not speaking and model is None:
+        _note_who_clones(engine, console)
     if speaking:
         who = VoiceOptions(voice=kept, denoise=denoise)
         say.say(context, who, delivery, engine, sampling, out, verbosity, text, literal, file, markdown, no_split)
@@ -115,6 +117,15 @@ def _model_here(engine: ResidentEngineOptions) -> str | None:
 
     chosen = engine_settings(engine)
     return None if chosen.remote or (model := engine_name(chosen)) in (BUILTIN_MODEL, KOKORO_MODEL) else model
+
+
+def _note_who_clones(engine: ResidentEngineOptions, console: Console) -> None:
+    """Say which models speak with a voice that is saved, if none of them is the default here."""
+    from voxcli.cli.commands.chosen import engine_settings
+    from voxcli.cli.settings.files import model_library
+
+    if not engine_settings(engine).remote and not model_library().best():
+        console.note("The VoxCPM models speak with it. To install one: voxcli models pull voxcpm-1.5")
 
 
 def _needs_transcript(model: str | None) -> bool:
