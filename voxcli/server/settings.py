@@ -60,7 +60,7 @@ class ServerSettings:
     """For more text of one that a client is still writing: it has a slot meanwhile."""
     ping_seconds: float = 20.0
     """Between two pings on a WebSocket, and for the answer to one: a client that is gone without a word gives none."""
-    max_sockets: int = 1024
+    max_sockets: int = 512
     """Open WebSockets."""
     max_utterance_characters: int = 100_000
     """Of a text that a client writes while it is spoken."""

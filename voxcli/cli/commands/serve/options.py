@@ -287,7 +287,7 @@ class LimitOptions:
     max_characters: MostCharacters = 4096
     socket_seconds: SocketSeconds = 300.0
     writer_seconds: WriterSeconds = 60.0
-    max_sockets: MostSockets = 1024
+    max_sockets: MostSockets = 512
     max_written: MostWritten = 100_000
     lazy: Lazy = False
     idle_seconds: IdleSeconds = None
