@@ -109,3 +109,13 @@ def test_a_text_sounds_the_same_whatever_was_said_before() -> None:
     first = said("Hello, world.")
     assert said("Something else, and longer.") != first
     assert said("Hello, world.") == first
+
+
+def test_asking_for_phonemes_changes_nothing_of_what_is_spoken() -> None:
+    text = "How are you?"
+    alone = spoken(text)
+    ESPEAK.phonemes("Bonjour, « le weekend » ?", "roa/fr")
+    np.testing.assert_array_equal(spoken(text), alone)
+    assert [clause.phonemes for clause in ESPEAK.phonemes("Hello, world", "gmw/en-US")] == ["həlˈo^ʊ", "wˈɜːld"]
+    with pytest.raises(ModelError, match="nonsense"):
+        ESPEAK.phonemes("Hello", "nonsense")

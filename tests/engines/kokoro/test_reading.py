@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from voxcli.engines.espeak.library import load_espeak
@@ -50,6 +50,7 @@ def phonemes(text: str, context: Context = CHINESE) -> str:
     return " ".join(passage.phonemes for passage in passages(text, context))
 
 
+@settings(max_examples=50)
 @given(st.lists(WORDS, min_size=1, max_size=8).map(" ".join), st.sampled_from([CHINESE, ENGLISH]))
 def test_every_letter_is_in_a_passage_and_every_phoneme_in_the_alphabet(text: str, context: Context) -> None:
     found = passages(text, context)
@@ -81,6 +82,18 @@ def test_every_sign_has_a_name_in_both_languages(sign: str) -> None:
     assert len(phonemes(f"a {sign} b", ENGLISH)) > len(phonemes("a b", ENGLISH))
 
 
+def test_a_number_alone_is_read_in_the_language_that_is_asked_for_or_else_of_the_text() -> None:
+    chinese, english = phonemes("五", CHINESE), phonemes("five", ENGLISH)
+    for spoken, whole, expected in (
+        ("zh", None, chinese),
+        ("zh", "en", chinese),
+        (None, "zh", chinese),
+        ("en", "zh", english),
+        (None, None, english),
+    ):
+        assert phonemes("5", Context(latin="en-us", whole=whole, spoken=spoken)) == expected
+
+
 def test_one_speaker_reads_mixed_text() -> None:
     (passage,) = passages("今天用 Python 写了一个 demo。")
     assert passage.phonemes == "ʨi→n|tʰjɛ→n|jʊ↘ŋ pˈIθˌɑn ɕje↓|lɤ i↗|kɤ↘ dˈɛmO."
@@ -109,6 +122,7 @@ def test_odd_text_is_read_or_left_to_espeak(text: str, context: Context) -> None
 
 
 @pytest.mark.parametrize("language", ESPEAK_VOICES)
+@settings(max_examples=25)
 @given(text=st.text(st.characters(codec="utf-8", categories=["L", "P", "N", "S"]), max_size=30))
 def test_phonemes_of_any_text_are_of_the_alphabet(language: str, text: str) -> None:
     tokens_of(european_phonemes(text, language, ESPEAK))

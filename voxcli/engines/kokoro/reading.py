@@ -61,6 +61,11 @@ class Context:
     spoken: str | None
     """Code of the language that was asked for."""
 
+    @property
+    def main(self) -> str | None:
+        """The language of what does not tell its own: numbers and signs."""
+        return self.spoken or self.whole
+
 
 @dataclass(frozen=True, slots=True)
 class Readers:
@@ -111,20 +116,17 @@ def passages_of(sentence: str, context: Context, readers: Readers) -> Iterator[P
 
 
 def _is_japanese(text: str, context: Context) -> bool:
-    if context.spoken:
-        return context.spoken == JAPANESE
-    return context.whole == JAPANESE and (has_kana(text) or re.search(f"[{HAN}]", text) is not None)
+    return context.main == JAPANESE and (has_kana(text) or re.search(f"[{HAN}]", text) is not None)
 
 
 def _in_words(text: str, context: Context) -> str:
     """Spell out the numbers of Chinese and English. eSpeak NG reads those of other languages."""
     latin = ENGLISH if context.latin.startswith(ENGLISH) else context.latin
-    whole = CHINESE if CHINESE in (context.spoken, context.whole) else latin
-    return in_words(text, text_language=whole)
+    return in_words(text, text_language=CHINESE if context.main == CHINESE else latin)
 
 
 def _read(text: str, script: str | None, context: Context, readers: Readers) -> Passage:
-    if script == "cmn" or (script is None and context.whole == CHINESE):
+    if script == "cmn" or (script is None and context.main == CHINESE):
         phonemes = _chinese(text)
         return Passage(text, phonemes if is_sound(phonemes) else "", CHINESE)
     language = context.latin if script in ("en-us", None) else script
