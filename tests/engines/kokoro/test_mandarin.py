@@ -35,7 +35,8 @@ def test_every_character_is_a_syllable_or_the_suffix_of_one(text: str) -> None:
 
 
 def test_every_reading_of_the_dictionary_can_be_written() -> None:
-    unread = [char for char in map(chr, range(0x4E00, 0x9FA6)) if mandarin_phonemes(char)[1]]
+    chars = [*map(chr, range(0x4E00, 0x9FA6))]
+    unread = "".join(mandarin_phonemes("".join(chars[start : start + 100]))[1] for start in range(0, len(chars), 100))
     without = [char for char in unread if ord(char) in pinyin_dict]
     assert without == []
     assert len(unread) < 20
