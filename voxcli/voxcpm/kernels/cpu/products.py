@@ -19,7 +19,7 @@ PAIR = 2
 _LINE = 64
 """Bytes of a cache line."""
 
-_CHUNK = 64
+_CHUNK = 128
 """Groups of inputs that some tiles are multiplied with in turn, with their weights from the first-level cache."""
 _TOGETHER = 2
 """Tiles that do so. More are for long texts."""
