@@ -33,7 +33,7 @@ from voxcli.voxcpm.weights.checkpoint import (
     size_of_codec,
     size_of_weights,
 )
-from voxcli.voxcpm.weights.prepared import Keeping, PreparedWeights, settling
+from voxcli.voxcpm.weights.prepared import Keeping, PreparedWeights
 from voxcli.voxcpm.weights.prepared_file import DamagedFile
 from voxcli.voxcpm.weights.prepared_folder import PreparedFolder
 from voxcli.voxcpm.weights.quantization import FP8, FormatOf, choose_formats
@@ -131,7 +131,7 @@ def _networks(
     prepared: PreparedFolder | None,
     on_loading: OnLoading,
 ) -> tuple[Backbone, AudioVAE, Keeping | None]:
-    """Return a network, a codec, and what is to be done with their weights later: write them, move them."""
+    """Return a network, a codec, and what writes their weights later, if they are to be kept."""
     format_of = choose_formats(placement, quantize, config)
     factors = _codec_factors(placement, quantize)
     # A LoRA may change under the same name.
@@ -142,10 +142,8 @@ def _networks(
     )
     restored = kept and _restored(kept, config, format_of, on_loading)
     backbone, codec = restored or _loaded(folder, config, placement, quantize, lora, format_of, factors, on_loading)
-    if placement.device.type != "cpu":
-        return backbone, codec, None
     write = kept.writing(backbone, codec) if kept and not restored else None
-    return backbone, codec, Keeping(write, settling(backbone, codec))
+    return backbone, codec, Keeping(write) if write else None
 
 
 def _restored(

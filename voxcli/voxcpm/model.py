@@ -79,7 +79,7 @@ class Model:
         """
         Args:
             slots: maximum number of concurrent streams; the others wait.
-            keeping: work on the weights that begins when a text has been spoken.
+            keeping: writes the weights, from when a text has been spoken.
             thread: on which the model was loaded, and which is its own from now on; None starts one.
         """
         self.config = config

@@ -4,7 +4,7 @@ import os
 import shutil
 import signal
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -13,14 +13,13 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from voxcli.errors import DeviceError, ModelError, OutOfMemory
+from voxcli.errors import DeviceError, ModelError
 from voxcli.voxcpm import loading
 from voxcli.voxcpm.device import choose_placement
 from voxcli.voxcpm.loading import load_model
 from voxcli.voxcpm.model import Utterance
 from voxcli.voxcpm.network.linear import Matrix, PackedMatrix
 from voxcli.voxcpm.weights import prepared as prepared_weights
-from voxcli.voxcpm.weights.huge_pages import Mapping, can_move, move_to_huge_pages
 from voxcli.voxcpm.weights.packed_memory import layouts_in_use
 from voxcli.voxcpm.weights.prepared_file import PreparedFile
 from voxcli.voxcpm.weights.prepared_folder import PreparedFolder, name_of_file
@@ -224,60 +223,6 @@ def test_what_is_written_is_not_written_again() -> None:
     keeping.begin()
     keeping.finish()
     assert counts == ["written"]
-
-
-def test_a_model_that_is_closed_gives_up_moving_its_weights() -> None:
-    counts: list[str] = []
-    entered = threading.Event()
-
-    def settle(cancelled: threading.Event) -> None:
-        entered.set()
-        counts.append("given up" if cancelled.wait(60) else "moved")
-
-    keeping = prepared_weights.Keeping(lambda cancelled: counts.append("written"), settle)
-    keeping.begin()
-    assert entered.wait(10)
-    keeping.finish()
-    assert counts == ["written", "given up"]
-
-
-@pytest.mark.parametrize("quantize", [None, "int8"])
-def test_weights_that_have_moved_speak_as_before(
-    folder: Path, kept: PreparedFolder, monkeypatch: pytest.MonkeyPatch, quantize: str | None
-) -> None:
-    monkeypatch.setattr(prepared_weights, "_LEAST_MOVED", 0)
-    settled: list[int] = []
-
-    def move(mappings: Iterable[Mapping], cancelled: threading.Event) -> int:
-        settled.append(move_to_huge_pages(mappings, cancelled))
-        return settled[-1]
-
-    monkeypatch.setattr(prepared_weights, "move_to_huge_pages", move)
-    placement = choose_placement("cpu", "float32")
-    for number in range(2):  # from the checkpoint, and from the file
-        with closing(load_model(folder, placement, quantize=quantize, threads=1, prepared=kept)) as model:
-            before = np.concatenate(list(model.stream(HELLO)))
-            assert model._keeping
-            model._keeping._ended.wait(60)
-            np.testing.assert_array_equal(np.concatenate(list(model.stream(HELLO))), before)
-        assert len(settled) == (number + 1 if can_move() else 0)
-
-
-def test_weights_do_not_move_without_memory_for_them(
-    folder: Path, kept: PreparedFolder, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def refuse(device: torch.device, needed: int) -> None:
-        raise OutOfMemory("There is none.")
-
-    monkeypatch.setattr(prepared_weights, "_LEAST_MOVED", 0)
-    monkeypatch.setattr(prepared_weights, "check_memory", refuse)
-    moved: list[object] = []
-    monkeypatch.setattr(prepared_weights, "move_to_huge_pages", lambda *arguments: moved.append(arguments))
-    with closing(load_model(folder, choose_placement("cpu", "float32"), threads=1, prepared=kept)) as model:
-        list(model.stream(HELLO))
-        assert model._keeping
-        model._keeping._ended.wait(60)
-    assert moved == []
 
 
 def test_matrices_in_another_form_are_not_taken_for_those_of_this_one(folder: Path, kept: PreparedFolder) -> None:

@@ -1,32 +1,25 @@
 """Prepared weights of a model: packed, quantized and folded once, kept on disk, and mapped by the next start."""
 
-import logging
 import os
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from voxcli.errors import OutOfMemory
 from voxcli.models.checkpoint import find_weights
 from voxcli.voxcpm.codec.audio_vae import AudioVAE
 from voxcli.voxcpm.codec.layers import Layer
 from voxcli.voxcpm.kernels.factor_formats import FactorFormat
-from voxcli.voxcpm.memory import check_memory
 from voxcli.voxcpm.network.backbone import Backbone
 from voxcli.voxcpm.network.linear import Linear
-from voxcli.voxcpm.weights.huge_pages import can_move, move_to_huge_pages, small_mappings
 from voxcli.voxcpm.weights.packed_memory import bytes_of, layouts_in_use, tensor_of
 from voxcli.voxcpm.weights.prepared_file import DamagedFile, PreparedFile
 from voxcli.voxcpm.weights.prepared_folder import PreparedFolder, name_of_file
 from voxcli.voxcpm.weights.quantization import FormatOf
-
-_log = logging.getLogger(__name__)
 
 _MATRICES = (
     *(f"{stack}.layers.0.mlp.down_proj" for stack in ("base_lm", "residual_lm", "feat_encoder", "feat_decoder")),
@@ -35,8 +28,6 @@ _MATRICES = (
 """Some whose forms tell those of all."""
 _PARTS = ("backbone", "codec")
 _LOW_PRIORITY = 15
-_LEAST_MOVED = 64 << 20
-"""Bytes of weights below which the size of pages makes no difference: the processor's caches hold them."""
 
 
 class PreparedWeights:
@@ -120,54 +111,27 @@ class PreparedWeights:
         return write
 
 
-def settling(backbone: Backbone, codec: AudioVAE) -> Callable[[threading.Event], None]:
-    """Return what moves the weights into huge pages, if they are large and there is memory for it."""
-
-    def settle(cancelled: threading.Event) -> None:
-        memory = [bytes_of(tensor)[1] for _, tensor in _tensors_of((backbone, codec))]
-        if can_move() and sum(data.nbytes for data in memory) > _LEAST_MOVED:
-            mappings = small_mappings((data.ctypes.data, data.nbytes) for data in memory)
-            with suppress(OutOfMemory):
-                check_memory(torch.device("cpu"), sum(one.end - one.start for one in mappings if one.is_file))
-                moved = move_to_huge_pages(mappings, cancelled)
-                _log.debug("%d MiB of weights were moved into huge pages", moved >> 20)
-
-    return settle
-
-
 class Keeping:
-    """Work on weights that a thread of its own does once there is time for it: it writes a file, and moves them."""
+    """Writes the file on a thread of its own, once there is time for it."""
 
-    def __init__(
-        self,
-        write: Callable[[threading.Event], None] | None = None,
-        settle: Callable[[threading.Event], None] = lambda cancelled: None,
-    ) -> None:
-        """
-        Args:
-            write: waited for when the model is closed.
-            settle: comes next, and is given up when the model is closed.
-        """
+    def __init__(self, write: Callable[[threading.Event], None]) -> None:
+        """write: waited for when the model is closed. It is given up when its argument is set."""
         self._write = write
-        self._settle = settle
-        self._begun = self._done = False
-        self._cancelled, self._leaving = threading.Event(), threading.Event()
-        self._ended = threading.Event()  # a thread that is joined counts as ended after an interrupt
-        self._ended.set()
+        self._begun = False
+        self._cancelled, self._ended = threading.Event(), threading.Event()
+        self._ended.set()  # a thread that is joined counts as ended after an interrupt
 
     def begin(self) -> None:
         """Begin, unless that has been done or is being done."""
-        if self._done or (self._begun and not (self._cancelled.is_set() and self._ended.is_set())):
+        if self._begun and not (self._cancelled.is_set() and self._ended.is_set()):
             return
         self._begun = True
         self._cancelled.clear()
-        self._leaving.clear()
         self._ended.clear()
         threading.Thread(target=self._run, name="keeping weights", daemon=True).start()
 
     def finish(self) -> None:
         """Wait until what has begun is written. An interrupt cancels it."""
-        self._leaving.set()
         try:
             self._ended.wait()
         except KeyboardInterrupt:
@@ -176,21 +140,15 @@ class Keeping:
             raise
 
     def cancel(self) -> None:
-        """Let what has begun end at once, with nothing written."""
-        self._cancelled.set()
-        self._leaving.set()
+        """Let what is being written end at once, with nothing written."""
+        if not self._ended.is_set():
+            self._cancelled.set()
 
     def _run(self) -> None:
         try:
             if sys.platform == "linux":  # where a thread has a priority of its own
                 os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _LOW_PRIORITY)
-            if self._write:
-                self._write(self._cancelled)
-            if not self._cancelled.is_set():
-                self._write = None
-            if not self._leaving.is_set():
-                self._settle(self._leaving)
-                self._done = not self._leaving.is_set()
+            self._write(self._cancelled)
         finally:
             self._ended.set()
 
