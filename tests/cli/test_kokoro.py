@@ -1,18 +1,21 @@
 """Kokoro on the command line: the default where its packages are, with voices that choose it."""
 
+import hashlib
 import json
 import os
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeAlias
 
 import pytest
 
 from tests.clips import WORDS, spoken_wav
-from tests.program import said
+from tests.hub import Hub, serving
+from tests.program import WITHOUT_VOICES, said
 from tests.resident import home_with_engines, only_engine
 from tests.sound import seconds_of
 from voxcli.cli import app
@@ -22,6 +25,7 @@ from voxcli.cli.commands.serve.service import new_service
 from voxcli.engines import best_model
 from voxcli.engines.kokoro.speakers import VOICES
 from voxcli.engines.settings import EngineSettings
+from voxcli.models import catalog
 from voxcli.models.library import ModelLibrary
 from voxcli.server.settings import ServerSettings
 from voxcli.synthesis.request import Voice
@@ -98,6 +102,30 @@ def test_what_cannot_be_is_refused_in_words(run: RunHere, arguments: list[str], 
     done, _, errors = run(*arguments)
     assert said in errors
     assert done == code
+
+
+def test_without_its_packages_it_is_pulled_shown_and_removed(
+    run: RunHere, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.syspath_prepend(WITHOUT_VOICES)
+    data, known = b"a model " * 4000, next(known for known in catalog.KNOWN if known.name == "kokoro")
+    mine = replace(known, files={catalog.KOKORO_FILE: hashlib.sha256(data).hexdigest()})
+    monkeypatch.setattr(catalog, "KNOWN", (*catalog.KNOWN[:-1], mine))
+    code, _, errors = run("say", "hi", "--voice", "zf_xiaoxiao", "-o", "x.wav")
+    assert code == 3
+    assert "voxcli models pull kokoro" in errors
+    with serving(Hub(known.ids["modelscope"], {catalog.KOKORO_FILE: data, "config.json": b"{}"})) as hub:
+        monkeypatch.setenv("MODELSCOPE_ENDPOINT", hub.url)
+        code, output, errors = run("models", "pull", "kokoro", "--from", "modelscope", "--yes")
+    assert code == 0, errors
+    assert (Path(output.strip()) / catalog.KOKORO_FILE).read_bytes() == data
+    card = json.loads(run("models", "show", "kokoro", "--json")[1])
+    assert card["files"] == {"onnx/model_quantized.onnx": len(data)}
+    assert [entry["state"] for entry in json.loads(run("models", "--json")[1]) if entry["name"] == "kokoro"] == [
+        "ready"
+    ]
+    assert run("models", "rm", "kokoro", "--yes")[0] == 0
+    assert run("models", "show", "kokoro")[0] == 3
 
 
 def test_who_can_clone_is_said(run: RunHere, tmp_path: Path) -> None:

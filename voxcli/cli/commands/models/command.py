@@ -126,11 +126,15 @@ def show(name: Shown, json: options.Json = False) -> None:
 @app.command("rm")
 def remove(name: Installed, yes: options.Yes = False) -> None:
     """Remove an installed model, with all its revisions and its prepared weights."""
+    from shutil import rmtree
+
     from rich.filesize import decimal
 
     from voxcli.cli.commands.models.card import prepared_in
     from voxcli.cli.commands.running.selection import engines_in, stop_engines
     from voxcli.cli.console import confirm
+    from voxcli.cli.settings.files import find_user_places
+    from voxcli.engines import KOKORO_MODEL
 
     console, library = Console(), model_library()
     _refuse_packages(name)
@@ -144,6 +148,8 @@ def remove(name: Installed, yes: options.Yes = False) -> None:
     library.remove(name)
     for file in prepared:
         file.path.unlink(missing_ok=True)
+    if name == KOKORO_MODEL:
+        rmtree(find_user_places().cache / KOKORO_MODEL, ignore_errors=True)
     console.note(f"Removed {name}, {size} freed.")
 
 
