@@ -15,7 +15,15 @@ FLOAT16_PRODUCTS = 64
 activation."""
 BYTE_SCALE = 2**-13
 """What weights in int8 are multiplied with as they are read, so that they are at most 1/64."""
-_INT8_MAX = 127
+INT8_MAX = 127
+"""Largest level; the levels are symmetric around zero."""
+
+
+def round_to_int8(weight: Tensor) -> tuple[Tensor, Tensor]:
+    """Round a weight, (outputs, inputs), to levels of int8 of the same shape, and one float32 scale per output."""
+    wide = weight.float()
+    scales = wide.abs().amax(1).div_(INT8_MAX).clamp_(min=torch.finfo(torch.float32).tiny)
+    return (wide / scales.unsqueeze(1)).round_().to(torch.int8), scales
 
 
 class FactorFormat(ABC):
@@ -109,8 +117,8 @@ class Bytes(Half):
     name = "bytes"
 
     def round(self, weight: Tensor) -> tuple[Tensor, Tensor]:
-        scales = weight.abs().amax(1).clamp_(min=torch.finfo(torch.float32).tiny / BYTE_SCALE).div_(_INT8_MAX)
-        return (weight / scales.unsqueeze(1)).round_().to(torch.int8), scales / BYTE_SCALE
+        levels, scales = round_to_int8(weight)
+        return levels, scales / BYTE_SCALE
 
     def unpack(self, packed: Tensor) -> Tensor:
         return super().unpack(packed) * BYTE_SCALE

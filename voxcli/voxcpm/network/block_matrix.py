@@ -9,11 +9,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from voxcli.voxcpm.kernels.block_layout import INT8_OFFSET, WORDS
-from voxcli.voxcpm.kernels.factor_formats import FLOAT16_PRODUCTS
+from voxcli.voxcpm.kernels.factor_formats import FLOAT16_PRODUCTS, INT8_MAX, round_to_int8
 from voxcli.voxcpm.network.linear import Matrix
-
-INT8_MAX = 127
-"""Largest level; the levels are symmetric around zero."""
 
 
 class BlockMatrix(Matrix):
@@ -144,13 +141,6 @@ class FloatMatrix(Matrix):
         matrix = cls.__new__(cls)
         matrix.weight, matrix.bias = tensors["weight"], tensors["bias"]
         return matrix
-
-
-def round_to_int8(weight: Tensor) -> tuple[Tensor, Tensor]:
-    """Round a weight, (outputs, inputs), to levels of int8 of the same shape, and one float32 scale per output."""
-    wide = weight.float()
-    scales = wide.abs().amax(1).div_(INT8_MAX).clamp_(min=torch.finfo(torch.float32).tiny)
-    return (wide / scales.unsqueeze(1)).round_().to(torch.int8), scales
 
 
 def round_rows_to_int8(x: Tensor) -> tuple[Tensor, Tensor]:

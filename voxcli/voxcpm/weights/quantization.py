@@ -36,8 +36,9 @@ from torch import Tensor
 from voxcli.errors import DeviceError, RequestError
 from voxcli.voxcpm.device import Placement
 from voxcli.voxcpm.kernels.block_layout import has_compiler
+from voxcli.voxcpm.kernels.factor_formats import INT8_MAX, round_to_int8
 from voxcli.voxcpm.kernels.ops import quantize_rows_fp8
-from voxcli.voxcpm.network.block_matrix import INT8_MAX, FloatMatrix, round_to_int8
+from voxcli.voxcpm.network.block_matrix import FloatMatrix
 from voxcli.voxcpm.network.config import ModelConfig
 from voxcli.voxcpm.network.linear import Matrix, MatrixFormat
 

@@ -7,8 +7,8 @@ from llvmlite import ir
 from voxcli.voxcpm.kernels.cpu.arithmetic import Arithmetic
 from voxcli.voxcpm.kernels.cpu.elementary import absolute, as_two_halves, maximum, round_to_even, square_root, with_type
 from voxcli.voxcpm.kernels.cpu.ir import F32, I8, I16, I32, POINTER, Array, Code, Value
+from voxcli.voxcpm.kernels.factor_formats import INT8_MAX
 
-_INT8_MAX = 127
 _LANES = 64
 """Numbers that are rounded together, in a few registers."""
 _SMALLEST = 1.2e-38
@@ -48,14 +48,14 @@ def _round_to_int8(
 ) -> None:
     lanes = math.gcd(width, _LANES)
     floats, integers = ir.VectorType(F32, lanes), ir.VectorType(I32, lanes)
-    tops = code.variable(code.constant(floats, _SMALLEST * _INT8_MAX))
+    tops = code.variable(code.constant(floats, _SMALLEST * INT8_MAX))
     with code.loop(0, width, lanes) as column:
         tops.set(maximum(tops.get(), absolute(source.load(floats, column))))
     # As integers, positive numbers are in the same order.
     highest = code.call(f"llvm.vector.reduce.smax.v{lanes}i32", I32, tops.get().bits_as(integers))
     largest = highest.bits_as(F32)
-    scale[0] = largest * (1 / _INT8_MAX)
-    inverse = (code.constant(F32, _INT8_MAX) / largest).filled(lanes)
+    scale[0] = largest * (1 / INT8_MAX)
+    inverse = (code.constant(F32, INT8_MAX) / largest).filled(lanes)
     levels = code.variable(code.constant(integers, 0))
     with code.loop(0, width, lanes) as column:
         level = round_to_even(source.load(floats, column) * inverse).to(integers)
