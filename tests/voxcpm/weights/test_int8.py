@@ -98,14 +98,9 @@ def run_with(instructions: str, program: str) -> str:
 
 
 @needs_x86
-def test_a_cpu_that_adds_up_in_16_bits_is_refused() -> None:
-    program = (
-        "import torch; from voxcli.voxcpm.weights.quantization import check_int8\n"
-        "from voxcli.errors import DeviceError\n"
-        "try: check_int8(torch.device('cpu'))\n"
-        "except DeviceError as error: print(error.for_command_line)"
-    )
-    assert "Leave out --quantize" in run_with("AVX2", program)
+def test_products_of_torch_that_are_added_up_in_16_bits_are_not_used() -> None:
+    program = "from voxcli.voxcpm.weights.quantization import _int8_is_exact\nprint(_int8_is_exact())"
+    assert [run_with(name, program).strip() for name in ("AVX2", "AVX512_CORE_VNNI")] == ["False", "True"]
 
 
 @needs_x86
