@@ -21,7 +21,7 @@ from voxcli.voxcpm.codec.audio_vae import AudioVAE, DecoderState
 from voxcli.voxcpm.codec.layers import Layer, new_histories
 from voxcli.voxcpm.kernels.cpu.compiler import compile_module
 from voxcli.voxcpm.kernels.cpu.elementary import snake, tanh
-from voxcli.voxcpm.kernels.cpu.factors import choose_format
+from voxcli.voxcpm.kernels.cpu.factors import NarrowHalfFactors, choose_format
 from voxcli.voxcpm.kernels.cpu.ir import F32, I64, POINTER, Code
 from voxcli.voxcpm.kernels.cpu.targets import choose_target, find_target
 from voxcli.voxcpm.kernels.factor_formats import BYTES, HALF, HALF_AND_BYTES, PAIRED, WIDE, FactorFormat
@@ -168,6 +168,17 @@ def test_a_processor_with_avx2_computes_the_same_bits(tmp_path: Path, monkeypatc
     codec = compiled(WIDEST, WIDE, tmp_path)
     assert list(tmp_path.iterdir()), "it has not been compiled for this processor"
     assert torch.equal(decoded(codec, latents)[0], expected)
+
+
+@pytest.mark.skipif(HALF not in SUPPORTED, reason="needs products in float16")
+def test_tiles_for_narrower_registers_compute_the_same_bits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    latents = noise(1, WIDEST.latent_dim, 5)
+    expected, _ = decoded(compiled(WIDEST, HALF_AND_BYTES), latents)
+    monkeypatch.setattr(native_decoder, "_modules", {})
+    monkeypatch.setattr(native_decoder, "factors_for", lambda form, target: NarrowHalfFactors())
+    found, _ = decoded(compiled(WIDEST, HALF_AND_BYTES, tmp_path), latents)
+    assert list(tmp_path.iterdir())
+    assert torch.equal(found, expected)
 
 
 def test_a_codec_with_dense_convolutions_stays_with_torch() -> None:
