@@ -44,9 +44,11 @@ def test_every_script_explains_its_options(name: str) -> None:
 
 @pytest.mark.benchmark
 def test_measure_server_prints_the_overhead() -> None:
-    printed = run("measure_server.py", "--rounds", "1", "--chunks", "5", "--clients", "3")
-    assert len(re.findall(r"first chunk +\d+\.\d\d ms", printed)) == 3
+    printed = run("measure_server.py", "--rounds", "1", "--chunks", "5", "--clients", "3", "--sockets", "2")
+    assert len(re.findall(r"first chunk +\d+\.\d\d ms", printed)) == 4
     assert "3 clients at once" in printed
+    assert "2 sockets at once" in printed
+    assert "5 cancellations" in printed
 
 
 @pytest.mark.benchmark
