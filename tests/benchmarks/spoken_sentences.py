@@ -49,6 +49,7 @@ ENGLISH = (
     _sentence(
         "The train to Manchester leaves at 9:45 from platform 6.",
         "the train to manchester leaves at nine forty five from platform six",
+        "the train to manchester leaves at 9.45 from platform six",
     ),
     _sentence("My sister Laura bought three tickets for the concert on Friday."),
     _sentence("It rained all morning, so we stayed at home and played cards."),
@@ -67,7 +68,11 @@ ENGLISH = (
     _sentence("The quick answer is no, but the long answer is rather more interesting."),
 )
 SPANISH = (
-    _sentence("¿Dónde está la estación de trenes más cercana?"),
+    _sentence(
+        "¿Dónde está la estación de trenes más cercana?",
+        "dónde está la estación de trenes más cercana",
+        "donde está la estación de trenes más cercana",
+    ),
     _sentence("Mi hermano Carlos trabaja en un hospital de Madrid."),
     _sentence(
         "Ayer compramos 3 kilos de naranjas.",
@@ -75,7 +80,11 @@ SPANISH = (
         "ayer compramos 3 kilos de naranjas",
     ),
     _sentence("Hace mucho frío, así que ponte el abrigo."),
-    _sentence("La película empieza a las nueve de la noche."),
+    _sentence(
+        "La película empieza a las nueve de la noche.",
+        "la película empieza a las nueve de la noche",
+        "la película empieza a las 9 de la noche",
+    ),
     _sentence("Quisiera un café con leche y una tostada, por favor."),
     _sentence("Los niños jugaban en el jardín mientras llovía."),
     _sentence("¿Cuánto cuesta este libro de historia?"),
@@ -83,7 +92,11 @@ SPANISH = (
     _sentence("No recuerdo el nombre de aquella canción."),
 )
 FRENCH = (
-    _sentence("Bonjour, où se trouve la gare, s'il vous plaît ?"),
+    _sentence(
+        "Bonjour, où se trouve la gare, s'il vous plaît ?",
+        "bonjour où se trouve la gare s'il vous plaît",
+        "bonjour ou se trouve la gare s'il vous plaît",
+    ),
     _sentence("Ma sœur travaille dans une petite librairie à Lyon."),
     _sentence(
         "Nous avons acheté 3 baguettes et du fromage.",
@@ -91,7 +104,11 @@ FRENCH = (
         "nous avons acheté 3 baguettes et du fromage",
     ),
     _sentence("Il fait très froid ce matin, prends ton manteau."),
-    _sentence("Le film commence à neuf heures du soir."),
+    _sentence(
+        "Le film commence à neuf heures du soir.",
+        "le film commence à neuf heures du soir",
+        "le film commence à 9 heures du soir",
+    ),
     _sentence("Est-ce que tu as vu le nouveau musée ?"),
     _sentence("Les enfants jouent dans le jardin derrière la maison."),
     _sentence("Je voudrais une table pour deux personnes."),
