@@ -3,6 +3,8 @@
 import hashlib
 from pathlib import Path
 
+import numpy as np
+
 from voxcli.models.kokoro import PACKAGES, KokoroSource
 
 
@@ -42,3 +44,29 @@ def _number(number: int, value: int) -> bytes:
 
 def _length(value: int) -> bytes:
     return bytes([value]) if value < 128 else bytes([value & 127 | 128, value >> 7])
+
+
+def convolution(weights: np.ndarray, *, zero: int, weight_zero: int) -> bytes:
+    """Return a model with one ConvInteger of weights (out, in, width), of 8 bits, on an input "x" (1, in, n)."""
+    kind = 2 if weights.dtype == np.uint8 else 3
+    names = (b"x", b"w", b"x_zero", b"w_zero")
+    node = b"".join(_field(1, name) for name in names) + _field(2, b"y") + _field(4, b"ConvInteger")
+    tensors = (
+        (b"w", kind, weights.shape, weights.tobytes()),
+        (b"x_zero", 2, (), bytes([zero])),
+        (b"w_zero", kind, (), bytes([weight_zero % 128])),
+    )
+    initializers = b"".join(
+        _field(5, b"".join(_number(1, size) for size in shape) + _number(2, type_) + _field(8, name) + _field(9, data))
+        for name, type_, shape, data in tensors
+    )
+    inputs = _field(11, _field(1, b"x") + _field(2, _kind(2, (1, weights.shape[1], 0))))
+    outputs = _field(12, _field(1, b"y") + _field(2, _kind(6, (1, weights.shape[0], 0))))
+    graph = _field(1, node) + _field(2, b"small") + initializers + inputs + outputs
+    return _number(1, 8) + _field(8, _field(1, b"") + _number(2, 18)) + _field(7, graph)
+
+
+def _kind(element: int, sizes: tuple[int, ...]) -> bytes:
+    """Describe a tensor; a size of 0 is any."""
+    shape = b"".join(_field(1, _number(1, size) if size else _field(2, b"n")) for size in sizes)
+    return _field(1, _number(1, element) + _field(2, shape))

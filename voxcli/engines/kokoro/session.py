@@ -25,6 +25,7 @@ from onnxruntime.capi.onnxruntime_pybind11_state import (
     NotImplemented as Unimplemented,
 )
 
+from voxcli.engines.kokoro.graph import has_vnni, with_signed_activations
 from voxcli.files import write_atomically
 from voxcli.models.kokoro import KokoroSource
 
@@ -50,7 +51,7 @@ def open_session(source: KokoroSource, cache: Path | None, threads: int) -> onnx
         ModelError: what is installed is another file.
     """
     if cache is None:
-        return _open(source.read(), _new_options(threads))
+        return _open(_read(source), _new_options(threads))
     kept = _OptimizedGraph(cache / "kokoro", source, threads)
     if session := kept.open():
         return session
@@ -59,7 +60,7 @@ def open_session(source: KokoroSource, cache: Path | None, threads: int) -> onnx
             return kept.open() or kept.make()
     except (OSError, *FAILURES) as error:
         _log.warning("Kokoro starts more slowly, as nothing can be kept in %s: %s", cache, error)
-        return _open(source.read(), _new_options(threads))
+        return _open(_read(source), _new_options(threads))
 
 
 class _OptimizedGraph:
@@ -70,7 +71,8 @@ class _OptimizedGraph:
         self._threads = threads
         self._folder = folder
         # Its operators may be understood by this version only.
-        self._path = folder / f"{source.digest[:12]}-{onnxruntime.__version__}.onnx"
+        kind = "-vnni" if has_vnni() else ""
+        self._path = folder / f"{source.digest[:12]}-{onnxruntime.__version__}{kind}.onnx"
         self._note = self._path.with_suffix(".json")
 
     @contextmanager
@@ -96,7 +98,7 @@ class _OptimizedGraph:
             ModelError: what is installed is another file.
             OSError, or one of `FAILURES`: the file cannot be written.
         """
-        data = self._source.read()
+        data = _read(self._source)
         for path in self._folder.iterdir():
             if path.name != _LOCK:  # of another version, or left by a process that was killed
                 path.unlink()
@@ -111,11 +113,17 @@ class _OptimizedGraph:
             staged.unlink(missing_ok=True)
         write_atomically(self._note, json.dumps(self._state(self._path)).encode(), durable=False)
         del data, session
-        return self.open() or _open(self._source.read(), _new_options(self._threads))
+        return self.open() or _open(_read(self._source), _new_options(self._threads))
 
     def _state(self, path: Path) -> list[int]:
         status = path.stat()
         return [status.st_size, status.st_mtime_ns]
+
+
+def _read(source: KokoroSource) -> bytes:
+    """Read the model as it suits the processor. Raises ModelError for another file."""
+    data = source.read()
+    return with_signed_activations(data) if has_vnni() else data
 
 
 def _open(model: str | bytes, options: onnxruntime.SessionOptions) -> onnxruntime.InferenceSession:
