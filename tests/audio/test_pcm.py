@@ -1,11 +1,14 @@
+from collections.abc import Callable
+
+import av
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.sound import from_int16
-from voxcli.audio.chunk import amplified
-from voxcli.audio.pcm import to_int16
+from voxcli.audio.chunk import Samples, amplified
+from voxcli.audio.pcm import to_alaw, to_int16, to_mulaw
 
 
 @given(st.lists(st.integers(-32768, 32767)))
@@ -45,3 +48,16 @@ def test_a_gain_scales_and_clips() -> None:
 def test_a_gain_that_is_none_is_refused(gain: float) -> None:
     with pytest.raises(ValueError, match="a gain is"):
         amplified(np.zeros(1, np.float32), gain)
+
+
+@pytest.mark.parametrize(("encode", "codec"), [(to_mulaw, "pcm_mulaw"), (to_alaw, "pcm_alaw")])
+def test_telephone_codes_are_those_that_decoders_know(encode: Callable[[Samples], bytes], codec: str) -> None:
+    every = np.arange(-32768, 32768).astype(np.float32) / 32768
+    decoder = av.CodecContext.create(codec, "r")
+    decoder.sample_rate, decoder.layout = 8000, "mono"
+    frames = decoder.decode(av.Packet(encode(every)))
+    back = np.concatenate([frame.to_ndarray().ravel() for frame in frames]) / 32768
+    assert len(back) == len(every)
+    # A segment has 16 steps, and is half as long as the next one.
+    assert np.all(np.abs(back - every) <= (np.abs(every) + 256 / 32768) / 30)
+    assert len(set(encode(every))) > 250

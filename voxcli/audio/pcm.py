@@ -4,6 +4,7 @@ from collections.abc import Generator, Sequence
 from contextlib import closing
 
 import numpy as np
+from numpy.typing import NDArray
 
 from voxcli.audio.chunk import AudioChunk, Samples
 
@@ -43,3 +44,21 @@ def read_floats(pieces: Generator[bytes], sample_rate: int) -> Generator[AudioCh
             if whole:
                 samples = np.frombuffer(data, _FLOAT, whole // _FLOAT.itemsize)
                 yield AudioChunk(samples.astype(np.float32), sample_rate)
+
+
+def to_mulaw(samples: Samples) -> bytes:
+    """Return 8-bit µ-law PCM (ITU-T G.711, as telephones in America and Japan have it)."""
+    pcm = np.frombuffer(to_int16(samples), "<i2").astype(np.int32)
+    magnitude = np.minimum(np.abs(pcm), 32635) + 132
+    segment = np.frexp(magnitude)[1] - 8
+    code: NDArray[np.int32] = np.where(pcm < 0, 0x80, 0) | segment << 4 | magnitude >> segment + 3 & 0x0F
+    return (code ^ 0xFF).astype(np.uint8).tobytes()
+
+
+def to_alaw(samples: Samples) -> bytes:
+    """Return 8-bit A-law PCM (ITU-T G.711, as telephones elsewhere have it)."""
+    pcm = np.frombuffer(to_int16(samples), "<i2").astype(np.int32)
+    magnitude = np.where(pcm < 0, ~pcm, pcm)
+    segment = np.maximum(np.frexp(magnitude)[1] - 8, 0)
+    code: NDArray[np.int32] = np.where(pcm < 0, 0, 0x80) | segment << 4 | magnitude >> np.maximum(segment, 1) + 3 & 0x0F
+    return (code ^ 0x55).astype(np.uint8).tobytes()

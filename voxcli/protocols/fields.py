@@ -129,7 +129,8 @@ def malformed_body(problem: Problem) -> dict[str, Any]:
 def _field_error(model: type[BaseModel], error: ErrorDetails) -> FieldError:
     name, kind, given = ".".join(str(part) for part in error["loc"]), error["type"], error["input"]
     if kind in _BOUNDS:
-        return FieldError(f"{name!r} must {_bounds(model, name)}.", name)
+        bounds = _bounds(model, name) if name in model.model_fields else _bound(error["ctx"])
+        return FieldError(f"{name!r} must {bounds}.", name)
     if kind in _CHOICES and not isinstance(given, str):
         kind = "string_type"
     if kind == "too_long" and isinstance(given, str):  # as pydantic calls it behind another validator
@@ -185,6 +186,11 @@ def _bounds(model: type[BaseModel], name: str) -> str:
     if least is None:
         return f"be at most {_number(most)}"
     return f"be at least {least:g}" if most is None else f"lie between {_number(least)} and {_number(most)}"
+
+
+def _bound(context: Mapping[str, Any]) -> str:
+    """Return the bound that the field of an inner object has passed."""
+    return f"be at least {_number(context['ge'])}" if "ge" in context else f"be at most {_number(context['le'])}"
 
 
 def _number(value: float | None) -> str:

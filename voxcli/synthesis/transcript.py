@@ -39,6 +39,11 @@ class Transcript:
         self._syllables = 0
         self._seconds = 0.0
 
+    @property
+    def pace(self) -> float:
+        """Syllables per second, of the sentences that have ended."""
+        return self._syllables / self._seconds if self._syllables and self._seconds else _SYLLABLES_PER_SECOND
+
     def note(self, mark: SentenceMark) -> None:
         """Take the next mark."""
         if mark.end is None:
@@ -68,8 +73,7 @@ class Transcript:
         """Count the characters of a sentence up to the end of the last word that was complete by then."""
         if mark.end is not None and seconds >= mark.end:
             return len(mark.text)
-        pace = self._syllables / self._seconds if self._seconds else _SYLLABLES_PER_SECOND
-        passed = [word.at[1] for word in word_times(mark, pace) if word.end <= seconds + _ROUNDING]
+        passed = [word.at[1] for word in word_times(mark, self.pace) if word.end <= seconds + _ROUNDING]
         return passed[-1] if passed else 0
 
 

@@ -21,6 +21,8 @@ _log = logging.getLogger(__name__)
 
 NORMAL, GOING_AWAY, POLICY, FAULT, TRY_LATER = 1000, 1001, 1008, 1011, 1013
 """Codes with which a socket is closed (RFC 6455, section 7.4.1, and IANA's registry)."""
+_LONGEST_REASON = 123
+"""Bytes: a control frame has 125 (RFC 6455, section 5.5), of which the code takes two."""
 _KEY_IN_SUBPROTOCOL = "openai-"
 """Beginning of subprotocols that are not meant to be chosen: they carry a key or ask for a beta version."""
 _RETRY_SECONDS = 10
@@ -116,8 +118,9 @@ class Socket:
         """Close the socket, unless the client has."""
         if not self._closed:
             self._closed = True
+            fitting = reason.encode()[:_LONGEST_REASON].decode(errors="ignore")
             with suppress(ConsumerClosed, Stalled, RuntimeError):
-                await self._send({"type": "websocket.close", "code": code, "reason": reason}, even_if_closed=True)
+                await self._send({"type": "websocket.close", "code": code, "reason": fitting}, even_if_closed=True)
 
     def drain(self) -> None:
         """Close the socket as soon as nothing is spoken on it."""
