@@ -62,7 +62,7 @@ INNER_RUNGS = {
         **dict.fromkeys(["dialect", "names"], 0),
         "fields": 1,
         **dict.fromkeys(["openai", "wyoming"], 2),
-        **dict.fromkeys(["voxcpm", "gptsovits", "speech_stream"], 3),
+        **dict.fromkeys(["voxcpm", "gptsovits", "speech_stream", "elevenlabs"], 3),
     },
 }
 """The same inside the large parts."""
