@@ -41,7 +41,7 @@ class _Mark(Enum):
     FINISH = auto()
 
 
-class Context:
+class SocketContext:
     """Speaks a text. It takes a slot with its first word, and frees it when everything is spoken."""
 
     def __init__(
@@ -108,7 +108,7 @@ class Context:
         await self._socket.send_json(final_message(self._id))
 
     async def abort(self) -> None:
-        """Speak nothing more, tell nobody, and wait until the slot is free."""
+        """Speak nothing more, without a message, and wait until the slot is free."""
         if self.task and not self.task.done():
             self.task.cancel()
             await asyncio.wait({self.task})

@@ -17,7 +17,7 @@ from voxcli.protocols.elevenlabs.messages import (
     read_settings,
 )
 from voxcli.server.errors import Refusal, problem_of
-from voxcli.server.routes.elevenlabs.context import PROTOCOL, Context
+from voxcli.server.routes.elevenlabs.context import PROTOCOL, SocketContext
 from voxcli.server.service import Service
 from voxcli.server.streaming.websocket import POLICY, Socket
 from voxcli.server.utterances import Caller
@@ -62,7 +62,7 @@ class _Session:
     def __init__(self, service: Service, socket: Socket, websocket: WebSocket, settings: SocketSettings) -> None:
         self._service, self._socket, self._settings = service, socket, settings
         self._caller = Caller.of(websocket)
-        self._contexts: dict[str, Context] = {}
+        self._contexts: dict[str, SocketContext] = {}
 
     async def run(self) -> None:
         """Serve the client until it leaves."""
@@ -89,8 +89,8 @@ class _Session:
         """Tell of a problem with a message."""
         raise NotImplementedError
 
-    def _new_context(self, id: str | None) -> Context:
-        return Context(self._service, self._socket, self._caller, self._settings, id)
+    def _new_context(self, id: str | None) -> SocketContext:
+        return SocketContext(self._service, self._socket, self._caller, self._settings, id)
 
 
 class _Single(_Session):
@@ -143,7 +143,7 @@ class _Multi(_Session):
             context.flush()
         return False
 
-    def _opened(self, name: str) -> Context:
+    def _opened(self, name: str) -> SocketContext:
         self._contexts = {key: one for key, one in self._contexts.items() if not (one.is_finished and _is_done(one))}
         if len(self._contexts) >= _MOST_CONTEXTS:
             message = f"Too many contexts are open: at most {_MOST_CONTEXTS} are allowed on one socket."
@@ -165,5 +165,5 @@ class _Multi(_Session):
         await self._socket.send_json(error_message(None, problem, POLICY))
 
 
-def _is_done(context: Context) -> bool:
+def _is_done(context: SocketContext) -> bool:
     return context.task is None or context.task.done()
