@@ -15,6 +15,7 @@ from voxcli.server.routes import gptsovits, gptsovits_chat, health, openai, page
 from voxcli.server.routes import voxcpm as native
 from voxcli.server.routes.dialect_route import answer_malformed
 from voxcli.server.routes.elevenlabs.route import elevenlabs_routes
+from voxcli.server.routes.realtime.route import realtime_route
 from voxcli.server.routes.speech_stream.route import speech_stream_route
 from voxcli.server.service import Service
 from voxcli.version import __version__
@@ -43,7 +44,8 @@ def create_app(service: Service, mcp: ASGIApp | None = None) -> ASGIApp:
     )
     for module in (native, openai, gptsovits, gptsovits_chat, health):
         app.include_router(module.router(service))
-    app.router.routes.extend([*private.routes(service), speech_stream_route(service), *elevenlabs_routes(service)])
+    app.router.routes.extend(private.routes(service))
+    app.router.routes.extend([speech_stream_route(service), realtime_route(service), *elevenlabs_routes(service)])
     if mcp:
         app.router.routes.append(Route("/mcp", mcp))
     app.include_router(pages.router(service, lambda: app.openapi()))

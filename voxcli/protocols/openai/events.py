@@ -33,13 +33,23 @@ def done_event(text: str, seconds: float) -> bytes:
         text: the spoken text.
         seconds: duration of the audio.
     """
-    input_tokens, output_tokens = -(-len(text.encode()) // _BYTES_PER_TOKEN), round(seconds * _TOKENS_PER_SECOND)
+    input_tokens, output_tokens = text_tokens(text), audio_tokens(seconds)
     usage = {
         "input_tokens": input_tokens,
         "output_tokens": output_tokens,
         "total_tokens": input_tokens + output_tokens,
     }
     return _event({"type": _DONE, "usage": usage})
+
+
+def text_tokens(text: str) -> int:
+    """Return about how many tokens a text has."""
+    return -(-len(text.encode()) // _BYTES_PER_TOKEN)
+
+
+def audio_tokens(seconds: float) -> int:
+    """Return as how many tokens OpenAI counts audio."""
+    return round(seconds * _TOKENS_PER_SECOND)
 
 
 def error_event(problem: Problem) -> bytes:

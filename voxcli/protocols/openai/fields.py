@@ -50,7 +50,8 @@ class VoiceId(BaseModel):
     id: Text = Field(max_length=256)
 
 
-def _voice_id(voice: object) -> object:
+def voice_id(voice: object) -> object:
+    """Return the name of a voice as the object of that voice."""
     return {"id": voice} if isinstance(voice, str) else voice
 
 
@@ -68,7 +69,7 @@ class CreateSpeech(BaseModel):
 
     input: Text = Field(json_schema_extra={"minLength": 1}, description="The text to speak.")
     model: Text | None = Field(None, max_length=256)
-    voice: Annotated[VoiceId | None, BeforeValidator(_voice_id), WithJsonSchema(_VOICE_SCHEMA)] = None
+    voice: Annotated[VoiceId | None, BeforeValidator(voice_id), WithJsonSchema(_VOICE_SCHEMA)] = None
     instructions: Text | None = Field(None, max_length=MOST_CHARACTERS, description="How to speak.")
     response_format: Format | None = SERVED_FORMAT
     speed: float | None = Field(1.0, ge=SLOWEST, le=FASTEST)
@@ -162,18 +163,23 @@ def _integral(value: object) -> object:
 
 
 def _read_voice(given: CreateSpeech, find_voice: FindVoice) -> Voice:
-    name = given.voice.id if given.voice else UNNAMED_VOICE
-    voice = find_voice(name) if given.voice else Voice()
+    voice = named_voice(given.voice.id, find_voice) if given.voice else Voice()
+    style = _style_of(given)
+    return replace(voice, style=style) if style else voice
+
+
+def named_voice(name: str, find_voice: FindVoice, field: str = "voice") -> Voice:
+    """Find a voice, of which those of OpenAI are always there. Raises FieldError."""
+    voice = find_voice(name)
     if voice is None:
         if name.lower() not in (UNNAMED_VOICE, *VOICES):
             raise FieldError(
                 f"There is no voice {shown(name)}. GET /v1/audio/voices lists the voices.",
-                "voice",
+                field,
                 "voice_not_found",
             )
         voice = Voice()
-    style = _style_of(given)
-    return replace(voice, style=style) if style else voice
+    return voice
 
 
 def _style_of(given: CreateSpeech) -> str | None:

@@ -1,0 +1,1 @@
+"""OpenAI's Realtime API, of which only the speech is there."""
