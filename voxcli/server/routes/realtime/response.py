@@ -56,7 +56,7 @@ class SpokenResponse:
     def is_open(self) -> bool:
         return not self.task.done()
 
-    def heard(self, seconds: float) -> Spoken:
+    def played(self, seconds: float) -> Spoken:
         """Return what was heard in the first seconds of the sound."""
         return self._transcript.until(seconds)
 

@@ -260,11 +260,11 @@ class _Session:
             sent = round(response.seconds * 1000)
             message = f"'audio_end_ms' is beyond the end of the audio: {sent} ms were sent."
             raise FieldError(message, "audio_end_ms")
-        heard = response.heard(asked.audio_end_ms / 1000)
+        played = response.played(asked.audio_end_ms / 1000)
         place: dict[str, Any] = {
             "item_id": asked.item_id,
             "content_index": 0,
             "audio_end_ms": round(asked.audio_end_ms),
         }
-        told = event("conversation.item.truncated", **place, transcript=heard.text, position=heard.position)
+        told = event("conversation.item.truncated", **place, transcript=played.text, position=played.position)
         await self._socket.send_json(told)
