@@ -25,8 +25,8 @@ _NO_AUDIO_INPUT = (
 )
 
 
-class Coding(StrEnum):
-    """Coding of the audio, by the name of today."""
+class RealtimeFormat(StrEnum):
+    """Format of the audio, by the name of today."""
 
     PCM = "audio/pcm"
     MULAW = "audio/pcmu"
@@ -35,15 +35,15 @@ class Coding(StrEnum):
     @property
     def sample_rate(self) -> int:
         """Hz, the only one of each."""
-        return 24000 if self is Coding.PCM else 8000
+        return 24000 if self is RealtimeFormat.PCM else 8000
 
     @property
     def beta_name(self) -> str:
-        return next(name for name, coding in _BETA_CODINGS.items() if coding is self)
+        return next(name for name, format in _BETA_FORMATS.items() if format is self)
 
 
-_BETA_CODINGS = {"pcm16": Coding.PCM, "g711_ulaw": Coding.MULAW, "g711_alaw": Coding.ALAW}
-_CODINGS: dict[str, Coding] = {**{coding.value: coding for coding in Coding}, **_BETA_CODINGS}
+_BETA_FORMATS = {"pcm16": RealtimeFormat.PCM, "g711_ulaw": RealtimeFormat.MULAW, "g711_alaw": RealtimeFormat.ALAW}
+_FORMATS: dict[str, RealtimeFormat] = {**{format.value: format for format in RealtimeFormat}, **_BETA_FORMATS}
 
 
 class _Part(BaseModel):
@@ -51,7 +51,7 @@ class _Part(BaseModel):
 
 
 class _Format(_Part):
-    type: Text = Coding.PCM.value
+    type: Text = RealtimeFormat.PCM.value
     rate: int | None = None
 
 
@@ -210,7 +210,7 @@ class Manner:
     voice_name: str = UNNAMED_VOICE
     voice: Voice = Voice()  # noqa: RUF009 - immutable
     speed: float = 1.0
-    coding: Coding = Coding.PCM
+    format: RealtimeFormat = RealtimeFormat.PCM
     instructions: str = ""
 
     def changed(self, given: MannerFields, find_voice: FindVoice) -> "Manner":
@@ -225,22 +225,22 @@ class Manner:
             field = "audio.output.voice" if output.voice else "voice"
             changed = replace(changed, voice_name=voice.id, voice=named_voice(voice.id, find_voice, field))
         if format := output.format or given.output_audio_format:
-            changed = replace(changed, coding=_coding(format))
+            changed = replace(changed, format=_format(format))
         speed, instructions = output.speed or given.speed or changed.speed, given.instructions
         return replace(
             changed, speed=speed, instructions=changed.instructions if instructions is None else instructions
         )
 
 
-def _coding(format: _Format) -> Coding:
-    coding = _CODINGS.get(format.type)
-    if coding is None:
-        message = f"There is no audio format {shown(format.type)}. Choose one of {', '.join(_CODINGS)}."
+def _format(given: _Format) -> RealtimeFormat:
+    format = _FORMATS.get(given.type)
+    if format is None:
+        message = f"There is no audio format {shown(given.type)}. Choose one of {', '.join(_FORMATS)}."
         raise FieldError(message, "audio.output.format")
-    if format.rate not in (None, coding.sample_rate):
-        message = f"The rate of {format.type} is {coding.sample_rate} Hz, and cannot be {format.rate}."
+    if given.rate not in (None, format.sample_rate):
+        message = f"The rate of {shown(given.type)} is {format.sample_rate} Hz, and cannot be {given.rate}."
         raise FieldError(message, "audio.output.format.rate")
-    return coding
+    return format
 
 
 def text_of(item: Item) -> str:

@@ -47,7 +47,7 @@ def session_object(session_id: str, model: str, manner: Manner, *, beta: bool) -
             **common,
             "modalities": ["audio", "text"],
             "voice": manner.voice_name,
-            "output_audio_format": manner.coding.beta_name,
+            "output_audio_format": manner.format.beta_name,
             "speed": manner.speed,
             "turn_detection": None,
             "tools": [],
@@ -85,8 +85,8 @@ def _item(item_id: str, status: str, role: str, content: list[dict[str, Any]]) -
 
 
 def _output(manner: Manner) -> dict[str, Any]:
-    coding = manner.coding
-    return {"format": {"type": coding.value, "rate": coding.sample_rate}, "voice": manner.voice_name}
+    format = manner.format
+    return {"format": {"type": format.value, "rate": format.sample_rate}, "voice": manner.voice_name}
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +179,7 @@ class ResponseEvents:
             how = {
                 "modalities": ["audio", "text"],
                 "voice": manner.voice_name,
-                "output_audio_format": manner.coding.beta_name,
+                "output_audio_format": manner.format.beta_name,
             }
         return {
             "id": self.id,

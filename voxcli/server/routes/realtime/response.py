@@ -7,7 +7,7 @@ from voxcli.audio.chunk import AudioChunk, Samples
 from voxcli.audio.pcm import to_alaw, to_int16, to_mulaw
 from voxcli.errors import ConsumerClosed, VoxError
 from voxcli.protocols.dialect import Problem
-from voxcli.protocols.openai.realtime import Coding
+from voxcli.protocols.openai.realtime import RealtimeFormat
 from voxcli.protocols.openai.realtime_events import ResponseEvents
 from voxcli.server.errors import note, problem_of
 from voxcli.server.service import Service
@@ -24,7 +24,7 @@ _log = logging.getLogger(__name__)
 PROTOCOL = "realtime"
 _MOST_SAMPLES = 2**14
 """In one event: clients refuse messages that are too long, and a model may return a whole sentence at once."""
-_ENCODERS = {Coding.PCM: to_int16, Coding.MULAW: to_mulaw, Coding.ALAW: to_alaw}
+_ENCODERS = {RealtimeFormat.PCM: to_int16, RealtimeFormat.MULAW: to_mulaw, RealtimeFormat.ALAW: to_alaw}
 
 
 class SpokenResponse:
@@ -71,7 +71,7 @@ class SpokenResponse:
             await self._end("cancelled")
 
     async def abort(self) -> None:
-        """Speak nothing more, tell nobody, and wait until the slot is free."""
+        """Speak nothing more, and wait until the slot is free."""
         if self.is_open:
             self.task.cancel()
             await asyncio.wait({self.task})
@@ -91,7 +91,7 @@ class SpokenResponse:
         manner = self.events.manner
         how = UtteranceSettings(
             delivery=Delivery(voice=manner.voice, speed=manner.speed, sampling=self._sampling),
-            sample_rate=manner.coding.sample_rate,
+            sample_rate=manner.format.sample_rate,
             most_characters=self._service.settings.max_utterance_characters,
         )
         try:
@@ -125,7 +125,7 @@ class SpokenResponse:
             await self._socket.send_json(self.events.transcript(self.text[told:end]))
 
     async def _send_audio(self, samples: Samples) -> None:
-        encoded = _ENCODERS[self.events.manner.coding]
+        encoded = _ENCODERS[self.events.manner.format]
         for begin in range(0, len(samples), _MOST_SAMPLES):
             await self._socket.send_json(self.events.audio(encoded(samples[begin : begin + _MOST_SAMPLES])))
 
