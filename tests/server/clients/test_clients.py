@@ -25,7 +25,9 @@ PROGRAMS = Path(__file__).parent / "programs"
 PYTHON = ["openai", "livekit", "pipecat", "agents", "litellm", "realtimetts"]
 NODE = ["openai", "ai"]
 CLIENTS = [*PYTHON, *(f"node_{name}" for name in NODE)]
-STREAMING = ["openai", "livekit", "pipecat", "agents", "node_openai"]
+ELEVENLABS = ["elevenlabs", "livekit_elevenlabs", "pipecat_elevenlabs"]
+"""Those that speak ElevenLabs' protocol."""
+STREAMING = [*ELEVENLABS, "openai", "livekit", "pipecat", "agents", "node_openai"]
 """Those that give sound before all of it has come."""
 
 pytestmark = pytest.mark.clients
@@ -79,7 +81,8 @@ def pitch_of(sound: AudioChunk) -> float:
     return float(np.argmax(spectrum)) * sound.sample_rate / (1 << 17)
 
 
-@pytest.mark.parametrize("client", [*CLIENTS, "wyoming"])  # whose proxy has words of its own for every error
+# The proxy of wyoming_openai has words of its own for every error.
+@pytest.mark.parametrize("client", [*CLIENTS, *ELEVENLABS, "wyoming"])
 def test_sound_has_its_length_and_pitch(client: str, tmp_path: Path) -> None:
     engine = ToneEngine(chunks=10)
     with running(engine, knows_voice=lambda name: name == "nova") as server:
@@ -92,7 +95,7 @@ def test_sound_has_its_length_and_pitch(client: str, tmp_path: Path) -> None:
     assert engine.requests[0].voice.name == "nova"
 
 
-@pytest.mark.parametrize("client", CLIENTS)
+@pytest.mark.parametrize("client", [*CLIENTS, "elevenlabs"])  # the frameworks keep it in their logs
 def test_a_refusal_reaches_the_user_in_its_words(client: str, tmp_path: Path) -> None:
     refusal = "The tone engine knows no word of this text."
     with running(ToneEngine(fail_at=0, error=RequestError(refusal))) as server:
@@ -101,7 +104,7 @@ def test_a_refusal_reaches_the_user_in_its_words(client: str, tmp_path: Path) ->
     assert refusal in said.error
 
 
-@pytest.mark.parametrize("client", CLIENTS)
+@pytest.mark.parametrize("client", [*CLIENTS, *ELEVENLABS])
 def test_speech_that_breaks_off_is_an_error(client: str, tmp_path: Path) -> None:
     with running(ToneEngine(chunks=40, fail_at=20, pace=0.5)) as server:
         said = say(client, tmp_path, server.url)

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from voxcli.audio.format import AudioFormat
 from voxcli.protocols.dialect import FieldError, FindVoice, Problem
 from voxcli.protocols.fields import Malformed, Text, parse_fields, seed_of, shown
+from voxcli.protocols.openai.fields import UNNAMED_VOICE, VOICES
 from voxcli.synthesis.pipeline import Delivery
 from voxcli.synthesis.request import FASTEST, SLOWEST, Sampling, Voice
 
@@ -116,13 +117,14 @@ def read_settings(
         raise FieldError(
             "SSML is not read here: send plain text, without 'enable_ssml_parsing'.", "enable_ssml_parsing"
         )
-    if (voice := find_voice(voice_id)) is None:
+    voice = find_voice(voice_id)
+    if voice is None and voice_id.lower() not in (UNNAMED_VOICE, *VOICES):
         message = f"There is no voice {shown(voice_id)}. GET /v1/audio/voices lists the voices."
         raise FieldError(message, "voice_id", "voice_not_found")
     careful = any(word in (given.model_id or "") for word in _CAREFUL_MODELS)
     steps = Sampling().steps if careful or not steps_by_model else _FEW_STEPS
     return SocketSettings(
-        voice=voice,
+        voice=voice or Voice(),
         language=given.language_code,
         output=read_output_format(given.output_format or _USUAL_FORMAT),
         normalize=given.apply_text_normalization == "on",
@@ -188,9 +190,10 @@ def final_message(context_id: str | None) -> dict[str, Any]:
 
 
 def error_message(context_id: str | None, problem: Problem, close_code: int) -> dict[str, Any]:
-    """Return the message about a problem. Clients look for "error" or for "message"."""
-    code = problem.code or ("invalid_request" if problem.status < 500 else "internal_error")
-    return _of_context(context_id, {"message": problem.message, "error": code, "code": close_code})
+    """Return the message about a problem. LiveKit's client shows "error" to its user, the others "message"."""
+    kind = problem.code or ("invalid_request" if problem.status < 500 else "internal_error")
+    message = {"message": problem.message, "error": problem.message, "kind": kind, "code": close_code}
+    return _of_context(context_id, message)
 
 
 def _of_context(context_id: str | None, message: dict[str, Any]) -> dict[str, Any]:

@@ -77,8 +77,9 @@ def choose_formats(placement: Placement, quantize: str | None, config: ModelConf
         other = Int8Matrix if _int8_is_exact() else None
         if not other and not any(forms.values()):
             raise DeviceError(
-                "int8 needs a CPU with AVX2 or NEON's dot product, and kernels as `voxcli doctor` names them.",
-                on_command_line="Leave out --quantize.",
+                "int8 needs kernels for this CPU, which exist for AVX2 and for NEON's dot product, or an exact product in "
+                "PyTorch: there is neither.",
+                on_command_line="Leave out --quantize. voxcli doctor says why there are no kernels.",
             )
         return _with_kernels(forms, other)
     if quantize == FP8:
