@@ -77,8 +77,8 @@ def choose_formats(placement: Placement, quantize: str | None, config: ModelConf
         other = Int8Matrix if _int8_is_exact() else None
         if not other and not any(forms.values()):
             raise DeviceError(
-                "int8 needs kernels for this CPU, which exist for AVX2 and for NEON's dot product, or an exact product in "
-                "PyTorch: there is neither.",
+                "int8 needs kernels for this CPU, which exist for AVX2 and for NEON's dot product, or an exact product "
+                "in PyTorch: there is neither.",
                 on_command_line="Leave out --quantize. voxcli doctor says why there are no kernels.",
             )
         return _with_kernels(forms, other)
