@@ -54,7 +54,7 @@ KNOWN = (
     ),
     KnownModel(
         KOKORO,
-        "24 kHz, 8 languages in 36 voices, fast on a CPU; clones no voices; Apache-2.0",
+        "24 kHz, 7 languages in 36 voices, fast on a CPU; clones no voices; Apache-2.0",
         "92 MB",
         dict.fromkeys(("huggingface", "modelscope"), "onnx-community/Kokoro-82M-v1.0-ONNX"),
         {KOKORO_FILE: "fbae9257e1e05ffc727e951ef9b9c98418e6d79f1c9b6b13bd59f5c9028a1478"},

@@ -1,4 +1,4 @@
-"""Kokoro as an `Engine`: human voices for Chinese, English and six more languages, on a CPU."""
+"""Kokoro as an `Engine`: human voices for Chinese, English and five more languages, on a CPU."""
 
 import logging
 import threading
