@@ -12,6 +12,7 @@ from voxcli.installation import install_command, reinstall_command
 from voxcli.models.catalog import KOKORO
 from voxcli.models.kokoro import find_kokoro, load_kokoro
 from voxcli.models.library import ModelLibrary
+from voxcli.protocols.names import Dialect
 from voxcli.synthesis.loading import LoadingProgress, LoadingStage, OnLoading, ignore_loading
 from voxcli.synthesis.request import Engine
 from voxcli.voxcpm.runtime.cpu_threads import count_cores
@@ -76,6 +77,10 @@ def open_engine(
         RemoteError: the server cannot be reached, or its protocol is not recognized.
     """
     if remote:
+        if remote.dialect is Dialect.REALTIME:
+            from voxcli.engines.remote.realtime import RealtimeEngine
+
+            return RealtimeEngine(remote)
         from voxcli.engines.remote.engine import RemoteEngine
 
         return RemoteEngine(remote)

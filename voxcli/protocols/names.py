@@ -14,6 +14,8 @@ class Dialect(StrEnum):
     VOXCPM = "voxcpm"
     OPENAI = "openai"
     GPT_SOVITS = "gpt-sovits"
+    REALTIME = "realtime"
+    """OpenAI's Realtime API, which is not detected."""
 
 
 AUTO = "auto"

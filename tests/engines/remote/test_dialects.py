@@ -310,7 +310,7 @@ def test_names_of_voices_are_passed_on_to_servers_that_know_them() -> None:
             assert len(server.asked) == asked_before + 1, "the list is remembered for a while"
 
 
-@pytest.mark.parametrize("dialect", Dialect)
+@pytest.mark.parametrize("dialect", [one for one in Dialect if one is not Dialect.REALTIME])
 def test_where_no_voices_are_listed_only_openais_servers_see_to_it_themselves(dialect: Dialect) -> None:
     with replaying(lambda asked: missing()) as server, closing(remote(server.url, dialect)) as engine:
         assert engine.knows_voice("/etc/passwd") == (dialect is Dialect.OPENAI)

@@ -10,13 +10,14 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
-from openai import AsyncOpenAI
+from openai import AsyncOpenAI, OpenAI
 from websockets.sync.client import ClientConnection, connect
 
 from tests.server.running import Running, running
 from tests.server.tone import ToneEngine
 
 TEXT = "Hello there, you.  The “second” one, 你好。 "
+PARTS: Any = [{"type": "input_text", "text": TEXT}]
 BETA = {"OpenAI-Beta": "realtime=v1"}
 
 
@@ -126,6 +127,23 @@ def test_clients_of_the_beta_get_its_names(server: Running) -> None:
     assert audio_of(got, "response.audio.delta") == over_http(server, voice="alloy")
     assert transcript_of(got, "response.audio_transcript.delta") == TEXT
     assert not any("output_audio" in event["type"] for event in got)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_the_client_of_the_beta_in_openais_package_speaks(server: Running) -> None:
+    client = OpenAI(
+        base_url=f"{server.url}/v1", websocket_base_url=f"{server.url.replace('http', 'ws')}/v1", api_key="any"
+    )
+    audio = b""
+    with client.beta.realtime.connect(model="gpt-4o-realtime-preview") as connection:
+        connection.conversation.item.create(item={"type": "message", "role": "user", "content": PARTS})
+        connection.response.create()
+        for event in connection:
+            if event.type == "response.audio.delta":
+                audio += base64.b64decode(event.delta)
+            elif event.type in ("response.done", "error"):
+                break
+    assert audio == over_http(server)
 
 
 @pytest.mark.parametrize(("format", "beta"), [("audio/pcmu", "g711_ulaw"), ("audio/pcma", "g711_alaw")])

@@ -86,7 +86,7 @@ Protocol = Annotated[
     options.setting(
         "--protocol",
         metavar="NAME",
-        help="Protocol of the server: auto, voxcpm, openai or gpt-sovits.",
+        help="Protocol of the server: auto, voxcpm, openai, gpt-sovits or realtime.",
         autocompletion=complete.protocols,
         callback=_check_protocol,
         rich_help_panel=REMOTE_PANEL,

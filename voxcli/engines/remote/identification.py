@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from voxcli.engines.remote.http import Transport
 from voxcli.engines.remote.probe import HEALTH, Server, ServerCache, detect_server, inspect_server
 from voxcli.engines.remote.settings import RemoteSettings, has_version, root_of, without_endpoint
-from voxcli.errors import RemoteError
+from voxcli.errors import RemoteError, RequestError
 from voxcli.protocols.names import Dialect
 from voxcli.protocols.voxcpm.engines import EngineDescription
 
@@ -32,7 +32,10 @@ class Identification:
 
         Raises:
             RemoteError: it cannot be reached, or its protocol is not recognized.
+            RequestError: its protocol has nothing to ask for but speech.
         """
+        if self._settings.dialect is Dialect.REALTIME:
+            raise RequestError("The Realtime API only speaks: it has no list of voices, and takes no recordings.")
         if self._cache and (known := self._cache.find(self._cache_key, time.time())):
             self._is_cached = True
             return known
