@@ -55,6 +55,7 @@ def spoken(text: str, *, status: str = "completed", **details: Any) -> list[Even
         {"type": "response.output_audio_transcript.delta", "delta": text},
         {"type": "response.output_audio.delta", "delta": SOUND},
         {"type": "response.done", "response": {"status": status, "status_details": details}},
+        {"type": "rate_limits.updated", "rate_limits": []},
     ]
 
 

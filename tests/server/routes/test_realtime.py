@@ -129,6 +129,26 @@ def test_clients_of_the_beta_get_its_names(server: Running) -> None:
     assert not any("output_audio" in event["type"] for event in got)
 
 
+def test_a_page_in_a_browser_asks_for_the_beta_by_a_subprotocol(server: Running) -> None:
+    offered: Any = ["realtime", "openai-insecure-api-key.any", "openai-beta.realtime-v1"]
+    with talking(server, subprotocols=offered) as client:
+        assert client.socket.subprotocol == "realtime"
+        assert audio_of(client.speak(), "response.audio.delta") == over_http(server)
+
+
+def test_a_cancellation_without_an_id_stops_all_responses_outside_the_conversation() -> None:
+    with running(ToneEngine(slots=1, chunks=500, pace=1.0)) as server, talking(server) as client:
+        for _ in range(3):
+            response = {"conversation": "none", "input": [message("One two three four.")]}
+            client.send("response.create", response=response)
+        client.until("response.output_audio.delta")
+        client.send("response.cancel")
+        done = [client.until("response.done")[-1]["response"] for _ in range(3)]
+        assert [one["status"] for one in done] == ["cancelled"] * 3
+        assert [bool(one["output"]) for one in done] == [False, False, True]
+        assert (server.service.admission.used, server.service.admission.depth) == (0, 0)
+
+
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_the_client_of_the_beta_in_openais_package_speaks(server: Running) -> None:
     client = OpenAI(

@@ -84,12 +84,12 @@ class RealtimeEngine:
                 socket = self._idle.pop() if self._idle else None
             if socket is None:
                 return self._connected()
-            try:
-                socket.recv(0)  # whatever the server has said since
-            except TimeoutError:
-                return socket
-            except ConnectionClosed:
-                continue
+            with suppress(ConnectionClosed):
+                try:
+                    while True:
+                        socket.recv(0)  # what the server has said since, such as its limits
+                except TimeoutError:
+                    return socket
 
     def _connected(self) -> ClientConnection:
         settings, url = self._settings, self._settings.url

@@ -105,8 +105,8 @@ class SpokenResponse:
                     if isinstance(piece, SentenceMark):
                         await self._note(piece)
                     elif isinstance(piece, AudioChunk):
-                        await self._send_audio(piece.samples)
                         self.seconds = utterance.seconds
+                        await self._send_audio(piece.samples)
                 cancelled = utterance.cancelled
         except VoxError as error:
             note(error)
