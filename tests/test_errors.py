@@ -17,6 +17,7 @@ from voxcli.errors import (
     RemoteTimeout,
     RemoteUnknown,
     RequestError,
+    TurnTimeout,
     VoxError,
     did_you_mean,
     error_from_dict,
@@ -42,6 +43,7 @@ ERRORS = [
     RemoteCut("The connection was lost."),
     DeviceError("Out of memory.", on_command_line="Try --quantize int8."),
     OutOfMemory("The memory is full.", on_command_line="Use less."),
+    TurnTimeout("Others were still speaking."),
 ]
 
 

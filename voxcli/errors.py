@@ -96,10 +96,6 @@ class OutOfMemory(DeviceError):
 class TurnTimeout(DeviceError):
     """Others have been speaking for longer than was to be waited."""
 
-    def __init__(self, seconds: float) -> None:
-        """seconds: that were waited."""
-        super().__init__(f"Others were still speaking after {seconds:g} s, so this was not spoken.")
-
 
 _KINDS = {
     kind.__name__: kind
@@ -113,6 +109,7 @@ _KINDS = {
         RemoteCut,
         DeviceError,
         OutOfMemory,
+        TurnTimeout,
     )
 }
 _KINDS_WITH_STATUS = {kind.__name__: kind for kind in (RemoteRefused, RemoteUnknown)}

@@ -154,6 +154,7 @@ def trickle(pause: float) -> Callable[[Connection], None]:
 
 
 @pytest.mark.real_time
+@pytest.mark.real_time
 def test_a_trickle_is_sound_on_which_a_player_starves() -> None:
     slow, fast = asked({STREAM: trickle(0.13)}), asked({STREAM: trickle(0.01)})
     assert slow.failure is None

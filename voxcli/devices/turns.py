@@ -27,6 +27,11 @@ _GRACE_SECONDS = 2.0
 _counter = itertools.count()
 
 
+def still_speaking(seconds: float) -> TurnTimeout:
+    """Return the error for having waited that long for the loudspeaker."""
+    return TurnTimeout(f"Others were still speaking after {seconds:g} s, so this was not spoken.")
+
+
 class Turn:
     """A place in the queue for the loudspeaker, from its creation until `leave`."""
 
@@ -76,7 +81,7 @@ class Turn:
         while not self.take():
             check()
             if seconds is not None and time.monotonic() - started >= seconds:
-                raise TurnTimeout(seconds)
+                raise still_speaking(seconds)
             time.sleep(POLL_SECONDS)
 
     def take(self) -> bool:

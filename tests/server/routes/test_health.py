@@ -205,6 +205,7 @@ def test_it_answers_while_the_model_is_loaded() -> None:
 
 
 @pytest.mark.real_time
+@pytest.mark.real_time
 def test_what_is_measured_is_what_a_client_sees() -> None:
     engine = ToneEngine(chunks=10, pace=0.5)
     with serving(engine) as url:
@@ -225,6 +226,7 @@ def test_what_is_measured_is_what_a_client_sees() -> None:
     assert (seen["slots"], seen["slots_used"], seen["queue_depth"], seen["model_loaded"]) == (2, 0, 0, 1)
 
 
+@pytest.mark.real_time
 def test_a_stream_slower_than_speech_would_have_starved() -> None:
     with serving(ToneEngine(chunks=3, pace=2.0)) as url:
         assert httpx.post(url + SPEECH, json=FIELDS).status_code == 200
@@ -256,4 +258,4 @@ def test_every_end_is_counted_by_its_reason() -> None:
         until(lambda: numbers(url)["requests_total:client_left"] == 1)
         seen = numbers(url)
     ends = {name.partition(":")[2]: value for name, value in seen.items() if name.startswith("requests_total")}
-    assert ends == {"done": 0, "client_left": 1, "stalled": 0, "failed": 1, "refused": 1}
+    assert ends == {"done": 0, "client_left": 1, "cancelled": 0, "stalled": 0, "failed": 1, "refused": 1}

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from voxcli.audio.chunk import AudioChunk
+from voxcli.audio.chunk import AudioChunk, amplified
 from voxcli.audio.resample import resampled
 from voxcli.engines.espeak.engine import BuiltinEngine
 from voxcli.engines.espeak.languages import find_language
@@ -19,7 +19,7 @@ from voxcli.engines.kokoro.model import FASTEST, SAMPLE_RATE, SLOWEST, KokoroMod
 from voxcli.engines.kokoro.pieces import pieces_of
 from voxcli.engines.kokoro.reading import Context, Passage, Readers, passages_of
 from voxcli.engines.kokoro.session import open_session
-from voxcli.engines.kokoro.speakers import SPEAKERS_OF_NAMED, VOICES, speaker_of_named
+from voxcli.engines.kokoro.speakers import GAINS, SMALL, SPEAKERS_OF_NAMED, VOICES, speaker_of_named
 from voxcli.engines.kokoro.styles import load_styles
 from voxcli.errors import ModelError, NotFound, RequestError, did_you_mean
 from voxcli.models.kokoro import KokoroSource
@@ -238,7 +238,8 @@ class KokoroEngine:
                 samples = small.speak(piece, speed, pause)
             else:
                 samples = self._model.value.speak(piece, self._styles[plan.speaker], speed, pause)
-            yield AudioChunk(samples, SAMPLE_RATE)
+            gain = 10 ** (GAINS[SMALL if small else plan.speaker] / 20)
+            yield AudioChunk(amplified(samples, gain), SAMPLE_RATE)
 
     def _english(self, text: str, language: str) -> str:
         dictionary = self._american if language == _AMERICAN else self._british

@@ -51,6 +51,17 @@ def _describe(name: str) -> KokoroVoice:
 
 VOICES: Mapping[str, KokoroVoice] = {name: _describe(name) for name in _NAMES.split()}
 
+SMALL = "hibari"
+"""The model that speaks English alone, in `GAINS`."""
+
+_GAINS = """
+"""
+"""In dB: so much louder, each speaks at -20 LUFS. From tests/benchmarks/measure_kokoro_levels.py."""
+
+GAINS: Mapping[str, float] = dict.fromkeys((SMALL, *VOICES), 0.0) | {
+    name: float(gain) for name, gain in (line.split() for line in _GAINS.split("\n") if line)
+}
+
 _NAMED = """
 alloy af_alloy zf_xiaobei
 ash am_fenrir zm_yunxi

@@ -13,8 +13,8 @@ from functools import partial
 from typing import Any, Protocol, runtime_checkable
 
 from voxcli.audio.chunk import AudioChunk
-from voxcli.devices.turns import POLL_SECONDS, Turn
-from voxcli.errors import ConsumerClosed, TurnTimeout
+from voxcli.devices.turns import POLL_SECONDS, Turn, still_speaking
+from voxcli.errors import ConsumerClosed
 from voxcli.protocols.dialect import ServerRequest
 from voxcli.server.service import Service
 from voxcli.server.streaming.utterance import StreamedUtterance, UtteranceSettings
@@ -270,7 +270,7 @@ class SpeechQueue:
         while not (self._is_first(job) and job.turn.take()):
             job.check()
             if time.monotonic() >= deadline:
-                raise TurnTimeout(seconds or 0.0)
+                raise still_speaking(seconds or 0.0)
             await asyncio.sleep(POLL_SECONDS)
 
     def _is_first(self, job: SpeechJob) -> bool:
