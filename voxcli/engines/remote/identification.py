@@ -35,7 +35,9 @@ class Identification:
             RequestError: its protocol has nothing to ask for but speech.
         """
         if self._settings.dialect is Dialect.REALTIME:
-            raise RequestError("The Realtime API only speaks: it has no list of voices, and takes no recordings.")
+            raise RequestError(
+                "The Realtime API only speaks here: it lists no voices, takes no recordings, and is not measured."
+            )
         if self._cache and (known := self._cache.find(self._cache_key, time.time())):
             self._is_cached = True
             return known
