@@ -13,7 +13,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from voxcli.audio.chunk import Samples
+from voxcli.audio.chunk import AudioChunk, Samples
+from voxcli.audio.loudness import loudness
+from voxcli.audio.pcm import concatenated
 from voxcli.engines import open_engine
 from voxcli.engines.kokoro.engine import KokoroEngine, kokoro_language
 from voxcli.engines.kokoro.model import SAMPLE_RATE, trimmed
@@ -69,6 +71,12 @@ def test_it_speaks_chinese_without_quiet_around_it(hello: Samples) -> None:
     before, after = quiet(hello)
     assert before < 0.15
     assert 0.2 < after < 0.5
+
+
+def test_both_models_are_equally_loud(kokoro: KokoroEngine, hello: Samples) -> None:
+    chinese = loudness(AudioChunk(hello, SAMPLE_RATE))
+    english = concatenated(list(kokoro.stream(SynthesisRequest(text="Hello, how are you?"))))
+    assert loudness(english) == pytest.approx(chinese, abs=3)
 
 
 def test_two_streams_at_once_are_as_alone_and_voices_differ(kokoro: KokoroEngine, hello: Samples) -> None:

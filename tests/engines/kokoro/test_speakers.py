@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from voxcli.engines.kokoro.speakers import SPEAKERS_OF_NAMED, VOICES, speaker_of_named
+from voxcli.engines.kokoro.speakers import GAINS, SMALL, SPEAKERS_OF_NAMED, VOICES, speaker_of_named
 from voxcli.voices.named import DEFAULT, NAMED_VOICES
 
 LANGUAGES = {"zh", "en-us", "en-gb", "es", "fr", "it", "pt-br", "hi"}
@@ -38,3 +38,8 @@ def test_a_name_keeps_its_gender_in_all_languages(name: str) -> None:
 
 def test_the_british_storyteller_is_british() -> None:
     assert VOICES[speaker_of_named("fable", "en-us")].language == "en-gb"
+
+
+def test_every_voice_and_the_small_model_have_a_level() -> None:
+    assert set(GAINS) == {SMALL, *VOICES}
+    assert all(abs(gain) < 7 for gain in GAINS.values())

@@ -55,11 +55,18 @@ SMALL = "hibari"
 """The model that speaks English alone, in `GAINS`."""
 
 _GAINS = """
+hibari +5.8, zf_xiaoxiao -3.9, zf_xiaobei +0.1, zf_xiaoni -1.8, zf_xiaoyi -1.3, zm_yunjian +0.9
+zm_yunxi +0.9, zm_yunxia +0.2, zm_yunyang -1.0, af_heart +2.9, af_bella +2.4, af_nicole -0.4
+af_sarah +0.3, af_aoede -2.8, af_kore -2.0, af_alloy +0.2, af_nova +5.3, am_michael +3.0
+am_fenrir -1.8, am_puck -2.3, am_echo +1.2, am_onyx +1.1, bf_emma -0.3, bf_isabella -2.8
+bm_george +1.1, bm_fable +0.8, ef_dora +2.6, em_alex +2.8, ff_siwis -1.1, if_sara -6.2
+im_nicola -1.5, pf_dora +0.8, pm_alex +0.5, hf_alpha -4.2, hf_beta -3.2, hm_omega -4.0
+hm_psi -2.4
 """
-"""In dB: so much louder, each speaks at -20 LUFS. From tests/benchmarks/measure_kokoro_levels.py."""
+"""In dB: with them, all speak at -20 LUFS. Measured by tests/benchmarks/measure_kokoro_levels.py."""
 
-GAINS: Mapping[str, float] = dict.fromkeys((SMALL, *VOICES), 0.0) | {
-    name: float(gain) for name, gain in (line.split() for line in _GAINS.split("\n") if line)
+GAINS: Mapping[str, float] = {
+    name: float(gain) for name, gain in (pair.split() for pair in _GAINS.replace("\n", ",").split(",") if pair)
 }
 
 _NAMED = """
