@@ -4,6 +4,7 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -190,6 +191,17 @@ async def test_chunks_come_at_the_rate_that_was_asked_for(tmp_path: Path) -> Non
         chunks = [piece for piece in await all_of(utterance) if isinstance(piece, AudioChunk)]
     assert {chunk.sample_rate for chunk in chunks} == {24000}
     assert sum(len(chunk.samples) for chunk in chunks) == 2 * 5 * 0.08 * 24000
+
+
+@pytest.mark.parametrize("rate", [None, 24000])
+async def test_a_long_chunk_is_cut_so_that_no_message_is_long(tmp_path: Path, rate: int | None) -> None:
+    engine, settings = ToneEngine(chunks=1, chunk_seconds=9.0), replace(PLAIN, sample_rate=rate)
+    async with serving(engine, tmp_path) as service, service.utterance("test", CALLER, settings) as utterance:
+        utterance.append("Hello there, you.")
+        utterance.finish()
+        lengths = [len(piece.samples) for piece in await all_of(utterance) if isinstance(piece, AudioChunk)]
+    assert sum(lengths) == 9 * (rate or 16000)
+    assert max(lengths) <= 2**14
 
 
 async def test_a_server_that_ends_waits_for_utterances_and_then_aborts_them(tmp_path: Path) -> None:

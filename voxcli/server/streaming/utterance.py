@@ -1,19 +1,18 @@
 """Utterance: one text that is spoken while it is being written, in one voice, until it is finished or cancelled."""
 
 import asyncio
-import queue
 import time
-from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from enum import Enum, auto
 from typing import TypeAlias
 
-from voxcli.audio.chunk import AudioChunk
+from voxcli.audio.chunk import AudioChunk, Samples
 from voxcli.audio.resample import Resampler
 from voxcli.protocols.dialect import Problem
 from voxcli.server.errors import Refusal
 from voxcli.server.monitoring import Ending, EngineHeartbeat, RequestRecord
+from voxcli.server.streaming.arriving_text import ArrivingText, Last, Stopped
 from voxcli.server.streaming.response import ending_of
 from voxcli.server.streaming.worker import Threads, Worker
 from voxcli.synthesis.pipeline import Delivery, synthesize
@@ -21,10 +20,10 @@ from voxcli.synthesis.request import Engine, Piece, SentenceMark, Speech, abilit
 from voxcli.synthesis.timing import Stopwatch
 from voxcli.synthesis.transcript import Spoken, Transcript
 from voxcli.text.marks import Part
-from voxcli.text.parts import IDLE_SECONDS, Flush, Silence, read_parts
+from voxcli.text.parts import Flush, read_parts
 
-_PAUSES_TOLD = 5.0
-"""Seconds into a pause of the writer, after which nothing more comes of telling how long it lasts."""
+_MOST_SAMPLES = 2**14
+"""Of a chunk. An engine may speak a whole sentence at once, and many clients refuse messages over 1 MiB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +81,7 @@ class StreamedUtterance:
         self._settings, self._engine = settings, engine
         self._stopwatch = _WatchedStopwatch(heartbeat)
         self.record.timings = self._stopwatch.timings
-        self._text = _ArrivingText(self._note_flushed)
+        self._text = ArrivingText(self._note_flushed)
         self._characters = self._flushes = 0
         self._high_surrogate = ""
         self._has_words = False
@@ -138,7 +137,7 @@ class StreamedUtterance:
         if not self.finished:
             self.finished = True
             self._text.put(self._high_surrogate)
-            self._text.put(_Last.FINISHED)
+            self._text.put(Last.FINISHED)
 
     async def pieces(self) -> AsyncIterator[UtterancePiece]:
         """Yield chunks and marks until everything is spoken, or the utterance was cancelled.
@@ -180,7 +179,7 @@ class StreamedUtterance:
 
     async def close(self) -> None:
         """Stop the engine, and wait for that, even if the caller is cancelled: the slot is in use until then."""
-        self._text.put(_Last.STOPPED)
+        self._text.put(Last.STOPPED)
         closing = asyncio.ensure_future(self._worker.close())
         cancelled: asyncio.CancelledError | None = None
         while not closing.done():
@@ -217,7 +216,7 @@ class StreamedUtterance:
         speech = synthesize(self._engine, self._with_words(parts), settings.delivery, stopwatch=self._stopwatch)
         try:
             yield from _resampled(speech, settings.sample_rate)
-        except _Stopped:
+        except Stopped:
             return
 
     def _with_words(self, parts: Iterator[Part]) -> Iterator[Part]:
@@ -239,55 +238,6 @@ class StreamedUtterance:
         return max(0.0, self.seconds - (time.perf_counter() - self.record.first_byte))
 
 
-class _Last(Enum):
-    """What comes after the text."""
-
-    FINISHED = auto()
-    STOPPED = auto()
-    """Nothing more is spoken, not even what is there."""
-
-
-class _Stopped(Exception):
-    """The utterance was cancelled while it waited for text."""
-
-
-class _ArrivingText:
-    """Text on its way from the event loop to the worker's thread."""
-
-    def __init__(self, on_flushed: Callable[[int], None]) -> None:
-        """on_flushed: called on the thread with the number of a flush, once what is before it has been spoken."""
-        self._queue: queue.SimpleQueue[str | Flush | _Last] = queue.SimpleQueue()
-        self._on_flushed = on_flushed
-
-    def put(self, piece: str | Flush | _Last) -> None:
-        self._queue.put(piece)
-
-    def pieces(self) -> Iterator[str | Silence | Flush]:
-        """Yield the text as soon as it is there, and again and again how long its writer has paused.
-
-        Raises:
-            _Stopped: the utterance was cancelled.
-        """
-        last, due, flushes = time.monotonic(), IDLE_SECONDS, 0
-        while True:
-            try:
-                left = last + due - time.monotonic()
-                piece = self._queue.get(timeout=max(0.0, left) if due < _PAUSES_TOLD else None)
-            except queue.Empty:
-                yield Silence(due)
-                due += IDLE_SECONDS
-                continue
-            if piece is _Last.STOPPED:
-                raise _Stopped
-            if piece is _Last.FINISHED:
-                return
-            last, due = time.monotonic(), IDLE_SECONDS
-            yield piece
-            if isinstance(piece, Flush):
-                flushes += 1
-                self._on_flushed(flushes)
-
-
 class _WatchedStopwatch(Stopwatch):
     """Times the engine, and notes that it works."""
 
@@ -300,14 +250,21 @@ class _WatchedStopwatch(Stopwatch):
 
 
 def _resampled(pieces: Generator[Piece], rate: int | None) -> Generator[Piece]:
-    """Yield pieces with their chunks at a sample rate in Hz, none of them empty; None leaves the rate."""
+    """Yield pieces with their chunks at a sample rate in Hz, none of them empty or long; None leaves the rate."""
     resampler: Resampler | None = None
     with closing(pieces):
         for piece in pieces:
-            if isinstance(piece, AudioChunk) and rate:
-                resampler = resampler or Resampler(piece.sample_rate, rate)
-                piece = AudioChunk(resampler.feed(piece.samples), rate)
-            if isinstance(piece, SentenceMark) or len(piece.samples):
+            if isinstance(piece, SentenceMark):
                 yield piece
-        if resampler and rate and len(rest := resampler.finish()):
-            yield AudioChunk(rest, rate)
+            elif rate:
+                resampler = resampler or Resampler(piece.sample_rate, rate)
+                yield from _in_short_chunks(resampler.feed(piece.samples), rate)
+            else:
+                yield from _in_short_chunks(piece.samples, piece.sample_rate)
+        if resampler and rate:
+            yield from _in_short_chunks(resampler.finish(), rate)
+
+
+def _in_short_chunks(samples: Samples, rate: int) -> Iterator[AudioChunk]:
+    for begin in range(0, len(samples), _MOST_SAMPLES):
+        yield AudioChunk(samples[begin : begin + _MOST_SAMPLES], rate)

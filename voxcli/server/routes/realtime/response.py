@@ -22,8 +22,6 @@ from voxcli.synthesis.transcript import Spoken, Transcript
 _log = logging.getLogger(__name__)
 
 PROTOCOL = "realtime"
-_MOST_SAMPLES = 2**14
-"""In one event: clients refuse messages that are too long, and a model may return a whole sentence at once."""
 _ENCODERS = {RealtimeFormat.PCM: to_int16, RealtimeFormat.MULAW: to_mulaw, RealtimeFormat.ALAW: to_alaw}
 
 
@@ -125,9 +123,7 @@ class SpokenResponse:
             await self._socket.send_json(self.events.transcript(self.text[told:end]))
 
     async def _send_audio(self, samples: Samples) -> None:
-        encoded = _ENCODERS[self.events.manner.format]
-        for begin in range(0, len(samples), _MOST_SAMPLES):
-            await self._socket.send_json(self.events.audio(encoded(samples[begin : begin + _MOST_SAMPLES])))
+        await self._socket.send_json(self.events.audio(_ENCODERS[self.events.manner.format](samples)))
 
     async def _end(self, status: str, problem: Problem | None = None) -> None:
         self._ending = True
