@@ -23,7 +23,7 @@ class Stopped(Exception):
     """The utterance was cancelled while it waited for text."""
 
 
-class WrittenText:
+class TextInbox:
     """Text on its way from the event loop to the worker's thread."""
 
     def __init__(self, on_flushed: Callable[[int], None]) -> None:

@@ -12,7 +12,7 @@ from voxcli.audio.resample import Resampler
 from voxcli.protocols.dialect import Problem
 from voxcli.server.errors import Refusal
 from voxcli.server.monitoring import Ending, EngineHeartbeat, RequestRecord
-from voxcli.server.streaming.arriving_text import WrittenText, Last, Stopped
+from voxcli.server.streaming.arriving_text import TextInbox, Last, Stopped
 from voxcli.server.streaming.response import ending_of
 from voxcli.server.streaming.worker import Threads, Worker
 from voxcli.synthesis.pipeline import Delivery, synthesize
@@ -81,7 +81,7 @@ class StreamedUtterance:
         self._settings, self._engine = settings, engine
         self._stopwatch = _WatchedStopwatch(heartbeat)
         self.record.timings = self._stopwatch.timings
-        self._text = WrittenText(self._note_flushed)
+        self._text = TextInbox(self._note_flushed)
         self._characters = self._flushes = 0
         self._high_surrogate = ""
         self._has_words = False
