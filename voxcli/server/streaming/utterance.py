@@ -12,7 +12,7 @@ from voxcli.audio.resample import Resampler
 from voxcli.protocols.dialect import Problem
 from voxcli.server.errors import Refusal
 from voxcli.server.monitoring import Ending, EngineHeartbeat, RequestRecord
-from voxcli.server.streaming.arriving_text import TextInbox, Last, Stopped
+from voxcli.server.streaming.arriving_text import Last, Stopped, TextInbox
 from voxcli.server.streaming.response import ending_of
 from voxcli.server.streaming.worker import Threads, Worker
 from voxcli.synthesis.pipeline import Delivery, synthesize
