@@ -44,7 +44,7 @@ _QUOTED = 20
 """Characters of a text in a warning."""
 
 _SPEAKERS = {
-    CHINESE: "zf_xiaoxiao",
+    CHINESE: "zf_xiaobei",
     "en-us": SMALL_SPEAKER,
     "en-gb": "bf_emma",
     "es": "ef_dora",
