@@ -6,7 +6,7 @@ import threading
 from base64 import b64decode
 from collections.abc import Generator, Mapping
 from contextlib import ExitStack, closing, suppress
-from typing import Any
+from typing import Any, NoReturn
 from urllib.parse import urlencode
 
 import httpx
@@ -32,7 +32,8 @@ _SLOWEST, _FASTEST = 0.25, 1.5
 _MOST_SOCKETS = 4
 _MOST_MESSAGE_BYTES = 2**26
 _CLOSE_SECONDS = 0.3
-_INVALID = 400
+_NEEDS_KEY = (401, 403)
+_INVALID, _FAILED = 400, 500
 _AUDIO = ("response.output_audio.delta", "response.audio.delta")
 _TRANSCRIPT = ("response.output_audio_transcript.delta", "response.audio_transcript.delta")
 
@@ -110,7 +111,9 @@ class RealtimeEngine:
             return ExitStack().enter_context(opening)  # left open: it is closed by itself
         except InvalidStatus as error:
             status = error.response.status_code
-            raise RemoteRefused(f"{url} refuses a session of the Realtime API (status {status}).", status) from error
+            advice = f"Store its key with: voxcli keys set {url}" if status in _NEEDS_KEY else ""
+            reason = f"{url} refuses a session of the Realtime API (status {status})."
+            raise RemoteRefused(reason, status, on_command_line=advice) from error
         except (WebSocketException, OSError, ValueError, ImportError) as error:
             raise RemoteError(f"{url} has no Realtime API: {error}.") from error
 
@@ -131,9 +134,9 @@ class RealtimeEngine:
                 elif kind in _TRANSCRIPT:
                     transcript += event["delta"]
                 elif kind == "error":
-                    self._refuse(event.get("error"))
+                    self._fail(event.get("error"), sounded=sounded)
                 elif kind == "response.done":
-                    self._check_ended(event["response"])
+                    self._check_ended(event["response"], sounded=sounded)
                     break
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise RemoteError(f"{self._settings.url} sent an event that cannot be read.") from error
@@ -155,21 +158,26 @@ class RealtimeEngine:
                     on_command_line="Raise the limit with --timeout SECONDS.",
                 ) from None
 
-    def _check_ended(self, response: Mapping[str, Any]) -> None:
+    def _check_ended(self, response: Mapping[str, Any], *, sounded: bool) -> None:
         if (status := response["status"]) == "completed":
             return
         details = response.get("status_details") or {}
         if error := details.get("error"):
-            self._refuse(error)
+            self._fail(error, sounded=sounded)
         raise RemoteCut(f"{self._settings.url} ended early ({status}: {details.get('reason') or 'no reason given'}).")
 
-    def _refuse(self, error: Mapping[str, Any] | None) -> None:
+    def _fail(self, error: Mapping[str, Any] | None, *, sounded: bool) -> NoReturn:
+        """Raise what an error of the server means.
+
+        sounded: whether a part of the speech is there already.
+        """
         error = error or {}
         said = str(error.get("message") or "It gave no reason").rstrip(".")
-        reason = f"{self._settings.url} rejected the text: {said}."
-        if error.get("type") == "invalid_request_error":
-            raise RemoteRefused(reason, _INVALID)
-        raise RemoteError(reason)
+        if sounded:
+            raise RemoteCut(f"{self._settings.url} broke off: {said}.")
+        refused = error.get("type") == "invalid_request_error"
+        verb = "rejected the text" if refused else "failed"
+        raise RemoteRefused(f"{self._settings.url} {verb}: {said}.", _INVALID if refused else _FAILED)
 
 
 def _response(request: SynthesisRequest) -> dict[str, Any]:
