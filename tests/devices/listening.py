@@ -43,7 +43,7 @@ class Player:
     def outcome(self, complaints: str = "") -> dict[str, Any]:
         """Wait for the end. Nothing but `complaints` may have been said on stderr by then."""
         said, said_on_stderr = self._process.communicate(timeout=PATIENCE_SECONDS)
-        assert said_on_stderr.decode() == complaints
+        assert said_on_stderr.decode() == complaints, said_on_stderr.decode()
         result: dict[str, Any] = json.loads(said.splitlines()[-1])
         return result
 
