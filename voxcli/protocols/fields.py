@@ -3,6 +3,7 @@
 Each dialect has one model per message. Parsing, bounds and the OpenAPI document come from it.
 """
 
+import json
 import re
 from collections.abc import Iterable, Mapping
 from itertools import islice
@@ -71,6 +72,19 @@ def parse_fields(model: type[M], fields: Mapping[str, Any]) -> M:
     except ValidationError as error:
         errors = error.errors(include_url=False)
         raise _field_error(model, next((one for one in errors if one["type"] not in _BOUNDS), errors[0])) from None
+
+
+def read_object(data: str | bytes) -> dict[str, Any]:
+    """Read a message of a WebSocket. Raises Malformed if it is not an object in JSON."""
+    if isinstance(data, bytes):
+        raise Malformed("Binary messages have no meaning here: send JSON as text.", None, "binary")
+    try:
+        fields = json.loads(data)
+    except (ValueError, RecursionError):
+        raise Malformed("The message is not valid JSON.", None, "json_invalid") from None
+    if not isinstance(fields, dict):
+        raise Malformed("The message is not a JSON object.", None, "json_type")
+    return fields
 
 
 def seed_of(given: int | None) -> int | None:

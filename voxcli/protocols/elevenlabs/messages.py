@@ -1,6 +1,5 @@
 """Messages of ElevenLabs' `stream-input` and `multi-stream-input`, and the settings in the address."""
 
-import json
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from voxcli.audio.format import AudioFormat
 from voxcli.protocols.dialect import FieldError, FindVoice, Problem
-from voxcli.protocols.fields import Malformed, Text, parse_fields, seed_of, shown
+from voxcli.protocols.fields import Text, parse_fields, read_object, seed_of, shown
 from voxcli.protocols.openai.fields import UNNAMED_VOICE, VOICES
 from voxcli.synthesis.pipeline import Delivery
 from voxcli.synthesis.request import FASTEST, SLOWEST, Sampling, Voice
@@ -146,15 +145,7 @@ def read_output_format(name: str) -> OutputFormat:
 
 def read_message(data: str | bytes) -> ClientMessage:
     """Read a client's message. Raises FieldError if it is none."""
-    if isinstance(data, bytes):
-        raise Malformed("Binary messages have no meaning here: send JSON as text.", None, "binary")
-    try:
-        fields = json.loads(data)
-    except (ValueError, RecursionError):
-        raise Malformed("The message is not valid JSON.", None, "json_invalid") from None
-    if not isinstance(fields, dict):
-        raise Malformed("The message is not a JSON object.", None, "json_type")
-    message = parse_fields(ClientMessage, fields)
+    message = parse_fields(ClientMessage, read_object(data))
     if message.pronunciation_dictionary_locators:
         name = "pronunciation_dictionary_locators"
         raise FieldError("There are no pronunciation dictionaries here.", name)

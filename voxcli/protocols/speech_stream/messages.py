@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field
 
 from voxcli.protocols.dialect import FieldError, Problem
-from voxcli.protocols.fields import Malformed, parse_fields, shown
+from voxcli.protocols.fields import parse_fields, read_object, shown
 
 PATH = "/v1/audio/speech/stream"
 
@@ -76,14 +76,7 @@ def read_message(data: str | bytes) -> ClientMessage | dict[str, Any]:
     Raises:
         FieldError: it is none.
     """
-    if isinstance(data, bytes):
-        raise Malformed("Binary messages have no meaning here: send JSON as text.", None, "binary")
-    try:
-        fields = json.loads(data)
-    except (ValueError, RecursionError):
-        raise Malformed("The message is not valid JSON.", None, "json_invalid") from None
-    if not isinstance(fields, dict):
-        raise Malformed("The message is not a JSON object.", None, "json_type")
+    fields = read_object(data)
     kind = fields.get("type")
     if kind == CONFIG:
         return fields
