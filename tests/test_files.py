@@ -133,3 +133,11 @@ def test_several_may_write_and_remove_at_once(tmp_path: Path) -> None:
     assert not failed
     assert len(left) == 20
     assert all(path.read_bytes() == bytes([int(path.name[0])]) * 1000 for path in left)
+
+
+def test_a_file_that_is_being_written_is_not_removed_for_its_size(tmp_path: Path) -> None:
+    with replacing(tmp_path / "new.code", durable=False) as file:
+        file.write(bytes(1000))
+        file.flush()
+        remove_unused(tmp_path, ".code", most_bytes=10)
+    assert (tmp_path / "new.code").stat().st_size == 1000

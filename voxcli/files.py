@@ -79,7 +79,9 @@ def remove_unused(folder: Path, suffix: str, *, most_bytes: int | None = None, d
                     found.append((status.st_mtime, status.st_size, path))
     kept = 0
     for used, size, path in sorted(found, reverse=True):
-        kept += size
-        if used < time.time() - days * _DAY or (most_bytes is not None and kept > most_bytes):
+        being_written = is_staged(path)
+        kept += 0 if being_written else size
+        too_much = most_bytes is not None and kept > most_bytes and not being_written
+        if too_much or used < time.time() - days * _DAY:
             with suppress(OSError):
                 path.unlink()
