@@ -20,6 +20,7 @@ M = TypeVar("M", bound=BaseModel)
 
 _SHOWN = 80
 """Most characters of the client's input that are repeated in an error message."""
+_JSON_CODES = ("json_invalid", "json_type")
 _BOUNDS = ("greater_than_equal", "less_than_equal")
 _CHOICES = ("enum", "literal_error")
 
@@ -74,16 +75,25 @@ def parse_fields(model: type[M], fields: Mapping[str, Any]) -> M:
         raise _field_error(model, next((one for one in errors if one["type"] not in _BOUNDS), errors[0])) from None
 
 
-def read_object(data: str | bytes) -> dict[str, Any]:
-    """Read a message of a WebSocket. Raises Malformed if it is not an object in JSON."""
+def read_object(data: str | bytes, *, what: str = "message", codes: tuple[str, str] = _JSON_CODES) -> dict[str, Any]:
+    """Read a message of a WebSocket.
+
+    Args:
+        what: the protocol's word for a message.
+        codes: of the errors for what is not JSON, and for JSON that is no object.
+
+    Raises:
+        Malformed: it is not an object in JSON.
+    """
+    not_json, no_object = codes
     if isinstance(data, bytes):
         raise Malformed("Binary messages have no meaning here: send JSON as text.", None, "binary")
     try:
         fields = json.loads(data)
     except (ValueError, RecursionError):
-        raise Malformed("The message is not valid JSON.", None, "json_invalid") from None
+        raise Malformed(f"The {what} is not valid JSON.", None, not_json) from None
     if not isinstance(fields, dict):
-        raise Malformed("The message is not a JSON object.", None, "json_type")
+        raise Malformed(f"The {what} is not a JSON object.", None, no_object)
     return fields
 
 

@@ -4,7 +4,6 @@ Sources: openai-python 3.57 (types/realtime) for the names of today; the beta's 
 SGLang-Omni 0.1.9. Both are read.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -13,7 +12,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from voxcli.protocols.dialect import FieldError, FindVoice
-from voxcli.protocols.fields import Malformed, Text, parse_fields, shown
+from voxcli.protocols.fields import Text, parse_fields, shown
 from voxcli.protocols.openai.fields import UNNAMED_VOICE, VoiceId, named_voice, voice_id
 from voxcli.synthesis.request import Voice
 
@@ -170,17 +169,8 @@ _EVENTS: dict[str, type[ClientEvent]] = {
 }
 
 
-def read_object(data: str | bytes) -> dict[str, Any]:
-    """Read the JSON of an event. Raises FieldError."""
-    if isinstance(data, bytes):
-        raise Malformed("Binary messages have no meaning here: send JSON as text.", None, "binary")
-    try:
-        fields = json.loads(data)
-    except (ValueError, RecursionError):
-        raise Malformed("The event is not valid JSON.", None, "invalid_json") from None
-    if not isinstance(fields, dict):
-        raise Malformed("The event is not a JSON object.", None, "invalid_json")
-    return fields
+INVALID_JSON = ("invalid_json", "invalid_json")
+"""Codes of OpenAI's for what is not an object in JSON."""
 
 
 def read_event(fields: Mapping[str, Any]) -> ClientEvent:

@@ -75,6 +75,7 @@ class SocketContext:
             message = f"The text is too long: at most {most} characters are allowed in one context."
             raise Refusal(Problem(status=413, message=message, code="text_too_long"))
         self._flushed = False
+        self._times.append(text)
         self._pass_on(text)
         if self.task is None:
             self.task = asyncio.create_task(self._run())
@@ -122,8 +123,6 @@ class SocketContext:
             await self._socket.close(code, problem.message)
 
     def _pass_on(self, item: "str | _Mark") -> None:
-        if isinstance(item, str):
-            self._times.append(item)
         if self._utterance is None:
             self._waiting.append(item)
         elif item is _Mark.FLUSH:
@@ -157,10 +156,7 @@ class SocketContext:
                 self._utterance = utterance
                 waiting, self._waiting = self._waiting, []
                 for item in waiting:
-                    if isinstance(item, str):
-                        utterance.append(item)
-                    else:
-                        self._pass_on(item)
+                    self._pass_on(item)
                 await self._send_pieces(utterance)
                 cancelled = utterance.cancelled
         except VoxError as error:

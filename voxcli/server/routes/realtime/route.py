@@ -7,8 +7,10 @@ from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket
 
 from voxcli.protocols.dialect import FieldError, Problem
+from voxcli.protocols.fields import read_object
 from voxcli.protocols.openai.fields import steps_of
 from voxcli.protocols.openai.realtime import (
+    INVALID_JSON,
     PATH,
     Item,
     ItemCreate,
@@ -22,7 +24,6 @@ from voxcli.protocols.openai.realtime import (
     is_beta,
     quoted_text,
     read_event,
-    read_object,
     text_of,
     texts_of_user,
 )
@@ -103,7 +104,7 @@ class _Session:
     async def _take(self, data: str | bytes) -> None:
         event_id: str | None = None
         try:
-            fields = read_object(data)
+            fields = read_object(data, what="event", codes=INVALID_JSON)
             if isinstance(given := fields.get("event_id"), str):
                 event_id = given[:512].encode(errors="replace").decode()
             await self._obey(read_event(fields))
