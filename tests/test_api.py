@@ -18,7 +18,7 @@ from tests.pulse import PulseServer
 from voxcli import api
 from voxcli.audio.chunk import AudioChunk
 from voxcli.audio.decode import decode
-from voxcli.synthesis.request import Speech, SynthesisRequest
+from voxcli.synthesis.request import SentenceMark, Speech, SynthesisRequest
 from voxcli.voices.library import VoiceLibrary
 
 HEAVY = ("numpy", "torch", "pydantic", "httpx", "av", "soundfile", "rich", "typer")
@@ -150,6 +150,8 @@ def test_what_is_played_waits_for_a_slow_engine(monkeypatch: pytest.MonkeyPatch)
         def write(self, chunk: AudioChunk) -> None:
             asked.append(self._start_buffer(0.2))
             seen.append("chunk")
+
+        def mark(self, mark: SentenceMark) -> None: ...
 
         def idle(self) -> None:
             seen.append("idle")

@@ -22,7 +22,7 @@ from voxcli.devices.playback import Playback
 from voxcli.engines.settings import EngineSettings
 from voxcli.synthesis.pace import speaking_seconds
 from voxcli.synthesis.pipeline import Delivery, synthesize
-from voxcli.synthesis.request import Abilities, Speech, SynthesisRequest
+from voxcli.synthesis.request import Abilities, SentenceMark, Speech, SynthesisRequest
 
 RATE = 1000
 PATCH_SECONDS = 0.16
@@ -130,6 +130,8 @@ class Loudspeaker:
         self._play()
         self._playback.put(chunk.samples)
         self._start()
+
+    def mark(self, mark: SentenceMark) -> None: ...
 
     def idle(self) -> None:
         self._play()

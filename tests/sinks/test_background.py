@@ -14,6 +14,7 @@ from voxcli.errors import DeviceError
 from voxcli.sinks import Sink, ToFile, ToSpeaker, open_sink
 from voxcli.sinks.background import OpenedInBackground
 from voxcli.sinks.base import Tee
+from voxcli.synthesis.request import SentenceMark
 
 CHUNK = AudioChunk(np.zeros(10, np.float32), 8000)
 
@@ -39,6 +40,8 @@ class Recorder:
 
     def write(self, chunk: AudioChunk) -> None:
         self.seen.append("written")
+
+    def mark(self, mark: SentenceMark) -> None: ...
 
     def idle(self) -> None:
         self.seen.append("idle")

@@ -9,8 +9,10 @@ import pytest
 from voxcli.audio.chunk import AudioChunk
 from voxcli.errors import ConsumerClosed, DeviceError
 from voxcli.sinks.base import Tee
+from voxcli.synthesis.request import SentenceMark
 
 CHUNK = AudioChunk(np.zeros(10, np.float32), 1000)
+MARK = SentenceMark(text="One.", start=0.0)
 
 
 class Recorder:
@@ -40,6 +42,9 @@ class Recorder:
     def write(self, chunk: AudioChunk) -> None:
         self._did("write")
 
+    def mark(self, mark: SentenceMark) -> None:
+        self._did("mark")
+
     def idle(self) -> None:
         self._did("idle")
 
@@ -47,9 +52,10 @@ class Recorder:
 def test_everybody_gets_everything() -> None:
     sinks = [Recorder(), Recorder(underruns=2), Recorder(underruns=1)]
     with Tee(sinks) as tee:
+        tee.mark(MARK)
         tee.write(CHUNK)
         tee.idle()
-    assert [sink.calls for sink in sinks] == [["enter", "write", "idle", "exit"]] * 3
+    assert [sink.calls for sink in sinks] == [["enter", "mark", "write", "idle", "exit"]] * 3
     assert tee.underruns == 3
 
 
@@ -57,7 +63,7 @@ def test_where_nobody_listens_there_are_no_underruns() -> None:
     assert Tee([Recorder(), Recorder()]).underruns is None
 
 
-@pytest.mark.parametrize("moment", ["enter", "write", "exit"])
+@pytest.mark.parametrize("moment", ["enter", "mark", "write", "exit"])
 def test_when_one_fails_the_others_are_finished_and_the_error_comes_at_the_end(moment: str) -> None:
     broken, well = Recorder({moment: DeviceError("broken")}), Recorder()
     written = 0
@@ -66,13 +72,14 @@ def test_when_one_fails_the_others_are_finished_and_the_error_comes_at_the_end(m
         nonlocal written
         with Tee([broken, well]) as tee:
             for _ in range(3):
+                tee.mark(MARK)
                 tee.write(CHUNK)
                 written += 1
 
     with pytest.raises(DeviceError, match="broken"):
         run()
     assert written == 3
-    assert well.calls == ["enter", "write", "write", "write", "exit"]
+    assert well.calls == ["enter", *["mark", "write"] * 3, "exit"]
 
 
 def test_one_that_fails_is_closed_and_left() -> None:

@@ -136,6 +136,9 @@ class Speaker:
             most = max(self._ahead_seconds * self._sample_rate, self._playback.most_held + self._start_samples)
             self._wait(lambda: self._playback.waiting <= most)
 
+    def mark(self, mark: object) -> None:
+        """Do nothing: what plays has no use for marks."""
+
     def idle(self) -> None:
         """Play everything queued. Silence before the next chunk is not an underrun."""
         self._flush()

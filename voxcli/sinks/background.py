@@ -9,6 +9,7 @@ from voxcli.sinks.base import Sink
 
 if TYPE_CHECKING:
     from voxcli.audio.chunk import AudioChunk
+    from voxcli.synthesis.request import SentenceMark
 
 
 class OpenedInBackground:
@@ -57,6 +58,9 @@ class OpenedInBackground:
 
     def write(self, chunk: "AudioChunk") -> None:
         self._opened().write(chunk)
+
+    def mark(self, mark: "SentenceMark") -> None:
+        """Do nothing, and do not wait: what plays has no use for marks."""
 
     def idle(self) -> None:
         self._opened().idle()

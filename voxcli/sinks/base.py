@@ -51,6 +51,13 @@ class Sink(Protocol):
         """
         ...
 
+    def mark(self, mark: SentenceMark) -> None:
+        """Take note that a sentence begins or ends after what was written so far.
+
+        Raises as `write` does.
+        """
+        ...
+
     def idle(self) -> None:
         """Play what is buffered, because no text is available now. Silence until the next chunk is not an underrun."""
         ...
@@ -67,7 +74,7 @@ class Writer(Protocol):
 def write_paced(
     pieces: Iterable[Piece], sinks: Sequence[Sink], buffer: StartBuffer, check: Callable[[], None] = lambda: None
 ) -> int | None:
-    """Write all chunks, and let each sentence wait for enough of it if the engine may be too slow.
+    """Write all chunks and marks, and let each sentence wait for enough of it if the engine may be too slow.
 
     Args:
         buffer: of the sink that plays.
@@ -83,10 +90,13 @@ def write_paced(
             buffer.measure()
             for sink in sinks:
                 sink.write(piece)
-        elif buffer.pass_mark(piece):
+        else:
             for sink in sinks:
-                sink.idle()
-            buffer.released()
+                sink.mark(piece)
+            if buffer.pass_mark(piece):
+                for sink in sinks:
+                    sink.idle()
+                buffer.released()
         check()
     return rate
 
@@ -136,18 +146,24 @@ class Tee:
             raise self._failure
 
     def write(self, chunk: AudioChunk) -> None:
+        self._pass_on(lambda sink: sink.write(chunk))
+
+    def mark(self, mark: SentenceMark) -> None:
+        self._pass_on(lambda sink: sink.mark(mark))
+
+    def idle(self) -> None:
+        for sink in self._active:
+            sink.idle()
+
+    def _pass_on(self, call: Callable[[Sink], None]) -> None:
         for sink in list(self._active):
             try:
-                sink.write(chunk)
+                call(sink)
             except (VoxError, ConsumerClosed) as error:
                 self._active.remove(sink)
                 self._note(error)
                 self._finish(sink, type(error), error, error.__traceback__)
         self._raise_if_all_failed()
-
-    def idle(self) -> None:
-        for sink in self._active:
-            sink.idle()
 
     def _finish(
         self,

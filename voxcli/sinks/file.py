@@ -12,6 +12,7 @@ from typing import Self
 from voxcli.audio.chunk import AudioChunk
 from voxcli.errors import ConsumerClosed, DeviceError, RequestError
 from voxcli.sinks.base import Writer
+from voxcli.synthesis.request import SentenceMark
 
 
 class File:
@@ -67,6 +68,9 @@ class File:
             self._writer.write(chunk)
         except OSError as error:
             raise self._translated(error) from error
+
+    def mark(self, mark: SentenceMark) -> None:
+        """Do nothing: a file of sound has no sentences."""
 
     def idle(self) -> None:
         """Do nothing: a file has no underruns."""

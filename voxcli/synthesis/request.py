@@ -130,6 +130,11 @@ class SentenceMark:
         """Where the sentence begins and ends in the whole text, in characters, if that is known."""
         return self.text.span if isinstance(self.text, Sentence) else None
 
+    @property
+    def speaker(self) -> str | None:
+        """Who speaks, where a text names its speakers."""
+        return self.text.speaker if isinstance(self.text, Sentence) else None
+
 
 Piece: TypeAlias = AudioChunk | SentenceMark
 """What the pipeline yields."""

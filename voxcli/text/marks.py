@@ -109,17 +109,22 @@ class Pause:
 class Sentence(str):
     """A part to speak that knows where it comes from."""
 
-    __slots__ = ("span", "text_language")
+    __slots__ = ("span", "speaker", "text_language")
 
     text_language: str | None
     """Language of its text, which a number alone does not tell."""
     span: tuple[int, int] | None
     """Where it begins and ends in that text, in characters; see `TextPositions`."""
+    speaker: str | None
+    """Who speaks it, where the text names its speakers."""
 
-    def __new__(cls, text: str, text_language: str | None, span: tuple[int, int] | None = None) -> "Sentence":
+    def __new__(
+        cls, text: str, text_language: str | None, span: tuple[int, int] | None = None, *, speaker: str | None = None
+    ) -> "Sentence":
         sentence = super().__new__(cls, text)
         sentence.text_language = text_language
         sentence.span = span
+        sentence.speaker = speaker
         return sentence
 
 

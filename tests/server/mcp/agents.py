@@ -18,6 +18,7 @@ from voxcli.server.mcp.tools import Toolbox
 from voxcli.server.model_lifecycle import ModelLifecycle
 from voxcli.server.service import Service
 from voxcli.server.settings import ServerSettings
+from voxcli.synthesis.request import SentenceMark
 from voxcli.voices import VoiceLibrary
 
 ERAS = ["legacy", "2026-07-28"]
@@ -67,6 +68,8 @@ class Play:
     def write(self, chunk: AudioChunk) -> None:
         self.played_seconds += chunk.seconds
         self._wait()
+
+    def mark(self, mark: SentenceMark) -> None: ...
 
     def idle(self) -> None: ...
 

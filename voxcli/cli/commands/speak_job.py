@@ -181,13 +181,14 @@ class SpeakRun:
         return before_waiting
 
     def write(self, pieces: Iterator[Piece], sink: Sink) -> None:
-        """Write all chunks, and let each sentence wait for enough of it if the machine may be too slow."""
+        """Write all chunks and marks, and let each sentence wait for enough of it if the machine may be too slow."""
         self._sink = sink
         for piece in pieces:
             if isinstance(piece, AudioChunk):
                 self._write_chunk(piece, sink)
             else:
                 self._transcript.note(piece)
+                sink.mark(piece)
                 if self._buffer.pass_mark(piece):
                     self._play_all(sink)
             self._check()

@@ -12,7 +12,7 @@ from voxcli.audio.chunk import AudioChunk
 from voxcli.audio.format import AudioFormat, find_format, known_suffixes
 from voxcli.errors import DeviceError, NotFound, RequestError
 from voxcli.sinks import ToFile, open_sink
-from voxcli.synthesis.request import Clip
+from voxcli.synthesis.request import Clip, SentenceMark
 
 NO_FOLDER = "The user has chosen no folder for files, so none can be written. Ask the user to choose one."
 _MOST_BYTES = 64 * 2**20
@@ -78,6 +78,9 @@ class FileSink:
     def write(self, chunk: AudioChunk) -> None:
         self._draft.write(chunk)
 
+    def mark(self, mark: SentenceMark) -> None:
+        self._draft.mark(mark)
+
     def idle(self) -> None:
         """Do nothing: a file has no underruns."""
 
@@ -99,6 +102,9 @@ class CollectedSound:
 
     def write(self, chunk: AudioChunk) -> None:
         self.chunks.append(chunk)
+
+    def mark(self, mark: SentenceMark) -> None:
+        """Do nothing: only the sound is kept."""
 
     def idle(self) -> None:
         """Do nothing: nothing is played."""
