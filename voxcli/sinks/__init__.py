@@ -14,6 +14,7 @@ from voxcli.sinks.file import File, Stdout
 
 if TYPE_CHECKING:
     from voxcli.devices.speaker import Speaker
+    from voxcli.synthesis.provenance import Provenance
 
 _AHEAD_SECONDS = 10.0
 """Audio that may be queued for the loudspeaker."""
@@ -32,6 +33,8 @@ class ToFile:
     path: Path
     format: AudioFormat
     overwrite: bool = False
+    provenance: "Callable[[], Provenance] | None" = None
+    """Tells what makes the sound: asked when there is sound, and again at the end, when the whole text is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +68,7 @@ def _build_sink(target: Target, open_speaker: Callable[[str | None], Sink], in_b
     match target:
         case ToSpeaker(device):
             return OpenedInBackground(partial(open_speaker, device)) if in_background else open_speaker(device)
-        case ToFile(path, format, overwrite):
+        case ToFile(path, format, overwrite, _):
             return File(path, partial(_new_writer, format), overwrite=overwrite)
         case ToStdout(format):
             return Stdout(partial(_new_writer, format))

@@ -1,0 +1,307 @@
+"""Provenance: what made a sound, as plain data that files carry, and the key under which equal sounds are found."""
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Protocol, runtime_checkable
+
+from voxcli.synthesis.pipeline import Delivery
+from voxcli.synthesis.request import Clip, Engine, Sampling, Voice
+from voxcli.version import __version__
+
+_FORMAT = 1
+"""Of the JSON. A newer one keeps the meaning of these fields and adds others, which are passed on unread."""
+
+_IPTC = "http://cv.iptc.org/newscodes/digitalsourcetype/"
+TRAINED = f"{_IPTC}trainedAlgorithmicMedia"
+"""Made by a model that was trained on recordings. That holds for the imitation of a voice too: no part of the recording
+is in the sound, so it is no composite."""
+ALGORITHMIC = f"{_IPTC}algorithmicMedia"
+"""Made by rules alone, as by the formant synthesis of eSpeak NG."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelIdentity:
+    """A model, as exactly as its samples depend on it."""
+
+    name: str
+    """Never a path or an address."""
+    revision: str | None = None
+    """Commit on its hub, or the version of a program."""
+    weights: str | None = None
+    """Digest of the files, wherever they are, with the LoRA that is applied; None where they cannot be read."""
+    precision: str | None = None
+    """Such as "float32" or "float32 int8"."""
+    device: str | None = None
+    """Kind of device, such as "cpu" or "cuda"; "server" for a server that says nothing else."""
+    trained: bool = True
+    """Whether it learned from recordings."""
+
+    @property
+    def source_type(self) -> str:
+        """The digital source type of IPTC: https://cv.iptc.org/newscodes/digitalsourcetype/."""
+        return TRAINED if self.trained else ALGORITHMIC
+
+
+@runtime_checkable
+class HasIdentity(Protocol):
+    """An engine that tells which model it runs. What a server runs may be known only after its first answer."""
+
+    @property
+    def identity(self) -> ModelIdentity: ...
+
+
+def identity_of(engine: Engine, name: str) -> ModelIdentity:
+    """Return what an engine tells of its model.
+
+    name: of a model whose engine tells nothing.
+    """
+    return engine.identity if isinstance(engine, HasIdentity) else ModelIdentity(name=name)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VoiceIdentity:
+    """A voice, with digests of its recordings and transcripts."""
+
+    name: str | None = None
+    style: str | None = None
+    """A description: "an old man, unhurried"."""
+    reference: str | None = None
+    prompt: str | None = None
+    transcript: str | None = None
+    consent: str | None = None
+    """Who consented to the recording, as it was noted when the voice was saved."""
+
+    @classmethod
+    def of(cls, voice: Voice, name: str | None = None, consent: str | None = None) -> "VoiceIdentity":
+        """Return the identity of a voice.
+
+        name: under which the user keeps it, if it is one of the user's own.
+        """
+        prompt = voice.prompt
+        return cls(
+            name=name or voice.name,
+            style=voice.style,
+            reference=_digest_of_clip(voice.reference),
+            prompt=_digest_of_clip(prompt.clip) if prompt else None,
+            transcript=digest_of_text(prompt.transcript) if prompt else None,
+            consent=consent,
+        )
+
+    @property
+    def deciding(self) -> dict[str, Any]:
+        """The fields that the sound depends on: a recording is the same voice under any name."""
+        recorded = self.reference or self.prompt
+        left_out = {"consent", *(["name"] if recorded else [])}
+        return {name: value for name, value in _set_fields(self).items() if name not in left_out}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provenance:
+    """What made a sound: the program, the model, the voice, the settings, and the text."""
+
+    model: ModelIdentity
+    voice: VoiceIdentity = VoiceIdentity()
+    language: str | None = None
+    """None where it was detected from the text."""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """Plain values that the sound depends on, by name: steps, guidance, seed, speed and so on."""
+    speakers: Mapping[str, "Provenance"] = field(default_factory=dict)
+    """How the speakers of a text with several differ, by name; each without a text of its own."""
+    text_digest: str | None = None
+    """None while the text is still arriving."""
+    text: str | None = None
+    """The text itself, if it is to be kept."""
+    made: str | None = None
+    """Time in UTC, as in 2026-01-31T12:00:00Z. Files do without it, so that equal speech is an equal file."""
+    voxcli: str = __version__
+    others: Mapping[str, Any] = field(default_factory=dict)
+    """Fields that a newer version wrote."""
+
+    @classmethod
+    def of(
+        cls,
+        delivery: Delivery,
+        model: ModelIdentity,
+        text: str | None,
+        *,
+        voice: VoiceIdentity | None = None,
+        sampled: bool = True,
+        reading: Mapping[str, Any] | None = None,
+    ) -> "Provenance":
+        """Return the provenance of a text that is spoken in this manner.
+
+        Args:
+            text: None while it is still arriving.
+            voice: None takes that of the delivery.
+            sampled: whether the model samples, in steps, from a seed.
+            reading: further settings, such as {"markdown": True}.
+        """
+        return cls(
+            model=model,
+            voice=voice or VoiceIdentity.of(delivery.voice),
+            language=delivery.language,
+            settings={**_settings_of(delivery, sampled=sampled), **(reading or {})},
+            text_digest=None if text is None else digest_of_text(text),
+        )
+
+    def key(self) -> str:
+        """Return a digest of everything that decides the samples: two sounds with one key are equal.
+
+        The version of voxcli is not part of it, nor the name under which a recording is kept. The kind of device and
+        the precision are: the same model makes slightly different samples elsewhere.
+
+        Raises:
+            ValueError: the text is still arriving.
+        """
+        if self.text_digest is None:
+            raise ValueError("the text is not known yet")
+        return hashlib.sha256(_canonical({**self._deciding(), "text": self.text_digest}).encode()).hexdigest()
+
+    def _deciding(self) -> dict[str, Any]:
+        model = {name: value for name, value in _set_fields(self.model).items() if name != "trained"}
+        if self.model.weights:
+            model.pop("revision", None)  # the same files have the same digest wherever they come from
+            model.pop("name", None)
+        return {
+            "model": model,
+            "voice": self.voice.deciding,
+            "language": self.language,
+            "settings": dict(self.settings),
+            "speakers": {name: speaker._deciding() for name, speaker in self.speakers.items()},
+        }
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values for JSON. What is not set is left out."""
+        described = {
+            "voxcli": self.voxcli,
+            "source_type": self.model.source_type,
+            "model": _set_fields(self.model),
+            "voice": _set_fields(self.voice),
+            "language": self.language,
+            "settings": dict(self.settings),
+            "speakers": {name: speaker.to_dict() for name, speaker in self.speakers.items()},
+            "text_sha256": self.text_digest,
+            "text": self.text,
+            "made": self.made,
+        }
+        kept = {name: value for name, value in described.items() if value not in (None, {})}
+        return {"format": _FORMAT, **dict(self.others), **kept}
+
+    def to_json(self) -> str:
+        """Return one line of ASCII, the same for equal provenance."""
+        return json.dumps(self.to_dict(), separators=(",", ":"))
+
+    @classmethod
+    def from_dict(cls, values: Any) -> "Provenance":
+        """Read what `to_dict` returned, or a newer version of it. Fields of an unknown name are kept.
+
+        Raises:
+            ValueError: it is something else.
+        """
+        if not isinstance(values, dict) or not isinstance(values.get("model"), dict):
+            raise ValueError("it does not describe what made a sound")
+        model, voice, speakers = values["model"], values.get("voice") or {}, values.get("speakers") or {}
+        settings = values.get("settings") or {}
+        if not all(isinstance(part, dict) for part in (voice, speakers, settings)):
+            raise ValueError("its parts are not objects")
+        try:
+            return cls(
+                model=ModelIdentity(**_known(model, ModelIdentity)),
+                voice=VoiceIdentity(**_known(voice, VoiceIdentity)),
+                language=_text(values.get("language")),
+                settings=settings,
+                speakers={name: cls.from_dict(speaker) for name, speaker in speakers.items()},
+                text_digest=_text(values.get("text_sha256")),
+                text=_text(values.get("text")),
+                made=_text(values.get("made")),
+                voxcli=_text(values.get("voxcli")) or "",
+                others={name: value for name, value in values.items() if name not in _FIELDS},
+            )
+        except TypeError as error:
+            raise ValueError(f"it lacks a field: {error}") from error
+
+    @classmethod
+    def from_json(cls, text: str) -> "Provenance":
+        """Read what `to_json` returned. Raises ValueError for anything else."""
+        try:
+            return cls.from_dict(json.loads(text))
+        except RecursionError:
+            raise ValueError("it is nested too deeply") from None
+
+    def with_text(self, text: str, *, keep: bool = False) -> "Provenance":
+        """Return the same, for a text that has arrived completely.
+
+        keep: the text itself too.
+        """
+        return replace(self, text_digest=digest_of_text(text), text=text if keep else None)
+
+
+_FIELDS = (
+    *("format", "voxcli", "source_type", "model", "voice", "language", "settings", "speakers"),
+    *("text_sha256", "text", "made"),
+)
+
+
+def digest_of_text(text: str) -> str:
+    """Return the SHA-256 of a text in UTF-8, in hexadecimal digits."""
+    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
+
+
+def _digest_of_clip(clip: Clip | None) -> str | None:
+    return hashlib.sha256(clip.data).hexdigest() if clip else None
+
+
+def _settings_of(delivery: Delivery, *, sampled: bool) -> dict[str, Any]:
+    """Return the settings that differ from the usual ones, and those that every user looks for."""
+    sampling, usual = delivery.sampling, Sampling()
+    named = {name.name: getattr(sampling, name.name) for name in fields(Sampling)} if sampled else {}
+    always = ("steps", "guidance", "seed")
+    settings = {
+        name: value
+        for name, value in named.items()
+        if (name in always and value is not None) or value != getattr(usual, name)
+    }
+    plain = Delivery()
+    for name in ("speed", "volume", "gap_seconds", "normalize", "denoise"):
+        if (value := getattr(delivery, name)) != getattr(plain, name):
+            settings[name] = value
+    return settings
+
+
+def _set_fields(values: ModelIdentity | VoiceIdentity) -> dict[str, Any]:
+    """Return the fields that differ from their default, by name."""
+    return {name.name: value for name in fields(values) if (value := getattr(values, name.name)) != name.default}
+
+
+def _known(values: Mapping[str, Any], kind: type) -> dict[str, Any]:
+    """Return the values that are fields of a class, checked for their type."""
+    wanted = {name.name: bool if name.type in (bool, "bool") else str for name in fields(kind)}
+    known = {name: value for name, value in values.items() if name in wanted and value is not None}
+    for name, value in known.items():
+        if not isinstance(value, wanted[name]):
+            raise ValueError(f"{name} is not a {wanted[name].__name__}")
+    return known
+
+
+def _text(value: Any) -> str | None:
+    if value is not None and not isinstance(value, str):
+        raise ValueError(f"{value!r} is not a text")
+    return value
+
+
+def _canonical(values: Mapping[str, Any]) -> str:
+    """Return JSON that is the same for equal values: sorted, with whole floats as integers."""
+    return json.dumps(_plain(values), sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _plain(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(inner) for inner in value]
+    if isinstance(value, float) and math.isfinite(value) and value == int(value):
+        return int(value)
+    return value
