@@ -8,10 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from voxcli.audio.chunk import AudioChunk, Samples
-from voxcli.synthesis.pipeline import Delivery, only_chunks, synthesize
-from voxcli.synthesis.request import Piece, SentenceMark, Speech, SynthesisRequest, Voice
+from voxcli.errors import RequestError
+from voxcli.synthesis.pipeline import Delivery, only_chunks, prepared_speakers, synthesize
+from voxcli.synthesis.request import Piece, Sampling, SentenceMark, Speech, SynthesisRequest, Voice
 from voxcli.synthesis.timing import Stopwatch
-from voxcli.text.marks import Part, Pause
+from voxcli.text.marks import Manner, Part, Pause, Replacement, Sentence
 
 RATE = 8000
 
@@ -134,3 +135,57 @@ def test_closing_only_chunks_closes_the_pipeline() -> None:
     next(chunks)
     chunks.close()
     assert closed == [True]
+
+
+def said_by(speaker: str | None, text: str, **manner: object) -> Sentence:
+    return Sentence(text, "en", manner=Manner(speaker=speaker, **manner))  # type: ignore[arg-type]
+
+
+def test_each_speaker_has_a_voice_and_the_marks_name_it() -> None:
+    engine = Beeps()
+    speakers = {"ANNA": Delivery(voice=Voice(name="a"), speed=2.0), "BEN": Delivery(voice=Voice(name="b"))}
+    parts = [said_by("ANNA", "one"), said_by("BEN", "two", speed=1.5, language="de"), said_by(None, "three")]
+    pieces = list(synthesize(engine, parts, Delivery(voice=Voice(name="n")), speakers=speakers))
+    assert [mark.speaker for mark in marks_of(pieces)[::2]] == ["ANNA", "BEN", None]
+    asked = [(request.voice.name, request.speed, request.language) for request in engine.requests]
+    assert asked == [("a", 2.0, None), ("b", 1.5, "de"), ("n", 1.0, None)]
+
+
+@given(st.lists(st.tuples(st.sampled_from([None, "A", "B"]), st.text("ab", min_size=31, max_size=40)), max_size=8))
+def test_each_speaker_keeps_the_voice_that_was_drawn_for_him(lines: list[tuple[str | None, str]]) -> None:
+    engine = Beeps(draws_voices=True)
+    parts = [said_by(speaker, text) for speaker, text in lines]
+    list(synthesize(engine, parts, Delivery(), speakers={"A": Delivery(), "B": Delivery()}))
+    first: dict[str | None, str] = {}
+    for (speaker, text), request in zip(lines, engine.requests, strict=True):
+        prompt = request.voice.prompt
+        assert (prompt and prompt.transcript) == first.get(speaker)
+        first.setdefault(speaker, text)
+
+
+def test_the_volume_of_a_speaker_is_that_of_his_sentences() -> None:
+    speakers = {"A": Delivery(volume=0.5)}
+    parts = [said_by("A", "ab"), said_by(None, "ab"), said_by("A", "ab", volume=0.5)]
+    pieces = list(synthesize(Beeps(), parts, Delivery(), speakers=speakers))
+    sounds = np.split(samples_of(pieces), 3)
+    assert [float(sound[0]) for sound in sounds] == [0.25, 0.5, 0.125]
+
+
+def test_a_speaker_without_a_voice_is_an_error() -> None:
+    with pytest.raises(RequestError, match="'EVE', for whom there is no voice"):
+        list(synthesize(Beeps(), [said_by("EVE", "ab")], Delivery()))
+
+
+def test_the_seeds_of_speakers_differ() -> None:
+    speakers = prepared_speakers({"A": Delivery(), "B": Delivery(sampling=Sampling(seed=4))}, Beeps(), 7)
+    assert [delivery.sampling.seed for delivery in speakers.values()] == [8, 4]
+
+
+def test_an_engine_is_given_the_replacements_and_the_marks_tell_what_is_written() -> None:
+    engine = Beeps()
+    sentence = Sentence(
+        "I ate it.", "en", replacements=(Replacement((0, 1), "We", "test"), Replacement((6, 8), "x", ""))
+    )
+    pieces = list(synthesize(engine, [sentence], Delivery()))
+    assert [request.text for request in engine.requests] == ["We ate x."]
+    assert marks_of(pieces)[0].text == "I ate it."

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from voxcli.text.marks import VOXCPM2_TAGS, Pause
+from voxcli.text.marks import VOXCPM2_TAGS, Change, Manner, Pause, Sentence
 from voxcli.text.parts import PartReader, read_parts, read_whole
 
 
@@ -136,3 +136,16 @@ def test_cutting_the_input_changes_nothing_that_is_heard(
         return "|".join(part.strip() if isinstance(part, str) else f"<{part.seconds}>" for part in parts)
 
     assert heard(cut) == heard([text])
+
+
+def test_a_change_of_manner_ends_a_sentence_and_holds_for_what_follows() -> None:
+    anna, ben = Manner(speaker="ANNA"), Manner(speaker="BEN")
+    text = [Change(anna, "ANNA: "), "One two. Three", Change(ben, "\nBEN: "), "four", Pause(1.0), "five."]
+    parts = list(read_parts(text, markdown=False))
+    assert [str(part) if isinstance(part, str) else part for part in parts] == [
+        *("One two.", "Three", "four", Pause(1.0), "five.")
+    ]
+    sentences = [part for part in parts if isinstance(part, Sentence)]
+    assert [sentence.manner for sentence in sentences] == [anna, anna, ben, ben]
+    whole = "ANNA: One two. Three\nBEN: fourfive."
+    assert [whole[slice(*sentence.span or ())] for sentence in sentences] == ["One two.", "Three", "four", "five."]

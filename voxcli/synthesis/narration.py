@@ -17,7 +17,7 @@ from voxcli.synthesis.request import (
     Voice,
 )
 from voxcli.text.characters import CLAUSE_MARKS, CLOSERS
-from voxcli.text.marks import Part, Pause
+from voxcli.text.marks import Part, Pause, manner_of
 
 if TYPE_CHECKING:
     from voxcli.audio.joins import SentenceJoiner
@@ -54,6 +54,7 @@ class Narrator:
         self._emitted = 0  # samples
         self._leading_pause = 0.0  # seconds, until the first chunk tells the sample rate
         self._continues = False
+        self._speaker: str | None = None
 
     def stream(self, parts: Iterable[Part]) -> Generator[Piece]:
         """Speak each part as soon as it is available. Silence at its end may be held until the next part is known."""
@@ -70,8 +71,10 @@ class Narrator:
 
     def _spoken(self, text: str) -> Generator[Piece]:
         # The silence goes out first: the engine works while it is being played.
+        speaker, self._speaker = self._speaker, manner_of(text).speaker
         if self._joiner:
-            yield from self._chunks(self._joiner.begin(continues=self._continues))
+            continues = self._continues and speaker == self._speaker
+            yield from self._chunks(self._joiner.begin(continues=continues))
         self._continues = text.rstrip(CLOSERS).endswith(_CONTINUES)
         start = None
         with closing(self._speak(text)) as sound:

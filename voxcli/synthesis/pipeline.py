@@ -4,28 +4,32 @@ Every way to speak goes through `synthesize`: the command line, the HTTP routes,
 So the same text, voice and seed give the same samples everywhere.
 """
 
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field, replace
-from typing import Protocol, runtime_checkable
+from types import MappingProxyType
+from typing import Protocol, TypeAlias, runtime_checkable
 
 from voxcli.audio.chunk import AudioChunk, amplified
+from voxcli.errors import RequestError
 from voxcli.synthesis.narration import Narrator, SteadyVoice
 from voxcli.synthesis.request import (
     Engine,
     Parameter,
     Piece,
     Sampling,
-    SentenceMark,
     Speech,
     SynthesisRequest,
     Voice,
+    abilities_of,
+    check_description,
     unused,
 )
 from voxcli.synthesis.timing import Stopwatch
-from voxcli.text.marks import Part, Sentence
+from voxcli.text.marks import Part, Sentence, manner_of
 from voxcli.text.parts import Silence
 
+_SEEDS = 2**63
 _ANY_TEXT = "a"
 """What an engine makes use of does not depend on the text."""
 
@@ -66,17 +70,61 @@ class Delivery:
         return unused(self.request(_ANY_TEXT), engine)
 
     def request(self, text: str) -> SynthesisRequest:
-        """Return the request for one part of the text."""
+        """Return the request for one part of the text, in its manner."""
+        manner = manner_of(text)
         return SynthesisRequest(
-            text=text,
+            text=text.said if isinstance(text, Sentence) else text,
             text_language=text.text_language if isinstance(text, Sentence) else None,
             voice=self.voice,
             sampling=self.sampling,
-            language=self.language,
-            speed=self.speed,
+            language=manner.language or self.language,
+            speed=self.speed * manner.speed,
             normalize=self.normalize,
             denoise=self.denoise,
         )
+
+
+Speakers: TypeAlias = Mapping[str, Delivery]
+"""How each of the named speakers of a text speaks."""
+NOBODY_ELSE: Speakers = MappingProxyType({})
+
+
+def delivery_of(part: str, delivery: Delivery, speakers: Speakers = NOBODY_ELSE) -> Delivery:
+    """Return the delivery of the speaker of a part; that of the whole text if it names none.
+
+    Raises:
+        RequestError: there is no such speaker.
+    """
+    speaker = manner_of(part).speaker
+    if speaker is None:
+        return delivery
+    if speaker not in speakers:
+        raise RequestError(f"The text has a speaker {speaker!r}, for whom there is no voice.")
+    return speakers[speaker]
+
+
+def prepared_speakers(speakers: Speakers, engine: Engine, seed: int | None) -> Speakers:
+    """Return the speakers as an engine is to speak them, each with a seed of its own.
+
+    With one seed, voices that an engine draws would resemble each other.
+
+    Args:
+        seed: of the whole text; None if the engine has no use for one.
+
+    Raises:
+        RequestError: the engine cannot speak with one of the voices.
+    """
+    prepared = {}
+    for number, (name, delivery) in enumerate(speakers.items(), 1):
+        try:
+            check_description(delivery.voice, abilities_of(engine))
+        except RequestError as error:
+            raise RequestError(f"{name}: {error}") from error
+        sampling = delivery.sampling
+        if seed is not None and sampling.seed is None:
+            sampling = replace(sampling, seed=(seed + number) % _SEEDS)
+        prepared[name] = replace(delivery, sampling=sampling)
+    return prepared
 
 
 def synthesize(
@@ -84,15 +132,18 @@ def synthesize(
     parts: Iterable[Part],
     delivery: Delivery,
     *,
+    speakers: Speakers = NOBODY_ELSE,
     stopwatch: Stopwatch | None = None,
     steps: Callable[[], int] | None = None,
     on_drawn_voice: Callable[[Voice], None] | None = None,
 ) -> Generator[Piece]:
-    """Speak a text part by part, in one voice, each part as soon as it is available.
+    """Speak a text part by part, in one voice for each speaker, each part as soon as it is available.
 
     Args:
         engine: stays open; the caller closes it.
         parts: sentences and pauses, complete or still arriving.
+        delivery: of the text, but for the parts of named speakers.
+        speakers: those that parts name. The gap between sentences is that of `delivery` everywhere.
         stopwatch: measures the engine's work, without the time that the text or the consumer takes.
         steps: asked before each part for its number of solver steps; None leaves those of the delivery.
         on_drawn_voice: called at the end, also if the consumer closes early, with the voice that the engine drew
@@ -104,22 +155,28 @@ def synthesize(
     Raises:
         VoxError: the request cannot be served, or generation failed part way.
     """
-    voice = SteadyVoice(engine)
+    voices: dict[str | None, SteadyVoice] = {}
 
     def speak(text: str) -> Speech:
-        request = delivery.request(text)
+        request = delivery_of(text, delivery, speakers).request(text)
         if steps:
             request = replace(request, sampling=replace(request.sampling, steps=steps()))
-        speech = voice.stream(request)
+        speech = voices.setdefault(manner_of(text).speaker, SteadyVoice(engine)).stream(request)
         return stopwatch.timed(speech) if stopwatch else speech
 
     narrator = Narrator(speak, gap_seconds=delivery.gap_seconds, even=lambda: engine.draws_voices)
     try:
         with closing(narrator.stream(parts)) as pieces:
+            gain = delivery.volume
             for piece in pieces:
-                yield _amplified(piece, delivery.volume)
+                if isinstance(piece, AudioChunk):
+                    yield AudioChunk(amplified(piece.samples, gain), piece.sample_rate)
+                    continue
+                if piece.end is None:
+                    gain = delivery_of(piece.text, delivery, speakers).volume * manner_of(piece.text).volume
+                yield piece
     finally:
-        if on_drawn_voice and (drawn := voice.drawn):
+        if on_drawn_voice and (whole := voices.get(None)) and (drawn := whole.drawn):
             on_drawn_voice(drawn)
 
 
@@ -162,9 +219,3 @@ def only_chunks(pieces: Generator[Piece]) -> Speech:
         for piece in pieces:
             if isinstance(piece, AudioChunk):
                 yield piece
-
-
-def _amplified(piece: Piece, gain: float) -> Piece:
-    if isinstance(piece, SentenceMark):
-        return piece
-    return AudioChunk(amplified(piece.samples, gain), piece.sample_rate)

@@ -8,7 +8,7 @@ from typing import Protocol, TypeAlias, runtime_checkable
 
 from voxcli.audio.chunk import AudioChunk
 from voxcli.errors import RequestError
-from voxcli.text.marks import Sentence
+from voxcli.text.marks import Sentence, manner_of
 
 SLOWEST, FASTEST = 0.25, 4.0
 """The range of `SynthesisRequest.speed`, the same as in OpenAI's speech API."""
@@ -132,8 +132,8 @@ class SentenceMark:
 
     @property
     def speaker(self) -> str | None:
-        """Who speaks, where a text names its speakers."""
-        return self.text.speaker if isinstance(self.text, Sentence) else None
+        """Name of the speaker, where a text has several; None for the voice of the whole text."""
+        return manner_of(self.text).speaker
 
 
 Piece: TypeAlias = AudioChunk | SentenceMark

@@ -106,26 +106,83 @@ class Pause:
     seconds: float
 
 
-class Sentence(str):
-    """A part to speak that knows where it comes from."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manner:
+    """How a part of a text is spoken, as far as that differs from the rest; factors multiply what holds for all."""
 
-    __slots__ = ("span", "speaker", "text_language")
+    speaker: str | None = None
+    """Name of the speaker; None for the voice of the whole text."""
+    speed: float = 1.0
+    volume: float = 1.0
+    language: str | None = None
+    """Such as "zh" or "en"; None leaves that of the whole text."""
+
+
+PLAIN = Manner()
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """From here on, the text is spoken in another manner. What came before is spoken as if it ended here."""
+
+    manner: Manner
+    written: str = ""
+    """Markup that stands here in the text and is not spoken, such as the name of a speaker."""
+
+
+class Replacement(NamedTuple):
+    """Other words, or phonemes, that are spoken in place of what is written."""
+
+    at: tuple[int, int]
+    """Where it begins and ends in the sentence, in characters."""
+    said: str
+    why: str
+    """Where it comes from, for the user."""
+
+
+class Sentence(str):
+    """A part to speak, as it is written, that knows where it comes from and how it is spoken."""
+
+    __slots__ = ("manner", "replacements", "span", "text_language")
 
     text_language: str | None
     """Language of its text, which a number alone does not tell."""
     span: tuple[int, int] | None
     """Where it begins and ends in that text, in characters; see `TextPositions`."""
-    speaker: str | None
-    """Who speaks it, where the text names its speakers."""
+    manner: Manner
+    replacements: tuple[Replacement, ...]
+    """In order, none inside another."""
 
     def __new__(
-        cls, text: str, text_language: str | None, span: tuple[int, int] | None = None, *, speaker: str | None = None
+        cls,
+        text: str,
+        text_language: str | None,
+        span: tuple[int, int] | None = None,
+        *,
+        manner: Manner = PLAIN,
+        replacements: tuple[Replacement, ...] = (),
     ) -> "Sentence":
         sentence = super().__new__(cls, text)
         sentence.text_language = text_language
         sentence.span = span
-        sentence.speaker = speaker
+        sentence.manner = manner
+        sentence.replacements = replacements
         return sentence
+
+    @property
+    def said(self) -> str:
+        """What the engine is given: the text with its replacements."""
+        pieces, end = [], 0
+        for replacement in self.replacements:
+            start, after = replacement.at
+            pieces += [self[end:start], replacement.said]
+            end = after
+        return "".join([*pieces, self[end:]])
+
+
+def manner_of(part: str) -> Manner:
+    """Return how a part is spoken."""
+    return part.manner if isinstance(part, Sentence) else PLAIN
 
 
 Part: TypeAlias = str | Pause

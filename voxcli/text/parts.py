@@ -5,13 +5,13 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from voxcli.text.characters import is_speakable, without_emoji
 from voxcli.text.language import TextLanguage, language_of
 from voxcli.text.lines import SpokenLines, without_decoration
 from voxcli.text.look_alikes import CharacterFolder, folded
-from voxcli.text.marks import Marked, Part, Pause, Sentence, is_only_tags, parse_marks
+from voxcli.text.marks import PLAIN, Change, Manner, Marked, Part, Pause, Sentence, is_only_tags, parse_marks
 from voxcli.text.positions import TextPositions
 from voxcli.text.reasoning import SpokenText, without_reasoning
 from voxcli.text.sentences.splitter import SentenceSplitter
@@ -53,6 +53,9 @@ class Flush:
     """All text so far is to be spoken, as if it ended here, though no sentence may be complete."""
 
 
+TextPiece: TypeAlias = str | Silence | Flush | Change | Pause
+
+
 class PartReader:
     """The text pipeline, from terminal codes to sentences and marks. Warns once about each tag that is left out."""
 
@@ -72,9 +75,13 @@ class PartReader:
         self._short = ShortParts(least_syllables)
         self._language = TextLanguage()
         self._tags = tags
-        self._warned: set[str] = set()
+        self._warned: set[str] = set()  # tags
         self._unsplit = ""  # the text that is in no sentence yet, if there are tags
         self._held = ""  # tags before their sentence, or a sentence that a tag may follow
+
+    def continue_from(self, earlier: "PartReader") -> None:
+        """Take over the language of a text whose earlier part another reader has read, and what was warned of."""
+        self._language, self._warned = earlier._language, earlier._warned
 
     def feed(self, text: str) -> list[Part]:
         """Take text; return the parts that are complete."""
@@ -193,7 +200,7 @@ def _new_markdown() -> "SpeakableMarkdown":
 
 
 def read_parts(
-    text: Iterable[str | Silence | Flush],
+    text: Iterable[TextPiece],
     *,
     markdown: bool,
     tags: frozenset[str] = frozenset(),
@@ -203,34 +210,43 @@ def read_parts(
     """Yield the parts of a text as soon as they are complete, and where each sentence stands in it.
 
     Args:
-        text: complete or still arriving.
+        text: complete or still arriving, with changes of the manner and pauses where it has any.
         markdown: whether it is Markdown.
         tags: those that the voice performs, in lower case and without brackets.
         least_syllables: a shorter part joins a neighbour.
         playing: returns the seconds of speech that a listener has yet to hear.
     """
     new_reader = partial(PartReader, markdown=markdown, tags=tags, least_syllables=least_syllables)
-    reader, positions = new_reader(), TextPositions()
+    reader, positions, manner = new_reader(), TextPositions(), PLAIN
     for piece in text:
         match piece:
             case Silence():
-                parts = reader.pause(piece.seconds, playing=playing())
+                yield from _located(reader.pause(piece.seconds, playing=playing()), positions, manner)
             case Flush():
-                parts, reader = reader.finish(), new_reader()
+                yield from _located(reader.finish(), positions, manner)
+                reader = new_reader()
+            case Change() | Pause():
+                yield from _located(reader.finish(), positions, manner)
+                (after := new_reader()).continue_from(reader)
+                reader = after
+                if isinstance(piece, Pause):
+                    yield piece
+                else:
+                    positions.feed(piece.written)
+                    manner = piece.manner
             case _:
                 positions.feed(piece)
-                parts = reader.feed(piece)
-        yield from _located(parts, positions)
-    yield from _located(reader.finish(), positions)
+                yield from _located(reader.feed(piece), positions, manner)
+    yield from _located(reader.finish(), positions, manner)
 
 
-def _located(parts: Iterable[Part], positions: TextPositions) -> Iterator[Part]:
+def _located(parts: Iterable[Part], positions: TextPositions, manner: Manner) -> Iterator[Part]:
     for part in parts:
-        yield part if isinstance(part, Pause) else positions.located(part)
+        yield part if isinstance(part, Pause) else positions.located(part, manner)
 
 
 def read_text(
-    text: Iterable[str | Silence | Flush],
+    text: Iterable[TextPiece],
     *,
     markdown: bool,
     split: bool,
@@ -245,7 +261,7 @@ def read_text(
         yield Sentence(whole, None, (0, sum(len(piece) for piece in pieces if isinstance(piece, str))))
 
 
-def read_whole(text: Iterable[str | Silence | Flush], *, markdown: bool) -> str:
+def read_whole(text: Iterable[TextPiece], *, markdown: bool) -> str:
     """Return a whole text unsplit, without control sequences and reasoning; of Markdown, its plain text."""
     whole = _entering("".join(piece for piece in text if isinstance(piece, str)))
     if not markdown:

@@ -2,7 +2,7 @@
 
 import re
 
-from voxcli.text.marks import Sentence
+from voxcli.text.marks import PLAIN, Manner, Sentence
 
 _TOKEN = re.compile(r"[^\W_]+")
 _NEAR = 4096
@@ -32,15 +32,16 @@ class TextPositions:
         """Take more of the text."""
         self._new.append(text)
 
-    def located(self, sentence: str) -> Sentence:
-        """Return the next sentence with its span, whose indexes count characters from the beginning of the text."""
+    def located(self, sentence: str, manner: Manner = PLAIN) -> Sentence:
+        """Return the next sentence with its manner and its span, which counts characters from the start of the text."""
         self._text, self._new = "".join([self._text, *self._new]), []
         start, end = self._find(sentence)
         self._at = end
         span = (self._dropped + start, self._dropped + end)
         if self._at > _KEPT:
             self._text, self._dropped, self._at = self._text[self._at :], self._dropped + self._at, 0
-        return Sentence(sentence, sentence.text_language if isinstance(sentence, Sentence) else None, span)
+        language = sentence.text_language if isinstance(sentence, Sentence) else None
+        return Sentence(sentence, language, span, manner=manner)
 
     def _find(self, sentence: str) -> tuple[int, int]:
         words = _TOKEN.findall(sentence)

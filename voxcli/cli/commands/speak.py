@@ -23,7 +23,7 @@ from voxcli.sinks.background import OpenedInBackground
 from voxcli.sinks.base import Sink
 from voxcli.synthesis.loading import LoadingProgress
 from voxcli.synthesis.narration import draws_voice, first_request, with_drawn_voice
-from voxcli.synthesis.pipeline import Delivery, TakesText, synthesize
+from voxcli.synthesis.pipeline import Delivery, Speakers, TakesText, delivery_of, prepared_speakers, synthesize
 from voxcli.synthesis.request import Engine, Parameter, Piece, Voice, abilities_of, check_description, with_seed
 
 if TYPE_CHECKING:
@@ -57,17 +57,17 @@ def speak(job: SpeakJob, console: Console, report: RunReport, check: Callable[[]
         engine: Engine | None = None
         if warm := _find_warm(job, report, check):
             engine = held.enter_context(closing(warm))
-            delivery = _prepared(job, engine, model)
+            delivery, speakers = _prepared(job, engine, model)
             run.loaded(was_warm=True)
             run.stopwatch.begin()
-            _begin(warm, job, delivery)
+            _begin(warm, job, delivery, speakers)
         # Without one the sink is first, so that a file that cannot be written is reported before a model is loaded.
         sink = held.enter_context(open_sink(job.targets, start_buffer=run.start_buffer, in_background=True))
         run.laps.end("output")
         if engine is None:
             engine = held.enter_context(closing(_open_engine(job, report, check, sink)))
             run.loaded()
-            delivery = _prepared(job, engine, model)
+            delivery, speakers = _prepared(job, engine, model)
         idle = delivery.unused(engine)
         run.sampled = abilities_of(engine).sampling and Parameter.STEPS not in idle
         seed = None if model in (BUILTIN_MODEL, KOKORO_MODEL) or Parameter.SEED in idle else delivery.sampling.seed
@@ -78,6 +78,7 @@ def speak(job: SpeakJob, console: Console, report: RunReport, check: Callable[[]
             engine,
             run.parts(sink, abilities_of(engine)),
             delivery,
+            speakers=speakers,
             stopwatch=run.stopwatch,
             steps=run.steps,
             on_drawn_voice=drawn.append,
@@ -104,6 +105,8 @@ def _sent_as_written(
 ) -> Generator[Piece] | None:
     """Have a text that may still be arriving spoken by a server that takes it as it comes, if there is one."""
     if not isinstance(engine, TakesText) or not job.split or job.auto_steps or known_text(job.text) is not None:
+        return None
+    if job.speakers:  # the protocol has one voice for a text
         return None
     pieces = engine.stream_text(run.text(sink), delivery, run.stopwatch)
     return with_drawn_voice(pieces, on_drawn_voice) if pieces and draws_voice(engine, delivery.voice) else pieces
@@ -137,16 +140,17 @@ def _open_engine(job: SpeakJob, report: RunReport, check: Callable[[], None], si
     return open_chosen_engine(job.engine, slots=1, on_loading=on_loading, check=check_both)
 
 
-def _prepared(job: SpeakJob, engine: Engine, model: str) -> Delivery:
-    """Return the delivery of a job, with the seed that an engine draws, and warn of options without effect on it.
+def _prepared(job: SpeakJob, engine: Engine, model: str) -> tuple[Delivery, Speakers]:
+    """Return the deliveries of a job, with the seed that an engine draws, and warn of options without effect on it.
 
     Raises:
-        RequestError: the engine cannot speak with the voice.
+        RequestError: the engine cannot speak with one of the voices.
     """
     if not job.styled_by_option:
         check_description(job.delivery.voice, abilities_of(engine))
     name_unused(job.delivery, engine, model, auto_steps=job.auto_steps)
-    return replace(job.delivery, sampling=with_seed(job.delivery.sampling, engine))
+    sampling = with_seed(job.delivery.sampling, engine)
+    return replace(job.delivery, sampling=sampling), prepared_speakers(job.speakers, engine, sampling.seed)
 
 
 def _find_warm(job: SpeakJob, report: RunReport, check: Callable[[], None]) -> "ResidentEngine | None":
@@ -158,12 +162,12 @@ def _find_warm(job: SpeakJob, report: RunReport, check: Callable[[], None]) -> "
     return find_warm_engine(job.engine, report.progress, check)
 
 
-def _begin(engine: "ResidentEngine", job: SpeakJob, delivery: Delivery) -> None:
+def _begin(engine: "ResidentEngine", job: SpeakJob, delivery: Delivery, speakers: Speakers) -> None:
     """Send the first sentence, if the whole text is known."""
     if isinstance(job.text, Whole):
         parts = job.parts(lambda: None, abilities_of(engine), lambda: 0.0)
         if first := next((part for part in parts if isinstance(part, str)), None):
-            engine.begin(first_request(engine, delivery.request(first)))
+            engine.begin(first_request(engine, delivery_of(first, delivery, speakers).request(first)))
 
 
 def _note_better(console: Console, default: str) -> None:

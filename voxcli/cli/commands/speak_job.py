@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from voxcli.audio.chunk import AudioChunk
 from voxcli.cli.commands.chosen import stays_loaded
@@ -15,7 +15,7 @@ from voxcli.sinks import Target
 from voxcli.sinks.base import Sink
 from voxcli.synthesis.auto_steps import AutoSteps
 from voxcli.synthesis.pace import StartBuffer, speaking_seconds
-from voxcli.synthesis.pipeline import Delivery
+from voxcli.synthesis.pipeline import Delivery, Speakers
 from voxcli.synthesis.request import Abilities, Piece
 from voxcli.synthesis.timing import Stopwatch
 from voxcli.synthesis.transcript import Spoken, Transcript
@@ -40,7 +40,9 @@ class SpeakJob:
     """Into sentences."""
     engine: EngineSettings
     delivery: Delivery
+    """Of the text, but for the parts of named speakers."""
     targets: list[Target]
+    speakers: Speakers = field(default_factory=dict)
     styled_by_option: bool = False
     """Whether the style is an option of this run, and not a voice that is kept as a description."""
     start_buffer: float | None = None
