@@ -86,10 +86,10 @@ class Delivery:
 
 Speakers: TypeAlias = Mapping[str, Delivery]
 """How each of the named speakers of a text speaks."""
-NOBODY_ELSE: Speakers = MappingProxyType({})
+NO_SPEAKERS: Speakers = MappingProxyType({})
 
 
-def delivery_of(part: str, delivery: Delivery, speakers: Speakers = NOBODY_ELSE) -> Delivery:
+def delivery_of(part: str, delivery: Delivery, speakers: Speakers = NO_SPEAKERS) -> Delivery:
     """Return the delivery of the speaker of a part; that of the whole text if it names none.
 
     Raises:
@@ -132,7 +132,7 @@ def synthesize(
     parts: Iterable[Part],
     delivery: Delivery,
     *,
-    speakers: Speakers = NOBODY_ELSE,
+    speakers: Speakers = NO_SPEAKERS,
     stopwatch: Stopwatch | None = None,
     steps: Callable[[], int] | None = None,
     on_drawn_voice: Callable[[Voice], None] | None = None,
