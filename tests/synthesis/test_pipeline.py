@@ -12,7 +12,7 @@ from voxcli.errors import RequestError
 from voxcli.synthesis.pipeline import Delivery, only_chunks, prepared_speakers, synthesize
 from voxcli.synthesis.request import Piece, Sampling, SentenceMark, Speech, SynthesisRequest, Voice
 from voxcli.synthesis.timing import Stopwatch
-from voxcli.text.marks import Manner, Part, Pause, Replacement, Sentence
+from voxcli.text.marks import Part, Pause, Replacement, Sentence, SpeakingManner
 
 RATE = 8000
 
@@ -138,7 +138,7 @@ def test_closing_only_chunks_closes_the_pipeline() -> None:
 
 
 def said_by(speaker: str | None, text: str, **manner: object) -> Sentence:
-    return Sentence(text, "en", manner=Manner(speaker=speaker, **manner))  # type: ignore[arg-type]
+    return Sentence(text, "en", manner=SpeakingManner(speaker=speaker, **manner))  # type: ignore[arg-type]
 
 
 def test_each_speaker_has_a_voice_and_the_marks_name_it() -> None:

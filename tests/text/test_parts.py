@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from voxcli.text.marks import VOXCPM2_TAGS, Change, Manner, Pause, Sentence
+from voxcli.text.marks import VOXCPM2_TAGS, MannerChange, Pause, Sentence, SpeakingManner
 from voxcli.text.parts import PartReader, read_parts, read_whole
 
 
@@ -139,8 +139,8 @@ def test_cutting_the_input_changes_nothing_that_is_heard(
 
 
 def test_a_change_of_manner_ends_a_sentence_and_holds_for_what_follows() -> None:
-    anna, ben = Manner(speaker="ANNA"), Manner(speaker="BEN")
-    text = [Change(anna, "ANNA: "), "One two. Three", Change(ben, "\nBEN: "), "four", Pause(1.0), "five."]
+    anna, ben = SpeakingManner(speaker="ANNA"), SpeakingManner(speaker="BEN")
+    text = [MannerChange(anna, "ANNA: "), "One two. Three", MannerChange(ben, "\nBEN: "), "four", Pause(1.0), "five."]
     parts = list(read_parts(text, markdown=False))
     assert [str(part) if isinstance(part, str) else part for part in parts] == [
         *("One two.", "Three", "four", Pause(1.0), "five.")

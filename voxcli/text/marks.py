@@ -107,7 +107,7 @@ class Pause:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Manner:
+class SpeakingManner:
     """How a part of a text is spoken, as far as that differs from the rest; factors multiply what holds for all."""
 
     speaker: str | None = None
@@ -118,14 +118,14 @@ class Manner:
     """Such as "zh" or "en"; None leaves that of the whole text."""
 
 
-PLAIN = Manner()
+PLAIN = SpeakingManner()
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class MannerChange:
     """From here on, the text is spoken in another manner. What came before is spoken as if it ended here."""
 
-    manner: Manner
+    manner: SpeakingManner
     written: str = ""
     """Markup that stands here in the text and is not spoken, such as the name of a speaker."""
 
@@ -149,7 +149,7 @@ class Sentence(str):
     """Language of its text, which a number alone does not tell."""
     span: tuple[int, int] | None
     """Where it begins and ends in that text, in characters; see `TextPositions`."""
-    manner: Manner
+    manner: SpeakingManner
     replacements: tuple[Replacement, ...]
     """In order, none inside another."""
 
@@ -159,7 +159,7 @@ class Sentence(str):
         text_language: str | None,
         span: tuple[int, int] | None = None,
         *,
-        manner: Manner = PLAIN,
+        manner: SpeakingManner = PLAIN,
         replacements: tuple[Replacement, ...] = (),
     ) -> "Sentence":
         sentence = super().__new__(cls, text)
@@ -180,7 +180,7 @@ class Sentence(str):
         return "".join([*pieces, self[end:]])
 
 
-def manner_of(part: str) -> Manner:
+def manner_of(part: str) -> SpeakingManner:
     """Return how a part is spoken."""
     return part.manner if isinstance(part, Sentence) else PLAIN
 

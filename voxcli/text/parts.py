@@ -11,7 +11,17 @@ from voxcli.text.characters import is_speakable, without_emoji
 from voxcli.text.language import TextLanguage, language_of
 from voxcli.text.lines import SpokenLines, without_decoration
 from voxcli.text.look_alikes import CharacterFolder, folded
-from voxcli.text.marks import PLAIN, Change, Manner, Marked, Part, Pause, Sentence, is_only_tags, parse_marks
+from voxcli.text.marks import (
+    PLAIN,
+    MannerChange,
+    Marked,
+    Part,
+    Pause,
+    Sentence,
+    SpeakingManner,
+    is_only_tags,
+    parse_marks,
+)
 from voxcli.text.positions import TextPositions
 from voxcli.text.reasoning import SpokenText, without_reasoning
 from voxcli.text.sentences.splitter import SentenceSplitter
@@ -53,7 +63,7 @@ class Flush:
     """All text so far is to be spoken, as if it ended here, though no sentence may be complete."""
 
 
-TextPiece: TypeAlias = str | Silence | Flush | Change | Pause
+TextPiece: TypeAlias = str | Silence | Flush | MannerChange | Pause
 
 
 class PartReader:
@@ -225,7 +235,7 @@ def read_parts(
             case Flush():
                 yield from _located(reader.finish(), positions, manner)
                 reader = new_reader()
-            case Change() | Pause():
+            case MannerChange() | Pause():
                 yield from _located(reader.finish(), positions, manner)
                 (after := new_reader()).continue_from(reader)
                 reader = after
@@ -240,7 +250,7 @@ def read_parts(
     yield from _located(reader.finish(), positions, manner)
 
 
-def _located(parts: Iterable[Part], positions: TextPositions, manner: Manner) -> Iterator[Part]:
+def _located(parts: Iterable[Part], positions: TextPositions, manner: SpeakingManner) -> Iterator[Part]:
     for part in parts:
         yield part if isinstance(part, Pause) else positions.located(part, manner)
 

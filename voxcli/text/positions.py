@@ -2,7 +2,7 @@
 
 import re
 
-from voxcli.text.marks import PLAIN, Manner, Sentence
+from voxcli.text.marks import PLAIN, Sentence, SpeakingManner
 
 _TOKEN = re.compile(r"[^\W_]+")
 _NEAR = 4096
@@ -32,7 +32,7 @@ class TextPositions:
         """Take more of the text."""
         self._new.append(text)
 
-    def located(self, sentence: str, manner: Manner = PLAIN) -> Sentence:
+    def located(self, sentence: str, manner: SpeakingManner = PLAIN) -> Sentence:
         """Return the next sentence with its manner and its span, which counts characters from the start of the text."""
         self._text, self._new = "".join([self._text, *self._new]), []
         start, end = self._find(sentence)
