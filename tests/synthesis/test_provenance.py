@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from voxcli.synthesis.identity import ALGORITHMIC, TRAINED, ModelIdentity, VoiceIdentity
 from voxcli.synthesis.pipeline import Delivery
-from voxcli.synthesis.provenance import ALGORITHMIC, TRAINED, ModelIdentity, Provenance, VoiceIdentity
+from voxcli.synthesis.provenance import Provenance
 from voxcli.synthesis.request import Clip, Prompt, Sampling, Voice
 
 WORDS = st.text(st.characters(codec="utf-8"), min_size=1, max_size=12)

@@ -3,13 +3,16 @@
 import hashlib
 import secrets
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 
 from voxcli.audio.chunk import AudioChunk, Samples
 from voxcli.engines.settings import AUTO, LocalSettings
 from voxcli.engines.spelling import spelled_out
 from voxcli.errors import NotFound, RequestError, did_you_mean
-from voxcli.models.checkpoint import describe_weights
+from voxcli.models.cache import SNAPSHOTS
+from voxcli.models.checkpoint import describe_weights, fingerprint_checkpoint, fingerprint_weights
+from voxcli.synthesis.identity import ModelIdentity
 from voxcli.synthesis.loading import OnLoading, ignore_loading
 from voxcli.synthesis.request import (
     LEAST_SYLLABLES,
@@ -34,7 +37,6 @@ from voxcli.voxcpm.model import Utterance
 from voxcli.voxcpm.network.config import CONFIG_FILE, Architecture
 from voxcli.voxcpm.network.sequence import AudioSegment
 from voxcli.voxcpm.runtime.prompt_cache import PromptCache
-from voxcli.voxcpm.weights.checkpoint import fingerprint_weights
 from voxcli.voxcpm.weights.lora import LORA_CONFIG
 from voxcli.voxcpm.weights.prepared_folder import PreparedFolder
 from voxcli.voxcpm.weights.quantization import INT8
@@ -98,10 +100,26 @@ class LocalEngine:
             tags=VOXCPM2_TAGS if newest else frozenset(),
         )
         self._name = name or folder.name
+        self._folder, self._settings = folder, settings
         # A LoRA changes the encoder too, and may be trained again under the same name: not kept on disk.
         kept = None if settings.lora else settings.clips
         self._clips = PromptCache(kept, _origin_of_clips(folder, placement, settings), placement.device)
         self._anchors = Anchors(settings.anchors, lambda: _origin_of_anchors(folder, placement, settings))
+
+    @cached_property
+    def identity(self) -> ModelIdentity:
+        """The model by its content. Reads parts of the weights."""
+        folder, placement, settings = self._folder, self.placement, self._settings
+        digest = fingerprint_checkpoint(folder)
+        if settings.lora:
+            digest = hashlib.sha256(digest.encode() + _digest_of_lora(settings.lora)).hexdigest()
+        return ModelIdentity(
+            name=self._name.partition("@")[0],
+            revision=folder.name if folder.parent.name == SNAPSHOTS else None,
+            weights=digest,
+            precision=" ".join(filter(None, (str(placement.dtype).removeprefix("torch."), settings.quantize))),
+            device=placement.device.type,
+        )
 
     @property
     def sample_rate(self) -> int:

@@ -16,6 +16,8 @@ from voxcli.models.checkpoint import missing_parts
 UNFINISHED = ".incomplete"
 _PREFIX, _SEPARATOR = "models--", "--"
 _BRANCHES = ("main", "master")
+SNAPSHOTS = "snapshots"
+"""Folder of a repository with a folder for each commit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +35,11 @@ class Repository:
         return self.folder / "blobs"
 
     def snapshot(self, commit: str) -> Path:
-        return self.folder / "snapshots" / commit
+        return self.folder / SNAPSHOTS / commit
 
     def snapshots(self) -> list[Path]:
         """List the snapshots: that of the main branch first, then the newest."""
-        folders = [path for path in _children(self.folder / "snapshots") if path.is_dir()]
+        folders = [path for path in _children(self.folder / SNAPSHOTS) if path.is_dir()]
         current = {self._commit_at(branch) for branch in _BRANCHES}
         return sorted(folders, key=lambda path: (path.name in current, path.stat().st_mtime), reverse=True)
 

@@ -3,10 +3,11 @@
 Only headers are read, and no library is needed. The format: https://github.com/huggingface/safetensors#format.
 """
 
+import hashlib
 import json
 import math
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +17,9 @@ CONFIG = "config.json"
 WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 CODEC = ("audiovae.safetensors", "audiovae.pth")
 
-_PARTS = ((CONFIG,), WEIGHTS, CODEC, ("tokenizer.json",))
+TOKENIZER = "tokenizer.json"
+
+_PARTS = ((CONFIG,), WEIGHTS, CODEC, (TOKENIZER,))
 """Each part is one file: the first of its names that exists."""
 
 _EXTRAS = ("tokenizer_config.json", "special_tokens_map.json")
@@ -121,3 +124,36 @@ def describe_weights(folder: Path) -> str:
     """Return the paths, sizes and times of the weights, which change whenever the files do."""
     paths = find_weights(folder)
     return " ".join(f"{path} {(status := path.stat()).st_size} {status.st_mtime_ns}" for path in paths)
+
+
+_SAMPLES, _SAMPLE_BYTES = 64, 1 << 14
+
+
+def fingerprint_weights(folder: Path) -> str:
+    """Return a digest of the weights by their content, wherever they are: of parts of each file, and its size.
+
+    Training changes every matrix, so some kilobytes from each sixty-fourth of a file tell two models apart.
+    """
+    return _sampled_digest(find_part(folder, names) for names in (WEIGHTS, CODEC))
+
+
+def fingerprint_checkpoint(folder: Path) -> str:
+    """Return a digest of everything of a checkpoint that speech depends on, of large files as of the weights.
+
+    Raises:
+        ModelError: it is not complete.
+    """
+    network, codec = find_weights(folder)
+    return _sampled_digest([network, codec, find_part(folder, (CONFIG,)), find_part(folder, (TOKENIZER,))])
+
+
+def _sampled_digest(paths: Iterable[Path]) -> str:
+    digest = hashlib.sha256()
+    for path in paths:
+        size = path.stat().st_size
+        digest.update(size.to_bytes(8, "little"))
+        with path.open("rb") as file:
+            for number in range(_SAMPLES):
+                file.seek(size * number // _SAMPLES)
+                digest.update(file.read(min(_SAMPLE_BYTES, size // _SAMPLES + 1)))
+    return digest.hexdigest()

@@ -1,13 +1,16 @@
 """Types that all dialects share: client options and calls, server requests and problems, content types of audio."""
 
+import json
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, TypeAlias
 
 from voxcli.audio.format import AudioFormat
 from voxcli.errors import RequestError
+from voxcli.synthesis.identity import ModelIdentity
 from voxcli.synthesis.request import Clip, Parameter, SynthesisRequest, Voice
 
 
@@ -119,6 +122,12 @@ DRAWS_VOICES = "x-draws-voices"
 
 IGNORED = "x-voxcli-ignored"
 """Header that names the fields of a request that made no difference to the speech."""
+
+GENERATED = "x-voxcli-generated"
+"""Header that marks speech as made by a machine, with the digital source type of IPTC."""
+
+MADE_BY = "x-voxcli-made-by"
+"""Header of voxcli's own servers: the model as JSON in ASCII, see `ModelIdentity.to_dict`."""
 
 FindVoice: TypeAlias = Callable[[str], Voice | None]
 """Finds a voice by name: in the server's library, or one that its engine knows (then only `name` is set)."""
@@ -234,6 +243,16 @@ def read_audio_headers(headers: Mapping[str, str]) -> AudioHeaders:
         is_sse=content_type.startswith(_EVENTS),
         floats=content_type.startswith(FLOATS),
     )
+
+
+def read_identity(headers: Mapping[str, str]) -> ModelIdentity | None:
+    """Return the model that one of our own servers names; None if none is named, or not in a known form.
+
+    headers: by lower-case names.
+    """
+    with suppress(ValueError):
+        return ModelIdentity.from_dict(json.loads(headers.get(MADE_BY, "")))
+    return None
 
 
 def _number_in(headers: Mapping[str, str], name: re.Pattern[str], least: int, most: int) -> int | None:

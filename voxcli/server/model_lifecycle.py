@@ -11,6 +11,7 @@ from voxcli.protocols.dialect import Problem
 from voxcli.server.errors import Refusal
 from voxcli.server.settings import ServerSettings
 from voxcli.server.streaming.worker import Threads
+from voxcli.synthesis.identity import identity_of
 from voxcli.synthesis.request import Engine, GpuMemory, MayUseGpu
 
 _log = logging.getLogger(__name__)
@@ -153,7 +154,7 @@ class ModelLifecycle:
             started = time.monotonic()
             self.failed = True  # until it has been loaded
             try:
-                self._engine = await self._threads.call(self._open_engine)
+                self._engine = await self._threads.call(self._opened)
             except VoxError as error:
                 _log.error("the model %s cannot be loaded: %s", self.name, error)
                 raise
@@ -164,6 +165,12 @@ class ModelLifecycle:
             if not self.users:
                 self._schedule_unload()
             return self._engine
+
+    def _opened(self) -> Engine:
+        """Open the engine, and read what it is known by, so that no answer waits for the disk."""
+        engine = self._open_engine()
+        identity_of(engine, self.name)
+        return engine
 
     def _schedule_unload(self) -> None:
         """Unload now if that was requested, or after the idle timeout."""

@@ -267,7 +267,7 @@ class Service:
             described = Parameter.STYLE in server_request.parameters.values()
             asked = partial(self.choice.for_everybody, server_request.request, engine, described=described)
             server_request = replace(server_request, request=await self.threads.call(asked))
-        rendering = Rendering(engine, server_request, self.heartbeat)
+        rendering = Rendering(engine, server_request, self.heartbeat, self.models.name)
         record.timings = rendering.timings
         record.asked = time.perf_counter()
         worker = Worker(self.threads, rendering.pieces)

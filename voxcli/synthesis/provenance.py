@@ -5,97 +5,15 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
+from voxcli.synthesis.identity import ModelIdentity, VoiceIdentity, digest_of_text
 from voxcli.synthesis.pipeline import Delivery
-from voxcli.synthesis.request import Clip, Engine, Sampling, Voice
+from voxcli.synthesis.request import Sampling
 from voxcli.version import __version__
 
 _FORMAT = 1
 """Of the JSON. A newer one keeps the meaning of these fields and adds others, which are passed on unread."""
-
-_IPTC = "http://cv.iptc.org/newscodes/digitalsourcetype/"
-TRAINED = f"{_IPTC}trainedAlgorithmicMedia"
-"""Made by a model that was trained on recordings. That holds for the imitation of a voice too: no part of the recording
-is in the sound, so it is no composite."""
-ALGORITHMIC = f"{_IPTC}algorithmicMedia"
-"""Made by rules alone, as by the formant synthesis of eSpeak NG."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModelIdentity:
-    """A model, as exactly as its samples depend on it."""
-
-    name: str
-    """Never a path or an address."""
-    revision: str | None = None
-    """Commit on its hub, or the version of a program."""
-    weights: str | None = None
-    """Digest of the files, wherever they are, with the LoRA that is applied; None where they cannot be read."""
-    precision: str | None = None
-    """Such as "float32" or "float32 int8"."""
-    device: str | None = None
-    """Kind of device, such as "cpu" or "cuda"; "server" for a server that says nothing else."""
-    trained: bool = True
-    """Whether it learned from recordings."""
-
-    @property
-    def source_type(self) -> str:
-        """The digital source type of IPTC: https://cv.iptc.org/newscodes/digitalsourcetype/."""
-        return TRAINED if self.trained else ALGORITHMIC
-
-
-@runtime_checkable
-class HasIdentity(Protocol):
-    """An engine that tells which model it runs. What a server runs may be known only after its first answer."""
-
-    @property
-    def identity(self) -> ModelIdentity: ...
-
-
-def identity_of(engine: Engine, name: str) -> ModelIdentity:
-    """Return what an engine tells of its model.
-
-    name: of a model whose engine tells nothing.
-    """
-    return engine.identity if isinstance(engine, HasIdentity) else ModelIdentity(name=name)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VoiceIdentity:
-    """A voice, with digests of its recordings and transcripts."""
-
-    name: str | None = None
-    style: str | None = None
-    """A description: "an old man, unhurried"."""
-    reference: str | None = None
-    prompt: str | None = None
-    transcript: str | None = None
-    consent: str | None = None
-    """Who consented to the recording, as it was noted when the voice was saved."""
-
-    @classmethod
-    def of(cls, voice: Voice, name: str | None = None, consent: str | None = None) -> "VoiceIdentity":
-        """Return the identity of a voice.
-
-        name: under which the user keeps it, if it is one of the user's own.
-        """
-        prompt = voice.prompt
-        return cls(
-            name=name or voice.name,
-            style=voice.style,
-            reference=_digest_of_clip(voice.reference),
-            prompt=_digest_of_clip(prompt.clip) if prompt else None,
-            transcript=digest_of_text(prompt.transcript) if prompt else None,
-            consent=consent,
-        )
-
-    @property
-    def deciding(self) -> dict[str, Any]:
-        """The fields that the sound depends on: a recording is the same voice under any name."""
-        recorded = self.reference or self.prompt
-        left_out = {"consent", *(["name"] if recorded else [])}
-        return {name: value for name, value in _set_fields(self).items() if name not in left_out}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +21,7 @@ class Provenance:
     """What made a sound: the program, the model, the voice, the settings, and the text."""
 
     model: ModelIdentity
-    voice: VoiceIdentity = VoiceIdentity()
+    voice: VoiceIdentity = field(default_factory=VoiceIdentity)
     language: str | None = None
     """None where it was detected from the text."""
     settings: Mapping[str, Any] = field(default_factory=dict)
@@ -161,7 +79,7 @@ class Provenance:
         return hashlib.sha256(_canonical({**self._deciding(), "text": self.text_digest}).encode()).hexdigest()
 
     def _deciding(self) -> dict[str, Any]:
-        model = {name: value for name, value in _set_fields(self.model).items() if name != "trained"}
+        model = {name: value for name, value in self.model.to_dict().items() if name != "trained"}
         if self.model.weights:
             model.pop("revision", None)  # the same files have the same digest wherever they come from
             model.pop("name", None)
@@ -178,8 +96,8 @@ class Provenance:
         described = {
             "voxcli": self.voxcli,
             "source_type": self.model.source_type,
-            "model": _set_fields(self.model),
-            "voice": _set_fields(self.voice),
+            "model": self.model.to_dict(),
+            "voice": self.voice.to_dict(),
             "language": self.language,
             "settings": dict(self.settings),
             "speakers": {name: speaker.to_dict() for name, speaker in self.speakers.items()},
@@ -201,27 +119,23 @@ class Provenance:
         Raises:
             ValueError: it is something else.
         """
-        if not isinstance(values, dict) or not isinstance(values.get("model"), dict):
+        if not isinstance(values, Mapping):
             raise ValueError("it does not describe what made a sound")
-        model, voice, speakers = values["model"], values.get("voice") or {}, values.get("speakers") or {}
-        settings = values.get("settings") or {}
-        if not all(isinstance(part, dict) for part in (voice, speakers, settings)):
+        settings, speakers = values.get("settings") or {}, values.get("speakers") or {}
+        if not isinstance(settings, Mapping) or not isinstance(speakers, Mapping):
             raise ValueError("its parts are not objects")
-        try:
-            return cls(
-                model=ModelIdentity(**_known(model, ModelIdentity)),
-                voice=VoiceIdentity(**_known(voice, VoiceIdentity)),
-                language=_text(values.get("language")),
-                settings=settings,
-                speakers={name: cls.from_dict(speaker) for name, speaker in speakers.items()},
-                text_digest=_text(values.get("text_sha256")),
-                text=_text(values.get("text")),
-                made=_text(values.get("made")),
-                voxcli=_text(values.get("voxcli")) or "",
-                others={name: value for name, value in values.items() if name not in _FIELDS},
-            )
-        except TypeError as error:
-            raise ValueError(f"it lacks a field: {error}") from error
+        return cls(
+            model=ModelIdentity.from_dict(values.get("model")),
+            voice=VoiceIdentity.from_dict(values.get("voice") or {}),
+            language=_text(values.get("language")),
+            settings=settings,
+            speakers={name: cls.from_dict(speaker) for name, speaker in speakers.items()},
+            text_digest=_text(values.get("text_sha256")),
+            text=_text(values.get("text")),
+            made=_text(values.get("made")),
+            voxcli=_text(values.get("voxcli")) or "",
+            others={name: value for name, value in values.items() if name not in _FIELDS},
+        )
 
     @classmethod
     def from_json(cls, text: str) -> "Provenance":
@@ -245,15 +159,6 @@ _FIELDS = (
 )
 
 
-def digest_of_text(text: str) -> str:
-    """Return the SHA-256 of a text in UTF-8, in hexadecimal digits."""
-    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
-
-
-def _digest_of_clip(clip: Clip | None) -> str | None:
-    return hashlib.sha256(clip.data).hexdigest() if clip else None
-
-
 def _settings_of(delivery: Delivery, *, sampled: bool) -> dict[str, Any]:
     """Return the settings that differ from the usual ones, and those that every user looks for."""
     sampling, usual = delivery.sampling, Sampling()
@@ -269,21 +174,6 @@ def _settings_of(delivery: Delivery, *, sampled: bool) -> dict[str, Any]:
         if (value := getattr(delivery, name)) != getattr(plain, name):
             settings[name] = value
     return settings
-
-
-def _set_fields(values: ModelIdentity | VoiceIdentity) -> dict[str, Any]:
-    """Return the fields that differ from their default, by name."""
-    return {name.name: value for name in fields(values) if (value := getattr(values, name.name)) != name.default}
-
-
-def _known(values: Mapping[str, Any], kind: type) -> dict[str, Any]:
-    """Return the values that are fields of a class, checked for their type."""
-    wanted = {name.name: bool if name.type in (bool, "bool") else str for name in fields(kind)}
-    known = {name: value for name, value in values.items() if name in wanted and value is not None}
-    for name, value in known.items():
-        if not isinstance(value, wanted[name]):
-            raise ValueError(f"{name} is not a {wanted[name].__name__}")
-    return known
 
 
 def _text(value: Any) -> str | None:

@@ -30,6 +30,7 @@ class Eavesdropper(Espeak):
 
     def __init__(self) -> None:
         self.library = load_espeak()
+        self.version = self.library.version
         self.sample_rate, self.voices, self.variants = (
             self.library.sample_rate,
             self.library.voices,

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
 
+import httpx
 import numpy as np
 import pytest
 
@@ -14,6 +15,7 @@ from voxcli.audio.chunk import Samples
 from voxcli.engines import open_engine
 from voxcli.engines.local import LocalEngine
 from voxcli.engines.settings import LocalSettings
+from voxcli.protocols.dialect import MADE_BY, read_identity
 from voxcli.synthesis.pipeline import Delivery, only_chunks, synthesize
 from voxcli.synthesis.request import Engine, Prompt, Sampling, Voice, abilities_of
 from voxcli.text.parts import read_parts
@@ -68,4 +70,23 @@ def test_a_server_says_what_the_engine_in_this_process_says(
     with closing(remote(url, None, read_seconds=60.0)) as client:
         assert abilities_of(client) == abilities_of(engine)
         assert client.draws_voices == engine.draws_voices
+        assert client.identity == engine.identity
         assert np.array_equal(say(client, VOICES[kind], **details), say(engine, VOICES[kind], **details))
+
+
+def test_every_answer_says_that_a_machine_made_it_and_which_model(
+    served: Callable[[str], tuple[LocalEngine, str]],
+) -> None:
+    engine, url = served("voxcpm-0.5b")
+    asked = {"input": "Hello.", "voice": "default", "seed": 7}
+    for format in ("wav", "mp3"):
+        answer = httpx.post(f"{url}/v1/audio/speech", json={**asked, "response_format": format}, timeout=60)
+        assert answer.headers["x-voxcli-generated"].endswith("/digitalsourcetype/trainedAlgorithmicMedia")
+        assert read_identity(answer.headers) == engine.identity
+    assert engine.identity.weights
+    assert str(engine._folder) not in str(dict(answer.headers))
+
+
+@pytest.mark.parametrize("named", ["", "[]", "{}", '{"name":1}', '{"unknown":true}', "["])
+def test_a_name_of_a_model_in_another_form_is_passed_over(named: str) -> None:
+    assert read_identity({MADE_BY: named}) is None

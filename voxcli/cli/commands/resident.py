@@ -48,7 +48,7 @@ _BEAT_SECONDS = 1.0
 """Between two signs of life while the model is loading."""
 _PROGRESS_SECONDS = 0.05
 _LOG_BYTES, _OLD_LOGS = 1 << 20, 1
-_CARD = ("slots", "draws_voices", "voice_names", "sample_rate", "abilities")
+_CARD = ("slots", "draws_voices", "voice_names", "sample_rate", "abilities", "model_identity")
 """What callers know of the engine before they ask it for speech."""
 
 

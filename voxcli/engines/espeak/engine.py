@@ -20,6 +20,7 @@ from voxcli.engines.espeak.languages import (
 from voxcli.engines.espeak.library import NORMAL_RATE, Espeak, load_espeak
 from voxcli.engines.spelling import spelled_out
 from voxcli.errors import RequestError
+from voxcli.synthesis.identity import ModelIdentity
 from voxcli.synthesis.request import Abilities, Speech, SynthesisRequest
 from voxcli.text.sentences.splitter import split_sentences
 
@@ -57,6 +58,7 @@ class BuiltinEngine:
     def __init__(self, espeak: Espeak | None = None) -> None:
         self._espeak = espeak or load_espeak()
         self.voice_names = frozenset(self._espeak.voices)
+        self.identity = ModelIdentity(name="espeak", revision=self._espeak.version, device="cpu", trained=False)
         self._has_warned_of_kanji = False
 
     def stream(self, request: SynthesisRequest) -> Speech:

@@ -97,6 +97,7 @@ class Espeak:
         self._path = path
         self._data = data
         self._library, self.sample_rate = _open_library(path, data)
+        self.version: str = self._library.espeak_Info(None).decode(errors="replace")
         self._used = False
         self._lock = threading.Lock()
         self.voices = {voice.name: voice for voice in _list_voices(self._library)}
@@ -229,6 +230,8 @@ def _open_library(path: str, data: Path) -> tuple[ctypes.CDLL, int]:
     )
     library.espeak_TextToPhonemes.argtypes = (ctypes.POINTER(ctypes.c_void_p), ctypes.c_int, ctypes.c_int)
     library.espeak_TextToPhonemes.restype = ctypes.c_char_p
+    library.espeak_Info.argtypes = (ctypes.c_void_p,)
+    library.espeak_Info.restype = ctypes.c_char_p
     library.espeak_ListVoices.restype = ctypes.POINTER(ctypes.POINTER(_VoiceStruct))
     sample_rate = library.espeak_Initialize(_AUDIO_OUTPUT_SYNCHRONOUS, _BUFFER_MS, bytes(data), _INITIALIZE_DONT_EXIT)
     if sample_rate <= 0:

@@ -22,8 +22,10 @@ from voxcli.engines.kokoro.session import open_session
 from voxcli.engines.kokoro.speakers import GAINS, SMALL, SPEAKERS_OF_NAMED, VOICES, speaker_of_named
 from voxcli.engines.kokoro.styles import load_styles
 from voxcli.errors import ModelError, NotFound, RequestError, did_you_mean
+from voxcli.models.catalog import KOKORO
 from voxcli.models.kokoro import KokoroSource
 from voxcli.processes import trim_heap
+from voxcli.synthesis.identity import ModelIdentity
 from voxcli.synthesis.request import Abilities, Speech, SynthesisRequest, Voice
 from voxcli.text.language import CHINESE, ENGLISH, base_language, language_of, latin_language
 from voxcli.text.language_names import language_code
@@ -126,6 +128,7 @@ class KokoroEngine:
             ModelError: the voices or eSpeak NG cannot be loaded.
         """
         self.slots = slots
+        self.identity = ModelIdentity(name=KOKORO, weights=source.digest, precision="int8", device="cpu")
         self._espeak = espeak or load_espeak()
         self._styles = load_styles()
         self.voice_names = frozenset([*self._styles, *SPEAKERS_OF_NAMED, DEFAULT])

@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+import re
 import threading
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
@@ -26,10 +27,11 @@ from voxcli.engines.remote.settings import RemoteSettings, is_openai, root_of
 from voxcli.engines.remote.text_settings import open_text_stream
 from voxcli.engines.remote.voices import RemoteVoice, VoiceList
 from voxcli.errors import NotFound, RemoteCut, RemoteError, RemoteRefused, VoxError
-from voxcli.protocols.dialect import DRAWS_VOICES, ClientOptions, HttpCall
+from voxcli.protocols.dialect import DRAWS_VOICES, ClientOptions, HttpCall, read_identity
 from voxcli.protocols.gptsovits.messages import without_failure
 from voxcli.protocols.names import Dialect
 from voxcli.protocols.openai.servers import Catalog, Choice, choose_model, draws_voices
+from voxcli.synthesis.identity import SERVER, ModelIdentity
 from voxcli.synthesis.pipeline import Delivery, WrittenText
 from voxcli.synthesis.request import LEAST_SYLLABLES, Abilities, Parameter, Piece, Sampling, Speech, SynthesisRequest
 from voxcli.synthesis.timing import Stopwatch
@@ -93,6 +95,7 @@ class RemoteEngine:
         self._accepted: dict[tuple[bool, bool], Choice] = {}
         """What the server has accepted, for requests with and without a description, at the usual speed or another."""
         self._warned = False
+        self._identity: ModelIdentity | None = None
         # A server of VoxCPM's protocol leaves out by itself the tags that its model does not perform.
         self.abilities = Abilities(
             least_syllables=LEAST_SYLLABLES, tags=VOXCPM2_TAGS if dialect is Dialect.VOXCPM else frozenset()
@@ -101,9 +104,17 @@ class RemoteEngine:
             # The text is split here, as for an engine of this machine, and so every byte is the same.
             self._settings = replace(settings, options=replace(settings.options, as_is=True))
             self.abilities, self.draws_voices = engine.to_abilities(), engine.draws_voices
+            self._identity = engine.to_identity()
         has_clip = "ref_audio_path" in settings.options.extra
         self.wants_recording = dialect is Dialect.GPT_SOVITS and self.server.version > 1 and not has_clip
         """Whether each request needs a voice with a recording."""
+
+    @property
+    def identity(self) -> ModelIdentity:
+        """The model that answered last, as far as the server tells."""
+        catalog, options = self.server.catalog or Catalog(), self._settings.options
+        name = options.model or choose_model(catalog, styled=False) or "a server"
+        return self._identity or ModelIdentity(name=re.split(r"[/\\]", name)[-1], device=SERVER)
 
     def stream(self, request: SynthesisRequest) -> Speech:
         yield from self.stream_watched(request, lambda data: None)
@@ -222,6 +233,7 @@ class RemoteEngine:
                 self._refuse(response, body, call)
             if DRAWS_VOICES in headers:
                 self.draws_voices = headers[DRAWS_VOICES] == "true"
+            self._identity = read_identity(headers) or self._identity
             form = client.answer_form(headers, call)
             is_unknown = form.format is AudioFormat.PCM and form.rate_is_guessed
             if is_unknown and isinstance(plan, OpenAiPlan) and plan.next_without_rate():

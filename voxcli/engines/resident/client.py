@@ -14,6 +14,7 @@ from voxcli.engines.resident.identity import to_wire
 from voxcli.engines.resident.registry import SEE_LOG, EngineEntry, kill
 from voxcli.errors import DeviceError, error_from_dict
 from voxcli.protocols.voxcpm.exact import exact_form
+from voxcli.synthesis.identity import ModelIdentity
 from voxcli.synthesis.request import Abilities, Clip, Speech, SynthesisRequest
 
 _PATH = "/api/tts/stream"
@@ -64,6 +65,7 @@ class ResidentEngine:
         self.voice_names = frozenset(card["voice_names"])
         self.sample_rate: int = card["sample_rate"]
         self.abilities = Abilities(**{**card["abilities"], "tags": frozenset(card["abilities"]["tags"])})
+        self.identity = ModelIdentity.from_dict(card.get("model_identity") or {"name": entry.model})
 
     @property
     def entry(self) -> EngineEntry:

@@ -1,9 +1,11 @@
 """Engines as our own servers describe them, so that a client splits a text as it would for an engine of its own."""
 
-from typing import Self
+from contextlib import suppress
+from typing import Any, Self
 
 from pydantic import BaseModel
 
+from voxcli.synthesis.identity import HasIdentity, ModelIdentity
 from voxcli.synthesis.request import Abilities, Engine, abilities_of
 
 
@@ -17,6 +19,8 @@ class EngineDescription(BaseModel):
     least_syllables: int
     tags: list[str]
     draws_voices: bool
+    identity: dict[str, Any] | None = None
+    """Which model it runs, as `ModelIdentity.to_dict` returns it; None if it does not tell."""
 
     @classmethod
     def of(cls, engine: Engine) -> Self:
@@ -30,6 +34,7 @@ class EngineDescription(BaseModel):
             least_syllables=abilities.least_syllables,
             tags=sorted(abilities.tags),
             draws_voices=engine.draws_voices,
+            identity=engine.identity.to_dict() if isinstance(engine, HasIdentity) else None,
         )
 
     def to_abilities(self) -> Abilities:
@@ -42,3 +47,9 @@ class EngineDescription(BaseModel):
             least_syllables=self.least_syllables,
             tags=frozenset(self.tags),
         )
+
+    def to_identity(self) -> ModelIdentity | None:
+        """Return which model it runs; None if it does not tell, or not in a known form."""
+        with suppress(ValueError):
+            return ModelIdentity.from_dict(self.identity) if self.identity else None
+        return None

@@ -194,7 +194,8 @@ def _state_of(service: Service) -> str:
 
 
 def _describe_engine(engine: Engine) -> dict[str, Any]:
-    abilities = EngineDescription.of(engine).model_dump(exclude={"draws_voices"})
+    described = EngineDescription.of(engine)
+    abilities = described.model_dump(exclude={"draws_voices", "identity"})
     placed = engine if isinstance(engine, _IsPlaced) else None
     return {
         "device": str(placed.placement.device) if placed else "cpu",
@@ -203,6 +204,7 @@ def _describe_engine(engine: Engine) -> dict[str, Any]:
         "draws_voices": engine.draws_voices,
         "voice_names": sorted(engine.voice_names) if isinstance(engine, HasVoices) else [],
         "abilities": abilities,
+        "model_identity": described.identity,
     }
 
 

@@ -1,5 +1,6 @@
 """Response bodies: the pipeline's chunks resampled, encoded and framed, all on one thread."""
 
+import json
 from collections.abc import Generator, Iterator
 from contextlib import closing
 from typing import Protocol, runtime_checkable
@@ -7,9 +8,10 @@ from typing import Protocol, runtime_checkable
 from voxcli.audio.encode import encoded, encoded_whole
 from voxcli.audio.headers import streaming_header, wav_bytes
 from voxcli.audio.resample import resampled
-from voxcli.protocols.dialect import DRAWS_VOICES, IGNORED, Framing, ServerRequest
+from voxcli.protocols.dialect import DRAWS_VOICES, GENERATED, IGNORED, MADE_BY, Framing, ServerRequest
 from voxcli.protocols.openai.events import delta_event, done_event
 from voxcli.server.monitoring import EngineHeartbeat
+from voxcli.synthesis.identity import identity_of
 from voxcli.synthesis.pipeline import Delivery, only_chunks, synthesize
 from voxcli.synthesis.request import Engine, LeavesOut, Speech, abilities_of, without_effect
 from voxcli.synthesis.timing import Stopwatch, Timings
@@ -28,7 +30,8 @@ class _HasRate(Protocol):
 class Rendering:
     """One request being rendered, with its timings. Iterated once, on one thread."""
 
-    def __init__(self, engine: Engine, server_request: ServerRequest, heartbeat: EngineHeartbeat) -> None:
+    def __init__(self, engine: Engine, server_request: ServerRequest, heartbeat: EngineHeartbeat, model: str) -> None:
+        """model: its name, for engines that tell nothing of it."""
         self.sample_rate = engine.sample_rate if isinstance(engine, _HasRate) else 0
         """Hz, of the response. Known before the first piece."""
         self.has_words = False
@@ -38,15 +41,21 @@ class Rendering:
         self._engine = engine
         self._server_request = server_request
         self._heartbeat = heartbeat
+        self._model = model
 
     def headers(self) -> dict[str, str]:
-        """Return the headers about the engine: whether it draws voices, and the fields that it had no use for."""
+        """Return the headers about the engine: its model, whether it draws voices, and what it ignored."""
         asked = self._server_request
         idle = without_effect(asked.request.voice, abilities_of(self._engine))
         if isinstance(self._engine, LeavesOut):
             idle |= self._engine.left_out(asked.request)
         ignored = [*(name for name, parameter in asked.parameters.items() if parameter in idle), *asked.ignored]
-        headers = {DRAWS_VOICES: "true" if self._engine.draws_voices else "false"}
+        identity = identity_of(self._engine, self._model)
+        headers = {
+            DRAWS_VOICES: "true" if self._engine.draws_voices else "false",
+            GENERATED: identity.source_type,
+            MADE_BY: json.dumps(identity.to_dict()),
+        }
         return headers | ({IGNORED: ", ".join(dict.fromkeys(ignored))} if ignored else {})
 
     @property

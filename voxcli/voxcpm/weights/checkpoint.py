@@ -1,6 +1,5 @@
 """Loading of weights: strict, one block at a time, into the form that runs fastest."""
 
-import hashlib
 import logging
 import re
 from collections.abc import Callable, Mapping
@@ -143,25 +142,6 @@ def _copied(weights: Mapping[str, Tensor], on_read: OnRead) -> dict[str, Tensor]
             copies[name] = tensor.to(torch.float32, copy=True)
         on_read(tensor.nbytes)
     return copies
-
-
-_SAMPLES, _SAMPLE_BYTES = 64, 1 << 14
-
-
-def fingerprint_weights(folder: Path) -> str:
-    """Return a digest of the weights by their content, wherever they are: of parts of each file, and its size.
-
-    Training changes every matrix, so some kilobytes from each sixty-fourth of a file tell two models apart.
-    """
-    digest = hashlib.sha256()
-    for path in (find_part(folder, names) for names in (WEIGHTS, CODEC)):
-        size = path.stat().st_size
-        digest.update(size.to_bytes(8, "little"))
-        with path.open("rb") as file:
-            for number in range(_SAMPLES):
-                file.seek(size * number // _SAMPLES)
-                digest.update(file.read(min(_SAMPLE_BYTES, size // _SAMPLES + 1)))
-    return digest.hexdigest()
 
 
 def count_weights(folder: Path) -> int:
