@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from voxcli import installation
-from voxcli.installation import install_command, reinstall_command
+from voxcli.installation import describe_installation, install_command, reinstall_command
 
 CASES = [
     (None, 'install "voxcli[local]"'),
@@ -62,6 +62,39 @@ def test_it_uses_the_program_that_installed_voxcli(monkeypatch: pytest.MonkeyPat
     assert reinstall_command("torch") == "pipx runpip voxcli install --force-reinstall torch"
 
 
+@pytest.mark.parametrize(
+    ("origin", "installer", "beside", "words"),
+    [
+        (None, "pip", "", "1.0, installed by pip"),
+        ({"url": "file:///home/me/my%20code", "dir_info": {}}, "pip", "", "1.0, installed by pip from /home/me/my code"),
+        (CASES[1][0], "uv", "", "1.0, installed by uv from the checkout /home/me/voxcli"),
+        (None, "uv", "uv-receipt.toml", "1.0, installed by uv tool"),
+        (None, "pip", "pipx_metadata.json", "1.0, installed by pipx"),
+        (None, "pip", "voxcli-image", "1.0, in the container image cpu"),
+    ],
+)
+def test_it_says_how_voxcli_was_installed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, origin: object, installer: str, beside: str, words: str
+) -> None:
+    installed(monkeypatch, tmp_path, origin, installer)
+    if beside:
+        (tmp_path / beside).write_text("cpu local,serve\n")
+    assert describe_installation() == words
+
+
+def test_an_image_is_built_again_and_an_environment_of_uvx_is_made_again(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    folder = tmp_path / "archive-v0" / "x"
+    folder.mkdir(parents=True)
+    installed(monkeypatch, folder, None, "uv")
+    assert describe_installation() == "1.0, installed by uvx"
+    assert install_command("serve") == 'uvx --from "voxcli[serve]" voxcli'
+    (folder / "voxcli-image").write_text("cuda local,serve\n")
+    assert install_command("plot").startswith("docker build -f examples/deploy/Dockerfile --target cuda ")
+    assert install_command("plot").endswith(" --build-arg EXTRAS=local,serve,plot .")
+
+
 def test_it_names_this_python_if_the_shell_finds_another(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     installed(monkeypatch, tmp_path, None)
     monkeypatch.setattr(installation.shutil, "which", lambda name: "/usr/bin/pip")
@@ -76,3 +109,4 @@ def test_a_source_folder_is_installed_from_there(monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(metadata, "distribution", missing)
     assert install_command("local").endswith(f'"{Path(installation.__file__).parents[1]}[local]"')
+    assert describe_installation() == f"not installed: run from {Path(installation.__file__).parents[1]}"

@@ -1,4 +1,4 @@
-"""Installation of voxcli: the command that adds optional parts to it, for the way in which it was installed."""
+"""Installation of voxcli: in which way it was made, and the command that adds optional parts to it in that way."""
 
 import importlib.util
 import json
@@ -8,6 +8,10 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 _NAME = "voxcli"
+_IMAGE_FILE = "voxcli-image"
+"""Which examples/deploy/Dockerfile writes: its target and its extras."""
+_UVX_FOLDERS = ("archive-v", "environments-v")
+"""Of uv's cache: environments that may be removed at any time."""
 
 
 def install_command(extra: str) -> str:
@@ -24,15 +28,60 @@ def install_command(extra: str) -> str:
         return f"{_pip()} install {_requirement(None, extra)}"
     origin = json.loads(installed.read_text("direct_url.json") or "{}")
     requirement = _requirement(origin, extra)
-    prefix = Path(sys.prefix)
-    if (prefix / "pipx_metadata.json").exists():
-        return f"pipx install --force {requirement}"
-    if (prefix / "uv-receipt.toml").exists():
-        return f"uv tool install --force {requirement}"
     editable = "-e " if origin.get("dir_info", {}).get("editable") else ""
-    if (installed.read_text("INSTALLER") or "").strip() == "uv":
-        return f"uv pip install --python {_quoted(sys.executable)} {editable}{requirement}"
-    return f"{_pip()} install {editable}{requirement}"
+    match _installer(installed.read_text("INSTALLER")):
+        case "image":
+            target, _, extras = _read_image_file().partition(" ")
+            build = f"docker build -f examples/deploy/Dockerfile --target {target}"
+            return f"{build} --build-arg EXTRAS={','.join(filter(None, [extras, extra]))} ."
+        case "pipx":
+            return f"pipx install --force {requirement}"
+        case "uv tool":
+            return f"uv tool install --force {requirement}"
+        case "uvx":
+            return f"uvx --from {requirement} voxcli"
+        case "uv":
+            return f"uv pip install --python {_quoted(sys.executable)} {editable}{requirement}"
+        case _:
+            return f"{_pip()} install {editable}{requirement}"
+
+
+def describe_installation() -> str:
+    """Say which version is installed, by what, and from where."""
+    from importlib import metadata
+
+    try:
+        installed = metadata.distribution(_NAME)
+    except metadata.PackageNotFoundError:
+        return f"not installed: run from {Path(__file__).parents[1]}"
+    origin = json.loads(installed.read_text("direct_url.json") or "{}")
+    url = str(origin.get("url", ""))
+    where = unquote(urlsplit(url).path) if url.startswith("file:") else url
+    installer = _installer(installed.read_text("INSTALLER"))
+    if installer == "image":
+        return f"{installed.version}, in the container image {_read_image_file().split()[0]}"
+    editable = "the checkout " if origin.get("dir_info", {}).get("editable") else ""
+    return f"{installed.version}, installed by {installer}{f' from {editable}{where}' if where else ''}"
+
+
+def _read_image_file() -> str:
+    return (Path(sys.prefix) / _IMAGE_FILE).read_text("utf-8").strip()
+
+
+def _installer(named: str | None) -> str:
+    """Return which program installed voxcli.
+
+    named: the content of its file INSTALLER (PEP 376).
+    """
+    prefix = Path(sys.prefix)
+    if (prefix / _IMAGE_FILE).exists():
+        return "image"
+    if (prefix / "pipx_metadata.json").exists():
+        return "pipx"
+    if (prefix / "uv-receipt.toml").exists():
+        return "uv tool"
+    by = (named or "").strip() or "pip"
+    return "uvx" if by == "uv" and prefix.parent.name.startswith(_UVX_FOLDERS) else by
 
 
 def reinstall_command(package: str) -> str:

@@ -28,7 +28,8 @@ serve) shift ;;
 *) exec voxcli "$@" ;;
 esac
 
-mkdir -p "${TMPDIR:-/tmp}"
+export TMPDIR="${TMPDIR:-$HOME/tmp}" # speech that waits for slow clients needs a disk
+mkdir -p "$TMPDIR"
 model=${HF_REPO_ID:-${VOXCLI_MODEL:-}}
 case $model in
 "" | espeak | kokoro | /*) ;;

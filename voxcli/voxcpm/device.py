@@ -1,5 +1,7 @@
 """Device and dtype that a model runs with."""
 
+import ctypes
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -56,7 +58,7 @@ def prepare_device(device: torch.device) -> None:
 def _choose_device(name: str) -> torch.device:
     if name == AUTO:
         if torch.cuda.is_available():
-            return torch.device("cuda", torch.cuda.current_device())
+            return torch.device("cuda", _freest_gpu())
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
     kind, _, number = name.partition(":")
     if kind not in ("cpu", "cuda", "mps") or (number and (kind != "cuda" or not number.isdigit())):
@@ -76,6 +78,50 @@ def _choose_gpu(name: str, index: int) -> torch.device:
         has = f"only {count}" if count else "no CUDA device that torch can use"
         raise DeviceError(f"There is no {name}: this machine has {has}.", on_command_line="Use --device auto.")
     return torch.device("cuda", index)
+
+
+def _freest_gpu() -> int:
+    """Return the GPU with the most free memory; the usual one if the driver does not tell."""
+    count = torch.cuda.device_count()
+    if count > 1:
+        free = _free_bytes([str(torch.cuda.get_device_properties(index).uuid) for index in range(count)])
+        if free:
+            return free.index(max(free))
+    return torch.cuda.current_device()
+
+
+class _Memory(ctypes.Structure):
+    """nvmlMemory_t."""
+
+    _fields_ = (("total", ctypes.c_ulonglong), ("free", ctypes.c_ulonglong), ("used", ctypes.c_ulonglong))
+
+
+def _free_bytes(uuids: Sequence[str]) -> list[int]:
+    """Ask NVIDIA's driver for the free memory of GPUs; empty if it does not tell that of each.
+
+    Not torch, which would take some hundred megabytes of each GPU to tell, and NVML numbers them in another order.
+    https://docs.nvidia.com/deploy/nvml-api has the functions.
+    """
+    try:
+        nvml = _load_nvml()
+    except OSError:
+        return []
+    if nvml.nvmlInit_v2():
+        return []
+    free = []
+    for uuid in uuids:
+        handle, memory = ctypes.c_void_p(), _Memory()
+        names = [f"{kind}-{uuid}".encode() for kind in ("GPU", "MIG")]
+        found = any(nvml.nvmlDeviceGetHandleByUUID(name, ctypes.byref(handle)) == 0 for name in names)
+        if found and nvml.nvmlDeviceGetMemoryInfo(handle, ctypes.byref(memory)) == 0:
+            free.append(memory.free)
+    nvml.nvmlShutdown()
+    return free if len(free) == len(uuids) else []
+
+
+def _load_nvml() -> ctypes.CDLL:
+    """Load the library of the driver. Raises OSError."""
+    return ctypes.CDLL("libnvidia-ml.so.1")
 
 
 def _choose_dtype(device: torch.device, name: str) -> torch.dtype:

@@ -18,7 +18,7 @@ from pathlib import Path
 from voxcli.cli.settings.files import UserSettings, find_user_places, model_library, settings_files
 from voxcli.engines import can_run_kokoro
 from voxcli.errors import VoxError
-from voxcli.installation import install_command, reinstall_command
+from voxcli.installation import describe_installation, install_command, reinstall_command
 from voxcli.paths import Places
 
 _PACKAGES = ("numpy", "av", "soundfile", "soxr", "httpx", "pydantic", "rich", "typer", "platformdirs", "tomlkit")
@@ -88,6 +88,7 @@ class Check:
 
 
 def run_checks() -> Iterator[Check]:
+    yield Check("voxcli", Verdict.OK, describe_installation())
     yield _python()
     for name in _PACKAGES:
         yield _package(name)
