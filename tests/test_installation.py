@@ -66,7 +66,12 @@ def test_it_uses_the_program_that_installed_voxcli(monkeypatch: pytest.MonkeyPat
     ("origin", "installer", "beside", "words"),
     [
         (None, "pip", "", "1.0, installed by pip"),
-        ({"url": "file:///home/me/my%20code", "dir_info": {}}, "pip", "", "1.0, installed by pip from /home/me/my code"),
+        (
+            {"url": "file:///home/me/my%20code", "dir_info": {}},
+            "pip",
+            "",
+            "1.0, installed by pip from /home/me/my code",
+        ),
         (CASES[1][0], "uv", "", "1.0, installed by uv from the checkout /home/me/voxcli"),
         (None, "uv", "uv-receipt.toml", "1.0, installed by uv tool"),
         (None, "pip", "pipx_metadata.json", "1.0, installed by pipx"),

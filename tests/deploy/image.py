@@ -1,7 +1,7 @@
 """Image built without a container engine: each step of the Dockerfile runs in a root that debootstrap made.
 
-Each instruction adds to the layer of its stage, as in an image. It needs root, debootstrap and overlayfs, and belongs into
-a mount namespace of its own.
+Each instruction adds to the layer of its stage, as in an image. It needs root, debootstrap and overlayfs, and a mount
+namespace of its own.
 """
 
 import os
@@ -121,10 +121,7 @@ class Builder:
         *sources, target = instruction.words.split()
         place = root / (target if target.startswith("/") else f"{image.folder}/{target}").lstrip("/")
         for source in sources:
-            if "from" in instruction.flags:
-                found = self._in_stage(instruction.flags["from"], source)
-            else:
-                found = ROOT / source
+            found = self._in_stage(instruction.flags["from"], source) if "from" in instruction.flags else ROOT / source
             to = place / found.name if target.endswith("/") else place
             to.parent.mkdir(parents=True, exist_ok=True)
             # A folder's contents are copied, into one that may be there.
