@@ -73,6 +73,7 @@ DOORS = {
     "audio/denoise.py",
     "audio/encode.py",
     "audio/stream_decoding/__init__.py",
+    "documents/__init__.py",
     "engines/__init__.py",
     "engines/espeak/engine.py",
     "engines/kokoro/engine.py",

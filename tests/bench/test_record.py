@@ -12,14 +12,14 @@ from pydantic import TypeAdapter
 from tests.bench.scripted import WORDS, Clock, Scripted, even, measure
 from voxcli.bench.measure.plan import Level, Text
 from voxcli.bench.report import record as record_module
-from voxcli.bench.report.record import Document, NewProcess, Record, from_json, to_json
+from voxcli.bench.report.record import NewProcess, Record, RecordFile, from_json, to_json
 from voxcli.bench.report.verdict import build_report
 from voxcli.errors import RemoteCut, RequestError
 
 
 def schema() -> dict[str, Any]:
     """The JSON schema that follows from the code."""
-    derived = TypeAdapter(Document).json_schema(mode="serialization")
+    derived = TypeAdapter(RecordFile).json_schema(mode="serialization")
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **derived}
 
 

@@ -245,7 +245,7 @@ class Report:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Document:
+class RecordFile:
     """Content of the file."""
 
     __pydantic_config__ = _DOCUMENTED
@@ -257,14 +257,14 @@ class Document:
     """Derived from the record; ignored when the file is read."""
 
 
-_ADAPTER = TypeAdapter(Document)
+_ADAPTER = TypeAdapter(RecordFile)
 _PAIR = re.compile(r"\[\n\s+(-?[\d.e-]+),\n\s+(-?[\d.e-]+)\n\s+\]")
 """An array of two numbers on four lines. JSON strings contain no line breaks."""
 
 
 def to_json(record: Record, report: Report) -> str:
     """Serialize a record and its report."""
-    document = Document(voxcli_bench=VERSION, record=record, report=report)
+    document = RecordFile(voxcli_bench=VERSION, record=record, report=report)
     written = json.dumps(_ADAPTER.dump_python(document, mode="json"), ensure_ascii=False, indent=1)
     return _PAIR.sub(r"[\1, \2]", written) + "\n"
 
