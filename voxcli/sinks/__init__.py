@@ -42,7 +42,15 @@ class ToStdout:
     format: AudioFormat
 
 
-Target: TypeAlias = ToSpeaker | ToFile | ToStdout
+@dataclass(frozen=True, slots=True)
+class ToStems:
+    """A WAV for each speaker, in a folder that is made if it is not there."""
+
+    folder: Path
+    overwrite: bool = False
+
+
+Target: TypeAlias = ToSpeaker | ToFile | ToStdout | ToStems
 """A destination of audio."""
 
 
@@ -70,6 +78,11 @@ def _build_sink(target: Target, open_speaker: Callable[[str | None], Sink], in_b
             return OpenedInBackground(partial(open_speaker, device)) if in_background else open_speaker(device)
         case ToFile(path, format, overwrite, _):
             return File(path, partial(_new_writer, format), overwrite=overwrite)
+        case ToStems(folder, overwrite):
+            from voxcli.sinks.stems import Stems
+
+            wav = partial(_new_writer, AudioFormat.WAV)
+            return Stems(folder, lambda path: File(path, wav, overwrite=overwrite))
         case ToStdout(format):
             return Stdout(partial(_new_writer, format))
 

@@ -22,7 +22,7 @@ from voxcli.synthesis.request import (
     SynthesisRequest,
     Voice,
     abilities_of,
-    check_description,
+    can_speak_with,
     unused,
 )
 from voxcli.synthesis.timing import Stopwatch
@@ -75,7 +75,7 @@ class Delivery:
         return SynthesisRequest(
             text=text.said if isinstance(text, Sentence) else text,
             text_language=text.text_language if isinstance(text, Sentence) else None,
-            voice=self.voice,
+            voice=_directed(self.voice, manner.style),
             sampling=self.sampling,
             language=manner.language or self.language,
             speed=self.speed * manner.speed,
@@ -87,6 +87,11 @@ class Delivery:
 Speakers: TypeAlias = Mapping[str, Delivery]
 """How each of the named speakers of a text speaks."""
 NO_SPEAKERS: Speakers = MappingProxyType({})
+
+
+def _directed(voice: Voice, direction: str | None) -> Voice:
+    """Add the direction of a part to the description of a voice."""
+    return replace(voice, style=", ".join(filter(None, [voice.style, direction]))) if direction else voice
 
 
 def delivery_of(part: str, delivery: Delivery, speakers: Speakers = NO_SPEAKERS) -> Delivery:
@@ -103,6 +108,25 @@ def delivery_of(part: str, delivery: Delivery, speakers: Speakers = NO_SPEAKERS)
     return speakers[speaker]
 
 
+@runtime_checkable
+class _KnowsVoices(Protocol):
+    """An engine that can tell whether it has a voice, such as a server."""
+
+    def knows_voice(self, name: str) -> bool: ...
+
+
+def _problem(voice: Voice, engine: Engine) -> str | None:
+    """Return why an engine cannot speak with a voice, as far as it tells before it speaks."""
+    abilities = abilities_of(engine)
+    if (voice.prompt or voice.reference) and not can_speak_with(replace(voice, style=None), abilities):
+        return "this model cannot imitate the recording"
+    if voice.style and not (abilities.styles or voice.reference or voice.prompt or voice.name):
+        return "the voice is a description, and this model cannot follow one"
+    if voice.name and isinstance(engine, _KnowsVoices) and not engine.knows_voice(voice.name):
+        return f"there is no voice {voice.name!r}"
+    return None
+
+
 def prepared_speakers(speakers: Speakers, engine: Engine, seed: int | None) -> Speakers:
     """Return the speakers as an engine is to speak them, each with a seed of its own.
 
@@ -112,18 +136,18 @@ def prepared_speakers(speakers: Speakers, engine: Engine, seed: int | None) -> S
         seed: of the whole text; None if the engine has no use for one.
 
     Raises:
-        RequestError: the engine cannot speak with one of the voices.
+        RequestError: the engine cannot speak with some of the voices; the message names all of them.
     """
-    prepared = {}
+    problems, prepared = [], {}
     for number, (name, delivery) in enumerate(speakers.items(), 1):
-        try:
-            check_description(delivery.voice, abilities_of(engine))
-        except RequestError as error:
-            raise RequestError(f"{name}: {error}") from error
+        if problem := _problem(delivery.voice, engine):
+            problems.append(f"{name}: {problem}.")
         sampling = delivery.sampling
         if seed is not None and sampling.seed is None:
             sampling = replace(sampling, seed=(seed + number) % _SEEDS)
         prepared[name] = replace(delivery, sampling=sampling)
+    if problems:
+        raise RequestError(f"These speakers cannot be heard as they should. {' '.join(problems)}")
     return prepared
 
 

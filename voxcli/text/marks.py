@@ -116,6 +116,8 @@ class SpeakingManner:
     volume: float = 1.0
     language: str | None = None
     """Such as "zh" or "en"; None leaves that of the whole text."""
+    style: str | None = None
+    """A direction, such as "whispering", for voices that follow a description."""
 
 
 PLAIN = SpeakingManner()

@@ -242,7 +242,7 @@ def read_parts(
                 if isinstance(piece, Pause):
                     yield piece
                 else:
-                    positions.feed(piece.written)
+                    positions.pass_over(piece.written)
                     manner = piece.manner
             case _:
                 positions.feed(piece)

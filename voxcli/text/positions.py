@@ -32,6 +32,12 @@ class TextPositions:
         """Take more of the text."""
         self._new.append(text)
 
+    def pass_over(self, text: str) -> None:
+        """Take text that is not spoken, behind everything that was located."""
+        self.feed(text)
+        self._text, self._new = "".join([self._text, *self._new]), []
+        self._at = len(self._text)
+
     def located(self, sentence: str, manner: SpeakingManner = PLAIN) -> Sentence:
         """Return the next sentence with its manner and its span, which counts characters from the start of the text."""
         self._text, self._new = "".join([self._text, *self._new]), []

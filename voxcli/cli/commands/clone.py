@@ -22,6 +22,7 @@ from voxcli.cli.options.speech import (
     RecordingOptions,
     VoiceOptions,
 )
+from voxcli.cli.options.words import WordsOptions
 from voxcli.cli.parser.help import documented
 
 _VOICE_OPTIONS = {"name", "force", "model", *(field.name for field in fields(RecordingOptions))}
@@ -46,6 +47,7 @@ def clone(
     sampling: SamplingOptions,
     out: OutputOptions,
     verbosity: OutputVerbosity,
+    words: WordsOptions,
     text: Annotated[
         list[str] | None,
         typer.Argument(metavar="TEXT...", help="Text to speak with the new voice. Default: only save it."),
@@ -88,7 +90,8 @@ def clone(
         _note_who_clones(engine, console)
     if speaking:
         who = VoiceOptions(voice=kept, denoise=denoise)
-        say.say(context, who, delivery, engine, sampling, out, verbosity, text, literal, file, markdown, no_split)
+        texts = (text, literal, file)
+        say.say(context, who, delivery, engine, sampling, out, verbosity, words, *texts, markdown, no_split)
 
 
 def _name_after(recording: Path | None) -> str:

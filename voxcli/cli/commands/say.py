@@ -14,6 +14,7 @@ from voxcli.cli.options import parameters as options
 from voxcli.cli.options.engine import ResidentEngineOptions
 from voxcli.cli.options.sampling import SamplingOptions
 from voxcli.cli.options.speech import DeliveryOptions, OutputOptions, OutputVerbosity, VoiceOptions
+from voxcli.cli.options.words import WordsOptions
 from voxcli.cli.parser.help import documented
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ def say(
     sampling: SamplingOptions,
     out: OutputOptions,
     verbosity: OutputVerbosity,
+    words: WordsOptions,
     text: options.TextArgument = None,
     literal: options.TextOption = None,
     file: options.TextFiles = None,
@@ -56,6 +58,7 @@ def say(
     from voxcli.cli.commands.speak import speak
     from voxcli.cli.commands.speak_job import SpeakJob
     from voxcli.cli.commands.voice_choice import choose_voice
+    from voxcli.cli.commands.words import with_words
     from voxcli.cli.run_report import open_report
     from voxcli.sinks import ToFile
 
@@ -87,6 +90,7 @@ def say(
             queue=out.queue and out.plays,
             max_wait=out.max_wait,
         )
+        job = with_words(context, words, job, console)
         speak(job, console, report, context.obj.raise_if_interrupted)
 
 

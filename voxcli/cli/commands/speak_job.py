@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from voxcli.audio.chunk import AudioChunk
@@ -20,7 +20,7 @@ from voxcli.synthesis.request import Abilities, Piece
 from voxcli.synthesis.timing import Stopwatch
 from voxcli.synthesis.transcript import Spoken, Transcript
 from voxcli.text.marks import Part
-from voxcli.text.parts import Silence, read_text
+from voxcli.text.parts import Silence, TextPiece, read_text
 
 _log = logging.getLogger(__name__)
 
@@ -53,6 +53,8 @@ class SpeakJob:
     """Whether others that are speaking are waited for."""
     max_wait: float | None = None
     """Seconds to wait for them; None for as long as it takes."""
+    script: Callable[[Iterable[TextPiece], bool], Iterator[TextPiece]] | None = None
+    """Splits the text into the turns of its speakers; the second argument tells whether voices follow directions."""
 
     def parts(
         self, before_waiting: Callable[[], None], abilities: Abilities, playing: Callable[[], float]
@@ -61,8 +63,9 @@ class SpeakJob:
 
         playing: returns the seconds of speech that a listener has yet to hear.
         """
+        pieces: Iterator[TextPiece] = self.text.pieces(before_waiting)
         return read_text(
-            self.text.pieces(before_waiting),
+            self.script(pieces, abilities.styles) if self.script else pieces,
             markdown=self.markdown,
             split=self.split,
             tags=abilities.tags,

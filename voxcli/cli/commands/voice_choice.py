@@ -52,7 +52,7 @@ def choose_voice(
         chosen = [engine if given or engine.model else with_model_of_voice(name, engine) for engine in engines]
         if own is None and not all(engine.remote for engine in engines):
             check_exists(name)
-        if problem := next(filter(None, (_problem(own, name, engine, language) for engine in chosen)), None):
+        if problem := next(filter(None, (problem_of(own, name, engine, language) for engine in chosen)), None):
             console.note(f"The default voice {name!r} is not used: {problem}.")
             return _voice_of_options(who), [*engines]
         return voice, chosen
@@ -75,7 +75,7 @@ def choose_voice_for_all(
     voice, (engine,) = choose_voice(context, VoiceOptions(voice=name), [engine], console)
     if voice == Voice() or name is None:
         return None, engine
-    if problem := _problem(voice_library().find(name), name, engine, None):
+    if problem := problem_of(voice_library().find(name), name, engine, None):
         raise RequestError(f"The voice {name!r} cannot be used: {problem}.")
     return name, engine
 
@@ -192,7 +192,7 @@ def check_exists(name: str) -> None:
     )
 
 
-def _problem(own: Voice | None, name: str, engine: EngineSettings, language: str | None) -> str | None:
+def problem_of(own: Voice | None, name: str, engine: EngineSettings, language: str | None) -> str | None:
     """Return why an engine cannot speak with a default voice; None if it can, or if only a server knows."""
     if engine.remote:
         return _problem_on_server(own, engine)
