@@ -1,10 +1,11 @@
-"""Sinks for chunks: the loudspeaker, files and standard output."""
+"""Sinks for chunks and marks: the loudspeaker, files of sound and of subtitles, and standard output."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from functools import partial
 from io import FileIO
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, TypeAlias
 
 from voxcli.audio.format import AudioFormat
@@ -21,6 +22,21 @@ _AHEAD_SECONDS = 10.0
 _AHEAD_OF_FILES_SECONDS = 300.0
 
 
+class SubtitleFormat(StrEnum):
+    """A format of subtitles, by the suffix of its files."""
+
+    SRT = "srt"
+    VTT = "vtt"
+    LRC = "lrc"
+    JSON = "json"
+
+
+def find_subtitle_format(path: PurePath) -> SubtitleFormat | None:
+    """Return the format of subtitles that the suffix of `path` names, if it names one."""
+    suffix = path.suffix.lower().removeprefix(".")
+    return SubtitleFormat(suffix) if suffix in set(SubtitleFormat) else None
+
+
 @dataclass(frozen=True, slots=True)
 class ToSpeaker:
     """The loudspeaker, by the name or number of its device; None is the system's choice."""
@@ -31,7 +47,7 @@ class ToSpeaker:
 @dataclass(frozen=True, slots=True)
 class ToFile:
     path: Path
-    format: AudioFormat
+    format: AudioFormat | SubtitleFormat
     overwrite: bool = False
     provenance: "Callable[[], Provenance] | None" = None
     """Tells what makes the sound: asked when there is sound, and again at the end, when the whole text is known."""
@@ -39,7 +55,7 @@ class ToFile:
 
 @dataclass(frozen=True, slots=True)
 class ToStdout:
-    format: AudioFormat
+    format: AudioFormat | SubtitleFormat
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +114,11 @@ def _open_speaker(start_buffer: Callable[[float], float] | None, ahead_seconds: 
     return Speaker(device=device, start_buffer=start_buffer, ahead_seconds=ahead_seconds)
 
 
-def _new_writer(format: AudioFormat, file: FileIO, sample_rate: int) -> Writer:
+def _new_writer(format: AudioFormat | SubtitleFormat, file: FileIO, sample_rate: int) -> Writer:
+    if isinstance(format, SubtitleFormat):
+        from voxcli.sinks.subtitles import SubtitleWriter
+
+        return SubtitleWriter(file, format)
     from voxcli.sinks.writer import new_writer
 
     return new_writer(format, file, sample_rate)

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol, Self, runtime_checkable
 
 from voxcli.audio.chunk import AudioChunk
 from voxcli.errors import ConsumerClosed, VoxError
@@ -69,6 +69,13 @@ class Writer(Protocol):
     def write(self, chunk: AudioChunk) -> None: ...
 
     def finish(self) -> None: ...
+
+
+@runtime_checkable
+class MarkWriter(Writer, Protocol):
+    """A writer of something with sentences, such as subtitles."""
+
+    def mark(self, mark: SentenceMark) -> None: ...
 
 
 def write_paced(

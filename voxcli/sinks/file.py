@@ -3,7 +3,8 @@
 import errno
 import stat
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from io import FileIO
 from pathlib import Path
 from types import TracebackType
@@ -11,7 +12,7 @@ from typing import Self
 
 from voxcli.audio.chunk import AudioChunk
 from voxcli.errors import ConsumerClosed, DeviceError, RequestError
-from voxcli.sinks.base import Writer
+from voxcli.sinks.base import MarkWriter, Writer
 from voxcli.synthesis.request import SentenceMark
 
 
@@ -29,12 +30,11 @@ class File:
         self._overwrite = overwrite
         self._file: FileIO | None = None
         self._writer: Writer | None = None
+        self._marks: list[SentenceMark] = []  # before the first chunk
 
     def __enter__(self) -> Self:
-        try:
+        with self._translating():  # a name that is too long, a folder that cannot be entered
             self._check_path()
-        except OSError as error:  # a name that is too long, a folder that cannot be entered
-            raise self._translated(error) from error
         return self
 
     def _check_path(self) -> None:
@@ -61,16 +61,21 @@ class File:
                 raise self._translated(failure) from failure
 
     def write(self, chunk: AudioChunk) -> None:
-        try:
+        with self._translating():
             if self._writer is None:
                 self._file = self._open()
                 self._writer = self._new_writer(self._file, chunk.sample_rate)
+                if isinstance(self._writer, MarkWriter):
+                    for mark in self._marks:
+                        self._writer.mark(mark)
             self._writer.write(chunk)
-        except OSError as error:
-            raise self._translated(error) from error
 
     def mark(self, mark: SentenceMark) -> None:
-        """Do nothing: a file of sound has no sentences."""
+        if self._writer is None:
+            self._marks.append(mark)
+        elif isinstance(self._writer, MarkWriter):
+            with self._translating():
+                self._writer.mark(mark)
 
     def idle(self) -> None:
         """Do nothing: a file has no underruns."""
@@ -80,6 +85,13 @@ class File:
         if is_device(self._path):
             return FileIO(self._path, "w")
         return FileIO(self._path, "w+" if self._overwrite else "x+")
+
+    @contextmanager
+    def _translating(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise self._translated(error) from error
 
     def _translated(self, error: OSError) -> DeviceError | RequestError | ConsumerClosed:
         if isinstance(error, BrokenPipeError):

@@ -1,16 +1,25 @@
 """Transcript of speech: its sentences with their times, and how much of the text was heard by a moment of the sound."""
 
 import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 from voxcli.synthesis.request import SentenceMark
 from voxcli.text.characters import properties_of
-from voxcli.text.short_parts import count_syllables
+from voxcli.text.short_parts import count_syllables, ends_clause
 
 _SYLLABLES_PER_SECOND = 4.5
 """Until a sentence has shown how fast the voice is."""
 _ROUNDING = 1e-6
 """Seconds."""
+_NEAR_SECONDS, _NEAR_SHARE = 0.3, 0.15
+"""How far from its place a pause may be, in seconds and as a share of the words around it: syllables are counted
+roughly."""
+_FARNESS = 0.5
+"""A pause that is a second nearer counts as much as one that is this many seconds longer."""
+_MOST_PAIRS = 10_000
+"""Of clauses and pauses that are compared. A text with more was not split into sentences."""
 _RUN = re.compile(r"\S+")
 
 
@@ -60,7 +69,7 @@ class Transcript:
             if mark.start >= seconds:
                 break
             begin, end = mark.span or (position, position + len(mark.text))
-            part = mark.text[: self._count(mark, seconds)]
+            part = mark.text[: self.count(mark, seconds)]
             if not part:
                 break
             texts.append(part)
@@ -69,7 +78,7 @@ class Transcript:
             position = begin + written
         return Spoken(position, " ".join(texts), max(seconds, 0.0))
 
-    def _count(self, mark: SentenceMark, seconds: float) -> int:
+    def count(self, mark: SentenceMark, seconds: float) -> int:
         """Count the characters of a sentence up to the end of the last word that was complete by then."""
         if mark.end is not None and seconds >= mark.end:
             return len(mark.text)
@@ -79,7 +88,7 @@ class Transcript:
 
 @dataclass(frozen=True, slots=True)
 class WordTime:
-    """A word of a sentence, with its interpolated times."""
+    """A word of a sentence, with its times: interpolated, except where there is a pause."""
 
     at: tuple[int, int]
     """Where it begins and ends in the sentence, in characters."""
@@ -88,20 +97,72 @@ class WordTime:
     end: float
 
 
-def word_times(mark: SentenceMark, pace: float = _SYLLABLES_PER_SECOND) -> list[WordTime]:
+def word_times(
+    mark: SentenceMark, pace: float = _SYLLABLES_PER_SECOND, pauses: Sequence[tuple[float, float]] = ()
+) -> list[WordTime]:
     """Return the words of a sentence, each as long as its share of the sentence's syllables.
 
-    pace: syllables per second, if it is not known when the sentence ends.
+    Args:
+        pace: syllables per second, if it is not known when the sentence ends.
+        pauses: where the sentence is silent, in seconds. Those that fall about where a clause ends are taken to be
+            there, so that the words between two of them have their time exactly.
     """
     words = _words(mark.text)
     lengths = [max(count_syllables(mark.text[start:end]), 1) for start, end in words]
-    total = sum(lengths)
-    duration = mark.end - mark.start if mark.end is not None else total / pace
-    times, passed = [], 0
-    for at, length in zip(words, lengths, strict=True):
-        start, passed = passed, passed + length
-        times.append(WordTime(at, mark.start + duration * start / total, mark.start + duration * passed / total))
+    sums = list(accumulate(lengths, initial=0))
+    whole = mark.end if mark.end is not None else mark.start + sums[-1] / pace
+    clauses = [at for at in range(1, len(words)) if ends_clause(mark.text[slice(*words[at - 1])])]
+    if len(clauses) * len(pauses) > _MOST_PAIRS:
+        pauses = ()
+    times: list[WordTime] = []
+    for first, last, start, end in _between_pauses(clauses, pauses, sums, 0, len(words), mark.start, whole):
+        each = (end - start) / (sums[last] - sums[first])
+        times += [
+            WordTime(words[at], start + each * (sums[at] - sums[first]), start + each * (sums[at + 1] - sums[first]))
+            for at in range(first, last)
+        ]
     return times
+
+
+def _between_pauses(
+    clauses: Sequence[int],
+    pauses: Sequence[tuple[float, float]],
+    sums: Sequence[int],
+    first: int,
+    last: int,
+    start: float,
+    end: float,
+) -> Iterator[tuple[int, int, float, float]]:
+    """Yield the runs of words, from `first` to `last`, that are spoken without a pause, each with its times.
+
+    The pause that is longest, and nearest to where a clause is expected to end, is taken first.
+
+    Args:
+        clauses: words that begin a clause.
+        sums: syllables before each word.
+    """
+    each = (end - start) / max(sums[last] - sums[first], 1)
+    near = _NEAR_SECONDS + _NEAR_SHARE * (end - start)
+    found = [
+        (length - _FARNESS * off, clause, pause)
+        for clause in clauses
+        if first < clause < last
+        for pause in pauses
+        if start < pause[0] and pause[1] < end
+        for length, off in [_fit(pause, start + each * (sums[clause] - sums[first]))]
+        if off <= near
+    ]
+    if not found:
+        yield first, last, start, end
+        return
+    _, clause, pause = max(found)
+    yield from _between_pauses(clauses, pauses, sums, first, clause, start, pause[0])
+    yield from _between_pauses(clauses, pauses, sums, clause, last, pause[1], end)
+
+
+def _fit(pause: tuple[float, float], expected: float) -> tuple[float, float]:
+    """Return how long a pause is, up to a second, and how far it is from where it is expected."""
+    return min(pause[1] - pause[0], 1.0), max(pause[0] - expected, expected - pause[1], 0.0)
 
 
 def _words(text: str) -> list[tuple[int, int]]:

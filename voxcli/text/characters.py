@@ -82,6 +82,12 @@ def is_cjk(char: str) -> bool:
     return properties.unspaced or (properties.columns == 2 and unicodedata.category(char)[0] == "P")
 
 
+def is_right_to_left(text: str) -> bool:
+    """Whether the first letter of a text is of a script that is written from right to left."""
+    kinds = (unicodedata.bidirectional(char) for char in text)
+    return not text.isascii() and next((kind for kind in kinds if kind in ("L", "R", "AL")), "L") != "L"
+
+
 def is_speakable(text: str) -> bool:
     """Whether the text has anything to read aloud: a letter, a digit, or a symbol such as % or €."""
     return any(properties_of(char).speakable for char in text)

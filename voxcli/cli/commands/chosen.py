@@ -21,7 +21,7 @@ from voxcli.cli.settings.files import find_user_places, model_library
 from voxcli.engines import BUILTIN_MODEL, KOKORO_MODEL, best_model, open_engine
 from voxcli.engines.settings import EngineSettings
 from voxcli.errors import did_you_mean
-from voxcli.sinks import Target, ToFile, ToSpeaker, ToStdout
+from voxcli.sinks import SubtitleFormat, Target, ToFile, ToSpeaker, ToStdout, find_subtitle_format
 from voxcli.synthesis.loading import OnLoading, ignore_loading
 from voxcli.synthesis.request import Engine, Parameter, abilities_of
 
@@ -250,36 +250,41 @@ def choose_targets(options: OutputOptions) -> list[Target]:
     return targets
 
 
-def _target(output: str, format: AudioFormat | None, force: bool) -> Target:
+def _target(output: str, wanted: AudioFormat | SubtitleFormat | None, force: bool) -> Target:
+    """Return the target of one -o. A name of subtitles is not changed by the format of the sound, nor the other way."""
     if output != STDOUT:
         path = Path(output)
-        return ToFile(path, format or _format_of(path), overwrite=force)
+        sound, subtitles = find_format(path), find_subtitle_format(path)
+        named = sound if isinstance(wanted, SubtitleFormat) else subtitles
+        return ToFile(path, named or wanted or _format_of(path), overwrite=force)
     if sys.stdout.isatty():
+        what = "subtitles" if isinstance(wanted, SubtitleFormat) else "audio"
         raise typer.BadParameter(
-            "Refusing to write audio to a terminal. Pipe it, as in: voxcli say ... -o - | ffplay -",
+            f"Refusing to write {what} to a terminal. Pipe it, as in: voxcli say ... -o - | ffplay -",
             param_hint="--output",
         )
-    return ToStdout(format or AudioFormat.WAV)
+    return ToStdout(wanted or AudioFormat.WAV)
 
 
-def _parse_format(name: str | None) -> AudioFormat | None:
+def _parse_format(name: str | None) -> AudioFormat | SubtitleFormat | None:
     if name is None:
         return None
-    try:
-        return AudioFormat(name.lower().removeprefix("."))
-    except ValueError:
-        raise typer.BadParameter(
-            f"Unknown format {name!r}.{did_you_mean(name, AudioFormat)} Choose from: {', '.join(AudioFormat)}.",
-            param_hint="--format",
-        ) from None
-
-
-def _format_of(path: Path) -> AudioFormat:
-    if format := find_format(path):
+    formats: dict[str, AudioFormat | SubtitleFormat] = {**AudioFormat.__members__, **SubtitleFormat.__members__}
+    formats = {str(format): format for format in formats.values()}
+    if format := formats.get(name.lower().removeprefix(".")):
         return format
-    suffix = path.suffix or path.name
     raise typer.BadParameter(
-        f"Cannot tell the audio format from the name {path}.{did_you_mean(suffix, known_suffixes())} "
-        f"Use one of the suffixes {', '.join(known_suffixes())}, or pass --format.",
+        f"Unknown format {name!r}.{did_you_mean(name, formats)} Choose from: {', '.join(formats)}.",
+        param_hint="--format",
+    )
+
+
+def _format_of(path: Path) -> AudioFormat | SubtitleFormat:
+    if format := find_format(path) or find_subtitle_format(path):
+        return format
+    suffix, known = path.suffix or path.name, [*known_suffixes(), *(f".{format}" for format in SubtitleFormat)]
+    raise typer.BadParameter(
+        f"Cannot tell the audio format from the name {path}.{did_you_mean(suffix, known)} "
+        f"Use one of the suffixes {', '.join(known)}, or pass --format.",
         param_hint="--output",
     )

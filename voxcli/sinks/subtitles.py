@@ -1,0 +1,209 @@
+"""Subtitle files that grow with the speech and are valid at every moment: SubRip, WebVTT, LRC and JSON.
+
+Sources: w3.org/TR/webvtt1 ("WebVTT file body", "cue text escapes"); SubRip and LRC have no standard, and are written as
+FFmpeg and the players that build on it read them.
+"""
+
+import json
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from io import FileIO
+from typing import Any
+
+from voxcli.audio.chunk import AudioChunk
+from voxcli.sinks import SubtitleFormat
+from voxcli.sinks.writer import write_all
+from voxcli.synthesis.cues import Cue, CueStream, Passage, TimedSentence
+from voxcli.synthesis.request import SentenceMark
+from voxcli.text.characters import is_right_to_left
+
+_UNSEEN = "\u200b"
+"""Zero-width space: parts characters that a player would take for markup."""
+_SUBRIP_MARKUP = re.compile(r"<(?=[/a-zA-Z])|--(?=>)")
+_WIDE_BRACES = str.maketrans("{}", "\uff5b\uff5d")
+"""FFmpeg and libass show nothing that is in braces, and SubRip has no escape for them."""
+_EMBED, _END_EMBED = "\u202b", "\u202c"
+"""Set the direction of a line from right to left, which SubRip cannot say otherwise."""
+
+
+class SubtitleLayout(ABC):
+    """The text of one format."""
+
+    start = end = ""
+
+    @abstractmethod
+    def render(self, passage: Passage, count: int) -> tuple[str, int]:
+        """Return the text of a passage, and how many entries there are after it.
+
+        count: of entries before it.
+        """
+
+
+class SubRip(SubtitleLayout):
+    """SRT. The name of a speaker stands before his first words."""
+
+    def render(self, passage: Passage, count: int) -> tuple[str, int]:
+        blocks = []
+        for number, cue in enumerate(passage.cues, count + 1):
+            lines = [_SUBRIP_MARKUP.sub(rf"\g<0>{_UNSEEN}", line.translate(_WIDE_BRACES)) for line in named_lines(cue)]
+            lines = [f"{_EMBED}{line}{_END_EMBED}" if is_right_to_left(line) else line for line in lines]
+            times = f"{_clock(cue.start, ',')} --> {_clock(cue.end, ',')}"
+            blocks.append("\n".join([str(number), times, *lines, "", ""]))
+        return "".join(blocks), count + len(blocks)
+
+
+class WebVtt(SubtitleLayout):
+    """WebVTT, with the speakers as voices."""
+
+    start = "WEBVTT\n\n"
+
+    def render(self, passage: Passage, count: int) -> tuple[str, int]:
+        blocks = []
+        for cue in passage.cues:
+            text = "\n".join(_escaped(line) for line in cue.lines)
+            voice = f"<v {_escaped(cue.speaker)}>" if cue.speaker else ""
+            blocks.append(f"{_clock(cue.start, '.')} --> {_clock(cue.end, '.')}\n{voice}{text}\n\n")
+        return "".join(blocks), count + len(blocks)
+
+
+class Lrc(SubtitleLayout):
+    """LRC, as music players show lyrics: each cue on a line of its own, with the time at which it begins."""
+
+    def render(self, passage: Passage, count: int) -> tuple[str, int]:
+        lines = []
+        for cue in passage.cues:
+            hundredths = round(cue.start * 100)
+            name = f"{cue.speaker}: " if cue.speaker and cue.new_speaker else ""
+            lines.append(f"[{hundredths // 6000:02}:{hundredths % 6000 / 100:05.2f}]{name}{cue.text}\n")
+        return "".join(lines), count + len(lines)
+
+
+class Sentences(SubtitleLayout):
+    """JSON: the sentences and their words, with seconds and the position in the text."""
+
+    start, end = '{"sentences": [', "\n]}\n"
+
+    def render(self, passage: Passage, count: int) -> tuple[str, int]:
+        entries = []
+        for number, sentence in enumerate(passage.sentences, count):
+            entry = json.dumps(sentence_fields(sentence), ensure_ascii=False)
+            entries.append(f"{',' if number else ''}\n{entry}")
+        return "".join(entries), count + len(entries)
+
+
+_LAYOUTS: dict[SubtitleFormat, type[SubtitleLayout]] = {
+    SubtitleFormat.SRT: SubRip,
+    SubtitleFormat.VTT: WebVtt,
+    SubtitleFormat.LRC: Lrc,
+    SubtitleFormat.JSON: Sentences,
+}
+
+
+def new_layout(format: SubtitleFormat) -> SubtitleLayout:
+    """Return the layout of a format."""
+    return _LAYOUTS[format]()
+
+
+def sentence_fields(sentence: TimedSentence) -> dict[str, Any]:
+    """Return a sentence as JSON."""
+    mark = sentence.mark
+    words = [
+        {"text": mark.text[slice(*word.at)], "start": _seconds(word.start), "end": _seconds(word.end)}
+        for word in sentence.words
+    ]
+    return {
+        "start": _seconds(mark.start),
+        "end": None if mark.end is None else _seconds(mark.end),
+        "text": mark.text,
+        "position": mark.span,
+        "speaker": mark.speaker,
+        "words": words,
+    }
+
+
+def named_lines(cue: Cue) -> Sequence[str]:
+    """Return the lines of a cue, after the name of its speaker if that is somebody else than before."""
+    if not (cue.speaker and cue.new_speaker):
+        return cue.lines
+    return [f"{cue.speaker.upper()}: {cue.lines[0]}", *cue.lines[1:]]
+
+
+class SubtitleWriter:
+    """Writes the subtitles of one stream of speech.
+
+    In a file that is open for reading too, the newest passage and what closes the file are written again, with one
+    call, when more is known. In a pipe, a passage is written when it will not change any more.
+    """
+
+    def __init__(self, file: FileIO, format: SubtitleFormat) -> None:
+        self._file = file
+        self._layout = new_layout(format)
+        self._cues = CueStream()
+        self._count = 0
+        self._in_place = file.readable()
+        self._at = 0  # where the text that may change begins
+        self._tail = b""
+        self._failed = False
+        self._write(self._layout.start)
+
+    def write(self, chunk: AudioChunk) -> None:
+        self._cues.feed(chunk)
+
+    def mark(self, mark: SentenceMark) -> None:
+        """Take the mark of what was written so far."""
+        self._cues.mark(mark)
+        self._grow()
+
+    def finish(self) -> None:
+        self._cues.finish()
+        if not self._failed:
+            self._grow()
+            if not self._in_place:
+                write_all(self._file, self._layout.end.encode())
+
+    def _grow(self) -> None:
+        settled = []
+        for passage in self._cues.settled():
+            text, self._count = self._layout.render(passage, self._count)
+            settled.append(text)
+        self._write("".join(settled))
+
+    def _write(self, settled: str) -> None:
+        """Write text that will not change any more, and after it what may."""
+        if not self._in_place:
+            write_all(self._file, settled.encode())
+            return
+        newest = self._cues.newest
+        fixed = settled.encode()
+        tail = ((self._layout.render(newest, self._count)[0] if newest else "") + self._layout.end).encode()
+        if fixed + tail != self._tail:
+            self._replace_tail(fixed + tail)
+        self._at, self._tail = self._at + len(fixed), tail
+
+    def _replace_tail(self, data: bytes) -> None:
+        try:
+            self._file.seek(self._at)
+            write_all(self._file, data)
+            if len(data) < len(self._tail):
+                self._file.truncate()
+        except OSError:
+            # A full disk: the text of before has its room there.
+            self._failed = True
+            self._file.seek(self._at)
+            write_all(self._file, self._tail)
+            self._file.truncate()
+            raise
+
+
+def _escaped(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _clock(seconds: float, point: str) -> str:
+    minutes, milliseconds = divmod(round(seconds * 1000), 60_000)
+    return f"{minutes // 60:02}:{minutes % 60:02}:{milliseconds // 1000:02}{point}{milliseconds % 1000:03}"
+
+
+def _seconds(seconds: float) -> float:
+    return round(seconds, 6)
