@@ -7,7 +7,7 @@ import numpy as np
 
 from voxcli.audio.chunk import AudioChunk
 from voxcli.synthesis.request import Piece, SentenceMark
-from voxcli.text.marks import Sentence
+from voxcli.text.marks import Sentence, SpeakingManner
 
 RATE = 1000
 SECONDS_PER_LETTER = 0.06
@@ -26,7 +26,9 @@ def spoken(sentences: Iterable[Said]) -> Iterator[Piece]:
     """Speak each letter as a tone, with 0.3 s of silence after a comma."""
     at = written = 0
     for said in sentences:
-        sentence = Sentence(said.text, None, (written, written + len(said.text)), speaker=said.speaker)
+        sentence = Sentence(
+            said.text, None, (written, written + len(said.text)), manner=SpeakingManner(speaker=said.speaker)
+        )
         written += len(said.text) + 1
         start, first = at / RATE, True
         for word in said.text.split():

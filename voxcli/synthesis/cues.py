@@ -16,7 +16,7 @@ from voxcli.synthesis.request import SentenceMark
 from voxcli.synthesis.transcript import Transcript, WordTime, word_times
 from voxcli.text.characters import is_cjk
 from voxcli.text.cue_lines import COLUMNS, columns_of, cue_texts, line_columns
-from voxcli.text.marks import Sentence
+from voxcli.text.marks import Sentence, manner_of
 
 _LEAST_SECONDS, _MOST_SECONDS = 5 / 6, 7.0
 _BETWEEN_SECONDS = 2 / 24
@@ -109,11 +109,8 @@ class CueStream:
         if mark is not None and (heard := mark.text[: self._transcript.count(mark, self._seconds)]):
             start, _ = mark.span or (0, 0)
             span = (start, self._transcript.until(self._seconds).position) if mark.span else None
-            self._end(
-                SentenceMark(
-                    text=Sentence(heard, None, span, speaker=mark.speaker), start=mark.start, end=self._seconds
-                )
-            )
+            text = Sentence(heard, None, span, manner=manner_of(mark.text))
+            self._end(SentenceMark(text=text, start=mark.start, end=self._seconds))
         self._settle(self._seconds, last=True)
 
     def settled(self) -> list[Passage]:
