@@ -15,9 +15,9 @@ import pytest
 
 from tests.said import Said, spoken
 from voxcli.audio.chunk import AudioChunk
-from voxcli.audio.format import AudioFormat
+from voxcli.audio.format import AudioFormat, SubtitleFormat
 from voxcli.errors import DeviceError
-from voxcli.sinks import SubtitleFormat, ToFile, open_sink
+from voxcli.sinks import ToFile, open_sink
 from voxcli.sinks.subtitles import SubtitleWriter
 from voxcli.synthesis.request import Piece
 

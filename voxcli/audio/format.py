@@ -1,4 +1,4 @@
-"""Audio formats by name and by file suffix, and the size of a clip.
+"""Formats of audio and of its subtitles, by name and by file suffix, and the size of a clip.
 
 Imports nothing heavy, so that the command line can list formats, and send a clip, without what decodes it.
 """
@@ -41,3 +41,18 @@ def find_format(path: PurePath) -> AudioFormat | None:
 
 def known_suffixes() -> list[str]:
     return list(_SUFFIXES)
+
+
+class SubtitleFormat(StrEnum):
+    """A format of subtitles, by the suffix of its files."""
+
+    SRT = "srt"
+    VTT = "vtt"
+    LRC = "lrc"
+    JSON = "json"
+
+
+def find_subtitle_format(path: PurePath) -> SubtitleFormat | None:
+    """Return the format of subtitles that the suffix of `path` names, if it names one."""
+    suffix = path.suffix.lower().removeprefix(".")
+    return SubtitleFormat(suffix) if suffix in set(SubtitleFormat) else None

@@ -2,13 +2,12 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from functools import partial
 from io import FileIO
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from voxcli.audio.format import AudioFormat
+from voxcli.audio.format import AudioFormat, SubtitleFormat
 from voxcli.sinks.background import OpenedInBackground
 from voxcli.sinks.base import Sink, Tee, Writer
 from voxcli.sinks.file import File, Stdout
@@ -20,21 +19,6 @@ if TYPE_CHECKING:
 _AHEAD_SECONDS = 10.0
 """Audio that may be queued for the loudspeaker."""
 _AHEAD_OF_FILES_SECONDS = 300.0
-
-
-class SubtitleFormat(StrEnum):
-    """A format of subtitles, by the suffix of its files."""
-
-    SRT = "srt"
-    VTT = "vtt"
-    LRC = "lrc"
-    JSON = "json"
-
-
-def find_subtitle_format(path: PurePath) -> SubtitleFormat | None:
-    """Return the format of subtitles that the suffix of `path` names, if it names one."""
-    suffix = path.suffix.lower().removeprefix(".")
-    return SubtitleFormat(suffix) if suffix in set(SubtitleFormat) else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from io import FileIO
 from typing import Any
 
 from voxcli.audio.chunk import AudioChunk
-from voxcli.sinks import SubtitleFormat
+from voxcli.audio.format import SubtitleFormat
 from voxcli.sinks.writer import write_all
 from voxcli.synthesis.cues import Cue, CueStream, Passage, TimedSentence
 from voxcli.synthesis.request import SentenceMark

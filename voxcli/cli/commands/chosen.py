@@ -12,7 +12,13 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from voxcli.audio.format import AudioFormat, find_format, known_suffixes
+from voxcli.audio.format import (
+    AudioFormat,
+    SubtitleFormat,
+    find_format,
+    find_subtitle_format,
+    known_suffixes,
+)
 from voxcli.cli.options.engine import EngineOptions
 from voxcli.cli.options.parameters import on_command_line
 from voxcli.cli.options.server import ServerOptions
@@ -21,7 +27,7 @@ from voxcli.cli.settings.files import find_user_places, model_library
 from voxcli.engines import BUILTIN_MODEL, KOKORO_MODEL, best_model, open_engine
 from voxcli.engines.settings import EngineSettings
 from voxcli.errors import did_you_mean
-from voxcli.sinks import SubtitleFormat, Target, ToFile, ToSpeaker, ToStdout, find_subtitle_format
+from voxcli.sinks import Target, ToFile, ToSpeaker, ToStdout
 from voxcli.synthesis.loading import OnLoading, ignore_loading
 from voxcli.synthesis.request import Engine, Parameter, abilities_of
 
