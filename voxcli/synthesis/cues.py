@@ -106,10 +106,10 @@ class CueStream:
     def finish(self) -> None:
         """Take the end of the sound, which may have come in the middle of a sentence."""
         mark = self._begun
-        if mark is not None and (heard := mark.text[: self._transcript.count(mark, self._seconds)]):
+        if mark is not None and (sounded := mark.text[: self._transcript.count(mark, self._seconds)]):
             start, _ = mark.span or (0, 0)
             span = (start, self._transcript.until(self._seconds).position) if mark.span else None
-            text = Sentence(heard, None, span, manner=manner_of(mark.text))
+            text = Sentence(sounded, None, span, manner=manner_of(mark.text))
             self._end(SentenceMark(text=text, start=mark.start, end=self._seconds))
         self._settle(self._seconds, last=True)
 
