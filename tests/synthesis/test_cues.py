@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 
 from tests.said import RATE, SECONDS_PER_LETTER, Said, spoken
 from voxcli.audio.chunk import AudioChunk
-from voxcli.synthesis.cues import Cue, CueStream, Passage
+from voxcli.synthesis.cues import Cue, CuedPassage, CueStream
 from voxcli.synthesis.request import Piece, SentenceMark
 
 
-def passages_of(pieces: Iterable[Piece]) -> list[Passage]:
+def passages_of(pieces: Iterable[Piece]) -> list[CuedPassage]:
     stream = CueStream()
     for piece in pieces:
         if isinstance(piece, AudioChunk):

@@ -14,7 +14,7 @@ from typing import Any
 from voxcli.audio.chunk import AudioChunk
 from voxcli.audio.format import SubtitleFormat
 from voxcli.sinks.writer import write_all
-from voxcli.synthesis.cues import Cue, CueStream, Passage, TimedSentence
+from voxcli.synthesis.cues import Cue, CuedPassage, CueStream, TimedSentence
 from voxcli.synthesis.request import SentenceMark
 from voxcli.text.characters import is_right_to_left
 
@@ -33,7 +33,7 @@ class SubtitleLayout(ABC):
     start = end = ""
 
     @abstractmethod
-    def render(self, passage: Passage, count: int) -> tuple[str, int]:
+    def render(self, passage: CuedPassage, count: int) -> tuple[str, int]:
         """Return the text of a passage, and how many entries there are after it.
 
         count: of entries before it.
@@ -43,7 +43,7 @@ class SubtitleLayout(ABC):
 class SubRip(SubtitleLayout):
     """SRT. The name of a speaker stands before his first words."""
 
-    def render(self, passage: Passage, count: int) -> tuple[str, int]:
+    def render(self, passage: CuedPassage, count: int) -> tuple[str, int]:
         blocks = []
         for number, cue in enumerate(passage.cues, count + 1):
             lines = [_SUBRIP_MARKUP.sub(rf"\g<0>{_UNSEEN}", line.translate(_WIDE_BRACES)) for line in named_lines(cue)]
@@ -58,7 +58,7 @@ class WebVtt(SubtitleLayout):
 
     start = "WEBVTT\n\n"
 
-    def render(self, passage: Passage, count: int) -> tuple[str, int]:
+    def render(self, passage: CuedPassage, count: int) -> tuple[str, int]:
         blocks = []
         for cue in passage.cues:
             text = "\n".join(_escaped(line) for line in cue.lines)
@@ -70,7 +70,7 @@ class WebVtt(SubtitleLayout):
 class Lrc(SubtitleLayout):
     """LRC, as music players show lyrics: each cue on a line of its own, with the time at which it begins."""
 
-    def render(self, passage: Passage, count: int) -> tuple[str, int]:
+    def render(self, passage: CuedPassage, count: int) -> tuple[str, int]:
         lines = []
         for cue in passage.cues:
             hundredths = round(cue.start * 100)
@@ -84,7 +84,7 @@ class Sentences(SubtitleLayout):
 
     start, end = '{"sentences": [', "\n]}\n"
 
-    def render(self, passage: Passage, count: int) -> tuple[str, int]:
+    def render(self, passage: CuedPassage, count: int) -> tuple[str, int]:
         entries = []
         for number, sentence in enumerate(passage.sentences, count):
             entry = json.dumps(sentence_fields(sentence), ensure_ascii=False)

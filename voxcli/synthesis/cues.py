@@ -66,7 +66,7 @@ class TimedSentence:
 
 
 @dataclass(frozen=True, slots=True)
-class Passage:
+class CuedPassage:
     """A sentence that has been spoken, or a few that are too short for cues of their own."""
 
     sentences: tuple[TimedSentence, ...]
@@ -77,9 +77,9 @@ class CueStream:
     """Turns a stream of speech into cues, a passage at a time, however the sound was cut on its way."""
 
     def __init__(self) -> None:
-        self.newest: Passage | None = None
+        self.newest: CuedPassage | None = None
         """The last passage, whose end may still change when the next one begins."""
-        self._settled: list[Passage] = []
+        self._settled: list[CuedPassage] = []
         self._levels: _Levels | None = None
         self._seconds = 0.0
         self._spoken: list[TimedSentence] = []  # of the newest passage
@@ -113,7 +113,7 @@ class CueStream:
             self._end(SentenceMark(text=text, start=mark.start, end=self._seconds))
         self._settle(self._seconds, last=True)
 
-    def settled(self) -> list[Passage]:
+    def settled(self) -> list[CuedPassage]:
         """Return the passages that will not change any more, each once."""
         settled, self._settled = self._settled, []
         return settled
@@ -149,7 +149,7 @@ class CueStream:
         self._speaker = cue.speaker
         self.newest, self._spoken = None, []
 
-    def _passage(self, sentences: Sequence[TimedSentence]) -> Passage:
+    def _passage(self, sentences: Sequence[TimedSentence]) -> CuedPassage:
         text, words = _one_text(sentences)
         speaker = sentences[0].mark.speaker
         pauses = {word.at[0] for before, word in pairwise(words) if word.start > before.end}
@@ -168,7 +168,7 @@ class CueStream:
         cues[0] = replace(cues[0], new_speaker=speaker != self._speaker)
         cues[:-1] = [_prolonged(cue, after.start, _BETWEEN_SECONDS) for cue, after in pairwise(cues)]
         cues = _rounded(cues)
-        return Passage(tuple(sentences), tuple(cues))
+        return CuedPassage(tuple(sentences), tuple(cues))
 
 
 class _Times:
