@@ -67,17 +67,15 @@ def test_the_documentation_shows_every_route_and_needs_no_other_server(server: R
     for name in ("response_format", "inference_timesteps", "text_split_method"):
         assert f"<code>{name}</code>" in answer.text
     assert not re.search(r"(src|href|url\()\s*=?\s*[\"']?(https?:)?//", answer.text)
-    assert "import" not in re.findall(r"<script>(.*?)</script>", answer.text, re.DOTALL)[0]
+    assert re.findall(r'<script type=module src="./([^"]*)"></script>', answer.text) == ["web/docs.js"]
     assert len(answer.content) < 200_000
-    for link in re.findall(r'href="([^"]*)"', answer.text):
+    for link in re.findall(r'(?:href|src)="([^"]*)"', answer.text):
         assert httpx.get(httpx.URL(server.url + path).join(link)).status_code == 200
 
 
 def test_the_first_page_names_the_routes_to_people_and_programs(server: Running) -> None:
     page = httpx.get(server.url, headers={"accept": "text/html,*/*;q=0.8"})
     assert page.headers["content-type"].startswith("text/html")
-    for link in re.findall(r'href="([^"]*)"', page.text):
-        assert httpx.get(httpx.URL(server.url + "/").join(link)).status_code in (200, 405, 400, 422)
     listed = httpx.get(server.url).json()
     assert listed["model"] == "tone"
     assert listed["routes"]["/api/chat"] == "chat with a language model"

@@ -10,7 +10,7 @@ from tests.server.running import serving
 from tests.server.tone import ToneEngine
 
 KEY = "open-sesame"
-GUARDED = ["/v1/models", "/docs", "/openapi.json", "/metrics", "/readyz", "/api/voices", "/nowhere"]
+GUARDED = ["/v1/models", "/", "/openapi.json", "/metrics", "/readyz", "/api/voices", "/nowhere"]
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +51,16 @@ def test_each_key_opens_and_nothing_else_does(locked: str) -> None:
 def test_keys_guard_every_path(locked: str, path: str) -> None:
     assert httpx.get(locked + path).status_code == 401
     assert httpx.get(locked + path, headers=bearer(KEY)).status_code in (200, 404)
+
+
+def test_pages_are_there_before_the_key_is_known(locked: str) -> None:
+    browser = {"accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+    for path in ("/", "/docs", "/redoc", "/web/app.js", "/web/style.css"):
+        assert httpx.get(locked + path, headers=browser).status_code == 200
+    for path in ("/web/../v1/models", "/web/%2e%2e/metrics", "/web/x/y", "/v1/models", "/metrics"):
+        assert httpx.get(locked + path, headers=browser).status_code in (401, 404)
+    assert httpx.post(locked + "/web/app.js", headers=browser).status_code == 401
+    assert "tone" not in httpx.get(locked + "/", headers=browser).text
 
 
 def test_whoever_looks_after_the_server_needs_no_key(locked: str) -> None:

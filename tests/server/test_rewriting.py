@@ -50,7 +50,8 @@ def test_speech_is_made_however_the_base_url_was_entered(server: Running, path: 
 def test_other_paths_are_found_too(server: Running, path: str, same: str) -> None:
     answers = [httpx.get(server.url + spelling) for spelling in (path, same)]
     assert answers[0].status_code == answers[1].status_code != 307
-    assert answers[0].content == answers[1].content
+    # Links are relative: what is one level deeper leads back by one.
+    assert answers[0].content.replace(b"../", b"./") == answers[1].content
 
 
 def test_paths_that_only_resemble_others_are_not_taken_for_them(server: Running) -> None:

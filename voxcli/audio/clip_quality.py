@@ -80,11 +80,22 @@ class ClipReport:
     @property
     def remarks(self) -> tuple[str, ...]:
         """Each problem with its remedy; empty if there are none."""
+        return tuple(remark for _, remark in self.problems)
+
+    @property
+    def problems(self) -> tuple[tuple[str, str], ...]:
+        """The same, each after its kind in one word, for programs that have words of their own."""
         if self.silent:
-            return ("It is silent. Check the microphone and record again.",)
+            return (("silent", "It is silent. Check the microphone and record again."),)
         if self.empty:
-            return (f"It has {self.seconds * 1000:.3g} ms of sound: no voice is in it. Record 5 to 30 s.",)
-        return (*_length_remarks(self), *_level_remarks(self))
+            said = f"It has {self.seconds * 1000:.3g} ms of sound: no voice is in it. Record 5 to 30 s."
+            return (("empty", said),)
+        return (*_length_problems(self), *_level_problems(self))
+
+    @property
+    def speech_seconds(self) -> float:
+        """Seconds without the silence at the ends."""
+        return self.seconds - self.leading_silence_seconds - self.trailing_silence_seconds
 
 
 def inspect(chunk: AudioChunk) -> ClipReport:
@@ -144,45 +155,49 @@ def frame_levels(samples: NDArray[np.floating], frame: int) -> NDArray[np.float6
     return decibels(frames.var(axis=1), _FLOOR_DBFS)
 
 
-def _length_remarks(report: ClipReport) -> Iterator[str]:
-    leading, trailing = report.leading_silence_seconds, report.trailing_silence_seconds
-    seconds = report.seconds - leading - trailing
+def _length_problems(report: ClipReport) -> Iterator[tuple[str, str]]:
+    leading, trailing, seconds = report.leading_silence_seconds, report.trailing_silence_seconds, report.speech_seconds
     if seconds < _SHORTEST_SECONDS:
-        yield f"It is too short: {seconds:.1f} s of speech. Record 5 to 30 s."
+        yield "too_short", f"It is too short: {seconds:.1f} s of speech. Record 5 to 30 s."
     elif seconds < _SHORT_SECONDS:
-        yield f"It is short: {seconds:.1f} s of speech. It works, but 5 to 30 s give a better likeness."
+        yield "short", f"It is short: {seconds:.1f} s of speech. It works, but 5 to 30 s give a better likeness."
     elif seconds > _LONG_SECONDS:
-        yield f"It is long: {seconds:.1f} s of speech. Keep the clearest 5 to 30 s."
+        yield "long", f"It is long: {seconds:.1f} s of speech. Keep the clearest 5 to 30 s."
     if leading > _MAX_END_SECONDS:
-        yield f"It begins with {leading:.1f} s of silence. Cut it off."
+        yield "silent_start", f"It begins with {leading:.1f} s of silence. Cut it off."
     if trailing > _MAX_END_SECONDS:
-        yield f"It ends with {trailing:.1f} s of silence. Cut it off."
+        yield "silent_end", f"It ends with {trailing:.1f} s of silence. Cut it off."
 
 
-def _level_remarks(report: ClipReport) -> Iterator[str]:
+def _level_problems(report: ClipReport) -> Iterator[tuple[str, str]]:
     if report.clipped_fraction > _MAX_CLIPPED:
         yield (
+            "distorted",
             f"It is distorted: {report.clipped_fraction:.2%} of it is clipped at full scale. "
-            "Record again with the input turned down."
+            "Record again with the input turned down.",
         )
     if report.speech_dbfs < _QUIETEST_DBFS:
-        yield f"It is quiet: speech at {report.speech_dbfs:.0f} dBFS. Record again, closer or louder."
+        yield "quiet", f"It is quiet: speech at {report.speech_dbfs:.0f} dBFS. Record again, closer or louder."
     elif report.speech_dbfs > _LOUDEST_DBFS:
         yield (
-            f"It is very loud: speech at {report.speech_dbfs:.0f} dBFS. Turn the input down, and any compressor off."
+            "loud",
+            f"It is very loud: speech at {report.speech_dbfs:.0f} dBFS. Turn the input down, and any compressor off.",
         )
     if report.snr_db < _MIN_SNR_DB:
         yield (
+            "noisy",
             f"It is noisy: speech is only {report.snr_db:.0f} dB above the noise in the pauses. "
-            "Record in a quiet room, without music or other voices."
+            "Record in a quiet room, without music or other voices.",
         )
     if abs(report.offset) > _LARGEST_OFFSET:
         yield (
+            "offset",
             f"It has a DC offset of {report.offset:.0%} of full scale, as a faulty input makes it. "
-            "Remove it with a high-pass filter at 20 Hz."
+            "Remove it with a high-pass filter at 20 Hz.",
         )
     if report.sample_rate < _LOWEST_RATE:
-        yield f"It sounds like a telephone: {report.sample_rate} Hz. Record at 16000 Hz or more."
+        said = f"It sounds like a telephone: {report.sample_rate} Hz. Record at 16000 Hz or more."
+        yield "telephone", said
 
 
 def _threshold(levels: NDArray[np.float64]) -> float:

@@ -14,6 +14,8 @@ from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
+from voxcli.audio.chunk import AudioChunk
+from voxcli.audio.clip_quality import ClipReport, inspect, trimmed
 from voxcli.errors import RequestError
 from voxcli.protocols.dialect import FieldError, Problem
 from voxcli.protocols.fields import Malformed
@@ -191,9 +193,19 @@ async def read_clip(upload: UploadFile, settings: ServerSettings, threads: Threa
 
 def check_clip(clip: Clip, settings: ServerSettings, field: str) -> None:
     """Check that a clip can be decoded and is short enough. Raises FieldError."""
+    _decode_clip(clip, settings, field)
+
+
+def measure_clip(clip: Clip, settings: ServerSettings, field: str) -> ClipReport:
+    """Measure how good a clip is to imitate, without silence at its ends. Raises FieldError if it is not audio."""
+    return inspect(trimmed(_decode_clip(clip, settings, field)))
+
+
+def _decode_clip(clip: Clip, settings: ServerSettings, field: str) -> AudioChunk:
     from voxcli.audio.decode import decode  # loads libav, which a resident engine does not need here
 
+    most = settings.max_upload_bytes
     try:
-        decode(clip.data, name="The clip", max_bytes=settings.max_upload_bytes, max_seconds=settings.max_clip_seconds)
+        return decode(clip.data, name="The clip", max_bytes=most, max_seconds=settings.max_clip_seconds)
     except RequestError as error:
         raise FieldError(str(error), field, "invalid_clip") from error

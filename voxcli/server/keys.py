@@ -13,6 +13,9 @@ from voxcli.server.private.sockets import is_private
 
 OPEN_PATHS = frozenset({"/livez", "/health"})
 """Paths without authentication, for health checks."""
+_PAGES = frozenset({"/docs", "/redoc"})
+_PAGE_FILES = "/web/"
+"""Of the package, and the same on every server: a page has to be there before it can ask for the key."""
 
 CLIENT = "client"
 """Key of the request state that identifies the client for fair queueing."""
@@ -39,7 +42,7 @@ class KeyCheck:
             return
         given = _bearer(Headers(scope=scope).get("authorization", "")) or _key_of_socket(scope)
         known = self._find(given)
-        needs_key = bool(self._digests) and scope["path"] not in OPEN_PATHS and not is_private(scope)
+        needs_key = bool(self._digests) and not _is_open(scope) and not is_private(scope)
         if needs_key and known is None:
             message = "This server requires an API key: send it as 'Authorization: Bearer KEY'."
             problem = Problem(status=401, message="Invalid API key." if given else message, code="invalid_api_key")
@@ -54,6 +57,21 @@ class KeyCheck:
         digest = _digest(key)
         same = [hmac.compare_digest(digest, known) for known in self._digests]
         return digest.hex() if any(same) else None
+
+
+def wants_page(headers: Headers) -> bool:
+    """Tell whether a browser asks for something to show: programs ask for anything, or for JSON."""
+    return "text/html" in headers.get("accept", "")
+
+
+def _is_open(scope: Scope) -> bool:
+    path: str = scope["path"]
+    if path in OPEN_PATHS:
+        return True
+    if scope.get("method") != "GET":
+        return False
+    is_start = path == "/" and wants_page(Headers(scope=scope))
+    return is_start or path in _PAGES or path.startswith(_PAGE_FILES)
 
 
 def _digest(key: str) -> bytes:

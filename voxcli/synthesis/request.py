@@ -196,6 +196,14 @@ class HasVoices(Protocol):
     """In lower case. "default" is among them if the engine draws voices: one that stays the same."""
 
 
+@runtime_checkable
+class HasSampleRate(Protocol):
+    """An engine whose sound always has the same sample rate, known before it speaks."""
+
+    @property
+    def sample_rate(self) -> int: ...
+
+
 def abilities_of(engine: Engine) -> Abilities:
     """Return what an engine makes use of: everything but tags, unless it says otherwise."""
     return engine.abilities if isinstance(engine, HasAbilities) else Abilities()

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
 import soundfile
 
@@ -15,10 +16,12 @@ from tests.clips import WORDS, spoken_wav
 from tests.server.raw import asked
 from tests.server.running import Running, running
 from tests.server.tone import ToneEngine, until
+from voxcli.audio.chunk import AudioChunk, Samples
 from voxcli.audio.decode import decode
+from voxcli.audio.encode import encoded
 from voxcli.audio.format import AudioFormat
 from voxcli.audio.pcm import to_int16
-from voxcli.errors import RequestError
+from voxcli.errors import ModelError, RequestError
 from voxcli.protocols.dialect import ClientOptions, HttpCall
 from voxcli.protocols.voxcpm.messages import error_message, to_call
 from voxcli.synthesis.request import Clip, GpuMemory, Prompt, Sampling, SynthesisRequest, Voice
@@ -47,6 +50,11 @@ def client(server: Running) -> Iterator[httpx.Client]:
 
 def clip(name: str = "me.wav") -> Clip:
     return Clip(spoken_wav(), name)
+
+
+def wav(samples: Samples) -> bytes:
+    chunk = AudioChunk(samples.astype(np.float32), 16000)
+    return b"".join(encoded(iter([chunk]), AudioFormat.WAV))
 
 
 def send(client: httpx.Client, call: HttpCall) -> httpx.Response:
@@ -245,6 +253,7 @@ def test_health_says_how_the_server_is(client: httpx.Client) -> None:
             "least_syllables": 0,
             "tags": [],
             "draws_voices": False,
+            "sample_rate": 16000,
         },
     }
     assert client.get("/health").json() == expected
@@ -265,6 +274,48 @@ def test_the_model_is_unloaded_and_comes_back_when_it_is_needed() -> None:
         assert client.post(WHOLE, data={"text": "x"}).status_code == 200
         assert client.get("/health").json()["model_loaded"] is True
     assert len(opened) == 2
+
+
+def test_a_model_is_loaded_before_it_is_needed() -> None:
+    opened = []
+
+    def open_engine() -> ToneEngine:
+        opened.append(ToneEngine())
+        return opened[-1]
+
+    with running(open_engine, lazy=True) as server, httpx.Client(base_url=server.url) as client:
+        for _ in range(2):
+            assert client.post("/api/gpu/load").json() == {"status": "loaded", "model_loaded": True}
+        assert client.get("/health").json()["model_loaded"] is True
+        assert len(opened) == 1
+
+
+def test_a_model_that_cannot_be_loaded_is_told_of() -> None:
+    def fail() -> ToneEngine:
+        raise ModelError("It is damaged.")
+
+    with running(fail, lazy=True) as server:
+        answer = httpx.post(f"{server.url}/api/gpu/load")
+    assert answer.status_code == 503
+    assert answer.json()["detail"]
+
+
+def test_a_recording_is_judged_in_words(client: httpx.Client) -> None:
+    def judged(data: bytes) -> httpx.Response:
+        return client.post("/api/clips/check", files={"audio": ("me.wav", data)})
+
+    good = judged(spoken_wav()).json()
+    assert good["sample_rate"] == 22050
+    assert 0 < good["speech_seconds"] <= good["seconds"]
+    silent = judged(wav(np.zeros(32000))).json()
+    assert [remark["kind"] for remark in silent["remarks"]] == ["silent"]
+    loud = judged(wav(np.sign(np.sin(np.arange(96000))))).json()
+    assert {"distorted", "loud"} <= {remark["kind"] for remark in loud["remarks"]}
+    assert all(remark["message"].endswith(".") for remark in loud["remarks"])
+    for data in (b"", b"no audio"):
+        refused = judged(data)
+        assert refused.status_code in (400, 422)
+        assert "detail" in refused.json()
 
 
 def test_a_model_that_speaks_is_unloaded_afterwards() -> None:

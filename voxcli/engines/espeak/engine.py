@@ -74,6 +74,11 @@ class BuiltinEngine:
             chunks = retimed(chunks, request.speed / own_speed)
         yield from chunks
 
+    @property
+    def sample_rate(self) -> int:
+        """Hz."""
+        return self._espeak.sample_rate
+
     def languages_of(self, voice: str) -> tuple[str, ...]:
         """Return the language of one of its voices; of any other voice, all languages."""
         if found := self._espeak.voices.get(voice):

@@ -107,6 +107,7 @@ class KokoroEngine:
 
     draws_voices = False
     abilities = Abilities(sampling=False, styles=False, clips=False)
+    sample_rate = SAMPLE_RATE
 
     def __init__(
         self,

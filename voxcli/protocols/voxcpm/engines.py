@@ -6,7 +6,7 @@ from typing import Any, Self
 from pydantic import BaseModel
 
 from voxcli.synthesis.identity import HasIdentity, ModelIdentity
-from voxcli.synthesis.request import Abilities, Engine, abilities_of
+from voxcli.synthesis.request import Abilities, Engine, HasSampleRate, abilities_of
 
 
 class EngineDescription(BaseModel):
@@ -21,6 +21,8 @@ class EngineDescription(BaseModel):
     draws_voices: bool
     identity: dict[str, Any] | None = None
     """Which model it runs, as `ModelIdentity.to_dict` returns it; None if it does not tell."""
+    sample_rate: int | None = None
+    """Hz; None if it is not known before it speaks."""
 
     @classmethod
     def of(cls, engine: Engine) -> Self:
@@ -35,6 +37,7 @@ class EngineDescription(BaseModel):
             tags=sorted(abilities.tags),
             draws_voices=engine.draws_voices,
             identity=engine.identity.to_dict() if isinstance(engine, HasIdentity) else None,
+            sample_rate=engine.sample_rate if isinstance(engine, HasSampleRate) else None,
         )
 
     def to_abilities(self) -> Abilities:

@@ -1,14 +1,22 @@
-"""Pages: the overview at `/`, the documentation at `/docs`, which needs no other server, and the OpenAPI document."""
+"""Pages: the one to try the server on at `/`, the documentation at `/docs`, and the OpenAPI document.
 
+What a browser loads is in this package, in `server/web`: no page needs another server, or may reach one.
+"""
+
+import hashlib
 from collections.abc import Callable, Iterator
+from functools import cache
 from html import escape
+from importlib.resources import files
+from pathlib import PurePath
 from typing import Any, TypeAlias
 
-from fastapi import APIRouter
+from fastapi import APIRouter, HTTPException
 from fastapi.requests import Request
-from fastapi.responses import HTMLResponse, JSONResponse, Response
+from fastapi.responses import JSONResponse, Response
 
 from voxcli.protocols.gptsovits.chat import PATH as CHAT
+from voxcli.server.keys import wants_page
 from voxcli.server.rewriting import PREFIX
 from voxcli.server.service import Service
 from voxcli.version import __version__
@@ -27,32 +35,31 @@ _MAIN_ROUTES = {
     "/docs": "every route and its fields",
 }
 
-_STYLE = """:root{color-scheme:light dark}
-body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}
-code,pre,textarea{font:14px/1.4 ui-monospace,monospace}summary{cursor:pointer;padding:.2rem 0}
-table{border-collapse:collapse}td,th{text-align:left;vertical-align:top;padding:.2rem 1rem .2rem 0}
-textarea{width:100%;height:7rem}b{display:inline-block;min-width:4rem}details{margin-left:1rem}"""
-
-_SCRIPT = """for (const form of document.forms) form.onsubmit = async event => {
-  event.preventDefault();
-  const out = form.querySelector('output'), key = document.getElementById('key').value;
-  const headers = key ? {authorization: 'Bearer ' + key} : {}, options = {headers, method: form.dataset.method};
-  if (form.elements.body) {
-    options.body = form.elements.body.value;
-    headers['content-type'] = 'application/json';
-  } else if (options.method == 'POST') options.body = new FormData(form);
-  out.textContent = '…';
-  const answer = await fetch(form.dataset.path, options), type = answer.headers.get('content-type') || '';
-  if (answer.ok && type.startsWith('audio/')) {
-    const audio = new Audio(URL.createObjectURL(await answer.blob()));
-    audio.controls = true;
-    out.replaceChildren(audio);
-  } else {
-    const text = document.createElement('pre');
-    text.textContent = answer.status + ' ' + await answer.text();
-    out.replaceChildren(text);
-  }
-};"""
+_FILES = "web"
+_PAGE = "index.html"
+_TYPES = {
+    ".css": "text/css",
+    ".html": "text/html",
+    ".js": "text/javascript",
+    ".svg": "image/svg+xml",
+}
+_POLICY = (
+    *("default-src 'none'", "script-src 'self'", "worker-src 'self'", "style-src 'self'", "img-src 'self' data:"),
+    *(
+        "media-src 'self' blob:",
+        "connect-src 'self'",
+        "base-uri 'self'",
+        "form-action 'self'",
+        "frame-ancestors 'self'",
+    ),
+)
+"""Content-Security-Policy: nothing from elsewhere, and no script or style inside a page."""
+_HEADERS = {
+    "content-security-policy": "; ".join(_POLICY),
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "cache-control": "no-cache",  # a browser asks whether its copy is the current one
+}
 
 
 def router(service: Service, schema: Callable[[], Schema]) -> APIRouter:
@@ -64,21 +71,25 @@ def router(service: Service, schema: Callable[[], Schema]) -> APIRouter:
 
     @routes.get("/")
     async def overview(request: Request) -> Response:
-        base = _base(request)
-        if "text/html" not in request.headers.get("accept", ""):
-            listed = {
-                "name": "voxcli",
-                "version": __version__,
-                "model": service.models.name,
-                "routes": _routes_of(service),
-            }
-            return JSONResponse(listed)
-        return HTMLResponse(_page("voxcli", _overview(service, base)))
+        if wants_page(request.headers):
+            return _answer(request, _PAGE, base=_base(request))
+        listed = {
+            "name": "voxcli",
+            "version": __version__,
+            "model": service.models.name,
+            "routes": _routes_of(service),
+        }
+        return JSONResponse(listed, headers={"vary": "accept"})
+
+    @routes.get("/web/{name}")
+    async def file(request: Request, name: str) -> Response:
+        return _answer(request, "" if name == _PAGE else name)  # which is at `/`
 
     @routes.get("/docs")
     @routes.get("/redoc")
     async def docs(request: Request) -> Response:
-        return HTMLResponse(_page("voxcli: API", "".join(_documentation(schema(), _base(request)))))
+        body = "".join(_documentation(schema(), _base(request)))
+        return Response(_page("voxcli: API", body, _base(request)), media_type="text/html", headers=_HEADERS)
 
     @routes.get("/openapi.json")
     async def openapi(request: Request) -> Response:
@@ -88,27 +99,47 @@ def router(service: Service, schema: Callable[[], Schema]) -> APIRouter:
     return routes
 
 
+@cache
+def web_files() -> dict[str, bytes]:
+    """Return the files of the page, by their names."""
+    folder = files("voxcli.server").joinpath(_FILES)
+    return {file.name: file.read_bytes() for file in folder.iterdir() if PurePath(file.name).suffix in _TYPES}
+
+
+def _answer(request: Request, name: str, *, base: str = "") -> Response:
+    """Send a file of the page, unless the browser has it.
+
+    Args:
+        base: what links in it are relative to.
+    """
+    if (data := web_files().get(name)) is None:
+        raise HTTPException(404, f"There is no file {name[:64]!r} here.")
+    if base:
+        data = data.replace(b"{base}", base.encode())
+    tag = f'"{hashlib.sha256(data).hexdigest()[:20]}"'
+    headers = {**_HEADERS, "etag": tag, "vary": "accept"}
+    if tag in request.headers.get("if-none-match", ""):
+        return Response(status_code=304, headers=headers)
+    return Response(data, media_type=_TYPES[PurePath(name).suffix], headers=headers)
+
+
 def _base(request: Request) -> str:
     """Return what precedes paths in links: the prefix, or nothing, so that they work below an unknown one too."""
     prefix: str = getattr(request.state, PREFIX, "")
-    return f"{prefix}/" if prefix else "./"
+    if prefix:
+        return f"{prefix}/"
+    sent: bytes = request.scope.get("raw_path") or b""
+    return "../" if sent.endswith(b"/") and request.scope["path"] != "/" else "./"
 
 
-def _page(title: str, body: str) -> str:
+def _page(title: str, body: str, base: str) -> str:
     head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{escape(title)}</title>'
-    return f"<!doctype html><html lang=en>{head}<style>{_STYLE}</style><body>{body}"
+    links = f'<link rel=stylesheet href="{base}web/docs.css"><script type=module src="{base}web/docs.js"></script>'
+    return f"<!doctype html><html lang=en>{head}{links}<body>{body}"
 
 
 def _routes_of(service: Service) -> dict[str, str]:
     return {**_MAIN_ROUTES, **({CHAT: "chat with a language model"} if service.language_model else {})}
-
-
-def _overview(service: Service, base: str) -> str:
-    rows = "".join(
-        f'<tr><td><a href="{base}{path[1:]}"><code>{path}</code></a><td>{escape(meaning)}'
-        for path, meaning in _routes_of(service).items()
-    )
-    return f"<h1>voxcli {__version__}</h1><p>Text to speech with {escape(service.models.name)}.<table>{rows}</table>"
 
 
 def _documentation(schema: Schema, base: str) -> Iterator[str]:
@@ -124,7 +155,6 @@ def _documentation(schema: Schema, base: str) -> Iterator[str]:
                     heading = tag
                     yield f"<h2>{escape(tag)}</h2>"
                 yield from _operation(schema, path, method.upper(), operation, base)
-    yield f"<script>{_SCRIPT}</script>"
 
 
 def _operation(schema: Schema, path: str, method: str, operation: Schema, base: str) -> Iterator[str]:

@@ -195,7 +195,7 @@ def _state_of(service: Service) -> str:
 
 def _describe_engine(engine: Engine) -> dict[str, Any]:
     described = EngineDescription.of(engine)
-    abilities = described.model_dump(exclude={"draws_voices", "identity"})
+    abilities = described.model_dump(exclude={"draws_voices", "identity", "sample_rate"})
     placed = engine if isinstance(engine, _IsPlaced) else None
     return {
         "device": str(placed.placement.device) if placed else "cpu",

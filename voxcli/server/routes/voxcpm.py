@@ -1,16 +1,18 @@
 """VoxCPM's own API at `/api`, and `/health`, for clients of its servers."""
 
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends, File
+from fastapi.datastructures import UploadFile
 from fastapi.requests import Request
 from fastapi.responses import Response
-from starlette.datastructures import UploadFile
+from starlette.datastructures import UploadFile as Upload
 
+from voxcli.protocols.dialect import FieldError
 from voxcli.protocols.voxcpm import messages as voxcpm
 from voxcli.protocols.voxcpm.engines import EngineDescription
 from voxcli.protocols.voxcpm.voices import DEFAULT_VOICE, voice_entry
-from voxcli.server.bodies import check_form, is_given, read_clip, read_form
+from voxcli.server.bodies import check_form, is_given, measure_clip, read_clip, read_form
 from voxcli.server.private.sockets import is_private
 from voxcli.server.routes.dialect_route import audio_responses, dialect_route, error_responses
 from voxcli.server.routes.private import CLIPS, MOST_FIELDS, default_steps, native_problem_of, speak_privately
@@ -18,8 +20,11 @@ from voxcli.server.routes.voxcpm_schema import (
     ERROR_SCHEMA,
     SPEECH_BODY,
     SPEECH_TYPES,
+    ClipQuality,
+    ClipRemark,
     GpuStatus,
     Health,
+    Loaded,
     NativeVoice,
     NativeVoices,
     NoGpu,
@@ -45,6 +50,7 @@ def router(service: Service) -> APIRouter:
     _add_speech(routes, service, voxcpm.STREAM_PATH, stream=True)
     _add_speech(routes, service, voxcpm.WHOLE_PATH, stream=False)
     _add_state(routes, service)
+    _add_clips(routes, service)
     return routes
 
 
@@ -79,7 +85,7 @@ async def _read_form(request: Request, service: Service) -> dict[str, Any]:
     async with read_form(request, max_files=len(CLIPS), max_fields=MOST_FIELDS) as form:
         fields: dict[str, Any] = dict(form)
         for name in CLIPS:
-            if isinstance(upload := fields.get(name), UploadFile):
+            if isinstance(upload := fields.get(name), Upload):
                 if not is_given(upload):
                     del fields[name]
                     continue
@@ -123,6 +129,31 @@ def _add_state(routes: APIRouter, service: Service) -> None:
     @routes.post("/api/gpu/offload", summary="Unload the model until the next request")
     async def offload() -> Offloaded:
         return Offloaded(model_loaded=not await models.offload())
+
+    @routes.post("/api/gpu/load", summary="Load the model now, and not with the next request")
+    async def load() -> Loaded:
+        async with models.in_use(service.settings.wait_seconds):
+            return Loaded()
+
+
+def _add_clips(routes: APIRouter, service: Service) -> None:
+    @routes.post(
+        "/api/clips/check", summary="Tell how good a recording is to imitate", dependencies=[Depends(check_form)]
+    )
+    async def check(audio: Annotated[UploadFile, File()]) -> ClipQuality:
+        """Measure the recording, without silence at its ends. It is not kept."""
+        if not is_given(audio):
+            raise FieldError("'audio' is missing.", "audio", "missing")
+        clip = await read_clip(audio, service.settings, service.threads, field="audio")
+        report = await service.threads.call(lambda: measure_clip(clip, service.settings, "audio"))
+        return ClipQuality(
+            seconds=round(report.seconds, 2),
+            sample_rate=report.sample_rate,
+            speech_seconds=round(report.speech_seconds, 2),
+            speech_dbfs=round(report.speech_dbfs, 1),
+            noise_dbfs=round(report.noise_dbfs, 1),
+            remarks=[ClipRemark(kind=kind, message=message) for kind, message in report.problems],
+        )
 
 
 def _gibibytes(count: int) -> float:

@@ -98,3 +98,29 @@ class Offloaded(BaseModel):
 
     status: Literal["offloaded"] = "offloaded"
     model_loaded: bool
+
+
+class Loaded(BaseModel):
+    """Result of loading."""
+
+    status: Literal["loaded"] = "loaded"
+    model_loaded: Literal[True] = True
+
+
+class ClipRemark(BaseModel):
+    """A problem of a clip with its remedy, after its kind in one word."""
+
+    kind: str
+    message: str
+
+
+class ClipQuality(BaseModel):
+    """How good a clip is to imitate. Levels are in dBFS."""
+
+    seconds: float
+    sample_rate: int
+    speech_seconds: float
+    speech_dbfs: float
+    noise_dbfs: float
+    remarks: list[ClipRemark]
+    """Empty if it is good."""
