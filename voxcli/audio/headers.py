@@ -20,8 +20,9 @@ _DS64_BODY = 28
 _GROWING_BEFORE_DATA = 4 + 8 + _DS64_BODY + _FMT_CHUNK + 8
 """Bytes between the RIFF size and the first sample."""
 
-FLAC_START_BYTES = 26
-"""From the file marker to the total number of samples, inside STREAMINFO."""
+FLAC_START_BYTES = 42
+"""From the file marker to the end of STREAMINFO: the number of samples, and their digest."""
+_FLAC_LENGTH_END = 26
 _FLAC_LENGTH_BITS = 36
 
 
@@ -36,13 +37,17 @@ def streaming_header(sample_rate: int) -> bytes:
     return _plain_header(sample_rate, _UNKNOWN_DATA_BYTES)
 
 
-def growing_header(sample_rate: int, data_bytes: int) -> bytes:
+def growing_header(sample_rate: int, data_bytes: int, chunks: bytes = b"", behind: int = 0) -> bytes:
     """Return the header of a file that now holds `data_bytes` of samples.
 
     Its length never changes, so a growing file stays valid with one write at its start. Below 4 GiB it is a plain
     WAV with a JUNK chunk in the place where RF64 needs its 64-bit sizes.
+
+    Args:
+        chunks: further chunks in front of the samples, always of one length.
+        behind: bytes of chunks behind the samples.
     """
-    riff_size = _GROWING_BEFORE_DATA + data_bytes
+    riff_size = _GROWING_BEFORE_DATA + len(chunks) + data_bytes + behind
     if riff_size < _LARGEST_UINT32:
         start = struct.pack("<4sI4s4sI28x", b"RIFF", riff_size, b"WAVE", b"JUNK", _DS64_BODY)
         data_size = data_bytes
@@ -50,10 +55,10 @@ def growing_header(sample_rate: int, data_bytes: int) -> bytes:
         start = struct.pack("<4sI4s4sI", b"RF64", _LARGEST_UINT32, b"WAVE", b"ds64", _DS64_BODY)
         start += struct.pack("<QQQI", riff_size, data_bytes, data_bytes // _BYTES_PER_SAMPLE, 0)
         data_size = _LARGEST_UINT32
-    return start + _fmt_chunk(sample_rate) + struct.pack("<4sI", b"data", data_size)
+    return start + _fmt_chunk(sample_rate) + chunks + struct.pack("<4sI", b"data", data_size)
 
 
-def flac_start(streamed: bytes, sample_count: int) -> bytes:
+def flac_start(streamed: bytes, sample_count: int, digest: bytes | None = None) -> bytes:
     """Return the first bytes of a streamed FLAC file with its number of samples filled in.
 
     A stream has to leave that number out, and libsndfile refuses such files; written over the start of the file, these
@@ -61,11 +66,13 @@ def flac_start(streamed: bytes, sample_count: int) -> bytes:
 
     Args:
         streamed: at least the first `FLAC_START_BYTES` of the file. Raises ValueError if it is not FLAC.
+        digest: MD5 of the samples as 16-bit PCM, with which players check a file; None leaves it out.
     """
     if not streamed.startswith(b"fLaC"):
         raise ValueError("this is not the start of a FLAC stream")
-    before_length = int.from_bytes(streamed[:FLAC_START_BYTES], "big") >> _FLAC_LENGTH_BITS
-    return (before_length << _FLAC_LENGTH_BITS | sample_count).to_bytes(FLAC_START_BYTES, "big")
+    before_length = int.from_bytes(streamed[:_FLAC_LENGTH_END], "big") >> _FLAC_LENGTH_BITS
+    start = (before_length << _FLAC_LENGTH_BITS | sample_count).to_bytes(_FLAC_LENGTH_END, "big")
+    return start + (digest or streamed[_FLAC_LENGTH_END:FLAC_START_BYTES])
 
 
 def _plain_header(sample_rate: int, data_bytes: int) -> bytes:

@@ -35,11 +35,19 @@ class ToFile:
     overwrite: bool = False
     provenance: "Callable[[], Provenance] | None" = None
     """Tells what makes the sound: asked when there is sound, and again at the end, when the whole text is known."""
+    only_mark: bool = False
+    """Whether the file says only that a machine made it."""
+    room: int = 0
+    """Bytes that are kept free in it for a text that is still arriving."""
 
 
 @dataclass(frozen=True, slots=True)
 class ToStdout:
     format: AudioFormat | SubtitleFormat
+    provenance: "Callable[[], Provenance] | None" = None
+    """As of a file. Samples without a container have no room for it, nor has WAV, of which many readers of pipes skip
+    44 bytes."""
+    only_mark: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +56,8 @@ class ToStems:
 
     folder: Path
     overwrite: bool = False
+    provenance: "Callable[[], Provenance] | None" = None
+    only_mark: bool = False
 
 
 Target: TypeAlias = ToSpeaker | ToFile | ToStdout | ToStems
@@ -76,15 +86,14 @@ def _build_sink(target: Target, open_speaker: Callable[[str | None], Sink], in_b
     match target:
         case ToSpeaker(device):
             return OpenedInBackground(partial(open_speaker, device)) if in_background else open_speaker(device)
-        case ToFile(path, format, overwrite, _):
-            return File(path, partial(_new_writer, format), overwrite=overwrite)
+        case ToFile(path, _, overwrite):
+            return File(path, partial(_new_writer, target), overwrite=overwrite)
         case ToStems(folder, overwrite):
             from voxcli.sinks.stems import Stems
 
-            wav = partial(_new_writer, AudioFormat.WAV)
-            return Stems(folder, lambda path: File(path, wav, overwrite=overwrite))
-        case ToStdout(format):
-            return Stdout(partial(_new_writer, format))
+            return Stems(folder, lambda path: File(path, partial(_new_writer, target), overwrite=overwrite))
+        case ToStdout():
+            return Stdout(partial(_new_writer, target))
 
 
 def _open_speaker(start_buffer: Callable[[float], float] | None, ahead_seconds: float, device: str | None) -> "Speaker":
@@ -98,11 +107,17 @@ def _open_speaker(start_buffer: Callable[[float], float] | None, ahead_seconds: 
     return Speaker(device=device, start_buffer=start_buffer, ahead_seconds=ahead_seconds)
 
 
-def _new_writer(format: AudioFormat | SubtitleFormat, file: FileIO, sample_rate: int) -> Writer:
+def _new_writer(target: ToFile | ToStdout | ToStems, file: FileIO, sample_rate: int) -> Writer:
+    format = AudioFormat.WAV if isinstance(target, ToStems) else target.format
     if isinstance(format, SubtitleFormat):
         from voxcli.sinks.subtitles import SubtitleWriter
 
         return SubtitleWriter(file, format)
     from voxcli.sinks.writer import new_writer
 
-    return new_writer(format, file, sample_rate)
+    if target.provenance is None:
+        return new_writer(format, file, sample_rate)
+    from voxcli.sinks.tagging import Tagging
+
+    room = target.room if isinstance(target, ToFile) else 0
+    return new_writer(format, file, sample_rate, Tagging(target.provenance, target.only_mark, room))

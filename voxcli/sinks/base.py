@@ -68,7 +68,9 @@ class Writer(Protocol):
 
     def write(self, chunk: AudioChunk) -> None: ...
 
-    def finish(self) -> None: ...
+    def finish(self, *, complete: bool = True) -> None:
+        """complete: whether the sound came to its end."""
+        ...
 
 
 @runtime_checkable

@@ -54,7 +54,7 @@ class File:
         try:
             with self._file:
                 if self._writer:
-                    self._writer.finish()
+                    self._writer.finish(complete=kind is None)
         except OSError as failure:
             # After a failed write this is the same error again: only the first one is raised.
             if kind is None:

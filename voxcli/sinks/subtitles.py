@@ -155,7 +155,7 @@ class SubtitleWriter:
         self._cues.mark(mark)
         self._grow()
 
-    def finish(self) -> None:
+    def finish(self, *, complete: bool = True) -> None:
         self._cues.finish()
         if not self._failed:
             self._grow()
