@@ -34,7 +34,7 @@ def tagged_head(format: AudioFormat, plain: bytes, tags: Tags, size: int = 0) ->
         plain: the head as the encoder wrote it.
 
     Raises:
-        ValueError: the format has no room for so many.
+        ValueError: the format has no room for them.
     """
     match format:
         case AudioFormat.FLAC:
