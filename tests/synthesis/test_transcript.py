@@ -1,9 +1,11 @@
 """How much of a text was heard by a moment of the sound."""
 
+from itertools import pairwise
+
 import pytest
 
 from voxcli.synthesis.request import SentenceMark
-from voxcli.synthesis.transcript import Transcript
+from voxcli.synthesis.transcript import Transcript, word_times
 from voxcli.text.marks import Sentence
 
 TEXT = "One two three four. **Five** six."
@@ -64,3 +66,32 @@ def test_characters_are_words_in_a_script_without_spaces() -> None:
     transcript.note(SentenceMark(text="今天天气好。", start=0.0, end=5.0))
     assert transcript.until(2.0).text == "今天"
     assert transcript.until(5.0).text == "今天天气好。"
+
+
+def test_pauses_tell_when_clauses_end() -> None:
+    """Numbers take longer than their characters tell."""
+    text = "In 1999, about 1,234,567 people lived there; today, no more than half of them."
+    words = word_times(
+        SentenceMark(text=text, start=5.0, end=15.0), pauses=[(6.6, 6.8), (7.9, 8.0), (11.2, 11.7), (12.1, 12.4)]
+    )
+    times = {text[slice(*word.at)]: (word.start, word.end) for word in words}
+    assert [times[word][1] for word in ("1999,", "there;", "today,", "them.")] == [6.6, 11.2, 12.1, 15.0]
+    assert [times[word][0] for word in ("In", "about", "today,", "no")] == [5.0, 6.8, 11.7, 12.4]
+    assert all(before.end <= after.start + 1e-9 for before, after in pairwise(words))
+
+
+def test_a_pause_far_from_any_clause_is_not_taken_for_its_end() -> None:
+    mark = SentenceMark(text="One, two three four five six seven eight nine ten eleven twelve.", start=0.0, end=4.0)
+    assert word_times(mark, pauses=[(3.0, 3.3)]) == word_times(mark)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("我们用 Python写了，好的（很好）。", ["我", "们", "用", "Python", "写", "了，", "好", "的", "（很", "好）。"]),
+        ("a well-known (old) word", ["a", "well-known", "(old)", "word"]),
+    ],
+)
+def test_words_keep_their_marks(text: str, words: list[str]) -> None:
+    mark = SentenceMark(text=text, start=0.0, end=1.0)
+    assert [text[slice(*word.at)] for word in word_times(mark)] == words

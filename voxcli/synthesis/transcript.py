@@ -1,12 +1,12 @@
 """Transcript of speech: its sentences with their times, and how much of the text was heard by a moment of the sound."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
 from voxcli.synthesis.request import SentenceMark
-from voxcli.text.characters import properties_of
+from voxcli.text.characters import OPENERS, is_cjk, properties_of
 from voxcli.text.short_parts import count_syllables, ends_clause
 
 _SYLLABLES_PER_SECOND = 4.5
@@ -16,8 +16,6 @@ _ROUNDING = 1e-6
 _NEAR_SECONDS, _NEAR_SHARE = 0.3, 0.15
 """How far from its place a pause may be, in seconds and as a share of the words around it: syllables are counted
 roughly."""
-_FARNESS = 0.5
-"""A pause that is a second nearer counts as much as one that is this many seconds longer."""
 _MOST_PAIRS = 10_000
 """Of clauses and pauses that are compared. A text with more was not split into sentences."""
 _RUN = re.compile(r"\S+")
@@ -108,61 +106,58 @@ def word_times(
             there, so that the words between two of them have their time exactly.
     """
     words = _words(mark.text)
-    lengths = [max(count_syllables(mark.text[start:end]), 1) for start, end in words]
+    lengths = [max(_length(mark.text[start:end]), 1) for start, end in words]
     sums = list(accumulate(lengths, initial=0))
     whole = mark.end if mark.end is not None else mark.start + sums[-1] / pace
     clauses = [at for at in range(1, len(words)) if ends_clause(mark.text[slice(*words[at - 1])])]
     if len(clauses) * len(pauses) > _MOST_PAIRS:
         pauses = ()
+    sounding = whole - mark.start - sum(end - start for start, end in pauses)
+    expected = [sounding * sums[clause] / sums[-1] for clause in clauses]
+    runs, first, begins = [], 0, mark.start
+    for clause, pause in _matched(expected, mark.start, pauses, sounding):
+        runs.append((first, clauses[clause], begins, pauses[pause][0]))
+        first, begins = clauses[clause], pauses[pause][1]
     times: list[WordTime] = []
-    for first, last, start, end in _between_pauses(clauses, pauses, sums, 0, len(words), mark.start, whole):
-        each = (end - start) / (sums[last] - sums[first])
+    for one, last, start, end in [*runs, (first, len(words), begins, whole)]:
+        each = (end - start) / max(sums[last] - sums[one], 1)
         times += [
-            WordTime(words[at], start + each * (sums[at] - sums[first]), start + each * (sums[at + 1] - sums[first]))
-            for at in range(first, last)
+            WordTime(words[at], start + each * (sums[at] - sums[one]), start + each * (sums[at + 1] - sums[one]))
+            for at in range(one, last)
         ]
     return times
 
 
-def _between_pauses(
-    clauses: Sequence[int],
-    pauses: Sequence[tuple[float, float]],
-    sums: Sequence[int],
-    first: int,
-    last: int,
-    start: float,
-    end: float,
-) -> Iterator[tuple[int, int, float, float]]:
-    """Yield the runs of words, from `first` to `last`, that are spoken without a pause, each with its times.
+def _length(word: str) -> float:
+    """Return about how many syllables a word has. A digit is often said with its place: "two hundred"."""
+    return count_syllables(word) + sum(char.isdigit() for char in word) / 2
 
-    The pause that is longest, and nearest to where a clause is expected to end, is taken first.
+
+def _matched(
+    expected: Sequence[float], start: float, pauses: Sequence[tuple[float, float]], sounding: float
+) -> list[tuple[int, int]]:
+    """Return which pause is at the end of which clause: as many as there are, the longest and nearest ones, in order.
 
     Args:
-        clauses: words that begin a clause.
-        sums: syllables before each word.
+        expected: seconds of sound, without the pauses, until each clause ends.
+        start: of the sentence.
+        sounding: seconds of sound in the sentence.
     """
-    each = (end - start) / max(sums[last] - sums[first], 1)
-    near = _NEAR_SECONDS + _NEAR_SHARE * (end - start)
-    found = [
-        (length - _FARNESS * off, clause, pause)
-        for clause in clauses
-        if first < clause < last
-        for pause in pauses
-        if start < pause[0] and pause[1] < end
-        for length, off in [_fit(pause, start + each * (sums[clause] - sums[first]))]
-        if off <= near
-    ]
-    if not found:
-        yield first, last, start, end
-        return
-    _, clause, pause = max(found)
-    yield from _between_pauses(clauses, pauses, sums, first, clause, start, pause[0])
-    yield from _between_pauses(clauses, pauses, sums, clause, last, pause[1], end)
-
-
-def _fit(pause: tuple[float, float], expected: float) -> tuple[float, float]:
-    """Return how long a pause is, up to a second, and how far it is from where it is expected."""
-    return min(pause[1] - pause[0], 1.0), max(pause[0] - expected, expected - pause[1], 0.0)
+    near = _NEAR_SECONDS + _NEAR_SHARE * sounding
+    silent = accumulate((end - begin for begin, end in pauses), initial=0.0)
+    places = [begin - start - before for (begin, _), before in zip(pauses, silent, strict=False)]
+    best: list[list[tuple[float, list[tuple[int, int]]]]] = [[(0.0, [])] * (len(pauses) + 1)]
+    for clause, place in enumerate(expected):
+        row: list[tuple[float, list[tuple[int, int]]]] = [(0.0, [])]
+        for pause, (begin, end) in enumerate(pauses):
+            options = [best[clause][pause + 1], row[pause]]
+            off = abs(places[pause] - place) / near
+            if off <= 1:
+                score, pairs = best[clause][pause]
+                options.append((score + 2 + min(end - begin, 1.0) - off, [*pairs, (clause, pause)]))
+            row.append(max(options, key=lambda option: option[0]))
+        best.append(row)
+    return best[-1][-1][1]
 
 
 def _words(text: str) -> list[tuple[int, int]]:
@@ -170,9 +165,11 @@ def _words(text: str) -> list[tuple[int, int]]:
     words = []
     for run in _RUN.finditer(text):
         start = run.start()
-        for at in range(run.start(), run.end()):
-            if properties_of(text[at]).unspaced and at + 1 < run.end() and text[at + 1].isalnum():
-                words.append((start, at + 1))
-                start = at + 1
+        for at in range(run.start() + 1, run.end()):
+            before, after = text[at - 1], text[at]
+            begins = after.isalnum() or after in OPENERS
+            if begins and before not in OPENERS and (is_cjk(before) or properties_of(after).unspaced):
+                words.append((start, at))
+                start = at
         words.append((start, run.end()))
     return words
