@@ -6,7 +6,7 @@ Read from its XML: python-docx passes over inserted text, and unpacks without li
 import re
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lxml import etree
 
@@ -29,6 +29,8 @@ _TITLE = "title"
 class _Style:
     name: str
     heading: int
+    list_number: str = ""
+    """Of the list that its paragraphs are items of."""
 
 
 def read_docx(data: bytes, name: str) -> Document:
@@ -72,7 +74,9 @@ def _styles(root: etree._Element | None) -> dict[str, _Style]:
         level = _HEADING.match(style_name)
         outline = one.find(f"{_WORD}pPr/{_WORD}outlineLvl")
         heading = int(level[1]) if level else _outline_level(outline)
-        styles[one.get(f"{_WORD}styleId") or ""] = _Style(style_name, min(heading, 6))
+        number = one.find(f"{_WORD}pPr/{_WORD}numPr/{_WORD}numId")
+        list_number = number.get(_VALUE) or "" if number is not None else ""
+        styles[one.get(f"{_WORD}styleId") or ""] = _Style(style_name, min(heading, 6), list_number)
     return styles
 
 
@@ -144,7 +148,7 @@ class _WordText:
         elif spoken and not any(char.isalnum() for char in spoken):
             yield Block(RULE_MARK)
         elif spoken:
-            yield Block(self._number(paragraph) + spoken)
+            yield Block(self._number(paragraph, style.list_number) + spoken)
         for box in _text_boxes(paragraph):
             yield from self.blocks(box)
 
@@ -152,15 +156,17 @@ class _WordText:
         found = paragraph.find(f"{_WORD}pPr/{_WORD}pStyle")
         style = self._styles.get(found.get(_VALUE) or "" if found is not None else "", _Style("", 0))
         outline = _outline_level(paragraph.find(f"{_WORD}pPr/{_WORD}outlineLvl"))
-        return _Style(style.name, outline) if outline and not style.heading else style
+        return replace(style, heading=outline) if outline and not style.heading else style
 
-    def _number(self, paragraph: etree._Element) -> str:
-        found = paragraph.find(f"{_WORD}pPr/{_WORD}numPr")
-        if found is None:
-            return ""
-        number, level = found.find(f"{_WORD}numId"), found.find(f"{_WORD}ilvl")
+    def _number(self, paragraph: etree._Element, number: str) -> str:
+        """Return the number of an item in a list.
+
+        number: of the list, as its style has it.
+        """
+        own = paragraph.find(f"{_WORD}pPr/{_WORD}numPr/{_WORD}numId")
+        level = paragraph.find(f"{_WORD}pPr/{_WORD}numPr/{_WORD}ilvl")
         return self._numbers.next(
-            (number.get(_VALUE) or "") if number is not None else "",
+            (own.get(_VALUE) or "") if own is not None else number,
             (level.get(_VALUE) or "0") if level is not None else "0",
         )
 

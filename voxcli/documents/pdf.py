@@ -12,7 +12,7 @@ import pypdfium2
 import pypdfium2.raw as pdfium
 
 from voxcli.documents.document import Block, Chapter, Document, chapter_of, chapters_by_headings
-from voxcli.documents.pdf_layout import Line, read_layout
+from voxcli.documents.pdf_layout import Line, PrintedPage, read_layout
 from voxcli.errors import RequestError
 
 MAX_PAGES = 10_000
@@ -52,7 +52,7 @@ def _read(document: pypdfium2.PdfDocument, name: str) -> Document:
     left_out: Counter[str] = Counter()
     pages = [list(_lines(document, at, name, left_out)) for at in range(len(document))]
     _check_text(document, pages, name, left_out)
-    blocks, starts, notes = read_layout(pages)
+    blocks, starts, notes = read_layout([PrintedPage(lines, *_edges(document, at)) for at, lines in enumerate(pages)])
     known = document.get_metadata_dict()
     title = (known.get("Title") or "").strip() or None
     return Document(
@@ -78,8 +78,24 @@ def _check_text(document: pypdfium2.PdfDocument, pages: list[list[Line]], name: 
     left_out["pages that are pictures"] += len(scans)
 
 
+def _edges(document: pypdfium2.PdfDocument, at: int) -> tuple[float, float]:
+    """Return where a page begins and ends, upwards."""
+    try:
+        page = document[at]
+    except pypdfium2.PdfiumError:
+        return 0.0, 0.0
+    try:
+        _, bottom, _, top = page.get_cropbox()
+        return bottom, top
+    finally:
+        page.close()
+
+
 def _has_picture(document: pypdfium2.PdfDocument, at: int) -> bool:
-    page = document[at]
+    try:
+        page = document[at]
+    except pypdfium2.PdfiumError:
+        return False
     try:
         return any(True for _ in page.get_objects(filter=[pdfium.FPDF_PAGEOBJ_IMAGE], max_depth=2))
     finally:

@@ -27,6 +27,9 @@ _NEIGHBOURS = 4
 _NUMBER = re.compile(
     r"[-–—\s\[(]*(?:(?:page|seite|p\.)\s*)?(?:\d{1,4}|[ivxlc]{1,7})(?:\s*(?:/|of|von)\s*\d{1,4})?[-–—\s\])]*", re.I
 )
+_PAGE_NUMBER = re.compile(r"^\W*(?:\d+|[ivxlc]+)\b|\b(?:\d+|[ivxlc]+)\W*$")
+_MARGIN = 0.1
+"""Share of the height of a page that its heads and feet take at most."""
 _NOTE_START = re.compile(r"\s*(?:\d{1,3}|[*†‡§])[\s.)]?\S")
 _SENTENCE_END = re.compile(r"[.!?:。！？：…]['\"”’»）)\]]*$")
 
@@ -44,22 +47,38 @@ class Line:
     """Height of its characters."""
 
 
-def read_layout(pages: Sequence[Sequence[Line]]) -> tuple[list[Block], list[int], Counter[str]]:
+@dataclass(frozen=True, slots=True)
+class PrintedPage:
+    """The lines of a page, and where its paper begins and ends."""
+
+    lines: Sequence[Line]
+    bottom: float
+    top: float
+
+    def margin_lines(self, most_size: float) -> set[Line]:
+        """Return the lines near the upper and the lower edge, where heads, feet and numbers are."""
+        margin = _MARGIN * (self.top - self.bottom)
+        ordered = sorted(self.lines, key=lambda line: -line.top)
+        head = [line for line in ordered[:2] if line.bottom > self.top - margin]
+        foot = [line for line in ordered[-2:] if line.top < self.bottom + margin]
+        return {line for line in (*head, *foot) if line.size < most_size}
+
+
+def read_layout(pages: Sequence[PrintedPage]) -> tuple[list[Block], list[int], Counter[str]]:
     """Turn the lines of all pages into paragraphs and headings.
 
     Returns:
         The blocks; for each page the index of the first block that begins on it; and what was left out.
     """
     left_out: Counter[str] = Counter()
-    sizes = [line.size for page in pages for line in page for _ in range(len(line.text))]
+    sizes = [line.size for page in pages for line in page.lines for _ in range(len(line.text))]
     body = median(sizes) if sizes else 0.0
     kept = []
-    for page in _without_margins(pages):
-        lines, notes = _without_footnotes(page, body)
+    for lines in _without_margins(pages, body):
+        rest, notes = _without_footnotes(lines, body)
         left_out["footnotes"] += notes
-        kept.append(lines)
-    levels = _levels(kept, body)
-    paragraphs = _Paragraphs(body, levels)
+        kept.append(rest)
+    paragraphs = _Paragraphs(body, _levels(kept, body))
     starts = []
     for lines in kept:
         starts.append(paragraphs.begin_page())
@@ -68,29 +87,21 @@ def read_layout(pages: Sequence[Sequence[Line]]) -> tuple[list[Block], list[int]
     return paragraphs.finish(), starts, +left_out
 
 
-def _without_margins(pages: Sequence[Sequence[Line]]) -> Iterator[list[Line]]:
-    """Leave out the numbers of pages, and running heads and feet."""
-    keys: list[dict[tuple[str, int], Line]] = []
-    for page in pages:
-        ordered = sorted(page, key=lambda line: -line.top)
-        edge = [*ordered[:2], *ordered[-2:]]
-        keys.append(
-            {
-                (re.sub(r"\d+|\b[ivxlc]+\b", "#", line.text.strip().casefold()), round(line.top / 4)): line
-                for line in edge
-            }
-        )
+def _without_margins(pages: Sequence[PrintedPage], body: float) -> Iterator[list[Line]]:
+    """Leave out the numbers of pages, and running heads and feet, which come again on pages nearby."""
+    margins = [page.margin_lines(_HEADING_RATIO * body) for page in pages]
+    keys = [{(_PAGE_NUMBER.sub("#", line.text.casefold()), round(line.top / 4)) for line in lines} for lines in margins]
     for at, page in enumerate(pages):
-        around = [key for key in range(max(0, at - _NEIGHBOURS), min(len(pages), at + _NEIGHBOURS + 1)) if key != at]
-        again = {
-            line
-            for (text, height), line in keys[at].items()
-            if sum(any((text, height + step) in keys[other] for step in (-1, 0, 1)) for other in around)
-            >= min(2, len(around))
-            > 0
-        }
-        outer = set(keys[at].values())
-        yield [line for line in page if line not in again and not (line in outer and _NUMBER.fullmatch(line.text))]
+        around = [one for one in range(max(0, at - _NEIGHBOURS), min(len(pages), at + _NEIGHBOURS + 1)) if one != at]
+        again = Counter(key for one in around for key in keys[one])
+        kept = []
+        for line in page.lines:
+            text, height = _PAGE_NUMBER.sub("#", line.text.casefold()), round(line.top / 4)
+            times = sum(again[text, height + step] for step in (-1, 0, 1))
+            comes_again = times >= min(2, len(around)) > 0
+            if not (line in margins[at] and (comes_again or _NUMBER.fullmatch(line.text))):
+                kept.append(line)
+        yield kept
 
 
 def _without_footnotes(page: list[Line], body: float) -> tuple[list[Line], int]:
