@@ -50,11 +50,18 @@ def test_a_binary_file_as_text_is_named(run: Run, tmp_path: Path, content: bytes
         assert not (tmp_path / "x.wav").exists()
 
 
-def test_invalid_utf8_is_told_with_its_place(run: Run, tmp_path: Path) -> None:
+def test_another_encoding_is_read_and_named(run: Run, tmp_path: Path) -> None:
     (tmp_path / "latin1.txt").write_bytes("café au lait".encode("latin-1"))
     done = run("say", "-f", "latin1.txt", "-o", "x.wav")
+    assert done.returncode == 0
+    assert "latin1.txt is not UTF-8: it is read as Windows-1252" in said(done)
+
+
+def test_invalid_utf8_is_told_with_its_place(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "broken.txt").write_bytes(b"Ein Wort. " + b"\xff\xff\x81\x8d")
+    done = run("say", "-f", "broken.txt", "-o", "x.wav")
     assert done.returncode == 4
-    assert "latin1.txt is not UTF-8 text: byte 3 is 0xe9" in said(done)
+    assert "broken.txt is not UTF-8 text: byte 10 is 0xff" in said(done)
     assert not (tmp_path / "x.wav").exists()
 
 

@@ -20,7 +20,7 @@ def titles(document: Document) -> list[str | None]:
 def text_of(body: str) -> str:
     """Return the text of a page of a book."""
     (chapter,) = open_document(epub({"p.xhtml": body}), "book.epub").chapters
-    return chapter.spoken
+    return chapter.whole
 
 
 def test_a_book_has_chapters_title_author_language_and_cover() -> None:
@@ -59,14 +59,14 @@ def test_parts_hold_chapters_and_sections_are_none() -> None:
 def test_the_title_of_the_page_is_announced_once() -> None:
     pages = {"one.xhtml": "<h1>Chapter 1</h1><h2>The Beginning</h2><p>Text.</p>"}
     (chapter,) = open_document(epub(pages, toc=[("The Beginning", "one.xhtml")]), "book.epub").chapters
-    assert chapter.spoken == "Chapter 1. The Beginning\n\nText."
+    assert chapter.whole == "Chapter 1. The Beginning\n\nText."
 
 
 def test_pages_before_the_first_entry_are_kept_and_those_outside_the_order_are_not() -> None:
     pages = {"front.xhtml": "<p>For Ben.</p>", **TWO, "notes.xhtml": "<p>Left out.</p>"}
     order = ["front.xhtml", "one.xhtml", "two.xhtml", "one.xhtml", "missing"]
     document = open_document(epub(pages, toc=TOC, spine=order), "book.epub")
-    assert [chapter.spoken for chapter in document.chapters] == [
+    assert [chapter.whole for chapter in document.chapters] == [
         "For Ben.",
         "One\n\nFirst.",
         "Two\n\nSecond.\n\nThird.",

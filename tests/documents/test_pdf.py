@@ -21,7 +21,7 @@ def read(pages: list[list[Text]], **more: object) -> Document:
 
 def text_of(*pages: list[Text]) -> str:
     (chapter,) = read(list(pages)).chapters
-    return chapter.spoken
+    return chapter.whole
 
 
 def test_lines_become_paragraphs() -> None:
@@ -134,4 +134,4 @@ def test_what_cannot_be_read_gets_a_sentence(data: bytes, message: str) -> None:
 
 def test_pages_that_are_pictures_among_others_are_counted() -> None:
     pages = [column(["This page has text, which is read.", "It is long enough for two."]), [PICTURE]]
-    assert read(pages).left_out == {"pages that are pictures": 1}
+    assert read(pages).left_out == {"scanned pages": 1}

@@ -22,7 +22,7 @@ from voxcli.cli.exits import ExitCode
 if TYPE_CHECKING:
     from rich.console import Console as RichConsole
 
-_NOTED = ("voxcli.voices.anchors",)
+_NOTED = ("voxcli.voices.anchors", "voxcli.cli.text_source")
 """Loggers whose records of level INFO are notes for every user."""
 _TERMINAL_VARIABLES = ("FORCE_COLOR", "TTY_COMPATIBLE")
 """By these, users tell rich what is a terminal."""

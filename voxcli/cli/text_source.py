@@ -1,30 +1,45 @@
 """Text sources: the command line, a file, or a pipe that may still be written to."""
 
 import codecs
+import logging
 import os
 import queue
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from voxcli.errors import RequestError
 from voxcli.text.parts import IDLE_SECONDS, Silence
 
+if TYPE_CHECKING:
+    from voxcli.documents import Pauses
+
+_log = logging.getLogger(__name__)
+
 _READ_BYTES = 65536
+_MOST_BYTES = 512 * 2**20
+"""Of a file. A book with pictures may be large; its text has other limits."""
+_SIGNS = re.compile(r"[!-/:-@\[-`{-~]")
+"""Signs that Markdown may read. They are written as numbers: after a backslash, brackets are a formula."""
+_LINE_BREAK = re.compile(r"(?<!\n)\n(?!\n)")
+_STARTS_OF_DOCUMENTS = (b"<", b"P", b"%", b"{", b" ", b"\n", b"\r", b"\t", b"\x1b")
+"""First bytes of documents that are ASCII, and of an escape sequence of Japanese."""
 
 
 class Source(Protocol):
     """A text, complete or still arriving."""
 
-    def pieces(self, before_waiting: Callable[[], None]) -> Iterator[str | Silence]:
+    def pieces(self, before_waiting: Callable[[], None], *, markdown: bool = False) -> Iterator[str | Silence]:
         """Yield the text as soon as it is available, and again and again how long its writer has paused.
 
         Args:
             before_waiting: called when all available text has been read.
+            markdown: whether the text is read as Markdown. The signs of one that is not are escaped then.
 
         Raises:
             RequestError: it cannot be read, or is not text.
@@ -38,8 +53,21 @@ class Whole:
 
     text: str
 
-    def pieces(self, before_waiting: Callable[[], None]) -> Iterator[str | Silence]:
+    def pieces(self, before_waiting: Callable[[], None], *, markdown: bool = False) -> Iterator[str | Silence]:
         yield self.text
+
+
+@dataclass(frozen=True, slots=True)
+class FromDocument(Whole):
+    """The text of a document, which is not Markdown."""
+
+    def pieces(self, before_waiting: Callable[[], None], *, markdown: bool = False) -> Iterator[str | Silence]:
+        yield _in_markdown(self.text) if markdown else self.text
+
+
+def _in_markdown(text: str) -> str:
+    """Return Markdown that is read as a text without it."""
+    return _LINE_BREAK.sub("\\\\\n", _SIGNS.sub(lambda sign: f"&#{ord(sign[0])};", text))
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +76,11 @@ class InOrder:
 
     sources: Sequence[Source]
 
-    def pieces(self, before_waiting: Callable[[], None]) -> Iterator[str | Silence]:
+    def pieces(self, before_waiting: Callable[[], None], *, markdown: bool = False) -> Iterator[str | Silence]:
         for number, source in enumerate(self.sources):
             if number:
                 yield "\n\n"
-            yield from source.pieces(before_waiting)
+            yield from source.pieces(before_waiting, markdown=markdown)
 
 
 def known_text(source: Source) -> str | None:
@@ -85,8 +113,8 @@ class Arriving:
         self._read: queue.Queue[tuple[float, bytes | OSError]] = queue.Queue(maxsize=64)
         threading.Thread(target=self._keep_reading, name="text", daemon=True).start()
 
-    def pieces(self, before_waiting: Callable[[], None]) -> Iterator[str | Silence]:
-        decoder = TextDecoder(self._name)
+    def pieces(self, before_waiting: Callable[[], None], *, markdown: bool = False) -> Iterator[str | Silence]:
+        decoder: TextDecoder | None = None
         last = self._clock()
         due = self._idle_seconds
         while True:
@@ -99,12 +127,36 @@ class Arriving:
                 yield Silence(due)
                 due = max(due, self._clock() - last) + self._idle_seconds
                 continue
-            if isinstance(data, OSError):
-                raise RequestError(f"Cannot read {self._name}: {data.strerror or data}.") from data
             due = self._idle_seconds
+            data = self._checked(data)
+            if decoder is None:
+                if needs_whole(data, self._name):
+                    whole = text_of_file(self._rest(data, before_waiting), self._name)
+                    yield from whole.pieces(before_waiting, markdown=markdown)
+                    return
+                decoder = TextDecoder(self._name)
             yield decoder.decode(data)
             if not data:
                 return
+
+    def _rest(self, data: bytes, before_waiting: Callable[[], None]) -> bytes:
+        """Return everything, from its first block on."""
+        read = bytearray(data)
+        while data:
+            try:
+                data = self._checked(self._read.get(timeout=self._idle_seconds)[1])
+            except queue.Empty:
+                before_waiting()
+                continue
+            read += data
+            if len(read) > _MOST_BYTES:
+                raise RequestError(f"{self._name} has more than {_MOST_BYTES // 2**20} MiB, the most that is read.")
+        return bytes(read)
+
+    def _checked(self, data: bytes | OSError) -> bytes:
+        if isinstance(data, OSError):
+            raise RequestError(f"Cannot read {self._name}: {data.strerror or data}.") from data
+        return data
 
     def _keep_reading(self) -> None:
         data: bytes | OSError = b"more"
@@ -151,17 +203,67 @@ class TextDecoder:
         return text
 
 
-def open_text_file(path: Path) -> Source:
-    """Read a whole file, or start reading a named pipe.
+def needs_whole(data: bytes, name: str) -> bool:
+    """Whether a text that begins like this has to be read whole: a document, or text that is not UTF-8.
 
     Raises:
-        RequestError: it does not exist, is a directory or is not text.
+        RequestError: it is of a kind that is known and not read.
+    """
+    if not data or (data[:1] not in _STARTS_OF_DOCUMENTS and data.isascii() and b"\0" not in data):
+        return False
+    from voxcli.documents import DocumentKind, find_kind
+
+    kind = find_kind(data, name)
+    return kind not in (None, DocumentKind.TEXT, DocumentKind.MARKDOWN) or b"\0" in data or not _may_be_utf8(data)
+
+
+def text_of_file(data: bytes, name: str, pauses: "Pauses | None" = None) -> Whole:
+    """Return the text of a file, which may be a document.
+
+    Raises:
+        RequestError: it is not text, and not a document that can be read.
+        NotFound: what reads this kind is not installed.
+    """
+    from voxcli.documents import DocumentKind, find_kind, open_document
+
+    if find_kind(data, name) not in (None, DocumentKind.TEXT, DocumentKind.MARKDOWN):
+        document = open_document(data, name)
+        if left_out := document.left_out_words:
+            _log.info("left out of %s: %s", name, left_out)
+        return FromDocument(document.spoken(pauses))
+    from voxcli.text.encodings import decode_text
+
+    decoded = decode_text(data)
+    if decoded is None:
+        decoder = TextDecoder(name)  # tells what is wrong
+        return Whole(decoder.decode(data) + decoder.decode(b""))
+    if decoded.encoding != "UTF-8":
+        _log.warning("%s is not UTF-8: it is read as %s", name, decoded.encoding)
+    return Whole(decoded.text)
+
+
+def _may_be_utf8(data: bytes) -> bool:
+    """Whether bytes are UTF-8, but for a character that is cut at the end."""
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(data)
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def open_text_file(path: Path, pauses: "Pauses | None" = None) -> Source:
+    """Read a whole file, or start reading a named pipe.
+
+    pauses: between the chapters and paragraphs of a document; None for the usual ones.
+
+    Raises:
+        RequestError: it does not exist, is a directory, is not text, or is a document that cannot be read.
+        NotFound: what reads this kind of document is not installed.
     """
     with _readable(path):
         if path.is_fifo():
             return Arriving(os.open(path, os.O_RDONLY), str(path))
-    decoder = TextDecoder(str(path))
-    return Whole(decoder.decode(read_file(path)) + decoder.decode(b""))
+    return text_of_file(read_file(path), str(path), pauses)
 
 
 def read_file(path: Path) -> bytes:
@@ -171,6 +273,8 @@ def read_file(path: Path) -> bytes:
         RequestError: it cannot be read.
     """
     with _readable(path):
+        if path.is_file() and path.stat().st_size > _MOST_BYTES:
+            raise RequestError(f"{path} is larger than {_MOST_BYTES // 2**20} MiB, the most that is read.")
         return path.read_bytes()
 
 

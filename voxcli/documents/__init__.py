@@ -4,11 +4,11 @@ from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
 
-from voxcli.documents.document import MAX_DOCUMENT_BYTES, Chapter, Cover, Document
+from voxcli.documents.document import MAX_DOCUMENT_BYTES, Chapter, Cover, Document, Pauses
 from voxcli.errors import NotFound, RequestError
 from voxcli.installation import install_command
 
-__all__ = ["Chapter", "Cover", "Document", "DocumentKind", "find_kind", "open_document"]
+__all__ = ["Chapter", "Cover", "Document", "DocumentKind", "Pauses", "find_kind", "open_document"]
 
 SNIFFED_BYTES = 4096
 """Of the start of a file, from which its kind can be told."""

@@ -14,6 +14,8 @@ MAX_TEXT_CHARACTERS = 2**25
 
 RULE_MARK = "[pause 1s]"
 """A break between scenes, as a mark of the text."""
+_PLURAL = re.compile(r"s\b")
+_BETWEEN_PARAGRAPHS = re.compile(r"(?<!\[pause 1s\])\n\n(?!\[pause 1s\])")
 
 LONGEST_CELL = 300
 """Characters in a table that is one. Others lay out a page."""
@@ -38,9 +40,30 @@ class Chapter:
     text: str
 
     @property
-    def spoken(self) -> str:
+    def whole(self) -> str:
         """The title and the text."""
         return "\n\n".join(filter(None, [self.title, self.text]))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pauses:
+    """Silence in seconds, besides what a voice makes between sentences."""
+
+    chapter: float = 2.0
+    """Between two chapters; half of it follows a title."""
+    paragraph: float = 0.4
+
+    def spoken(self, chapter: Chapter) -> str:
+        """Return what is spoken of a chapter: title and paragraphs, with marks for the pauses between them."""
+        text = chapter.text
+        if self.paragraph:
+            text = _BETWEEN_PARAGRAPHS.sub(f"\n\n[pause {self.paragraph:g}s]\n\n", text)
+        after_title = f"[pause {self.chapter / 2:g}s]" if self.chapter and text else ""
+        return "\n\n".join(filter(None, [chapter.title, after_title if chapter.title else "", text]))
+
+    @property
+    def between_chapters(self) -> str:
+        return f"[pause {self.chapter:g}s]" if self.chapter else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +85,20 @@ class Document:
                 f"The document has more than {MAX_TEXT_CHARACTERS:,} characters, which are hundreds of hours of "
                 "speech. Divide it first."
             )
+
+    @property
+    def left_out_words(self) -> str:
+        """What is not spoken, in words: "3 footnotes, 1 block of code". Empty if nothing is left out."""
+        return ", ".join(
+            f"{count} {_PLURAL.sub('', what, count=1) if count == 1 else what}"
+            for what, count in self.left_out.items()
+            if count
+        )
+
+    def spoken(self, pauses: Pauses | None = None) -> str:
+        """Return what is spoken, with marks for the pauses between chapters and paragraphs."""
+        pauses = pauses or Pauses()
+        return f"\n\n{pauses.between_chapters}\n\n".join(map(pauses.spoken, self.chapters))
 
 
 @dataclass(frozen=True, slots=True)

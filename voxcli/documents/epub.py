@@ -125,7 +125,7 @@ def _read_pages(archive: Archive, package: etree._Element, items: dict[str, _Ite
         if item is None or "nav" in item.properties or item.path in pages.starts:
             continue  # a page that comes twice is read once
         if item.media_type and item.media_type not in _PAGES:
-            pages.left_out["pages that are pictures"] += 1
+            pages.left_out["pages of pictures"] += 1
             continue
         page = PageText()
         page.add(parse_page(archive.read(item.path), f"{name}, {item.path}"))

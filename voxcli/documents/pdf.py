@@ -75,7 +75,7 @@ def _check_text(document: pypdfium2.PdfDocument, pages: list[list[Line]], name: 
         )
     if len(_UNREADABLE.findall(text)) > _MOST_UNREADABLE * len(text):
         raise RequestError(f"{name} cannot be read: its fonts do not say which characters they show. Use another copy.")
-    left_out["pages that are pictures"] += len(scans)
+    left_out["scanned pages"] += len(scans)
 
 
 def _edges(document: pypdfium2.PdfDocument, at: int) -> tuple[float, float]:
@@ -117,7 +117,7 @@ def _lines(document: pypdfium2.PdfDocument, at: int, name: str, left_out: Counte
         page = document[at]
         text_page = page.get_textpage()
     except pypdfium2.PdfiumError:
-        left_out["pages that are damaged"] += 1
+        left_out["damaged pages"] += 1
         return
     try:
         if text_page.count_chars() > MAX_PAGE_CHARACTERS:

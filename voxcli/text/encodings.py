@@ -11,8 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 _SAMPLE_BYTES = 65536
-_LEAST_SCORE = 0.2
-"""Share of common characters below which an encoding is not believed."""
+_LEAST_SCORE, _LEAST_OF_LETTERS = 0.2, 0.6
+"""Share of common characters below which an encoding is not believed; the second one where they are letters."""
 _LEAST_ZEROS = 0.3
 """Share of bytes that are zero on one side of the pairs in UTF-16 of a Latin script."""
 _LONGEST_WORD = 24
@@ -63,6 +63,7 @@ class _Encoding:
     name: str
     codec: str
     common: frozenset[str]
+    least: float = _LEAST_SCORE
     counts: Callable[[str, int], bool] = _anywhere
 
 
@@ -72,12 +73,12 @@ _CANDIDATES = (
     _Encoding("EUC-JP", "euc_jp", frozenset(_KANA + _PUNCTUATION)),
     _Encoding("Big5", "cp950", frozenset(_CHINESE + _PUNCTUATION)),
     _Encoding("EUC-KR", "cp949", frozenset(_HANGUL)),
-    _Encoding("Windows-1251", "cp1251", frozenset(_CYRILLIC), _in_words),
-    _Encoding("KOI8-R", "koi8_r", frozenset(_CYRILLIC), _in_words),
-    _Encoding("Windows-1253", "cp1253", frozenset(_GREEK), _in_words),
-    _Encoding("Windows-1252", "cp1252", frozenset(_WESTERN), _alone),
-    _Encoding("Windows-1250", "cp1250", frozenset(_CENTRAL), _alone),
-    _Encoding("Latin-1", "latin_1", frozenset(_WESTERN), _alone),
+    _Encoding("Windows-1251", "cp1251", frozenset(_CYRILLIC), _LEAST_OF_LETTERS, _in_words),
+    _Encoding("KOI8-R", "koi8_r", frozenset(_CYRILLIC), _LEAST_OF_LETTERS, _in_words),
+    _Encoding("Windows-1253", "cp1253", frozenset(_GREEK), _LEAST_OF_LETTERS, _in_words),
+    _Encoding("Windows-1252", "cp1252", frozenset(_WESTERN), _LEAST_OF_LETTERS, _alone),
+    _Encoding("Windows-1250", "cp1250", frozenset(_CENTRAL), _LEAST_OF_LETTERS, _alone),
+    _Encoding("Latin-1", "latin_1", frozenset(_WESTERN), _LEAST_OF_LETTERS, _alone),
 )
 _WIDE = (_Encoding("UTF-16", "utf-16-le", frozenset()), _Encoding("UTF-16", "utf-16-be", frozenset()))
 _WIDE_COMMON = frozenset(_CHINESE + _PUNCTUATION + _KANA + _HANGUL + _CYRILLIC + _GREEK)
@@ -105,7 +106,7 @@ def decode_text(data: bytes) -> DecodedText | None:
         return found
     scores = [(_score(data, candidate), -at, candidate) for at, candidate in enumerate(_CANDIDATES)]
     for score, _, candidate in sorted(scores, reverse=True, key=lambda entry: entry[:2]):
-        if score >= _LEAST_SCORE and (found := _decoded(data, candidate.codec, candidate.name)):
+        if score >= candidate.least and (found := _decoded(data, candidate.codec, candidate.name)):
             return found
     # UTF-16 of Chinese or Korean may have no zero byte.
     return _decoded_wide(data)
@@ -147,6 +148,8 @@ def _score(data: bytes, candidate: _Encoding) -> float:
     if text is None or _has_controls(text):
         return 0.0
     foreign = [at for at, char in enumerate(text) if not char.isascii()]
+    if len(foreign) > 2 and len({text[at] for at in foreign}) == 1:
+        return 0.0  # padding
     common = sum(text[at] in candidate.common and candidate.counts(text, at) for at in foreign)
     return common / len(foreign) if foreign else 0.0
 

@@ -12,6 +12,7 @@ import typer
 from voxcli.cli.commands import say
 from voxcli.cli.console import Console, write_lines
 from voxcli.cli.options import parameters as options
+from voxcli.cli.options.book import BookOptions
 from voxcli.cli.options.engine import ResidentEngineOptions
 from voxcli.cli.options.groups import grouped
 from voxcli.cli.options.sampling import SamplingOptions
@@ -48,6 +49,7 @@ def clone(
     out: OutputOptions,
     verbosity: OutputVerbosity,
     words: WordsOptions,
+    book: BookOptions,
     text: Annotated[
         list[str] | None,
         typer.Argument(metavar="TEXT...", help="Text to speak with the new voice. Default: only save it."),
@@ -91,7 +93,7 @@ def clone(
     if speaking:
         who = VoiceOptions(voice=kept, denoise=denoise)
         texts = (text, literal, file)
-        say.say(context, who, delivery, engine, sampling, out, verbosity, words, *texts, markdown, no_split)
+        say.say(context, who, delivery, engine, sampling, out, verbosity, words, book, *texts, markdown, no_split)
 
 
 def _name_after(recording: Path | None) -> str:

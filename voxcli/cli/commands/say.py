@@ -11,6 +11,7 @@ import typer
 
 from voxcli.cli.console import Console, logs_on_console
 from voxcli.cli.options import parameters as options
+from voxcli.cli.options.book import BookOptions
 from voxcli.cli.options.engine import ResidentEngineOptions
 from voxcli.cli.options.sampling import SamplingOptions
 from voxcli.cli.options.speech import DeliveryOptions, OutputOptions, OutputVerbosity, VoiceOptions
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 STDIN = "-"
 _MARKDOWN = (".md", ".markdown")
+_TEXTS = (".txt", ".text", ".rst", ".epub", ".pdf", ".docx", ".html", ".htm", ".xhtml")
 
 
 @documented(
@@ -44,6 +46,7 @@ def say(
     out: OutputOptions,
     verbosity: OutputVerbosity,
     words: WordsOptions,
+    book: BookOptions,
     text: options.TextArgument = None,
     literal: options.TextOption = None,
     file: options.TextFiles = None,
@@ -66,6 +69,12 @@ def say(
     sampling.check()
     out.check(context)
     verbosity.check(context)
+    book.check(context, file)
+    if book.list_chapters and file:
+        from voxcli.cli.commands.document import list_chapters
+
+        list_chapters(book, file[0], Console(quiet=verbosity.quiet), as_json=verbosity.json)
+        return
     targets = choose_targets(out)
     played = any(not isinstance(target, ToFile) for target in targets)
     auto_steps = sampling.auto_steps(context, remote=engine.remote is not None, played=played)
@@ -73,7 +82,7 @@ def say(
     events = events_stream(targets) if verbosity.json else None
     _note_redirection(targets, console)
     with logs_on_console(console, verbose=verbosity.verbose), open_report(console, events, context.obj) as report:
-        source, looks_like_markdown = choose_text(text, file, literal, console)
+        source, looks_like_markdown = choose_text(text, file, literal, console, book)
         who, chosen = with_clip_on_server(context, who, engine_settings(engine))
         voice, (chosen,) = choose_voice(context, who, [chosen], console, delivery.language)
         note_keep_alive(context, chosen)
@@ -102,13 +111,18 @@ def events_stream(targets: "list[Target]") -> TextIO:
 
 
 def choose_text(
-    words: list[str] | None, files: list[str] | None, literal: list[str] | None, console: Console
+    words: list[str] | None,
+    files: list[str] | None,
+    literal: list[str] | None,
+    console: Console,
+    book: BookOptions = BookOptions(),  # noqa: B008 - immutable
 ) -> "tuple[Source, bool]":
     """Return the text, and whether it should be read as Markdown.
 
     Args:
         words: the arguments.
         literal: the values of --text.
+        book: what to speak of a document, and its pauses.
     """
     from voxcli.cli.text_source import Whole
 
@@ -127,10 +141,14 @@ def choose_text(
                 "To type it here: voxcli say -"
             )
         files = [STDIN]
-    return _open_files(files, console)
+    if book.chapters:
+        from voxcli.cli.commands.document import chosen_text
+
+        return chosen_text(book, files[0], console), False
+    return _open_files(files, console, book)
 
 
-def _open_files(files: list[str], console: Console) -> "tuple[Source, bool]":
+def _open_files(files: list[str], console: Console, book: BookOptions) -> "tuple[Source, bool]":
     """Open files to be spoken one after another. They are Markdown if one of them is."""
     from voxcli.cli.text_source import Arriving, InOrder, open_text_file
 
@@ -142,7 +160,7 @@ def _open_files(files: list[str], console: Console) -> "tuple[Source, bool]":
         end = "Ctrl-Z and Enter" if sys.platform == "win32" else "Ctrl-D"
         console.note(f"Type the text, line by line. {end} on a line of its own ends it.")
     sources = [
-        Arriving(sys.stdin.fileno(), "standard input") if file == STDIN else open_text_file(Path(file))
+        Arriving(sys.stdin.fileno(), "standard input") if file == STDIN else open_text_file(Path(file), book.pauses)
         for file in files
     ]
     pairs = zip(sources, files, strict=True)
@@ -161,7 +179,7 @@ def _refuse_both(files: list[str]) -> None:
 def _refuse_file_name(word: str) -> None:
     """Refuse the name of a text file, which would be spoken instead of what is in the file."""
     with suppress(OSError, ValueError):
-        if word.lower().endswith((*_MARKDOWN, ".txt", ".text", ".rst")) and Path(word).is_file():
+        if word.lower().endswith((*_MARKDOWN, *_TEXTS)) and Path(word).is_file():
             raise typer.BadParameter(
                 f"{word} is a file. To speak what is in it: -f {word}. To speak its name: --text {word}"
             )

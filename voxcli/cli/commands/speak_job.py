@@ -63,7 +63,7 @@ class SpeakJob:
 
         playing: returns the seconds of speech that a listener has yet to hear.
         """
-        pieces: Iterator[TextPiece] = self.text.pieces(before_waiting)
+        pieces: Iterator[TextPiece] = self.text.pieces(before_waiting, markdown=self.markdown)
         return read_text(
             self.script(pieces, abilities.styles) if self.script else pieces,
             markdown=self.markdown,
@@ -170,7 +170,7 @@ class SpeakRun:
         """Return the text for a server that splits it itself."""
         job = self._job
         return ArrivingText(
-            job.text.pieces(lambda: None),
+            job.text.pieces(lambda: None, markdown=job.markdown),
             job.markdown,
             self._check,
             self._before_waiting(sink),
