@@ -65,9 +65,13 @@ class RemoteError(VoxError):
 class RemoteRefused(RemoteError):
     """A server answered, and said no."""
 
-    def __init__(self, message: str, status: int, *, on_command_line: str = "") -> None:
+    def __init__(
+        self, message: str, status: int, *, on_command_line: str = "", retry_after: float | None = None
+    ) -> None:
+        """retry_after: seconds after which the server asks to come again, if it does."""
         super().__init__(message, on_command_line=on_command_line)
         self.status = status
+        self.retry_after = retry_after
 
     def to_dict(self) -> dict[str, Any]:
         return {**super().to_dict(), "status": self.status}

@@ -67,7 +67,7 @@ def open_engine(
         model: one of `model_names`, the id of a model on a hub, or the folder of a checkpoint; None takes the best.
         models: the installed models; None allows only the built-in model and folders.
         settings: of the device, for VoxCPM models.
-        remote: a server; if given, all other arguments are ignored.
+        remote: a server, or several; if given, all other arguments are ignored.
         on_loading: receives the progress of loading a VoxCPM model. Everything else is ready at once.
 
     Raises:
@@ -77,19 +77,27 @@ def open_engine(
         RemoteError: the server cannot be reached, or its protocol is not recognized.
     """
     if remote:
-        if remote.dialect is Dialect.REALTIME:
-            from voxcli.engines.remote.realtime import RealtimeEngine
-
-            return RealtimeEngine(remote)
-        from voxcli.engines.remote.engine import RemoteEngine
-
-        return RemoteEngine(remote)
+        return _open_remote(remote)
     name = model or (best_model(models) if models else BUILTIN_MODEL)
     if name == BUILTIN_MODEL:
         return _open_builtin(settings)
     if name == KOKORO_MODEL:
         return _open_kokoro(settings or LocalSettings(), models)
     return _open_local(name, _find_checkpoint(name, models), settings or LocalSettings(), on_loading)
+
+
+def _open_remote(settings: "RemoteSettings") -> Engine:
+    if settings.others:
+        from voxcli.engines.remote.balanced import BalancedEngine
+
+        return BalancedEngine(settings, _open_remote)
+    if settings.dialect is Dialect.REALTIME:
+        from voxcli.engines.remote.realtime import RealtimeEngine
+
+        return RealtimeEngine(settings)
+    from voxcli.engines.remote.engine import RemoteEngine
+
+    return RemoteEngine(settings)
 
 
 def _find_checkpoint(name: str, models: ModelLibrary | None) -> Path:

@@ -1,6 +1,7 @@
 """Errors as HTTP responses: their status, and their body in the shape of the dialect that a path belongs to."""
 
 import logging
+import math
 from collections.abc import Callable, Coroutine
 from http import HTTPStatus
 from typing import Any, TypeAlias
@@ -36,6 +37,9 @@ Respond: TypeAlias = Callable[[Request], Coroutine[Any, Any, Response]]
 
 REQUESTS = ("http", "websocket")
 """Types of what passes the middleware. A WebSocket that is refused is answered as a request is."""
+
+_UPSTREAM_SECONDS, _LATEST_SECONDS = 10, 120
+"""After which a client comes again if the upstream server is busy and does not say until when, and at the latest."""
 
 CLIENT_LEFT = 499
 """Client closed the request: nginx's status for the log, which no client receives."""
@@ -79,7 +83,8 @@ def problem_of(error: Exception) -> Problem:
         case NotFound():
             return Problem(status=404, message=str(error), code="not_found")
         case RemoteRefused(status=HTTPStatus.TOO_MANY_REQUESTS | HTTPStatus.SERVICE_UNAVAILABLE):
-            return Problem(status=503, message="The upstream server is busy.", code="busy", retry_after=10)
+            wait = min(max(math.ceil(error.retry_after or _UPSTREAM_SECONDS), 1), _LATEST_SECONDS)
+            return Problem(status=503, message="The upstream server is busy.", code="busy", retry_after=wait)
         case RemoteTimeout():
             return Problem(status=504, message="The upstream server timed out.", code="upstream_timeout")
         case RemoteError():

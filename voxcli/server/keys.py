@@ -19,6 +19,8 @@ _PAGE_FILES = "/web/"
 
 CLIENT = "client"
 """Key of the request state that identifies the client for fair queueing."""
+TRUSTED = "trusted"
+"""Key of the request state: whether the client has sent a key, or none is needed. It is false on open paths alone."""
 _OWN = "private"
 """The client of all private connections."""
 
@@ -49,7 +51,8 @@ class KeyCheck:
             await refuse(problem, error_body_at(scope), scope, receive, send)
             return
         address = _OWN if is_private(scope) else (scope.get("client") or ("",))[0]
-        scope.setdefault("state", {})[CLIENT] = known or address
+        trusted = known is not None or not self._digests or is_private(scope)
+        scope.setdefault("state", {}).update({CLIENT: known or address, TRUSTED: trusted})
         await self._app(scope, receive, send)
 
     def _find(self, key: str) -> str | None:

@@ -1,7 +1,7 @@
 """Monitoring: metrics for Prometheus, and the engine's heartbeat for readiness checks."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import closing
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 
 from voxcli.errors import DeviceError, ModelError, RemoteError
 from voxcli.synthesis.request import Speech
+from voxcli.synthesis.servers import ServerReport
 from voxcli.synthesis.timing import Timings
 
 _SECONDS = (0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10, 30, 60)
@@ -71,6 +72,11 @@ class Metrics:
         self._utterances = self._counter("utterances", "Streamed texts by how they ended.", "protocol", "ending")
         self._cancel = self._seconds("cancel_seconds", "From a cancellation until the engine has stopped.")
         self._spoken = self._counter("utterance_seconds", "Speech sent of streamed texts, in seconds.", "protocol")
+        self._server_up = self._gauge("server_up", "1 while a server behind the gateway gets requests.", "server")
+        self._server_streams = self._gauge("server_streams", "Streams on a server behind the gateway.", "server")
+        self._server_failures = self._gauge(
+            "server_failures", "Requests that a server behind the gateway could not speak.", "server"
+        )
         self._thrown_away = self._counter(
             "thrown_away_seconds", "Speech generated for streamed texts and not sent, in seconds.", "protocol"
         )
@@ -113,6 +119,13 @@ class Metrics:
         if cancel_seconds is not None:
             self._cancel.observe(cancel_seconds)
         self.note(record, ending)
+
+    def note_servers(self, servers: Iterable[ServerReport]) -> None:
+        """Record the state of the servers behind a gateway."""
+        for server in servers:
+            self._server_up.labels(server.name).set(server.problem is None)
+            self._server_streams.labels(server.name).set(server.streams)
+            self._server_failures.labels(server.name).set(server.failures)
 
     def text(self) -> bytes:
         """Return all metrics in Prometheus's text format."""

@@ -25,6 +25,7 @@ from voxcli.synthesis.request import (
     can_speak_with,
     unused,
 )
+from voxcli.synthesis.servers import SharesTexts
 from voxcli.synthesis.timing import Stopwatch
 from voxcli.text.marks import Part, Sentence, manner_of
 from voxcli.text.parts import Silence
@@ -179,16 +180,18 @@ def synthesize(
     Raises:
         VoxError: the request cannot be served, or generation failed part way.
     """
+    shared = engine.for_one_text() if isinstance(engine, SharesTexts) else None
+    speaker = shared or engine
     voices: dict[str | None, SteadyVoice] = {}
 
     def speak(text: str) -> Speech:
         request = delivery_of(text, delivery, speakers).request(text)
         if steps:
             request = replace(request, sampling=replace(request.sampling, steps=steps()))
-        speech = voices.setdefault(manner_of(text).speaker, SteadyVoice(engine)).stream(request)
+        speech = voices.setdefault(manner_of(text).speaker, SteadyVoice(speaker)).stream(request)
         return stopwatch.timed(speech) if stopwatch else speech
 
-    narrator = Narrator(speak, gap_seconds=delivery.gap_seconds, even=lambda: engine.draws_voices)
+    narrator = Narrator(speak, gap_seconds=delivery.gap_seconds, even=lambda: speaker.draws_voices)
     try:
         with closing(narrator.stream(parts)) as pieces:
             gain = delivery.volume
@@ -200,6 +203,8 @@ def synthesize(
                     gain = delivery_of(piece.text, delivery, speakers).volume * manner_of(piece.text).volume
                 yield piece
     finally:
+        if shared:
+            shared.close()
         if on_drawn_voice and (whole := voices.get(None)) and (drawn := whole.drawn):
             on_drawn_voice(drawn)
 

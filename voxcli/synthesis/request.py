@@ -143,10 +143,15 @@ Piece: TypeAlias = AudioChunk | SentenceMark
 class Engine(Protocol):
     """Turns requests into sound. Once created, it is ready to speak."""
 
-    slots: int
-    """Number of streams that run at once; further callers wait."""
-    draws_voices: bool
-    """Whether a request without a voice is spoken in a new random voice each time."""
+    @property
+    def slots(self) -> int:
+        """Number of streams that run at once; further callers wait."""
+        ...
+
+    @property
+    def draws_voices(self) -> bool:
+        """Whether a request without a voice is spoken in a new random voice each time."""
+        ...
 
     def stream(self, request: SynthesisRequest) -> Speech:
         """Yield chunks as soon as they are generated. May be called from several threads.
@@ -185,7 +190,8 @@ class Abilities:
 class HasAbilities(Protocol):
     """An engine that says what it makes use of."""
 
-    abilities: Abilities
+    @property
+    def abilities(self) -> Abilities: ...
 
 
 @runtime_checkable

@@ -3,9 +3,10 @@
 import logging
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,12 +27,13 @@ from voxcli.cli.options.speech import OutputOptions, VoiceOptions
 from voxcli.cli.settings.files import find_user_places, model_library
 from voxcli.engines import BUILTIN_MODEL, KOKORO_MODEL, best_model, open_engine
 from voxcli.engines.settings import EngineSettings
-from voxcli.errors import did_you_mean
+from voxcli.errors import RemoteError, did_you_mean
 from voxcli.sinks import Target, ToFile, ToSpeaker, ToStdout
 from voxcli.synthesis.loading import OnLoading, ignore_loading
 from voxcli.synthesis.request import Engine, Parameter, abilities_of
 
 if TYPE_CHECKING:
+    from voxcli.engines.remote.engine import RemoteEngine
     from voxcli.engines.remote.settings import RemoteSettings
     from voxcli.synthesis.pipeline import Delivery
 
@@ -45,17 +47,17 @@ _KEY_VARIABLE = "VOXCLI_API_KEY"
 
 def engine_settings(options: EngineOptions) -> EngineSettings:
     """Turn the options into settings, with this user's folders and the API key of the server."""
-    return options.to_settings(find_user_places(), _find_key(options))
+    return options.to_settings(find_user_places(), partial(_find_key, options))
 
 
 def server_settings(options: ServerOptions) -> "RemoteSettings":
     """Turn the options of a server that does not speak into settings, with its API key."""
-    return options.to_connection(find_user_places(), _find_key(options))
+    return options.to_connection(find_user_places(), partial(_find_key, options))
 
 
 def engine_name(settings: EngineSettings) -> str:
     """Return the model, or the address of the server, for messages."""
-    return settings.remote.url if settings.remote else settings.model or best_model(model_library())
+    return settings.remote.address if settings.remote else settings.model or best_model(model_library())
 
 
 def stays_loaded(settings: EngineSettings) -> bool:
@@ -182,17 +184,15 @@ def with_default_clip(
     return _with_fields(engine, fields)
 
 
-def _find_key(options: ServerOptions) -> str | None:
-    """Return the API key: from the file named by an option, the environment, or `voxcli keys`."""
-    if options.remote is None:
-        return None
+def _find_key(options: ServerOptions, url: str) -> str | None:
+    """Return the API key of a server: from the file named by an option, the environment, or `voxcli keys`."""
     from voxcli.cli.settings.api_keys import find_key, keys_path, read_key, read_keys
 
     if options.api_key_file:
         return read_key(options.api_key_file)
     if key := os.environ.get(_KEY_VARIABLE, "").strip():
         return key
-    return find_key(read_keys(keys_path()), options.remote)
+    return find_key(read_keys(keys_path()), url)
 
 
 def _reads_clips(engine: EngineSettings) -> bool:
@@ -201,10 +201,35 @@ def _reads_clips(engine: EngineSettings) -> bool:
 
     if engine.remote is None or engine.remote.dialect is not None:
         return engine.remote is not None and engine.remote.dialect is Dialect.GPT_SOVITS
+    dialects = [server.server.dialect for server in answering_servers(engine.remote)]
+    if len({dialect is Dialect.GPT_SOVITS for dialect in dialects}) > 1:
+        raise typer.BadParameter(
+            "Some of these servers read recordings from their own disk, and the others do not.",
+            param_hint="--ref-audio",
+        )
+    return Dialect.GPT_SOVITS in dialects
+
+
+def answering_servers(remote: "RemoteSettings") -> "Iterator[RemoteEngine]":
+    """Connect to the servers that speak for this machine, one after another, and close each one.
+
+    Raises:
+        RemoteError: none of them answers.
+    """
     from voxcli.engines.remote.engine import RemoteEngine
 
-    with closing(RemoteEngine(engine.remote)) as server:
-        return server.server.dialect is Dialect.GPT_SOVITS
+    error, found = None, False
+    for each in (remote, *remote.others):
+        try:
+            server = RemoteEngine(replace(each, others=()))
+        except RemoteError as failed:
+            error = failed
+            continue
+        found = True
+        with closing(server):
+            yield server
+    if error and not found:
+        raise error
 
 
 def _with_fields(engine: EngineSettings, fields: Mapping[str, str]) -> EngineSettings:
@@ -215,7 +240,8 @@ def _with_fields(engine: EngineSettings, fields: Mapping[str, str]) -> EngineSet
         if name in options.extra:
             raise typer.BadParameter(f"{name!r} is given twice.", param_hint="--extra")
     options = replace(options, extra={**options.extra, **fields})
-    return replace(engine, remote=replace(engine.remote, options=options))
+    others = tuple(replace(each, options=options) for each in engine.remote.others)
+    return replace(engine, remote=replace(engine.remote, options=options, others=others))
 
 
 def _clip_fields(path: str | None, transcript: str | None, language: str | None) -> dict[str, str]:

@@ -1,12 +1,11 @@
 """Choice of the voice: the one that is named, the default one where it can speak, and the model that it belongs to."""
 
 from collections.abc import Sequence
-from contextlib import closing
 from dataclasses import replace
 
 import typer
 
-from voxcli.cli.commands.chosen import engine_name
+from voxcli.cli.commands.chosen import answering_servers, engine_name
 from voxcli.cli.console import Console
 from voxcli.cli.files import read_clip
 from voxcli.cli.options.parameters import in_settings, on_command_line
@@ -228,12 +227,10 @@ def _problem_on_server(own: Voice | None, engine: EngineSettings) -> str | None:
     """Return whether a server takes no recordings. It is asked only if the voice has one."""
     if own is None or not (own.reference or own.prompt):
         return None
-    from voxcli.engines.remote.engine import RemoteEngine
-
     assert engine.remote
-    with closing(RemoteEngine(engine.remote)) as server:
-        takes = server.takes_clips()
-    return None if takes else f"{engine.remote.url} takes no recordings"
+    if any(server.takes_clips() for server in answering_servers(engine.remote)):
+        return None
+    return f"{engine.remote.address} takes no recordings"
 
 
 def _imitates_alone(model: str) -> bool:

@@ -8,7 +8,7 @@ import typer
 
 from voxcli.cli.options import completion as complete
 from voxcli.cli.options import parameters as options
-from voxcli.cli.options.server import RemoteOptions, only_here
+from voxcli.cli.options.server import FindKey, RemoteOptions, only_here
 from voxcli.engines.keep_alive import ADVICE, DEFAULT_KEEP_ALIVE, parse_keep_alive
 from voxcli.errors import did_you_mean
 
@@ -192,12 +192,12 @@ class EngineOptions(RemoteOptions):
     lazy_graphs: LazyGraphs = False
     lora: LoraFolder = None
 
-    def to_settings(self, places: "Places", key: str | None) -> "EngineSettings":
+    def to_settings(self, places: "Places", find_key: FindKey) -> "EngineSettings":
         """Return the settings of the engine.
 
         Args:
             places: where caches are.
-            key: the API key of the server.
+            find_key: finds the API key of a server.
         """
         from voxcli.engines.settings import EngineSettings, LocalSettings
 
@@ -215,8 +215,7 @@ class EngineOptions(RemoteOptions):
             cache=places.cache,
             anchors=places.anchors,
         )
-        remote = self.to_remote(places, key, self.model) if self.remote else None
-        return EngineSettings(model=self.model, local=local, remote=remote)
+        return EngineSettings(model=self.model, local=local, remote=self.to_remote(places, find_key, self.model))
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,6 +225,6 @@ class ResidentEngineOptions(EngineOptions):
     keep_alive: KeepAlive = DEFAULT_KEEP_ALIVE
     warm: Warm = True
 
-    def to_settings(self, places: "Places", key: str | None) -> "EngineSettings":
+    def to_settings(self, places: "Places", find_key: FindKey) -> "EngineSettings":
         seconds = parse_keep_alive(self.keep_alive) if self.warm and not self.remote else 0.0
-        return replace(EngineOptions.to_settings(self, places, key), keep_alive=seconds)
+        return replace(EngineOptions.to_settings(self, places, find_key), keep_alive=seconds)

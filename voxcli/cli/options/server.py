@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
 
@@ -12,10 +12,15 @@ from voxcli.errors import did_you_mean
 from voxcli.protocols.names import AUTO, PROTOCOLS, WIRE_FORMATS, Dialect
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from voxcli.engines.remote.settings import RemoteSettings
     from voxcli.paths import Places
 
 REMOTE_PANEL = "Remote server"
+
+FindKey: TypeAlias = "Callable[[str], str | None]"
+"""Returns the API key of the server at an address."""
 
 
 def only_here(context: typer.Context, param: typer.CallbackParam, value: object) -> object:
@@ -32,22 +37,45 @@ def only_there(context: typer.Context, param: typer.CallbackParam, value: object
     return value
 
 
-def _find_server(context: typer.Context, param: typer.CallbackParam, value: str | None) -> str | None:
-    """Replace the name of a profile by its address, and let the profile override the other settings.
+def _find_servers(context: typer.Context, param: typer.CallbackParam, value: list[str] | None) -> list[str] | None:
+    """Replace the names of profiles by their addresses, and let the profile override the other settings.
 
     This option is eager, so that it is read before all others. A model in the other settings is meant for this
     machine.
     """
-    if not value or context.resilient_parsing:
+    names = [name for name in value or () if name]
+    if not names or context.resilient_parsing:
         return None
+    if len(names) < len(value or ()):
+        raise typer.BadParameter("'' stands for no server, and here others are named too.")
     from voxcli.cli.options.consent import check_consent
     from voxcli.cli.settings.profiles import find_server
 
-    url, of_profile = find_server(context, value)
-    check_consent(context, param.name or "", value, url)
+    found = [find_server(context, name) for name in names]
+    urls = [url for url, _ in found]
+    if len(set(urls)) < len(urls):
+        raise typer.BadParameter("The same server is given twice.")
+    for name, url in zip(names, urls, strict=True):
+        check_consent(context, param.name or "", name, url)
+    of_profile = _common_settings([settings for _, settings in found])
     defaults = {name: value for name, value in (context.default_map or {}).items() if name != "model"}
     context.default_map = {**defaults, **of_profile}
-    return url
+    return urls
+
+
+def _common_settings(profiles: "list[Mapping[str, Any]]") -> "Mapping[str, Any]":
+    """Return the settings of the profiles of several servers, which apply to all of them.
+
+    Raises:
+        typer.BadParameter: they differ.
+    """
+    for key in {key for profile in profiles for key in profile}:
+        if any(profile.get(key) != profiles[0].get(key) for profile in profiles):
+            raise typer.BadParameter(
+                f"The profiles of these servers differ in {key!r}, and a text may go to any of them. Give all of them "
+                "the same, or name the servers by their addresses."
+            )
+    return profiles[0]
 
 
 def _check_protocol(context: typer.Context, param: typer.CallbackParam, value: str) -> str:
@@ -70,14 +98,14 @@ def _check_wire_format(context: typer.Context, param: typer.CallbackParam, value
 
 
 Remote = Annotated[
-    str | None,
+    list[str] | None,
     options.setting(
         "--remote",
         metavar="SERVER",
-        help="Server to use: its address or profile; '' for none.",
+        help="Server to use: its address or profile; '' for none. Repeatable: texts go to the least busy one.",
         autocompletion=complete.remotes,
         is_eager=True,
-        callback=_find_server,
+        callback=_find_servers,
         rich_help_panel=REMOTE_PANEL,
     ),
 ]
@@ -173,21 +201,26 @@ class ServerOptions:
     """A server, and how to connect to it."""
 
     remote: Remote = None
-    """Its address, once the option has been read."""
+    """Its address, once the option has been read; several for commands that speak."""
     protocol: Protocol = AUTO
     timeout: Timeout = 300.0
     api_key_file: ApiKeyFile = None
 
-    def to_connection(self, places: "Places", key: str | None) -> "RemoteSettings":
+    def to_connection(self, places: "Places", find_key: FindKey) -> "RemoteSettings":
         """Return how to connect to the server."""
+        if not self.remote:
+            raise typer.BadParameter("Name a server with --remote.", param_hint="--remote")
+        if len(self.remote) > 1:
+            raise typer.BadParameter("Name one server: this command asks only one.", param_hint="--remote")
+        return self._connection(self.remote[0], places, find_key)
+
+    def _connection(self, url: str, places: "Places", find_key: FindKey) -> "RemoteSettings":
         from voxcli.engines.remote.settings import RemoteSettings
 
-        if self.remote is None:
-            raise typer.BadParameter("Name a server with --remote.", param_hint="--remote")
         return RemoteSettings(
-            url=self.remote,
+            url=url,
             dialect=None if self.protocol == AUTO else Dialect(self.protocol),
-            key=key,
+            key=find_key(url),
             read_seconds=self.timeout,
             cache=places.cache,
         )
@@ -202,12 +235,14 @@ class RemoteOptions(ServerOptions):
     no_stream: NoStream = False
     extra: Extra = None
 
-    def to_remote(self, places: "Places", key: str | None, model: str | None) -> "RemoteSettings":
-        """Return how to connect to the server, and how to make requests.
+    def to_remote(self, places: "Places", find_key: FindKey, model: str | None) -> "RemoteSettings | None":
+        """Return how to connect to the server or servers, and how to make requests; None if there is none.
 
         Args:
             model: its name on the server.
         """
+        if not self.remote:
+            return None
         from voxcli.audio.format import AudioFormat
         from voxcli.protocols.dialect import ClientOptions
 
@@ -220,7 +255,8 @@ class RemoteOptions(ServerOptions):
             mode=self.streaming_mode,
             extra=_parse_extra(self.extra or []),
         )
-        return replace(self.to_connection(places, key), options=options)
+        first, *others = (replace(self._connection(url, places, find_key), options=options) for url in self.remote)
+        return replace(first, others=tuple(others))
 
 
 def _parse_extra(given: list[str]) -> dict[str, str]:

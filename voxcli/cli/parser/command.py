@@ -43,7 +43,7 @@ class VoxCommand(TyperCommand):
     def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
         if parent is not None:
             values = find_settings(parent).values
-            defaults = {param.name: values[param.name].value for param in self.params if _is_set(param, values)}
+            defaults = {param.name: _default(param, values) for param in self.params if _is_set(param, values)}
             extra.setdefault("default_map", defaults)
         return super().make_context(info_name, args, parent, **extra)
 
@@ -200,6 +200,12 @@ def _help_all() -> Any:
 
 def _is_set(param: Any, values: Mapping[str, Any]) -> bool:
     return bool(param.envvar) and param.name in values
+
+
+def _default(param: Any, values: Mapping[str, Any]) -> Any:
+    """Return the value of an option from the settings, where also one that can be repeated has one value."""
+    value = values[param.name].value
+    return [value] if param.multiple else value
 
 
 def _unchanged(arguments: list[str]) -> list[str]:

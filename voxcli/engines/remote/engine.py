@@ -31,6 +31,7 @@ from voxcli.protocols.dialect import DRAWS_VOICES, ClientOptions, HttpCall, read
 from voxcli.protocols.gptsovits.messages import without_failure
 from voxcli.protocols.names import Dialect
 from voxcli.protocols.openai.servers import Catalog, Choice, choose_model, draws_voices
+from voxcli.protocols.voxcpm.engines import ServerState
 from voxcli.synthesis.identity import SERVER, ModelIdentity
 from voxcli.synthesis.pipeline import Delivery, WrittenText
 from voxcli.synthesis.request import LEAST_SYLLABLES, Abilities, Parameter, Piece, Sampling, Speech, SynthesisRequest
@@ -90,7 +91,10 @@ class RemoteEngine:
         self._lock = threading.Lock()
         self._voices = VoiceList(self._transport)
         mixes_streams_up = dialect is not Dialect.OPENAI and not self.server.is_voxcli
-        self.slots = 1 if mixes_streams_up and not settings.concurrent else _CONCURRENT_STREAMS
+        self._one_at_a_time = mixes_streams_up and not settings.concurrent
+        self.slots = 1 if self._one_at_a_time else _CONCURRENT_STREAMS
+        self.state: ServerState | None = None
+        """What one of our own servers last told of itself."""
         self.draws_voices = (dialect is Dialect.VOXCPM and not self.server.route) or self._holds_no_voice()
         self._accepted: dict[tuple[bool, bool], Choice] = {}
         """What the server has accepted, for requests with and without a description, at the usual speed or another."""
@@ -100,11 +104,9 @@ class RemoteEngine:
         self.abilities = Abilities(
             least_syllables=LEAST_SYLLABLES, tags=VOXCPM2_TAGS if dialect is Dialect.VOXCPM else frozenset()
         )
-        if engine := self._identification.describe_engine(self.server):
-            # The text is split here, as for an engine of this machine, and so every byte is the same.
-            self._settings = replace(settings, options=replace(settings.options, as_is=True))
-            self.abilities, self.draws_voices = engine.to_abilities(), engine.draws_voices
-            self._identity = engine.to_identity()
+        if self.server.is_voxcli and dialect is Dialect.VOXCPM:
+            with suppress(RemoteError):  # the request for speech tells
+                self.refresh()
         has_clip = "ref_audio_path" in settings.options.extra
         self.wants_recording = dialect is Dialect.GPT_SOVITS and self.server.version > 1 and not has_clip
         """Whether each request needs a voice with a recording."""
@@ -115,6 +117,23 @@ class RemoteEngine:
         catalog, options = self.server.catalog or Catalog(), self._settings.options
         name = options.model or choose_model(catalog, styled=False) or "a server"
         return self._identity or ModelIdentity(name=re.split(r"[/\\]", name)[-1], device=SERVER)
+
+    def refresh(self, read_seconds: float | None = None) -> None:
+        """Read again what the server tells of itself, if it is one of our own.
+
+        read_seconds: for its answer; None waits as long as for speech.
+
+        Raises:
+            RemoteError: it cannot be reached.
+        """
+        self.state = state = self._identification.read_state(self.server, read_seconds)
+        if state and (engine := state.engine):
+            # The text is split here, as for an engine of this machine, and so every byte is the same.
+            self._settings = replace(self._settings, options=replace(self._settings.options, as_is=True))
+            self.abilities, self.draws_voices = engine.to_abilities(), engine.draws_voices
+            self._identity = engine.to_identity()
+        if state and state.model_loaded and state.slots:
+            self.slots = state.slots
 
     def stream(self, request: SynthesisRequest) -> Speech:
         yield from self.stream_watched(request, lambda data: None)
@@ -303,7 +322,7 @@ class RemoteEngine:
     @contextmanager
     def _exclusive_access(self) -> Iterator[None]:
         """Wait for other requests of this user, if the server can handle only one at a time."""
-        if self.slots > 1:
+        if not self._one_at_a_time:
             yield
             return
         with ExitStack() as held:

@@ -64,7 +64,7 @@ class Transport:
         self._client.close()
 
     @contextmanager
-    def send(self, base: str, call: HttpCall) -> Iterator[httpx.Response]:
+    def send(self, base: str, call: HttpCall, *, read_seconds: float | None = None) -> Iterator[httpx.Response]:
         """Send a request and wait for the status and headers, whatever the status. Read the body inside the block.
 
         Leaving the block before the end of the body closes the connection, so that the server can stop. A redirect on
@@ -72,6 +72,7 @@ class Transport:
 
         Args:
             base: the URL that the path of the call is appended to.
+            read_seconds: longest time without data; None for that of the settings.
 
         Raises:
             RetryableError: the server cannot be reached, but may be later.
@@ -82,7 +83,7 @@ class Transport:
         responded = False
         try:
             with ExitStack() as stack:
-                response = self._send_to(self._moved.get(base, base), base, call, stack)
+                response = self._send_to(self._moved.get(base, base), base, call, stack, read_seconds)
                 responded = self._reached = True
                 yield response
         except httpx.ConnectTimeout as error:
@@ -100,9 +101,12 @@ class Transport:
         except httpx.TransportError as error:
             raise self._connection_error(error, responded=responded) from error
 
-    def _send_to(self, target: str, base: str, call: HttpCall, stack: ExitStack) -> httpx.Response:
+    def _send_to(
+        self, target: str, base: str, call: HttpCall, stack: ExitStack, read_seconds: float | None
+    ) -> httpx.Response:
         """Send a request and follow redirects on the same host. The stack closes the response."""
-        url = target + call.path
+        url, usual = target + call.path, self._client.timeout
+        limit = httpx.Timeout(read_seconds, connect=usual.connect, pool=None) if read_seconds else usual
         for left in reversed(range(_MOST_REDIRECTS)):
             attempt = stack.enter_context(ExitStack())
             response = attempt.enter_context(
@@ -113,6 +117,7 @@ class Transport:
                     json=dict(call.json) if call.json is not None else None,
                     data=dict(call.form) if call.form is not None else None,
                     files={field: (clip.name, clip.data) for field, clip in call.files.items()} or None,
+                    timeout=limit,
                 )
             )
             moved = _safe_redirect(response, call) if left else None
@@ -124,15 +129,17 @@ class Transport:
                 self._moved[base] = url.removesuffix(call.path)
         return response
 
-    def ask(self, base: str, call: HttpCall) -> tuple[int, Any]:
+    def ask(self, base: str, call: HttpCall, *, read_seconds: float | None = None) -> tuple[int, Any]:
         """Send a request that does not synthesize, and return the status and the JSON document, None if it is not JSON.
+
+        read_seconds: longest time without data; None for that of the settings.
 
         Raises:
             RemoteError: there is no response.
         """
 
         def attempt() -> tuple[int, Any]:
-            with self.send(base, call) as response:
+            with self.send(base, call, read_seconds=read_seconds) as response:
                 if response.status_code in _NOT_READY:
                     self.refuse(response, "not ready")
                 body = read_start(response, _JSON_BYTES)
@@ -169,9 +176,10 @@ class Transport:
         hint = self._hint(response)
         message = f"{self.url} rejected the request ({status}): {reason.rstrip('.')}.{hint.text}"
         kind = RemoteUnknown if is_unknown else RemoteRefused
-        error = kind(message, status, on_command_line=hint.on_command_line or on_command_line)
+        wait = parse_retry_after(headers, time.time())
+        error = kind(message, status, on_command_line=hint.on_command_line or on_command_line, retry_after=wait)
         if is_retryable(status, headers, _ALSO_RETRYABLE):
-            raise RetryableError(error, parse_retry_after(headers, time.time()))
+            raise RetryableError(error, wait)
         raise error
 
     def _hint(self, response: httpx.Response) -> _Hint:

@@ -2,7 +2,6 @@
 
 import logging
 import time
-from collections.abc import Mapping
 from dataclasses import replace
 
 from pydantic import ValidationError
@@ -12,7 +11,7 @@ from voxcli.engines.remote.probe import HEALTH, Server, ServerCache, detect_serv
 from voxcli.engines.remote.settings import RemoteSettings, has_version, root_of, without_endpoint
 from voxcli.errors import RemoteError, RequestError
 from voxcli.protocols.names import Dialect
-from voxcli.protocols.voxcpm.engines import EngineDescription
+from voxcli.protocols.voxcpm.engines import ServerState
 
 _log = logging.getLogger(__name__)
 
@@ -64,20 +63,22 @@ class Identification:
         if self._cache:
             self._cache.forget(self._cache_key)
 
-    def describe_engine(self, server: Server) -> EngineDescription | None:
-        """Return the engine behind one of our own servers, asked in its own protocol; None if it does not tell."""
+    def read_state(self, server: Server, read_seconds: float | None = None) -> ServerState | None:
+        """Ask a server for its state in its own protocol; None if it is none of ours, or tells it otherwise.
+
+        read_seconds: for the answer; None waits as long as for speech.
+
+        Raises:
+            RemoteError: it cannot be reached.
+        """
+        base = root_of(server.base or self._settings.url)
+        _, document = self._transport.ask(base, HEALTH, read_seconds=read_seconds)
         if not server.is_voxcli or server.dialect is not Dialect.VOXCPM:
             return None
         try:
-            _, document = self._transport.ask(root_of(server.base or self._settings.url), HEALTH)
-        except RemoteError as error:  # the request for speech tells
-            _log.debug("%s", error)
-            return None
-        described = document.get("engine") if isinstance(document, Mapping) else None
-        try:
-            return EngineDescription.model_validate(described) if described else None
+            return ServerState.model_validate(document)
         except ValidationError as error:
-            _log.debug("%s describes its engine otherwise: %s", self._settings.url, error)
+            _log.debug("%s describes its state otherwise: %s", self._settings.url, error)
             return None
 
     def _detect(self) -> Server:

@@ -3,7 +3,7 @@
 import ipaddress
 import re
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -51,6 +51,17 @@ class RemoteSettings:
     """Send requests at once even to servers that mix up concurrent streams. For measuring them."""
     cache: Path | None = None
     """Folder for what was detected about servers; None stores nothing."""
+    others: "tuple[RemoteSettings, ...]" = ()
+    """Further servers, which share the texts with this one."""
+
+    @property
+    def address(self) -> str:
+        """The address, or all of them, for messages."""
+        return ", ".join(each.url for each in (self, *self.others))
+
+    def each_alone(self) -> "list[RemoteSettings]":
+        """Return the settings of every server, of which none is asked twice: another one is there at once."""
+        return [replace(each, others=(), retry_delays=()) for each in (self, *self.others)]
 
 
 def normalized_url(address: str) -> str:

@@ -56,3 +56,16 @@ class EngineDescription(BaseModel):
         with suppress(ValueError):
             return ModelIdentity.from_dict(self.identity) if self.identity else None
         return None
+
+
+class ServerState(BaseModel):
+    """What a client reads of the answer to `GET /health`."""
+
+    status: str = "healthy"
+    model: str | None = None
+    model_loaded: bool = False
+    slots: int | None = None
+    """Streams that run at once."""
+    engine: EngineDescription | None = None
+    takes_hashes: bool = False
+    """Whether a recording that the server has may be named by its hash."""

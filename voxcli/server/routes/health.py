@@ -8,6 +8,7 @@ from fastapi.responses import JSONResponse, Response
 from voxcli.errors import RequestError, VoxError
 from voxcli.server.routes.dialect_route import error_responses
 from voxcli.server.service import Service
+from voxcli.synthesis.servers import SharesTexts
 
 _STUCK = 15.0
 """Seconds without a chunk, while streams are waiting, after which the model counts as stuck."""
@@ -35,6 +36,9 @@ class Readiness:
             return False, "failed"
         if not service.models.loaded:
             return True, "asleep"  # the next request loads it; a balancer would send none if this were false
+        engine = service.models.engine
+        if isinstance(engine, SharesTexts) and all(server.problem for server in engine.servers()):
+            return False, "unreachable"
         if service.probe and service.heartbeat.silent_seconds() > self._stuck_seconds:
             return False, "stuck"
         if service.heartbeat.is_fresh() or service.admission.used:
@@ -86,6 +90,9 @@ def router(service: Service) -> APIRouter:
         responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
     )
     async def metrics() -> Response:
+        engine = service.models.engine
+        if isinstance(engine, SharesTexts):
+            service.metrics.note_servers(engine.servers())
         return Response(service.metrics.text(), media_type=_PROMETHEUS)
 
     return routes

@@ -1,6 +1,6 @@
 """VoxCPM's own API at `/api`, and `/health`, for clients of its servers."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, File
 from fastapi.datastructures import UploadFile
@@ -13,6 +13,7 @@ from voxcli.protocols.voxcpm import messages as voxcpm
 from voxcli.protocols.voxcpm.engines import EngineDescription
 from voxcli.protocols.voxcpm.voices import DEFAULT_VOICE, voice_entry
 from voxcli.server.bodies import check_form, is_given, measure_clip, read_clip, read_form
+from voxcli.server.keys import TRUSTED
 from voxcli.server.private.sockets import is_private
 from voxcli.server.routes.dialect_route import audio_responses, dialect_route, error_responses
 from voxcli.server.routes.private import CLIPS, MOST_FIELDS, default_steps, native_problem_of, speak_privately
@@ -29,9 +30,11 @@ from voxcli.server.routes.voxcpm_schema import (
     NativeVoices,
     NoGpu,
     Offloaded,
+    UpstreamServer,
 )
 from voxcli.server.service import Service
-from voxcli.synthesis.request import Voice
+from voxcli.synthesis.request import Engine, Voice
+from voxcli.synthesis.servers import SharesTexts
 from voxcli.version import __version__
 from voxcli.voices.description import NO_NOTES
 from voxcli.voices.named import find_named
@@ -102,16 +105,18 @@ def _add_state(routes: APIRouter, service: Service) -> None:
         return NativeVoices(voices=await service.threads.call(lambda: _list_voices(service)))
 
     @routes.get("/health", summary="Health of the server and its model")
-    async def health() -> Health:
+    async def health(request: Request) -> Health:
         nonlocal described  # also while the model is unloaded
         if engine := models.engine:
             described = EngineDescription.of(engine)
         return Health(
-            status="loading" if models.loading else "unhealthy" if models.failed else "healthy",
+            status=_status(service),
             model_loaded=models.loaded,
             version=__version__,
             model=models.name,
+            slots=models.slots,
             engine=described,
+            servers=_servers(engine, named=getattr(request.state, TRUSTED)) if engine else None,
         )
 
     @routes.get("/api/gpu/status", summary="GPU memory in use")
@@ -154,6 +159,32 @@ def _add_clips(routes: APIRouter, service: Service) -> None:
             noise_dbfs=round(report.noise_dbfs, 1),
             remarks=[ClipRemark(kind=kind, message=message) for kind, message in report.problems],
         )
+
+
+def _status(service: Service) -> Literal["healthy", "loading", "unhealthy", "draining"]:
+    if service.admission.draining:
+        return "draining"
+    if service.models.loading:
+        return "loading"
+    return "unhealthy" if service.models.failed else "healthy"
+
+
+def _servers(engine: Engine, *, named: bool) -> list[UpstreamServer] | None:
+    """Describe the servers behind a gateway; None if it has one only, or is none."""
+    if not isinstance(engine, SharesTexts):
+        return None
+    return [
+        UpstreamServer(
+            number=number,
+            name=report.name if named else None,
+            model=report.model,
+            status="left out" if report.problem else "spare" if report.spare else "used",
+            problem=report.problem if named else None,
+            streams=report.streams,
+            slots=report.slots,
+        )
+        for number, report in enumerate(engine.servers(), 1)
+    ]
 
 
 def _gibibytes(count: int) -> float:

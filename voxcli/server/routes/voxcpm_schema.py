@@ -65,19 +65,39 @@ class NativeVoices(BaseModel):
     voices: list[NativeVoice]
 
 
+class UpstreamServer(BaseModel):
+    """One of the servers behind a gateway.
+
+    If there are keys, its name and its problem are told to clients with a key only.
+    """
+
+    number: int
+    """From 1, in the order of the command line."""
+    name: str | None
+    model: str | None
+    status: Literal["used", "spare", "left out"]
+    problem: str | None
+    streams: int
+    slots: int
+
+
 class Health(BaseModel):
     """State of the server. `status` is "unhealthy" if the model could not be loaded.
 
     The HTTP status is always 200. `/readyz` tells whether a request would be served.
     """
 
-    status: Literal["healthy", "loading", "unhealthy"]
+    status: Literal["healthy", "loading", "unhealthy", "draining"]
     model_loaded: bool
     version: str
     server: Literal["voxcli"] = "voxcli"
     model: str
+    slots: int
+    """Streams that run at once."""
     engine: EngineDescription | None
     """None until the model has been loaded for the first time."""
+    servers: list[UpstreamServer] | None = None
+    """Of a gateway to several servers."""
 
 
 class GpuStatus(BaseModel):

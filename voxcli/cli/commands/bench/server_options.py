@@ -16,7 +16,7 @@ def _choose_servers(context: typer.Context, param: typer.CallbackParam, value: l
     return value
 
 
-def _find_first_server(context: typer.Context, param: typer.CallbackParam, value: str | None) -> str | None:
+def _find_first_server(context: typer.Context, param: typer.CallbackParam, value: list[str] | None) -> list[str] | None:
     """Return the address of the first server, so that other options know whether one is used.
 
     The profile of a single server applies, as with any command.
@@ -24,7 +24,7 @@ def _find_first_server(context: typer.Context, param: typer.CallbackParam, value
     if context.resilient_parsing:
         return None
     typed = context.params.get("servers") or []
-    name = next(filter(None, typed), None) if typed else value
+    name = next(filter(None, typed or value or ()), None)
     if not name:
         return None
     from voxcli.cli.options.consent import check_consent
@@ -37,7 +37,7 @@ def _find_first_server(context: typer.Context, param: typer.CallbackParam, value
         if typed:
             defaults.pop("model", None)  # set for this machine
         context.default_map = {**defaults, **of_profile}
-    return url
+    return [url]
 
 
 Servers = Annotated[
@@ -53,7 +53,7 @@ Servers = Annotated[
     ),
 ]
 FirstServer = Annotated[
-    str | None,
+    list[str] | None,
     typer.Option(
         "--remote-by-default",
         envvar="VOXCLI_REMOTE",

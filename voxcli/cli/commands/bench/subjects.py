@@ -124,7 +124,7 @@ def _with_server(
     engine_fields, voice_fields = ({field.name for field in fields(kind)} for kind in (EngineOptions, VoiceOptions))
     of_engine = {key: value for key, value in own.items() if key in engine_fields}
     of_voice = {key: value for key, value in own.items() if key in voice_fields}
-    return replace(engine, remote=url, **of_engine), replace(who, **of_voice)
+    return replace(engine, remote=[url], **of_engine), replace(who, **of_voice)
 
 
 @contextmanager

@@ -106,7 +106,7 @@ def _settings(context: typer.Context, how: LoadedModelOptions, model: str | None
         lora=how.lora,
         keep_alive=how.keep_alive,
     )
-    settings = engine.to_settings(find_user_places(), None)
+    settings = engine.to_settings(find_user_places(), lambda url: None)
     if not settings.keep_alive:
         where = "" if options.on_command_line(context, "keep_alive") else " of the settings"
         raise typer.BadParameter(

@@ -20,6 +20,7 @@ from voxcli.cli.commands.warm import engine_registry, new_order
 from voxcli.cli.console import Console
 from voxcli.cli.exits import GracefulShutdown
 from voxcli.cli.settings.files import find_user_places
+from voxcli.engines.remote.balanced import BalancedEngine
 from voxcli.engines.remote.engine import RemoteEngine
 from voxcli.engines.resident.identity import EngineOrder
 from voxcli.engines.resident.registry import EngineEntry, Registry, Unavailable
@@ -215,11 +216,21 @@ def _note_ready(service: Service, console: Console) -> None:
     slots = service.models.slots
     streams = "1 stream" if slots == 1 else f"{slots} streams"
     if service.models.loaded:
-        console.note(f"{service.models.name} is ready ({streams} at once)")
+        console.note(f"{service.models.name} is ready ({streams} at once{_of_servers(service)})")
     else:
         console.note(f"{service.models.name} will be loaded on the first request")
     if (model := service.language_model) and model.model:
         console.note(f"chats with {model.model} at {model.url}")
     engine = service.models.engine
-    if isinstance(engine, RemoteEngine) and engine.wants_recording:
+    if isinstance(engine, RemoteEngine | BalancedEngine) and engine.wants_recording:
         console.warning("The server needs a recording to imitate. Name one of its files with --ref-audio PATH.")
+
+
+def _of_servers(service: Service) -> str:
+    """Return how many servers speak, if there are several."""
+    engine = service.models.engine
+    if not isinstance(engine, BalancedEngine):
+        return ""
+    servers = engine.servers()
+    answering = sum(server.problem is None for server in servers)
+    return f", on {answering} of {len(servers)} servers"

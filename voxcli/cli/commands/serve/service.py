@@ -57,7 +57,10 @@ def _knows_kokoro_voice(name: str) -> bool:
 
 
 def _knows_remote_voice(models: ModelLifecycle, name: str) -> bool:
+    from voxcli.engines.remote.balanced import BalancedEngine
     from voxcli.engines.remote.engine import RemoteEngine
 
     engine = models.engine
-    return engine.knows_voice(name) if isinstance(engine, RemoteEngine) else True  # checked when it is requested
+    if isinstance(engine, RemoteEngine | BalancedEngine):
+        return engine.knows_voice(name)
+    return True  # checked when it is requested

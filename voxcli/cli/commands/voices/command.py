@@ -56,10 +56,11 @@ def _list_voices_on(server: ServerOptions, json: bool) -> None:
     from voxcli.engines.remote.engine import RemoteEngine
     from voxcli.errors import NotFound
 
-    with closing(RemoteEngine(server_settings(server))) as engine:
+    settings = server_settings(server)
+    with closing(RemoteEngine(settings)) as engine:
         voices = engine.voices()
     if voices is None:
-        raise NotFound(f"{server.remote} does not list its voices.")
+        raise NotFound(f"{settings.url} does not list its voices.")
     if json:
         write_json([asdict(voice) for voice in voices])
     else:
