@@ -113,3 +113,21 @@ def test_a_broken_profile_does_not_stop_the_others(run: Run, settings: Path) -> 
     listed = run("config", "profiles", "--json")
     assert [profile["name"] for profile in json.loads(listed.stdout)] == ["box"]
     assert "[remote.broken]: url is missing" in said(listed)
+
+
+def test_several_servers_share_their_settings_or_are_refused(here: Here, settings: Path) -> None:
+    arguments = ("say", "Hello", "-o", "x.wav", "--force")
+    with replaying(posts(sound, VOXCLI)) as one, replaying(posts(sound, VOXCLI)) as other:
+        settings.write_text(
+            f'[remote.one]\nurl = "{one.url}"\nlanguage = "en"\n[remote.two]\nurl = "{other.url}"\nlanguage = "en"\n'
+            f'[remote.three]\nurl = "{other.url}"\n'
+        )
+        for _ in range(2):
+            assert here(*arguments, "--remote", "one", "--remote", "two")[0] == 0
+        assert len(one.of("POST")) + len(other.of("POST")) == 2
+        assert all(asked.fields["language"] == "en" for server in (one, other) for asked in server.of("POST"))
+        for named, word in ((("one", "three"), "'language'"), (("one", one.url), "twice"), (("", "one"), "no server")):
+            code, answer = here(*arguments, *(part for name in named for part in ("--remote", name)))
+            assert (code, word in answer) == (2, True), answer
+        code, answer = here("voices", "list", "--remote", "one", "--remote", "two")
+        assert (code, "one server" in answer) == (2, True), answer

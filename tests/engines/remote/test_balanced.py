@@ -4,12 +4,15 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
+from typing import Any
 
+import httpx
 import numpy as np
 import pytest
 
 from tests.engines.remote.replay import posts, replaying
 from tests.engines.remote.sounds import VOXCLI, sound
+from tests.server.routes.test_speech_stream import STREAMED, audio_in, talking
 from tests.server.running import Running, running
 from tests.server.tone import ToneEngine, until
 from voxcli.audio.chunk import Samples
@@ -20,6 +23,7 @@ from voxcli.errors import NotFound, RemoteCut, RemoteError
 from voxcli.synthesis.pipeline import Delivery, only_chunks, synthesize
 from voxcli.synthesis.request import SynthesisRequest, Voice
 
+FIELDS = {"model": "tts-1", "voice": "alloy", "input": "Hello."}
 HELLO = SynthesisRequest(text="Hello there.")
 
 
@@ -37,11 +41,19 @@ def group(*urls: str) -> Iterator[BalancedEngine]:
 
 
 @contextmanager
+def described(tone: ToneEngine, **more: Any) -> Iterator[Running]:
+    """A server that has described its API before: two servers of one process cannot do so at the same moment."""
+    with running(tone, **more) as server:
+        assert httpx.get(server.url + "/openapi.json").is_success
+        yield server
+
+
+@contextmanager
 def two(first: ToneEngine, second: ToneEngine, **more: str) -> Iterator[tuple[Running, Running, BalancedEngine]]:
     """Two servers, and both of them as one engine."""
     with ExitStack() as stack:
-        one = stack.enter_context(running(first))
-        other = stack.enter_context(running(second, **more))
+        one = stack.enter_context(described(first))
+        other = stack.enter_context(described(second, **more))
         engine = stack.enter_context(group(one.url, other.url))
         until(lambda: all(server.problem is None for server in engine.servers()))
         yield one, other, engine
@@ -89,21 +101,20 @@ def test_a_full_server_gets_nothing_while_another_has_a_slot() -> None:
             thread.join()
 
 
-@pytest.mark.parametrize("sentences", [["One.", "Two.", "Three."]])
-def test_a_text_stays_on_one_server_and_goes_on_elsewhere_if_that_dies(sentences: list[str]) -> None:
+def test_a_text_stays_on_one_server_and_goes_on_elsewhere_if_that_dies() -> None:
     first, second = ToneEngine(), ToneEngine()
     with ExitStack() as stack:
-        other = stack.enter_context(running(second))
+        other = stack.enter_context(described(second))
         with ExitStack() as dying:
-            one = dying.enter_context(running(first))
+            one = dying.enter_context(described(first))
             engine = stack.enter_context(group(one.url, other.url))
             until(lambda: len({server.problem for server in engine.servers()}) == 1)
 
             def parts() -> Iterator[str]:
-                yield from sentences[:2]
+                yield from ["One.", "Two."]
                 until(lambda: not first.running)
                 dying.close()
-                yield sentences[2]
+                yield "Three."
 
             spoken = list(only_chunks(synthesize(engine, parts(), Delivery())))
         assert [request.text for request in first.requests] == ["One.", "Two."]
@@ -131,7 +142,7 @@ def test_another_server_is_asked_before_the_first_sound_and_none_after_it() -> N
 def test_a_server_that_refuses_is_passed_over_and_the_wait_is_the_shortest() -> None:
     first, second = ToneEngine(slots=1, hold_at=1), ToneEngine(slots=1, hold_at=1)
     with ExitStack() as stack:
-        servers = [stack.enter_context(running(tone, queue=0)) for tone in (first, second)]
+        servers = [stack.enter_context(described(tone, queue=0)) for tone in (first, second)]
         engine = stack.enter_context(group(*(server.url for server in servers)))
         until(lambda: engine.slots == 2)
         others = [stack.enter_context(group(server.url, nobody())) for server in servers]
@@ -155,7 +166,7 @@ def test_a_dead_server_is_left_out_by_name_and_used_when_it_answers() -> None:
     tone, late = ToneEngine(), ToneEngine()
     dead = nobody()
     port = int(dead.rpartition(":")[2])
-    with running(tone) as server, group(dead, server.url) as engine:
+    with described(tone) as server, group(dead, server.url) as engine:
         until(lambda: "nothing listens" in (engine.servers()[0].problem or ""))
         assert (engine.servers()[0].name, engine.slots) == (f"127.0.0.1:{port}", 2)
         heard(engine)
@@ -171,8 +182,8 @@ def test_a_dead_server_is_left_out_by_name_and_used_when_it_answers() -> None:
 def test_a_server_with_another_model_is_a_spare() -> None:
     usual, spare = ToneEngine(slots=3), ToneEngine(slots=5, sample_rate=8000)
     with ExitStack() as stack:
-        one = stack.enter_context(running(usual))
-        other = stack.enter_context(running(spare, model="hum", knows_voice=lambda name: name == "hummer"))
+        one = stack.enter_context(described(usual))
+        other = stack.enter_context(described(spare, model="hum", knows_voice=lambda name: name == "hummer"))
         engine = stack.enter_context(group(one.url, other.url))
         until(lambda: engine.servers()[1].problem is None)
         assert [server.spare for server in engine.servers()] == [False, True]
@@ -215,3 +226,52 @@ def test_servers_of_other_programs_share_texts_too() -> None:
             for _ in range(4):
                 heard(engine)
         assert [len(server.of("POST")) for server in (one, other)] == [2, 2]
+
+
+def test_a_gateway_names_dead_servers_to_those_with_a_key_and_speaks_on_through_the_others() -> None:
+    with ExitStack() as stack:
+        alive = stack.enter_context(described(ToneEngine(slots=3)))
+        with ExitStack() as dying:
+            dead = dying.enter_context(described(ToneEngine(slots=4)))
+            through = stack.enter_context(
+                running(lambda: open_engine(remote=settings_of(dead.url, alive.url)), keys=frozenset({"k"}))
+            )
+            client = stack.enter_context(httpx.Client(base_url=through.url, headers={"authorization": "Bearer k"}))
+            until(lambda: client.get("/health").json()["slots"] == 7)
+            dying.close()
+        for _ in range(3):
+            assert client.post("/v1/audio/speech", json=FIELDS).status_code == 200
+        until(lambda: client.get("/health").json()["servers"][0]["status"] == "left out")
+        health = client.get("/health").json()
+        assert [health["servers"][0]["name"], health["slots"]] == [dead.url.removeprefix("http://"), 3]
+        assert "Cannot reach" in health["servers"][0]["problem"]
+        assert health["servers"][1]["status"] == "used"
+        public = httpx.get(through.url + "/health")
+        assert dead.url.removeprefix("http://") not in public.text
+        assert public.json()["servers"][0]["status"] == "left out"
+        name = dead.url.removeprefix("http://")
+        assert f'voxcli_server_up{{server="{name}"}} 0.0' in client.get("/metrics").text
+        assert client.get("/readyz").status_code == 200
+
+
+def test_a_gateway_is_not_ready_while_no_server_answers() -> None:
+    with ExitStack() as stack:
+        with ExitStack() as dying:
+            urls = [dying.enter_context(described(ToneEngine())).url for _ in range(2)]
+            through = stack.enter_context(running(lambda: open_engine(remote=settings_of(*urls)), probe=None))
+            assert httpx.get(through.url + "/readyz").json() == {"status": "ready"}
+        assert httpx.post(through.url + "/v1/audio/speech", json=FIELDS).status_code == 502
+        answer = httpx.get(through.url + "/readyz")
+        assert (answer.status_code, answer.json()) == (503, {"status": "unreachable"})
+
+
+def test_a_socket_of_a_gateway_is_spoken_by_one_server() -> None:
+    first, second = ToneEngine(), ToneEngine()
+    with ExitStack() as stack:
+        servers = [stack.enter_context(described(tone)) for tone in (first, second)]
+        through = stack.enter_context(running(lambda: open_engine(remote=settings_of(*(each.url for each in servers)))))
+        with talking(through) as client:
+            client.say(STREAMED, "One sentence. And another one.", "input.done")
+            received = audio_in(client.until("session.done"))
+    assert len(received) > 10000
+    assert sorted([len(first.requests), len(second.requests)]) == [0, 2]

@@ -248,6 +248,8 @@ def test_health_says_how_the_server_is(client: httpx.Client) -> None:
         "version": voxcli.__version__,
         "server": "voxcli",
         "model": "tone",
+        "slots": 2,
+        "servers": None,
         "engine": {
             **dict.fromkeys(("sampling", "styles", "clips", "bare_clips"), True),
             "least_syllables": 0,

@@ -11,7 +11,7 @@ from itertools import chain, count
 from voxcli.audio.chunk import AudioChunk
 from voxcli.backoff import Backoff, with_retries
 from voxcli.engines.remote.engine import RemoteEngine
-from voxcli.engines.remote.members import LEFT_OUT, Failure, Member, OpenServer, failure_of, whole_failure
+from voxcli.engines.remote.members import LEFT_OUT, Member, OpenServer, ServerFailure, failure_of, whole_failure
 from voxcli.engines.remote.settings import RemoteSettings
 from voxcli.errors import RemoteError, RemoteUnknown, VoxError
 from voxcli.synthesis.identity import SERVER, ModelIdentity, identity_of
@@ -281,7 +281,7 @@ class _OneText:
             except VoxError as error:
                 errors.append(error)
                 member.note_failure(error)
-                if failure_of(error) is Failure.REFUSED and not isinstance(error, RemoteUnknown):
+                if failure_of(error) is ServerFailure.REFUSED and not isinstance(error, RemoteUnknown):
                     refused.add(member.kind)
                 self.close()
                 continue

@@ -34,7 +34,7 @@ OpenServer = Callable[[RemoteSettings], Engine]
 OnChange = Callable[[], None]
 
 
-class Failure(IntEnum):
+class ServerFailure(IntEnum):
     """Why a server did not speak, the reason that is worth telling most last."""
 
     DEAD = 0
@@ -48,17 +48,17 @@ _BUSY = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
 _LOCKED = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 
 
-def failure_of(error: VoxError) -> Failure:
+def failure_of(error: VoxError) -> ServerFailure:
     """Tell what an error before the first sound says about the server."""
     if isinstance(error, RemoteRefused):
         if error.status in _BUSY:
-            return Failure.BUSY
+            return ServerFailure.BUSY
         if error.status in _LOCKED:
-            return Failure.DEAD
-        return Failure.FAILED if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR else Failure.REFUSED
+            return ServerFailure.DEAD
+        return ServerFailure.FAILED if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR else ServerFailure.REFUSED
     if isinstance(error, RequestError | NotFound):
-        return Failure.REFUSED
-    return Failure.DEAD if isinstance(error, RemoteError) else Failure.FAILED
+        return ServerFailure.REFUSED
+    return ServerFailure.DEAD if isinstance(error, RemoteError) else ServerFailure.FAILED
 
 
 def whole_failure(errors: Sequence[VoxError], asleep: Sequence["Member"]) -> Exception:
@@ -68,12 +68,12 @@ def whole_failure(errors: Sequence[VoxError], asleep: Sequence["Member"]) -> Exc
         errors: of those that were asked.
         asleep: those that were left out.
     """
-    worst = max(map(failure_of, errors), default=Failure.DEAD)
-    if worst is Failure.DEAD:
+    worst = max(map(failure_of, errors), default=ServerFailure.DEAD)
+    if worst is ServerFailure.DEAD:
         reasons = " ".join([*map(str, errors), *(member.problem or "" for member in asleep)])
         return RetryableError(RemoteError(f"None of the servers answers. {reasons}"))
     told = next(error for error in errors if failure_of(error) is worst)
-    if worst is Failure.REFUSED:
+    if worst is ServerFailure.REFUSED:
         return told
     waits = [error.retry_after for error in errors if isinstance(error, RemoteRefused) and error.retry_after]
     return RetryableError(told, min(waits, default=None))
@@ -136,10 +136,10 @@ class Member:
         """Leave the server out if it did not answer, and look at it at once; ask it last if it is busy or failed."""
         self.failures += 1
         match failure_of(error):
-            case Failure.BUSY | Failure.FAILED:
+            case ServerFailure.BUSY | ServerFailure.FAILED:
                 wait = error.retry_after if isinstance(error, RemoteRefused) else None
                 self.busy_until = time.monotonic() + (wait or _BUSY_SECONDS)
-            case Failure.DEAD:
+            case ServerFailure.DEAD:
                 self._leave_out(str(error))
                 self._look_now.set()
 
