@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -101,7 +101,7 @@ class Builder:
         with _system(root), ExitStack() as mounts:
             if "mount" in instruction.flags:
                 fields = mount(instruction.flags["mount"])
-                source = self._in_stage(fields["from"], fields["source"])
+                source = mounts.enter_context(self._stage(fields["from"])) / fields["source"].lstrip("/")
                 target = root / fields["target"].lstrip("/")
                 target.mkdir(parents=True, exist_ok=True)
                 mounts.callback(target.rmdir)
@@ -120,20 +120,26 @@ class Builder:
     def _copy(self, instruction: Instruction, image: Image, root: Path) -> None:
         *sources, target = instruction.words.split()
         place = root / (target if target.startswith("/") else f"{image.folder}/{target}").lstrip("/")
-        for source in sources:
-            found = self._in_stage(instruction.flags["from"], source) if "from" in instruction.flags else ROOT / source
+        with self._stage(instruction.flags["from"]) if "from" in instruction.flags else nullcontext(ROOT) as origin:
+            self._copy_each([origin / source.lstrip("/") for source in sources], place, instruction, target)
+
+    def _copy_each(self, sources: list[Path], place: Path, instruction: Instruction, target: str) -> None:
+        for found in sources:
             to = place / found.name if target.endswith("/") else place
             to.parent.mkdir(parents=True, exist_ok=True)
             # A folder's contents are copied, into one that may be there.
-            subprocess.run(["cp", "-a", "--no-preserve=ownership", f"{found}/." if found.is_dir() else found, to])
+            what = f"{found}/." if found.is_dir() else found
+            subprocess.run(["cp", "-a", "--no-preserve=ownership", what, to], check=True)
             for cache in to.rglob("__pycache__") if "from" not in instruction.flags and to.is_dir() else ():
                 shutil.rmtree(cache)  # .dockerignore leaves them out
             if "chmod" in instruction.flags:
                 to.chmod(int(instruction.flags["chmod"], 8))
 
-    def _in_stage(self, stage: str, path: str) -> Path:
-        """Find a folder that a stage made, which is whole in its own layer."""
-        return self._built[stage].layers[0] / path.lstrip("/")
+    @contextmanager
+    def _stage(self, name: str) -> Iterator[Path]:
+        """Mount what a stage made, to take files from it."""
+        with mounted(self._built[name].layers, None) as root:
+            yield root
 
     def _debian(self, image: str) -> Path:
         """Return what stands in for debian:RELEASE-slim."""

@@ -86,7 +86,8 @@ class Connection(H11Protocol):
 
         The other end of a Unix socket is on this machine, and the system tells at once whether it is closed.
         """
-        if not self._is_answering() or self.cycle.more_body or self._is_gone():
+        encrypted = self.transport.get_extra_info("ssl_object")  # TLS has no half of a connection
+        if encrypted or not self._is_answering() or self.cycle.more_body or self._is_gone():
             return False  # close the connection
         if not self._ended:
             self._ended = True

@@ -6,6 +6,7 @@ import logging
 import socket
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -15,6 +16,7 @@ from voxcli.server.connection import connection_class
 from voxcli.server.private.sockets import PrivateSocket
 from voxcli.server.service import Service
 from voxcli.server.settings import ServerSettings
+from voxcli.server.tls import Certificate
 from voxcli.server.wyoming.server import WyomingServer
 
 _log = logging.getLogger(__name__)
@@ -75,6 +77,9 @@ class Host:
         Args:
             sockets: public and private ones; the caller closes them.
             wyoming: on which Wyoming is spoken instead of HTTP; the caller closes it too.
+
+        Raises:
+            RequestError: the certificate cannot be used.
         """
         self.service = service
         self._wyoming = WyomingServer(service, wyoming) if wyoming else None
@@ -100,7 +105,9 @@ class Host:
                 proxy_headers=False,  # by default it trusts whatever connects from this machine
                 server_header=False,
                 timeout_graceful_shutdown=_LAST_SECONDS,
-            )
+            ),
+            Certificate(service.settings.tls) if service.settings.tls else None,
+            [one for one in sockets if not isinstance(one, PrivateSocket)],
         )
 
     def stop(self, now: bool = False) -> None:
@@ -162,8 +169,11 @@ class Host:
 class _Server(uvicorn.Server):
     """uvicorn without its own signal handlers: the caller handles signals."""
 
-    def __init__(self, config: uvicorn.Config) -> None:
+    def __init__(self, config: uvicorn.Config, certificate: Certificate | None, public: list[socket.socket]) -> None:
         super().__init__(config)
+        self._certificate = certificate
+        self._public = public
+        """Sockets on which connections are encrypted if there is a certificate."""
         self.up = asyncio.Event()
         self._leaving = asyncio.Event()
 
@@ -180,8 +190,25 @@ class _Server(uvicorn.Server):
         return nullcontext()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
+        encrypted = self._public if self._certificate else []
+        await super().startup([sock for sock in sockets or () if sock not in encrypted])
+        if self._certificate:
+            await self._listen_encrypted(self._certificate)
         self.up.set()
+
+    async def _listen_encrypted(self, certificate: Certificate) -> None:
+        """Do what uvicorn does, which knows one way for all sockets only."""
+        connection = partial(
+            self.config.http_protocol_class,  # type: ignore[arg-type]
+            config=self.config,
+            server_state=self.server_state,
+            app_state=self.lifespan.state,
+        )
+        for sock in self._public:
+            listening = await asyncio.get_running_loop().create_server(
+                connection, sock=sock, ssl=certificate.context, backlog=self.config.backlog
+            )
+            self.servers.append(listening)
 
     async def abort_connections(self) -> None:
         """Abort connections whose client stopped reading: uvicorn leaves their sockets open."""

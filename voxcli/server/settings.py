@@ -25,11 +25,22 @@ class LanguageModelSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TlsFiles:
+    """A certificate with those that vouch for it, and its private key, in PEM."""
+
+    certificate: Path
+    key: Path | None = None
+    """None if the first file has it too."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ServerSettings:
     """How a server is run."""
 
     host: str = "127.0.0.1"
     port: int = 7861
+    tls: TlsFiles | None = None
+    """For HTTPS instead of HTTP."""
     keys: frozenset[str] = frozenset()
     """API keys. Without any, no authentication is required."""
     allowed_hosts: tuple[str, ...] = ()

@@ -17,6 +17,7 @@ from voxcli.cli.commands.serve.options import (
     ServedOptions,
     VoiceForAll,
 )
+from voxcli.cli.commands.serve.operating import OperatingOptions
 from voxcli.cli.commands.serve.protocols import ChatOptions, WyomingOptions, is_this_machine
 from voxcli.cli.console import Console, logs_on_console
 from voxcli.cli.options import parameters as options
@@ -49,6 +50,7 @@ def serve(
     chat: ChatOptions,
     wyoming: WyomingOptions,
     agents: AgentOptions,
+    operating: OperatingOptions,
     engine: ServedOptions,
     voice: VoiceForAll = None,
     quiet: options.Quiet = False,
@@ -80,9 +82,10 @@ def serve(
         chosen = with_default_clip(engine_settings(engine), engine.ref_audio, engine.ref_text, engine.ref_lang)
         voice, chosen = choose_voice_for_all(context, voice, chosen, console)
         settings = _settings(listen, proxies, limits, keys, voice)
-        settings = replace(settings, language_model=chat.to_settings())
+        settings = replace(settings, language_model=chat.to_settings(), tls=operating.to_tls())
         plays = is_this_machine(listen.host) if agents.mcp_speak is None else agents.mcp_speak
-        run(settings, chosen, console, plays=plays, folder=agents.mcp_folder, wyoming=address)
+        form = operating.access_log
+        run(settings, chosen, console, plays=plays, folder=agents.mcp_folder, wyoming=address, access_log=form)
 
 
 def _settings(

@@ -197,7 +197,7 @@ def _shared(settings: EngineSettings) -> Iterator[_Shared | None]:
 
 def _address(settings: ServerSettings, port: int) -> str:
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    return f"http://{host}:{port}"
+    return f"{'https' if settings.tls else 'http'}://{host}:{port}"
 
 
 def _note_address(service: Service, port: int, console: Console) -> None:
