@@ -38,9 +38,9 @@ INNER_RUNGS = {
     },
     "server": {
         **dict.fromkeys(["errors", "settings", "monitoring"], 0),
-        **dict.fromkeys(["admission", "private", "streaming"], 1),
+        **dict.fromkeys(["admission", "operating", "private", "streaming"], 1),
         **dict.fromkeys(
-            ["bodies", "connection", "keys", "language_model", "middleware", "model_lifecycle", "rewriting", "tls"], 2
+            ["bodies", "connection", "keys", "language_model", "middleware", "model_lifecycle", "rewriting"], 2
         ),
         "voice_choice": 3,
         "utterances": 4,

@@ -79,7 +79,14 @@ def running(
                 service = Service(chosen, VoiceLibrary(chosen.voices), models, knows_voice=knows_voice, probe=probe)
                 host = Host(new_app(service), service, sock, *([private] if private else []), wyoming=wyoming)
                 address, port = sock.getsockname()[:2]
-                started.append(Running(f"{'https' if chosen.tls else 'http'}://{address}:{port}", service, host, asyncio.get_running_loop()))
+                started.append(
+                    Running(
+                        f"{'https' if chosen.tls else 'http'}://{address}:{port}",
+                        service,
+                        host,
+                        asyncio.get_running_loop(),
+                    )
+                )
                 await host.run(ready.set if chosen.lazy else lambda: None, ready.set)
 
             thread = threading.Thread(target=lambda: asyncio.run(work()), name="server")

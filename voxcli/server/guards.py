@@ -5,7 +5,8 @@ from starlette.types import ASGIApp
 
 from voxcli.protocols.dialect import IGNORED
 from voxcli.server.keys import KeyCheck
-from voxcli.server.middleware import REQUEST_ID, BodyLimit, HostCheck, OriginCheck, RequestIds
+from voxcli.server.middleware import BodyLimit, HostCheck, OriginCheck
+from voxcli.server.operating.access import REQUEST_ID, RequestIds
 from voxcli.server.private.access import PrivateAccess, PrivatePaths
 from voxcli.server.rewriting import Rewriting
 from voxcli.server.service import Service
@@ -28,5 +29,5 @@ def guarded(app: ASGIApp, service: Service) -> ASGIApp:
     app = PrivateAccess(app)
     app = OriginCheck(app, settings.cors_origins)
     app = HostCheck(app, settings)
-    app = RequestIds(app)
+    app = RequestIds(app, service.observers)
     return Rewriting(app, settings)

@@ -13,10 +13,10 @@ from starlette.types import ASGIApp
 
 from voxcli.errors import DeviceError
 from voxcli.server.connection import connection_class
+from voxcli.server.operating.tls import Certificate
 from voxcli.server.private.sockets import PrivateSocket
 from voxcli.server.service import Service
 from voxcli.server.settings import ServerSettings
-from voxcli.server.tls import Certificate
 from voxcli.server.wyoming.server import WyomingServer
 
 _log = logging.getLogger(__name__)
@@ -198,15 +198,11 @@ class _Server(uvicorn.Server):
 
     async def _listen_encrypted(self, certificate: Certificate) -> None:
         """Do what uvicorn does, which knows one way for all sockets only."""
-        connection = partial(
-            self.config.http_protocol_class,  # type: ignore[arg-type]
-            config=self.config,
-            server_state=self.server_state,
-            app_state=self.lifespan.state,
-        )
+        connection: Callable[..., asyncio.Protocol] = self.config.http_protocol_class
+        known = {"config": self.config, "server_state": self.server_state, "app_state": self.lifespan.state}
         for sock in self._public:
             listening = await asyncio.get_running_loop().create_server(
-                connection, sock=sock, ssl=certificate.context, backlog=self.config.backlog
+                partial(connection, **known), sock=sock, ssl=certificate.context, backlog=self.config.backlog
             )
             self.servers.append(listening)
 

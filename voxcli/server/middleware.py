@@ -1,4 +1,4 @@
-"""Middleware: request ids, and checks of Host, Origin and body size before a request reaches a route.
+"""Middleware: checks of Host, Origin and body size before a request reaches a route.
 
 After Rewriting, a request passes them in this order: RequestIds, HostCheck, OriginCheck, PrivateAccess, KeyCheck,
 BodyLimit. The last two let private connections pass.
@@ -7,14 +7,11 @@ BodyLimit. The last two let private connections pass.
 import asyncio
 import ipaddress
 import logging
-import re
-import secrets
 import socket
-import time
 from collections.abc import Iterable
 from urllib.parse import urlsplit
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -22,6 +19,8 @@ from voxcli.protocols.dialect import Problem
 from voxcli.server.errors import REQUESTS, error_body_at, refuse
 from voxcli.server.private.sockets import is_private
 from voxcli.server.settings import ServerSettings
+
+_log = logging.getLogger(__name__)
 
 _MOST_LOGGED = 20
 """Names of hosts, and of origins: clients can send any number of them."""
@@ -178,69 +177,3 @@ def _length(headers: Headers) -> int:
         return int(headers.get("content-length", "0"))
     except ValueError:
         return 0
-
-
-_log = logging.getLogger(__name__)
-
-REQUEST_ID = "x-request-id"
-"""Name of the header, and key of the request state."""
-_LINE = "%s %s %s %s: %d after %.3f s"
-_SWITCHING = 101
-_WITH_HEADERS = ("http.response.start", "websocket.http.response.start", "websocket.accept")
-_ASKED_OFTEN = ("/private/state",)
-"""By `voxcli ps`, and by each program that looks for an engine: that would fill the log of one that only waits."""
-_VALID_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
-
-
-class RequestIds:
-    """Adds a request id to every response, the client's own if it is valid. Logs the path, but not the query.
-
-    In place of the status, the line of a WebSocket has the code with which it was closed.
-    """
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] not in REQUESTS:
-            await self._app(scope, receive, send)
-            return
-        given = Headers(scope=scope).get(REQUEST_ID, "")
-        name = given if _VALID_ID.fullmatch(given) else f"req_{secrets.token_hex(8)}"
-        scope.setdefault("state", {})[REQUEST_ID] = name
-        started, status = time.perf_counter(), 0
-
-        def note(message: Message) -> None:
-            nonlocal status
-            match message["type"]:
-                case "http.response.start" | "websocket.http.response.start":
-                    status = message["status"]
-                case "websocket.accept":
-                    status = _SWITCHING
-                case "websocket.close":
-                    status = message.get("code", status)
-                case "websocket.disconnect" if status == _SWITCHING:
-                    status = message.get("code", status)
-
-        async def send_with_id(message: Message) -> None:
-            note(message)
-            if message["type"] in _WITH_HEADERS:
-                headers = MutableHeaders(raw=list(message.get("headers", [])))
-                headers[REQUEST_ID] = name
-                message = {**message, "headers": headers.raw}
-            await send(message)
-
-        async def receive_noted() -> Message:
-            message = await receive()
-            note(message)
-            return message
-
-        is_socket = scope["type"] == "websocket"
-        try:
-            await self._app(scope, receive_noted if is_socket else receive, send_with_id)
-        finally:
-            seconds = time.perf_counter() - started
-            client = (scope.get("client") or ("-",))[0]
-            level = logging.DEBUG if scope["path"] in _ASKED_OFTEN else logging.INFO
-            method = "WS" if is_socket else scope["method"]
-            _log.log(level, _LINE, name, client, method, scope["path"], status, seconds)

@@ -35,14 +35,34 @@ class Ending(StrEnum):
 
 @dataclass(slots=True)
 class RequestRecord:
-    """Times of one request."""
+    """Times of one request, and with what it was spoken."""
 
     arrived: float = field(default_factory=time.perf_counter)
     admitted: float | None = None
     asked: float | None = None
     """When the engine was called. All times are of the same clock."""
     first_byte: float | None = None
+    finished: float | None = None
+    """When the engine had made everything, or was stopped."""
+    model: str | None = None
+    voice: str | None = None
+    """By name."""
+    ending: Ending | None = None
     timings: Timings = field(default_factory=Timings)
+
+    def admit(self) -> None:
+        """Note that there is a slot."""
+        self.admitted = time.perf_counter()
+
+    def begin(self, model: str, voice: str | None, timings: Timings) -> None:
+        """Note that the engine is called now."""
+        self.model, self.voice, self.timings = model, voice, timings
+        self.asked = time.perf_counter()
+
+    def finish(self) -> float | None:
+        """Note that the engine has finished. Return how long it took; None if it was not called."""
+        self.finished = time.perf_counter()
+        return None if self.asked is None else self.finished - self.asked
 
 
 class Metrics:
@@ -83,6 +103,7 @@ class Metrics:
 
     def note(self, record: RequestRecord, ending: Ending) -> None:
         """Record a request that has ended."""
+        record.ending = ending
         timings = record.timings
         self._ended.labels(ending.value).inc()
         if record.admitted is not None:

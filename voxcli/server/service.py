@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import replace
@@ -18,9 +17,9 @@ from voxcli.server.admission import Admission
 from voxcli.server.errors import Refusal, problem_of
 from voxcli.server.keys import CLIENT
 from voxcli.server.language_model import LanguageModel
-from voxcli.server.middleware import REQUEST_ID
 from voxcli.server.model_lifecycle import ModelLifecycle
 from voxcli.server.monitoring import Ending, EngineHeartbeat, Metrics, RequestRecord
+from voxcli.server.operating.access import REQUEST_ID, Observer, new_record
 from voxcli.server.private.clips import ClipStore
 from voxcli.server.private.errors import LateErrors, describe_error
 from voxcli.server.private.holds import HOLD_HEADER, Holds
@@ -88,6 +87,7 @@ class Service:
         self.holds = Holds(self.keep_alive)
         self.late_errors = LateErrors()
         self.at_end: list[Callable[[], Awaitable[None]]] = []  # called when everything has been answered
+        self.observers: list[Observer] = []  # of each request that has ended
         self.stop: Callable[[bool], None] | None = None
         """Ends the server, at once or after what is being spoken; None if it is not this user's resident engine."""
         self.language_model = LanguageModel(settings.language_model) if settings.language_model else None
@@ -179,7 +179,7 @@ class Service:
             VoxError: generation failed before the first chunk.
             ConsumerClosed: the client disconnected.
         """
-        private, record, watcher = is_private(http.scope), RequestRecord(), DisconnectWatcher(http.receive)
+        private, record, watcher = is_private(http.scope), new_record(http.scope), DisconnectWatcher(http.receive)
         self._watchers[watcher] = record
         self._all_answered.clear()
         self.keep_alive.begin()
@@ -259,7 +259,7 @@ class Service:
         client = getattr(http.state, CLIENT, "")
         holds = private and http.headers.get(HOLD_HEADER) in self.holds
         await watcher.run_until_disconnect(self.admission.enter(client, limited=not private, holds=holds))
-        record.admitted = time.perf_counter()
+        record.admit()
         held.push(partial(self._leave, record))
         engine = await watcher.run_until_disconnect(held.enter_async_context(self.models.in_use(wait)))
         self.admission.slots = self.models.slots
@@ -268,8 +268,7 @@ class Service:
             asked = partial(self.choice.for_everybody, server_request.request, engine, described=described)
             server_request = replace(server_request, request=await self.threads.call(asked))
         rendering = Rendering(engine, server_request, self.heartbeat, self.models.name)
-        record.timings = rendering.timings
-        record.asked = time.perf_counter()
+        record.begin(self.models.name, server_request.request.voice.name, rendering.timings)
         worker = Worker(self.threads, rendering.pieces)
         held.push_async_callback(worker.close)
         held.callback(rendering.stop)  # is called before the worker is closed
@@ -281,8 +280,8 @@ class Service:
 
     def _leave(self, record: RequestRecord, kind: type[BaseException] | None, *_: object) -> None:
         """Release the slot. What a request takes is known only if it was finished, and counts without the loading."""
-        measured = kind is None and record.asked is not None
-        self.admission.leave(time.perf_counter() - record.asked if measured and record.asked else None)
+        taken = record.finish()
+        self.admission.leave(taken if kind is None else None)
 
 
 async def _first(speech: SpooledSpeech, rendering: Rendering, *, may_be_empty: bool) -> bytes:

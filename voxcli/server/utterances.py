@@ -13,6 +13,7 @@ from voxcli.server.admission import Admission, ending_refusal
 from voxcli.server.keys import CLIENT
 from voxcli.server.model_lifecycle import ModelLifecycle
 from voxcli.server.monitoring import EngineHeartbeat, Metrics
+from voxcli.server.operating.access import Access, access_of
 from voxcli.server.private.keep_alive import KeepAlive
 from voxcli.server.private.sockets import is_private
 from voxcli.server.settings import ServerSettings
@@ -36,11 +37,13 @@ class Caller:
     """Its key or address: clients take turns."""
     private: bool = False
     """Whether it is a program of the user who runs the server."""
+    access: Access | None = None
+    """What is known of its connection."""
 
     @classmethod
     def of(cls, connection: HTTPConnection) -> "Caller":
         """Return the client of a request or a WebSocket that has passed the middleware."""
-        return cls(getattr(connection.state, CLIENT, ""), is_private(connection.scope))
+        return cls(getattr(connection.state, CLIENT, ""), is_private(connection.scope), access_of(connection.scope))
 
 
 class Utterances:
@@ -104,7 +107,11 @@ class Utterances:
                     delivery = await self._in_a_voice(settings.delivery, engine, described=described)
                     settings = replace(settings, delivery=delivery)
                 utterance = StreamedUtterance(self._threads, engine, settings, self._heartbeat)
-                utterance.record.arrived, utterance.record.admitted = arrived, admitted
+                record = utterance.record
+                record.arrived, record.admitted = arrived, admitted
+                record.model, record.voice = self._models.name, settings.delivery.voice.name
+                if caller.access:
+                    caller.access.speeches.append(record)
                 held.callback(self._note, protocol, utterance)
                 held.push_async_callback(utterance.close)
                 self._open.add(utterance)
@@ -118,6 +125,7 @@ class Utterances:
             self._keep_alive.end()
 
     def _note(self, protocol: str, utterance: StreamedUtterance) -> None:
+        utterance.record.finish()
         self._open.discard(utterance)
         if not self._open:
             self._none_open.set()

@@ -21,7 +21,7 @@ from voxcli.protocols.voxcpm import messages as voxcpm
 from voxcli.protocols.voxcpm.engines import EngineDescription
 from voxcli.server.bodies import check_form, read_form, read_json
 from voxcli.server.errors import Refusal, Respond, answering_errors, problem_of
-from voxcli.server.middleware import REQUEST_ID
+from voxcli.server.operating.access import REQUEST_ID
 from voxcli.server.private.access import PATHS
 from voxcli.server.private.errors import STOPPING
 from voxcli.server.private.holds import HoldResponse

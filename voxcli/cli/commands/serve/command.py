@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from voxcli.cli.commands.serve.operating import OperatingOptions
 from voxcli.cli.commands.serve.options import (
     AgentOptions,
     LimitOptions,
@@ -17,7 +18,6 @@ from voxcli.cli.commands.serve.options import (
     ServedOptions,
     VoiceForAll,
 )
-from voxcli.cli.commands.serve.operating import OperatingOptions
 from voxcli.cli.commands.serve.protocols import ChatOptions, WyomingOptions, is_this_machine
 from voxcli.cli.console import Console, logs_on_console
 from voxcli.cli.options import parameters as options

@@ -28,7 +28,7 @@ CertificateFile = Annotated[
     typer.Option(
         "--tls-cert",
         metavar="FILE",
-        help="Certificate for HTTPS, in PEM, with those between it and its authority. It is read again when it changes.",
+        help="Certificate for HTTPS, in PEM, with those between it and its authority. Read again when it changes.",
         rich_help_panel=_PANEL,
     ),
 ]

@@ -6,8 +6,9 @@ import importlib.util
 import logging
 import math
 import socket
+import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,6 +29,7 @@ from voxcli.engines.settings import EngineSettings
 from voxcli.installation import install_command
 from voxcli.server.app import create_app
 from voxcli.server.host import Host, bound_socket, open_socket
+from voxcli.server.operating.access import AccessLog
 from voxcli.server.private.sockets import open_private_socket
 from voxcli.server.service import Service
 from voxcli.server.settings import ServerSettings
@@ -50,12 +52,14 @@ def run(
     plays: bool,
     folder: Path | None,
     wyoming: WyomingAddress | None = None,
+    access_log: str | None = None,
 ) -> None:
     """Serve until a signal arrives.
 
     Args:
         plays: whether agents may speak through the loudspeaker of this machine.
         folder: where agents may write files; None for nowhere.
+        access_log: text or json; None for none.
 
     Raises:
         DeviceError: the port is taken.
@@ -65,7 +69,12 @@ def run(
     for name in _QUOTING_LOGGERS:
         logging.getLogger(name).setLevel(logging.ERROR)
     service = new_service(settings, engine, noted_stages(console))
-    with open_socket(settings) as sock, _wyoming_socket(wyoming) as second, _shared(engine) as private:
+    with (
+        _observed(service, access_log, console),
+        open_socket(settings) as sock,
+        _wyoming_socket(wyoming) as second,
+        _shared(engine) as private,
+    ):
         port: int = sock.getsockname()[1]
         sockets = [sock, private.socket] if private else [sock]
         agents = None
@@ -88,6 +97,17 @@ def run(
         interrupted = asyncio.run(_serve(host, listening, ready, console))
     if interrupted:
         raise interrupted
+
+
+@contextmanager
+def _observed(service: Service, access_log: str | None, console: Console) -> Iterator[None]:
+    """Let each request be logged and traced, if that is wanted."""
+    with ExitStack() as ends:
+        if access_log:
+            log = AccessLog(sys.stdout.fileno(), as_json=access_log == "json")
+            ends.callback(log.close)
+            service.observers.append(log)
+        yield
 
 
 class _Agents:

@@ -2,7 +2,6 @@
 
 import logging
 import ssl
-from pathlib import Path
 from typing import Any, NoReturn
 
 from voxcli.errors import RequestError

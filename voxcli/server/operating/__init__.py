@@ -1,0 +1,1 @@
+"""Operation of a server: TLS, a log of requests, and traces."""
