@@ -106,7 +106,7 @@ class Host:
                 server_header=False,
                 timeout_graceful_shutdown=_LAST_SECONDS,
             ),
-            Certificate(service.settings.tls) if service.settings.tls else None,
+            service.settings,
             [one for one in sockets if not isinstance(one, PrivateSocket)],
         )
 
@@ -169,11 +169,12 @@ class Host:
 class _Server(uvicorn.Server):
     """uvicorn without its own signal handlers: the caller handles signals."""
 
-    def __init__(self, config: uvicorn.Config, certificate: Certificate | None, public: list[socket.socket]) -> None:
+    def __init__(self, config: uvicorn.Config, settings: ServerSettings, public: list[socket.socket]) -> None:
+        """public: sockets on which connections are encrypted if there is a certificate."""
         super().__init__(config)
-        self._certificate = certificate
+        self._certificate = Certificate(settings.tls) if settings.tls else None
+        self._handshake_seconds = settings.receive_seconds
         self._public = public
-        """Sockets on which connections are encrypted if there is a certificate."""
         self.up = asyncio.Event()
         self._leaving = asyncio.Event()
 
@@ -202,7 +203,11 @@ class _Server(uvicorn.Server):
         known = {"config": self.config, "server_state": self.server_state, "app_state": self.lifespan.state}
         for sock in self._public:
             listening = await asyncio.get_running_loop().create_server(
-                partial(connection, **known), sock=sock, ssl=certificate.context, backlog=self.config.backlog
+                partial(connection, **known),
+                sock=sock,
+                ssl=certificate.context,
+                ssl_handshake_timeout=self._handshake_seconds,
+                backlog=self.config.backlog,
             )
             self.servers.append(listening)
 
