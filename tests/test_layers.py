@@ -189,6 +189,7 @@ def test_only_the_command_line_and_the_api_read_the_environment() -> None:
         ("typer", ("cli/",)),
         ("fastapi", ("server/",)),
         ("mcp", ("server/mcp/",)),
+        ("opentelemetry", ("server/operating/telemetry.py",)),
     ],
 )
 def test_a_library_is_imported_by_its_own_part_only(library: str, importers: tuple[str, ...]) -> None:

@@ -1,18 +1,25 @@
-"""Options of `voxcli serve` for those who run it for others: TLS, and a log of requests."""
+"""Options of `voxcli serve` for those who run it for others: TLS, a log of requests, and traces."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from voxcli.cli.console import Console
 from voxcli.errors import did_you_mean
+from voxcli.installation import install_command
 
 if TYPE_CHECKING:
+    from voxcli.server.operating.telemetry import Tracing
     from voxcli.server.settings import TlsFiles
 
 _PANEL = "TLS and log"
 _FORMATS = ("text", "json")
+_ENDPOINTS = ("EXPORTER_OTLP_ENDPOINT", "EXPORTER_OTLP_TRACES_ENDPOINT")
+"""Variables of OpenTelemetry, without their prefix."""
+_PROTOCOL = "http/protobuf"
 
 
 def _check_format(value: str | None) -> str | None:
@@ -52,6 +59,24 @@ AccessLog = Annotated[
         rich_help_panel=_PANEL,
     ),
 ]
+
+
+def new_tracing(environment: Mapping[str, str], console: Console) -> "Tracing | None":
+    """Return what exports traces, if the standard variables ask for that."""
+    named = {name.removeprefix("OTEL_"): value.strip().lower() for name, value in environment.items()}
+    exporters = named.get("TRACES_EXPORTER") or ("otlp" if any(named.get(name) for name in _ENDPOINTS) else "none")
+    if named.get("SDK_DISABLED") == "true" or "otlp" not in exporters.split(","):
+        return None
+    protocol = named.get("EXPORTER_OTLP_TRACES_PROTOCOL") or named.get("EXPORTER_OTLP_PROTOCOL") or _PROTOCOL
+    if protocol != _PROTOCOL:
+        console.warning(f"no traces: {protocol} is not supported; set OTEL_EXPORTER_OTLP_PROTOCOL={_PROTOCOL}")
+        return None
+    try:
+        from voxcli.server.operating.telemetry import Tracing
+    except ModuleNotFoundError as error:
+        console.warning(f"no traces: {error.name} is not installed. For it: {install_command('telemetry')}")
+        return None
+    return Tracing()
 
 
 @dataclass(frozen=True, slots=True)

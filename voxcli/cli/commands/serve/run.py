@@ -5,6 +5,7 @@ import importlib
 import importlib.util
 import logging
 import math
+import os
 import socket
 import sys
 from collections.abc import Callable, Iterator
@@ -15,6 +16,7 @@ from pathlib import Path
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from voxcli.cli.commands.resident import open_own_socket, ready_entry
+from voxcli.cli.commands.serve.operating import new_tracing
 from voxcli.cli.commands.serve.protocols import WyomingAddress
 from voxcli.cli.commands.serve.service import new_service
 from voxcli.cli.commands.warm import engine_registry, new_order
@@ -107,6 +109,9 @@ def _observed(service: Service, access_log: str | None, console: Console) -> Ite
             log = AccessLog(sys.stdout.fileno(), as_json=access_log == "json")
             ends.callback(log.close)
             service.observers.append(log)
+        if tracing := new_tracing(os.environ, console):
+            ends.callback(tracing.close)
+            service.observers.append(tracing)
         yield
 
 
