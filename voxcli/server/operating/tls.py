@@ -47,8 +47,7 @@ class Certificate:
         try:
             context.load_cert_chain(files.certificate, files.key, password=_refuse_password)
         except ssl.SSLError as error:
-            message, advice = _explain(error, files)
-            raise RequestError(message, on_command_line=advice) from error
+            raise _explain(error, files) from error
         except (OSError, ValueError) as error:
             missing = next((path for path in (files.certificate, files.key) if path and not path.is_file()), None)
             what = f"There is no file {missing}." if missing else f"The certificate cannot be read: {error}."
@@ -71,10 +70,11 @@ def _refuse_password() -> NoReturn:
     raise ValueError("the private key is protected by a password, which a server cannot be asked for")
 
 
-def _explain(error: ssl.SSLError, files: TlsFiles) -> tuple[str, str]:
-    """Return what is wrong with the files, and what to do about it on the command line."""
+def _explain(error: ssl.SSLError, files: TlsFiles) -> RequestError:
     if error.reason == "KEY_VALUES_MISMATCH":
-        return f"The private key in {files.key or files.certificate} is not that of {files.certificate}.", ""
+        return RequestError(f"The private key in {files.key or files.certificate} is not that of {files.certificate}.")
     if files.key is None and "PRIVATE KEY" not in files.certificate.read_text("utf-8", "replace"):
-        return f"There is no private key in {files.certificate}.", "Name its file with --tls-key."
-    return f"There is no certificate with its private key, in PEM, in {files.certificate} and {files.key}.", ""
+        message = f"There is no private key in {files.certificate}."
+        return RequestError(message, on_command_line="Name its file with --tls-key.")
+    both = f"{files.certificate} and {files.key}" if files.key else str(files.certificate)
+    return RequestError(f"There is no certificate with its private key, in PEM, in {both}.")
