@@ -81,7 +81,7 @@ def warm_engine(model: Path, home: Path) -> Iterator[list[bytes]]:
     order = EngineOrder.of(str(model), model, LocalSettings(), 300.0, os.environ)
     registry = Registry(home / "engines")
     registry.prepare()
-    abilities = {**asdict(Abilities()), "tags": []}
+    abilities = {**asdict(Abilities()), "tags": [], "phonemes": []}
     card = {"slots": 1, "draws_voices": False, "voice_names": [], "sample_rate": 16000, "abilities": abilities}
     path = registry.new_socket_path(order.key)
     values = {"pid": os.getpid(), "started": started_at(os.getpid()), "state": READY, "model": "tiny", "card": card}

@@ -9,6 +9,9 @@ import platformdirs
 
 PROJECT_SETTINGS = Path("voxcli.toml")
 
+PROJECT_LEXICON = Path(".voxcli-lexicon.tsv")
+"""Beside a text, or in a folder above."""
+
 _HUB_VARIABLES = (
     ("HF_HUB_CACHE", ""),
     ("HUGGINGFACE_HUB_CACHE", ""),
@@ -44,6 +47,11 @@ class Places:
     def turns(self) -> Path:
         """The queue of those who want to speak through the loudspeaker, beside the engines."""
         return self.engines / "turns"
+
+    @property
+    def lexicon(self) -> Path:
+        """How this user wants words to be pronounced, beside the settings."""
+        return self.settings.with_name("lexicon.tsv")
 
     @property
     def clips(self) -> Path:

@@ -15,8 +15,6 @@ from voxcli.models.checkpoint import describe_weights, fingerprint_checkpoint, f
 from voxcli.synthesis.identity import ModelIdentity
 from voxcli.synthesis.loading import OnLoading, ignore_loading
 from voxcli.synthesis.request import (
-    LEAST_SYLLABLES,
-    Abilities,
     Clip,
     GpuMemory,
     Prompt,
@@ -25,7 +23,6 @@ from voxcli.synthesis.request import (
     SynthesisRequest,
     Voice,
 )
-from voxcli.text.marks import VOXCPM2_TAGS
 from voxcli.version import __version__
 from voxcli.voices.anchors import LONGEST_SECONDS, Anchors
 from voxcli.voices.named import ANCHOR_TEXTS, FIRST_LANGUAGE, NAMED_VOICES, NamedVoice, anchor_language, find_named
@@ -34,7 +31,7 @@ from voxcli.voxcpm.device import Placement, Precision, choose_placement
 from voxcli.voxcpm.loading import load_model
 from voxcli.voxcpm.memory import gpu_memory
 from voxcli.voxcpm.model import Utterance
-from voxcli.voxcpm.network.config import CONFIG_FILE, Architecture
+from voxcli.voxcpm.network.config import CONFIG_FILE, Architecture, abilities_of_model
 from voxcli.voxcpm.network.sequence import AudioSegment
 from voxcli.voxcpm.runtime.prompt_cache import PromptCache
 from voxcli.voxcpm.weights.lora import LORA_CONFIG
@@ -92,13 +89,7 @@ class LocalEngine:
             on_loading=on_loading,
         )
         self.slots = self._model.slots
-        newest = self._model.config.architecture is Architecture.V2
-        self.abilities = Abilities(
-            styles=newest,
-            bare_clips=newest,
-            least_syllables=LEAST_SYLLABLES,
-            tags=VOXCPM2_TAGS if newest else frozenset(),
-        )
+        self.abilities = abilities_of_model(self._model.config.architecture)
         self._name = name or folder.name
         self._folder, self._settings = folder, settings
         # A LoRA changes the encoder too, and may be trained again under the same name: not kept on disk.

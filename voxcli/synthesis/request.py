@@ -9,6 +9,7 @@ from typing import Protocol, TypeAlias, runtime_checkable
 from voxcli.audio.chunk import AudioChunk
 from voxcli.errors import RequestError
 from voxcli.text.marks import Sentence, manner_of
+from voxcli.text.phonemes import Alphabet
 
 SLOWEST, FASTEST = 0.25, 4.0
 """The range of `SynthesisRequest.speed`, the same as in OpenAI's speech API."""
@@ -184,6 +185,8 @@ class Abilities:
     """Of one request: shorter ones are spoken badly, so short sentences are joined."""
     tags: frozenset[str] = frozenset()
     """Tags in square brackets that it performs, such as "laughing": in lower case, without the brackets."""
+    phonemes: frozenset[Alphabet] = frozenset()
+    """What the phonemes in braces may be written in that it reads."""
 
 
 @runtime_checkable

@@ -6,6 +6,7 @@ list of sources, and a narrator skips it. All other brackets are text.
 
 import re
 import string
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
@@ -170,6 +171,10 @@ class Sentence(str):
         sentence.manner = manner
         sentence.replacements = replacements
         return sentence
+
+    def with_replacements(self, replacements: Iterable[Replacement]) -> "Sentence":
+        """Return the same sentence with other replacements."""
+        return Sentence(self, self.text_language, self.span, manner=self.manner, replacements=tuple(replacements))
 
     @property
     def said(self) -> str:

@@ -107,6 +107,7 @@ class ScriptReader:
         pause: float = 0.0,
         read_directions: bool = True,
         styles: bool = True,
+        warned: set[str] | None = None,
         unknown: list[UnknownName] | None = None,
     ) -> None:
         """
@@ -114,12 +115,14 @@ class ScriptReader:
             pause: seconds between two speakers.
             read_directions: whether directions on a line of their own are narration; else they are left out.
             styles: whether the voices follow a direction behind a name; else it is left out, with a warning.
+            warned: what was warned of already; with the same set, another reader does not warn again.
             unknown: takes the names that are not in the cast; None raises an error for the first.
         """
         self.voices: dict[str, None] = {}
         """The speakers that had a turn, in order."""
         self._names, self._pause, self._read_directions = names, pause, read_directions
-        self._unknown, self._styles, self._warned = unknown, styles, False
+        self._unknown, self._styles = unknown, styles
+        self._warned = set() if warned is None else warned
         self._turn = _Turn()
         self._held = ""
         self._line = 1
@@ -236,7 +239,7 @@ class ScriptReader:
         if not direction or self._styles:
             return direction
         if not self._warned and self._unknown is None:
-            self._warned = True
+            self._warned.add(direction)
             _log.warning("Directions such as (%s) are left out: this voice does not follow them.", direction)
         return None
 

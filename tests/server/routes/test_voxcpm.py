@@ -254,6 +254,7 @@ def test_health_says_how_the_server_is(client: httpx.Client) -> None:
             **dict.fromkeys(("sampling", "styles", "clips", "bare_clips"), True),
             "least_syllables": 0,
             "tags": [],
+            "phonemes": [],
             "draws_voices": False,
             "sample_rate": 16000,
         },

@@ -82,8 +82,11 @@ def open_script(
     speakers = {name: _delivery_of(name, member, delivery) for name, member in members.items()}
     own = _delivery_of(NARRATOR, narrator, delivery, voice=delivery.voice)
 
+    warned: set[str] = set()
+
     def pieces(pieces: Iterable[TextPiece], styles: bool) -> Iterator[TextPiece]:
-        reader = ScriptReader(names, pause=cast.pause, read_directions=cast.read_directions, styles=styles)
+        directions = cast.read_directions
+        reader = ScriptReader(names, pause=cast.pause, read_directions=directions, styles=styles, warned=warned)
         return reader.pieces(pieces)
 
     return Script(engine=engine, delivery=own, speakers=speakers, pieces=pieces)

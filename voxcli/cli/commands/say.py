@@ -61,7 +61,7 @@ def say(
     from voxcli.cli.commands.speak import speak
     from voxcli.cli.commands.speak_job import SpeakJob
     from voxcli.cli.commands.voice_choice import choose_voice
-    from voxcli.cli.commands.words import with_words
+    from voxcli.cli.commands.words import explain, with_words
     from voxcli.cli.run_report import open_report
     from voxcli.sinks import ToFile
 
@@ -80,7 +80,8 @@ def say(
     auto_steps = sampling.auto_steps(context, remote=engine.remote is not None, played=played)
     console = Console(quiet=verbosity.quiet or verbosity.json)
     events = events_stream(targets) if verbosity.json else None
-    _note_redirection(targets, console)
+    if not words.explain:
+        _note_redirection(targets, console)
     with logs_on_console(console, verbose=verbosity.verbose), open_report(console, events, context.obj) as report:
         source, looks_like_markdown = choose_text(text, file, literal, console, book)
         who, chosen = with_clip_on_server(context, who, engine_settings(engine))
@@ -100,6 +101,9 @@ def say(
             max_wait=out.max_wait,
         )
         job = with_words(context, words, job, console)
+        if words.explain:
+            explain(job, as_json=verbosity.json)
+            return
         speak(job, console, report, context.obj.raise_if_interrupted)
 
 

@@ -106,7 +106,7 @@ def _sent_as_written(
     """Have a text that may still be arriving spoken by a server that takes it as it comes, if there is one."""
     if not isinstance(engine, TakesText) or not job.split or job.auto_steps or known_text(job.text) is not None:
         return None
-    if job.script:  # the protocol has one voice for a text
+    if job.script or job.lexicon:  # the protocol has one voice for a text, and other words
         return None
     pieces = engine.stream_text(run.text(sink), delivery, run.stopwatch)
     return with_drawn_voice(pieces, on_drawn_voice) if pieces and draws_voice(engine, delivery.voice) else pieces

@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from voxcli.audio.chunk import AudioChunk
 from voxcli.cli.commands.chosen import stays_loaded
@@ -21,6 +22,9 @@ from voxcli.synthesis.timing import Stopwatch
 from voxcli.synthesis.transcript import Spoken, Transcript
 from voxcli.text.marks import Part
 from voxcli.text.parts import Silence, TextPiece, read_text
+
+if TYPE_CHECKING:
+    from voxcli.text.lexicon import Lexicon
 
 _log = logging.getLogger(__name__)
 
@@ -53,6 +57,7 @@ class SpeakJob:
     """Whether others that are speaking are waited for."""
     max_wait: float | None = None
     """Seconds to wait for them; None for as long as it takes."""
+    lexicon: "Lexicon | None" = None
     script: Callable[[Iterable[TextPiece], bool], Iterator[TextPiece]] | None = None
     """Splits the text into the turns of its speakers; the second argument tells whether voices follow directions."""
 
@@ -64,7 +69,7 @@ class SpeakJob:
         playing: returns the seconds of speech that a listener has yet to hear.
         """
         pieces: Iterator[TextPiece] = self.text.pieces(before_waiting, markdown=self.markdown)
-        return read_text(
+        parts = read_text(
             self.script(pieces, abilities.styles) if self.script else pieces,
             markdown=self.markdown,
             split=self.split,
@@ -72,6 +77,9 @@ class SpeakJob:
             least_syllables=abilities.least_syllables,
             playing=playing,
         )
+        if self.lexicon is None:
+            return parts
+        return self.lexicon.readable_with(abilities.phonemes).applied(parts, self.delivery.language)
 
 
 @dataclass(frozen=True, slots=True)

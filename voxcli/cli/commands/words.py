@@ -1,14 +1,59 @@
 """Words of a job: the speakers of its text, and how what they say is pronounced."""
 
+import logging
+from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
 from voxcli.cli.commands.speak_job import SpeakJob
 from voxcli.cli.console import Console
 from voxcli.cli.options.words import WordsOptions
+from voxcli.cli.settings.files import find_user_places
 from voxcli.cli.text_source import known_text
 from voxcli.errors import RequestError
+from voxcli.paths import PROJECT_LEXICON
+
+if TYPE_CHECKING:
+    from voxcli.text.lexicon import Lexicon
+
+_log = logging.getLogger(__name__)
+
+
+def find_lexicon(options: WordsOptions, folder: Path) -> "Lexicon | None":
+    """Return the lexicons of the options, then the one beside the text, then the user's; None if there are none.
+
+    Raises:
+        RequestError: one cannot be read, or something in it is wrong.
+    """
+    paths = list(options.lexicon or [])
+    if not options.no_lexicon:
+        paths += lexicons_of(folder)
+    if not paths:
+        return None
+    from voxcli.text.lexicon import Lexicon, load_lexicon
+
+    _log.debug("lexicons: %s", ", ".join(map(str, paths)))
+    return Lexicon([load_lexicon(path) for path in paths])
+
+
+def lexicons_of(folder: Path) -> list[Path]:
+    """Return the lexicon in a folder or the nearest one above it, and the user's, where they are there."""
+    found = []
+    with suppress(OSError):
+        folder = folder.resolve()
+        nearest = (each / PROJECT_LEXICON for each in (folder, *folder.parents))
+        found += [path for path in nearest if path.is_file()][:1]
+    own = find_user_places().lexicon
+    return [*found, own] if own.is_file() else found
+
+
+def _folder_of(context: typer.Context) -> Path:
+    """Return the folder of the first file that is spoken, or the current one."""
+    file = next((file for file in context.params.get("file") or [] if file != "-"), None)
+    return Path(file).parent if file else Path()
 
 
 def with_words(context: typer.Context, options: WordsOptions, job: SpeakJob, console: Console) -> SpeakJob:
@@ -18,6 +63,7 @@ def with_words(context: typer.Context, options: WordsOptions, job: SpeakJob, con
         RequestError: a name is not in the cast, or a voice cannot be used.
     """
     options.check(split=job.split)
+    job = replace(job, lexicon=find_lexicon(options, _folder_of(context)))
     text = known_text(job.text)
     if options.cast or (job.split and text is not None and "[voice:" in text.lower()):
         from voxcli.cli.commands.casting import open_script
@@ -41,3 +87,10 @@ def with_words(context: typer.Context, options: WordsOptions, job: SpeakJob, con
             )
         job = replace(job, targets=[*job.targets, ToStems(options.stems, overwrite=overwrite)])
     return job
+
+
+def explain(job: SpeakJob, *, as_json: bool) -> None:
+    """Print what is said for each sentence, and why."""
+    from voxcli.cli.commands.explanation import explained
+
+    explained(job, as_json=as_json)

@@ -26,6 +26,31 @@ StemsFolder = Annotated[
         rich_help_panel=_PANEL,
     ),
 ]
+Lexicons = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--lexicon",
+        metavar="FILE",
+        help="How words are pronounced: lines of WRITTEN, a tab, SPOKEN. Repeatable; the first one counts.",
+        rich_help_panel=_PANEL,
+    ),
+]
+NoLexicon = Annotated[
+    bool,
+    typer.Option(
+        "--no-lexicon",
+        help="Leave out the lexicons that are found: yours, and .voxcli-lexicon.tsv beside the text.",
+        rich_help_panel=_PANEL,
+    ),
+]
+Explain = Annotated[
+    bool,
+    typer.Option(
+        "--explain",
+        help="Print what is said for each sentence, and why; make no sound.",
+        rich_help_panel=_PANEL,
+    ),
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +59,9 @@ class WordsOptions:
 
     cast: CastFile = None
     stems: StemsFolder = None
+    lexicon: Lexicons = None
+    no_lexicon: NoLexicon = False
+    explain: Explain = False
 
     def check(self, *, split: bool) -> None:
         """Refuse options that contradict each other."""

@@ -18,10 +18,12 @@ from voxcli.engines.espeak.languages import (
     voice_for,
 )
 from voxcli.engines.espeak.library import NORMAL_RATE, Espeak, load_espeak
+from voxcli.engines.espeak.mnemonics import in_brackets
 from voxcli.engines.spelling import spelled_out
 from voxcli.errors import RequestError
 from voxcli.synthesis.identity import ModelIdentity
 from voxcli.synthesis.request import Abilities, Speech, SynthesisRequest
+from voxcli.text.phonemes import Alphabet, Phonemes, alphabets_in, ipa_of, split_phonemes
 from voxcli.text.sentences.splitter import split_sentences
 
 _log = logging.getLogger(__name__)
@@ -33,6 +35,8 @@ _THOUSANDS = re.compile("(?<=\\d)[\u00a0\u202f\u2009](?=\\d{3}(?!\\d))")
 """Spaces that part thousands, which the library would read as two numbers."""
 
 _CHINESE = "cmn"
+_PINYIN = "pinyin"
+"""In place of a language: syllables that the Chinese voice reads, whichever voice reads the rest."""
 _JAPANESE = "jpx/ja"
 
 _CANNOT_CLONE = "The built-in voice (eSpeak NG) cannot imitate a voice. The VoxCPM models can."
@@ -46,6 +50,8 @@ class _Utterance:
     text: str
     voice: str
     end_pause: bool
+    phonemes: bool = False
+    """Whether there are phonemes in its double square brackets."""
 
 
 class BuiltinEngine:
@@ -53,7 +59,7 @@ class BuiltinEngine:
 
     slots = 1
     draws_voices = False
-    abilities = Abilities(sampling=False, styles=False, clips=False)
+    abilities = Abilities(sampling=False, styles=False, clips=False, phonemes=frozenset(Alphabet))
 
     def __init__(self, espeak: Espeak | None = None) -> None:
         self._espeak = espeak or load_espeak()
@@ -102,16 +108,18 @@ class BuiltinEngine:
         # Numbers alone are read as the rest of the text, which is in English in all languages of Latin script.
         alone = request.text_language if request.text_language in SCRIPT_LANGUAGES else "en"
         for sentence in split_sentences(_THOUSANDS.sub("", request.text)):
-            runs = script_runs(sentence) if japanese or not fixed else [ScriptRun(sentence, None)]
+            runs = list(_runs(sentence, by_script=japanese or not fixed))
             for run in runs:
                 kanji = japanese and run.language == _CHINESE
                 if kanji:
                     self._warn_of_kanji(run.text)
-                if fixed and not kanji:
+                if fixed and not kanji and run.language != _PINYIN:
                     voice = fixed
                 else:
-                    voice = find_language(run.language or alone, self._espeak.voices).identifier
-                yield _Utterance(run.text, voice + variant, end_pause=run is runs[-1])
+                    language = _CHINESE if run.language == _PINYIN else run.language or alone
+                    voice = find_language(language, self._espeak.voices).identifier
+                marked = "[[" in run.text and bool(alphabets_in(sentence))
+                yield _Utterance(run.text, voice + variant, end_pause=run is runs[-1], phonemes=marked)
 
     def _requested_voice(self, request: SynthesisRequest) -> tuple[str | None, str]:
         """Return the identifier of the voice for the whole text, None if the request names none, and a variant."""
@@ -136,6 +144,27 @@ class BuiltinEngine:
             )
 
 
+def _runs(sentence: str, *, by_script: bool) -> Iterator[ScriptRun]:
+    """Split a sentence by its scripts, if the voice depends on them, and where there is pinyin."""
+    held, has_phonemes = "", bool(alphabets_in(sentence))
+    for piece in split_phonemes(sentence):
+        if not isinstance(piece, Phonemes):
+            held += piece.replace("[[", "[ [") if has_phonemes else piece
+        elif piece.alphabet is Alphabet.PINYIN:
+            yield from _by_script(held, by_script=by_script)
+            yield ScriptRun(piece.written, _PINYIN)
+            held = ""
+        else:
+            held += in_brackets(ipa_of(piece.written) if piece.alphabet is Alphabet.ARPABET else piece.written)
+    yield from _by_script(held, by_script=by_script)
+
+
+def _by_script(text: str, *, by_script: bool) -> list[ScriptRun]:
+    if not text:
+        return []
+    return script_runs(text) if by_script else [ScriptRun(text, None)]
+
+
 def _streamed(espeak: Espeak, utterance: _Utterance, rate: int) -> Generator[Samples]:
     """Yield samples while eSpeak NG synthesizes them.
 
@@ -150,7 +179,14 @@ def _streamed(espeak: Espeak, utterance: _Utterance, rate: int) -> Generator[Sam
 
     def work() -> None:
         try:
-            espeak.speak(utterance.text, utterance.voice, rate, take, end_pause=utterance.end_pause)
+            espeak.speak(
+                utterance.text,
+                utterance.voice,
+                rate,
+                take,
+                end_pause=utterance.end_pause,
+                phonemes=utterance.phonemes,
+            )
             made.put(None)
         except BaseException as error:  # noqa: BLE001 - raised again where the samples are read
             made.put(error)

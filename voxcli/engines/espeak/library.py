@@ -28,6 +28,8 @@ from voxcli.installation import reinstall_command
 _AUDIO_OUTPUT_SYNCHRONOUS = 2  # the callback runs inside espeak_Synth, on the caller's thread
 _INITIALIZE_DONT_EXIT = 0x8000
 _CHARS_UTF8 = 1
+_PHONEMES = 0x100
+"""Phonemes in double square brackets are read as such."""
 _END_PAUSE = 0x1000
 _PARAMETER_RATE = 1
 _POSITION_CHARACTER = 1
@@ -111,6 +113,7 @@ class Espeak:
         take: Callable[[Samples], bool],
         *,
         end_pause: bool = True,
+        phonemes: bool = False,
     ) -> None:
         """Synthesize one text, and return when all of it is done.
 
@@ -120,6 +123,7 @@ class Espeak:
             rate: words per minute, at least 80.
             take: called with samples (n,) as they are generated; returns False to stop.
             end_pause: keep the silence at the end of the sentence.
+            phonemes: read what is in double square brackets as phonemes, in eSpeak NG's own letters.
 
         Raises:
             ModelError: the voice cannot be loaded, or the synthesis failed.
@@ -139,7 +143,7 @@ class Espeak:
             self._set_voice(voice)
             self._library.espeak_SetParameter(_PARAMETER_RATE, rate, 0)
             self._library.espeak_SetSynthCallback(c_callback)
-            flags = _CHARS_UTF8 | (_END_PAUSE if end_pause else 0)
+            flags = _CHARS_UTF8 | (_END_PAUSE if end_pause else 0) | (_PHONEMES if phonemes else 0)
             status = self._library.espeak_Synth(data, len(data) + 1, 0, _POSITION_CHARACTER, 0, flags, None, None)
         if status != 0:
             raise ModelError(f"eSpeak NG failed with status {status} on {text[:40]!r}.")

@@ -29,6 +29,7 @@ from voxcli.synthesis.identity import ModelIdentity
 from voxcli.synthesis.request import Abilities, Speech, SynthesisRequest, Voice
 from voxcli.text.language import CHINESE, ENGLISH, base_language, language_of, latin_language
 from voxcli.text.language_names import language_code
+from voxcli.text.phonemes import Alphabet
 from voxcli.text.sentences.splitter import split_sentences
 from voxcli.voices.named import DEFAULT
 
@@ -106,7 +107,7 @@ class KokoroEngine:
     """Kokoro for what it can read, hibari for English alone, eSpeak NG for the rest."""
 
     draws_voices = False
-    abilities = Abilities(sampling=False, styles=False, clips=False)
+    abilities = Abilities(sampling=False, styles=False, clips=False, phonemes=frozenset(Alphabet))
     sample_rate = SAMPLE_RATE
 
     def __init__(

@@ -9,6 +9,7 @@ import re
 from voxcli.engines.espeak.library import TIE, Clause, Espeak
 from voxcli.engines.kokoro.alphabet import in_alphabet
 from voxcli.text.characters import CLOSERS
+from voxcli.text.phonemes import stress_at_vowels
 
 ESPEAK_VOICES = {
     "en-us": "gmw/en-US",
@@ -46,6 +47,8 @@ _ENGLISH = _SHARED | {
 _AMERICAN = (("o^ʊ", "O"), ("ɜːɹ", "ɜɹ"), ("ɜː", "ɜɹ"), ("ɪə", "iə"), ("ː", ""))
 _BRITISH = (("e^ə", "ɛː"), ("i^ə", "ɪə"), ("iə", "ɪə"), ("ə^ʊ", "Q"))
 _FLAPS = (("ɾ", "T"), ("ʔ", "t"))
+_DOUBLE = re.compile("([aeɔoə](?=[ɪʊ])|[td](?=[ʃʒ]))(.)")
+"""Two letters that are one phoneme."""
 _SYLLABIC = re.compile("(\\S)\u0329")
 
 
@@ -67,6 +70,12 @@ def european_phonemes(text: str, language: str, espeak: Espeak) -> str:
     for number, clause in enumerate(clauses, start=1):
         parts.append(_written(clause.phonemes, language) + _mark(clause, last=number == len(clauses)))
     return " ".join(part for part in parts if part)
+
+
+def phonemes_of_ipa(ipa: str, language: str) -> str:
+    """Return IPA in Kokoro's alphabet, as it writes one of `ESPEAK_VOICES`."""
+    plain = stress_at_vowels(ipa).replace("\u0361", "")
+    return _written(_DOUBLE.sub(rf"\1{TIE}\2", plain), language)
 
 
 def _mark(clause: Clause, *, last: bool) -> str:

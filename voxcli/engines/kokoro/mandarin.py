@@ -113,6 +113,16 @@ def mandarin_phonemes(run: str, *, asks: bool = False) -> tuple[str, str]:
     return "".join(_joined(syllables)), unread
 
 
+def phonemes_of_pinyin(written: str) -> str:
+    """Return the phonemes of syllables such as "ni3 hao3", whose tones are said as they are written."""
+    syllables = []
+    for number, syllable in enumerate(written.split()):
+        sound, tone = syllable[:-1].replace("ü", "v"), int(syllable[-1])
+        erhua = sound.endswith("r") and sound != "er"
+        syllables.append(_Syllable("", sound.removesuffix("r") if erhua else sound, tone, number, with_er=erhua))
+    return "".join(_joined([syllable for syllable in syllables if _written(syllable.sound)]))
+
+
 def _joined(syllables: list[_Syllable]) -> Iterator[str]:
     """Yield phonemes, and what is between two syllables: a space behind a light one, which has no mark of its tone.
 

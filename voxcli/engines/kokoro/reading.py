@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from voxcli.engines.espeak.languages import has_kana, script_runs
 from voxcli.engines.espeak.library import Espeak
 from voxcli.engines.kokoro.alphabet import is_sound
-from voxcli.engines.kokoro.european import ESPEAK_VOICES, european_phonemes
-from voxcli.engines.kokoro.mandarin import HAN, mandarin_phonemes
+from voxcli.engines.kokoro.european import ESPEAK_VOICES, european_phonemes, phonemes_of_ipa
+from voxcli.engines.kokoro.mandarin import HAN, mandarin_phonemes, phonemes_of_pinyin
 from voxcli.text.characters import is_speakable, without_emoji
 from voxcli.text.language import CHINESE, ENGLISH, JAPANESE
 from voxcli.text.look_alikes import folded
 from voxcli.text.normalization.bilingual import in_words
 from voxcli.text.normalization.chinese import spelled_in_chinese
+from voxcli.text.phonemes import Alphabet, Phonemes, ipa_of, outside_phonemes, split_phonemes
 
 _log = logging.getLogger(__name__)
 
@@ -47,6 +48,10 @@ _CHINESE_MARKS = {
 _ROMAN = re.compile("[\u2160-\u2188]")
 _WIDE_MARKS = str.maketrans({mark: f"{plain} " for mark, plain in zip("，、。．！？；：", ",,..!?;:", strict=True)})
 _OPENING = frozenset("(“")
+_TIGHT = frozenset(";:,.!?—…)”")
+_MARKS_OF_SENTENCES = {mark: plain for mark, plain in _CHINESE_MARKS.items() if plain in _TIGHT} | {
+    mark: mark for mark in _TIGHT
+}
 _CHINESE_PIECE = re.compile(f"([{HAN}]+)|(.)", re.DOTALL)
 
 
@@ -93,7 +98,7 @@ def passages_of(sentence: str, context: Context, readers: Readers) -> Iterator[P
     Raises:
         ModelError: eSpeak NG cannot load a language.
     """
-    text = _ROMAN.sub(lambda numeral: unicodedata.normalize("NFKC", numeral[0]), folded(without_emoji(sentence)))
+    text = outside_phonemes(sentence, _plain)
     if not is_speakable(text):
         yield Passage(sentence, "", None)  # emoji, whose names eSpeak NG knows
         return
@@ -101,11 +106,11 @@ def passages_of(sentence: str, context: Context, readers: Readers) -> Iterator[P
         yield Passage(text, "", "ja")
         return
     held: Passage | None = None
-    for run in script_runs(_in_words(text, context)):
-        passage = _read(run.text, run.language, context, readers)
+    for passage in _passages(text, context, readers):
         if held and held.phonemes and passage.phonemes:
             language = held.language if held.language == passage.language else None
-            joined = f"{held.phonemes.rstrip()} {passage.phonemes.lstrip()}"
+            apart = "" if passage.phonemes[0] in _TIGHT else " "
+            joined = f"{held.phonemes.rstrip()}{apart}{passage.phonemes.lstrip()}"
             held = Passage(held.text + passage.text, joined, language)
         else:
             if held:
@@ -113,6 +118,35 @@ def passages_of(sentence: str, context: Context, readers: Readers) -> Iterator[P
             held = passage
     if held:
         yield held
+
+
+def _plain(text: str) -> str:
+    return _ROMAN.sub(lambda numeral: unicodedata.normalize("NFKC", numeral[0]), folded(without_emoji(text)))
+
+
+def _passages(text: str, context: Context, readers: Readers) -> Iterator[Passage]:
+    """Read the runs of a sentence, and the phonemes in its braces."""
+    pieces = list(split_phonemes(_in_words(text, context)))
+    language: str | None = context.latin
+    for piece in pieces:
+        if isinstance(piece, Phonemes):
+            passages = [_pronounced(piece, context)]
+        elif len(pieces) > 1 and not is_speakable(piece):
+            marks = "".join(_MARKS_OF_SENTENCES.get(char, "") for char in piece)
+            passages = [Passage(piece, marks, language)] if marks else []
+        else:
+            passages = [_read(run.text, run.language, context, readers) for run in script_runs(piece)]
+        for passage in passages:
+            yield passage
+            language = passage.language
+
+
+def _pronounced(piece: Phonemes, context: Context) -> Passage:
+    if piece.alphabet is Alphabet.PINYIN:
+        return Passage(piece.written, phonemes_of_pinyin(piece.written), CHINESE)
+    language = context.latin if context.latin in ESPEAK_VOICES else "en-us"
+    ipa = ipa_of(piece.written) if piece.alphabet is Alphabet.ARPABET else piece.written
+    return Passage(piece.written, phonemes_of_ipa(ipa, language), language)
 
 
 def _is_japanese(text: str, context: Context) -> bool:

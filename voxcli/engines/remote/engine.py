@@ -37,6 +37,7 @@ from voxcli.synthesis.pipeline import Delivery, WrittenText
 from voxcli.synthesis.request import LEAST_SYLLABLES, Abilities, Parameter, Piece, Sampling, Speech, SynthesisRequest
 from voxcli.synthesis.timing import Stopwatch
 from voxcli.text.marks import VOXCPM2_TAGS
+from voxcli.text.phonemes import Alphabet
 
 _CONCURRENT_STREAMS = 64
 """Limit for servers that handle concurrent streams. They refuse requests beyond their own limit."""
@@ -102,7 +103,9 @@ class RemoteEngine:
         self._identity: ModelIdentity | None = None
         # A server of VoxCPM's protocol leaves out by itself the tags that its model does not perform.
         self.abilities = Abilities(
-            least_syllables=LEAST_SYLLABLES, tags=VOXCPM2_TAGS if dialect is Dialect.VOXCPM else frozenset()
+            least_syllables=LEAST_SYLLABLES,
+            tags=VOXCPM2_TAGS if dialect is Dialect.VOXCPM else frozenset(),
+            phonemes=frozenset({Alphabet.ARPABET, Alphabet.PINYIN} if dialect is Dialect.VOXCPM else ()),
         )
         if self.server.is_voxcli and dialect is Dialect.VOXCPM:
             with suppress(RemoteError):  # the request for speech tells

@@ -64,7 +64,8 @@ class ResidentEngine:
         self.draws_voices: bool = card["draws_voices"]
         self.voice_names = frozenset(card["voice_names"])
         self.sample_rate: int = card["sample_rate"]
-        self.abilities = Abilities(**{**card["abilities"], "tags": frozenset(card["abilities"]["tags"])})
+        sets = {name: frozenset(card["abilities"][name]) for name in ("tags", "phonemes")}
+        self.abilities = Abilities(**{**card["abilities"], **sets})
         self.identity = ModelIdentity.from_dict(card.get("model_identity") or {"name": entry.model})
 
     @property

@@ -7,6 +7,7 @@ from pydantic import BaseModel
 
 from voxcli.synthesis.identity import HasIdentity, ModelIdentity
 from voxcli.synthesis.request import Abilities, Engine, HasSampleRate, abilities_of
+from voxcli.text.phonemes import Alphabet
 
 
 class EngineDescription(BaseModel):
@@ -18,6 +19,7 @@ class EngineDescription(BaseModel):
     bare_clips: bool
     least_syllables: int
     tags: list[str]
+    phonemes: list[Alphabet] = []
     draws_voices: bool
     identity: dict[str, Any] | None = None
     """Which model it runs, as `ModelIdentity.to_dict` returns it; None if it does not tell."""
@@ -35,6 +37,7 @@ class EngineDescription(BaseModel):
             bare_clips=abilities.bare_clips,
             least_syllables=abilities.least_syllables,
             tags=sorted(abilities.tags),
+            phonemes=sorted(abilities.phonemes),
             draws_voices=engine.draws_voices,
             identity=engine.identity.to_dict() if isinstance(engine, HasIdentity) else None,
             sample_rate=engine.sample_rate if isinstance(engine, HasSampleRate) else None,
@@ -49,6 +52,7 @@ class EngineDescription(BaseModel):
             bare_clips=self.bare_clips,
             least_syllables=self.least_syllables,
             tags=frozenset(self.tags),
+            phonemes=frozenset(self.phonemes),
         )
 
     def to_identity(self) -> ModelIdentity | None:

@@ -24,7 +24,7 @@ _THOUSANDS = re.compile(
     r"(?![\d'’]| \d)|(?<=[$€£])\d{1,3}(?: \d{3})+(?! ?\d)"
 )
 """Thousands parted as in SI, French and Swiss writing."""
-_PHONEMES = re.compile(r"(\{[A-Za-z][^{}]*\}|\[[A-Za-z][A-Za-z_-]*\])")
+_PHONEMES = re.compile(r"(\{[A-Za-z/][^{}]*\}|\[[A-Za-z][A-Za-z_-]*\])")
 """Phonemes in braces, and tags in square brackets."""
 
 _LATIN = "A-Za-zÀ-ÖØ-öø-ɏ"

@@ -9,6 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from voxcli.errors import ModelError
+from voxcli.synthesis.request import LEAST_SYLLABLES, Abilities
+from voxcli.text.marks import VOXCPM2_TAGS
+from voxcli.text.phonemes import Alphabet
 
 CONFIG_FILE = "config.json"
 
@@ -18,6 +21,18 @@ class Architecture(StrEnum):
 
     V1 = "voxcpm"
     V2 = "voxcpm2"
+
+
+def abilities_of_model(architecture: Architecture) -> Abilities:
+    """Return what a model makes use of."""
+    newest = architecture is Architecture.V2
+    return Abilities(
+        styles=newest,
+        bare_clips=newest,
+        least_syllables=LEAST_SYLLABLES,
+        tags=VOXCPM2_TAGS if newest else frozenset(),
+        phonemes=frozenset({Alphabet.ARPABET, Alphabet.PINYIN}),
+    )
 
 
 @dataclass(frozen=True, slots=True)
