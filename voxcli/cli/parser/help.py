@@ -52,6 +52,10 @@ def documented(*examples: str, **details: Any) -> Callable[[F], F]:
     return attach
 
 
+_RARELY_WANTED = frozenset({"help", "help_all", "show_completion"})
+"""Options that the short help leaves out."""
+
+
 def page_of(command: Any) -> HelpPage:
     """Return the help page of a command."""
     page = getattr(command.callback, _PAGE, None)
@@ -201,7 +205,7 @@ def _option_blocks(command: Any, context: Any, columns: int, *, full: bool) -> I
         if rows := [
             (option_names(option), _brief(option.help or "", columns))
             for option in basic_options(command, context)
-            if option.name not in ("help", "help_all")
+            if option.name not in _RARELY_WANTED
         ]:
             yield ["Options:", *_table(rows, columns)]
         return
