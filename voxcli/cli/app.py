@@ -35,7 +35,7 @@ _ENTRIES = (
     Entry("devices", f"{_COMMANDS}.devices", "devices", "List the loudspeakers for --audio-device."),
     Entry("doctor", f"{_COMMANDS}.doctor", "doctor", "Check the installation, and show how to fix each problem."),
     Entry("config", f"{_COMMANDS}.config", "app", "Show the settings."),
-    Entry("lexicon", f"{_COMMANDS}.lexicon", "app", "Check and list how words are pronounced."),
+    Entry("lexicon", f"{_COMMANDS}.words.lexicon", "app", "Check and list how words are pronounced."),
     Entry("keys", f"{_COMMANDS}.keys", "app", "Manage API keys of servers."),
     Entry("help", f"{_COMMANDS}.help", "show_help", "Show a longer text about one topic, or the manual."),
 )

@@ -61,7 +61,7 @@ def say(
     from voxcli.cli.commands.speak import speak
     from voxcli.cli.commands.speak_job import SpeakJob
     from voxcli.cli.commands.voice_choice import choose_voice
-    from voxcli.cli.commands.words import explain, with_words
+    from voxcli.cli.commands.words.text import explain, with_words
     from voxcli.cli.run_report import open_report
     from voxcli.sinks import ToFile
 

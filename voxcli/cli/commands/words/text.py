@@ -66,7 +66,7 @@ def with_words(context: typer.Context, options: WordsOptions, job: SpeakJob, con
     job = replace(job, lexicon=find_lexicon(options, _folder_of(context)))
     text = known_text(job.text)
     if options.cast or (job.split and text is not None and "[voice:" in text.lower()):
-        from voxcli.cli.commands.casting import open_script
+        from voxcli.cli.commands.words.casting import open_script
 
         script = open_script(context, options.cast, text, job.engine, job.delivery, console)
         job = replace(
@@ -91,6 +91,6 @@ def with_words(context: typer.Context, options: WordsOptions, job: SpeakJob, con
 
 def explain(job: SpeakJob, *, as_json: bool) -> None:
     """Print what is said for each sentence, and why."""
-    from voxcli.cli.commands.explanation import explained
+    from voxcli.cli.commands.words.explanation import explained
 
     explained(job, as_json=as_json)

@@ -50,7 +50,7 @@ def check(files: Files, text: SampleText = None) -> None:
 @app.command("list")
 def show(json: options.Json = False) -> None:
     """List the entries that count here: of .voxcli-lexicon.tsv in this folder or above it, and of your own lexicon."""
-    from voxcli.cli.commands.words import lexicons_of
+    from voxcli.cli.commands.words.text import lexicons_of
     from voxcli.cli.settings.files import find_user_places
     from voxcli.text.lexicon import Lexicon, load_lexicon
 
