@@ -6,7 +6,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 
 from voxcli.errors import DeviceError, ModelError, RemoteError
 from voxcli.synthesis.request import Speech
@@ -70,6 +70,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)  # memory, processor time and open files, where the system tells them
         self.slots = self._gauge("slots", "Streams that may run concurrently.")
         self.slots_used = self._gauge("slots_used", "Streams that are being generated.")
         self.queue_depth = self._gauge("queue_depth", "Requests waiting for a slot.")

@@ -1,107 +1,81 @@
 /** The part of the page that chats: what a language model writes, spoken while it writes. */
 
-import { Problem, request } from './api.js';
-import { $, element, onChange, server, tell, tellError } from './page.js';
-import { t } from './texts.js';
+import { Problem, broken, request } from './api.js';
+import { element, onChange, server, tell, trying, ui } from './page.js';
 import { wanted } from './speak.js';
+import { t } from './texts.js';
 import { Utterance } from './utterance.js';
 
 const HEADER_BYTES = 44;
 
-/** @type {{role: 'user' | 'assistant', content: string}[]} */
 let history = [];
-/** @type {Utterance | null} */
 let answering = null;
 
-async function send(event) {
-	event.preventDefault();
-	if (answering?.isPlaying) {
-		answering.stop();
-		return;
-	}
-	const message = $('question').value.trim();
-	if (!message) return;
-	$('question').value = '';
-	tell('chat-message');
+async function send() {
+	if (answering?.isPlaying) return answering.stop();
+	const message = ui.question.value.trim();
+	ui.question.value = '';
+	tell(ui.chatted);
 	write('user', message);
 	const place = write('assistant', '…');
 	let text = '';
 	const onText = (piece) => {
 		text += piece;
 		place.textContent = text;
-		place.scrollIntoView({ block: 'nearest' });
+		ui.talk.scrollTop = ui.talk.scrollHeight;
 	};
-	const { voice = 'default', language = 'auto', speed } = wanted();
-	const config = { ref_audio_path: voice, text_lang: language, ...(speed && { speed_factor: speed }) };
-	const source = (asked, events, signal) => chat(asked, events, signal, onText);
-	const utterance = new Utterance({ message, history, config }, showSend, source);
-	answering = utterance;
-	try {
-		await utterance.run();
-	} catch (error) {
-		tellError('chat-message', error);
-	}
+	const { voice = 'default', language = 'auto', speed = 1 } = wanted();
+	const asked = { message, history, config: { ref_audio_path: voice, text_lang: language, speed_factor: speed } };
+	answering = new Utterance(asked, showSend, (...given) => chat(...given, onText));
+	await trying(ui.chatted, () => answering.run());
 	if (text) history = [...history, { role: 'user', content: message }, { role: 'assistant', content: text }];
 	else place.remove();
-	showSend();
 }
 
 /** Ask, and pass on the text and the speech of the answer. */
-async function chat(asked, events, signal, onText) {
-	const answer = await request('api/chat', { json: asked, signal });
+async function chat(json, events, signal, onText) {
+	const answer = await request('api/chat', { json, signal });
 	const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
 	let waiting = '';
-	let ended = false;
+	let complete = false;
 	for (;;) {
-		const { done, value } = await reader.read().catch((error) => {
-			throw error.name === 'AbortError' ? error : new Problem('broken');
-		});
+		const { done, value } = await reader.read().catch(broken('broken'));
 		if (done) break;
 		const lines = (waiting + value).split('\n');
 		waiting = lines.pop();
-		for (const line of lines) if (line.startsWith('data: ')) take(JSON.parse(line.slice(6)));
+		for (const line of lines) {
+			const { type, ...event } = JSON.parse(line.startsWith('data: ') ? line.slice(6) : '{}');
+			complete ||= type === 'complete';
+			if (type === 'text') onText(event.content);
+			if (type === 'error') throw new Problem(event.error);
+			if (type === 'audio_start' && event.sample_rate) events.onBegin(event.sample_rate);
+			if (type === 'audio_chunk' && event.size !== HEADER_BYTES) {
+				events.onSamples(Uint8Array.from(atob(event.data), (letter) => letter.charCodeAt(0)).buffer);
+			}
+		}
 	}
-	if (!ended) throw new Problem('broken');
-
-	function take(event) {
-		if (event.type === 'text') onText(event.content);
-		if (event.type === 'error') throw new Problem(event.error);
-		if (event.type === 'audio_start' && event.sample_rate) events.onBegin(event.sample_rate);
-		if (event.type === 'audio_chunk' && event.size !== HEADER_BYTES) events.onSamples(decoded(event.data));
-		if (event.type === 'audio_complete' || event.type === 'complete') ended = true;
-	}
+	if (!complete) throw new Problem('broken');
 }
 
-function decoded(base64) {
-	const letters = atob(base64);
-	const bytes = new Uint8Array(letters.length);
-	for (let i = 0; i < bytes.length; i++) bytes[i] = letters.charCodeAt(i);
-	return bytes.buffer;
-}
-
-function write(role, text) {
-	const place = element('p', { className: role, textContent: text });
-	$('talk').append(place);
-	place.scrollIntoView({ block: 'nearest' });
+function write(className, text) {
+	const place = element('p', { className }, text);
+	ui.talk.append(place);
 	return place;
 }
 
 function showSend() {
 	const busy = Boolean(answering?.isPlaying);
-	$('send').textContent = t(busy ? 'stop' : 'send');
-	$('question').required = !busy;
+	ui.send.textContent = t(busy ? 'stop' : 'send');
+	ui.question.required = !busy;
 }
 
 export function startChatting() {
-	$('chat-form').onsubmit = send;
-	$('forget').onclick = () => {
-		answering?.stop();
-		history = [];
-		$('talk').replaceChildren();
-		tell('chat-message');
+	ui.chatForm.onsubmit = () => {
+		send();
+		return false;
 	};
 	onChange(() => {
-		$('tab-chat').hidden = !server.chats;
+		ui.tabChat.hidden = !server.chats;
 		showSend();
 	});
 }

@@ -1,146 +1,102 @@
 /** Speech from the server: over a WebSocket, or as one streamed answer where there can be none. */
 
-import { Problem, openSocket, request, savedKey } from './api.js';
+import { Problem, broken, openSocket, request, savedKey } from './api.js';
 
-/**
- * @typedef {object} Events what is called while the speech arrives
- * @property {(rate: number) => void} onBegin before the first samples; the rate is in Hz
- * @property {(pcm: ArrayBuffer) => void} onSamples signed 16-bit samples
- * @property {(sentence: {start: number, end: number, second: number}) => void} [onSentence] where it is in the text
- * @property {() => void} [onBoundary] between two sentences
- * @property {(names: string[]) => void} [onIgnored] settings that make no difference
- */
-
-const PATH = 'v1/audio/speech/stream';
 const OPENING_MILLISECONDS = 3000;
-const SETTINGS = ['voice', 'language', 'speed', 'steps', 'instructions', 'seed', 'ref_audio', 'ref_text'];
 
-/** @type {WebSocket | null} */
 let socket = null;
-let configured = '';
 let withoutSockets = false;
 
 /**
- * Speak a text. Resolves when everything has arrived.
+ * Speak a text, and resolve when everything has arrived.
  * @param {object} wanted `input`, and the settings
- * @param {Events} events
+ * @param {import('./utterance.js').Utterance} events whose methods are called
  * @param {AbortSignal} signal
- * @returns {Promise<'websocket' | 'fetch'>} how it came
  */
 export async function speak(wanted, events, signal) {
-	if (!withoutSockets && (await connected())) {
-		await overSocket(wanted, events, signal);
-		return 'websocket';
-	}
-	signal.throwIfAborted();
+	if (!withoutSockets && (await connected())) return overSocket(wanted, events, signal);
 	const key = savedKey();
 	await overFetch(wanted, events, signal);
 	withoutSockets = key === savedKey(); // with the key that was just asked for there may be one
 	return 'fetch';
 }
 
-/** Open the socket, if that can be done. Proxies that do not know WebSockets refuse it. */
+/** Open the socket, if that can be done: some proxies let none through. */
 export async function connected() {
 	if (socket?.readyState === WebSocket.OPEN) return true;
-	const one = openSocket(PATH);
+	const one = openSocket('v1/audio/speech/stream');
+	one.binaryType = 'arraybuffer';
 	socket = one;
-	configured = '';
-	const opened = await new Promise((resolve) => {
+	return new Promise((resolve) => {
 		one.onopen = () => resolve(true);
-		one.onclose = one.onerror = () => resolve(false);
-		setTimeout(resolve, OPENING_MILLISECONDS, false);
+		one.onclose = () => resolve(false);
+		setTimeout(() => one.readyState === WebSocket.CONNECTING && one.close(), OPENING_MILLISECONDS);
 	});
-	if (!opened) one.close();
-	return opened;
 }
 
-async function overSocket(wanted, events, signal) {
+function overSocket({ input, ...settings }, events, signal) {
 	const one = socket;
-	const settings = { type: 'session.config', stream_audio: true, response_format: 'pcm' };
-	for (const name of SETTINGS) if (wanted[name] !== undefined) settings[name] = wanted[name];
-	const config = JSON.stringify(settings);
-	await new Promise((resolve, reject) => {
-		const say = () => {
-			one.send(JSON.stringify({ type: 'input.text', text: wanted.input }));
-			one.send('{"type":"input.done"}');
-		};
-		const fail = (error) => {
-			leave();
-			reject(error);
-		};
-		const abort = () => {
-			one.close();
-			fail(new DOMException('stopped', 'AbortError'));
-		};
-		const leave = () => {
+	const send = (type, fields) => one.send(JSON.stringify({ type, ...fields }));
+	return new Promise((resolve, reject) => {
+		const leave = (end, value) => {
 			one.onmessage = one.onclose = null;
-			signal.removeEventListener('abort', abort);
+			signal.removeEventListener('abort', stop);
+			if (end === reject) one.close();
+			end(value);
 		};
-		let began = false;
-		signal.addEventListener('abort', abort);
-		if (signal.aborted) abort();
-		one.onclose = ({ reason }) => fail(new Problem(reason || 'broken'));
+		const stop = () => leave(reject, signal.reason);
+		signal.addEventListener('abort', stop);
+		if (signal.aborted) stop();
+		one.onclose = ({ reason }) => leave(reject, new Problem(reason || 'broken'));
 		one.onmessage = ({ data }) => {
 			if (typeof data !== 'string') return events.onSamples(data);
 			const message = JSON.parse(data);
 			switch (message.type) {
 				case 'session.configured':
-					configured = config;
-					events.onIgnored?.(message.ignored ?? []);
-					say();
+					events.onIgnored(message.ignored ?? []);
+					send('input.text', { text: input });
+					send('input.done');
 					break;
 				case 'audio.start':
-					if (!began) events.onBegin(message.sample_rate);
-					began = true;
-					events.onSentence?.({ start: message.text_start, end: message.text_end, second: message.start_ms / 1000 });
+					events.onBegin(message.sample_rate);
+					events.onSentence({ start: message.text_start, end: message.text_end, second: message.start_ms / 1000 });
 					break;
 				case 'audio.done':
-					events.onBoundary?.();
+					events.onBoundary();
 					break;
 				case 'error':
-					one.close();
-					fail(new Problem(message.message));
+					leave(reject, new Problem(message.message));
 					break;
 				case 'session.done':
-					leave();
-					resolve();
+					leave(resolve, 'socket');
 			}
-			return undefined;
 		};
-		if (config === configured) say();
-		else one.send(config);
+		send('session.config', { ...settings, stream_audio: true, response_format: 'pcm' });
 	});
 }
 
-async function overFetch(wanted, events, signal) {
-	const { ref_audio: clip, ref_text: _, ...json } = wanted;
+async function ask({ ref_audio: clip, ref_text: _, ...json }, events, signal) {
 	if (clip) throw new Problem('no_sockets');
 	const answer = await request('v1/audio/speech', { json: { ...json, response_format: 'pcm' }, signal });
-	events.onIgnored?.((answer.headers.get('x-voxcli-ignored') ?? '').split(', ').filter(Boolean));
+	events.onIgnored((answer.headers.get('x-voxcli-ignored') ?? '').split(', ').filter(Boolean));
 	events.onBegin(Number(answer.headers.get('x-sample-rate')));
-	const reader = answer.body.getReader();
-	let odd = new Uint8Array(0);
-	try {
-		for (;;) {
-			const { done, value } = await reader.read();
-			if (done) return;
-			const bytes = new Uint8Array(odd.length + value.length);
-			bytes.set(odd);
-			bytes.set(value, odd.length);
-			const even = bytes.length & ~1; // a sample may be cut in two
-			odd = bytes.slice(even);
-			if (even) events.onSamples(bytes.slice(0, even).buffer);
-		}
-	} catch (error) {
-		throw error.name === 'AbortError' ? error : new Problem('broken');
+	return answer;
+}
+
+async function overFetch(wanted, events, signal) {
+	const reader = (await ask(wanted, events, signal)).body.getReader();
+	let odd = [];
+	for (;;) {
+		const { done, value } = await reader.read().catch(broken('broken'));
+		if (done) return;
+		const bytes = Uint8Array.of(...odd, ...value);
+		const even = bytes.length & ~1; // a sample may be cut in two
+		odd = bytes.slice(even);
+		events.onSamples(bytes.slice(0, even).buffer);
 	}
 }
 
 /** The same as a client that does not stream: nothing is heard before everything is there. */
 export async function speakWhole(wanted, events, signal) {
-	const answer = await request('v1/audio/speech', { json: { ...wanted, response_format: 'pcm' }, signal });
-	const data = await answer.arrayBuffer();
-	events.onBegin(Number(answer.headers.get('x-sample-rate')));
-	events.onSamples(data);
-	return 'fetch';
+	events.onSamples(await (await ask(wanted, events, signal)).arrayBuffer());
 }

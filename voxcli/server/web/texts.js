@@ -1,275 +1,139 @@
-/** Texts of the page in English and Chinese. */
+/** Texts of the page. Each line is a key, the English text and the Chinese one. */
 
 const LANGUAGE = 'voxcli-language';
+const LINES = `
+read_aloud|On Sunday mornings I walk along the river before the town wakes up. The water is calm.|星期天的早晨，我喜欢沿着河边散步。河水很平静。
+audition|Hear this voice|试听这个声音
+auditioning|Hello, this is how I sound.|你好，这就是我的声音。
+auto|Detect from the text|按文本判断
+broken|The connection broke off; what had arrived is played. Try again.|连接中断，已收到的部分会播完。请重试。
+busy|Speaking…|正在朗读…
+cancel|Cancel|取消
+cannot_clone|This model cannot imitate recordings; others can.|当前模型不能模仿录音，其他模型可以。
+characters|{0} characters|{0} 字
+chat_tab|Chat|对话
+chunks|Chunks|数据块
+clip_good|A good clip: {0} s of clear speech.|录音很好：{0} 秒清晰语音。
+clip_hint|5 to 30 seconds of one person in a quiet room, such as:|一个人在安静处说 5 到 30 秒，例如：
+clip_title|A recording of the voice|声音的录音
+clone_tab|Clone|克隆
+compare|Compare|对比
+consent|This is my own voice, or its speaker has agreed.|这是我本人的声音，或已得到说话人的同意。
+copied|Copied|已复制
+copy|Copy|复制
+docs|API|接口
+download|Download|下载
+elsewhere|The same from elsewhere|在别处这样用
+factor|Real-time factor|实时率
+failed|cannot be loaded|无法加载
+fetch|A proxy refuses WebSockets: streamed over HTTP.|代理不支持 WebSocket，已改用 HTTP。
+file|Choose a file|选择文件
+first_byte|First byte|首字节
+first_sound|First sound|首次出声
+ignored|Without effect here: {0}.|在此无效：{0}。
+keep|Keep this voice|保存声音
+kept|Kept voices|已保存的声音
+kept_as|Kept as “{0}”.|已保存为“{0}”。
+key|API key|API 密钥
+key_hint|Kept in this tab until it is closed.|关闭此标签页后即清除。
+key_ok|Continue|继续
+key_title|This server requires an API key|此服务器需要 API 密钥
+key_wrong|The server does not accept this key.|服务器不接受这个密钥。
+language|Language|语言
+length|Length|时长
+level|Level of the microphone|麦克风音量
+load|Load|加载
+loading|loading|加载中
+m_first_byte|Mean first byte|平均首字节
+m_answered|Answered|完成的请求
+m_failed|Failed|失败的请求
+m_gpu|GPU memory|显存
+m_memory|Memory|内存
+m_queue|Waiting|等待中
+m_refused|Refused|拒绝的请求
+m_speech|Speech made|生成的语音
+m_state|Model|模型
+m_streams|Streams|并发流
+m_version|Version|版本
+microphone|No microphone: {0}|无法使用麦克风：{0}
+name|Name of the voice|声音的名称
+no_gpu|none|无
+no_sockets|A proxy refuses WebSockets: keep the voice first.|代理不支持 WebSocket，请先保存再试听。
+no_text|Write something to speak.|请输入要朗读的文本。
+not_secure|it needs https.|需要 https。
+other_language|中文|English
+question|Say something|说点什么
+ready|ready|就绪
+record|Record|录音
+sections|Sections|页面
+seed|Seed|随机种子
+seed_hint|a new one each time|每次不同
+seeded|Seed {0}.|种子 {0}。
+send|Send|发送
+server_tab|Server|服务器
+speak|Speak|朗读
+speed|Speed|语速
+steps|Steps|步数
+stop|Stop|停止
+streaming|Streamed|流式
+style|Style|风格
+style_hint|an old man, unhurried|一位从容的老人
+text|Text|文本
+text_hint|Write or paste what to say.|输入或粘贴要朗读的内容。
+transcript|What is said in it|录音的文字
+transcript_hint|Word for word; some models need it.|逐字填写，部分模型必须填写。
+try|Try it on the text|用文本试听
+underruns|Underruns|断流次数
+unload|Unload|卸载
+unloaded|not loaded|未加载
+unloading|It waits for the speech to end.|朗读结束后卸载。
+unreachable|The server cannot be reached; the page keeps trying.|无法连接服务器，页面会继续重试。
+voice|Voice|声音
+voices_own|Voices of the model|模型自带的声音
+waited|Pauses were {0} s longer.|停顿共延长 {0} 秒。
+waits|Wait for the first sound|等到首次出声
+waveform|Waveform|波形
+whole|As a whole|整段
+sooner|{0} times sooner|快 {0} 倍
+`;
+/** What is wrong with a clip, of {0} seconds of speech. The server says it in English. */
+const REMARKS = `
+silent||没有声音，请检查麦克风
+empty||太短，听不出声音。
+too_short||太短：语音只有 {0} 秒。
+short||偏短：语音 {0} 秒，长些更像。
+long||偏长：语音 {0} 秒，请剪短。
+silent_start||开头静音过长，请剪去。
+silent_end||结尾静音过长，请剪去。
+distorted||声音失真，请调低输入后重录。
+quiet||声音太小，请靠近麦克风重录。
+loud||声音太大，请调低输入。
+noisy||噪声较大，请在安静处重录。
+offset||存在直流偏移。
+telephone||采样率太低。
+`;
 
-export const TEXTS = {
-	en: {
-		again: 'Play again',
-		audition: 'Hear this voice',
-		auditioning: 'Hello, this is how I sound. A pleasant day to you.',
-		auto: 'Detect from the text',
-		bad_clip: 'Choose or record a clip first.',
-		between: 'pauses longer by {0} s',
-		broken: 'The connection to the server broke off in the middle. What had arrived was played. Try again.',
-		busy: 'Speaking…',
-		cancel: 'Cancel',
-		cannot_clone: 'This model cannot imitate a recording. Voices that you keep here are for models that can.',
-		characters: '{0} characters',
-		chat_hint: 'Spoken with the voice and speed chosen under “Speak”.',
-		chat_tab: 'Chat',
-		chunks: 'Chunks',
-		clip_good: 'A good clip: {0} s of speech, clear and quiet around it.',
-		clip_hint: '5 to 30 seconds of one person, in a quiet room. You can read this aloud:',
-		clip_title: 'A recording of the voice',
-		clone_tab: 'Clone',
-		compare: 'Compare',
-		compare_hint: 'Speak it twice: streamed, then as a whole, and show how long you wait for the first sound',
-		consent: 'This is my own voice, or its speaker has agreed.',
-		copied: 'Copied',
-		copy: 'Copy',
-		docs: 'API',
-		download: 'Download',
-		elsewhere: 'The same from elsewhere',
-		factor: 'Real-time factor',
-		factor_hint: 'Seconds of work for a second of speech: below 1, speech is made faster than it plays',
-		fetched: 'A proxy lets no WebSocket through: streamed over plain HTTP.',
-		file: 'Choose a file',
-		first_byte: 'First byte',
-		first_sound: 'First sound',
-		forget: 'New chat',
-		ignored: 'Without effect on this model: {0}.',
-		keep: 'Keep this voice',
-		kept: 'Kept voices',
-		kept_as: 'Kept as “{0}”. It is now among the voices.',
-		key: 'API key',
-		key_hint: 'Kept in this tab until it is closed.',
-		key_ok: 'Continue',
-		key_title: 'This server requires an API key',
-		key_wrong: 'The server does not accept this key.',
-		language: 'Language',
-		length: 'Length',
-		level: 'Level of the microphone',
-		load: 'Load',
-		loading: 'loading',
-		m_answered: 'Requests answered',
-		m_failed: 'Requests failed',
-		m_gpu: 'GPU memory',
-		m_memory: 'Memory',
-		m_queue: 'Waiting',
-		m_refused: 'Requests refused',
-		m_sockets: 'Open WebSockets',
-		m_speech: 'Speech made',
-		m_state: 'Model',
-		m_streams: 'Streams',
-		m_version: 'Version',
-		microphone: 'No microphone: {0}',
-		name: 'Name of the voice',
-		name_hint: 'anna',
-		no_gpu: 'no GPU',
-		no_sockets: 'Here a clip can be tried only once it is kept: a proxy lets no WebSocket through.',
-		no_text: 'Write something to speak.',
-		none_kept: 'None yet.',
-		not_secure: 'browsers allow it on https and on this machine only.',
-		other_language: '中文',
-		question: 'Say something',
-		ready: 'ready',
-		record: 'Record',
-		remove: 'Delete',
-		remove_sure: 'Delete the voice “{0}” for good?',
-		sections: 'Sections',
-		seed: 'Seed',
-		seed_hint: 'a new one each time',
-		seeded: 'Seed {0}.',
-		send: 'Send',
-		server_tab: 'Server',
-		shortcut: 'Ctrl + Enter',
-		speak: 'Speak',
-		speak_tab: 'Speak',
-		speed: 'Speed',
-		steps: 'Steps',
-		steps_hint: 'More are better and slower.',
-		stop: 'Stop',
-		streaming: 'Streamed',
-		style: 'Style',
-		style_hint: 'an old man, unhurried',
-		text: 'Text',
-		text_hint: 'Write or paste what to say.',
-		theme: 'Dark or light',
-		too_long: 'The server takes {0} characters at most.',
-		transcript: 'What is said in it',
-		transcript_hint: 'Word for word. It makes the voice more alike, and some models need it.',
-		try: 'Try it on the text',
-		underruns: 'Underruns',
-		underruns_hint: 'How often the sound ran out before more had arrived',
-		unload: 'Unload',
-		unloaded: 'not loaded',
-		unloading: 'It is unloaded as soon as what is being spoken has ended.',
-		unreachable: 'The server cannot be reached. This page keeps trying.',
-		voice: 'Voice',
-		voices_own: 'Voices of the model',
-		waveform: 'Waveform of the speech, with what has been played',
-		whole: 'As a whole',
-		x_bars: 'Wait until the first sound',
-		x_faster: '{0} times sooner',
-	},
-	zh: {
-		again: '再听一遍',
-		audition: '试听这个声音',
-		auditioning: '你好，这就是我的声音。祝你今天愉快。',
-		auto: '按文本判断',
-		bad_clip: '请先选择或录制一段录音。',
-		between: '停顿共延长 {0} 秒',
-		broken: '与服务器的连接中途断开，已收到的部分已播放。请重试。',
-		busy: '正在朗读…',
-		cancel: '取消',
-		cannot_clone: '当前模型不能模仿录音。在此保存的声音供支持克隆的模型使用。',
-		characters: '{0} 字',
-		chat_hint: '使用“朗读”页中选择的声音和语速。',
-		chat_tab: '对话',
-		chunks: '数据块',
-		clip_good: '录音很好：{0} 秒语音，清晰且背景安静。',
-		clip_hint: '一个人在安静环境中说 5 到 30 秒。可以朗读这段话：',
-		clip_title: '声音的录音',
-		clone_tab: '克隆',
-		compare: '对比',
-		compare_hint: '朗读两遍：先流式，再整段，比较等到第一个声音的时间',
-		consent: '这是我本人的声音，或已得到说话人的同意。',
-		copied: '已复制',
-		copy: '复制',
-		docs: '接口',
-		download: '下载',
-		elsewhere: '在别处这样用',
-		factor: '实时率',
-		factor_hint: '生成一秒语音所需的秒数：小于 1 时生成快于播放',
-		fetched: '代理不支持 WebSocket，已改用普通 HTTP 流式传输。',
-		file: '选择文件',
-		first_byte: '首字节',
-		first_sound: '首次出声',
-		forget: '新对话',
-		ignored: '对当前模型无效：{0}。',
-		keep: '保存声音',
-		kept: '已保存的声音',
-		kept_as: '已保存为“{0}”，可在声音列表中选择。',
-		key: 'API 密钥',
-		key_hint: '只保存在此标签页中，关闭后即清除。',
-		key_ok: '继续',
-		key_title: '此服务器需要 API 密钥',
-		key_wrong: '服务器不接受这个密钥。',
-		language: '语言',
-		length: '时长',
-		level: '麦克风音量',
-		load: '加载',
-		loading: '加载中',
-		m_answered: '完成的请求',
-		m_failed: '失败的请求',
-		m_gpu: '显存',
-		m_memory: '内存',
-		m_queue: '等待中',
-		m_refused: '拒绝的请求',
-		m_sockets: '打开的 WebSocket',
-		m_speech: '生成的语音',
-		m_state: '模型',
-		m_streams: '并发流',
-		m_version: '版本',
-		microphone: '无法使用麦克风：{0}',
-		name: '声音的名称',
-		name_hint: 'anna',
-		no_gpu: '无 GPU',
-		no_sockets: '代理不支持 WebSocket，需先保存声音才能试听。',
-		no_text: '请输入要朗读的文本。',
-		none_kept: '还没有。',
-		not_secure: '浏览器只在 https 或本机上允许使用。',
-		other_language: 'English',
-		question: '说点什么',
-		ready: '就绪',
-		record: '录音',
-		remove: '删除',
-		remove_sure: '永久删除声音“{0}”？',
-		sections: '页面',
-		seed: '随机种子',
-		seed_hint: '每次不同',
-		seeded: '种子 {0}。',
-		send: '发送',
-		server_tab: '服务器',
-		shortcut: 'Ctrl + Enter',
-		speak: '朗读',
-		speak_tab: '朗读',
-		speed: '语速',
-		steps: '步数',
-		steps_hint: '越多音质越好，也越慢。',
-		stop: '停止',
-		streaming: '流式',
-		style: '风格',
-		style_hint: '一位从容的老人',
-		text: '文本',
-		text_hint: '输入或粘贴要朗读的内容。',
-		theme: '深色或浅色',
-		too_long: '服务器最多接受 {0} 个字符。',
-		transcript: '录音的文字',
-		transcript_hint: '逐字填写。声音会更像，部分模型必须填写。',
-		try: '用文本试听',
-		underruns: '断流次数',
-		underruns_hint: '新数据到达之前声音播完的次数',
-		unload: '卸载',
-		unloaded: '未加载',
-		unloading: '当前朗读结束后即卸载。',
-		unreachable: '无法连接服务器，页面会继续重试。',
-		voice: '声音',
-		voices_own: '模型自带的声音',
-		waveform: '语音波形及播放进度',
-		whole: '整段',
-		x_bars: '等到第一个声音的时间',
-		x_faster: '快 {0} 倍',
-	},
-};
+/** @type {Record<string, string[]>} */
+export const TEXTS = Object.fromEntries(
+	(LINES + REMARKS).split('\n').map((line) => [line.split('|')[0], line.split('|').slice(1)]),
+);
 
-/** What is wrong with a clip, where the server's own English words are not wanted. {0} is its speech in seconds. */
-export const REMARKS_ZH = {
-	silent: '没有声音。请检查麦克风后重录。',
-	empty: '太短，听不出声音。请录 5 到 30 秒。',
-	too_short: '太短：语音只有 {0} 秒。请录 5 到 30 秒。',
-	short: '偏短：语音 {0} 秒。可以使用，但 5 到 30 秒会更像。',
-	long: '偏长：语音 {0} 秒。保留最清楚的 5 到 30 秒即可。',
-	silent_start: '开头静音过长，请剪去。',
-	silent_end: '结尾静音过长，请剪去。',
-	distorted: '声音失真：音量超过上限。请调低输入后重录。',
-	quiet: '声音太小。请靠近麦克风或大声些再录。',
-	loud: '声音太大。请调低输入。',
-	noisy: '噪声较大。请在安静、没有音乐和他人说话的地方录制。',
-	offset: '存在直流偏移，请用 20 Hz 高通滤波去除。',
-	telephone: '采样率太低，像电话声音。请用 16000 Hz 以上录制。',
-};
-
-export const READ_ALOUD = {
-	en:
-		'On Sunday mornings I walk along the river before the town wakes up. The water is calm, a few boats pass, and ' +
-		'sometimes an old neighbour waves to me from the other side.',
-	zh: '星期天的早晨，我喜欢在小镇醒来之前沿着河边散步。河水很平静，偶尔有几只小船经过，对岸的老邻居有时会向我招手。',
-};
-
-export let language =
-	localStorage.getItem(LANGUAGE) ?? (navigator.languages?.[0]?.toLowerCase().startsWith('zh') ? 'zh' : 'en');
+/** @type {'en' | 'zh'} */
+export let language = localStorage.getItem(LANGUAGE) ?? (navigator.language.startsWith('zh') ? 'zh' : 'en');
 
 /** @param {string} key @param {...(string | number)} values for {0}, {1} … */
-export const t = (key, ...values) => fill(TEXTS[language][key] ?? key, values);
-export const fill = (text, values) => values.reduce((said, value, i) => said.replace(`{${i}}`, value), text);
-
-export function setLanguage(chosen) {
-	language = chosen;
-	localStorage.setItem(LANGUAGE, chosen);
-	translate();
-}
+export const t = (key, ...values) =>
+	values.reduce((said, value, i) => said.replace(`{${i}}`, value), TEXTS[key][language === 'zh' ? 1 : 0]);
 
 /** Write the texts into the page. */
-export function translate() {
+export function translate(chosen = language) {
+	if (chosen !== language) localStorage.setItem(LANGUAGE, chosen);
+	language = chosen;
 	document.documentElement.lang = language === 'zh' ? 'zh-CN' : 'en';
-	for (const [name, set] of [
-		['t', (one, text) => (one.textContent = text)],
-		['tTitle', (one, text) => (one.title = text)],
-		['tLabel', (one, text) => one.setAttribute('aria-label', text)],
-		['tPlaceholder', (one, text) => (one.placeholder = text)],
-	]) {
-		const attribute = `data-${name.replace(/[A-Z]/, (letter) => `-${letter.toLowerCase()}`)}`;
-		for (const one of document.querySelectorAll(`[${attribute}]`)) set(one, t(one.dataset[name]));
+	for (const one of document.querySelectorAll('[data-t]')) one.textContent = t(one.dataset.t);
+	for (const name of ['title', 'aria-label', 'placeholder']) {
+		for (const one of document.querySelectorAll(`[data-${name}]`)) {
+			one.setAttribute(name, t(one.getAttribute(`data-${name}`)));
+		}
 	}
 }

@@ -1,21 +1,18 @@
 /** One speech, from the question to its last sample, and the player that all of them share. */
 
-import { Player, toFloats, toWav } from './player.js';
+import { Player, toFloats } from './player.js';
 import { speak } from './speech.js';
 
-const RATE = 'voxcli-rate';
-const PEAKS_PER_SECOND = 50;
+export const PEAKS_PER_SECOND = 50;
 
-/** @type {Utterance | null} */
 let current = null;
 
-export const player = new Player((progress) => current?.advance(progress));
+export const player = new Player((report) => current?.advance(report));
 
-/** Open the loudspeaker before it is needed. @param {number | null | undefined} rate in Hz, if the model tells it */
-export const preparePlayer = (rate) => player.prepare(rate ?? (Number(localStorage.getItem(RATE)) || 44100));
+export const stopAll = () => current?.stop();
 
 export class Utterance {
-	/** Times as performance.now(). @type {number | null} */
+	// Times as performance.now().
 	firstByte = null;
 	firstSound = null;
 	received = null;
@@ -23,97 +20,80 @@ export class Utterance {
 	samples = 0;
 	rate = 0;
 	underruns = 0;
-	waited = 0;
+	waited = 0; // seconds by which pauses between sentences were lengthened
 	played = 0;
-	/** The loudest sample of every fiftieth of a second. @type {number[]} */
-	peaks = [];
-	/** @type {ArrayBuffer[]} */
+	peaks = []; // the loudest sample of every fiftieth of a second
 	parts = [];
 	sentences = [];
 	ignored = [];
 	isPlaying = false;
 	#id = 0;
-	#controller = new AbortController();
+	#abort = new AbortController();
 	#finish = () => {};
 
-	/**
-	 * @param {object} wanted text and settings
-	 * @param {(utterance: Utterance) => void} update called whenever something has changed
-	 * @param {typeof speak} source
-	 */
-	constructor(wanted, update, source = speak) {
+	/** @param {(utterance: Utterance) => void} update called whenever something has changed */
+	constructor(wanted, update = () => {}, source = speak) {
 		Object.assign(this, { wanted, update, source });
 	}
 
 	get seconds() {
-		return this.rate ? this.samples / this.rate : 0;
+		return this.samples / (this.rate || 1);
 	}
 
 	/** Seconds of work for a second of speech, once everything is there. */
 	get factor() {
-		return this.received === null || !this.samples ? null : (this.received - this.asked) / 1000 / this.seconds;
+		return this.received && this.samples ? (this.received - this.asked) / 1000 / this.seconds : null;
 	}
 
 	/** The sentence that is being played, if it is known. */
 	get sentence() {
-		return this.isPlaying ? this.sentences.findLast((one) => one.second <= this.played + 0.02) : undefined;
+		return this.sentences.findLast((one) => this.isPlaying && one.second <= this.played + 0.02);
 	}
 
-	/** Speak it, and resolve when it has been played or stopped. */
+	/** Speak it, and resolve when it has been played or stopped. What arrived before an error is played. */
 	async run() {
-		begin(this);
-		this.asked = performance.now();
+		current?.stop();
+		current = this;
+		this.isPlaying = true;
+		player.resume();
 		const heard = new Promise((resolve) => (this.#finish = resolve));
+		this.asked = performance.now();
 		try {
-			this.how = await this.source(this.wanted, this, this.#controller.signal);
+			this.how = await this.source(this.wanted, this, this.#abort.signal);
 			this.received = performance.now();
 		} catch (error) {
 			if (error.name !== 'AbortError') throw error;
 		} finally {
-			// What has arrived is played to its end, also if the rest is missing.
-			if (this.samples && this.isPlaying) player.end(this.#id);
+			if (this.samples) player.send(this.#id, 'end');
 			else this.stop();
 			this.update(this);
 		}
-		await heard;
-	}
-
-	/** Play it once more. */
-	async again() {
-		begin(this);
-		const heard = new Promise((resolve) => (this.#finish = resolve));
-		this.#id = player.start(this.rate);
-		for (const part of this.parts) player.push(this.#id, toFloats(part));
-		player.end(this.#id);
-		await heard;
+		return heard;
 	}
 
 	stop() {
-		this.#controller.abort();
+		this.#abort.abort();
 		if (current === this) player.stop();
 		this.#end();
 	}
 
-	toWav() {
-		return toWav(this.parts, this.rate);
-	}
-
-	// What the source calls.
-
 	onBegin(rate) {
+		if (this.rate) return;
 		this.rate = rate;
-		localStorage.setItem(RATE, rate);
-		if (this.isPlaying) this.#id = player.start(rate);
+		this.#id = player.start(rate);
 	}
 
-	onSamples(data) {
+	onSamples(pcm) {
 		this.firstByte ??= performance.now();
 		this.chunks++;
-		this.parts.push(data);
-		const floats = toFloats(data);
-		this.#measure(floats);
+		this.parts.push(pcm);
+		const floats = toFloats(pcm);
 		this.samples += floats.length;
-		if (this.isPlaying) player.push(this.#id, floats);
+		const size = Math.round(this.rate / PEAKS_PER_SECOND);
+		for (let at = 0; at < floats.length; at += size) {
+			this.peaks.push(Math.max(...floats.subarray(at, at + size).map(Math.abs)));
+		}
+		player.send(this.#id, 'samples', floats);
 		this.update(this);
 	}
 
@@ -122,28 +102,18 @@ export class Utterance {
 	}
 
 	onBoundary() {
-		player.boundary(this.#id);
+		player.send(this.#id, 'boundary');
 	}
 
 	onIgnored(names) {
 		this.ignored = names;
 	}
 
-	/** @param {import('./player.js').Progress} progress */
 	advance({ played, underruns, waited, first, done }) {
 		Object.assign(this, { played, underruns, waited });
 		this.firstSound ??= first;
 		if (done) this.#end();
 		this.update(this);
-	}
-
-	#measure(floats) {
-		const size = Math.round(this.rate / PEAKS_PER_SECOND);
-		for (let at = 0; at < floats.length; at += size) {
-			let peak = 0;
-			for (const one of floats.subarray(at, at + size)) peak = Math.max(peak, Math.abs(one));
-			this.peaks.push(peak);
-		}
 	}
 
 	#end() {
@@ -152,12 +122,3 @@ export class Utterance {
 		this.update(this);
 	}
 }
-
-function begin(utterance) {
-	current?.stop();
-	current = utterance;
-	utterance.isPlaying = true;
-	player.resume();
-}
-
-export const stopAll = () => current?.stop();
