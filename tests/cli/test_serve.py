@@ -65,9 +65,14 @@ def served(environment: dict[str, str], *arguments: str) -> Iterator[Served]:
         yield server
 
 
-def test_it_says_where_it_is_and_whom_it_lets_in(environment: dict[str, str]) -> None:
-    with served(environment) as server:
+def test_it_says_where_it_is_and_whom_it_lets_in(environment: dict[str, str], tmp_path: Path) -> None:
+    browser, opened = tmp_path / "browser", tmp_path / "opened"
+    browser.write_text(f'#!/bin/sh\nprintf "$1" >{opened}.part && mv {opened}.part {opened}\n')
+    browser.chmod(0o700)
+    with served({**environment, "BROWSER": f"{browser} %s"}, "--open") as server:
         until(lambda: "ready" in server.words)
+        until(opened.exists)
+        assert opened.read_text() == f"{server.url}/"
         assert httpx.post(server.url + SPEECH, json=FIELDS).content[:4] == b"RIFF"
         assert httpx.post(server.url + "/mcp", json={}).json()["jsonrpc"] == "2.0"
         server.process.send_signal(signal.SIGINT)

@@ -31,14 +31,14 @@ if TYPE_CHECKING:
 
 
 @documented(
-    "voxcli serve",
+    "voxcli serve --open",
     "voxcli serve --model voxcpm-1.5 --host 0.0.0.0 --api-key-file keys",
     "voxcli serve --remote http://other:9880",
     "voxcli serve --llm http://localhost:11434/v1",
     "voxcli serve --wyoming 127.0.0.1:10200",
     basics=(
-        *("host", "port", "key_file", "insecure", "model", "voice", "device", "quantize", "remote", "llm", "slots"),
-        *("wyoming", "lazy"),
+        *("host", "port", "open", "key_file", "insecure", "model", "voice", "device", "quantize", "remote", "llm"),
+        *("slots", "wyoming", "lazy"),
     ),
 )
 @grouped
@@ -85,7 +85,16 @@ def serve(
         settings = replace(settings, language_model=chat.to_settings(), tls=operating.to_tls())
         plays = is_this_machine(listen.host) if agents.mcp_speak is None else agents.mcp_speak
         form = operating.access_log
-        run(settings, chosen, console, plays=plays, folder=agents.mcp_folder, wyoming=address, access_log=form)
+        run(
+            settings,
+            chosen,
+            console,
+            plays=plays,
+            folder=agents.mcp_folder,
+            wyoming=address,
+            access_log=form,
+            opens=listen.open,
+        )
 
 
 def _settings(

@@ -53,6 +53,7 @@ KeyFile = Annotated[
         rich_help_panel=_ACCESS,
     ),
 ]
+Opens = Annotated[bool, typer.Option("--open", help="Open the page of the server in a browser.")]
 Insecure = Annotated[
     bool,
     typer.Option("--insecure", help="Accept requests without an API key from any address.", rich_help_panel=_ACCESS),
@@ -261,6 +262,7 @@ class ListenOptions:
 
     host: Address = "127.0.0.1"
     port: Port = 7861
+    open: Opens = False
     key_file: KeyFile = None
     insecure: Insecure = False
     cors: Origins = None

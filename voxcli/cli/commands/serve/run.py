@@ -8,6 +8,8 @@ import math
 import os
 import socket
 import sys
+import threading
+import webbrowser
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
@@ -55,6 +57,7 @@ def run(
     folder: Path | None,
     wyoming: WyomingAddress | None = None,
     access_log: str | None = None,
+    opens: bool = False,
 ) -> None:
     """Serve until a signal arrives.
 
@@ -62,6 +65,7 @@ def run(
         plays: whether agents may speak through the loudspeaker of this machine.
         folder: where agents may write files; None for nowhere.
         access_log: text or json; None for none.
+        opens: whether the page is opened in a browser.
 
     Raises:
         DeviceError: the port is taken.
@@ -88,6 +92,9 @@ def run(
 
         def listening() -> None:
             _note_address(service, port, console)
+            if opens:
+                # On a thread of its own: some browsers of terminals come back only when they are closed.
+                threading.Thread(target=_open_page, args=(settings, port, console), daemon=True).start()
             if wyoming and second:
                 console.note(f"Wyoming for Home Assistant at {wyoming.at(second)}")
 
@@ -225,9 +232,21 @@ def _address(settings: ServerSettings, port: int) -> str:
     return f"{'https' if settings.tls else 'http'}://{host}:{port}"
 
 
+def _open_page(settings: ServerSettings, port: int, console: Console) -> None:
+    host = _REACHABLE.get(settings.host, settings.host)
+    address = f"{_address(replace(settings, host=host), port)}/"
+    if not webbrowser.open(address):
+        console.warning(f"No browser could be opened. The page is at {address}")
+
+
+_REACHABLE = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}
+"""Addresses that stand for all of this machine's, and one of them that a browser can be sent to."""
+
+
 def _note_address(service: Service, port: int, console: Console) -> None:
     settings = service.settings
     console.note(f"listening at {_address(settings, port)}")
+    console.note(f"page to speak and listen on: {_address(settings, port)}/")
     console.note(f"API documentation: {_address(settings, port)}/docs")
     if settings.keys:
         console.note("1 API key accepted" if len(settings.keys) == 1 else f"{len(settings.keys)} API keys accepted")
