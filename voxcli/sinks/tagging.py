@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from voxcli.audio.tags import LYRICS, Tags
 from voxcli.audio.tags.seal import SEAL
@@ -12,7 +12,7 @@ from voxcli.synthesis.provenance import Provenance
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Tagging:
     """What is written about a sound into its file."""
 
@@ -20,6 +20,7 @@ class Tagging:
     only_mark: bool = False
     room: int = 0
     """Bytes that are kept free for what is known at the end only."""
+    _warned: bool = field(default=False, init=False)
 
     def tags(self, seal: str | None = None) -> dict[str, str]:
         """Return the tags as they are now.
@@ -38,7 +39,7 @@ class Tagging:
         try:
             head = build(tags, 0)
         except ValueError:
-            tags = _without_text(tags)
+            tags = self._without_text(tags)
             head = build(tags, 0)
         return (build(tags, len(head) + self.room) if self.room else head), tags
 
@@ -50,18 +51,20 @@ class Tagging:
         if SEAL not in before:
             return None
         tags = self.tags(seal)
-        for candidate in (tags, {name: text for name, text in tags.items() if name != LYRICS}, {**before, SEAL: seal}):
+        shorter = {name: text for name, text in tags.items() if name != LYRICS}
+        for candidate in (tags, shorter, {**before, SEAL: seal}):
             try:
                 head = build(candidate, size)
             except ValueError:
                 continue
             if len(head) == size:
                 if LYRICS in tags and LYRICS not in candidate:
-                    _without_text(tags)
+                    self._without_text(tags)
                 return head
         return None
 
-
-def _without_text(tags: Tags) -> dict[str, str]:
-    _log.warning("The text does not fit into the file, so only its hash is kept. WAV has room for any text.")
-    return {name: text for name, text in tags.items() if name != LYRICS}
+    def _without_text(self, tags: Tags) -> dict[str, str]:
+        if not self._warned:
+            self._warned = True
+            _log.warning("The text does not fit into the file, so only its hash is kept. WAV has room for any text.")
+        return {name: text for name, text in tags.items() if name != LYRICS}

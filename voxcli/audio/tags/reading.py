@@ -16,7 +16,7 @@ from voxcli.audio.tags.vorbis import flac_blocks, flac_tags, opus_tags, size_of_
 _BLOCK = 2**20
 _MOST_HEAD = 64 * 2**20
 """Bytes of tags that are read. FLAC allows 16 MiB for each block."""
-_UNKNOWN_SIZES = (0, 0x7FFFF000, 0xFFFFFFFF)
+_UNKNOWN_SIZES = (0x7FFFF000, 0xFFFFFFFF)
 _ID3V1_BYTES, _APE_FOOTER_BYTES = 128, 32
 
 

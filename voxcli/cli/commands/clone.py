@@ -15,6 +15,7 @@ from voxcli.cli.options import parameters as options
 from voxcli.cli.options.book import BookOptions
 from voxcli.cli.options.engine import ResidentEngineOptions
 from voxcli.cli.options.groups import grouped
+from voxcli.cli.options.metadata import MetadataOptions
 from voxcli.cli.options.sampling import SamplingOptions
 from voxcli.cli.options.speech import (
     DeliveryOptions,
@@ -50,6 +51,7 @@ def clone(
     verbosity: OutputVerbosity,
     words: WordsOptions,
     book: BookOptions,
+    metadata: MetadataOptions,
     text: Annotated[
         list[str] | None,
         typer.Argument(metavar="TEXT...", help="Text to speak with the new voice. Default: only save it."),
@@ -93,7 +95,8 @@ def clone(
     if speaking:
         who = VoiceOptions(voice=kept, denoise=denoise)
         texts = (text, literal, file)
-        say.say(context, who, delivery, engine, sampling, out, verbosity, words, book, *texts, markdown, no_split)
+        manner = (delivery, engine, sampling, out, verbosity, words, book, metadata)
+        say.say(context, who, *manner, *texts, markdown, no_split)
 
 
 def _name_after(recording: Path | None) -> str:

@@ -13,6 +13,7 @@ from voxcli.cli.console import Console, logs_on_console
 from voxcli.cli.options import parameters as options
 from voxcli.cli.options.book import BookOptions
 from voxcli.cli.options.engine import ResidentEngineOptions
+from voxcli.cli.options.metadata import MetadataOptions
 from voxcli.cli.options.sampling import SamplingOptions
 from voxcli.cli.options.speech import DeliveryOptions, OutputOptions, OutputVerbosity, VoiceOptions
 from voxcli.cli.options.words import WordsOptions
@@ -47,6 +48,7 @@ def say(
     verbosity: OutputVerbosity,
     words: WordsOptions,
     book: BookOptions,
+    metadata: MetadataOptions,
     text: options.TextArgument = None,
     literal: options.TextOption = None,
     file: options.TextFiles = None,
@@ -58,6 +60,7 @@ def say(
     [pause 0.5s] in the text inserts half a second of silence.
     """
     from voxcli.cli.commands.chosen import choose_targets, engine_settings, note_keep_alive, with_clip_on_server
+    from voxcli.cli.commands.run_provenance import with_provenance
     from voxcli.cli.commands.speak import speak
     from voxcli.cli.commands.speak_job import SpeakJob
     from voxcli.cli.commands.voice_choice import choose_voice
@@ -75,6 +78,7 @@ def say(
 
         list_chapters(book, file[0], Console(quiet=verbosity.quiet), as_json=verbosity.json)
         return
+    metadata.check(context, outputs=bool(out.output))
     targets = choose_targets(out)
     played = any(not isinstance(target, ToFile) for target in targets)
     auto_steps = sampling.auto_steps(context, remote=engine.remote is not None, played=played)
@@ -104,6 +108,7 @@ def say(
         if words.explain:
             explain(job, as_json=verbosity.json)
             return
+        job = with_provenance(job, metadata, who.voice)
         speak(job, console, report, context.obj.raise_if_interrupted)
 
 

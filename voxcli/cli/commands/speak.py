@@ -68,6 +68,8 @@ def speak(job: SpeakJob, console: Console, report: RunReport, check: Callable[[]
             engine = held.enter_context(closing(_open_engine(job, report, check, sink)))
             run.loaded()
             delivery, speakers = _prepared(job, engine, model)
+        if job.provenance:
+            job.provenance.begin(job, engine, model, delivery, speakers)
         idle = delivery.unused(engine)
         run.sampled = abilities_of(engine).sampling and Parameter.STEPS not in idle
         seed = None if model in (BUILTIN_MODEL, KOKORO_MODEL) or Parameter.SEED in idle else delivery.sampling.seed

@@ -24,6 +24,7 @@ from voxcli.text.marks import Part
 from voxcli.text.parts import Silence, TextPiece, read_text
 
 if TYPE_CHECKING:
+    from voxcli.cli.commands.run_provenance import RunProvenance
     from voxcli.text.lexicon import Lexicon
 
 _log = logging.getLogger(__name__)
@@ -60,6 +61,8 @@ class SpeakJob:
     lexicon: "Lexicon | None" = None
     script: Callable[[Iterable[TextPiece], bool], Iterator[TextPiece]] | None = None
     """Splits the text into the turns of its speakers; the second argument tells whether voices follow directions."""
+    provenance: "RunProvenance | None" = None
+    """What the files say of themselves."""
 
     def parts(
         self, before_waiting: Callable[[], None], abilities: Abilities, playing: Callable[[], float]
