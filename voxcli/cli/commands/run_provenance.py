@@ -1,6 +1,6 @@
 """Provenance of what `voxcli say` and `clone` write into files, as it becomes known."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +9,6 @@ from voxcli.cli.text_source import Source, known_text
 from voxcli.sinks import Target, ToFile, ToSpeaker
 
 if TYPE_CHECKING:
-    from voxcli.cli.commands.speak_job import SpeakJob
     from voxcli.synthesis.identity import VoiceIdentity
     from voxcli.synthesis.pipeline import Delivery, Speakers
     from voxcli.synthesis.provenance import Provenance
@@ -47,28 +46,47 @@ class RunProvenance:
 
     def __init__(self, text: Source, *, voice_name: str | None, keep_text: bool) -> None:
         """voice_name: as the user gave it."""
-        self._text = text
+        self.text: Source = NotedText(text) if known_text(text) is None else text
+        """To be read in its place."""
         self._voice_name = voice_name
         self._keep_text = keep_text
         self._described: Callable[[], Provenance] | None = None
 
-    def begin(self, job: "SpeakJob", engine: "Engine", model: str, delivery: "Delivery", speakers: "Speakers") -> None:
+    @property
+    def room(self) -> int:
+        """Bytes to keep free in a file for a text that is still arriving."""
+        return _ROOM if self._keep_text and isinstance(self.text, NotedText) else 0
+
+    def begin(
+        self,
+        engine: "Engine",
+        model: str,
+        delivery: "Delivery",
+        speakers: "Speakers",
+        reading: Mapping[str, Any],
+    ) -> None:
         """Take what is known before the first sound.
 
         Args:
             model: its name, or its folder.
             delivery: with the seed that was drawn.
+            reading: how the text is read, where that differs from the usual.
         """
-        self._described = lambda: self._describe(job, engine, model, delivery, speakers)
+        self._described = lambda: self._describe(engine, model, delivery, speakers, reading)
 
     def __call__(self) -> "Provenance":
         assert self._described, "there is no sound before the engine is open"
         made = self._described()
-        text = self._text.text if isinstance(self._text, NotedText) else known_text(self._text)
+        text = self.text.text if isinstance(self.text, NotedText) else known_text(self.text)
         return made if text is None else made.with_text(text, keep=self._keep_text)
 
     def _describe(
-        self, job: "SpeakJob", engine: "Engine", model: str, delivery: "Delivery", speakers: "Speakers"
+        self,
+        engine: "Engine",
+        model: str,
+        delivery: "Delivery",
+        speakers: "Speakers",
+        reading: Mapping[str, Any],
     ) -> "Provenance":
         from voxcli.synthesis.identity import identity_of
         from voxcli.synthesis.provenance import Provenance
@@ -78,12 +96,13 @@ class RunProvenance:
         identity = identity_of(engine, note_of_model(model))
         sampled, idle = abilities_of(engine).sampling, {parameter.value for parameter in delivery.unused(engine)}
 
-        def of(delivery: "Delivery", name: str | None, reading: dict[str, Any]) -> Provenance:
+        def of(delivery: "Delivery", name: str | None, reading: Mapping[str, Any]) -> Provenance:
             voice = self._voice(delivery.voice, name, styled="style" not in idle)
             made = Provenance.of(delivery, identity, None, voice=voice, sampled=sampled, reading=reading)
             return replace(made, settings={key: value for key, value in made.settings.items() if key not in idle})
 
-        whole = of(delivery, self._voice_name, _reading(job, arriving=isinstance(self._text, NotedText)))
+        arriving = {"arriving": True} if isinstance(self.text, NotedText) else {}
+        whole = of(delivery, self._voice_name, {**reading, **arriving})
         return replace(whole, speakers={name: of(one, None, {}) for name, one in speakers.items()})
 
     def _voice(self, voice: "Voice", name: str | None, *, styled: bool) -> "VoiceIdentity":
@@ -100,33 +119,15 @@ class RunProvenance:
         return VoiceIdentity.of(voice, found, notes[1].consent if notes else None)
 
 
-def with_provenance(job: "SpeakJob", options: MetadataOptions, voice_name: str | None = None) -> "SpeakJob":
-    """Return a job whose files say what made them.
-
-    voice_name: as the user gave it.
-    """
-    arriving = known_text(job.text) is None
-    text = NotedText(job.text) if arriving else job.text
-    provenance = RunProvenance(text, voice_name=voice_name, keep_text=options.keep_text)
-    room = _ROOM if arriving and options.keep_text else 0
+def describe_targets(targets: list[Target], made: RunProvenance, options: MetadataOptions) -> list[Target]:
+    """Return targets whose files say what made them."""
 
     def described(target: Target) -> Target:
         match target:
             case ToSpeaker():
                 return target
             case ToFile():
-                return replace(target, provenance=provenance, only_mark=not options.metadata, room=room)
-        return replace(target, provenance=provenance, only_mark=not options.metadata)
+                return replace(target, provenance=made, only_mark=not options.metadata, room=made.room)
+        return replace(target, provenance=made, only_mark=not options.metadata)
 
-    return replace(job, text=text, targets=[described(target) for target in job.targets], provenance=provenance)
-
-
-def _reading(job: "SpeakJob", *, arriving: bool) -> dict[str, Any]:
-    """Return how the text is read, where that differs from the usual."""
-    return {
-        **({"markdown": True} if job.markdown else {}),
-        **({} if job.split else {"split": False}),
-        **({"steps": "auto"} if job.auto_steps else {}),
-        **({"arriving": True} if arriving else {}),
-        **({"script": True} if job.script else {}),
-    }
+    return [described(target) for target in targets]

@@ -60,7 +60,6 @@ def say(
     [pause 0.5s] in the text inserts half a second of silence.
     """
     from voxcli.cli.commands.chosen import choose_targets, engine_settings, note_keep_alive, with_clip_on_server
-    from voxcli.cli.commands.run_provenance import with_provenance
     from voxcli.cli.commands.speak import speak
     from voxcli.cli.commands.speak_job import SpeakJob
     from voxcli.cli.commands.voice_choice import choose_voice
@@ -108,7 +107,7 @@ def say(
         if words.explain:
             explain(job, as_json=verbosity.json)
             return
-        job = with_provenance(job, metadata, who.voice)
+        job = job.described(metadata, who.voice)
         speak(job, console, report, context.obj.raise_if_interrupted)
 
 

@@ -69,7 +69,7 @@ def speak(job: SpeakJob, console: Console, report: RunReport, check: Callable[[]
             run.loaded()
             delivery, speakers = _prepared(job, engine, model)
         if job.provenance:
-            job.provenance.begin(job, engine, model, delivery, speakers)
+            job.provenance.begin(engine, model, delivery, speakers, job.reading)
         idle = delivery.unused(engine)
         run.sampled = abilities_of(engine).sampling and Parameter.STEPS not in idle
         seed = None if model in (BUILTIN_MODEL, KOKORO_MODEL) or Parameter.SEED in idle else delivery.sampling.seed

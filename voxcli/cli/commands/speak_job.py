@@ -1,13 +1,17 @@
 """Job of `voxcli say` and `clone`, and its run: the time it takes, and how much waits before playback starts."""
 
+import hashlib
+import json
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 from voxcli.audio.chunk import AudioChunk
 from voxcli.cli.commands.chosen import stays_loaded
+from voxcli.cli.commands.run_provenance import RunProvenance, describe_targets
+from voxcli.cli.options.metadata import MetadataOptions
 from voxcli.cli.run_report import Buffering, RunReport
 from voxcli.cli.run_summary import Laps, RunSummary
 from voxcli.cli.text_source import Source, known_text
@@ -24,7 +28,6 @@ from voxcli.text.marks import Part
 from voxcli.text.parts import Silence, TextPiece, read_text
 
 if TYPE_CHECKING:
-    from voxcli.cli.commands.run_provenance import RunProvenance
     from voxcli.text.lexicon import Lexicon
 
 _log = logging.getLogger(__name__)
@@ -61,8 +64,31 @@ class SpeakJob:
     lexicon: "Lexicon | None" = None
     script: Callable[[Iterable[TextPiece], bool], Iterator[TextPiece]] | None = None
     """Splits the text into the turns of its speakers; the second argument tells whether voices follow directions."""
-    provenance: "RunProvenance | None" = None
+    provenance: RunProvenance | None = None
     """What the files say of themselves."""
+
+    @property
+    def reading(self) -> dict[str, Any]:
+        """How the text is read, as far as the sound depends on it and it differs from the usual."""
+        entries = (
+            [[entry.written, entry.spoken, entry.language] for entry in self.lexicon.entries] if self.lexicon else []
+        )
+        reading = {
+            "markdown": self.markdown or None,
+            "split": None if self.split else False,
+            "steps": "auto" if self.auto_steps else None,
+            "script": True if self.script else None,
+            "lexicon": hashlib.sha256(json.dumps(sorted(entries, key=str)).encode()).hexdigest() if entries else None,
+        }
+        return {name: value for name, value in reading.items() if value is not None}
+
+    def described(self, options: MetadataOptions, voice_name: str | None) -> "SpeakJob":
+        """Return the job with files that say what made them.
+
+        voice_name: as the user gave it.
+        """
+        made = RunProvenance(self.text, voice_name=voice_name, keep_text=options.keep_text)
+        return replace(self, text=made.text, targets=describe_targets(self.targets, made, options), provenance=made)
 
     def parts(
         self, before_waiting: Callable[[], None], abilities: Abilities, playing: Callable[[], float]
