@@ -64,6 +64,11 @@ class Places:
         return self.cache / "prepared"
 
     @property
+    def speech(self) -> Path:
+        """Sentences that were spoken, in the cache."""
+        return self.cache / "speech"
+
+    @property
     def anchors(self) -> Path:
         """The first seconds of the named voices, in the cache."""
         return self.cache / "voices"

@@ -39,7 +39,7 @@ from voxcli.errors import RemoteRefused, did_you_mean
         (["models", "show"], ["MODEL is missing, as in: voxcli models show MODEL"]),
         (["keys", "rm", "a", "b"], ["Too many arguments: b.", "voxcli keys rm --help"]),
         (["voices", "delete", "anna"], ["Did you mean 'rm'? As in: voxcli voices rm anna"]),
-        (["batch", "x.txt"], ["voxcli say -f a.txt -f b.txt", "for f in *.txt"]),
+        (["convert", "x.txt"], ["voxcli batch LIST -d FOLDER"]),
         (["Hello world"], ['voxcli say "Hello world"']),
         (["--voice", "en"], ["It is an option of a command, as in: voxcli say --voice"]),
         (["rm", "anna"], ["voxcli voices rm anna", "voxcli models rm anna"]),

@@ -23,6 +23,7 @@ from voxcli.version import __version__
 _COMMANDS = "voxcli.cli.commands"
 _ENTRIES = (
     Entry("say", f"{_COMMANDS}.say", "say", "Speak a text, a file, or a pipe while it is being written."),
+    Entry("batch", f"{_COMMANDS}.batch.command", "batch", "Speak many texts into files, from a list."),
     Entry("clone", f"{_COMMANDS}.clone", "clone", "Save the voice of a recording, and speak with it."),
     Entry("voices", f"{_COMMANDS}.voices.command", "app", "List voices, and manage your own."),
     Entry("models", f"{_COMMANDS}.models.command", "app", "List, download, show and remove models."),
@@ -36,6 +37,7 @@ _ENTRIES = (
     Entry("doctor", f"{_COMMANDS}.doctor", "doctor", "Check the installation, and show how to fix each problem."),
     Entry("config", f"{_COMMANDS}.config", "app", "Show the settings."),
     Entry("lexicon", f"{_COMMANDS}.words.lexicon", "app", "Check and list how words are pronounced."),
+    Entry("cache", f"{_COMMANDS}.models.caches", "app", "Show and clear what is kept for speed."),
     Entry("keys", f"{_COMMANDS}.keys", "app", "Manage API keys of servers."),
     Entry("help", f"{_COMMANDS}.help", "show_help", "Show a longer text about one topic, or the manual."),
 )

@@ -88,6 +88,7 @@ class ExitCode(IntEnum):
     NETWORK = 6
     TIMEOUT = 7
     UNAUTHORIZED = 8
+    PARTLY = 9
     INTERRUPTED = 130
     TERMINATED = 143
 
@@ -102,6 +103,7 @@ MEANINGS = {
     ExitCode.NETWORK: "server unreachable, request rejected, or connection lost",
     ExitCode.TIMEOUT: "timeout",
     ExitCode.UNAUTHORIZED: "authentication failed",
+    ExitCode.PARTLY: "some rows of `batch` failed",
     ExitCode.INTERRUPTED: "Ctrl-C",
     ExitCode.TERMINATED: "SIGTERM",
 }

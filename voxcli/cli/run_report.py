@@ -255,13 +255,18 @@ class EventsReport:
         return {"spoken": {**asdict(self._spoken), "seconds": _rounded(self._spoken.seconds)}}
 
     def _emit(self, event: str, **fields: Any) -> None:
-        try:
-            self._stream.write(json.dumps({"event": event, **fields}) + "\n")
-            self._stream.flush()
-        except BrokenPipeError as error:  # of standard error
-            raise ConsumerClosed("the reader of the events") from error
-        except OSError as error:
-            raise DeviceError(f"Cannot write the events: {error.strerror or error}.") from error
+        write_event(self._stream, event, **fields)
+
+
+def write_event(stream: TextIO, event: str, **fields: Any) -> None:
+    """Write one event, and flush. Raises ConsumerClosed or DeviceError."""
+    try:
+        stream.write(json.dumps({"event": event, **fields}) + "\n")
+        stream.flush()
+    except BrokenPipeError as error:  # of standard error
+        raise ConsumerClosed("the reader of the events") from error
+    except OSError as error:
+        raise DeviceError(f"Cannot write the events: {error.strerror or error}.") from error
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Generator, Iterable
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from voxcli.audio.chunk import AudioChunk, Samples, check_rate
@@ -183,8 +184,10 @@ class SteadyVoice:
     The first sentences become the prompt of all later ones: always the same prompt, so that the voice does not drift.
     """
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, through: Callable[[Engine, SynthesisRequest], Speech] | None = None) -> None:
+        """through: streams in place of the engine, such as what was made before."""
         self._engine = engine
+        self._stream = partial(through, engine) if through else engine.stream
         self._anchor = VoiceAnchor()
 
     @property
@@ -195,7 +198,7 @@ class SteadyVoice:
     def stream(self, request: SynthesisRequest) -> Speech:
         """Stream as the engine does, from the second sentence on in the voice of the first."""
         if not draws_voice(self._engine, request.voice):
-            return self._engine.stream(request)
+            return self._stream(request)
         first = first_request(self._engine, request)
         chunks = self._anchored(replace(first, voice=self.drawn or request.voice))
         if request.speed == 1:
@@ -207,7 +210,7 @@ class SteadyVoice:
     def _anchored(self, request: SynthesisRequest) -> Speech:
         complete = self._anchor.is_complete
         sentence: list[AudioChunk] = []
-        with closing(self._engine.stream(request)) as chunks:
+        with closing(self._stream(request)) as chunks:
             for chunk in chunks:
                 if not complete:
                     sentence.append(chunk)

@@ -161,6 +161,7 @@ def synthesize(
     stopwatch: Stopwatch | None = None,
     steps: Callable[[], int] | None = None,
     on_drawn_voice: Callable[[Voice], None] | None = None,
+    through: Callable[[Engine, SynthesisRequest], Speech] | None = None,
 ) -> Generator[Piece]:
     """Speak a text part by part, in one voice for each speaker, each part as soon as it is available.
 
@@ -173,6 +174,7 @@ def synthesize(
         steps: asked before each part for its number of solver steps; None leaves those of the delivery.
         on_drawn_voice: called at the end, also if the consumer closes early, with the voice that the engine drew
             because none was named.
+        through: streams a request in place of the engine, such as `SpeechCache.stream`.
 
     Yields:
         Chunks, and before and after each sentence a mark with its exact position.
@@ -188,7 +190,7 @@ def synthesize(
         request = delivery_of(text, delivery, speakers).request(text)
         if steps:
             request = replace(request, sampling=replace(request.sampling, steps=steps()))
-        speech = voices.setdefault(manner_of(text).speaker, SteadyVoice(speaker)).stream(request)
+        speech = voices.setdefault(manner_of(text).speaker, SteadyVoice(speaker, through)).stream(request)
         return stopwatch.timed(speech) if stopwatch else speech
 
     narrator = Narrator(speak, gap_seconds=delivery.gap_seconds, even=lambda: speaker.draws_voices)

@@ -10,7 +10,6 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
@@ -212,25 +211,12 @@ def _cache(places: Places) -> Check:
     """Say how much is kept, all of which may be removed at any time."""
     from rich.filesize import decimal
 
+    from voxcli.cli.commands.models.caches import cache_folders, content_of
+
     found = _writable("cache", places.cache)
-    parts = {
-        "prepared weights": places.prepared,
-        "encoded clips": places.clips,
-        "drawn voices": places.anchors,
-        "kernels": places.kernels,
-    }
-    sizes = {name: _size_of(folder) for name, folder in parts.items()}
+    sizes = {what: content_of(folder).size for what, folder in cache_folders(places).values()}
     held = ", ".join(f"{name} {decimal(size)}" for name, size in sizes.items() if size)
     return replace(found, detail=f"{found.detail} ({held})") if held else found
-
-
-def _size_of(folder: Path) -> int:
-    """Return the bytes of all files below a folder."""
-    total = 0
-    for path in folder.rglob("*"):
-        with suppress(OSError):  # removed meanwhile
-            total += path.stat().st_size if path.is_file() else 0
-    return total
 
 
 def _writable(name: str, path: Path) -> Check:

@@ -92,3 +92,9 @@ def audio_devices(incomplete: str) -> list[str]:
         return _starting_with([device.name for device in list_devices()], incomplete)
     except VoxError:  # no sound system on this machine
         return []
+
+
+def list_formats(incomplete: str) -> list[str]:
+    from voxcli.batch.lists import ListFormat
+
+    return _starting_with(ListFormat, incomplete)

@@ -117,7 +117,8 @@ def option_names(option: Any, *, every: bool = False) -> str:
     short = [name for name in option.opts if not name.startswith("--")]
     long = [name for name in option.opts if name.startswith("--")]
     if option.secondary_opts:
-        long = [f"--[no-]{long[0].removeprefix('--')}"]
+        name, opposite = long[0].removeprefix("--"), option.secondary_opts[0]
+        long = [f"--[no-]{name}" if opposite == f"--no-{name}" else f"--{name}, {opposite}"]
     names = ", ".join([*short, *(long if every else long[:1])])
     if not short:
         names = f"    {names}"

@@ -98,8 +98,8 @@ HINTS = {
     "--ssml": "SSML is not read yet. [pause 0.5s] in the text inserts silence.",
     "--write-subtitles": "Subtitles are not written yet. --json tells the times.",
     "--write-srt": "Subtitles are not written yet. --json tells the times.",
-    "--output-dir": "Name each file with --output FILE. For many texts, repeat -f, or use a loop of the shell.",
-    "-d": "Name each file with --output FILE. For many texts, repeat -f, or use a loop of the shell.",
+    "--output-dir": "Name each file with --output FILE. For many texts: voxcli batch LIST -d FOLDER",
+    "-d": "Name each file with --output FILE. For many texts: voxcli batch LIST -d FOLDER",
     "--noise-scale": "There is no such control for these voices.",
     "--noise-w": "There is no such control for these voices.",
     "--config": "Settings are read from voxcli.toml: see voxcli config show",
@@ -138,11 +138,7 @@ COMMAND_HINTS = {
     **dict.fromkeys(["list", "ls"], _LIST),
     **dict.fromkeys(["rm", "remove", "delete", "del", "uninstall"], _REMOVE),
     **dict.fromkeys(["show", "info", "inspect"], _SHOW),
-    **dict.fromkeys(
-        ["batch", "convert"],
-        "Many texts at once are not supported yet. Repeat -f, as in: voxcli say -f a.txt -f b.txt -o ab.wav. "
-        'Or use a loop of the shell: for f in *.txt; do voxcli say -f "$f" -o "${{f%.txt}}.wav"; done',
-    ),
+    "convert": "Texts become files with: voxcli batch LIST -d FOLDER. A list may name files of text.",
     "run": 'To speak with a model: voxcli say --model {name} "Hello"',
     "play": 'voxcli speaks texts: voxcli say "Hello". It does not play sound files.',
     "record": "To record a voice and save it: voxcli clone --record 10 --name NAME",

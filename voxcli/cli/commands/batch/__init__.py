@@ -1,0 +1,1 @@
+"""`voxcli batch`: many texts into many files."""
