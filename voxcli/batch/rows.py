@@ -1,4 +1,4 @@
-"""Rows of a batch that are ready to be spoken, what becomes of them, and the errors of their files."""
+"""Rows of a batch that are ready to be spoken, their results, and the errors of their files."""
 
 import errno
 from collections.abc import Callable, Generator
