@@ -32,7 +32,7 @@ INNER_RUNGS = {
         **dict.fromkeys(["exits", "files", "run_summary", "streams"], 0),
         **dict.fromkeys(["console", "settings", "text_source"], 1),
         **dict.fromkeys(["options", "status_line"], 2),
-        **dict.fromkeys(["parser", "run_report"], 3),
+        **dict.fromkeys(["parser", "reports"], 3),
         "commands": 4,
         "app": 5,
     },

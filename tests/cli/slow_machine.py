@@ -16,7 +16,7 @@ import numpy as np
 from voxcli.audio.chunk import AudioChunk, Samples
 from voxcli.cli.commands.speak_job import SpeakJob, SpeakRun
 from voxcli.cli.console import Console
-from voxcli.cli.run_report import Buffering, TextReport
+from voxcli.cli.reports.text import Buffering, TextReport
 from voxcli.cli.text_source import Source, Whole
 from voxcli.devices.playback import Playback
 from voxcli.engines.settings import EngineSettings

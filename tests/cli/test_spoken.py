@@ -6,7 +6,7 @@ import pytest
 from voxcli.audio.chunk import AudioChunk
 from voxcli.cli.commands.speak_job import SpeakJob, SpeakRun
 from voxcli.cli.console import Console
-from voxcli.cli.run_report import TextReport
+from voxcli.cli.reports.text import TextReport
 from voxcli.cli.text_source import Whole
 from voxcli.engines.settings import EngineSettings
 from voxcli.synthesis.pipeline import Delivery

@@ -14,7 +14,7 @@ from tests.cli.slow_machine import (
     heard,
     jittery,
 )
-from voxcli.cli.run_report import Buffering
+from voxcli.cli.reports.text import Buffering
 from voxcli.engines.remote.settings import RemoteSettings
 from voxcli.engines.settings import EngineSettings
 from voxcli.synthesis.pace import speaking_seconds

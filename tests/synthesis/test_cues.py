@@ -21,7 +21,7 @@ def passages_of(pieces: Iterable[Piece]) -> list[CuedPassage]:
         else:
             stream.mark(piece)
     stream.finish()
-    return stream.settled()
+    return list(stream.settled.values())
 
 
 def cues_of(*sentences: Said) -> list[Cue]:

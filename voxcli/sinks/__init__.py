@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from io import FileIO
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
@@ -107,12 +107,18 @@ def _open_speaker(start_buffer: Callable[[float], float] | None, ahead_seconds: 
     return Speaker(device=device, start_buffer=start_buffer, ahead_seconds=ahead_seconds)
 
 
+def _voice_of(target: ToFile | ToStdout | ToStems, speaker: str | None) -> str | None:
+    """Return the name of the voice of a speaker, as far as the provenance tells it."""
+    made = target.provenance() if target.provenance and not target.only_mark else None
+    return (made.speakers.get(speaker, made) if speaker else made).voice.name if made else None
+
+
 def _new_writer(target: ToFile | ToStdout | ToStems, file: FileIO, sample_rate: int) -> Writer:
     format = AudioFormat.WAV if isinstance(target, ToStems) else target.format
     if isinstance(format, SubtitleFormat):
         from voxcli.sinks.subtitles import SubtitleWriter
 
-        return SubtitleWriter(file, format)
+        return SubtitleWriter(file, format, cache(partial(_voice_of, target)))
     from voxcli.sinks.writer import new_writer
 
     if target.provenance is None:

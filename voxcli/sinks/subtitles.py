@@ -7,9 +7,10 @@ FFmpeg and the players that build on it read them.
 import json
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from io import FileIO
-from typing import Any
+from typing import Any, TypeAlias
 
 from voxcli.audio.chunk import AudioChunk
 from voxcli.audio.format import SubtitleFormat
@@ -27,10 +28,21 @@ _EMBED, _END_EMBED = "\u202b", "\u202c"
 """Set the direction of a line from right to left, which SubRip cannot say otherwise."""
 
 
+VoiceOf: TypeAlias = Callable[[str | None], str | None]
+"""Returns the name of the voice of a speaker, or of the whole text for None; None if it has no name."""
+
+
+def _unknown(speaker: str | None) -> str | None:
+    return None
+
+
 class SubtitleLayout(ABC):
     """The text of one format."""
 
     start = end = ""
+
+    def __init__(self, voice_of: VoiceOf = _unknown) -> None:
+        self._voice_of = voice_of
 
     @abstractmethod
     def render(self, passage: CuedPassage, count: int) -> tuple[str, int]:
@@ -87,7 +99,8 @@ class Sentences(SubtitleLayout):
     def render(self, passage: CuedPassage, count: int) -> tuple[str, int]:
         entries = []
         for number, sentence in enumerate(passage.sentences, count):
-            entry = json.dumps(sentence_fields(sentence), ensure_ascii=False)
+            fields = sentence_fields(sentence) | {"voice": self._voice_of(sentence.mark.speaker)}
+            entry = json.dumps(fields, ensure_ascii=False)
             entries.append(f"{',' if number else ''}\n{entry}")
         return "".join(entries), count + len(entries)
 
@@ -98,11 +111,6 @@ _LAYOUTS: dict[SubtitleFormat, type[SubtitleLayout]] = {
     SubtitleFormat.LRC: Lrc,
     SubtitleFormat.JSON: Sentences,
 }
-
-
-def new_layout(format: SubtitleFormat) -> SubtitleLayout:
-    """Return the layout of a format."""
-    return _LAYOUTS[format]()
 
 
 def sentence_fields(sentence: TimedSentence) -> dict[str, Any]:
@@ -129,6 +137,19 @@ def named_lines(cue: Cue) -> Sequence[str]:
     return [f"{cue.speaker.upper()}: {cue.lines[0]}", *cue.lines[1:]]
 
 
+@dataclass(frozen=True, slots=True)
+class _Done:
+    """What has been written."""
+
+    at: int = 0
+    """Bytes that will not change."""
+    tail: bytes = b""
+    """Those after them, which may."""
+    count: int = 0
+    """Entries among the former."""
+    passages: int = 0
+
+
 class SubtitleWriter:
     """Writes the subtitles of one stream of speech.
 
@@ -136,16 +157,14 @@ class SubtitleWriter:
     call, when more is known. In a pipe, a passage is written when it will not change any more.
     """
 
-    def __init__(self, file: FileIO, format: SubtitleFormat) -> None:
+    def __init__(self, file: FileIO, format: SubtitleFormat, voice_of: VoiceOf = _unknown) -> None:
         self._file = file
-        self._layout = new_layout(format)
+        self._layout = _LAYOUTS[format](voice_of)
         self._cues = CueStream()
-        self._count = 0
         self._in_place = file.readable()
-        self._at = 0  # where the text that may change begins
-        self._tail = b""
         self._failed = False
-        self._write(self._layout.start)
+        self._done = _Done()
+        self._grow()
 
     def write(self, chunk: AudioChunk) -> None:
         self._cues.feed(chunk)
@@ -158,40 +177,42 @@ class SubtitleWriter:
     def finish(self, *, complete: bool = True) -> None:
         self._cues.finish()
         if not self._failed:
-            self._grow()
-            if not self._in_place:
-                write_all(self._file, self._layout.end.encode())
+            self._grow(last=True)
 
-    def _grow(self) -> None:
-        settled = []
-        for passage in self._cues.settled():
-            text, self._count = self._layout.render(passage, self._count)
-            settled.append(text)
-        self._write("".join(settled))
+    def _grow(self, *, last: bool = False) -> None:
+        done, cues = self._done, self._cues
+        passages, count, texts = done.passages, done.count, [] if done.at else [self._layout.start]
+        while passages in cues.settled:
+            text, count = self._layout.render(cues.settled[passages], count)
+            texts.append(text)
+            passages += 1
+        fixed, tail = "".join(texts).encode(), ""
+        if self._in_place:
+            tail = self._layout.render(cues.newest, count)[0] if cues.newest else ""
+        tail += self._layout.end if self._in_place or last else ""
+        new = _Done(done.at + len(fixed), tail.encode(), count, passages)
+        if fixed + new.tail != done.tail:
+            self._write(done, fixed + new.tail)
+        # At once: an interrupt before this writes the same text again, in the same place.
+        self._done = new
+        for number in range(done.passages, passages):
+            cues.settled.pop(number, None)
 
-    def _write(self, settled: str) -> None:
-        """Write text that will not change any more, and after it what may."""
+    def _write(self, done: _Done, data: bytes) -> None:
+        """Write text in place of the one that may change."""
         if not self._in_place:
-            write_all(self._file, settled.encode())
-            return
-        newest = self._cues.newest
-        fixed = settled.encode()
-        tail = ((self._layout.render(newest, self._count)[0] if newest else "") + self._layout.end).encode()
-        if fixed + tail != self._tail:
-            self._replace_tail(fixed + tail)
-        self._at, self._tail = self._at + len(fixed), tail
-
-    def _replace_tail(self, data: bytes) -> None:
-        try:
-            self._file.seek(self._at)
             write_all(self._file, data)
-            if len(data) < len(self._tail):
+            return
+        try:
+            self._file.seek(done.at)
+            write_all(self._file, data)
+            if len(data) < len(done.tail):
                 self._file.truncate()
         except OSError:
             # A full disk: the text of before has its room there.
             self._failed = True
-            self._file.seek(self._at)
-            write_all(self._file, self._tail)
+            self._file.seek(done.at)
+            write_all(self._file, done.tail)
             self._file.truncate()
             raise
 

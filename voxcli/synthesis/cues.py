@@ -79,7 +79,9 @@ class CueStream:
     def __init__(self) -> None:
         self.newest: CuedPassage | None = None
         """The last passage, whose end may still change when the next one begins."""
-        self._settled: list[CuedPassage] = []
+        self.settled: dict[int, CuedPassage] = {}
+        """The passages before it, by number from 0. They will not change, and may be dropped."""
+        self._number = 0
         self._levels: _Levels | None = None
         self._seconds = 0.0
         self._spoken: list[TimedSentence] = []  # of the newest passage
@@ -113,11 +115,6 @@ class CueStream:
             self._end(SentenceMark(text=text, start=mark.start, end=self._seconds))
         self._settle(self._seconds, last=True)
 
-    def settled(self) -> list[CuedPassage]:
-        """Return the passages that will not change any more, each once."""
-        settled, self._settled = self._settled, []
-        return settled
-
     def _begin(self, mark: SentenceMark) -> None:
         if self._spoken and not self._joins(mark):
             self._settle(mark.start)
@@ -132,22 +129,21 @@ class CueStream:
         return soon and first.speaker == mark.speaker
 
     def _end(self, mark: SentenceMark) -> None:
-        self._begun = None
         pauses = self._levels.pauses(mark.start, mark.end or mark.start) if self._levels else []
-        self._spoken.append(TimedSentence(mark, word_times(mark, pauses=pauses)))
-        self.newest = self._passage(self._spoken)
+        spoken = [*self._spoken, TimedSentence(mark, word_times(mark, pauses=pauses))]
+        newest = self._passage(spoken)
+        # All at the end, so that Ctrl-C before that changes nothing.
+        self._begun, self._spoken, self.newest = None, spoken, newest
 
     def _settle(self, until: float, *, last: bool = False) -> None:
         """Complete the newest passage, whose last cue may stay on the screen for a while."""
         if self.newest is None:
             return
         *others, cue = self.newest.cues
-        between = 0.0 if last else _BETWEEN_SECONDS
-        cues = _rounded([*others, _prolonged(cue, until, between)])
-        self._settled.append(replace(self.newest, cues=tuple(cues)))
-        self._shown_until = cues[-1].end
-        self._speaker = cue.speaker
-        self.newest, self._spoken = None, []
+        cues = _rounded([*others, _prolonged(cue, until, 0.0 if last else _BETWEEN_SECONDS)])
+        self.settled[self._number] = replace(self.newest, cues=tuple(cues))
+        self._speaker, self._shown_until = cue.speaker, cues[-1].end
+        self.newest, self._spoken, self._number = None, [], self._number + 1
 
     def _passage(self, sentences: Sequence[TimedSentence]) -> CuedPassage:
         text, words = _one_text(sentences)

@@ -19,6 +19,7 @@ from voxcli.cli.options.metadata import MetadataOptions
 from voxcli.cli.options.sampling import SamplingOptions
 from voxcli.cli.options.speech import (
     DeliveryOptions,
+    HighlightOptions,
     OutputOptions,
     OutputVerbosity,
     RecordingOptions,
@@ -69,7 +70,7 @@ def clone(
     voice or file. Silence at both ends of the recording is removed.
     """
     from voxcli.cli.commands.recording import keep
-    from voxcli.cli.run_report import open_report
+    from voxcli.cli.reports import open_report
 
     if source.recording is None and source.record_seconds is None:
         raise typer.BadParameter(
@@ -95,7 +96,7 @@ def clone(
     if speaking:
         who = VoiceOptions(voice=kept, denoise=denoise)
         texts = (text, literal, file)
-        manner = (delivery, engine, sampling, out, verbosity, words, book, metadata)
+        manner = (delivery, engine, sampling, out, HighlightOptions(), verbosity, words, book, metadata)
         say.say(context, who, *manner, *texts, markdown, no_split)
 
 

@@ -15,7 +15,7 @@ from voxcli.cli.options.book import BookOptions
 from voxcli.cli.options.engine import ResidentEngineOptions
 from voxcli.cli.options.metadata import MetadataOptions
 from voxcli.cli.options.sampling import SamplingOptions
-from voxcli.cli.options.speech import DeliveryOptions, OutputOptions, OutputVerbosity, VoiceOptions
+from voxcli.cli.options.speech import DeliveryOptions, HighlightOptions, OutputOptions, OutputVerbosity, VoiceOptions
 from voxcli.cli.options.words import WordsOptions
 from voxcli.cli.parser.help import documented
 
@@ -45,6 +45,7 @@ def say(
     engine: ResidentEngineOptions,
     sampling: SamplingOptions,
     out: OutputOptions,
+    along: HighlightOptions,
     verbosity: OutputVerbosity,
     words: WordsOptions,
     book: BookOptions,
@@ -64,7 +65,7 @@ def say(
     from voxcli.cli.commands.speak_job import SpeakJob
     from voxcli.cli.commands.voice_choice import choose_voice
     from voxcli.cli.commands.words.text import explain, with_words
-    from voxcli.cli.run_report import open_report
+    from voxcli.cli.reports import choose_text_report, open_report
     from voxcli.sinks import ToFile
 
     delivery.check_gap(context, no_split=no_split)
@@ -83,9 +84,11 @@ def say(
     auto_steps = sampling.auto_steps(context, remote=engine.remote is not None, played=played)
     console = Console(quiet=verbosity.quiet or verbosity.json)
     events = events_stream(targets) if verbosity.json else None
+    new_report = choose_text_report(context, console, asked=along.highlight, played=out.plays)
     if not words.explain:
-        _note_redirection(targets, console)
-    with logs_on_console(console, verbose=verbosity.verbose), open_report(console, events, context.obj) as report:
+        _note_targets(targets, console)
+    shown = open_report(console, events, context.obj, new_report)
+    with logs_on_console(console, verbose=verbosity.verbose), shown as report:
         source, looks_like_markdown = choose_text(text, file, literal, console, book)
         who, chosen = with_clip_on_server(context, who, engine_settings(engine))
         voice, (chosen,) = choose_voice(context, who, [chosen], console, delivery.language)
@@ -193,10 +196,13 @@ def _refuse_file_name(word: str) -> None:
             )
 
 
-def _note_redirection(targets: "list[Target]", console: Console) -> None:
-    """Say that nothing is written to the file that standard output is redirected to."""
-    from voxcli.sinks import ToSpeaker
+def _note_targets(targets: "list[Target]", console: Console) -> None:
+    """Say that nothing is written to the file that standard output is redirected to, or that no sound is kept."""
+    from voxcli.audio.format import SubtitleFormat
+    from voxcli.sinks import ToFile, ToSpeaker, ToStdout
 
+    if all(isinstance(target, ToFile | ToStdout) and isinstance(target.format, SubtitleFormat) for target in targets):
+        console.note("Only subtitles are written. For the speech as well, add for example: -o speech.mp3")
     if sys.stdout and sys.stderr and all(isinstance(target, ToSpeaker) for target in targets):
         with suppress(OSError, ValueError):
             output, messages = os.fstat(sys.stdout.fileno()), os.fstat(sys.stderr.fileno())

@@ -12,7 +12,7 @@ from voxcli.cli.commands.chosen import engine_name, name_unused, open_chosen_eng
 from voxcli.cli.commands.speak_job import SpeakJob, SpeakRun
 from voxcli.cli.commands.voices.remembered import HOW_TO_SAVE, remember
 from voxcli.cli.console import Console
-from voxcli.cli.run_report import RunReport
+from voxcli.cli.reports.text import RunReport
 from voxcli.cli.settings.files import find_user_places
 from voxcli.cli.text_source import Whole, known_text
 from voxcli.engines import BUILTIN_MODEL, KOKORO_MODEL, can_run_models

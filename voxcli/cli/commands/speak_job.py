@@ -12,7 +12,7 @@ from voxcli.audio.chunk import AudioChunk
 from voxcli.cli.commands.chosen import stays_loaded
 from voxcli.cli.commands.run_provenance import RunProvenance, describe_targets
 from voxcli.cli.options.metadata import MetadataOptions
-from voxcli.cli.run_report import Buffering, RunReport
+from voxcli.cli.reports.text import Buffering, RunReport
 from voxcli.cli.run_summary import Laps, RunSummary
 from voxcli.cli.text_source import Source, known_text
 from voxcli.engines.settings import EngineSettings
@@ -225,12 +225,14 @@ class SpeakRun:
     def write(self, pieces: Iterator[Piece], sink: Sink) -> None:
         """Write all chunks and marks, and let each sentence wait for enough of it if the machine may be too slow."""
         self._sink = sink
+        self._report.playing(sink)
         for piece in pieces:
             if isinstance(piece, AudioChunk):
                 self._write_chunk(piece, sink)
             else:
                 self._transcript.note(piece)
                 sink.mark(piece)
+                self._report.sentence(piece)
                 if self._buffer.pass_mark(piece):
                     self._play_all(sink)
             self._check()

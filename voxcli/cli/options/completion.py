@@ -80,9 +80,9 @@ def remotes(incomplete: str) -> list[str]:
 
 
 def formats(incomplete: str) -> list[str]:
-    from voxcli.audio.format import AudioFormat
+    from voxcli.audio.format import AudioFormat, SubtitleFormat
 
-    return _starting_with(AudioFormat, incomplete)
+    return _starting_with([*AudioFormat, *SubtitleFormat], incomplete)
 
 
 def audio_devices(incomplete: str) -> list[str]:

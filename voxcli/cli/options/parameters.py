@@ -194,7 +194,7 @@ Outputs = Annotated[
         "--output",
         "-o",
         metavar="FILE",
-        help="File to write, by its suffix; - is standard output. Repeatable.",
+        help="File to write, sound or subtitles by its suffix; - is standard output. Repeatable.",
         rich_help_panel=_OUTPUT,
     ),
 ]
@@ -203,7 +203,8 @@ Format = Annotated[
     typer.Option(
         "--format",
         metavar="FORMAT",
-        help="wav, flac, mp3, opus, aac or pcm. Default: from the file suffix; wav on standard output.",
+        help="wav, flac, mp3, opus, aac or pcm; srt, vtt, lrc or json for subtitles. "
+        "Default: from the file suffix; wav on standard output.",
         autocompletion=complete.formats,
         rich_help_panel=_OUTPUT,
     ),

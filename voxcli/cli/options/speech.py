@@ -105,6 +105,24 @@ class OutputOptions:
             raise typer.BadParameter("--max-wait has no effect without --queue.")
 
 
+Highlight = Annotated[
+    bool,
+    options.setting(
+        "--highlight/--no-highlight",
+        help="Show the text, with the sentence and the word that are to be heard.",
+        show_default=False,
+        rich_help_panel="Output",
+    ),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class HighlightOptions:
+    """Whether the text is shown while it is played."""
+
+    highlight: Highlight = False
+
+
 @dataclass(frozen=True, slots=True)
 class OutputVerbosity:
     """How much is reported, and in which form."""

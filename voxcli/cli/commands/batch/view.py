@@ -8,7 +8,7 @@ from voxcli.batch.rows import RowResult, Way
 from voxcli.cli.commands.batch.checking import Checked
 from voxcli.cli.console import Console
 from voxcli.cli.exits import GracefulShutdown, exit_code
-from voxcli.cli.run_report import write_event
+from voxcli.cli.reports.events import write_event
 from voxcli.cli.run_summary import described_speed
 from voxcli.cli.status_line import StatusLine
 from voxcli.synthesis.loading import OnLoading

@@ -17,7 +17,7 @@ from voxcli.cli.parser.help import documented
 from voxcli.engines.keep_alive import DEFAULT_KEEP_ALIVE
 
 if TYPE_CHECKING:
-    from voxcli.cli.run_report import RunReport
+    from voxcli.cli.reports.text import RunReport
     from voxcli.engines.resident.registry import EngineEntry
     from voxcli.engines.resident.running import RunningEngine
     from voxcli.engines.settings import EngineSettings
@@ -64,7 +64,7 @@ def load(
     Its engine runs in the background: see `voxcli ps`. If it is loaded already, the time until it ends starts again.
     Calls with other options for the model, such as --quantize, need another engine.
     """
-    from voxcli.cli.run_report import open_report
+    from voxcli.cli.reports import open_report
     from voxcli.engines import BUILTIN_MODEL
 
     if remote and options.on_command_line(context, "remote"):

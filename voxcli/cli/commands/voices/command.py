@@ -233,13 +233,18 @@ def audition(
     quiet: options.Quiet = False,
 ) -> None:
     """Play voices one after another: the named ones, or all of your own."""
+    from voxcli.audio.format import SubtitleFormat
     from voxcli.cli.commands.chosen import choose_targets, engine_settings
     from voxcli.cli.commands.voice_choice import check_known, model_of_voice, with_model_of_voice
     from voxcli.cli.commands.voices.audition import Audition, hold
     from voxcli.errors import NotFound
+    from voxcli.sinks import ToFile, ToStdout
     from voxcli.synthesis.request import Voice
 
     sampling.auto_steps(context, played=False)
+    targets = choose_targets(out)
+    if any(isinstance(target, ToFile | ToStdout) and isinstance(target.format, SubtitleFormat) for target in targets):
+        raise typer.BadParameter("An audition has no subtitles.", param_hint="--output")
     library, console = voice_library(), Console(quiet=quiet)
     wanted = names or library.names()
     if not wanted:
@@ -255,7 +260,7 @@ def audition(
         text=text,
         engine=chosen,
         delivery=delivery.to_settings(Voice(), sampling.to_settings()),
-        targets=choose_targets(out),
+        targets=targets,
     )
     hold(given, console, console.note, context.obj)
 
