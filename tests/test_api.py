@@ -175,3 +175,10 @@ def test_what_is_played_waits_for_a_slow_engine(monkeypatch: pytest.MonkeyPatch)
     assert max(asked) > 0.2
     assert seen.count("chunk") == 8
     assert seen[-1] == "end"
+
+
+def test_subtitles_are_saved_beside_the_sound(tmp_path: Path) -> None:
+    with voxcli.open_engine("espeak") as engine:
+        engine.speak("Hello, world. It works.").save(tmp_path / "x.wav", subtitles=tmp_path / "x.srt")
+    assert (tmp_path / "x.wav").stat().st_size > 10_000
+    assert (tmp_path / "x.srt").read_text().count(" --> ") == 2

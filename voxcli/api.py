@@ -11,7 +11,13 @@ from typing import Self
 import numpy as np
 
 from voxcli.audio.chunk import AudioChunk, Samples
-from voxcli.audio.format import AudioFormat, find_format, known_suffixes
+from voxcli.audio.format import (
+    AudioFormat,
+    SubtitleFormat,
+    find_format,
+    find_subtitle_format,
+    known_suffixes,
+)
 from voxcli.engines import open_engine as _open_engine
 from voxcli.engines.remote.settings import RemoteSettings, normalized_url
 from voxcli.engines.settings import AUTO, LocalSettings
@@ -71,18 +77,27 @@ class SpeechStream:
         chunks = list(self)
         return np.concatenate([chunk.samples for chunk in chunks]), chunks[0].sample_rate
 
-    def save(self, path: str | os.PathLike[str], *, overwrite: bool = True) -> Path:
+    def save(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        subtitles: str | os.PathLike[str] | None = None,
+        overwrite: bool = True,
+    ) -> Path:
         """Write a file, which is playable while it grows, and return its path.
 
-        path: the suffix names the format: wav, flac, mp3, opus, aac or pcm.
+        Args:
+            path: the suffix names the format: wav, flac, mp3, opus, aac or pcm.
+            subtitles: another file, with the sentences and their times: srt, vtt, lrc or json.
+            overwrite: existing files.
 
         Raises:
             RequestError: the suffix names no format, or the file exists and may not be overwritten.
             DeviceError: the file cannot be written.
         """
-        path = Path(path)
-        self.send(ToFile(path, _format_of(path), overwrite=overwrite))
-        return path
+        paths = [Path(path), *([] if subtitles is None else [Path(subtitles)])]
+        self.send(*(ToFile(one, _format_of(one), overwrite=overwrite) for one in paths))
+        return paths[0]
 
     def play(self, device: str | None = None) -> None:
         """Play through a loudspeaker, and return when it has been heard.
@@ -290,7 +305,8 @@ def voice_library() -> VoiceLibrary:
     return VoiceLibrary(find_places(os.environ).voices)
 
 
-def _format_of(path: Path) -> AudioFormat:
-    if format := find_format(path):
+def _format_of(path: Path) -> AudioFormat | SubtitleFormat:
+    if format := find_format(path) or find_subtitle_format(path):
         return format
-    raise RequestError(f"{path} has no known audio format. Use one of: {', '.join(known_suffixes())}.")
+    known = [*known_suffixes(), *(f".{format}" for format in SubtitleFormat)]
+    raise RequestError(f"{path} has no known format. Use one of: {', '.join(known)}.")
