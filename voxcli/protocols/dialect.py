@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, TypeAlias
 
-from voxcli.audio.format import AudioFormat
+from voxcli.audio.format import AudioFormat, SubtitleFormat
 from voxcli.errors import RequestError
 from voxcli.synthesis.identity import ModelIdentity
 from voxcli.synthesis.request import Clip, Parameter, SynthesisRequest, Voice
@@ -23,6 +23,8 @@ class Framing(StrEnum):
     """A complete WAV file for every chunk, concatenated, as VoxCPM's own server sends them."""
     SSE = "sse"
     """Server-sent events with the bytes in base64."""
+    OBJECT = "object"
+    """A JSON object with the file in base64, and its subtitles."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +43,10 @@ class AnswerForm:
     """Sent once complete, with its length in the header."""
     floats: bool = False
     """PCM samples are 32-bit floats, as the engine made them, and not 16-bit integers."""
+    sentences: bool = False
+    """There are events for the sentences too."""
+    subtitles: SubtitleFormat | None = None
+    """Of the object."""
     header_apart: bool = field(default=False, compare=False)
     """The header of a WAV stream is a piece of its own."""
 

@@ -7,7 +7,7 @@ FFmpeg and the players that build on it read them.
 import json
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from io import FileIO
 from typing import Any, TypeAlias
@@ -113,20 +113,34 @@ _LAYOUTS: dict[SubtitleFormat, type[SubtitleLayout]] = {
 }
 
 
+def render_subtitles(passages: Iterable[CuedPassage], format: SubtitleFormat) -> str:
+    """Return the subtitles of speech that is complete."""
+    layout, count = _LAYOUTS[format](), 0
+    texts = [layout.start]
+    for passage in passages:
+        text, count = layout.render(passage, count)
+        texts.append(text)
+    return "".join([*texts, layout.end])
+
+
 def sentence_fields(sentence: TimedSentence) -> dict[str, Any]:
     """Return a sentence as JSON."""
-    mark = sentence.mark
+    text = sentence.mark.text
     words = [
-        {"text": mark.text[slice(*word.at)], "start": _seconds(word.start), "end": _seconds(word.end)}
+        {"text": text[slice(*word.at)], "start": _seconds(word.start), "end": _seconds(word.end)}
         for word in sentence.words
     ]
+    return {**mark_fields(sentence.mark), "words": words}
+
+
+def mark_fields(mark: SentenceMark) -> dict[str, Any]:
+    """Return a sentence as JSON, without its words."""
     return {
         "start": _seconds(mark.start),
         "end": None if mark.end is None else _seconds(mark.end),
         "text": mark.text,
         "position": mark.span,
         "speaker": mark.speaker,
-        "words": words,
     }
 
 

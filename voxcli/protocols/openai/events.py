@@ -3,13 +3,15 @@
 import binascii
 import json
 from base64 import b64decode, b64encode
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from voxcli.protocols.dialect import Problem
 from voxcli.protocols.openai.errors import error_body, find_message
 
 _DELTA, _DONE, _ERROR = "speech.audio.delta", "speech.audio.done", "error"
+_SENTENCE = "speech.sentence"
+"""Not in OpenAI's API, and sent to those who ask for it only."""
 END = b"[DONE]"
 """The last event of OpenAI's other APIs; some servers send it here too."""
 
@@ -24,6 +26,11 @@ _MOST_WAITING = 64 << 20
 def delta_event(data: bytes) -> bytes:
     """Return the event with a piece of an audio file."""
     return _event({"type": _DELTA, "audio": b64encode(data).decode()})
+
+
+def sentence_event(fields: Mapping[str, Any]) -> bytes:
+    """Return the event of a sentence, before its audio without an end, and after it with its words."""
+    return _event({"type": _SENTENCE, **fields})
 
 
 def done_event(text: str, seconds: float) -> bytes:

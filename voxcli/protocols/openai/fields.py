@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
-from voxcli.audio.format import AudioFormat
+from voxcli.audio.format import AudioFormat, SubtitleFormat
 from voxcli.errors import RequestError
 from voxcli.protocols.dialect import AnswerForm, FieldError, FindVoice, Framing, ServerRequest
 from voxcli.protocols.fields import Format, Malformed, Text, parse, seed_of, sent_parameters, shown, unknown_fields
@@ -85,6 +85,12 @@ class CreateSpeech(BaseModel):
         None, ge=1, description=f"Overrides the steps that the model name implies. {MOST_STEPS} at most."
     )
     sample_rate: int | None = Field(None, ge=LOWEST_RATE, le=HIGHEST_RATE, description="Hz.")
+    word_timestamps: bool | None = Field(
+        None, description='With `stream_format` "sse": events of type `speech.sentence` besides those with audio.'
+    )
+    subtitles: Literal["srt", "vtt", "lrc", "json"] | None = Field(
+        None, description="Answer with one JSON object: `audio` in base64, its `format`, and its `subtitles`."
+    )
 
 
 def steps_of(model: str) -> int | None:
@@ -125,20 +131,37 @@ def to_server_request(
         )
     except RequestError as error:  # everything else has been checked
         raise FieldError(str(error), "input") from error
-    format = given.response_format or SERVED_FORMAT
-    form = AnswerForm(
-        format=format,
-        framing=Framing.SSE if given.stream_format == _SSE else Framing.PLAIN,
-        sample_rate=PCM_RATE if given.sample_rate is None and format is AudioFormat.PCM else given.sample_rate,
-        # FLAC has its length at its start; libsndfile refuses it without.
-        whole=format is AudioFormat.FLAC and "stream_format" not in given.model_fields_set,
-    )
+    form = _form_of(given)
+    limited = [
+        *(["steps"] if (steps or 0) > MOST_STEPS else []),
+        *(["word_timestamps"] if given.word_timestamps and not form.sentences else []),
+    ]
     return ServerRequest(
         request=request,
         form=form,
         model=given.model,
         parameters=sent_parameters({**fields, "instructions": _style_of(given)}, _PARAMETERS),
-        ignored=(*(("steps",) if (steps or 0) > MOST_STEPS else ()), *unknown_fields(CreateSpeech, fields)),
+        ignored=(*limited, *unknown_fields(CreateSpeech, fields)),
+    )
+
+
+def _form_of(given: CreateSpeech) -> AnswerForm:
+    format = given.response_format or SERVED_FORMAT
+    events = given.stream_format == _SSE
+    if given.subtitles and events:
+        raise FieldError(
+            "Subtitles come with a complete answer. With stream_format 'sse', ask for word_timestamps instead.",
+            "subtitles",
+        )
+    # FLAC has its length at its start; libsndfile refuses it without.
+    whole = format is AudioFormat.FLAC and "stream_format" not in given.model_fields_set
+    return AnswerForm(
+        format=format,
+        framing=Framing.SSE if events else Framing.OBJECT if given.subtitles else Framing.PLAIN,
+        sample_rate=PCM_RATE if given.sample_rate is None and format is AudioFormat.PCM else given.sample_rate,
+        whole=whole or bool(given.subtitles),
+        sentences=events and bool(given.word_timestamps),
+        subtitles=SubtitleFormat(given.subtitles) if given.subtitles else None,
     )
 
 

@@ -36,6 +36,7 @@ from voxcli.synthesis.request import Sampling, SynthesisRequest, Voice
 __all__ = ["answer_form", "answer_headers", "error_body", "error_message", "steps_of", "to_call", "to_server_request"]
 
 EVENTS = "text/event-stream"
+OBJECT = "application/json"
 
 
 def to_call(request: SynthesisRequest, options: ClientOptions, choice: Choice | None = None) -> HttpCall:
@@ -149,4 +150,6 @@ def answer_headers(server_request: ServerRequest, sample_rate: int) -> dict[str,
     """
     if server_request.form.framing is Framing.SSE:
         return {**audio_headers(server_request.form.format, sample_rate, EVENTS), "cache-control": "no-cache"}
+    if server_request.form.framing is Framing.OBJECT:
+        return audio_headers(server_request.form.format, sample_rate, OBJECT)
     return audio_headers(server_request.form.format, sample_rate)

@@ -7,7 +7,7 @@ from pydantic import BaseModel
 from voxcli.protocols.dialect import media_types
 from voxcli.protocols.fields import json_schema
 from voxcli.protocols.openai.fields import CreateSpeech
-from voxcli.protocols.openai.messages import EVENTS
+from voxcli.protocols.openai.messages import EVENTS, OBJECT
 from voxcli.server.routes.dialect_route import audio_responses, json_body
 
 EXAMPLE = {"model": "tts-1", "input": "Hello.", "voice": "alloy"}
@@ -33,13 +33,32 @@ ERROR_SCHEMA: dict[str, Any] = {
 }
 
 
+_SECONDS = {"type": ["number", "null"]}
+_SENTENCE = {
+    "text": {"type": "string"},
+    "start": _SECONDS,
+    "end": _SECONDS,
+    "position": {"type": ["array", "null"], "items": {"type": "integer"}},
+    "speaker": _NULLABLE,
+    "words": {"type": "array", "items": {"type": "object"}},
+}
+_CAPTIONED = {
+    "type": "object",
+    "required": ["audio", "format", "subtitles"],
+    "properties": {
+        "audio": {"type": "string", "contentEncoding": "base64"},
+        "format": {"type": "string"},
+        "subtitles": {"type": ["string", "object"]},
+    },
+}
 _EVENT = {
     "type": "object",
     "required": ["type"],
     "properties": {
-        "type": {"enum": ["speech.audio.delta", "speech.audio.done", "error"]},
+        "type": {"enum": ["speech.audio.delta", "speech.audio.done", "speech.sentence", "error"]},
         "audio": {"type": "string", "contentEncoding": "base64"},
         "usage": {"type": "object"},
+        **_SENTENCE,
         "error": ERROR_SCHEMA["properties"]["error"],
     },
 }
@@ -51,6 +70,7 @@ def speech_responses(*, strict_models: bool) -> dict[int | str, dict[str, Any]]:
     data = {"type": "string", "contentMediaType": "application/json", "contentSchema": _EVENT}
     event = {"type": "object", "required": ["data"], "properties": {"data": data}}
     responses[200]["content"][EVENTS] = {"itemSchema": event}  # of OpenAPI 3.2; older readers pass over it
+    responses[200]["content"][OBJECT] = {"schema": _CAPTIONED}
     return responses
 
 

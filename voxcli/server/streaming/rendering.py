@@ -1,19 +1,24 @@
 """Response bodies: the pipeline's chunks resampled, encoded and framed, all on one thread."""
 
 import json
+from base64 import b64encode
 from collections.abc import Generator, Iterator
 from contextlib import closing
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
+from voxcli.audio.chunk import AudioChunk
 from voxcli.audio.encode import encoded, encoded_whole
+from voxcli.audio.format import SubtitleFormat
 from voxcli.audio.headers import streaming_header, wav_bytes
 from voxcli.audio.resample import resampled
 from voxcli.protocols.dialect import DRAWS_VOICES, GENERATED, IGNORED, MADE_BY, Framing, ServerRequest
-from voxcli.protocols.openai.events import delta_event, done_event
+from voxcli.protocols.openai.events import delta_event, done_event, sentence_event
 from voxcli.server.monitoring import EngineHeartbeat
+from voxcli.sinks.subtitles import mark_fields, render_subtitles, sentence_fields
+from voxcli.synthesis.cues import CueStream
 from voxcli.synthesis.identity import identity_of
 from voxcli.synthesis.pipeline import Delivery, only_chunks, synthesize
-from voxcli.synthesis.request import Engine, LeavesOut, Speech, abilities_of, without_effect
+from voxcli.synthesis.request import Engine, LeavesOut, Piece, Speech, abilities_of, without_effect
 from voxcli.synthesis.timing import Stopwatch, Timings
 from voxcli.text.marks import Part
 from voxcli.text.parts import read_lines, read_parts
@@ -42,6 +47,8 @@ class Rendering:
         self._server_request = server_request
         self._heartbeat = heartbeat
         self._model = model
+        self._cues = CueStream()
+        self._marks: list[dict[str, Any]] = []  # that are not sent yet
 
     def headers(self) -> dict[str, str]:
         """Return the headers about the engine: its model, whether it draws voices, and what it ignored."""
@@ -69,6 +76,8 @@ class Rendering:
     def pieces(self) -> Generator[bytes]:
         """Yield the response body, without empty pieces; nothing if there is no audio."""
         form = self._server_request.form
+        if form.framing is Framing.OBJECT:
+            return self._object()
         if form.whole:
             return self._whole()
         if form.framing is Framing.BLOCKS:
@@ -97,7 +106,23 @@ class Rendering:
         if self._server_request.as_is:
             self.has_words = True
             return self._stopwatch.timed(self._engine.stream(request))
-        return only_chunks(synthesize(self._engine, self._parts(), Delivery.of(request), stopwatch=self._stopwatch))
+        pieces = synthesize(self._engine, self._parts(), Delivery.of(request), stopwatch=self._stopwatch)
+        form = self._server_request.form
+        return self._timed(pieces) if form.sentences or form.subtitles else only_chunks(pieces)
+
+    def _timed(self, pieces: Generator[Piece]) -> Speech:
+        """Leave out the marks, and keep what they tell."""
+        with closing(pieces):
+            for piece in pieces:
+                if isinstance(piece, AudioChunk):
+                    self._cues.feed(piece)
+                    yield piece
+                    continue
+                self._cues.mark(piece)
+                if self._server_request.form.sentences:
+                    ended = self._cues.newest.sentences[-1] if piece.end is not None and self._cues.newest else None
+                    self._marks.append(sentence_fields(ended) if ended else mark_fields(piece))
+                    self._cues.settled.clear()
 
     def _floats(self) -> Generator[bytes]:
         with closing(self._chunks()) as chunks:
@@ -123,9 +148,28 @@ class Rendering:
     def _events(self) -> Generator[bytes]:
         with closing(encoded(self._chunks(), self._server_request.form.format)) as data:
             for piece in data:
+                yield from self._sentences()
                 yield delta_event(piece)
+            yield from self._sentences()
         if self.sample_rate:
             yield done_event(self._server_request.request.text, self.timings.audio)
+
+    def _sentences(self) -> Iterator[bytes]:
+        """Yield the events of the sentences that have begun or ended since the last call."""
+        marks, self._marks = self._marks, []
+        for fields in marks:
+            yield sentence_event(fields)
+
+    def _object(self) -> Generator[bytes]:
+        """Yield a JSON object with the audio and its subtitles."""
+        form = self._server_request.form
+        assert form.subtitles
+        if data := encoded_whole(self._chunks(), form.format):
+            self._cues.finish()
+            text = render_subtitles(self._cues.settled.values(), form.subtitles)
+            subtitles = json.loads(text) if form.subtitles is SubtitleFormat.JSON else text
+            answer = {"audio": b64encode(data).decode(), "format": form.format, "subtitles": subtitles}
+            yield json.dumps(answer, ensure_ascii=False).encode()
 
     def _whole(self) -> Generator[bytes]:
         """Yield everything at once, with the length in its header where the format has one."""
