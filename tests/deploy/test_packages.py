@@ -1,0 +1,72 @@
+"""Wheel and source distribution: they hold everything, and say the same version."""
+
+import re
+import subprocess
+import tarfile
+import zipfile
+from collections.abc import Iterator
+from email.parser import Parser
+from pathlib import Path
+
+import pytest
+from hatchling.builders.sdist import SdistBuilder
+from hatchling.builders.wheel import WheelBuilder
+from twine.commands.check import check
+
+from voxcli.version import __version__
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Return a wheel and a source distribution of this tree."""
+    folder = str(tmp_path_factory.mktemp("dist"))
+    [wheel] = WheelBuilder(str(ROOT)).build(directory=folder, versions=["standard"])
+    [source] = SdistBuilder(str(ROOT)).build(directory=folder, versions=["standard"])
+    return Path(wheel), Path(source)
+
+
+def files_of_the_package() -> Iterator[str]:
+    for path in (ROOT / "voxcli").rglob("*"):
+        if path.is_file() and "__pycache__" not in path.parts:
+            yield path.relative_to(ROOT).as_posix()
+
+
+def test_both_hold_every_file_of_the_package(built: tuple[Path, Path]) -> None:
+    expected = set(files_of_the_package())
+    assert {"voxcli/docs/servers.md", "voxcli/engines/kokoro/styles.bin", "voxcli/engines/kokoro/NOTICE"} <= expected
+    with zipfile.ZipFile(built[0]) as wheel:
+        inside = set(wheel.namelist())
+    info = f"voxcli-{__version__}.dist-info"
+    assert {name for name in inside if not name.startswith(info)} == expected
+    assert {f"{info}/licenses/LICENSE", f"{info}/entry_points.txt"} <= inside
+    with tarfile.open(built[1]) as source:
+        names = {name.partition("/")[2] for name in source.getnames()}
+    assert expected | {"pyproject.toml", "README.md", "LICENSE", "examples/deploy/Dockerfile", "tests/run"} <= names
+
+
+def test_what_git_does_not_know_is_in_neither(built: tuple[Path, Path]) -> None:
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False)
+    untracked = subprocess.run(
+        ["git", "ls-files", "--others", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    if listed.returncode:
+        pytest.skip("this is no checkout")
+    known = {*listed.stdout.splitlines(), *untracked.stdout.splitlines(), "PKG-INFO", ".gitignore"}
+    with tarfile.open(built[1]) as source:
+        names = {name.partition("/")[2] for name in source.getnames()}
+    assert names - known == set()
+
+
+def test_the_version_is_in_one_place_and_the_changes_begin_with_it(built: tuple[Path, Path]) -> None:
+    with zipfile.ZipFile(built[0]) as wheel:
+        metadata = Parser().parsestr(wheel.read(f"voxcli-{__version__}.dist-info/METADATA").decode())
+    assert metadata["Version"] == __version__
+    changes = (ROOT / "voxcli/docs/changelog.md").read_text("utf-8")
+    assert re.findall(r"^## (\S+)$", changes, re.MULTILINE)[0] == __version__
+    assert not re.search(r"^version\b", (ROOT / "pyproject.toml").read_text("utf-8"), re.MULTILINE)
+
+
+def test_an_index_would_take_them(built: tuple[Path, Path], capsys: pytest.CaptureFixture[str]) -> None:
+    assert not check([str(one) for one in built], strict=True)
