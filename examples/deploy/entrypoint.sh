@@ -10,7 +10,7 @@ check_health='
 import json, os, ssl, sys, urllib.request
 
 def status(scheme):
-    url = f"{scheme}://127.0.0.1:{os.environ.get("PORT", "7861")}/health"
+    url = "%s://127.0.0.1:%s/health" % (scheme, os.environ.get("PORT", "7861"))
     with urllib.request.urlopen(url, timeout=4, context=ssl._create_unverified_context()) as answer:
         return json.load(answer)["status"]
 

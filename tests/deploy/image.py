@@ -4,6 +4,7 @@ Each instruction adds to the layer of its stage, as in an image. It needs root, 
 namespace of its own.
 """
 
+import hashlib
 import os
 import shutil
 import subprocess
@@ -47,7 +48,7 @@ class Image:
 
 
 class Builder:
-    """Builds the targets of a Dockerfile below a folder. Stages and bases that are there already are kept."""
+    """Builds the targets of a Dockerfile below a folder. What is there already is kept, unless it would be another."""
 
     def __init__(self, folder: Path, arguments: Mapping[str, str]) -> None:
         self._folder = folder
@@ -64,11 +65,20 @@ class Builder:
         base = self._built.get(stage.base)
         layers = base.layers if base else [self._debian(stage.base)]
         upper = self._folder / stage.name
-        shutil.rmtree(upper, ignore_errors=True)
-        upper.mkdir(parents=True)
+        key, stamp = self._key(stage), self._folder / f"{stage.name}.key"
+        is_there = stamp.exists() and stamp.read_text() == key
+        if not is_there:
+            shutil.rmtree(upper, ignore_errors=True)
+            stamp.unlink(missing_ok=True)
+            upper.mkdir(parents=True)
         environment = dict(base.environment) if base else {"PATH": _PATH}
         image = Image([upper, *layers], environment, dict(base.config) if base else {})
         arguments: dict[str, str] = {}
+        if is_there:
+            for instruction in stage.instructions:
+                if instruction.name not in ("RUN", "COPY"):
+                    self._take(instruction, image, arguments, upper)
+            return image
         with mounted(image.layers, self._folder / f"{stage.name}.work") as root:
             for instruction in stage.instructions:
                 print(f"[{stage.name}] {instruction.name} {instruction.words}", flush=True)
@@ -76,7 +86,23 @@ class Builder:
                 self._take(instruction, image, arguments, root)
                 if instruction.name == "RUN":
                     print(f"[{stage.name}] {time.monotonic() - began:.1f} s", flush=True)
+        stamp.write_text(key)
         return image
+
+    def _key(self, stage: Stage) -> str:
+        """Return what decides how a stage turns out, as a hash."""
+        found = hashlib.sha256(repr((stage.base, stage.instructions, self._arguments)).encode())
+        sources = [one for instruction in stage.instructions for one in instruction.stages]
+        for name in (stage.base, *sources):
+            if name in self._built:
+                found.update((self._folder / f"{name}.key").read_bytes())
+        for instruction in stage.instructions:
+            if instruction.name == "COPY" and "from" not in instruction.flags:
+                for source in instruction.words.split()[:-1]:
+                    for path in sorted([ROOT / source, *(ROOT / source).rglob("*.*")]):
+                        if path.is_file() and path.suffix != ".pyc":
+                            found.update(path.read_bytes())
+        return found.hexdigest()
 
     def _take(self, instruction: Instruction, image: Image, arguments: dict[str, str], root: Path) -> None:
         known = {**arguments, **image.environment}
@@ -174,7 +200,7 @@ def mounted(layers: list[Path], work: Path | None) -> Iterator[Path]:
     try:
         yield point
     finally:
-        subprocess.run(["umount", point], check=True)
+        _unmount(point)
         point.rmdir()
         if work:
             shutil.rmtree(work)
@@ -253,7 +279,13 @@ def _bound(source: Path, target: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        subprocess.run(["umount", target], check=True)
+        _unmount(target)
+
+
+def _unmount(target: Path) -> None:
+    """Unmount, at the latest when the processes have ended that are still there after a failure."""
+    if subprocess.run(["umount", target], check=False, stderr=subprocess.DEVNULL).returncode:
+        subprocess.run(["umount", "--lazy", target], check=True)
 
 
 @contextmanager
@@ -262,7 +294,7 @@ def _fresh(kind: str, target: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        subprocess.run(["umount", target], check=True)
+        _unmount(target)
 
 
 @contextmanager

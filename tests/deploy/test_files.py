@@ -9,13 +9,17 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
 
 from tests.deploy.dockerfile import needed, read_dockerfile
+from tests.server.operating.certificates import Authority
+from tests.server.running import serving
+from tests.server.tone import ToneEngine
 from voxcli.server.monitoring import Metrics
-from voxcli.server.settings import ServerSettings
+from voxcli.server.settings import ServerSettings, TlsFiles
 
 FOLDER = Path(__file__).parents[2] / "examples/deploy"
 DOCKERFILE = (FOLDER / "Dockerfile").read_text("utf-8")
@@ -140,6 +144,21 @@ def test_the_container_serves_what_its_environment_says(
     tmp_path: Path, arguments: list[str], environment: dict[str, str], calls: list[str]
 ) -> None:
     assert entrypoint(tmp_path, *arguments, **environment) == calls
+
+
+def is_healthy(port: int | None) -> bool:
+    environment = {"PATH": os.environ["PATH"], "PORT": str(port)}
+    return subprocess.run([FOLDER / "entrypoint.sh", "--check-health"], env=environment, check=False).returncode == 0
+
+
+def test_the_container_asks_its_server_for_its_health(tmp_path: Path) -> None:
+    """Over HTTPS too, whose certificate need not be for 127.0.0.1."""
+    Authority(tmp_path).issue(tmp_path / "one.pem")
+    for tls in (None, TlsFiles(certificate=tmp_path / "one.pem")):
+        with serving(ToneEngine(), tls=tls) as url:
+            port = urlsplit(url).port
+            assert is_healthy(port)
+        assert not is_healthy(port)
 
 
 def compose() -> dict[str, Any]:
