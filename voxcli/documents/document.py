@@ -63,7 +63,8 @@ class Pauses:
 
     @property
     def between_chapters(self) -> str:
-        return f"[pause {self.chapter:g}s]" if self.chapter else ""
+        """The mark between two chapters."""
+        return f"[pause {self.chapter:g}s]"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +99,8 @@ class Document:
     def spoken(self, pauses: Pauses | None = None) -> str:
         """Return what is spoken, with marks for the pauses between chapters and paragraphs."""
         pauses = pauses or Pauses()
-        return f"\n\n{pauses.between_chapters}\n\n".join(map(pauses.spoken, self.chapters))
+        between = f"\n\n{pauses.between_chapters}\n\n" if pauses.chapter else "\n\n"
+        return between.join(map(pauses.spoken, self.chapters))
 
 
 @dataclass(frozen=True, slots=True)
