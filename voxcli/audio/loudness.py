@@ -44,7 +44,42 @@ def loudness(chunk: AudioChunk) -> float:
 
     The filters are applied to the spectra of the blocks. A clip shorter than a block counts as one.
     """
-    powers = _block_powers(chunk.samples, chunk.sample_rate)
+    return _integrated(_block_powers(chunk.samples, chunk.sample_rate))
+
+
+class LoudnessMeter:
+    """Measures the integrated loudness of a stream; the result does not depend on the cuts."""
+
+    def __init__(self, sample_rate: int) -> None:
+        self.peak = 0.0
+        """Of the samples."""
+        self._rate = sample_rate
+        self._block = round(_BLOCK_SECONDS * sample_rate)
+        self._hop = max(1, round(_BLOCK_SECONDS / _BLOCKS_PER_LENGTH * sample_rate))
+        self._held: Samples = np.zeros(0, np.float32)
+        self._powers: list[NDArray[np.float64]] = []
+
+    def feed(self, samples: Samples) -> None:
+        if len(samples):
+            self.peak = max(self.peak, float(np.abs(samples).max()))
+        self._held = np.concatenate([self._held, samples])
+        whole = (len(self._held) - self._block) // self._hop + 1
+        if whole > 0:
+            self._powers.append(_block_powers(self._held[: (whole - 1) * self._hop + self._block], self._rate))
+            self._held = self._held[whole * self._hop :]
+
+    def integrated(self) -> float:
+        """Return the loudness of all samples so far in LUFS, minus infinity for silence."""
+        powers = self._powers or [_block_powers(self._held, self._rate)]
+        return _integrated(np.concatenate(powers))
+
+    def recent(self, seconds: float) -> float:
+        """Return the loudness of the newest samples in LUFS."""
+        count = round(seconds * self._rate / self._hop)
+        return _integrated(np.concatenate([np.zeros(0), *self._powers])[-count:])
+
+
+def _integrated(powers: NDArray[np.float64]) -> float:
     gate = 10 ** ((_ABSOLUTE_GATE - _OFFSET) / 10)
     gated = powers[powers > gate]
     if len(gated):

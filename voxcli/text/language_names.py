@@ -88,6 +88,13 @@ def language_code(name: str) -> str | None:
     return _CODES.get("-".join(name.casefold().split()))
 
 
+def three_letter_code(language: str) -> str | None:
+    """Return the code of ISO 639-2 of a language that is given by its code, such as "eng" for "en-GB"."""
+    base = language.casefold().replace("_", "-").partition("-")[0]
+    names = next((line.split()[1:] for line in _NAMES.strip().splitlines() if line.split()[0] == base), [])
+    return next((name for name in names if len(name) == 3 and name.isascii()), base if len(base) == 3 else None)
+
+
 def language_names() -> list[str]:
     """Return all names."""
     return sorted(_CODES)

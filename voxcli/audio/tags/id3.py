@@ -15,6 +15,17 @@ _LANGUAGE = b"und"
 _OWNER_OF_XMP = b"XMP\0"
 _CODECS = ("latin-1", "utf-16", "utf-16-be", "utf-8")
 """By the byte that states the encoding of a text."""
+_TEXTS = {
+    SOFTWARE: b"TSSE",
+    "TITLE": b"TIT2",
+    "ARTIST": b"TPE1",
+    "ALBUM": b"TALB",
+    "TRACKNUMBER": b"TRCK",
+    "GENRE": b"TCON",
+    "COMPOSER": b"TCOM",
+}
+"""Frames of one text. The names are those of Vorbis comments."""
+_NAMES = {frame: name for name, frame in _TEXTS.items()}
 _UNSYNCHRONIZED, _EXTENDED = 0x80, 0x40
 
 _XMP = (
@@ -69,8 +80,8 @@ def read_id3(tag: bytes) -> dict[str, str]:
 
 def _frame(name: str, value: str) -> bytes:
     match name:
-        case "ENCODER":
-            return _framed(b"TSSE", _text(value))
+        case _ if name in _TEXTS:
+            return _framed(_TEXTS[name], _text(value))
         case "COMMENT" | "LYRICS":
             coding = _text(value)[:1]
             empty = b"\0" if coding == b"\0" else b"\xff\xfe\0\0"
@@ -118,8 +129,8 @@ def _read_frame(name: bytes, data: bytes, read: dict[str, str]) -> None:
     elif name == b"TXXX":
         description, text = _split(data[1:], codec)
         read[description] = text
-    elif name == b"TSSE":
-        read[SOFTWARE] = _decoded(data[1:], codec)
+    elif name in _NAMES:
+        read[_NAMES[name]] = _decoded(data[1:], codec)
 
 
 def _split(data: bytes, codec: str) -> tuple[str, str]:

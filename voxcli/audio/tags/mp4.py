@@ -20,6 +20,8 @@ _XMP = UUID("be7acfcb-97a9-42e8-9c71-999491e3afac").bytes
 _MEAN = b"com.apple.iTunes"
 _UTF8 = struct.pack(">II", 1, 0)
 """Type and country of a text."""
+_JPEG, _PNG = 13, 14
+"""Types of a picture."""
 _MOST_BOX = 64 * 2**20
 _FULL_BOX_BYTES = 4
 _CONTAINERS = (b"moov", b"udta", b"ilst")
@@ -54,10 +56,12 @@ def read_boxes(file: BinaryIO, size: int) -> Boxes:
     return Boxes(tags, tuple(spans), missing)
 
 
-def add_tags(file: BinaryIO, tags: Tags) -> bool:
+def add_tags(file: BinaryIO, tags: Tags, cover: bytes | None = None) -> bool:
     """Add tags to those of a file whose box `moov` is the last one, as FFmpeg writes it. Return whether it is.
 
-    file: open for reading and writing.
+    Args:
+        file: open for reading and writing.
+        cover: a picture, JPEG or PNG.
     """
     size = file.seek(0, os.SEEK_END)
     boxes = list(_boxes_of_file(file, size))
@@ -67,7 +71,8 @@ def add_tags(file: BinaryIO, tags: Tags) -> bool:
     file.seek(begin + 8)
     moov = file.read()
     file.seek(begin)
-    file.write(_box(b"moov", _with_items(moov, b"".join(_item(name, text) for name, text in tags.items()))))
+    items = b"".join(_item(name, text) for name, text in tags.items()) + (_cover(cover) if cover else b"")
+    file.write(_box(b"moov", _with_items(moov, items)))
     if SOURCE_TYPE in tags:
         file.write(_box(b"uuid", _XMP + xmp_packet(tags[SOURCE_TYPE])))
     return True
@@ -94,6 +99,11 @@ def _item(name: str, text: str) -> bytes:
         return _box(_SHOWN[name], data)
     mean = _box(b"mean", bytes(_FULL_BOX_BYTES) + _MEAN)
     return _box(b"----", mean + _box(b"name", bytes(_FULL_BOX_BYTES) + name.encode()) + data)
+
+
+def _cover(picture: bytes) -> bytes:
+    kind = _PNG if picture.startswith(b"\x89PNG") else _JPEG
+    return _box(b"covr", _box(b"data", struct.pack(">II", kind, 0) + picture))
 
 
 def _box(code: bytes, data: bytes) -> bytes:

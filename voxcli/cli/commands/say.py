@@ -4,6 +4,7 @@ import os
 import stat
 import sys
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
@@ -74,28 +75,29 @@ def say(
     verbosity.check(context)
     book.check(context, file)
     if book.list_chapters and file:
-        from voxcli.cli.commands.document import list_chapters
+        from voxcli.cli.commands.books.document import list_chapters
 
         list_chapters(book, file[0], Console(quiet=verbosity.quiet), as_json=verbosity.json)
         return
     metadata.check(context, outputs=bool(out.output))
-    targets = choose_targets(out)
+    made = book.find_target(context, out)
+    out = book.beside(out) if made else out
+    targets = [] if made and not out.output else choose_targets(out)
     played = any(not isinstance(target, ToFile) for target in targets)
     auto_steps = sampling.auto_steps(context, remote=engine.remote is not None, played=played)
     console = Console(quiet=verbosity.quiet or verbosity.json)
     events = events_stream(targets) if verbosity.json else None
     new_report = choose_text_report(context, console, asked=along.highlight, played=out.plays)
-    if not words.explain:
+    if not words.explain and not made:
         _note_targets(targets, console)
-    shown = open_report(console, events, context.obj, new_report)
-    with logs_on_console(console, verbose=verbosity.verbose), shown as report:
-        source, looks_like_markdown = choose_text(text, file, literal, console, book)
-        who, chosen = with_clip_on_server(context, who, engine_settings(engine))
-        voice, (chosen,) = choose_voice(context, who, [chosen], console, delivery.language)
+
+    def job_of(source: "Source", *, as_markdown: bool) -> SpeakJob:
+        chosen_who, chosen = with_clip_on_server(context, who, engine_settings(engine))
+        voice, (chosen,) = choose_voice(context, chosen_who, [chosen], console, delivery.language)
         note_keep_alive(context, chosen)
         job = SpeakJob(
             text=source,
-            markdown=looks_like_markdown and not no_split if markdown is None else markdown,
+            markdown=as_markdown and not no_split if markdown is None else markdown,
             split=not no_split,
             engine=chosen,
             delivery=delivery.to_settings(voice, sampling.to_settings(), denoise=who.denoise, split=not no_split),
@@ -106,12 +108,31 @@ def say(
             queue=out.queue and out.plays,
             max_wait=out.max_wait,
         )
-        job = with_words(context, words, job, console)
-        if words.explain:
-            explain(job, as_json=verbosity.json)
+        return with_words(context, words, job, console)
+
+    with logs_on_console(console, verbose=verbosity.verbose):
+        if made and not words.explain:
+            from voxcli.cli.commands.books.book import say_book
+
+            made = replace(made, narrator=who.voice, only_mark=not metadata.metadata)
+            with_words_or_files = [*(text or []), *(literal or [])], file or []
+            say_book(
+                *with_words_or_files,
+                book,
+                made,
+                lambda source: job_of(source, as_markdown=False).described(metadata, who.voice),
+                console,
+                events,
+                context.obj,
+            )
             return
-        job = job.described(metadata, who.voice)
-        speak(job, console, report, context.obj.raise_if_interrupted)
+        with open_report(console, events, context.obj, new_report) as report:
+            source, looks_like_markdown = choose_text(text, file, literal, console, book)
+            job = job_of(source, as_markdown=looks_like_markdown)
+            if words.explain:
+                explain(job, as_json=verbosity.json)
+                return
+            speak(job.described(metadata, who.voice), console, report, context.obj.raise_if_interrupted)
 
 
 def events_stream(targets: "list[Target]") -> TextIO:
@@ -153,7 +174,7 @@ def choose_text(
             )
         files = [STDIN]
     if book.chapters:
-        from voxcli.cli.commands.document import chosen_text
+        from voxcli.cli.commands.books.document import chosen_text
 
         return chosen_text(book, files[0], console), False
     return _open_files(files, console, book)

@@ -57,7 +57,7 @@ def speak(job: SpeakJob, console: Console, report: RunReport, check: Callable[[]
         engine: Engine | None = None
         if warm := _find_warm(job, report, check):
             engine = held.enter_context(closing(warm))
-            delivery, speakers = _prepared(job, engine, model)
+            delivery, speakers = prepared(job, engine, model)
             run.loaded(was_warm=True)
             run.stopwatch.begin()
             _begin(warm, job, delivery, speakers)
@@ -67,7 +67,7 @@ def speak(job: SpeakJob, console: Console, report: RunReport, check: Callable[[]
         if engine is None:
             engine = held.enter_context(closing(_open_engine(job, report, check, sink)))
             run.loaded()
-            delivery, speakers = _prepared(job, engine, model)
+            delivery, speakers = prepared(job, engine, model)
         if job.provenance:
             job.provenance.begin(engine, model, delivery, speakers, job.reading)
         idle = delivery.unused(engine)
@@ -142,7 +142,7 @@ def _open_engine(job: SpeakJob, report: RunReport, check: Callable[[], None], si
     return open_chosen_engine(job.engine, slots=1, on_loading=on_loading, check=check_both)
 
 
-def _prepared(job: SpeakJob, engine: Engine, model: str) -> tuple[Delivery, Speakers]:
+def prepared(job: SpeakJob, engine: Engine, model: str) -> tuple[Delivery, Speakers]:
     """Return the deliveries of a job, with the seed that an engine draws, and warn of options without effect on it.
 
     Raises:

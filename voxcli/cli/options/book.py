@@ -1,12 +1,16 @@
 """Options for documents: which chapters are spoken, and how they are set apart."""
 
+import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from voxcli.audio.format import AudioFormat
 from voxcli.cli.options.parameters import on_command_line
+from voxcli.cli.options.speech import OutputOptions
 
 if TYPE_CHECKING:
     from voxcli.documents import Pauses
@@ -14,6 +18,7 @@ if TYPE_CHECKING:
 _PANEL = "Documents and books"
 _RANGE = re.compile(r"(\d+)?(?:(-)(\d+)?)?")
 _LONGEST_PAUSE = 60.0
+_SUFFIXES = (".m4b", ".m4a")
 
 ListChapters = Annotated[
     bool,
@@ -52,16 +57,47 @@ ParagraphPause = Annotated[
         rich_help_panel=_PANEL,
     ),
 ]
+Loudness = Annotated[
+    float | None,
+    typer.Option(
+        "--loudness",
+        metavar="LUFS",
+        min=-40,
+        max=-5,
+        help="Bring a book to this loudness (EBU R 128), as in --loudness -18.",
+        rich_help_panel=_PANEL,
+    ),
+]
+Partial = Annotated[
+    bool,
+    typer.Option("--partial", help="Write what there is of a book by now, and make no more.", rich_help_panel=_PANEL),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class BookTarget:
+    """A book to be made: one file, or a folder with a file for each chapter."""
+
+    path: Path
+    format: AudioFormat | None
+    """Of the files in the folder; None for one file."""
+    overwrite: bool = False
+    narrator: str | None = None
+    """Name of the voice, as the user gave it."""
+    only_mark: bool = False
+    """Whether the files say only that a machine made them."""
 
 
 @dataclass(frozen=True, slots=True)
 class BookOptions:
-    """Chapters of a document, and the silence between them."""
+    """Chapters of a document, the silence between them, and how a book is made of them."""
 
     list_chapters: ListChapters = False
     chapters: ChosenChapters = None
     chapter_pause: ChapterPause = 2.0
     paragraph_pause: ParagraphPause = 0.4
+    loudness: Loudness = None
+    partial: Partial = False
 
     @property
     def pauses(self) -> "Pauses":
@@ -75,6 +111,41 @@ class BookOptions:
             if on_command_line(context, name) and (files is None or len(files) != 1):
                 option = f"--{name.replace('_', '-')}"
                 raise typer.BadParameter(f"{option} is for one document: -f FILE.", param_hint=option)
+
+    def find_target(self, context: typer.Context, out: OutputOptions) -> BookTarget | None:
+        """Return the book that is to be made, if an output is one: a name ending in .m4b or .m4a, or in a slash.
+
+        Raises:
+            typer.BadParameter: there are several, or it is to be played.
+        """
+        books = [output for output in out.output or [] if _is_book(output)]
+        if not books:
+            for name in ("loudness", "partial"):
+                if on_command_line(context, name):
+                    raise typer.BadParameter(
+                        f"--{name} is for a book: -o book.m4b or -o folder/.", param_hint=f"--{name}"
+                    )
+            return None
+        if len(books) > 1:
+            raise typer.BadParameter(f"One book at a time, not {' and '.join(books)}.", param_hint="--output")
+        if out.play:
+            raise typer.BadParameter("A book is not played while it is made. Give -o or --play.", param_hint="--play")
+        path, is_folder = Path(books[0]), not books[0].lower().endswith(_SUFFIXES)
+        format = None
+        if is_folder:
+            wanted = (out.format or AudioFormat.MP3).lower().removeprefix(".")
+            if wanted not in [*AudioFormat] or wanted == AudioFormat.PCM:
+                known = ", ".join(one for one in AudioFormat if one != AudioFormat.PCM)
+                raise typer.BadParameter(f"Unknown format {out.format!r}. Choose from: {known}.", param_hint="--format")
+            format = AudioFormat(wanted)
+        elif out.format and out.format.lower().removeprefix(".") not in ("m4b", "m4a"):
+            raise typer.BadParameter(f"{books[0]} is AAC in MP4. Leave --format out.", param_hint="--format")
+        return BookTarget(path, format, overwrite=out.force)
+
+    def beside(self, out: OutputOptions) -> OutputOptions:
+        """Return the outputs besides the book, such as subtitles."""
+        others = [output for output in out.output or [] if not _is_book(output)]
+        return replace(out, output=others, play=False, format=None)
 
     def chosen(self, count: int) -> list[int]:
         """Return the indexes of the chapters to speak, in the order of the document.
@@ -102,3 +173,7 @@ class BookOptions:
                 )
             indexes.update(range(first - 1, last))
         return sorted(indexes)
+
+
+def _is_book(output: str) -> bool:
+    return output.lower().endswith((*_SUFFIXES, "/", os.sep))

@@ -1,0 +1,1 @@
+"""Documents and books: listed, spoken chapter by chapter, and made into audiobooks."""
