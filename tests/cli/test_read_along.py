@@ -3,6 +3,7 @@
 import io
 import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console as RichConsole
@@ -26,16 +27,22 @@ STYLES = re.compile(r"\x1b\[[\d;]*m")
 class Screen:
     """A terminal, and how much of the story has been heard."""
 
-    def __init__(self, columns: int = 40) -> None:
+    def __init__(self, columns: int = 40, rows: int = 24, story: Sequence[Said] = STORY) -> None:
         self.heard = 0.001
         self.file = io.StringIO()
         console = Console()
         vars(console)["rich"] = RichConsole(
-            file=self.file, force_terminal=True, width=columns, color_system="standard", soft_wrap=True, highlight=False
+            file=self.file,
+            force_terminal=True,
+            width=columns,
+            height=rows,
+            color_system="standard",
+            soft_wrap=True,
+            highlight=False,
         )
         self.text = ReadAlong(console)
         self.text.playing(lambda: self.heard)
-        for piece in spoken(STORY):
+        for piece in spoken(story):
             self.text.feed(piece) if isinstance(piece, AudioChunk) else self.text.sentence(piece)
 
     @property
@@ -74,6 +81,15 @@ def test_a_narrow_screen_breaks_the_text() -> None:
     screen.text.close()
     lines = STYLES.sub("", screen.shown).rpartition("\x1b[2K")[2].splitlines()
     assert [line.rstrip() for line in lines[-2:]] == ["\ufffd[2J bell\ufffd", "ends here."]
+
+
+def test_of_a_sentence_that_is_longer_than_the_screen_the_lines_around_the_word_are_shown() -> None:
+    words = [f"word{number:02}" for number in range(60)]
+    screen = Screen(columns=20, rows=5, story=[Said(" ".join(words))])
+    screen.at(0.37 * 30, "\x1b[1;7mword30\x1b[0m")
+    frame = STYLES.sub("", screen.shown).rpartition("\x1b[2K")[2]
+    assert len(frame.splitlines()) <= 4
+    screen.text.close()
 
 
 def test_ctrl_c_leaves_a_clean_terminal(tmp_path: Path, environment: dict[str, str], pulse: PulseServer) -> None:

@@ -5,13 +5,17 @@ import json
 import os
 import re
 from collections.abc import Iterator
+from html import unescape
 from io import FileIO
 from itertools import pairwise
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import av
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.said import Said, spoken
 from voxcli.audio.chunk import AudioChunk
@@ -20,6 +24,7 @@ from voxcli.errors import DeviceError
 from voxcli.sinks import ToFile, open_sink
 from voxcli.sinks.subtitles import SubtitleWriter
 from voxcli.synthesis.request import Piece
+from voxcli.text.cue_lines import columns_of
 
 STORY = [
     Said("Yes.", "Anna"),
@@ -30,6 +35,7 @@ STORY = [
     Said("The end."),
 ]
 SRT_BLOCK = re.compile(r"(\d+)\n(\S{12}) --> (\S{12})\n((?:[^\n]+\n){1,2})")
+NARROW_BRACES = str.maketrans("\uff5b\uff5d", "{}")
 VTT_BLOCK = re.compile(r"(\S{12}) --> (\S{12})\n((?:[^\n]+\n){1,2})")
 LRC_LINE = re.compile(r"\[(\d{2,}):(\d\d\.\d\d)\]([^\n]+)")
 
@@ -158,6 +164,52 @@ def written(path: Path) -> str:
         for piece in spoken(STORY):
             sink.write(piece) if isinstance(piece, AudioChunk) else sink.mark(piece)
     return path.read_text()
+
+
+WORDS = [
+    "<b>",
+    "</i>",
+    "-->",
+    "{\\an8}",
+    "&amp;",
+    "42",
+    "00:00:01,000",
+    "WEBVTT",
+    "NOTE",
+    "yes.",
+    "harbour,",
+    "春天来了，",
+    "ذهب",
+]
+said = st.builds(
+    Said,
+    st.lists(st.sampled_from(WORDS), min_size=1, max_size=14).map(" ".join),
+    st.sampled_from([None, "Anna", "<v>"]),
+    st.sampled_from([0.5, 1.0, 4.0]),
+    st.sampled_from([0.0, 1.5]),
+)
+UNSEEN = re.compile("[\u200b\u202b\u202c]")
+
+
+@settings(max_examples=25)
+@given(sentences=st.lists(said, min_size=1, max_size=4))
+def test_strict_readers_find_all_text_once_and_in_order_whatever_is_in_it(sentences: list[Said]) -> None:
+    whole = "".join(said.text for said in sentences).replace(" ", "")
+    for format in (SubtitleFormat.SRT, SubtitleFormat.VTT):
+        with TemporaryDirectory() as folder, FileIO(f"{folder}/x", "x+") as file:
+            writer = SubtitleWriter(file, format)
+            write_all_of(writer, spoken(sentences))
+            writer.finish()
+            cues = cues_in(format, Path(f"{folder}/x").read_text())
+        texts = [text.translate(NARROW_BRACES) for _, _, text in cues]
+        if format is SubtitleFormat.VTT:
+            texts = [unescape(re.sub("^<v [^>]*>", "", text)) for text in texts]
+        else:
+            texts = [re.sub("^(ANNA|<V>): ", "", UNSEEN.sub("", text)) for text in texts]
+        assert "".join(texts).replace(" ", "").replace("\n", "") == whole
+        assert all(columns_of(line) <= 42 for text in texts for line in text.split("\n"))
+        assert all(start < end for start, end, _ in cues)
+        assert all(before[1] <= after[0] for before, after in pairwise(cues))
 
 
 @pytest.mark.parametrize("format", [SubtitleFormat.SRT, SubtitleFormat.VTT])

@@ -137,17 +137,30 @@ class ReadAlong:
     def __rich_console__(self, console: "RichConsole", options: "ConsoleOptions") -> Iterator[Text]:
         number, word, status = self._current()
         if number is not None:
-            text = self._styled(number, _NOW)
+            text, at = self._styled(number, _NOW), 0
             if word:
                 name = len(text) - len(self._transcript.sentences[number].text)
-                text.stylize(_WORD, name + word[0], name + word[1])
-            yield from _wrapped(text, console)
+                at = name + word[0]
+                text.stylize(_WORD, at, name + word[1])
+            yield from _visible(_wrapped(text, console), at, console.height - 1)
         if status:
             yield Text(status, "dim")
 
 
 def _wrapped(text: Text, console: "RichConsole") -> list[Text]:
     return list(text.wrap(console, max(console.width - 1, 1)))  # some terminals wrap after the last column
+
+
+def _visible(lines: list[Text], at: int, rows: int) -> list[Text]:
+    """Return the lines that fit the screen, with the one that has a character."""
+    if len(lines) <= rows:
+        return lines
+    row, passed = 0, len(lines[0])
+    while passed <= at and row < len(lines) - 1:
+        row += 1
+        passed += len(lines[row])
+    first = max(0, min(row - rows // 2, len(lines) - rows))
+    return lines[first : first + max(rows, 1)]
 
 
 def _on_one_line(text: str) -> str:
