@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 
 from voxcli.audio.tags import COMMENT, LYRICS, SOFTWARE, SOURCE_TYPE, Tags
+from voxcli.audio.tags.id3 import find_source_type
 from voxcli.audio.tags.seal import SEAL
 from voxcli.synthesis.provenance import Provenance
 
@@ -48,6 +49,8 @@ class Marking:
     seal: str | None
     software: str | None
     """The program that wrote the file, as it calls itself."""
+    in_words: bool = False
+    """Whether a comment says that a machine made it, as voxcli writes it: other programs may keep nothing else."""
     problem: str | None = None
     """Why a provenance cannot be read that is there."""
 
@@ -64,10 +67,13 @@ def read_marking(tags: Tags) -> Marking:
         made = replace(made, text_digest=None)
     if made and LYRICS in tags:
         made = replace(made, text=tags[LYRICS])
+    # FFmpeg turns XMP into a tag of this name.
+    xmp = next((text for name, text in tags.items() if name.upper().endswith("PRIV.XMP")), "")
     return Marking(
-        source_type=tags.get(SOURCE_TYPE),
+        source_type=tags.get(SOURCE_TYPE) or find_source_type(xmp.encode()),
         provenance=made,
         seal=tags.get(SEAL),
         software=tags.get(SOFTWARE),
+        in_words=tags.get(COMMENT, "").startswith(_MARK),
         problem=problem,
     )
