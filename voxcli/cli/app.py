@@ -26,6 +26,12 @@ _ENTRIES = (
     Entry("batch", f"{_COMMANDS}.batch.command", "batch", "Speak many texts into files, from a list."),
     Entry("clone", f"{_COMMANDS}.clone", "clone", "Save the voice of a recording, and speak with it."),
     Entry("verify", f"{_COMMANDS}.verify", "verify", "Say what made a file, and whether its sound is unchanged."),
+    Entry(
+        "again",
+        f"{_COMMANDS}.again",
+        "again",
+        "Make the speech of a file again from what the file says of itself, and compare.",
+    ),
     Entry("voices", f"{_COMMANDS}.voices.command", "app", "List voices, and manage your own."),
     Entry("models", f"{_COMMANDS}.models.command", "app", "List, download, show and remove models."),
     Entry("ps", f"{_COMMANDS}.running.command", "ps", "Show the models that stay loaded, and until when."),

@@ -101,13 +101,11 @@ class LocalEngine:
     def identity(self) -> ModelIdentity:
         """The model by its content. Reads parts of the weights."""
         folder, placement, settings = self._folder, self.placement, self._settings
-        digest = fingerprint_checkpoint(folder)
-        if settings.lora:
-            digest = hashlib.sha256(digest.encode() + _digest_of_lora(settings.lora)).hexdigest()
         return ModelIdentity(
             name=self._name.partition("@")[0],
             revision=folder.name if folder.parent.name == SNAPSHOTS else None,
-            weights=digest,
+            weights=fingerprint_checkpoint(folder),
+            lora=_digest_of_lora(settings.lora).hex() if settings.lora else None,
             precision=" ".join(filter(None, (str(placement.dtype).removeprefix("torch."), settings.quantize))),
             device=placement.device.type,
         )

@@ -26,7 +26,9 @@ class ModelIdentity:
     revision: str | None = None
     """Commit on its hub, or the version of a program."""
     weights: str | None = None
-    """Digest of the files, wherever they are, with the LoRA that is applied; None where they cannot be read."""
+    """Digest of the files, wherever they are; None where they cannot be read."""
+    lora: str | None = None
+    """Digest of the LoRA that is applied."""
     precision: str | None = None
     """Such as "float32" or "float32 int8"."""
     device: str | None = None

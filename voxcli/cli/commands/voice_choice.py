@@ -43,7 +43,7 @@ def choose_voice(
     """
     name = None if _has_recording(context, who) else who.voice
     if not name:
-        return _voice_of_options(who), [*engines]
+        return voice_of_options(who), [*engines]
     own = voice_library().find(name)
     voice = replace(own or Voice(name=name), style=who.instruct or (own.style if own else None))
     if in_settings(context, "voice"):
@@ -53,7 +53,7 @@ def choose_voice(
             check_exists(name)
         if problem := next(filter(None, (problem_of(own, name, engine, language) for engine in chosen)), None):
             console.note(f"The default voice {name!r} is not used: {problem}.")
-            return _voice_of_options(who), [*engines]
+            return voice_of_options(who), [*engines]
         return voice, chosen
     chosen = [engine if on_command_line(context, "model") else with_model_of_voice(name, engine) for engine in engines]
     if own is None:
@@ -148,7 +148,7 @@ def _has_recording(context: typer.Context, options: VoiceOptions) -> bool:
     return given
 
 
-def _voice_of_options(options: VoiceOptions) -> Voice:
+def voice_of_options(options: VoiceOptions) -> Voice:
     """Return the voice of a recording, of a description, or of the model's choice."""
     prompt, transcript = options.prompt_audio, options.prompt_text
     if not (options.ref_audio or prompt):
