@@ -25,10 +25,15 @@ _ENTRIES = (
     Entry("say", f"{_COMMANDS}.say", "say", "Speak a text, a file, or a pipe while it is being written."),
     Entry("batch", f"{_COMMANDS}.batch.command", "batch", "Speak many texts into files, from a list."),
     Entry("clone", f"{_COMMANDS}.clone", "clone", "Save the voice of a recording, and speak with it."),
-    Entry("verify", f"{_COMMANDS}.verify", "verify", "Say what made a file, and whether its sound is unchanged."),
+    Entry(
+        "verify",
+        f"{_COMMANDS}.provenance.verify",
+        "verify",
+        "Say what made a file, and whether its sound is unchanged.",
+    ),
     Entry(
         "again",
-        f"{_COMMANDS}.again",
+        f"{_COMMANDS}.provenance.again",
         "again",
         "Make the speech of a file again from what the file says of itself, and compare.",
     ),

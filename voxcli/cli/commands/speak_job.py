@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from voxcli.audio.chunk import AudioChunk
 from voxcli.cli.commands.chosen import stays_loaded
-from voxcli.cli.commands.run_provenance import RunProvenance, describe_targets
+from voxcli.cli.commands.provenance.of_run import RunProvenance, describe_targets
 from voxcli.cli.options.metadata import MetadataOptions
 from voxcli.cli.reports.text import Buffering, RunReport
 from voxcli.cli.run_summary import Laps, RunSummary
