@@ -12,11 +12,11 @@ from voxcli.audio.tags.seal import SoundHash, read_seal
 from voxcli.errors import VoxError
 from voxcli.synthesis.marking import Marking, read_marking
 from voxcli.synthesis.provenance import Provenance
-from voxcli.synthesis.verification import Verdict
+from voxcli.synthesis.verification import Integrity
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Comparison:
+class Remake:
     """How a sound differs from one that was made again."""
 
     equal: bool
@@ -29,7 +29,7 @@ class Comparison:
     reasons: tuple[str, ...] = ()
 
 
-def compare(first: Path, second: Path, verdict: Verdict) -> Comparison:
+def compare(first: Path, second: Path, verdict: Integrity) -> Remake:
     """Compare a file with one that was made again from it.
 
     What was written counts: a file that was changed since is compared by its seal.
@@ -51,9 +51,9 @@ def compare(first: Path, second: Path, verdict: Verdict) -> Comparison:
     reasons = tuple(_reasons(before, after))
     if again.seal(done=True).split()[0] == f"sha256:{digest}" and (stopped or size == whole):
         same = first.read_bytes() == second.read_bytes()
-        return Comparison(equal=True, same_file=same, in_words=_equal(verdict, same=same), reasons=())
+        return Remake(equal=True, same_file=same, in_words=_equal(verdict, same=same), reasons=())
     level = _difference_db(first, second)
-    return Comparison(
+    return Remake(
         equal=False,
         same_file=False,
         in_words=_different(level),
@@ -66,10 +66,10 @@ def _hashed(sound: SoundHash) -> tuple[str, int]:
     return sound.seal(done=True).split()[0].removeprefix("sha256:"), sound.size
 
 
-def _equal(verdict: Verdict, *, same: bool) -> str:
-    if verdict is Verdict.STOPPED:
+def _equal(verdict: Integrity, *, same: bool) -> str:
+    if verdict is Integrity.STOPPED:
         return "as far as it goes, the sound made again is equal to the byte"
-    if verdict in (Verdict.CUT, Verdict.CHANGED, Verdict.ENCODED_AGAIN):
+    if verdict in (Integrity.CUT, Integrity.CHANGED, Integrity.ENCODED_AGAIN):
         return "the sound made again is equal to the byte to the one that was written, which the file no longer holds"
     return "made again, equal to the byte" + (" with all its tags" if same else "; its tags differ")
 

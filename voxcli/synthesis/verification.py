@@ -13,7 +13,7 @@ from voxcli.synthesis.marking import Marking, read_marking
 _OWN = "voxcli "
 
 
-class Verdict(StrEnum):
+class Integrity(StrEnum):
     """What became of a sound since it was written."""
 
     INTACT = "intact"
@@ -34,13 +34,13 @@ class Verification:
 
     container: str
     marking: Marking
-    verdict: Verdict
+    verdict: Integrity
     explanation: str
     """In a sentence."""
 
     @property
     def is_intact(self) -> bool:
-        return self.verdict is Verdict.INTACT
+        return self.verdict is Integrity.INTACT
 
 
 def verify(path: Path) -> Verification:
@@ -69,18 +69,18 @@ def _no_container(path: Path) -> str:
     return f"{path} is not a WAV, FLAC, MP3, Opus, AAC or MP4 file."
 
 
-def _judge(tagged: TaggedFile, marking: Marking, seal: Seal | None, sound: SoundHash | None) -> tuple[Verdict, str]:
+def _judge(tagged: TaggedFile, marking: Marking, seal: Seal | None, sound: SoundHash | None) -> tuple[Integrity, str]:
     if seal is None or sound is None:
         return _judge_unsealed(tagged, marking)
     if sound.size == seal.size and sound.seal(done=seal.done) == marking.seal:
         if seal.done:
-            return Verdict.INTACT, "it is the sound that was written, to the byte"
-        return Verdict.STOPPED, "it is as it was written, but the writer was stopped before the end"
+            return Integrity.INTACT, "it is the sound that was written, to the byte"
+        return Integrity.STOPPED, "it is as it was written, but the writer was stopped before the end"
     if program := _other_program(marking):
-        return Verdict.ENCODED_AGAIN, f"{program} wrote the file, and the sound is not the one that voxcli wrote"
+        return Integrity.ENCODED_AGAIN, f"{program} wrote the file, and the sound is not the one that voxcli wrote"
     if missing := max(tagged.missing, seal.size - sound.size):
-        return Verdict.CUT, f"about {max(1, round(100 * missing / max(seal.size, missing)))} % of it is missing"
-    return Verdict.CHANGED, "it is not the sound that was written"
+        return Integrity.CUT, f"about {max(1, round(100 * missing / max(seal.size, missing)))} % of it is missing"
+    return Integrity.CHANGED, "it is not the sound that was written"
 
 
 def _other_program(marking: Marking) -> str | None:
@@ -88,16 +88,16 @@ def _other_program(marking: Marking) -> str | None:
     return None if not marking.software or marking.software.startswith(_OWN) else marking.software
 
 
-def _judge_unsealed(tagged: TaggedFile, marking: Marking) -> tuple[Verdict, str]:
+def _judge_unsealed(tagged: TaggedFile, marking: Marking) -> tuple[Integrity, str]:
     if marking.problem:
-        return Verdict.CHANGED, f"what it says of its making cannot be read: {marking.problem}"
+        return Integrity.CHANGED, f"what it says of its making cannot be read: {marking.problem}"
     if marking.provenance is None:
         if marking.in_words and (program := _other_program(marking)):
-            return Verdict.ENCODED_AGAIN, f"{program} wrote the file, and left out what made it"
+            return Integrity.ENCODED_AGAIN, f"{program} wrote the file, and left out what made it"
         if marking.source_type is None and not marking.in_words:
             by = f" Its writer calls itself {marking.software}." if marking.software else ""
-            return Verdict.UNMARKED, f"nothing tells whether a machine made it.{by}"
-        return Verdict.ONLY_MARKED, "it is marked, and says nothing else"
+            return Integrity.UNMARKED, f"nothing tells whether a machine made it.{by}"
+        return Integrity.ONLY_MARKED, "it is marked, and says nothing else"
     if SEAL in tagged.tags:
-        return Verdict.STOPPED, "the writer was stopped before it could write the hash of the sound"
-    return Verdict.UNSEALED, "it has no hash of the sound: it was written to a pipe, or sent by a server"
+        return Integrity.STOPPED, "the writer was stopped before it could write the hash of the sound"
+    return Integrity.UNSEALED, "it has no hash of the sound: it was written to a pipe, or sent by a server"

@@ -21,7 +21,7 @@ from voxcli.cli.parser.help import documented
 if TYPE_CHECKING:
     from voxcli.cli.commands.speak_job import SpeakJob
     from voxcli.engines.settings import EngineSettings
-    from voxcli.synthesis.comparison import Comparison
+    from voxcli.synthesis.comparison import Remake
     from voxcli.synthesis.identity import ModelIdentity
     from voxcli.synthesis.pipeline import Delivery
     from voxcli.synthesis.provenance import Provenance
@@ -270,7 +270,7 @@ def _writing(job: "SpeakJob", path: Path, wanted: "Provenance", voice_name: str 
     return job.described(MetadataOptions(keep_text=wanted.text is not None), voice_name)
 
 
-def _as_json(made: Path, output: Path | None, compared: "Comparison") -> dict[str, Any]:
+def _as_json(made: Path, output: Path | None, compared: "Remake") -> dict[str, Any]:
     return {
         "file": str(made),
         "output": str(output) if output else None,
