@@ -89,6 +89,8 @@ DOORS = {
     "sinks/__init__.py",
     "devices/portaudio.py",
     "text/parts.py",
+    "text/ssml/__init__.py",
+    "text/ssml/reader.py",
     "voices/library.py",
     "voxcpm/codec/audio_vae.py",
     "voxcpm/kernels/ops.py",

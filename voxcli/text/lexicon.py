@@ -251,9 +251,24 @@ class Lexicon:
         return None
 
 
-def find_repeated(entries: Iterable[LexiconEntry]) -> list[tuple[LexiconEntry, LexiconEntry]]:
-    """Return the entries of one list that another one before them makes useless, each with that one."""
-    return Lexicon([entries]).shadowed
+def readable(parts: Iterable[Part], alphabets: frozenset[Alphabet]) -> Iterator[Part]:
+    """Yield the parts of a text for a model that reads phonemes in some alphabets.
+
+    Phonemes that it cannot read are left out, with one warning: the word is spoken as it is written.
+    """
+    warned = False
+    for part in parts:
+        if not isinstance(part, Sentence) or not part.replacements:
+            yield part
+            continue
+        kept = []
+        for at, said, why in part.replacements:
+            if (spoken := _readable(said, alphabets)) is not None:
+                kept.append(Replacement(at, spoken, why))
+            elif not warned:
+                warned = True
+                _log.warning("The phonemes of %s are left out: this model does not read them.", part[slice(*at)])
+        yield part.with_replacements(kept)
 
 
 def _readable(spoken: str, alphabets: frozenset[Alphabet]) -> str | None:

@@ -143,10 +143,37 @@ class Replacement(NamedTuple):
     """Where it comes from, for the user."""
 
 
+class MarkedUp(str):
+    """A piece of a text that is written otherwise, with markup or references to characters."""
+
+    __slots__ = ("bookmarks", "said", "why", "written")
+
+    written: str
+    said: str | None
+    """What is spoken in its place; None speaks it as it is."""
+    why: str
+    """Where that comes from, for the user."""
+    bookmarks: tuple[tuple[int, str], ...]
+    """Named places in it: how many characters are before, and the name."""
+
+    def __new__(
+        cls,
+        text: str,
+        written: str,
+        *,
+        said: str | None = None,
+        why: str = "",
+        bookmarks: tuple[tuple[int, str], ...] = (),
+    ) -> "MarkedUp":
+        piece = super().__new__(cls, text)
+        piece.written, piece.said, piece.why, piece.bookmarks = written, said, why, bookmarks
+        return piece
+
+
 class Sentence(str):
     """A part to speak, as it is written, that knows where it comes from and how it is spoken."""
 
-    __slots__ = ("manner", "replacements", "span", "text_language")
+    __slots__ = ("bookmarks", "manner", "replacements", "span", "text_language")
 
     text_language: str | None
     """Language of its text, which a number alone does not tell."""
@@ -155,6 +182,8 @@ class Sentence(str):
     manner: SpeakingManner
     replacements: tuple[Replacement, ...]
     """In order, none inside another."""
+    bookmarks: tuple[tuple[int, str], ...]
+    """Named places in it, in characters, in order."""
 
     def __new__(
         cls,
@@ -164,17 +193,26 @@ class Sentence(str):
         *,
         manner: SpeakingManner = PLAIN,
         replacements: tuple[Replacement, ...] = (),
+        bookmarks: tuple[tuple[int, str], ...] = (),
     ) -> "Sentence":
         sentence = super().__new__(cls, text)
         sentence.text_language = text_language
         sentence.span = span
         sentence.manner = manner
         sentence.replacements = replacements
+        sentence.bookmarks = bookmarks
         return sentence
 
     def with_replacements(self, replacements: Iterable[Replacement]) -> "Sentence":
         """Return the same sentence with other replacements."""
-        return Sentence(self, self.text_language, self.span, manner=self.manner, replacements=tuple(replacements))
+        return Sentence(
+            self,
+            self.text_language,
+            self.span,
+            manner=self.manner,
+            replacements=tuple(replacements),
+            bookmarks=self.bookmarks,
+        )
 
     @property
     def said(self) -> str:

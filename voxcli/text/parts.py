@@ -15,6 +15,7 @@ from voxcli.text.marks import (
     PLAIN,
     MannerChange,
     Marked,
+    MarkedUp,
     Part,
     Pause,
     Sentence,
@@ -242,7 +243,7 @@ def read_parts(
                 if isinstance(piece, Pause):
                     yield piece
                 else:
-                    positions.pass_over(piece.written)
+                    positions.feed(MarkedUp("", piece.written))
                     manner = piece.manner
             case _:
                 positions.feed(piece)

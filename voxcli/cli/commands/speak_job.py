@@ -62,6 +62,8 @@ class SpeakJob:
     max_wait: float | None = None
     """Seconds to wait for them; None for as long as it takes."""
     lexicon: "Lexicon | None" = None
+    finds_ssml: bool = True
+    """Whether a text that is still arriving may turn out to be SSML."""
     script: Callable[[Iterable[TextPiece], bool], Iterator[TextPiece]] | None = None
     """Splits the text into the turns of its speakers; the second argument tells whether voices follow directions."""
     provenance: RunProvenance | None = None
