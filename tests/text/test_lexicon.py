@@ -11,7 +11,7 @@ from voxcli.errors import RequestError
 from voxcli.text.lexicon import Lexicon, load_lexicon, read_lexicon
 from voxcli.text.marks import Pause, Replacement, Sentence
 from voxcli.text.parts import read_parts
-from voxcli.text.phonemes import Alphabet
+from voxcli.text.phonemes import Alphabet, readable
 
 ENTRIES = """written\tspoken\tlanguage\tmatch\tcase
 # names
@@ -116,16 +116,16 @@ def test_the_first_list_counts() -> None:
     assert [(entry.origin, kept.origin) for entry, kept in lexicon.shadowed] == [("2 line 1", "1 line 1")]
 
 
-def test_phonemes_that_a_model_does_not_read_are_left_out_or_rewritten(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
+def test_phonemes_that_a_model_does_not_read_are_left_out_or_rewritten(caplog: pytest.LogCaptureFixture) -> None:
+    sentences = [LEXICON.pronounced("A tomato, 重庆, gif."), LEXICON.pronounced("重庆。")]
+    voxcpm = frozenset({Alphabet.PINYIN, Alphabet.ARPABET})
+    warned: set[str] = set()
     with caplog.at_level(logging.WARNING):
-        voxcpm = LEXICON.readable_with(frozenset({Alphabet.PINYIN, Alphabet.ARPABET}))
-        assert voxcpm.pronounced("A tomato.").said == "A {T AH0 M EY1 T OW0}."
+        said = [part.said for part in readable(sentences, voxcpm, warned) if isinstance(part, Sentence)]
+        assert said == ["A {T AH0 M EY1 T OW0}, {chong2}{qing4}, jif.", "{chong2}{qing4}。"]
         assert caplog.records == []
-        none = LEXICON.readable_with(frozenset())
-        assert none is LEXICON.readable_with(frozenset())
-    assert none.pronounced("A tomato, 重庆, gif.").said == "A tomato, 重庆, jif."
+        said = [part.said for part in readable(sentences * 2, frozenset(), warned) if isinstance(part, Sentence)]
+    assert said == ["A tomato, 重庆, jif.", "重庆。"] * 2
     assert len(caplog.records) == 1
 
 

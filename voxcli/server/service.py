@@ -267,7 +267,8 @@ class Service:
             described = Parameter.STYLE in server_request.parameters.values()
             asked = partial(self.choice.for_everybody, server_request.request, engine, described=described)
             server_request = replace(server_request, request=await self.threads.call(asked))
-        rendering = Rendering(engine, server_request, self.heartbeat, self.models.name)
+        find_voice = self.choice.find
+        rendering = Rendering(engine, server_request, self.heartbeat, self.models.name, find_voice=find_voice)
         record.begin(self.models.name, server_request.request.voice.name, rendering.timings)
         worker = Worker(self.threads, rendering.pieces)
         held.push_async_callback(worker.close)

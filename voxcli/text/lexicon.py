@@ -5,12 +5,11 @@ A lexicon is a file of tab-separated columns: written, spoken, language, match (
 looked up again.
 """
 
-import logging
 import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,10 +18,8 @@ from voxcli.text.characters import properties_of
 from voxcli.text.language import base_language, language_of
 from voxcli.text.language_names import language_code
 from voxcli.text.marks import Part, Pause, Replacement, Sentence
-from voxcli.text.phonemes import Alphabet, Phonemes, alphabet_of, alphabets_in, arpabet_of, split_phonemes
+from voxcli.text.phonemes import alphabet_of
 from voxcli.text.sentences.splitter import split_sentences
-
-_log = logging.getLogger(__name__)
 
 COLUMNS = ("written", "spoken", "language", "match", "case")
 _MATCHES = {"": True, "word": True, "whole": True, "part": False}
@@ -157,7 +154,6 @@ class Lexicon:
     """Entries to look up, those of an earlier list before those of a later one."""
 
     def __init__(self, lists: Iterable[Iterable[LexiconEntry]]) -> None:
-        self._readable: dict[frozenset[Alphabet], Lexicon] = {}
         self.shadowed: list[tuple[LexiconEntry, LexiconEntry]] = []
         """Entries that never count, each with the one that counts instead."""
         self._entries: dict[tuple[str, str | None, bool], LexiconEntry] = {}
@@ -177,28 +173,6 @@ class Lexicon:
     def entries(self) -> list[LexiconEntry]:
         """The entries that count."""
         return list(self._entries.values())
-
-    def readable_with(self, alphabets: frozenset[Alphabet]) -> "Lexicon":
-        """Return the lexicon for a model that reads phonemes in some alphabets. What it cannot read is left out.
-
-        That is warned of once.
-        """
-        if alphabets in self._readable:
-            return self._readable[alphabets]
-        kept, left_out = [], []
-        for entry in self._entries.values():
-            spoken = _readable(entry.spoken, alphabets)
-            if spoken is None:
-                left_out.append(entry.written)
-            else:
-                kept.append(entry if spoken == entry.spoken else replace(entry, spoken=spoken))
-        if left_out:
-            more = f" and {len(left_out) - 3} more" if len(left_out) > 3 else ""
-            _log.warning(
-                "The lexicon's %s%s: left out, as this model does not read the phonemes.", ", ".join(left_out[:3]), more
-            )
-        self._readable[alphabets] = Lexicon([kept])
-        return self._readable[alphabets]
 
     def find(self, text: str, language: str | None) -> Iterator[Replacement]:
         """Yield what is said in place of what, from left to right.
@@ -249,45 +223,6 @@ class Lexicon:
                 continue
             return entry
         return None
-
-
-def readable(parts: Iterable[Part], alphabets: frozenset[Alphabet]) -> Iterator[Part]:
-    """Yield the parts of a text for a model that reads phonemes in some alphabets.
-
-    Phonemes that it cannot read are left out, with one warning: the word is spoken as it is written.
-    """
-    warned = False
-    for part in parts:
-        if not isinstance(part, Sentence) or not part.replacements:
-            yield part
-            continue
-        kept = []
-        for at, said, why in part.replacements:
-            if (spoken := _readable(said, alphabets)) is not None:
-                kept.append(Replacement(at, spoken, why))
-            elif not warned:
-                warned = True
-                _log.warning("The phonemes of %s are left out: this model does not read them.", part[slice(*at)])
-        yield part.with_replacements(kept)
-
-
-def _readable(spoken: str, alphabets: frozenset[Alphabet]) -> str | None:
-    """Return what is spoken as a model can read it; None if it cannot."""
-    if alphabets_in(spoken) <= alphabets:
-        return spoken
-    pieces = []
-    for piece in split_phonemes(spoken):
-        if not isinstance(piece, Phonemes):
-            pieces.append(piece)
-        elif piece.alphabet is Alphabet.PINYIN:
-            pieces += [f"{{{syllable}}}" for syllable in piece.written.split()]
-        elif piece.alphabet in alphabets:
-            pieces.append(f"{{{piece.written}}}")
-        elif Alphabet.ARPABET in alphabets and (signs := arpabet_of(piece.written)):
-            pieces.append(f"{{{signs}}}")
-        else:
-            return None
-    return "".join(pieces) if alphabets_in("".join(pieces)) <= alphabets else None
 
 
 def _kept_places(text: str) -> dict[int, int]:

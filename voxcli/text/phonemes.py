@@ -4,11 +4,16 @@ VoxCPM reads the first two; the form of the third is our own. The tables are tho
 and of the International Phonetic Association for General American.
 """
 
+import logging
 import re
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from enum import StrEnum
 from typing import NamedTuple
+
+from voxcli.text.marks import Part, Replacement, Sentence
+
+_log = logging.getLogger(__name__)
 
 
 class Alphabet(StrEnum):
@@ -149,3 +154,44 @@ def stress_at_vowels(ipa: str) -> str:
     """Return IPA without dots between syllables, and with the marks of stress at vowels and not at syllables."""
     plain = unicodedata.normalize("NFC", ipa).replace(".", "").replace("'", "ˈ")
     return _STRESSED_ONSET.sub(r"\2\1", plain)
+
+
+def readable(parts: Iterable[Part], alphabets: frozenset[Alphabet], warned: set[str]) -> Iterator[Part]:
+    """Yield the parts of a text for a model that reads phonemes in some alphabets.
+
+    Other phonemes are written in one of these, or else left out: the word is spoken as it is written.
+
+    Args:
+        warned: of what is left out. That is warned of once, if the set was empty.
+    """
+    for part in parts:
+        if not isinstance(part, Sentence) or not part.replacements:
+            yield part
+            continue
+        kept = []
+        for at, said, why in part.replacements:
+            if (spoken := _readable(said, alphabets)) is not None:
+                kept.append(Replacement(at, spoken, why))
+            elif not warned:
+                warned.add(said)
+                _log.warning("The phonemes of %s are left out: this model does not read them.", part[slice(*at)])
+        yield part.with_replacements(kept)
+
+
+def _readable(spoken: str, alphabets: frozenset[Alphabet]) -> str | None:
+    """Return what is spoken as a model can read it; None if it cannot."""
+    if alphabets_in(spoken) <= alphabets:
+        return spoken
+    pieces = []
+    for piece in split_phonemes(spoken):
+        if not isinstance(piece, Phonemes):
+            pieces.append(piece)
+        elif piece.alphabet is Alphabet.PINYIN:
+            pieces += [f"{{{syllable}}}" for syllable in piece.written.split()]
+        elif piece.alphabet in alphabets:
+            pieces.append(f"{{{piece.written}}}")
+        elif Alphabet.ARPABET in alphabets and (signs := arpabet_of(piece.written)):
+            pieces.append(f"{{{signs}}}")
+        else:
+            return None
+    return "".join(pieces) if alphabets_in("".join(pieces)) <= alphabets else None

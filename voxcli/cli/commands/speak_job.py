@@ -26,6 +26,8 @@ from voxcli.synthesis.timing import Stopwatch
 from voxcli.synthesis.transcript import Spoken, Transcript
 from voxcli.text.marks import Part
 from voxcli.text.parts import Silence, TextPiece, read_text
+from voxcli.text.phonemes import readable
+from voxcli.text.ssml import refusing_ssml, sniffed
 
 if TYPE_CHECKING:
     from voxcli.text.lexicon import Lexicon
@@ -64,6 +66,8 @@ class SpeakJob:
     lexicon: "Lexicon | None" = None
     finds_ssml: bool = True
     """Whether a text that is still arriving may turn out to be SSML."""
+    warned: set[str] = field(default_factory=set, compare=False)
+    """Of phonemes that the engine does not read."""
     script: Callable[[Iterable[TextPiece], bool], Iterator[TextPiece]] | None = None
     """Splits the text into the turns of its speakers; the second argument tells whether voices follow directions."""
     provenance: RunProvenance | None = None
@@ -100,17 +104,21 @@ class SpeakJob:
         playing: returns the seconds of speech that a listener has yet to hear.
         """
         pieces: Iterator[TextPiece] = self.text.pieces(before_waiting, markdown=self.markdown)
+        if self.script:
+            pieces = self.script(pieces, abilities.styles)
+        elif self.finds_ssml and self.split:
+            pieces = sniffed(pieces)
         parts = read_text(
-            self.script(pieces, abilities.styles) if self.script else pieces,
+            pieces,
             markdown=self.markdown,
             split=self.split,
             tags=abilities.tags,
             least_syllables=abilities.least_syllables,
             playing=playing,
         )
-        if self.lexicon is None:
-            return parts
-        return self.lexicon.readable_with(abilities.phonemes).applied(parts, self.delivery.language)
+        if self.lexicon:
+            parts = self.lexicon.applied(parts, self.delivery.language)
+        return readable(parts, abilities.phonemes, self.warned)
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,8 +216,9 @@ class SpeakRun:
     def text(self, sink: Sink) -> ArrivingText:
         """Return the text for a server that splits it itself."""
         job = self._job
+        pieces = job.text.pieces(lambda: None, markdown=job.markdown)
         return ArrivingText(
-            job.text.pieces(lambda: None, markdown=job.markdown),
+            refusing_ssml(pieces) if job.finds_ssml else pieces,
             job.markdown,
             self._check,
             self._before_waiting(sink),

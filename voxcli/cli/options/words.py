@@ -43,6 +43,15 @@ NoLexicon = Annotated[
         rich_help_panel=_PANEL,
     ),
 ]
+Ssml = Annotated[
+    bool | None,
+    typer.Option(
+        "--ssml/--no-ssml",
+        help="Read the text as SSML. Default: if it begins with <speak>.",
+        show_default=False,
+        rich_help_panel=_PANEL,
+    ),
+]
 Explain = Annotated[
     bool,
     typer.Option(
@@ -61,6 +70,7 @@ class WordsOptions:
     stems: StemsFolder = None
     lexicon: Lexicons = None
     no_lexicon: NoLexicon = False
+    ssml: Ssml = None
     explain: Explain = False
 
     def check(self, *, split: bool) -> None:

@@ -2,7 +2,7 @@
 
 import json
 from base64 import b64encode
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
 from typing import Any, Protocol, runtime_checkable
 
@@ -14,14 +14,17 @@ from voxcli.audio.resample import resampled
 from voxcli.protocols.dialect import DRAWS_VOICES, GENERATED, IGNORED, MADE_BY, Framing, ServerRequest
 from voxcli.protocols.openai.events import delta_event, done_event, sentence_event
 from voxcli.server.monitoring import EngineHeartbeat
+from voxcli.server.streaming.marked_up import open_text
 from voxcli.sinks.subtitles import mark_fields, render_subtitles, sentence_fields
 from voxcli.synthesis.cues import CueStream
 from voxcli.synthesis.identity import identity_of
 from voxcli.synthesis.pipeline import Delivery, only_chunks, synthesize
-from voxcli.synthesis.request import Engine, LeavesOut, Piece, Speech, abilities_of, without_effect
+from voxcli.synthesis.request import Engine, LeavesOut, Piece, Speech, Voice, abilities_of, without_effect
 from voxcli.synthesis.timing import Stopwatch, Timings
 from voxcli.text.marks import Part
-from voxcli.text.parts import read_lines, read_parts
+from voxcli.text.parts import TextPiece, read_lines, read_parts
+from voxcli.text.phonemes import readable
+from voxcli.text.ssml import is_ssml
 
 
 @runtime_checkable
@@ -35,8 +38,20 @@ class _HasRate(Protocol):
 class Rendering:
     """One request being rendered, with its timings. Iterated once, on one thread."""
 
-    def __init__(self, engine: Engine, server_request: ServerRequest, heartbeat: EngineHeartbeat, model: str) -> None:
-        """model: its name, for engines that tell nothing of it."""
+    def __init__(
+        self,
+        engine: Engine,
+        server_request: ServerRequest,
+        heartbeat: EngineHeartbeat,
+        model: str,
+        *,
+        find_voice: Callable[[str], Voice | None] = lambda name: None,
+    ) -> None:
+        """
+        Args:
+            model: its name, for engines that tell nothing of it.
+            find_voice: finds a voice that the text names. May read files.
+        """
         self.sample_rate = engine.sample_rate if isinstance(engine, _HasRate) else 0
         """Hz, of the response. Known before the first piece."""
         self.has_words = False
@@ -49,6 +64,7 @@ class Rendering:
         self._model = model
         self._cues = CueStream()
         self._marks: list[dict[str, Any]] = []  # that are not sent yet
+        self._find_voice = find_voice
 
     def headers(self) -> dict[str, str]:
         """Return the headers about the engine: its model, whether it draws voices, and what it ignored."""
@@ -106,7 +122,10 @@ class Rendering:
         if self._server_request.as_is:
             self.has_words = True
             return self._stopwatch.timed(self._engine.stream(request))
-        pieces = synthesize(self._engine, self._parts(), Delivery.of(request), stopwatch=self._stopwatch)
+        delivery = Delivery.of(request)
+        text, speakers = open_text(request.text, delivery, self._engine, self._find_voice)
+        parts = self._parts(text)
+        pieces = synthesize(self._engine, parts, delivery, speakers=speakers, stopwatch=self._stopwatch)
         form = self._server_request.form
         return self._timed(pieces) if form.sentences or form.subtitles else only_chunks(pieces)
 
@@ -177,15 +196,15 @@ class Rendering:
         if data := b"".join(self._floats()) if form.floats else encoded_whole(self._chunks(), form.format):
             yield data
 
-    def _parts(self) -> Iterator[Part]:
+    def _parts(self, pieces: Iterable[TextPiece]) -> Iterator[Part]:
         """Yield sentences and pauses, or the lines into which the client's protocol cut the text."""
         text, gap = self._server_request.request.text, self._server_request.gap_seconds
         abilities = abilities_of(self._engine)
         parts = (
-            read_parts([text], markdown=False, tags=abilities.tags, least_syllables=abilities.least_syllables)
-            if gap is None
+            read_parts(pieces, markdown=False, tags=abilities.tags, least_syllables=abilities.least_syllables)
+            if gap is None or is_ssml(text)
             else read_lines(text, gap, tags=abilities.tags)
         )
-        for part in parts:
+        for part in readable(parts, abilities.phonemes, set()):
             self.has_words = self.has_words or isinstance(part, str)
             yield part

@@ -21,6 +21,8 @@ from voxcli.synthesis.timing import Stopwatch
 from voxcli.synthesis.transcript import Spoken, Transcript
 from voxcli.text.marks import Part
 from voxcli.text.parts import Flush, read_parts
+from voxcli.text.phonemes import readable
+from voxcli.text.ssml import sniffed
 
 _MOST_SAMPLES = 2**14
 """Of a chunk. An engine may speak a whole sentence at once, and many clients refuse messages over 1 MiB."""
@@ -207,13 +209,18 @@ class StreamedUtterance:
         """Run the pipeline. On the worker's thread."""
         settings, abilities = self._settings, abilities_of(self._engine)
         parts = read_parts(
-            self._text.pieces(),
+            sniffed(self._text.pieces()),
             markdown=settings.markdown,
             tags=abilities.tags,
             least_syllables=abilities.least_syllables,
             playing=self._playing,
         )
-        speech = synthesize(self._engine, self._with_words(parts), settings.delivery, stopwatch=self._stopwatch)
+        speech = synthesize(
+            self._engine,
+            self._with_words(readable(parts, abilities.phonemes, set())),
+            settings.delivery,
+            stopwatch=self._stopwatch,
+        )
         try:
             yield from _resampled(speech, settings.sample_rate)
         except Stopped:

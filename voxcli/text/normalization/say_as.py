@@ -90,7 +90,7 @@ def _characters(text: str, form: str, language: str) -> str:
 def _digits(text: str, form: str, language: str) -> str:
     if not any(map(str.isdecimal, text)):
         raise Unreadable(f"there is no figure in {text!r}")
-    return " ".join(_figures(char, language) for char in text if char.isdecimal())
+    return ("" if language == CHINESE else " ").join(_figures(char, language) for char in text if char.isdecimal())
 
 
 def _telephone(text: str, form: str, language: str) -> str:

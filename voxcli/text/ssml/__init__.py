@@ -2,9 +2,12 @@
 
 import re
 from collections.abc import Iterable, Iterator
+from typing import TypeVar
 
 from voxcli.errors import RequestError
-from voxcli.text.parts import TextPiece
+from voxcli.text.parts import Flush, TextPiece
+
+Piece = TypeVar("Piece", bound=TextPiece)
 
 _ROOT = re.compile(
     r"\ufeff?\s*(?:<\?xml[^<>]*\?>\s*)?(?:<!--(?:(?!-->).)*-->\s*)*"
@@ -21,7 +24,7 @@ def is_ssml(text: str) -> bool:
     return "speak" in text[:_MOST_SNIFFED] and _ROOT.match(text[:_MOST_SNIFFED]) is not None
 
 
-def refusing_ssml(text: Iterable[TextPiece]) -> Iterator[TextPiece]:
+def refusing_ssml(text: Iterable[Piece]) -> Iterator[Piece]:
     """Yield a text that may still be arriving, for a consumer that would speak markup.
 
     Raises:
@@ -48,6 +51,10 @@ def sniffed(text: Iterable[TextPiece]) -> Iterator[TextPiece]:
     held, pieces = "", iter(text)
     for piece in pieces:
         if not isinstance(piece, str):
+            if isinstance(piece, Flush) and held:
+                yield from (held, piece)
+                held = ""
+                break
             yield piece
             continue
         held += piece

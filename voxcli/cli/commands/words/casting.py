@@ -24,6 +24,7 @@ from voxcli.synthesis.request import FASTEST, SLOWEST, Prompt, Voice
 from voxcli.text.language import CHINESE, base_language, language_of
 from voxcli.text.parts import TextPiece
 from voxcli.text.script import ScriptNames, ScriptReader, UnknownName, names_in, read_script
+from voxcli.text.ssml.reader import read_ssml
 from voxcli.voices.cast import NARRATOR, Cast, CastMember, read_cast
 from voxcli.voices.named import DEFAULT, NAMED_VOICES
 
@@ -71,17 +72,6 @@ def open_script(
     names = replace(cast.names(), lines=cast_file is not None)
     turns = _turns(text, names, cast_file) if text is not None else {}
     members = {**{name: CastMember(voice=name) for name in turns if name not in cast.members}, **cast.members}
-    if not on_command_line(context, "model"):
-        for member in (cast.narrator, *members.values()):
-            engine = with_model_of_voice(member.voice, engine) if member.voice else engine
-            if member.voice and engine.model:
-                break
-    narrator = cast.narrator if not on_command_line(context, "voice") else replace(cast.narrator, voice=None)
-    everybody = {NARRATOR: narrator, **members}
-    _check_voices(everybody, engine)
-    speakers = {name: _delivery_of(name, member, delivery) for name, member in members.items()}
-    own = _delivery_of(NARRATOR, narrator, delivery, voice=delivery.voice)
-
     warned: set[str] = set()
 
     def pieces(pieces: Iterable[TextPiece], styles: bool) -> Iterator[TextPiece]:
@@ -89,6 +79,39 @@ def open_script(
         reader = ScriptReader(names, pause=cast.pause, read_directions=directions, styles=styles, warned=warned)
         return reader.pieces(pieces)
 
+    return _with_voices(context, cast.narrator, members, engine, delivery, pieces)
+
+
+def open_ssml(context: typer.Context, text: str, engine: EngineSettings, delivery: Delivery) -> Script:
+    """Choose the voices that a document of SSML names, and the engine, before anything is spoken.
+
+    Raises:
+        RequestError: the document cannot be spoken, or a voice cannot be used; the message lists all that is wrong.
+    """
+    document = read_ssml(text)
+    members = {name: CastMember(voice=name) for name in document.voices}
+    return _with_voices(context, CastMember(), members, engine, delivery, lambda pieces, styles: iter(document.pieces))
+
+
+def _with_voices(
+    context: typer.Context,
+    narrator: CastMember,
+    members: Mapping[str, CastMember],
+    engine: EngineSettings,
+    delivery: Delivery,
+    pieces: Callable[[Iterable[TextPiece], bool], Iterator[TextPiece]],
+) -> Script:
+    """Choose the engine that has the voices, and how each speaker speaks."""
+    if not on_command_line(context, "model"):
+        for member in (narrator, *members.values()):
+            engine = with_model_of_voice(member.voice, engine) if member.voice else engine
+            if member.voice and engine.model:
+                break
+    if on_command_line(context, "voice"):
+        narrator = replace(narrator, voice=None)
+    _check_voices({NARRATOR: narrator, **members}, engine)
+    speakers = {name: _delivery_of(name, member, delivery) for name, member in members.items()}
+    own = _delivery_of(NARRATOR, narrator, delivery, voice=delivery.voice)
     return Script(engine=engine, delivery=own, speakers=speakers, pieces=pieces)
 
 

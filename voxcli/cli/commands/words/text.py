@@ -15,8 +15,10 @@ from voxcli.cli.settings.files import find_user_places
 from voxcli.cli.text_source import known_text
 from voxcli.errors import RequestError
 from voxcli.paths import PROJECT_LEXICON
+from voxcli.text.ssml import is_ssml
 
 if TYPE_CHECKING:
+    from voxcli.cli.commands.words.casting import Script
     from voxcli.text.lexicon import Lexicon
 
 _log = logging.getLogger(__name__)
@@ -63,12 +65,9 @@ def with_words(context: typer.Context, options: WordsOptions, job: SpeakJob, con
         RequestError: a name is not in the cast, or a voice cannot be used.
     """
     options.check(split=job.split)
-    job = replace(job, lexicon=find_lexicon(options, _folder_of(context)))
+    job = replace(job, lexicon=find_lexicon(options, _folder_of(context)), finds_ssml=options.ssml is not False)
     text = known_text(job.text)
-    if options.cast or (job.split and text is not None and "[voice:" in text.lower()):
-        from voxcli.cli.commands.words.casting import open_script
-
-        script = open_script(context, options.cast, text, job.engine, job.delivery, console)
+    if script := _script_of(context, options, job, text, console):
         job = replace(
             job,
             engine=script.engine,
@@ -87,6 +86,26 @@ def with_words(context: typer.Context, options: WordsOptions, job: SpeakJob, con
             )
         job = replace(job, targets=[*job.targets, ToStems(options.stems, overwrite=overwrite)])
     return job
+
+
+def _script_of(
+    context: typer.Context, options: WordsOptions, job: SpeakJob, text: str | None, console: Console
+) -> "Script | None":
+    """Return how a text with speakers or with markup is read; None if it is plain."""
+    ssml = text is not None and (options.ssml or (job.finds_ssml and is_ssml(text)))
+    if text is not None and ssml:
+        if options.cast:
+            raise RequestError("SSML names its voices itself.", on_command_line="Leave out --cast, or the markup.")
+        if not job.split:
+            raise RequestError("SSML is spoken sentence by sentence.", on_command_line="Leave out --no-split.")
+        from voxcli.cli.commands.words.casting import open_ssml
+
+        return open_ssml(context, text, job.engine, job.delivery)
+    if options.cast or (job.split and text is not None and "[voice:" in text.lower()):
+        from voxcli.cli.commands.words.casting import open_script
+
+        return open_script(context, options.cast, text, job.engine, job.delivery, console)
+    return None
 
 
 def explain(job: SpeakJob, *, as_json: bool) -> None:
