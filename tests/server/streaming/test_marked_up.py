@@ -9,7 +9,7 @@ from tests.server.running import Running, running
 from tests.server.tone import ToneEngine
 
 SPEECH = "/v1/audio/speech"
-REFUSED = "line 1, column 9: <emphasis> is not supported"
+REFUSED = "line 1, column 8: <emphasis> is not supported"
 
 
 @pytest.fixture(scope="module")
