@@ -1,6 +1,6 @@
 /** Start of the page: its parts, the state of the server, the key, and the language. */
 
-import { load, setAsker } from './api.js';
+import { load, savedKey, setAsker } from './api.js';
 import { startChatting } from './chat.js';
 import { startCloning } from './clone.js';
 import { changed, loadVoices, onChange, server, ui } from './page.js';
@@ -31,14 +31,17 @@ async function look() {
 	}
 	const well = ['ready', 'unloaded'].includes(server.state);
 	timer = setTimeout(look, well ? LOOK_MILLISECONDS : LOOK_AGAIN_MILLISECONDS);
-	if (server.state === before && server.voices.length) return;
+	if (server.state === before) return;
 	changed();
-	if (!well) return;
+	if (well) await loadMore();
+}
+
+async function loadMore() {
 	try {
 		server.chats = '/api/chat' in (await load('')).routes;
 		await loadVoices();
 	} catch {
-		// without the key, until it is asked for again
+		// without the key
 	}
 }
 
@@ -64,7 +67,10 @@ function askKey(wrong) {
 	ui.keyWrong.hidden = !wrong;
 	ui.keyDialog.showModal();
 	return new Promise((resolve) => {
-		ui.keyDialog.onclose = () => resolve(ui.keyDialog.returnValue && ui.key.value.trim());
+		ui.keyDialog.onclose = () => {
+			resolve(ui.keyDialog.returnValue && ui.key.value.trim());
+			setTimeout(() => savedKey() && loadMore());
+		};
 	});
 }
 

@@ -231,7 +231,9 @@ export function startSpeaking() {
 	ui.settings.onsubmit = () => false;
 	ui.text.onfocus = connected;
 	ui.text.onscroll = () => (ui.backdrop.scrollTop = ui.text.scrollTop);
-	ui.text.onkeydown = (event) => event.key === 'Enter' && (event.ctrlKey || event.metaKey) && speakNow();
+	ui.text.onkeydown = ({ key, ctrlKey, metaKey }) => {
+		if (key === 'Enter' && (ctrlKey || metaKey)) speakNow();
+	};
 	addEventListener('resize', fill);
 	onChange(fill);
 }
