@@ -20,9 +20,11 @@ WITHOUT_CHINESE = {"espeak", "curl", "Python", "voxcli", "English", "WAV", "MP3"
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Running]:
-    with language_model(writing("An answer.")) as stub:
-        with running(ToneEngine(), language_model=LanguageModelSettings(url=stub.url)) as server:
-            yield server
+    with (
+        language_model(writing("An answer.")) as stub,
+        running(ToneEngine(), language_model=LanguageModelSettings(url=stub.url)) as server,
+    ):
+        yield server
 
 
 def filled(page: Page) -> None:
