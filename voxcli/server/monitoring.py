@@ -1,12 +1,14 @@
 """Monitoring: metrics for Prometheus, and the engine's heartbeat for readiness checks."""
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Protocol
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric, ProcessCollector, generate_latest
+from prometheus_client.registry import Collector
 
 from voxcli.errors import DeviceError, ModelError, RemoteError
 from voxcli.synthesis.request import Speech
@@ -149,6 +151,10 @@ class Metrics:
             self._server_streams.labels(server.name).set(server.streams)
             self._server_failures.labels(server.name).set(server.failures)
 
+    def collect(self) -> list[Metric]:
+        """Return all metrics as they are now."""
+        return list(self.registry.collect())
+
     def text(self) -> bytes:
         """Return all metrics in Prometheus's text format."""
         return generate_latest(self.registry)
@@ -164,6 +170,56 @@ class Metrics:
 
     def _histogram(self, name: str, meaning: str, buckets: tuple[float, ...]) -> Histogram:
         return Histogram(f"voxcli_{name}", meaning, buckets=buckets, registry=self.registry)
+
+
+def summed(each: Iterable[Iterable[Metric]]) -> list[Metric]:
+    """Return the sums of the metrics of several servers: of counters, gauges and histograms alike."""
+    sums: dict[str, tuple[Metric, dict[tuple[str, tuple[tuple[str, str], ...]], float]]] = {}
+    for metrics in each:
+        for metric in metrics:
+            _, values = sums.setdefault(metric.name, (metric, {}))
+            for sample in metric.samples:
+                key = sample.name, tuple(sample.labels.items())
+                # A time at which counting began has no sum: the first one counts.
+                began, before = sample.name.endswith("_created"), values.get(key)
+                values[key] = (
+                    sample.value if before is None else min(before, sample.value) if began else before + sample.value
+                )
+    return [_with_values(metric, values) for metric, values in sums.values()]
+
+
+def _with_values(metric: Metric, values: Mapping[tuple[str, tuple[tuple[str, str], ...]], float]) -> Metric:
+    found = Metric(metric.name, metric.documentation, metric.type)
+    for (name, labels), value in values.items():
+        found.add_sample(name, dict(labels), value)
+    return found
+
+
+def format_metrics(metrics: Iterable[Metric]) -> bytes:
+    """Return metrics in Prometheus's text format."""
+    registry = CollectorRegistry()
+    registry.register(_Collected([*metrics]))
+    return generate_latest(registry)
+
+
+@dataclass(eq=False, slots=True)
+class _Collected(Collector):
+    """Metrics that have been collected elsewhere."""
+
+    metrics: list[Metric]
+
+    def collect(self) -> Iterable[Metric]:
+        return self.metrics
+
+
+class Replicas(Protocol):
+    """All copies of a server, of which any may be asked."""
+
+    async def metrics(self) -> bytes:
+        """Return the sums of their metrics in Prometheus's text format."""
+        ...
+
+    async def servers(self) -> list[ServerReport]: ...
 
 
 _FRESH = 60.0

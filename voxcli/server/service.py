@@ -18,7 +18,7 @@ from voxcli.server.errors import Refusal, problem_of
 from voxcli.server.keys import CLIENT
 from voxcli.server.language_model import LanguageModel
 from voxcli.server.model_lifecycle import ModelLifecycle
-from voxcli.server.monitoring import Ending, EngineHeartbeat, Metrics, RequestRecord
+from voxcli.server.monitoring import Ending, EngineHeartbeat, Metrics, Replicas, RequestRecord
 from voxcli.server.operating.access import REQUEST_ID, Observer, new_record
 from voxcli.server.private.clips import ClipStore
 from voxcli.server.private.errors import LateErrors, describe_error
@@ -90,6 +90,8 @@ class Service:
         self.observers: list[Observer] = []  # of each request that has ended
         self.stop: Callable[[bool], None] | None = None
         """Ends the server, at once or after what is being spoken; None if it is not this user's resident engine."""
+        self.replicas: Replicas | None = None
+        """All copies of this server; None if it is the only one."""
         self.language_model = LanguageModel(settings.language_model) if settings.language_model else None
         self.why_reserved = why_reserved
         self.choice = VoiceChoice(settings.voice, voices, models, knows_voice)

@@ -93,7 +93,8 @@ def router(service: Service) -> APIRouter:
         engine = service.models.engine
         if isinstance(engine, SharesTexts):
             service.metrics.note_servers(engine.servers())
-        return Response(service.metrics.text(), media_type=_PROMETHEUS)
+        text = await service.replicas.metrics() if service.replicas else service.metrics.text()
+        return Response(text, media_type=_PROMETHEUS)
 
     return routes
 

@@ -1,5 +1,6 @@
 """VoxCPM's own API at `/api`, and `/health`, for clients of its servers."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, File
@@ -33,8 +34,8 @@ from voxcli.server.routes.voxcpm_schema import (
     UpstreamServer,
 )
 from voxcli.server.service import Service
-from voxcli.synthesis.request import Engine, Voice
-from voxcli.synthesis.servers import SharesTexts
+from voxcli.synthesis.request import Voice
+from voxcli.synthesis.servers import ServerReport, SharesTexts
 from voxcli.version import __version__
 from voxcli.voices.description import NO_NOTES
 from voxcli.voices.named import find_named
@@ -109,14 +110,16 @@ def _add_state(routes: APIRouter, service: Service) -> None:
         nonlocal described  # also while the model is unloaded
         if engine := models.engine:
             described = EngineDescription.of(engine)
+        servers = engine.servers() if isinstance(engine, SharesTexts) else None
+        replicas = await service.replicas.servers() if service.replicas else []
         return Health(
             status=_status(service),
             model_loaded=models.loaded,
             version=__version__,
             model=models.name,
-            slots=models.slots,
+            slots=sum(report.slots for report in replicas) or models.slots,
             engine=described,
-            servers=_servers(engine, named=getattr(request.state, TRUSTED)) if engine else None,
+            servers=_describe_servers(replicas or servers or [], named=getattr(request.state, TRUSTED)),
         )
 
     @routes.get("/api/gpu/status", summary="GPU memory in use")
@@ -169,10 +172,8 @@ def _status(service: Service) -> Literal["healthy", "loading", "unhealthy", "dra
     return "unhealthy" if service.models.failed else "healthy"
 
 
-def _servers(engine: Engine, *, named: bool) -> list[UpstreamServer] | None:
-    """Describe the servers behind a gateway; None if it has one only, or is none."""
-    if not isinstance(engine, SharesTexts):
-        return None
+def _describe_servers(reports: Sequence[ServerReport], *, named: bool) -> list[UpstreamServer] | None:
+    """Describe the replicas, or the servers behind a gateway; None if there are none."""
     return [
         UpstreamServer(
             number=number,
@@ -183,8 +184,8 @@ def _servers(engine: Engine, *, named: bool) -> list[UpstreamServer] | None:
             streams=report.streams,
             slots=report.slots,
         )
-        for number, report in enumerate(engine.servers(), 1)
-    ]
+        for number, report in enumerate(reports, 1)
+    ] or None
 
 
 def _gibibytes(count: int) -> float:

@@ -66,7 +66,7 @@ class NativeVoices(BaseModel):
 
 
 class UpstreamServer(BaseModel):
-    """One of the servers behind a gateway.
+    """One of the servers behind a gateway, or a replica.
 
     If there are keys, its name and its problem are told to clients with a key only.
     """
@@ -97,7 +97,7 @@ class Health(BaseModel):
     engine: EngineDescription | None
     """None until the model has been loaded for the first time."""
     servers: list[UpstreamServer] | None = None
-    """Of a gateway to several servers."""
+    """Of a gateway to several servers, or the replicas of this one."""
 
 
 class GpuStatus(BaseModel):

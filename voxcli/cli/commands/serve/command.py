@@ -19,6 +19,7 @@ from voxcli.cli.commands.serve.options import (
     VoiceForAll,
 )
 from voxcli.cli.commands.serve.protocols import ChatOptions, WyomingOptions, is_this_machine
+from voxcli.cli.commands.serve.replicas import Deployment, ReplicaOptions, run_replicas
 from voxcli.cli.console import Console, logs_on_console
 from voxcli.cli.options import parameters as options
 from voxcli.cli.options.groups import grouped
@@ -36,9 +37,10 @@ if TYPE_CHECKING:
     "voxcli serve --remote http://other:9880",
     "voxcli serve --llm http://localhost:11434/v1",
     "voxcli serve --wyoming 127.0.0.1:10200",
+    "voxcli serve --replicas auto",
     basics=(
         *("host", "port", "open", "key_file", "insecure", "model", "voice", "device", "quantize", "remote", "llm"),
-        *("slots", "wyoming", "lazy"),
+        *("slots", "wyoming", "lazy", "replicas"),
     ),
 )
 @grouped
@@ -51,6 +53,7 @@ def serve(
     wyoming: WyomingOptions,
     agents: AgentOptions,
     operating: OperatingOptions,
+    copies: ReplicaOptions,
     engine: ServedOptions,
     voice: VoiceForAll = None,
     quiet: options.Quiet = False,
@@ -58,7 +61,7 @@ def serve(
 ) -> None:
     """Serve speech over HTTP. The APIs are those of VoxCPM, OpenAI and GPT-SoVITS.
 
-    With --remote it is a gateway to another server, whatever its protocol.
+    With --remote it is a gateway to another server, whatever its protocol, or to several.
 
     The first Ctrl-C or SIGTERM lets running streams finish. The second one exits immediately.
     """
@@ -83,6 +86,13 @@ def serve(
         voice, chosen = choose_voice_for_all(context, voice, chosen, console)
         settings = _settings(listen, proxies, limits, keys, voice)
         settings = replace(settings, language_model=chat.to_settings(), tls=operating.to_tls())
+        if isinstance(context.obj, Deployment):
+            context.obj.settings, context.obj.engine = settings, chosen
+            return
+        if copies.replicas:
+            copies.check(wyoming=address is not None, remote=chosen.remote is not None)
+            run_replicas(settings, chosen, console, replicas=copies.replicas)
+            return
         plays = is_this_machine(listen.host) if agents.mcp_speak is None else agents.mcp_speak
         form = operating.access_log
         run(

@@ -1,0 +1,192 @@
+"""Replicas of `voxcli serve`: Ray Serve started on this machine, and the application for a cluster of machines."""
+
+import importlib.util
+import os
+import re
+import secrets
+import shlex
+import shutil
+import tempfile
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from voxcli.cli.console import Console
+from voxcli.cli.exits import GracefulShutdown
+from voxcli.errors import NotFound
+from voxcli.installation import install_command
+from voxcli.voxcpm.runtime.cpu_threads import count_cores
+
+if TYPE_CHECKING:
+    from ray import serve
+
+    from voxcli.engines.settings import EngineSettings
+    from voxcli.server.cluster import NewService, Scale
+    from voxcli.server.settings import ServerSettings
+
+_AUTO = "auto"
+_MOST = 1000
+_TOKEN_BYTES = 32
+
+
+def _check_replicas(value: str | None) -> str | None:
+    if value is None or value == _AUTO or _read_range(value):
+        return value
+    raise typer.BadParameter(
+        f"{value!r} is no number of replicas from 1 to {_MOST}, no range such as 1-4, and not auto."
+    )
+
+
+def _read_range(value: str) -> tuple[int, int] | None:
+    found = re.fullmatch(r"(\d{1,4})(?:-(\d{1,4}))?", value.strip())
+    if found is None:
+        return None
+    least, most = int(found[1]), int(found[2] or found[1])
+    return (least, most) if 1 <= least <= most <= _MOST else None
+
+
+Replicas = Annotated[
+    str | None,
+    typer.Option(
+        "--replicas",
+        metavar="N|MIN-MAX|auto",
+        help="Copies of the model, by Ray Serve: N, as many of MIN to MAX as the streams need, or auto for one on each "
+        "GPU. Default: one, without Ray.",
+        callback=_check_replicas,
+        rich_help_panel="Replicas",
+    ),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicaOptions:
+    """How many copies of the model there are."""
+
+    replicas: Replicas = None
+
+    def check(self, *, wyoming: bool, remote: bool) -> None:
+        """Refuse what has no meaning for replicas."""
+        for given, option in ((wyoming, "--wyoming"), (remote, "--remote")):
+            if given:
+                raise typer.BadParameter(f"It cannot be used with {option}.", param_hint="--replicas")
+
+
+class Deployment:
+    """Stands where a command has its signals: takes the settings of a command line that is not run here."""
+
+    settings: "ServerSettings"
+    engine: "EngineSettings"
+
+
+def app(arguments: Mapping[str, Any]) -> "serve.Application":
+    """Build the application for `serve run` and `serve deploy`.
+
+    Args:
+        arguments: `options`, those of `voxcli serve` in one string; `replicas`, as for that command; `gpus` and `cores`
+            of each replica.
+
+    Raises:
+        VoxError, typer.BadParameter: the options are wrong.
+    """
+    from voxcli.cli.app import app as commands
+    from voxcli.server.cluster import Scale, new_application
+
+    known = {"options": "", "replicas": "1", "gpus": "0", "cores": "1"}
+    if unknown := arguments.keys() - known.keys():
+        raise typer.BadParameter(f"Unknown arguments: {', '.join(sorted(unknown))}. Known ones: {', '.join(known)}.")
+    given = {**known, **{name: str(value) for name, value in arguments.items()}}
+    found = _read_range(given["replicas"])
+    if found is None:
+        _check_replicas(given["replicas"])
+        raise typer.BadParameter("On a cluster, replicas is a number or a range such as 1-4.")
+    taken, words = Deployment(), shlex.split(given["options"])
+    command: Any = typer.main.get_command(commands)
+    # Ray's proxies listen on every interface: without keys this is refused, unless --insecure is among the options.
+    command.main(["serve", "--host", "0.0.0.0", *words], prog_name="voxcli", standalone_mode=False, obj=taken)
+    gpus = float(given["gpus"])
+    scale = Scale(least=found[0], most=found[1], gpus=gpus, cores=None if gpus else int(given["cores"]))
+    return new_application(_service_of(taken.settings, taken.engine), taken.settings, scale)
+
+
+def run_replicas(settings: "ServerSettings", engine: "EngineSettings", console: Console, *, replicas: str) -> None:
+    """Serve with several replicas on this machine until a signal arrives.
+
+    Raises:
+        NotFound: Ray is not installed, or the model is not.
+        DeviceError: the port is taken, or a replica cannot be started.
+        KeyboardInterrupt, Terminated: a signal arrived before the replicas were ready.
+    """
+    if importlib.util.find_spec("ray") is None:
+        raise NotFound(
+            "Replicas need Ray Serve, which is not installed.", on_command_line=f"Run: {install_command('ray')}"
+        )
+    from voxcli.server.host import open_socket
+
+    new_service = _service_of(settings, engine)
+    new_service()  # a model that is not installed is told at once, and not by every replica
+    with open_socket(settings) as sock:
+        settings = replace(settings, port=sock.getsockname()[1])
+    console.note(f"starting Ray for {replicas} replica{'' if replicas == '1' else 's'}")
+    with own_ray() as folder:
+        from voxcli.server.cluster import LocalCluster, new_application
+
+        cores = count_cores()
+        with LocalCluster(folder, cores) as cluster, GracefulShutdown():  # after Ray, which handles SIGTERM too
+            scale = _scale(replicas, cluster.gpus, cores)
+            address = cluster.serve(new_application(new_service, settings, scale), settings)
+            console.note(f"listening at {address}")
+            console.note(f"{_count(scale)} ready")
+            stopped = threading.Event()
+            with GracefulShutdown(stopped.set):
+                stopped.wait()
+            console.note("stopping after the running streams have finished")
+
+
+def _scale(replicas: str, gpus: int, cores: int) -> "Scale":
+    """Return how many replicas there are on this machine: on a GPU each, if there are GPUs."""
+    from voxcli.server.cluster import Scale
+
+    least, most = _read_range(replicas) or (max(gpus, 1), max(gpus, 1))
+    if gpus and most > gpus:
+        has = "1 GPU" if gpus == 1 else f"{gpus} GPUs"
+        raise typer.BadParameter(f"This machine has {has}, and each replica needs one.", param_hint="--replicas")
+    return Scale(least=least, most=most, gpus=float(gpus > 0), cores=None if gpus else max(cores // most, 1))
+
+
+def _count(scale: "Scale") -> str:
+    several = f"{scale.least} replicas are" if scale.least > 1 else "1 replica is"
+    where = "on a GPU each" if scale.gpus else f"on {scale.cores} CPU core{'s' if scale.cores != 1 else ''} each"
+    more = f", of at most {scale.most}," if scale.most > scale.least else ""
+    return f"{several}{more} {where}"
+
+
+def _service_of(settings: "ServerSettings", engine: "EngineSettings") -> "NewService":
+    from voxcli.cli.commands.serve.service import new_service
+
+    return partial(new_service, settings, engine)
+
+
+@contextmanager
+def own_ray() -> Iterator[str]:
+    """Prepare what Ray reads of the environment, and give a folder for its files, removed at the end.
+
+    Its processes listen on every interface, and accept only those that have a key of this run. By default Ray would
+    keep such a key in the home folder.
+    """
+    folder = tempfile.mkdtemp(prefix="vox")  # short: sockets in it have at most 107 bytes
+    os.environ.update(
+        RAY_USAGE_STATS_ENABLED="0",
+        RAY_AUTH_MODE="token",
+        RAY_AUTH_TOKEN=secrets.token_hex(_TOKEN_BYTES),
+        RAY_SERVE_REPLICA_AUTOSCALING_METRIC_PUSH_INTERVAL_S="1",
+        RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO="0",
+    )
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
