@@ -35,6 +35,7 @@ INNER_RUNGS = {
         **dict.fromkeys(["parser", "reports"], 3),
         "commands": 4,
         "app": 5,
+        "cluster": 6,
     },
     "server": {
         **dict.fromkeys(["errors", "settings", "monitoring"], 0),
@@ -48,7 +49,7 @@ INNER_RUNGS = {
         **dict.fromkeys(["routes", "guards", "mcp", "wyoming"], 6),
         "host": 7,
         "app": 8,
-        "resident": 9,
+        **dict.fromkeys(["cluster", "resident"], 9),
     },
     "voxcpm": {
         **dict.fromkeys(["kernels", "memory", "tokenizer", "torch_import"], 0),
@@ -192,6 +193,7 @@ def test_only_the_command_line_and_the_api_read_the_environment() -> None:
         ("fastapi", ("server/",)),
         ("mcp", ("server/mcp/",)),
         ("opentelemetry", ("server/operating/telemetry.py",)),
+        ("ray", ("server/cluster/",)),
     ],
 )
 def test_a_library_is_imported_by_its_own_part_only(library: str, importers: tuple[str, ...]) -> None:

@@ -31,20 +31,20 @@ LONG = "This sentence is said again and again, until everybody has heard it. " *
 class Served:
     """A server that answers, and what it has said so far."""
 
-    def __init__(self, process: "subprocess.Popen[bytes]") -> None:
+    def __init__(self, process: "subprocess.Popen[bytes]", seconds: float) -> None:
         self.process = process
         self.words = ""
         self._listening = threading.Event()
         self._reader = threading.Thread(target=self._read)
         self._reader.start()
-        assert self._listening.wait(30), self.words
+        assert self._listening.wait(seconds), self.words
         found = re.search(r"http://\S+:\d+", self.words)
         assert found, self.words
         self.url = found[0]
 
-    def end(self) -> tuple[int, str]:
+    def end(self, seconds: float = 20.0) -> tuple[int, str]:
         """Wait for its end. Return its exit code and all its words."""
-        code = self.process.wait(20)
+        code = self.process.wait(seconds)
         self._reader.join()
         return code, self.words
 
@@ -58,10 +58,10 @@ class Served:
 
 
 @contextmanager
-def served(environment: dict[str, str], *arguments: str) -> Iterator[Served]:
+def served(environment: dict[str, str], *arguments: str, seconds: float = 30.0) -> Iterator[Served]:
     command = [sys.executable, "-m", "voxcli", "serve", "--port", "0", *arguments]
     with started(command, environment) as process:
-        server = Served(process)
+        server = Served(process, seconds)
         yield server
 
 

@@ -1,18 +1,17 @@
-"""Replicas of `voxcli serve`: Ray Serve started on this machine, and the application for a cluster of machines."""
+"""Replicas of `voxcli serve` on this machine: Ray Serve started, run and ended."""
 
 import importlib.util
 import os
 import re
 import secrets
-import shlex
 import shutil
 import tempfile
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -23,10 +22,8 @@ from voxcli.installation import install_command
 from voxcli.voxcpm.runtime.cpu_threads import count_cores
 
 if TYPE_CHECKING:
-    from ray import serve
-
     from voxcli.engines.settings import EngineSettings
-    from voxcli.server.cluster import NewService, Scale
+    from voxcli.server.cluster.board import Scale
     from voxcli.server.settings import ServerSettings
 
 _AUTO = "auto"
@@ -34,15 +31,15 @@ _MOST = 1000
 _TOKEN_BYTES = 32
 
 
-def _check_replicas(value: str | None) -> str | None:
-    if value is None or value == _AUTO or _read_range(value):
+def check_replicas(value: str | None) -> str | None:
+    if value is None or value == _AUTO or read_range(value):
         return value
     raise typer.BadParameter(
         f"{value!r} is no number of replicas from 1 to {_MOST}, no range such as 1-4, and not auto."
     )
 
 
-def _read_range(value: str) -> tuple[int, int] | None:
+def read_range(value: str) -> tuple[int, int] | None:
     found = re.fullmatch(r"(\d{1,4})(?:-(\d{1,4}))?", value.strip())
     if found is None:
         return None
@@ -57,7 +54,7 @@ Replicas = Annotated[
         metavar="N|MIN-MAX|auto",
         help="Copies of the model, by Ray Serve: N, as many of MIN to MAX as the streams need, or auto for one on each "
         "GPU. Default: one, without Ray.",
-        callback=_check_replicas,
+        callback=check_replicas,
         rich_help_panel="Replicas",
     ),
 ]
@@ -83,36 +80,6 @@ class Deployment:
     engine: "EngineSettings"
 
 
-def app(arguments: Mapping[str, Any]) -> "serve.Application":
-    """Build the application for `serve run` and `serve deploy`.
-
-    Args:
-        arguments: `options`, those of `voxcli serve` in one string; `replicas`, as for that command; `gpus` and `cores`
-            of each replica.
-
-    Raises:
-        VoxError, typer.BadParameter: the options are wrong.
-    """
-    from voxcli.cli.app import app as commands
-    from voxcli.server.cluster import Scale, new_application
-
-    known = {"options": "", "replicas": "1", "gpus": "0", "cores": "1"}
-    if unknown := arguments.keys() - known.keys():
-        raise typer.BadParameter(f"Unknown arguments: {', '.join(sorted(unknown))}. Known ones: {', '.join(known)}.")
-    given = {**known, **{name: str(value) for name, value in arguments.items()}}
-    found = _read_range(given["replicas"])
-    if found is None:
-        _check_replicas(given["replicas"])
-        raise typer.BadParameter("On a cluster, replicas is a number or a range such as 1-4.")
-    taken, words = Deployment(), shlex.split(given["options"])
-    command: Any = typer.main.get_command(commands)
-    # Ray's proxies listen on every interface: without keys this is refused, unless --insecure is among the options.
-    command.main(["serve", "--host", "0.0.0.0", *words], prog_name="voxcli", standalone_mode=False, obj=taken)
-    gpus = float(given["gpus"])
-    scale = Scale(least=found[0], most=found[1], gpus=gpus, cores=None if gpus else int(given["cores"]))
-    return new_application(_service_of(taken.settings, taken.engine), taken.settings, scale)
-
-
 def run_replicas(settings: "ServerSettings", engine: "EngineSettings", console: Console, *, replicas: str) -> None:
     """Serve with several replicas on this machine until a signal arrives.
 
@@ -125,20 +92,21 @@ def run_replicas(settings: "ServerSettings", engine: "EngineSettings", console: 
         raise NotFound(
             "Replicas need Ray Serve, which is not installed.", on_command_line=f"Run: {install_command('ray')}"
         )
+    from voxcli.cli.commands.serve.service import new_service
     from voxcli.server.host import open_socket
 
-    new_service = _service_of(settings, engine)
-    new_service()  # a model that is not installed is told at once, and not by every replica
+    new = partial(new_service, settings, engine)
+    new()  # a model that is not installed is told at once, and not by every replica
     with open_socket(settings) as sock:
         settings = replace(settings, port=sock.getsockname()[1])
     console.note(f"starting Ray for {replicas} replica{'' if replicas == '1' else 's'}")
     with own_ray() as folder:
-        from voxcli.server.cluster import LocalCluster, new_application
+        from voxcli.server.cluster.deployment import LocalCluster, new_application
 
         cores = count_cores()
         with LocalCluster(folder, cores) as cluster, GracefulShutdown():  # after Ray, which handles SIGTERM too
             scale = _scale(replicas, cluster.gpus, cores)
-            address = cluster.serve(new_application(new_service, settings, scale), settings)
+            address = cluster.serve(new_application(new, settings, scale), settings)
             console.note(f"listening at {address}")
             console.note(f"{_count(scale)} ready")
             stopped = threading.Event()
@@ -149,9 +117,9 @@ def run_replicas(settings: "ServerSettings", engine: "EngineSettings", console: 
 
 def _scale(replicas: str, gpus: int, cores: int) -> "Scale":
     """Return how many replicas there are on this machine: on a GPU each, if there are GPUs."""
-    from voxcli.server.cluster import Scale
+    from voxcli.server.cluster.board import Scale
 
-    least, most = _read_range(replicas) or (max(gpus, 1), max(gpus, 1))
+    least, most = read_range(replicas) or (max(gpus, 1), max(gpus, 1))
     if gpus and most > gpus:
         has = "1 GPU" if gpus == 1 else f"{gpus} GPUs"
         raise typer.BadParameter(f"This machine has {has}, and each replica needs one.", param_hint="--replicas")
@@ -163,12 +131,6 @@ def _count(scale: "Scale") -> str:
     where = "on a GPU each" if scale.gpus else f"on {scale.cores} CPU core{'s' if scale.cores != 1 else ''} each"
     more = f", of at most {scale.most}," if scale.most > scale.least else ""
     return f"{several}{more} {where}"
-
-
-def _service_of(settings: "ServerSettings", engine: "EngineSettings") -> "NewService":
-    from voxcli.cli.commands.serve.service import new_service
-
-    return partial(new_service, settings, engine)
 
 
 @contextmanager

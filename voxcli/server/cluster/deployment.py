@@ -2,12 +2,9 @@
 
 import asyncio
 import logging
-import math
 import os
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self, TypeAlias
 
@@ -20,99 +17,32 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from voxcli.errors import DeviceError, VoxError
 from voxcli.server.app import create_app
-from voxcli.server.middleware import REQUEST_ID
-from voxcli.server.monitoring import format_metrics, summed
+from voxcli.server.cluster.board import Board, Scale, enough_replicas
+from voxcli.server.monitoring import format_metrics
+from voxcli.server.operating.access import REQUEST_ID
 from voxcli.server.service import Service
 from voxcli.server.settings import ServerSettings
 from voxcli.synthesis.servers import ServerReport
 
 NewService: TypeAlias = Callable[[], Service]
+Application: TypeAlias = serve.Application
 
 NAME = "voxcli"
 """Of the application and of its deployment."""
 _BOARD = "board"
 _TELL_SECONDS = 1.0
 """Between two reports of a replica to the board."""
-_SILENT_SECONDS = 5.0
-"""Without a report, after which a replica counts as dead."""
-_FORGOTTEN_SECONDS = 60.0
-"""After which a dead replica is no more told of. Its counts stay in the sums."""
 _READ_SECONDS = 2.0
 """For the board to answer."""
 _MOST_ONGOING = 100_000
 """Requests on one replica, as Ray counts them: those that wait in its queue and idle WebSockets too. Which of them are
 refused is decided by each replica's own queue, which tells when to come again."""
-_EMPTIER = 0.7
-"""Share of the slots of the remaining replicas that may be in use when one is removed."""
 _STARTS = 2
 """Attempts to start a replica before the application counts as failed."""
 _MOST_REPLICAS = 1000
 """On one machine."""
 _MEMORY_BYTES = 80 * 2**20
 """Of Ray's store of objects, which holds next to nothing here, and which may not be smaller."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scale:
-    """How many replicas there are."""
-
-    least: int
-    most: int
-    """More than the least, and their number follows the streams."""
-    gpus: float = 0.0
-    """Of each replica."""
-    cores: int | None = None
-    """Of each replica on a machine without GPUs, which is bound to them; None binds it to none."""
-    up_seconds: float = 5.0
-    """For which streams must have been waiting before a replica is added."""
-    down_seconds: float = 120.0
-    """For which fewer replicas must have been enough before one is removed."""
-
-
-class Board:
-    """What all replicas have told of themselves. An actor of its own, which lives as long as the deployment."""
-
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        """clock: seconds from any origin."""
-        self._clock = clock
-        self._told: dict[str, tuple[float, ServerReport, Sequence[Metric]]] = {}
-        self._ended: list[Metric] = []
-        """The sums of replicas that are gone."""
-
-    def tell(self, report: ServerReport, metrics: Sequence[Metric]) -> None:
-        """Take the report of a replica in place of its last one."""
-        self._told[report.name] = self._clock(), report, metrics
-
-    def leave(self, name: str, metrics: Sequence[Metric]) -> None:
-        """Take the last metrics of a replica that ends."""
-        self._told.pop(name, None)
-        self._end(metrics)
-
-    def read(self) -> tuple[list[ServerReport], list[Metric]]:
-        """Return the reports, and the sums of all metrics."""
-        now = self._clock()
-        reports, metrics = [], [self._ended]
-        for name, (at, report, own) in sorted(self._told.items()):
-            silent = now - at
-            if silent > _FORGOTTEN_SECONDS:
-                del self._told[name]
-                self._end(own)
-                metrics[0] = self._ended
-                continue
-            if silent > _SILENT_SECONDS:
-                problem = f"{name} has not been heard of for {silent:.0f} s."
-                report, own = replace(report, streams=0, slots=0, problem=problem), _without_gauges(own)
-            reports.append(report)
-            metrics.append([*own])
-        return reports, summed(metrics)
-
-    def _end(self, metrics: Sequence[Metric]) -> None:
-        self._ended = summed([self._ended, _without_gauges(metrics)])
-
-
-def _without_gauges(metrics: Sequence[Metric]) -> list[Metric]:
-    """Leave out what is no sum over time."""
-    return [metric for metric in metrics if metric.type != "gauge"]
 
 
 class Replica:
@@ -209,24 +139,6 @@ def choose_replicas(context: AutoscalingContext) -> tuple[int, dict[str, Any]]:
     return min(max(wanted, least), most), {}
 
 
-def enough_replicas(streams: float, slots: Sequence[float], now: int) -> int:
-    """Return for how many replicas there is work.
-
-    Args:
-        streams: that run or wait.
-        slots: of each replica that has told.
-        now: how many replicas there are, or will be soon.
-    """
-    if not slots:
-        return now
-    each = max(sum(slots) / len(slots), 1.0)
-    needed = math.ceil(streams / each)
-    if needed >= now:
-        return needed
-    # One at a time, and not if the next streams would need it again.
-    return now - 1 if streams <= _EMPTIER * each * (now - 1) else now
-
-
 def bind_to_cores(rank: int, count: int) -> None:
     """Let all threads of this process run on some cores only, the first replica on the first ones. Linux only.
 
@@ -284,7 +196,7 @@ async def _outcome(work: Callable[[], Any], event: str) -> Message:
     return {"type": f"{event}.complete"}
 
 
-def new_application(new_service: NewService, settings: ServerSettings, scale: Scale) -> serve.Application:
+def new_application(new_service: NewService, settings: ServerSettings, scale: Scale) -> Application:
     """Return the application for Ray Serve. Its replicas call `new_service`, which has to be picklable."""
     options: dict[str, Any] = {"num_gpus": scale.gpus, "num_cpus": scale.cores or 1}
     follows: dict[str, Any] = {"num_replicas": scale.least}
@@ -345,7 +257,7 @@ class LocalCluster:
             serve.shutdown()
         ray.shutdown()
 
-    def serve(self, application: serve.Application, settings: ServerSettings) -> str:
+    def serve(self, application: Application, settings: ServerSettings) -> str:
         """Start the replicas, wait until their models are loaded, and return the address.
 
         Raises:

@@ -28,7 +28,8 @@ def new_tone(settings: ServerSettings, chunks: int) -> Service:
 def main(given: dict[str, int]) -> None:
     """Serve. `given` has the fields of `Scale`, the port, the queue, and how many chunks a text takes."""
     with tempfile.TemporaryDirectory() as voices, own_ray() as folder:
-        from voxcli.server.cluster import LocalCluster, Scale, new_application
+        from voxcli.server.cluster.board import Scale
+        from voxcli.server.cluster.deployment import LocalCluster, new_application
 
         settings = ServerSettings(port=given.pop("port"), queue=given.pop("queue"), voices=Path(voices))
         tone = partial(new_tone, settings, given.pop("chunks"))

@@ -1,0 +1,55 @@
+"""`voxcli serve --replicas`: what is refused, and the settings that a cluster takes. Runs no replica."""
+
+import signal
+import subprocess
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.cli.test_serve import FIELDS, SPEECH, served
+from tests.program import Here
+from tests.server.tone import until
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        (("0",), "no number of replicas"),
+        (("4-2",), "no number of replicas"),
+        (("many",), "no number of replicas"),
+        (("2", "--wyoming", "127.0.0.1:1"), "--wyoming"),
+        (("2", "--remote", "http://127.0.0.1:9"), "--remote"),
+    ],
+)
+def test_what_has_no_meaning_for_replicas_is_refused(here: Here, arguments: tuple[str, ...], word: str) -> None:
+    code, answer = here("serve", "--model", "espeak", "--replicas", *arguments)
+    assert (code, word in answer) == (2, True), answer
+
+
+def test_without_ray_there_is_one_sentence(here: Here, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name, *rest: None)
+    code, answer = here("serve", "--model", "espeak", "--replicas", "2")
+    assert code == 3
+    assert "Replicas need Ray Serve, which is not installed. Run: " in answer
+
+
+@pytest.mark.ray
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_nothing_is_left_when_it_ends(environment: dict[str, str], tmp_path: Path, number: signal.Signals) -> None:
+    folder = tmp_path / "t"
+    folder.mkdir()
+    own = {**environment, "TMPDIR": str(folder)}
+    with served(own, "--model", "espeak", "--replicas", "2", seconds=120) as server:
+        until(lambda: "ready" in server.words, 120)
+        answer = httpx.post(server.url + SPEECH, json=FIELDS, timeout=60)
+        assert answer.content[:4] == b"RIFF"
+        processes = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+        assert str(folder) in processes
+        server.process.send_signal(number)
+        code, words = server.end(60)
+    assert code == 0, words
+    assert [*folder.iterdir()] == []
+    assert not (Path(environment["HOME"]) / ".ray").exists() if "HOME" in environment else True
+    processes = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+    assert str(folder) not in processes

@@ -1,0 +1,1 @@
+"""Replicas of the server by Ray Serve, on one machine or on many."""
