@@ -31,7 +31,7 @@ NAME = "voxcli"
 """Of the application and of its deployment."""
 _BOARD = "board"
 _TELL_SECONDS = 1.0
-"""Between two reports of a replica to the board."""
+"""Between two reports of a replica, to the board and to the autoscaler."""
 _READ_SECONDS = 2.0
 """For the board to answer."""
 _MOST_ONGOING = 100_000
@@ -223,7 +223,8 @@ def _autoscaling(scale: Scale) -> AutoscalingConfig:
         max_replicas=scale.most,
         upscale_delay_s=scale.up_seconds,
         downscale_delay_s=scale.down_seconds,
-        look_back_period_s=max(scale.up_seconds, 1.0),
+        metrics_interval_s=_TELL_SECONDS,
+        look_back_period_s=max(scale.up_seconds, 2 * _TELL_SECONDS),
         policy=AutoscalingPolicy(policy_function=f"{__name__}:{choose_replicas.__name__}"),
     )
 

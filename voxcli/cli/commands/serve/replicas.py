@@ -145,8 +145,6 @@ def own_ray() -> Iterator[str]:
         RAY_USAGE_STATS_ENABLED="0",
         RAY_AUTH_MODE="token",
         RAY_AUTH_TOKEN=secrets.token_hex(_TOKEN_BYTES),
-        RAY_SERVE_REPLICA_AUTOSCALING_METRIC_PUSH_INTERVAL_S="1",
-        RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO="0",
     )
     try:
         yield folder
