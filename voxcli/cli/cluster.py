@@ -3,7 +3,7 @@
 import shlex
 from collections.abc import Mapping
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -11,10 +11,12 @@ from voxcli.cli.app import app as commands
 from voxcli.cli.commands.serve.replicas import Deployment, check_replicas, read_range
 from voxcli.cli.commands.serve.service import new_service
 from voxcli.server.cluster.board import Scale
-from voxcli.server.cluster.deployment import Application, new_application
+
+if TYPE_CHECKING:
+    from voxcli.server.cluster.deployment import Application
 
 
-def app(arguments: Mapping[str, Any]) -> Application:
+def app(arguments: Mapping[str, Any]) -> "Application":
     """Build the application for `serve run` and `serve deploy`.
 
     Args:
@@ -24,6 +26,8 @@ def app(arguments: Mapping[str, Any]) -> Application:
     Raises:
         VoxError, typer.BadParameter: the options are wrong.
     """
+    from voxcli.server.cluster.deployment import new_application
+
     known = {"options": "", "replicas": "1", "gpus": "0", "cores": "1"}
     if unknown := arguments.keys() - known.keys():
         raise typer.BadParameter(f"Unknown arguments: {', '.join(sorted(unknown))}. Known ones: {', '.join(known)}.")

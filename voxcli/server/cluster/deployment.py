@@ -265,13 +265,16 @@ class LocalCluster:
             DeviceError: they cannot be started.
         """
         logs = {"log_level": "ERROR", "enable_access_log": False}
-        serve.start(http_options={"host": settings.host, "port": settings.port}, logging_config=logs)
+        http: dict[str, Any] = {"host": settings.host, "port": settings.port}
+        if tls := settings.tls:
+            http |= {"ssl_certfile": str(tls.certificate), "ssl_keyfile": str(tls.key or tls.certificate)}
+        serve.start(http_options=http, logging_config=logs)
         try:
             serve.run(application, name=NAME, logging_config=logs)
         except RuntimeError as error:
             raise DeviceError(f"The replicas cannot be started: {error}") from error
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
-        return f"http://{host}:{settings.port}"
+        return f"{'https' if settings.tls else 'http'}://{host}:{settings.port}"
 
 
 def _cpus_for(cores: int) -> int:

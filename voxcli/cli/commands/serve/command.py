@@ -90,7 +90,7 @@ def serve(
             context.obj.settings, context.obj.engine = settings, chosen
             return
         if copies.replicas:
-            copies.check(wyoming=address is not None, remote=chosen.remote is not None)
+            copies.check(wyoming=address, remote=chosen.remote, access_log=operating.access_log, open=listen.open)
             run_replicas(settings, chosen, console, replicas=copies.replicas)
             return
         plays = is_this_machine(listen.host) if agents.mcp_speak is None else agents.mcp_speak

@@ -66,10 +66,11 @@ class ReplicaOptions:
 
     replicas: Replicas = None
 
-    def check(self, *, wyoming: bool, remote: bool) -> None:
-        """Refuse what has no meaning for replicas."""
-        for given, option in ((wyoming, "--wyoming"), (remote, "--remote")):
-            if given:
+    def check(self, **others: object) -> None:
+        """Refuse options that have no meaning for replicas, by the names of their parameters."""
+        for name, value in others.items():
+            if value:
+                option = f"--{name.replace('_', '-')}"
                 raise typer.BadParameter(f"It cannot be used with {option}.", param_hint="--replicas")
 
 
