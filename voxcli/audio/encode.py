@@ -1,6 +1,7 @@
 """Encoders: chunks to the bytes of an audio format, as they come."""
 
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
 from typing import Protocol
 
 import numpy as np
@@ -9,6 +10,8 @@ from voxcli.audio.chunk import AudioChunk, check_rate, closing_source
 from voxcli.audio.format import AudioFormat
 from voxcli.audio.headers import FLAC_START_BYTES, flac_start, streaming_header, wav_bytes
 from voxcli.audio.pcm import to_int16
+from voxcli.audio.tags import Tags
+from voxcli.audio.tags.heads import HAVE_ROOM, split_head, tagged_head
 
 
 class Encoder(Protocol):
@@ -41,11 +44,31 @@ def new_encoder(format: AudioFormat, sample_rate: int) -> Encoder:
     return LibavEncoder(format, sample_rate)
 
 
-def encoded(chunks: Iterator[AudioChunk], format: AudioFormat) -> Generator[bytes]:
+def encoded(
+    chunks: Iterator[AudioChunk], format: AudioFormat, tags: Callable[[], Tags] | None = None
+) -> Generator[bytes]:
     """Yield the encoded bytes of `chunks`, never an empty piece; nothing if there are no chunks.
 
     The first chunk determines the rate. Closing it closes `chunks`.
+
+    tags: called with the first bytes, for formats whose head has room for tags. If there are none, it stays as it is.
     """
+    pieces = _encoded(chunks, format)
+    if tags is None or format not in HAVE_ROOM:
+        return pieces
+    return _tagged(pieces, format, tags)
+
+
+def _tagged(pieces: Generator[bytes], format: AudioFormat, tags: Callable[[], Tags]) -> Generator[bytes]:
+    with closing(pieces):
+        if (first := next(pieces, None)) is not None:
+            head, sound = split_head(format, first)
+            known = tags()
+            yield tagged_head(format, head, known) + sound if known else first
+        yield from pieces
+
+
+def _encoded(chunks: Iterator[AudioChunk], format: AudioFormat) -> Generator[bytes]:
     encoder: Encoder | None = None
     with closing_source(chunks):
         for chunk in chunks:
@@ -56,8 +79,11 @@ def encoded(chunks: Iterator[AudioChunk], format: AudioFormat) -> Generator[byte
             yield data
 
 
-def encoded_whole(chunks: Iterator[AudioChunk], format: AudioFormat) -> bytes:
-    """Return a complete file, with its length in its header where the format has one; empty if there is no chunk."""
+def encoded_whole(chunks: Iterator[AudioChunk], format: AudioFormat, tags: Callable[[], Tags] | None = None) -> bytes:
+    """Return a complete file, with its length in its header where the format has one; empty if there is no chunk.
+
+    tags: as for `encoded`.
+    """
     samples = 0
 
     def counted() -> Iterator[AudioChunk]:
@@ -70,7 +96,7 @@ def encoded_whole(chunks: Iterator[AudioChunk], format: AudioFormat) -> bytes:
     if format is AudioFormat.WAV:
         kept = list(counted())
         return wav_bytes(np.concatenate([chunk.samples for chunk in kept]), kept[0].sample_rate) if kept else b""
-    data = b"".join(encoded(counted(), format))
+    data = b"".join(encoded(counted(), format, tags))
     if data and format is AudioFormat.FLAC:
         return flac_start(data, samples) + data[FLAC_START_BYTES:]
     return data

@@ -1,6 +1,7 @@
 """OpenAI's speech API over a real socket, with OpenAI's own package as the client."""
 
 import asyncio
+import base64
 import io
 import json
 from collections.abc import Iterator
@@ -21,8 +22,11 @@ from tests.server.running import Running, running, serving
 from tests.server.tone import ToneEngine
 from voxcli.audio.chunk import AudioChunk, Samples
 from voxcli.audio.decode import decode
+from voxcli.audio.tags.reading import read_tagged
 from voxcli.protocols.openai.events import EventReader
 from voxcli.protocols.openai.fields import VOICES
+from voxcli.synthesis.identity import TRAINED
+from voxcli.synthesis.marking import read_marking
 from voxcli.synthesis.request import Clip, Prompt, Sampling, SynthesisRequest, Voice
 from voxcli.voices import VoiceLibrary
 
@@ -94,7 +98,7 @@ def test_a_client_that_names_no_format_gets_mp3(client: OpenAI) -> None:
     answer = client.audio.speech.create(model="tts-1", voice="alloy", input="Hello.")
 
     assert answer.response.headers["content-type"] == "audio/mpeg"
-    assert answer.read()[0] == 0xFF
+    assert answer.read().startswith(b"ID3")
 
 
 @pytest.mark.parametrize("stream_format", ["audio", "sse"])
@@ -257,3 +261,28 @@ def test_flac_has_its_length_at_its_start(server: Running, path: str) -> None:
     assert int(answer.headers["content-length"]) == len(answer.content)
     sound, rate = soundfile.read(io.BytesIO(answer.content))
     assert len(sound) == pytest.approx(0.4 * rate, abs=1)
+
+
+@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("stream_format", [None, "audio", "sse"])
+def test_an_answer_is_marked_in_its_header_and_where_clients_expect_tags_in_its_container(
+    client: OpenAI, engine: ToneEngine, format: str, stream_format: Any
+) -> None:
+    asked: dict[str, Any] = {"input": "Marked.", "voice": "alloy", "model": "tts-1", "response_format": format}
+    if stream_format:
+        asked["extra_body"] = {"stream_format": stream_format}
+    with client.audio.speech.with_streaming_response.create(**asked) as answer:
+        assert answer.headers["x-voxcli-generated"] == TRAINED
+        data = answer.read()
+    if stream_format == "sse":
+        events = [json.loads(line.removeprefix("data: ")) for line in data.decode().split("\n\n") if line]
+        data = b"".join(base64.b64decode(event["audio"]) for event in events if "audio" in event)
+    assert heard(data, format).seconds == pytest.approx(0.4, abs=0.15)
+    if format == "wav":
+        assert data[36:40] == b"data"  # 44 bytes, which many clients skip
+    elif format == "aac":
+        assert data[0] == 0xFF  # decoders without a container expect no tag
+    elif format != "pcm":
+        found = read_tagged(io.BytesIO(data))
+        assert found
+        assert read_marking(found.tags).source_type == TRAINED

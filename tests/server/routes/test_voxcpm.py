@@ -256,6 +256,7 @@ def test_health_says_how_the_server_is(client: httpx.Client) -> None:
             "tags": [],
             "phonemes": [],
             "draws_voices": False,
+            "identity": None,
             "sample_rate": 16000,
         },
     }

@@ -8,9 +8,10 @@ from typing import Any, Protocol, runtime_checkable
 
 from voxcli.audio.chunk import AudioChunk
 from voxcli.audio.encode import encoded, encoded_whole
-from voxcli.audio.format import SubtitleFormat
+from voxcli.audio.format import AudioFormat, SubtitleFormat
 from voxcli.audio.headers import streaming_header, wav_bytes
 from voxcli.audio.resample import resampled
+from voxcli.audio.tags import Tags
 from voxcli.protocols.dialect import DRAWS_VOICES, GENERATED, IGNORED, MADE_BY, Framing, ServerRequest
 from voxcli.protocols.openai.events import delta_event, done_event, sentence_event
 from voxcli.server.monitoring import EngineHeartbeat
@@ -18,6 +19,7 @@ from voxcli.server.streaming.marked_up import open_text
 from voxcli.sinks.subtitles import mark_fields, render_subtitles, sentence_fields
 from voxcli.synthesis.cues import CueStream
 from voxcli.synthesis.identity import identity_of
+from voxcli.synthesis.marking import mark_tags
 from voxcli.synthesis.pipeline import Delivery, only_chunks, synthesize
 from voxcli.synthesis.request import Engine, LeavesOut, Piece, Speech, Voice, abilities_of, without_effect
 from voxcli.synthesis.timing import Stopwatch, Timings
@@ -102,8 +104,14 @@ class Rendering:
             return self._events()
         if form.floats:
             return self._floats()
-        data = encoded(self._chunks(), form.format)
+        data = encoded(self._chunks(), form.format, self._tags)
         return self._header_apart(data) if form.header_apart else data
+
+    def _tags(self) -> Tags:
+        """Return the mark that a machine made it. Some decoders of AAC do not expect a tag in front of it."""
+        if self._server_request.form.format is AudioFormat.AAC:
+            return {}
+        return mark_tags(identity_of(self._engine, self._model).source_type)
 
     def _chunks(self) -> Speech:
         """Yield the speech at the sample rate of the response."""
@@ -165,7 +173,7 @@ class Rendering:
                 yield wav_bytes(chunk.samples, chunk.sample_rate)
 
     def _events(self) -> Generator[bytes]:
-        with closing(encoded(self._chunks(), self._server_request.form.format)) as data:
+        with closing(encoded(self._chunks(), self._server_request.form.format, self._tags)) as data:
             for piece in data:
                 yield from self._sentences()
                 yield delta_event(piece)
@@ -183,7 +191,7 @@ class Rendering:
         """Yield a JSON object with the audio and its subtitles."""
         form = self._server_request.form
         assert form.subtitles
-        if data := encoded_whole(self._chunks(), form.format):
+        if data := encoded_whole(self._chunks(), form.format, self._tags):
             self._cues.finish()
             text = render_subtitles(self._cues.settled.values(), form.subtitles)
             subtitles = json.loads(text) if form.subtitles is SubtitleFormat.JSON else text
@@ -193,7 +201,7 @@ class Rendering:
     def _whole(self) -> Generator[bytes]:
         """Yield everything at once, with the length in its header where the format has one."""
         form = self._server_request.form
-        if data := b"".join(self._floats()) if form.floats else encoded_whole(self._chunks(), form.format):
+        if data := b"".join(self._floats()) if form.floats else encoded_whole(self._chunks(), form.format, self._tags):
             yield data
 
     def _parts(self, pieces: Iterable[TextPiece]) -> Iterator[Part]:
