@@ -17,6 +17,7 @@ from voxcli.audio.format import SubtitleFormat
 from voxcli.sinks.writer import write_all
 from voxcli.synthesis.cues import Cue, CuedPassage, CueStream, TimedSentence
 from voxcli.synthesis.request import SentenceMark
+from voxcli.synthesis.transcript import bookmark_times
 from voxcli.text.characters import is_right_to_left
 
 _UNSEEN = "\u200b"
@@ -135,12 +136,14 @@ def sentence_fields(sentence: TimedSentence) -> dict[str, Any]:
 
 def mark_fields(mark: SentenceMark) -> dict[str, Any]:
     """Return a sentence as JSON, without its words."""
+    marks = [{"name": name, "at": _seconds(seconds)} for name, seconds in bookmark_times(mark)]
     return {
         "start": _seconds(mark.start),
         "end": None if mark.end is None else _seconds(mark.end),
         "text": mark.text,
         "position": mark.span,
         "speaker": mark.speaker,
+        **({"marks": marks} if marks else {}),
     }
 
 

@@ -7,6 +7,7 @@ from itertools import accumulate
 
 from voxcli.synthesis.request import SentenceMark
 from voxcli.text.characters import OPENERS, is_cjk, properties_of
+from voxcli.text.marks import Sentence
 from voxcli.text.short_parts import count_syllables, ends_clause
 
 _SYLLABLES_PER_SECOND = 4.5
@@ -158,6 +159,20 @@ def _matched(
             row.append(max(options, key=lambda option: option[0]))
         best.append(row)
     return best[-1][-1][1]
+
+
+def bookmark_times(mark: SentenceMark) -> list[tuple[str, float]]:
+    """Return the named places of a sentence that has ended, each with its second of the sound.
+
+    Those at its beginning and its end are exact, the others are interpolated.
+    """
+    if mark.end is None or not isinstance(mark.text, Sentence) or not mark.text.bookmarks:
+        return []
+    starts = [(word.at[0], word.start) for word in word_times(mark)]
+    return [
+        (name, mark.start if at == 0 else next((start for begin, start in starts if begin >= at), mark.end))
+        for at, name in mark.text.bookmarks
+    ]
 
 
 def _words(text: str) -> list[tuple[int, int]]:

@@ -15,7 +15,7 @@ from voxcli.sinks.base import Sink
 from voxcli.synthesis.loading import LoadingProgress, LoadingStage
 from voxcli.synthesis.request import SentenceMark
 from voxcli.synthesis.timing import Timings
-from voxcli.synthesis.transcript import Spoken
+from voxcli.synthesis.transcript import Spoken, bookmark_times
 
 _EVENT_SECONDS = 0.1
 """Least time between two events of the same stage of loading, except its last."""
@@ -65,6 +65,7 @@ class EventsReport:
         """Do nothing: a program knows where the sound goes."""
 
     def sentence(self, mark: SentenceMark) -> None:
+        marks = [{"name": name, "seconds": _rounded(seconds)} for name, seconds in bookmark_times(mark)]
         self._emit(
             "sentence",
             text=mark.text,
@@ -72,6 +73,7 @@ class EventsReport:
             speaker=mark.speaker,
             start_seconds=_rounded(mark.start),
             end_seconds=_rounded(mark.end),
+            **({"marks": marks} if marks else {}),
         )
 
     def chunk(self, chunk: AudioChunk, timings: Timings) -> None:

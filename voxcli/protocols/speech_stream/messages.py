@@ -148,6 +148,13 @@ class AudioStart(ServerMessage):
     """Where the sentence stands in the text of the utterance, in characters."""
 
 
+class TimedMark(BaseModel):
+    """A named place in a text of SSML, from the beginning of the sound."""
+
+    name: str
+    ms: float
+
+
 class AudioDone(ServerMessage):
     """A sentence ends."""
 
@@ -160,6 +167,7 @@ class AudioDone(ServerMessage):
     start_ms: float | None = None
     end_ms: float | None = None
     spoken: SpokenSoFar | None = None
+    marks: list[TimedMark] | None = None
 
 
 class TimedWord(BaseModel):

@@ -17,6 +17,7 @@ from voxcli.protocols.speech_stream.messages import (
     ServerMessage,
     SessionDone,
     SpokenSoFar,
+    TimedMark,
     TimedWord,
     error_message,
 )
@@ -26,7 +27,7 @@ from voxcli.server.streaming.utterance import Flushed, StreamedUtterance, Uttera
 from voxcli.server.streaming.websocket import Socket
 from voxcli.server.utterances import Caller
 from voxcli.synthesis.request import SentenceMark
-from voxcli.synthesis.transcript import word_times
+from voxcli.synthesis.transcript import bookmark_times, word_times
 
 _log = logging.getLogger(__name__)
 
@@ -243,6 +244,7 @@ class SentenceOutput:
             start_ms=sentence.first_sample / rate * 1000 if rate else None,
             end_ms=(sentence.first_sample + sentence.samples) / rate * 1000 if rate else None,
             spoken=spoken_text(utterance),
+            marks=[TimedMark(name=name, ms=seconds * 1000) for name, seconds in _bookmarks(sentence)] or None,
         )
 
     def _id(self, sentence: _OpenSentence) -> str:
@@ -250,6 +252,10 @@ class SentenceOutput:
 
     async def _send(self, message: ServerMessage) -> None:
         await self._session.socket.send_json(message.to_json())
+
+
+def _bookmarks(sentence: _OpenSentence) -> list[tuple[str, float]]:
+    return [found for mark in sentence.marks for found in bookmark_times(mark)]
 
 
 def _milliseconds(samples: int, rate: int) -> int:
