@@ -28,8 +28,9 @@ from voxcli.protocols.dialect import ClientOptions
 from voxcli.sinks import Target, ToFile, ToSpeaker, open_sink
 from voxcli.sinks.base import write_paced
 from voxcli.synthesis.loading import OnLoading, ignore_loading
+from voxcli.synthesis.marked_up import find_speakers, read_marked_up
 from voxcli.synthesis.pace import StartBuffer, speaking_seconds
-from voxcli.synthesis.pipeline import Delivery, only_chunks, synthesize
+from voxcli.synthesis.pipeline import NO_SPEAKERS, Delivery, only_chunks, synthesize
 from voxcli.synthesis.request import (
     Clip,
     Engine,
@@ -44,6 +45,8 @@ from voxcli.synthesis.request import (
 )
 from voxcli.synthesis.timing import Stopwatch
 from voxcli.text.parts import read_text
+from voxcli.text.phonemes import readable
+from voxcli.text.ssml import sniffed
 from voxcli.voices.library import VoiceLibrary
 
 _log = logging.getLogger(__name__)
@@ -165,6 +168,7 @@ class SpeechEngine:
 
         Args:
             text: complete, or an iterable of pieces that are still being written, such as a language model's output.
+                A document of SSML is spoken as one.
             voice: the name of a voice, of this user's library first, or a `Voice`; None leaves it to the engine.
             language: such as "zh" or "en"; None detects it from the text.
             speed: 0.25 to 4, with the pitch kept.
@@ -191,19 +195,22 @@ class SpeechEngine:
         )
         if idle := delivery.unused(self._engine):
             _log.warning("without effect on this engine: %s", ", ".join(idle))
-        texts = [text] if isinstance(text, str) else text
+        whole = read_marked_up(text) if isinstance(text, str) and split else None
+        speakers = find_speakers(whole.voices, delivery, self._engine, self._find_voice) if whole else NO_SPEAKERS
+        pieces = whole.pieces if whole else [text] if isinstance(text, str) else sniffed(text)
         abilities = abilities_of(self._engine)
         parts = read_text(
-            texts,
+            pieces,
             markdown=markdown,
             split=split,
             tags=abilities.tags,
             least_syllables=abilities.least_syllables,
         )
+        parts = readable(parts, abilities.phonemes, set())
         stopwatch = Stopwatch()
         known = speaking_seconds(text) / speed if isinstance(text, str) else None
         return SpeechStream(
-            synthesize(self._engine, parts, delivery, stopwatch=stopwatch),
+            synthesize(self._engine, parts, delivery, speakers=speakers, stopwatch=stopwatch),
             StartBuffer(stopwatch.timings, text_seconds=known, rate=speed),
             delivery.sampling.seed,
         )

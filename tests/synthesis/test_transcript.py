@@ -5,7 +5,7 @@ from itertools import pairwise
 import pytest
 
 from voxcli.synthesis.request import SentenceMark
-from voxcli.synthesis.transcript import Transcript, word_times
+from voxcli.synthesis.transcript import Transcript, bookmark_times, word_times
 from voxcli.text.marks import Sentence
 
 TEXT = "One two three four. **Five** six."
@@ -95,3 +95,13 @@ def test_a_pause_far_from_any_clause_is_not_taken_for_its_end() -> None:
 def test_words_keep_their_marks(text: str, words: list[str]) -> None:
     mark = SentenceMark(text=text, start=0.0, end=1.0)
     assert [text[slice(*word.at)] for word in word_times(mark)] == words
+
+
+def test_named_places_have_their_times() -> None:
+    sentence = Sentence("One two three four.", "en", bookmarks=((0, "a"), (8, "b"), (19, "c")))
+    assert bookmark_times(SentenceMark(text=sentence, start=1.0)) == []
+    times = dict(bookmark_times(SentenceMark(text=sentence, start=1.0, end=3.0)))
+    assert (times["a"], times["c"]) == (1.0, 3.0)
+    words = word_times(SentenceMark(text=sentence, start=1.0, end=3.0))
+    assert times["b"] == words[2].start
+    assert bookmark_times(SentenceMark(text="plain", start=0.0, end=1.0)) == []

@@ -3,7 +3,7 @@
 import errno
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from types import TracebackType
@@ -13,7 +13,7 @@ from voxcli.audio.chunk import AudioChunk
 from voxcli.errors import DeviceError, VoxError
 from voxcli.sinks import Target
 from voxcli.sinks.base import Sink
-from voxcli.synthesis.pipeline import Delivery
+from voxcli.synthesis.pipeline import Delivery, Speakers
 from voxcli.synthesis.request import SentenceMark
 
 _NOTHING_MORE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO})
@@ -34,6 +34,8 @@ class BatchRow:
     """At least one."""
     markdown: bool = False
     split: bool = True
+    speakers: Speakers = field(default_factory=dict)
+    """Of the voices that its text names."""
     id: str | None = None
 
     @property

@@ -16,11 +16,13 @@ from voxcli.batch.rows import BatchRow, NamedSink, RowOutput, RowResult, Way, na
 from voxcli.errors import DeviceError, RequestError, VoxError
 from voxcli.sinks import open_sink
 from voxcli.synthesis.identity import ModelIdentity
+from voxcli.synthesis.marked_up import read_marked_up
 from voxcli.synthesis.pipeline import synthesize
 from voxcli.synthesis.request import Engine, Piece, abilities_of
 from voxcli.synthesis.speech_cache import MOST_BYTES, SpeechCache
 from voxcli.text.marks import Part, Pause
 from voxcli.text.parts import read_text
+from voxcli.text.phonemes import readable
 
 _POLL_SECONDS = 0.1
 """Longest single wait: on Windows, a wait on a queue cannot be interrupted by Ctrl-C."""
@@ -70,6 +72,7 @@ class BatchWork:
             check=self._raise_if_stopping,
         )
         self._making: set[str] = set()
+        self._unread: set[str] = set()  # phonemes
         self._changed = threading.Condition()
 
     def run(self, rows: Iterator[BatchRow], jobs: int) -> Generator[RowResult | None]:
@@ -227,20 +230,20 @@ class BatchWork:
     def _spoken(self, row: BatchRow, drafts: Sequence[Path]) -> float:
         """Speak a row into its drafts, and return the seconds of sound."""
         abilities = abilities_of(self._engine)
-        parts = self._until_stopped(
-            read_text(
-                [row.text],
-                markdown=row.markdown,
-                split=row.split,
-                tags=abilities.tags,
-                least_syllables=abilities.least_syllables,
-            )
+        parts = read_text(
+            read_marked_up(row.text).pieces if row.split else [row.text],
+            markdown=row.markdown,
+            split=row.split,
+            tags=abilities.tags,
+            least_syllables=abilities.least_syllables,
         )
+        parts = self._until_stopped(readable(parts, abilities.phonemes, self._unread))
         ahead = [part for _, part in zip(range(3), parts, strict=False)]
         several = sum(not isinstance(part, Pause) for part in ahead) > 1
         cache = self._cache if several or self._keeps_all else None
         targets = [output.to_target(draft) for output, draft in zip(row.outputs, drafts, strict=True)]
-        pieces = synthesize(self._engine, chain(ahead, parts), row.delivery, through=cache.stream if cache else None)
+        through = cache.stream if cache else None
+        pieces = synthesize(self._engine, chain(ahead, parts), row.delivery, speakers=row.speakers, through=through)
         seconds = 0.0
         with closing(pieces), NamedSink(open_sink(targets), self._folder / row.file) as sink:
             for piece in pieces:

@@ -15,10 +15,10 @@ from voxcli.audio.tags import Tags
 from voxcli.protocols.dialect import DRAWS_VOICES, GENERATED, IGNORED, MADE_BY, Framing, ServerRequest
 from voxcli.protocols.openai.events import delta_event, done_event, sentence_event
 from voxcli.server.monitoring import EngineHeartbeat
-from voxcli.server.streaming.marked_up import open_text
 from voxcli.sinks.subtitles import mark_fields, render_subtitles, sentence_fields
 from voxcli.synthesis.cues import CueStream
 from voxcli.synthesis.identity import identity_of
+from voxcli.synthesis.marked_up import find_speakers, read_marked_up
 from voxcli.synthesis.marking import mark_tags
 from voxcli.synthesis.pipeline import Delivery, only_chunks, synthesize
 from voxcli.synthesis.request import Engine, LeavesOut, Piece, Speech, Voice, abilities_of, without_effect
@@ -131,8 +131,9 @@ class Rendering:
             self.has_words = True
             return self._stopwatch.timed(self._engine.stream(request))
         delivery = Delivery.of(request)
-        text, speakers = open_text(request.text, delivery, self._engine, self._find_voice)
-        parts = self._parts(text)
+        text = read_marked_up(request.text)
+        speakers = find_speakers(text.voices, delivery, self._engine, self._find_voice)
+        parts = self._parts(text.pieces)
         pieces = synthesize(self._engine, parts, delivery, speakers=speakers, stopwatch=self._stopwatch)
         form = self._server_request.form
         return self._timed(pieces) if form.sentences or form.subtitles else only_chunks(pieces)

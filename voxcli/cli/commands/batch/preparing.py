@@ -14,7 +14,9 @@ from voxcli.errors import RequestError
 from voxcli.sinks import ToFile
 from voxcli.synthesis.identity import ModelIdentity, VoiceIdentity
 from voxcli.synthesis.loading import OnLoading
+from voxcli.synthesis.marked_up import find_speakers, read_marked_up
 from voxcli.synthesis.narration import draws_voice
+from voxcli.synthesis.pipeline import Delivery
 from voxcli.synthesis.provenance import Provenance
 from voxcli.synthesis.request import Engine, HasVoices, Parameter, Voice, abilities_of, check_description
 from voxcli.synthesis.speech_cache import FIXED_SEED
@@ -40,6 +42,8 @@ class RowPreparer:
             name_unused(delivery, self._engine, self._name)
         if delivery.sampling.seed is None and abilities.sampling:
             delivery = replace(delivery, sampling=replace(delivery.sampling, seed=FIXED_SEED))
+        voices = read_marked_up(row.text).voices if row.split else ()
+        speakers = find_speakers(voices, delivery, self._engine, _find_voice)
         provenance = Provenance.of(
             delivery,
             self._model,
@@ -48,6 +52,8 @@ class RowPreparer:
             sampled=abilities.sampling,
             reading={**({"markdown": True} if row.markdown else {}), **({} if row.split else {"split": False})},
         )
+
+        provenance = replace(provenance, speakers={name: self._described(one) for name, one in speakers.items()})
 
         def to_target(path: Path) -> ToFile:
             return ToFile(path, row.format, provenance=lambda: provenance)
@@ -62,8 +68,17 @@ class RowPreparer:
             outputs=tuple(outputs),
             markdown=row.markdown,
             split=row.split,
+            speakers=speakers,
             id=row.id,
         )
+
+    def _described(self, speaker: Delivery) -> Provenance:
+        voice = VoiceIdentity.of(speaker.voice)
+        return Provenance.of(speaker, self._model, None, voice=voice, sampled=abilities_of(self._engine).sampling)
+
+
+def _find_voice(name: str) -> Voice:
+    return voice_library().find(name) or Voice(name=name)
 
 
 def check_voices(engine: Engine, model: str, voices: Mapping[str, int]) -> Mistake | None:

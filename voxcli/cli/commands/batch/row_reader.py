@@ -23,6 +23,7 @@ from voxcli.cli.options.speech import DeliveryOptions, VoiceOptions
 from voxcli.cli.text_source import TextDecoder
 from voxcli.engines.settings import EngineSettings
 from voxcli.errors import RequestError, VoxError, did_you_mean
+from voxcli.synthesis.marked_up import read_marked_up
 from voxcli.synthesis.pace import speaking_seconds
 from voxcli.synthesis.pipeline import Delivery
 from voxcli.synthesis.request import Voice
@@ -98,6 +99,8 @@ class RowReader:
                 self._take_model(wanted, row.line)
             column = FILE if FILE in values.own else TEXT
             text = self._text(values)
+            split = not values.options.get("no_split", self._defaults.no_split)
+            voices = read_marked_up(text).voices if split else ()
             column = "voice" if "voice" in values.options else None
             delivery, name = self._delivery(values)
             column = OUTPUT if OUTPUT in values.own else None
@@ -106,12 +109,11 @@ class RowReader:
             return [Mistake(error.message, row.line, _column_of(error) or column)]
         except VoxError as error:
             return [Mistake(error.for_command_line, row.line, column)]
-        if name:
-            self.voices.setdefault(name, row.line)
+        for each in (*([name] if name else []), *voices):
+            self.voices.setdefault(each, row.line)
         markdown = values.options.get("markdown", self._defaults.markdown)
         if markdown is None:
             markdown = values.own.get(FILE, "").lower().endswith(_MARKDOWN)
-        split = not values.options.get("no_split", self._defaults.no_split)
         return ReadRow(
             number=row.number,
             line=row.line,
