@@ -12,7 +12,6 @@ import pytest
 from tests.clips import spoken_wav
 from tests.pulse import PulseServer
 
-sync_api = pytest.importorskip("playwright.sync_api")
 Page: TypeAlias = Any
 Open: TypeAlias = Callable[..., Page]
 
@@ -28,6 +27,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def chromium(pulse: PulseServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    sync_api = pytest.importorskip("playwright.sync_api")
     program = shutil.which("chromium") or shutil.which("google-chrome")
     if program is None:
         pytest.fail("Chromium was not found. To install it: sudo apt install chromium")

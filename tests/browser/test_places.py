@@ -97,7 +97,7 @@ def _below(prefix: str, app: ASGIApp) -> ASGIApp:
 
 
 def test_where_a_proxy_lets_no_websocket_through(open_page: Open) -> None:
-    engine = ToneEngine(chunks=25)
+    engine = ToneEngine(chunks=25, pace=0.5)
     with running(engine, new_app=_without_sockets) as server:
         page = open_page(server.url)
         with reported(page) as reports:
@@ -105,6 +105,27 @@ def test_where_a_proxy_lets_no_websocket_through(open_page: Open) -> None:
         assert "A proxy refuses WebSockets" in page.inner_text("#message")
         assert reports()[-1]["played"] == pytest.approx(2.0)
         assert int(figure(page, "chunks")) > 1
+
+
+def test_behind_a_proxy_that_names_another_host(open_page: Open) -> None:
+    with running(
+        ToneEngine(chunk_seconds=10.0), new_app=_with_another_host, allowed_hosts=("inner.example",)
+    ) as server:
+        page = open_page(server.url)
+        speak(page, until_end=False)
+        wait(page, "document.querySelector('#factor')?.textContent > 0")
+        assert figure(page, "length") == "50.0 s"
+        assert not page.query_selector("#message.bad")
+
+
+def _with_another_host(service: Service) -> ASGIApp:
+    app = create_app(service)
+
+    async def renamed(scope: Scope, receive: Receive, send: Send) -> None:
+        headers = [(name, b"inner.example" if name == b"host" else value) for name, value in scope.get("headers", [])]
+        await app({**scope, "headers": headers}, receive, send)
+
+    return renamed
 
 
 def _without_sockets(service: Service) -> ASGIApp:

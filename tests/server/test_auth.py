@@ -114,6 +114,9 @@ def test_a_page_of_another_site_cannot_have_it_speak(headers: dict[str, str]) ->
 
 def test_its_own_pages_and_links_to_it_are_welcome(url: str) -> None:
     assert httpx.get(url + "/v1/models", headers={"origin": url}).status_code == 200
+    behind_a_proxy = {"origin": "https://voice.example", "sec-fetch-site": "same-origin"}
+    assert httpx.get(url + "/v1/models", headers=behind_a_proxy).status_code == 200
+    assert httpx.get(url + "/v1/models", headers={**behind_a_proxy, "sec-fetch-site": "same-site"}).status_code == 403
     followed = {"sec-fetch-site": "cross-site", "sec-fetch-dest": "document"}
     assert httpx.get(url + "/docs", headers=followed).status_code == 200
 

@@ -97,7 +97,9 @@ class OriginCheck:
         if _ANY in self._origins or origin in self._origins:
             return True
         if origin is not None:
-            return urlsplit(origin).netloc == headers.get("host")
+            # Behind a proxy that names another host, the browser itself says that the page is of this server.
+            is_own = headers.get("sec-fetch-site") == "same-origin"
+            return is_own or urlsplit(origin).netloc == headers.get("host")
         # Fetch metadata (w3.org/TR/fetch-metadata): embedded resources have no origin. Following a link is allowed.
         return headers.get("sec-fetch-site") != "cross-site" or headers.get("sec-fetch-dest") == "document"
 

@@ -22,7 +22,7 @@ async function look() {
 	clearTimeout(timer);
 	const before = server.state;
 	try {
-		const { status, model_loaded: loaded, ...health } = await load('health');
+		const { status, model_loaded: loaded, ...health } = await load('health', { signal: AbortSignal.timeout(5000) });
 		Object.assign(server, health, { engine: health.engine ?? server.engine });
 		server.state = { loading: 'loading', unhealthy: 'failed' }[status] ?? (loaded ? 'ready' : 'unloaded');
 		if (!player.context) player.prepare(server.engine?.sample_rate ?? 44100);

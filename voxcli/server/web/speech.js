@@ -89,7 +89,9 @@ async function overFetch(wanted, events, signal) {
 	for (;;) {
 		const { done, value } = await reader.read().catch(broken('broken'));
 		if (done) return;
-		const bytes = Uint8Array.of(...odd, ...value);
+		const bytes = new Uint8Array(odd.length + value.length);
+		bytes.set(odd);
+		bytes.set(value, odd.length);
 		const even = bytes.length & ~1; // a sample may be cut in two
 		odd = bytes.slice(even);
 		events.onSamples(bytes.slice(0, even).buffer);
