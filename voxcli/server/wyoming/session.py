@@ -18,8 +18,9 @@ from voxcli.protocols.wyoming import messages as wyoming
 from voxcli.protocols.wyoming.frames import Frame, FrameReader
 from voxcli.server.errors import Refusal, note, problem_of
 from voxcli.server.service import Service
+from voxcli.server.streaming.held_text import HeldText
 from voxcli.server.streaming.response import Stalled
-from voxcli.server.streaming.utterance import StreamedUtterance, UtteranceSettings
+from voxcli.server.streaming.utterance import UtteranceSettings
 from voxcli.server.utterances import Caller
 from voxcli.synthesis.pipeline import Delivery
 from voxcli.synthesis.request import Voice
@@ -54,27 +55,22 @@ class _Text:
     settings: UtteranceSettings
     streamed: bool
     """Whether it comes in pieces."""
-    text: str = ""
-    finished: bool = False
-    utterance: StreamedUtterance | None = None
-    """Set while it is spoken."""
+    held: HeldText = field(default_factory=HeldText)
+    characters: int = 0
     begun: asyncio.Event = field(default_factory=asyncio.Event)
     """Set with the first text, and at the end."""
 
     def append(self, text: str) -> None:
         """Take more text. Raises RequestError if it is too long as a whole."""
         most = self.settings.most_characters
-        if len(self.text) + len(text) > most:
+        if self.characters + len(text) > most:
             raise RequestError(f"The text is too long: at most {most} characters are allowed.")
-        self.text += text
-        if self.utterance:
-            self.utterance.append(text)
+        self.characters += len(text)
+        self.held.append(text)
         self.begun.set()
 
     def finish(self) -> None:
-        self.finished = True
-        if self.utterance:
-            self.utterance.finish()
+        self.held.finish()
         self.begun.set()
 
 
@@ -239,10 +235,7 @@ class WyomingSession:
         started, seconds = time.perf_counter(), 0.0
         await text.begun.wait()
         async with self._service.utterance(PROTOCOL, Caller(self._client), text.settings) as utterance:
-            utterance.append(text.text)
-            text.utterance = utterance
-            if text.finished:
-                utterance.finish()
+            text.held.release(utterance)
             async for piece in utterance.pieces():
                 if isinstance(piece, AudioChunk):
                     if not seconds:

@@ -3,7 +3,6 @@
 import asyncio
 import logging
 from collections.abc import Callable
-from enum import Enum, auto
 
 from voxcli.audio.chunk import AudioChunk
 from voxcli.audio.pcm import to_alaw, to_mulaw
@@ -19,6 +18,7 @@ from voxcli.protocols.elevenlabs.messages import (
 from voxcli.server.errors import Refusal, note, problem_of
 from voxcli.server.routes.elevenlabs.characters import CharacterTimes
 from voxcli.server.service import Service
+from voxcli.server.streaming.held_text import HeldText
 from voxcli.server.streaming.response import Stalled
 from voxcli.server.streaming.sentence_audio import SentenceAudio
 from voxcli.server.streaming.utterance import StreamedUtterance, UtteranceSettings
@@ -32,13 +32,6 @@ PROTOCOL = "elevenlabs"
 
 _HELD_SECONDS = 0.4
 """Of audio, which waits for the next character if it has none: clients add up the times of the messages that have."""
-
-
-class _Mark(Enum):
-    """What may stand between pieces of text."""
-
-    FLUSH = auto()
-    FINISH = auto()
 
 
 class SocketContext:
@@ -55,8 +48,7 @@ class SocketContext:
         self.task: asyncio.Task[None] | None = None
         """Set once there is something to be spoken."""
         self._service, self._socket, self._caller, self._settings, self._id = service, socket, caller, settings, id
-        self._utterance: StreamedUtterance | None = None
-        self._waiting: list[str | _Mark] = []
+        self._text = HeldText()
         self._characters = 0
         self._flushed = True  # all that was appended
         self._times = CharacterTimes()
@@ -76,7 +68,7 @@ class SocketContext:
             raise Refusal(Problem(status=413, message=message, code="text_too_long"))
         self._flushed = False
         self._times.append(text)
-        self._pass_on(text)
+        self._text.append(text)
         if self.task is None:
             self.task = asyncio.create_task(self._run())
 
@@ -84,7 +76,7 @@ class SocketContext:
         """Speak everything so far."""
         self._flushed = True
         if self.task:
-            self._pass_on(_Mark.FLUSH)
+            self._text.flush()
 
     async def finish(self) -> None:
         """Speak the rest, and tell when that is done."""
@@ -92,7 +84,7 @@ class SocketContext:
             return
         self.is_finished = True
         if self.task:
-            self._pass_on(_Mark.FINISH)
+            self._text.finish()
         elif not self.failed:
             await self._socket.send_json(final_message(self._id))
 
@@ -102,8 +94,8 @@ class SocketContext:
             await self.finish()
             return
         self.is_finished = True
-        if self._utterance:
-            await self._utterance.cancel()
+        if self._text.utterance:
+            await self._text.utterance.cancel()
         else:
             await self.abort()
         await self._socket.send_json(final_message(self._id))
@@ -121,16 +113,6 @@ class SocketContext:
         await self._socket.send_json(error_message(self._id, problem, code))
         if self._id is None:
             await self._socket.close(code, problem.message)
-
-    def _pass_on(self, item: "str | _Mark") -> None:
-        if self._utterance is None:
-            self._waiting.append(item)
-        elif item is _Mark.FLUSH:
-            self._utterance.flush()
-        elif item is _Mark.FINISH:
-            self._utterance.finish()
-        else:
-            self._utterance.append(item)
 
     async def _run(self) -> None:
         try:
@@ -153,10 +135,7 @@ class SocketContext:
         )
         try:
             async with self._service.utterance(PROTOCOL, self._caller, how) as utterance:
-                self._utterance = utterance
-                waiting, self._waiting = self._waiting, []
-                for item in waiting:
-                    self._pass_on(item)
+                self._text.release(utterance)
                 await self._send_pieces(utterance)
                 cancelled = utterance.cancelled
         except VoxError as error:

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-from enum import Enum, auto
 
 from voxcli.errors import ConsumerClosed, VoxError
 from voxcli.protocols.dialect import Problem
@@ -10,6 +9,7 @@ from voxcli.protocols.speech_stream.config import StreamSettings
 from voxcli.protocols.speech_stream.messages import AudioCancelled, SpokenSoFar
 from voxcli.server.errors import Refusal, note, problem_of
 from voxcli.server.routes.speech_stream.output import SentenceOutput, Session, spoken_text
+from voxcli.server.streaming.held_text import HeldText
 from voxcli.server.streaming.response import Stalled
 from voxcli.server.streaming.utterance import StreamedUtterance, UtteranceSettings
 from voxcli.server.streaming.websocket import FAULT
@@ -17,13 +17,6 @@ from voxcli.server.streaming.websocket import FAULT
 _log = logging.getLogger(__name__)
 
 PROTOCOL = "speech_stream"
-
-
-class _Mark(Enum):
-    """What may stand between pieces of text."""
-
-    COMMIT = auto()
-    FINISH = auto()
 
 
 class SpokenUtterance:
@@ -36,16 +29,19 @@ class SpokenUtterance:
         self.is_finished = False
         """Whether its text is complete."""
         self.failed = False
-        self.utterance: StreamedUtterance | None = None
-        """Once it has its slot."""
         self._session, self._settings = session, settings
         self._after = after.task if after else None
         self._characters = 0
-        self._waiting: list[str | _Mark] = []
+        self._text = HeldText()
         self._texts: list[str] = []  # since the last flush, if it is spoken as one
         self._cancelled = False
         self._output = SentenceOutput(session, index, settings)
         self.task: asyncio.Task[None] = asyncio.create_task(self._run())
+
+    @property
+    def utterance(self) -> StreamedUtterance | None:
+        """The utterance, once it has its slot."""
+        return self._text.utterance
 
     @property
     def is_open(self) -> bool:
@@ -62,20 +58,20 @@ class SpokenUtterance:
             raise Refusal(Problem(status=413, message=message, code="text_too_long", field="text"))
         self._characters += len(text)
         if self._settings.splits:
-            self._pass_on(text)
+            self._text.append(text)
         else:
             self._texts.append(text)
 
     def commit(self) -> None:
         """Speak everything so far, and tell when that is done."""
         self._release()
-        self._pass_on(_Mark.COMMIT)
+        self._text.flush()
 
     async def finish(self) -> None:
         """Speak the rest, and tell when that is done."""
         self._release()
         self.is_finished = True
-        self._pass_on(_Mark.FINISH)
+        self._text.finish()
         if self.failed:
             await self._output.end(self.utterance, error=True)
 
@@ -111,17 +107,7 @@ class SpokenUtterance:
             text = "".join(self._texts)
             self._texts.clear()
             self._output.texts.append(text)
-            self._pass_on(text)
-
-    def _pass_on(self, item: "str | _Mark") -> None:
-        if self.utterance is None:
-            self._waiting.append(item)
-        elif item is _Mark.COMMIT:
-            self.utterance.flush()
-        elif item is _Mark.FINISH:
-            self.utterance.finish()
-        else:
-            self.utterance.append(item)
+            self._text.append(text)
 
     async def _run(self) -> None:
         socket = self._session.socket
@@ -149,10 +135,7 @@ class SpokenUtterance:
         try:
             opening = session.service.utterance(PROTOCOL, session.caller, how, described=settings.described)
             async with opening as utterance:
-                self.utterance = utterance
-                for item in self._waiting:
-                    self._pass_on(item)
-                self._waiting.clear()
+                self._text.release(utterance)
                 async for piece in utterance.pieces():
                     await self._output.take(piece, utterance)
                 await self._output.finish_sentence(utterance, cancelled=self._cancelled)
