@@ -101,7 +101,7 @@ def test_the_doctor_finds_a_folder_that_cannot_be_written(
 
 
 def test_help_tells_the_exit_codes(run: Run) -> None:
-    text = " ".join(run("--help").stdout.decode().split())
+    text = " ".join(run("--help-all").stdout.decode().split())
     for code, meaning in MEANINGS.items():
         assert f"{code:d} {meaning}" in text
 

@@ -1,7 +1,9 @@
 """Rows of a batch that are ready to be spoken, their results, and the errors of their files."""
 
 import errno
-from collections.abc import Callable, Generator
+import os
+import shutil
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -14,7 +16,8 @@ from voxcli.errors import DeviceError, VoxError
 from voxcli.sinks import Target
 from voxcli.sinks.base import Sink
 from voxcli.synthesis.pipeline import Delivery, Speakers
-from voxcli.synthesis.request import SentenceMark
+from voxcli.synthesis.request import Abilities, SentenceMark
+from voxcli.text.marks import Part
 
 _NOTHING_MORE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO})
 """Errors of a disk after which no other file can be written either."""
@@ -26,16 +29,16 @@ class BatchRow:
 
     number: int
     line: int
-    text: str
+    parts: Callable[[Abilities], Iterator[Part]]
+    """Reads the text for an engine with these abilities."""
     delivery: Delivery
     key: str
     """Digest of everything that decides its samples; see `Provenance.key`."""
     outputs: tuple["RowOutput", ...]
     """At least one."""
-    markdown: bool = False
-    split: bool = True
     speakers: Speakers = field(default_factory=dict)
     """Of the voices that its text names."""
+    estimated_seconds: float = 0.0
     id: str | None = None
 
     @property
@@ -128,3 +131,17 @@ def naming(path: Path) -> Generator[None]:
 def _refuse(path: Path, error: OSError) -> NoReturn:
     kind = Unwritable if error.errno in _NOTHING_MORE else DeviceError
     raise kind(f"Cannot write {path}: {error.strerror or error}.") from error
+
+
+def sync(path: Path) -> None:
+    """Write the content of a file to the disk. Raises OSError."""
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
+
+
+def link_or_copy(source: Path, target: Path) -> None:
+    """Give a file a second name, or copy it. Raises OSError."""
+    try:
+        target.hardlink_to(source)
+    except OSError:  # a file system without links
+        shutil.copyfile(source, target)

@@ -1,6 +1,5 @@
 """Work on a list: each row through the pipeline into files of its own, on several threads, with a manifest."""
 
-import os
 import secrets
 import shutil
 import threading
@@ -12,23 +11,22 @@ from queue import Empty, Queue
 
 from voxcli.audio.chunk import AudioChunk
 from voxcli.batch.manifest import Manifest, ManifestEntry, State
-from voxcli.batch.rows import BatchRow, NamedSink, RowOutput, RowResult, Way, naming
+from voxcli.batch.rows import BatchRow, NamedSink, RowOutput, RowResult, Way, link_or_copy, naming, sync
 from voxcli.errors import DeviceError, RequestError, VoxError
 from voxcli.sinks import open_sink
 from voxcli.synthesis.identity import ModelIdentity
-from voxcli.synthesis.marked_up import read_marked_up
 from voxcli.synthesis.pipeline import synthesize
 from voxcli.synthesis.request import Engine, Piece, abilities_of
 from voxcli.synthesis.speech_cache import MOST_BYTES, SpeechCache
 from voxcli.text.marks import Part, Pause
-from voxcli.text.parts import read_text
-from voxcli.text.phonemes import readable
 
 _POLL_SECONDS = 0.1
 """Longest single wait: on Windows, a wait on a queue cannot be interrupted by Ctrl-C."""
 _RESULTS_AHEAD = 1000
 WORK_FOLDER = ".voxcli-batch"
 """Below the folder of the results: what is under way, and sentences of rows that are not complete."""
+REPLACES = "replaces"
+"""In the manifest: the hash of the version of a file before."""
 DRAFTS, _MOVED, _SENTENCES = "drafts", "moved", "sentences"
 _MOST_BYTES_OF_SENTENCES = 2**29
 
@@ -57,8 +55,7 @@ class BatchWork:
                 are complete, so that a row which was stopped goes on at its next sentence.
             repeats: whether a row that equals another one is a copy of its files.
         """
-        self.stopping = threading.Event()
-        """Set to stop each row before its next sentence. A row that has made no sound yet stops at once."""
+        self.stopping = False
         self.made_seconds = 0.0
         """Of sound so far, with that of rows under way."""
         self._engine, self._manifest, self._repeats = engine, manifest, repeats
@@ -72,21 +69,27 @@ class BatchWork:
             check=self._raise_if_stopping,
         )
         self._making: set[str] = set()
-        self._unread: set[str] = set()  # phonemes
         self._changed = threading.Condition()
+
+    def stop(self) -> None:
+        """Stop each row before its next sentence; a row that has made no sound yet stops at once.
+
+        May be called by the handler of a signal, so it takes no lock.
+        """
+        self.stopping = True
 
     def run(self, rows: Iterator[BatchRow], jobs: int) -> Generator[RowResult | None]:
         """Make rows on several threads, and yield the results as they come, and None while none comes.
 
         Rows are taken from the iterator when a thread is free, one at a time. Closing the generator stops the work at
-        the ends of sentences, as `stopping` does.
+        the ends of sentences, as `stop` does.
         """
         results: Queue[RowResult | BaseException | None] = Queue(_RESULTS_AHEAD)
         taking = threading.Lock()
 
         def work() -> None:
             try:
-                while not self.stopping.is_set():
+                while not self.stopping:
                     with taking:
                         row = next(rows, None)
                     if row is None:
@@ -115,7 +118,8 @@ class BatchWork:
                 if result:
                     yield result
         finally:
-            self.stopping.set()
+            if running:
+                self.stop()
             while running:
                 with suppress(Empty):
                     running -= results.get(timeout=_POLL_SECONDS) is None
@@ -133,11 +137,6 @@ class BatchWork:
             for output in row.outputs
         )
 
-    def seconds_of(self, row: BatchRow) -> float:
-        """Return the length of a row that is there."""
-        entry = self._manifest.find(row.file)
-        return entry.seconds if entry else 0.0
-
     def make(self, row: BatchRow) -> RowResult:
         """Make a row, unless its files are there or can be copied.
 
@@ -146,8 +145,8 @@ class BatchWork:
         """
         try:
             with self._alone(row.key):
-                if self.is_there(row):
-                    return RowResult(row=row, way=Way.KEPT, seconds=self.seconds_of(row))
+                if self.is_there(row) and (entry := self._manifest.find(row.file)):
+                    return RowResult(row=row, way=Way.KEPT, seconds=entry.seconds)
                 drafts = self._new_drafts(row)
                 try:
                     seconds = self._copied(row, drafts)
@@ -177,7 +176,7 @@ class BatchWork:
                 with naming(kept):
                     kept.parent.mkdir(parents=True, exist_ok=True)
                     if not kept.exists():
-                        _link_or_copy(self._folder / entry.file, kept)
+                        link_or_copy(self._folder / entry.file, kept)
 
     def _moved(self, key: str, output: RowOutput) -> Path:
         name = key.replace(" ", "-")
@@ -229,15 +228,7 @@ class BatchWork:
 
     def _spoken(self, row: BatchRow, drafts: Sequence[Path]) -> float:
         """Speak a row into its drafts, and return the seconds of sound."""
-        abilities = abilities_of(self._engine)
-        parts = read_text(
-            read_marked_up(row.text).pieces if row.split else [row.text],
-            markdown=row.markdown,
-            split=row.split,
-            tags=abilities.tags,
-            least_syllables=abilities.least_syllables,
-        )
-        parts = self._until_stopped(readable(parts, abilities.phonemes, self._unread))
+        parts = self._until_stopped(row.parts(abilities_of(self._engine)))
         ahead = [part for _, part in zip(range(3), parts, strict=False)]
         several = sum(not isinstance(part, Pause) for part in ahead) > 1
         cache = self._cache if several or self._keeps_all else None
@@ -274,10 +265,10 @@ class BatchWork:
 
         In this order, a file with a name is always one that the manifest tells of.
         """
-        more = {"row": row.number, **({"id": row.id} if row.id else {})}
         with naming(self._folder / row.file):
             for output, draft in zip(row.outputs, drafts, strict=True):
-                _sync(draft)
+                more = {"row": row.number, **({"id": row.id} if row.id else {}), **self._replaced(output.file)}
+                sync(draft)
                 entry = ManifestEntry.of(draft, file=output.file, key=self.key(row, output), seconds=seconds, more=more)
                 self._manifest.append(entry)
                 path = self._folder / output.file
@@ -289,23 +280,17 @@ class BatchWork:
             file=row.file,
             key=self.key(row, row.outputs[0]),
             state=State.FAILED,
-            more={"row": row.number, "error": str(error)},
+            more={"row": row.number, "error": str(error), **self._replaced(row.file)},
         )
         with suppress(DeviceError):
             self._manifest.append(entry)
 
+    def _replaced(self, file: str) -> dict[str, str]:
+        """Tell of the file that is there until its new version takes its name, so that it is known as one of ours."""
+        before = self._manifest.find(file)
+        digest = before and (before.hash or before.more.get(REPLACES))
+        return {REPLACES: str(digest)} if digest else {}
+
     def _raise_if_stopping(self) -> None:
-        if self.stopping.is_set():
+        if self.stopping:
             raise _Stopped
-
-
-def _sync(path: Path) -> None:
-    with path.open("rb+") as file:
-        os.fsync(file.fileno())
-
-
-def _link_or_copy(source: Path, target: Path) -> None:
-    try:
-        target.hardlink_to(source)
-    except OSError:  # a file system without links
-        shutil.copyfile(source, target)

@@ -8,6 +8,7 @@ import typer
 
 from voxcli.cli.options import completion as complete
 from voxcli.cli.options import parameters as options
+from voxcli.cli.options.words import Lexicons, NoLexicon
 
 _LIST = "List"
 _FILES = "Files"
@@ -78,6 +79,15 @@ RowFormat = Annotated[
         metavar="FORMAT",
         help="wav, flac, mp3, opus, aac or pcm. Default: wav.",
         autocompletion=complete.formats,
+        rich_help_panel=_FILES,
+    ),
+]
+Also = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--also",
+        metavar="FORMAT",
+        help="Also write subtitles of each row: srt, vtt, lrc or json. Repeatable.",
         rich_help_panel=_FILES,
     ),
 ]
@@ -157,6 +167,8 @@ class ListOptions:
     list_option: ListOption = None
     list_format: ListFormatName = None
     encoding: Encoding = None
+    lexicon: Lexicons = None
+    no_lexicon: NoLexicon = False
     check: Check = False
 
 
@@ -167,6 +179,7 @@ class FolderOptions:
     output_dir: OutputFolder = None
     name: Template = None
     format: RowFormat = None
+    also: Also = None
     force: Overwrite = False
     prune: Prune = False
 

@@ -102,7 +102,7 @@ class VoxGroup(TyperGroup):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         asks = args[:1] == ["--help-all"] or (not args and self.no_args_is_help)
         if asks and not ctx.resilient_parsing:
-            write_lines([self.get_help(ctx)])
+            write_lines([help_text(self, ctx, full=bool(args))])
             raise typer.Exit
         return super().parse_args(ctx, args)
 

@@ -97,7 +97,7 @@ def help_text(command: Any, context: Any, *, full: bool = False) -> str:
     if commands:
         blocks.append(["Commands:", *_table(commands.items(), columns)])
     blocks += _option_blocks(command, context, columns, full=full)
-    if full or context.parent is None:
+    if full:
         blocks += [_paragraphs(note, columns) for note in page.notes]
     if not full and (more := _more(command, context, bool(commands))) != []:
         blocks.append(_paragraphs(" ".join(more), columns))
@@ -230,10 +230,10 @@ def _more(command: Any, context: Any, has_commands: bool) -> list[str]:
     more = []
     if has_commands:
         more.append(f"Options of a command: {context.command_path} COMMAND --help.")
-    if page_of(command).basics is not None or (page_of(command).notes and context.parent is not None):
+    if page_of(command).basics is not None or (page_of(command).notes and context.parent):
         more.append(f"All options: {context.command_path} --help-all.")
     if context.parent is None:
-        more.append("Topics and the manual: voxcli help.")
+        more.append("Topics and the manual: voxcli help. Exit codes: voxcli --help-all.")
     return more
 
 

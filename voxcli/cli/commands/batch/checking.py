@@ -1,19 +1,30 @@
 """Check of a list before anything is made: every row, its voice, and the name of its file."""
 
+import codecs
+import shutil
+import sys
+import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
+
+import typer
 
 from voxcli.batch.lines import Mistake
-from voxcli.batch.lists import ListFormat, ListRow, read_list
+from voxcli.batch.lists import ListFormat, ListRow, format_of, read_list
 from voxcli.batch.manifest import Manifest
 from voxcli.batch.names import folded_name, with_suffix
 from voxcli.cli.commands.batch.row_reader import ReadRow, RowReader
 from voxcli.cli.commands.voice_choice import check_known, problem_of
+from voxcli.cli.options.batch import ListOptions
 from voxcli.cli.settings.files import voice_library
-from voxcli.errors import VoxError
+from voxcli.errors import RequestError, VoxError, did_you_mean
 
+STDIN = "-"
+_IN_MEMORY = 2**24
+_BLOCK = 2**20
 _MOST_MISTAKES = 1000
 """That are kept; of more only the number is told."""
 
@@ -47,6 +58,67 @@ class ListSource:
 
     def rows(self) -> Iterator[ListRow | Mistake]:
         return read_list(self.file, self.format, self.encoding)
+
+
+@contextmanager
+def open_list(options: ListOptions) -> Iterator[ListSource]:
+    """Open a list, which is read several times. That of a pipe is kept on disk meanwhile.
+
+    Raises:
+        RequestError: it cannot be read.
+        typer.BadParameter: its format or encoding is unknown.
+    """
+    assert options.list is not None
+    encoding = _check_encoding(options.encoding)
+    path = Path(options.list)
+    try:
+        with _spooled(sys.stdin.buffer) if options.list == STDIN else path.open("rb") as file:
+            if not file.seekable():  # a named pipe
+                with _spooled(file) as kept:
+                    yield ListSource(file=kept, format=_format_of(options, kept), encoding=encoding)
+            else:
+                yield ListSource(file=file, format=_format_of(options, file), encoding=encoding)
+    except OSError as error:
+        raise RequestError(f"Cannot read {options.list}: {error.strerror or error}.") from error
+
+
+def _spooled(stream: BinaryIO) -> BinaryIO:
+    if stream.isatty():
+        raise typer.BadParameter("Name a list of texts, or pipe one in. To type one: cat | voxcli batch - -d out")
+    kept = cast(BinaryIO, tempfile.SpooledTemporaryFile(_IN_MEMORY))  # noqa: SIM115 - closed by the caller
+    shutil.copyfileobj(stream, kept, _BLOCK)
+    return kept
+
+
+def _format_of(options: ListOptions, file: BinaryIO) -> ListFormat:
+    if options.list_format:
+        try:
+            return ListFormat(options.list_format.lower().removeprefix("."))
+        except ValueError:
+            near = did_you_mean(options.list_format, ListFormat)
+            raise typer.BadParameter(
+                f"Unknown format of a list: {options.list_format!r}.{near} Choose from: {', '.join(ListFormat)}.",
+                param_hint="--list-format",
+            ) from None
+    assert options.list is not None
+    file.seek(0)
+    if found := format_of("" if options.list == STDIN else options.list, file.read(_BLOCK)):
+        return found
+    raise typer.BadParameter(
+        f"Cannot tell what {options.list} is. Name its format with --list-format: {', '.join(ListFormat)}."
+    )
+
+
+def _check_encoding(name: str | None) -> str | None:
+    if name is None:
+        return None
+    try:
+        return codecs.lookup(name).name
+    except LookupError:
+        raise typer.BadParameter(
+            f"Unknown encoding {name!r}. Well known are utf-8, utf-16, cp1252, gb18030, shift_jis and big5.",
+            param_hint="--encoding",
+        ) from None
 
 
 class NamesTaken:

@@ -1,9 +1,7 @@
 """`voxcli batch`: speak the texts of a list into files."""
 
-import codecs
 import hashlib
 import secrets
-import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -14,26 +12,26 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TextIO, cast
 
 import typer
 
+from voxcli.audio.format import SubtitleFormat
 from voxcli.cli.console import Console, logs_on_console
 from voxcli.cli.exits import ExitCode, GracefulShutdown
 from voxcli.cli.options import parameters as options
 from voxcli.cli.options.batch import FolderOptions, ListOptions, WorkOptions
 from voxcli.cli.options.engine import ResidentEngineOptions
 from voxcli.cli.options.groups import grouped
+from voxcli.cli.options.metadata import MetadataOptions
 from voxcli.cli.options.sampling import SamplingOptions
 from voxcli.cli.options.speech import DeliveryOptions, OutputVerbosity, VoiceOptions
+from voxcli.cli.options.words import WordsOptions
 from voxcli.cli.parser.help import documented
 from voxcli.errors import RequestError, did_you_mean
 from voxcli.version import __version__
 
 if TYPE_CHECKING:
-    from voxcli.batch.lists import ListFormat
     from voxcli.batch.manifest import Manifest
-    from voxcli.cli.commands.batch.checking import ListSource
     from voxcli.cli.commands.batch.run import BatchJob
 
-STDIN = "-"
-_IN_MEMORY = 2**24
+_STDIN = "-"
 _BLOCK = 2**20
 _OF_ONE_RUN = frozenset(
     {
@@ -74,6 +72,7 @@ def batch(
     delivery: DeliveryOptions,
     engine: ResidentEngineOptions,
     sampling: SamplingOptions,
+    metadata: MetadataOptions,
     verbosity: OutputVerbosity,
     markdown: options.Markdown = None,
     no_split: options.NoSplit = False,
@@ -84,12 +83,15 @@ def batch(
     """
     from voxcli.batch.manifest import Manifest
     from voxcli.batch.names import NameTemplate
+    from voxcli.cli.commands.batch.checking import open_list
     from voxcli.cli.commands.batch.row_reader import RowDefaults, RowReader, sound_format
     from voxcli.cli.commands.batch.run import MANIFEST, BatchJob
     from voxcli.cli.commands.chosen import engine_settings, with_clip_on_server
+    from voxcli.cli.commands.words.text import find_lexicon
 
     verbosity.check(context)
     sampling.check()
+    metadata.check(context, outputs=True)
     if listed.list is not None and listed.list_option is not None:
         raise typer.BadParameter("Give one list.", param_hint="--file")
     listed = replace(listed, list=listed.list or listed.list_option)
@@ -124,10 +126,15 @@ def batch(
         with open_list(listed) as source:
             job = BatchJob(
                 source=source,
-                list_name=listed.list if listed.list != STDIN else "standard input",
+                list_name=listed.list if listed.list != _STDIN else "standard input",
                 reader=RowReader(context, defaults, _folder_of(listed.list), console),
                 folder=output,
                 header=header_of(context, listed.list, source.file),
+                metadata=metadata,
+                lexicon=find_lexicon(
+                    WordsOptions(lexicon=listed.lexicon, no_lexicon=listed.no_lexicon), _folder_of(listed.list)
+                ),
+                also=tuple(map(_subtitles, folder.also or [])),
                 overwrite=folder.force,
                 resume=work.resume and manifest.exists,
                 prune=folder.prune,
@@ -164,74 +171,20 @@ def _run(
         return run_batch(job, manifest, checked, report, shutdown.raise_if_interrupted)
 
 
+def _subtitles(name: str) -> SubtitleFormat:
+    try:
+        return SubtitleFormat(name.strip().lower().removeprefix("."))
+    except ValueError:
+        near = did_you_mean(name, SubtitleFormat)
+        raise typer.BadParameter(
+            f"Unknown format of subtitles: {name!r}.{near} Choose from: {', '.join(SubtitleFormat)}.",
+            param_hint="--also",
+        ) from None
+
+
 def _folder_of(listed: str) -> Path:
     """Return the folder from which the paths in a list begin."""
-    return Path() if listed == STDIN else Path(listed).parent
-
-
-@contextmanager
-def open_list(options: ListOptions) -> "Iterator[ListSource]":
-    """Open a list, which is read several times. That of a pipe is kept on disk meanwhile.
-
-    Raises:
-        RequestError: it cannot be read.
-        typer.BadParameter: its format or encoding is unknown.
-    """
-    from voxcli.cli.commands.batch.checking import ListSource
-
-    assert options.list is not None
-    encoding = _check_encoding(options.encoding)
-    path = Path(options.list)
-    try:
-        with _spooled(sys.stdin.buffer) if options.list == STDIN else path.open("rb") as file:
-            if not file.seekable():  # a named pipe
-                with _spooled(file) as kept:
-                    yield ListSource(file=kept, format=_format_of(options, kept), encoding=encoding)
-            else:
-                yield ListSource(file=file, format=_format_of(options, file), encoding=encoding)
-    except OSError as error:
-        raise RequestError(f"Cannot read {options.list}: {error.strerror or error}.") from error
-
-
-def _spooled(stream: BinaryIO) -> BinaryIO:
-    if stream.isatty():
-        raise typer.BadParameter("Name a list of texts, or pipe one in. To type one: cat | voxcli batch - -d out")
-    kept = cast(BinaryIO, tempfile.SpooledTemporaryFile(_IN_MEMORY))  # noqa: SIM115 - closed by the caller
-    shutil.copyfileobj(stream, kept, _BLOCK)
-    return kept
-
-
-def _format_of(options: ListOptions, file: BinaryIO) -> "ListFormat":
-    from voxcli.batch.lists import ListFormat, format_of
-
-    if options.list_format:
-        try:
-            return ListFormat(options.list_format.lower().removeprefix("."))
-        except ValueError:
-            near = did_you_mean(options.list_format, ListFormat)
-            raise typer.BadParameter(
-                f"Unknown format of a list: {options.list_format!r}.{near} Choose from: {', '.join(ListFormat)}.",
-                param_hint="--list-format",
-            ) from None
-    assert options.list is not None
-    file.seek(0)
-    if found := format_of("" if options.list == STDIN else options.list, file.read(_BLOCK)):
-        return found
-    raise typer.BadParameter(
-        f"Cannot tell what {options.list} is. Name its format with --list-format: {', '.join(ListFormat)}."
-    )
-
-
-def _check_encoding(name: str | None) -> str | None:
-    if name is None:
-        return None
-    try:
-        return codecs.lookup(name).name
-    except LookupError:
-        raise typer.BadParameter(
-            f"Unknown encoding {name!r}. Well known are utf-8, utf-16, cp1252, gb18030, shift_jis and big5.",
-            param_hint="--encoding",
-        ) from None
+    return Path() if listed == _STDIN else Path(listed).parent
 
 
 def header_of(context: typer.Context, listed: str, file: BinaryIO) -> dict[str, Any]:
@@ -242,7 +195,7 @@ def header_of(context: typer.Context, listed: str, file: BinaryIO) -> dict[str, 
         digest.update(block)
     given = given_options(context)
     digest.update(repr(sorted(given.items())).encode())
-    where = None if listed == STDIN else str(Path(listed).resolve())
+    where = None if listed == _STDIN else str(Path(listed).resolve())
     return {"voxcli": __version__, "list": where, "options": given, "digest": digest.hexdigest()}
 
 

@@ -1,25 +1,34 @@
 """Preparation of rows for the engine that speaks them: default voice, seed, and what decides the samples."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from voxcli.audio.format import AudioFormat, SubtitleFormat
 from voxcli.batch.lines import Mistake
+from voxcli.batch.names import with_suffix
 from voxcli.batch.rows import BatchRow, RowOutput
 from voxcli.cli.commands.batch.row_reader import ReadRow
-from voxcli.cli.commands.chosen import name_unused, open_chosen_engine
+from voxcli.cli.commands.chosen import engine_name, name_unused, open_chosen_engine
+from voxcli.cli.commands.provenance.of_run import RunProvenance
+from voxcli.cli.commands.speak_job import SpeakJob
+from voxcli.cli.options.metadata import MetadataOptions
 from voxcli.cli.settings.files import voice_library
+from voxcli.cli.text_source import Whole
 from voxcli.engines.settings import EngineSettings
 from voxcli.errors import RequestError
 from voxcli.sinks import ToFile
-from voxcli.synthesis.identity import ModelIdentity, VoiceIdentity
+from voxcli.synthesis.identity import ModelIdentity
 from voxcli.synthesis.loading import OnLoading
 from voxcli.synthesis.marked_up import find_speakers, read_marked_up
 from voxcli.synthesis.narration import draws_voice
-from voxcli.synthesis.pipeline import Delivery
 from voxcli.synthesis.provenance import Provenance
 from voxcli.synthesis.request import Engine, HasVoices, Parameter, Voice, abilities_of, check_description
 from voxcli.synthesis.speech_cache import FIXED_SEED
+
+if TYPE_CHECKING:
+    from voxcli.text.lexicon import Lexicon
 
 _DEFAULT_VOICE = "default"
 
@@ -27,10 +36,26 @@ _DEFAULT_VOICE = "default"
 class RowPreparer:
     """Makes rows ready for one engine."""
 
-    def __init__(self, engine: Engine, name: str, model: ModelIdentity) -> None:
-        """name: of the model, for messages."""
-        self._engine, self._name, self._model = engine, name, model
+    def __init__(
+        self,
+        engine: Engine,
+        settings: EngineSettings,
+        model: ModelIdentity,
+        *,
+        metadata: MetadataOptions,
+        also: Sequence[SubtitleFormat] = (),
+        lexicon: "Lexicon | None" = None,
+    ) -> None:
+        """
+        Args:
+            settings: of the engine.
+            also: further files of each row.
+        """
+        self._engine, self._settings, self._model = engine, settings, model
+        self._name = engine_name(settings)
+        self._metadata, self._also, self._lexicon = metadata, also, lexicon
         self._unused: set[Parameter] = set()
+        self._warned: set[str] = set()
 
     def ready(self, row: ReadRow) -> BatchRow:
         """Return a row with everything that decides its samples."""
@@ -44,37 +69,47 @@ class RowPreparer:
             delivery = replace(delivery, sampling=replace(delivery.sampling, seed=FIXED_SEED))
         voices = read_marked_up(row.text).voices if row.split else ()
         speakers = find_speakers(voices, delivery, self._engine, _find_voice)
-        provenance = Provenance.of(
-            delivery,
-            self._model,
-            row.text,
-            voice=VoiceIdentity.of(delivery.voice, name=row.voice_name if row.own else None),
-            sampled=abilities.sampling,
-            reading={**({"markdown": True} if row.markdown else {}), **({} if row.split else {"split": False})},
+        job = SpeakJob(
+            text=Whole(row.text),
+            speakers=speakers,
+            script=(lambda pieces, styles: iter(read_marked_up(row.text).pieces)) if voices else None,
+            markdown=row.markdown,
+            split=row.split,
+            engine=self._settings,
+            delivery=delivery,
+            targets=[],
+            finds_ssml=True,
+            lexicon=self._lexicon,
+            warned=self._warned,
         )
-
-        provenance = replace(provenance, speakers={name: self._described(one) for name, one in speakers.items()})
-
-        def to_target(path: Path) -> ToFile:
-            return ToFile(path, row.format, provenance=lambda: provenance)
-
-        outputs = [RowOutput(row.file, str(row.format), to_target)]
+        made = RunProvenance(job.text, voice_name=row.voice_name, keep_text=self._metadata.keep_text)
+        made.begin(self._engine, self._name, delivery, speakers, job.reading)
+        # What a server tells after its first answer does not make another row of it.
+        provenance = replace(made(), model=self._model)
         return BatchRow(
             number=row.number,
             line=row.line,
-            text=row.text,
+            parts=lambda abilities: job.parts(lambda: None, abilities, lambda: 0.0),
             delivery=delivery,
             key=provenance.key(),
-            outputs=tuple(outputs),
-            markdown=row.markdown,
-            split=row.split,
+            outputs=self._outputs(row, provenance),
             speakers=speakers,
+            estimated_seconds=row.estimated_seconds,
             id=row.id,
         )
 
-    def _described(self, speaker: Delivery) -> Provenance:
-        voice = VoiceIdentity.of(speaker.voice)
-        return Provenance.of(speaker, self._model, None, voice=voice, sampled=abilities_of(self._engine).sampling)
+    def _outputs(self, row: ReadRow, provenance: Provenance) -> tuple[RowOutput, ...]:
+        bare, keeps = not self._metadata.metadata, self._metadata.keep_text
+
+        def output(format: AudioFormat | SubtitleFormat, file: str) -> RowOutput:
+            def to_target(path: Path) -> ToFile:
+                return ToFile(path, format, overwrite=True, provenance=lambda: provenance, only_mark=bare)
+
+            kind = [str(format), *(["bare"] if bare else []), *(["text"] if keeps else [])]
+            return RowOutput(file, " ".join(kind), to_target)
+
+        further = (output(format, with_suffix(row.file, f".{format}")) for format in self._also)
+        return (output(row.format, row.file), *further)
 
 
 def _find_voice(name: str) -> Voice:

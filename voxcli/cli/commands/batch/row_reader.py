@@ -103,7 +103,7 @@ class RowReader:
             voices = read_marked_up(text).voices if split else ()
             column = "voice" if "voice" in values.options else None
             delivery, name = self._delivery(values)
-            column = OUTPUT if OUTPUT in values.own else None
+            column = next((name for name in (OUTPUT, FORMAT) if name in values.own), None)
             format, file = self._file(row, values, delivery, name)
         except typer.BadParameter as error:
             return [Mistake(error.message, row.line, _column_of(error) or column)]

@@ -6,26 +6,33 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from voxcli.audio.format import SubtitleFormat
 from voxcli.batch.lines import Mistake
-from voxcli.batch.manifest import Manifest, ManifestEntry
+from voxcli.batch.manifest import Manifest, hash_of
 from voxcli.batch.rows import BatchRow, RowResult, Unwritable, Way
-from voxcli.batch.work import DRAFTS, WORK_FOLDER, BatchWork
+from voxcli.batch.work import DRAFTS, REPLACES, WORK_FOLDER, BatchWork
 from voxcli.cli.commands.batch.checking import Checked, ListSource, NamesTaken, check_list
 from voxcli.cli.commands.batch.preparing import RowPreparer, check_voices, open_batch_engine
 from voxcli.cli.commands.batch.row_reader import RowReader
 from voxcli.cli.commands.batch.view import BatchReport, Progress
 from voxcli.cli.commands.chosen import engine_name
 from voxcli.cli.exits import ExitCode, GracefulShutdown, exit_code
+from voxcli.cli.options.metadata import MetadataOptions
 from voxcli.cli.settings.files import find_user_places
 from voxcli.errors import DeviceError, NotFound, RequestError, VoxError
+from voxcli.files import is_staged
 from voxcli.synthesis.identity import identity_of
 from voxcli.synthesis.request import Engine
+
+if TYPE_CHECKING:
+    from voxcli.text.lexicon import Lexicon
 
 MANIFEST = "manifest.jsonl"
 _LOCK = "lock"
 _POLL_SECONDS = 0.1
+_FIRST_WAIT_SECONDS = 1.0
 _MOST_IN_A_ROW = 10
 """Failures one after another, none of them the fault of its row, after which the rest is not tried."""
 _FAULTS_OF_ROWS = (RequestError, NotFound)
@@ -42,8 +49,10 @@ class BatchJob:
     folder: Path
     header: Mapping[str, Any]
     """For the manifest: the list and the options, so that the work can be resumed without naming them."""
-    also: tuple[str, ...] = ()
-    """Suffixes of further files of each row."""
+    metadata: MetadataOptions = MetadataOptions()  # noqa: RUF009 - immutable
+    lexicon: "Lexicon | None" = None
+    also: tuple[SubtitleFormat, ...] = ()
+    """Further files of each row."""
     overwrite: bool = False
     resume: bool = False
     prune: bool = False
@@ -57,8 +66,9 @@ class BatchJob:
 def check_batch(job: BatchJob, manifest: Manifest, report: BatchReport) -> Checked:
     """Check a whole list, and report what is wrong with it."""
     checked = Checked()
+    suffixes = tuple(f".{format}" for format in job.also)
     names = NamesTaken(job.folder, manifest, overwrite=job.overwrite)
-    for rows in check_list(job.source, job.reader, names, job.also, checked):
+    for rows in check_list(job.source, job.reader, names, suffixes, checked):
         if rows % 100 == 0:
             report.checking(rows)
     report.checked(checked, job.list_name, list(job.reader.columns.unknown))
@@ -92,7 +102,9 @@ class _BatchRun:
     ) -> None:
         self._job, self._manifest, self._engine, self._report = job, manifest, engine, report
         identity = identity_of(engine, model)
-        self._preparer = RowPreparer(engine, model, identity)
+        self._preparer = RowPreparer(
+            engine, job.reader.engine, identity, metadata=job.metadata, also=job.also, lexicon=job.lexicon
+        )
         self._progress = Progress(checked)
         self._files: list[str] = []
         """Of all rows, in the order of the list."""
@@ -111,14 +123,13 @@ class _BatchRun:
             self._manifest.rewrite(header, [])
         elif self._manifest.header != header:
             self._manifest.begin(header)
-        # The handler of the signal sets no event, whose lock the main thread may hold.
-        with GracefulShutdown(lambda: None) as shutdown:
+        with GracefulShutdown(work.stop) as shutdown:
             self._report.started(shutdown)
-            self._make_all(shutdown)
+            self._make_all()
             for attempt in range(job.retry):
-                if not self._progress.failed_rows or not self._wait(2.0**attempt, shutdown):
+                if not self._progress.failed_rows or not self._wait(_FIRST_WAIT_SECONDS * 2**attempt):
                     break
-                self._make_all(shutdown, only=frozenset(self._progress.failed_rows))
+                self._make_all(only=frozenset(self._progress.failed_rows))
         work.close()
         complete = self._progress.counts[Way.FAILED] == 0 and self._progress.done == self._progress.rows
         notes = self._end(complete=complete)
@@ -127,13 +138,11 @@ class _BatchRun:
             raise shutdown.interrupted
         return self._exit_code()
 
-    def _make_all(self, shutdown: GracefulShutdown, only: frozenset[int] | None = None) -> None:
+    def _make_all(self, only: frozenset[int] | None = None) -> None:
         progress, work = self._progress, self._work
         jobs = self._job.jobs or self._engine.slots
         with closing(work.run(self._rows(only), jobs)) as results:
             for result in results:
-                if shutdown.interrupted:
-                    work.stopping.set()
                 progress.made_seconds = work.made_seconds
                 if result:
                     progress.note(result)
@@ -153,7 +162,7 @@ class _BatchRun:
         hopeless = isinstance(error, Unwritable) or self._in_a_row >= max(_MOST_IN_A_ROW, 2 * self._engine.slots)
         if self._failure is None and (hopeless or not self._job.keep_going):
             self._failure = error
-            self._work.stopping.set()
+            self._work.stop()
 
     def _exit_code(self) -> ExitCode:
         """Return how it ended.
@@ -182,10 +191,10 @@ class _BatchRun:
         if only is None:
             self._files = files
 
-    def _wait(self, seconds: float, shutdown: GracefulShutdown) -> bool:
+    def _wait(self, seconds: float) -> bool:
         """Wait before failed rows are tried again; return whether they are to be."""
         until = time.monotonic() + seconds
-        while not (stop := shutdown.interrupted or self._work.stopping.is_set()) and time.monotonic() < until:
+        while not (stop := self._work.stopping) and time.monotonic() < until:
             time.sleep(_POLL_SECONDS)
         return not stop
 
@@ -214,10 +223,10 @@ class _BatchRun:
     def _remove(self, files: Sequence[str]) -> None:
         """Delete files that were made here and have not been changed since."""
         for file in files:
-            entry: ManifestEntry | None = self._manifest.find(file)
-            if entry and entry.is_intact(self._job.folder):
-                with suppress(OSError):
-                    (self._job.folder / file).unlink()
+            entry, path = self._manifest.find(file), self._job.folder / file
+            with suppress(OSError):
+                if entry and (entry.is_intact(self._job.folder) or hash_of(path) == entry.more.get(REPLACES)):
+                    path.unlink()
 
 
 @contextmanager
@@ -241,12 +250,23 @@ def _locked(folder: Path) -> Iterator[None]:
     except (OSError, NotImplementedError) as error:  # NotImplementedError: the file system has no locks
         raise DeviceError(f"Cannot write into {folder}: {error}.") from error
     try:
-        shutil.rmtree(work / DRAFTS, ignore_errors=True)
+        _remove_drafts(folder)
         yield
+        if {path.name for path in work.glob("*")} <= {_LOCK}:  # otherwise something is kept for the next run
+            shutil.rmtree(work, ignore_errors=True)
     finally:
-        with suppress(OSError):  # something is left to do, and kept for it
-            if {path.name for path in work.iterdir()} <= {_LOCK}:
-                shutil.rmtree(work, ignore_errors=True)
-            if is_new:
-                folder.rmdir()
         lock.release()
+        if is_new:
+            with suppress(OSError):  # something was made
+                (work / _LOCK).unlink(missing_ok=True)
+                work.rmdir()
+                folder.rmdir()
+
+
+def _remove_drafts(folder: Path) -> None:
+    """Remove what a process that was killed had begun to write."""
+    shutil.rmtree(folder / WORK_FOLDER / DRAFTS, ignore_errors=True)
+    for path in folder.glob(".*"):
+        if is_staged(path):
+            with suppress(OSError):
+                path.unlink()

@@ -12,7 +12,6 @@ from voxcli.cli.reports.events import write_event
 from voxcli.cli.run_summary import described_speed
 from voxcli.cli.status_line import StatusLine
 from voxcli.synthesis.loading import OnLoading
-from voxcli.synthesis.pace import speaking_seconds
 
 _MOST_SHOWN = 20
 """Mistakes, and rows that failed."""
@@ -43,7 +42,7 @@ class Progress:
         if result.way is Way.FAILED:
             self.failed_rows.add(row.number)
         self.seconds += result.seconds
-        estimated = speaking_seconds(row.text) / row.delivery.speed
+        estimated = row.estimated_seconds
         self._estimated_done += 0.0 if again else estimated
         if result.way is Way.MADE:
             self._estimated_made += estimated
