@@ -18,7 +18,9 @@ from tests.pulse import PulseServer
 from voxcli import api
 from voxcli.audio.chunk import AudioChunk
 from voxcli.audio.decode import decode
+from voxcli.synthesis.identity import digest_of_text
 from voxcli.synthesis.request import SentenceMark, Speech, SynthesisRequest
+from voxcli.synthesis.verification import Integrity, verify
 from voxcli.voices.library import VoiceLibrary
 
 HEAVY = ("numpy", "torch", "pydantic", "httpx", "av", "soundfile", "rich", "typer")
@@ -182,3 +184,15 @@ def test_subtitles_are_saved_beside_the_sound(tmp_path: Path) -> None:
         engine.speak("Hello, world. It works.").save(tmp_path / "x.wav", subtitles=tmp_path / "x.srt")
     assert (tmp_path / "x.wav").stat().st_size > 10_000
     assert (tmp_path / "x.srt").read_text().count(" --> ") == 2
+
+
+def test_a_file_says_what_made_it_also_where_the_text_arrives_in_pieces(tmp_path: Path) -> None:
+    with api.open_engine("espeak") as engine:
+        engine.speak(iter(["Hello", " there."]), language="en").save(tmp_path / "x.wav")
+        engine.speak("Hello there.", language="en").save(tmp_path / "bare.wav", metadata=False)
+    made = verify(tmp_path / "x.wav")
+    assert made.is_intact
+    assert made.marking.provenance
+    assert made.marking.provenance.model.name == "espeak"
+    assert made.marking.provenance.text_digest == digest_of_text("Hello there.")
+    assert verify(tmp_path / "bare.wav").verdict is Integrity.ONLY_MARKED

@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
 from types import TracebackType
@@ -27,10 +27,12 @@ from voxcli.paths import find_places
 from voxcli.protocols.dialect import ClientOptions
 from voxcli.sinks import Target, ToFile, ToSpeaker, open_sink
 from voxcli.sinks.base import write_paced
+from voxcli.synthesis.identity import VoiceIdentity
 from voxcli.synthesis.loading import OnLoading, ignore_loading
 from voxcli.synthesis.marked_up import find_speakers, read_marked_up
 from voxcli.synthesis.pace import StartBuffer, speaking_seconds
 from voxcli.synthesis.pipeline import NO_SPEAKERS, Delivery, only_chunks, synthesize
+from voxcli.synthesis.provenance import NotedText, Provenance
 from voxcli.synthesis.request import (
     Clip,
     Engine,
@@ -55,10 +57,21 @@ _log = logging.getLogger(__name__)
 class SpeechStream:
     """The speech of one text, generated while it is consumed. It can be consumed once, in any one way."""
 
-    def __init__(self, pieces: Generator[Piece], buffer: StartBuffer, seed: int | None = None) -> None:
-        """buffer: for playing it."""
+    def __init__(
+        self,
+        pieces: Generator[Piece],
+        buffer: StartBuffer,
+        seed: int | None = None,
+        provenance: Callable[[], Provenance] | None = None,
+    ) -> None:
+        """
+        Args:
+            buffer: for playing it.
+            provenance: what its files say of themselves.
+        """
         self._pieces = pieces
         self._buffer = buffer
+        self._provenance = provenance
         self.seed = seed
         """The seed that repeats this speech; None if the engine has no use for one, or a server drew it."""
 
@@ -86,6 +99,7 @@ class SpeechStream:
         *,
         subtitles: str | os.PathLike[str] | None = None,
         overwrite: bool = True,
+        metadata: bool = True,
     ) -> Path:
         """Write a file, which is playable while it grows, and return its path.
 
@@ -93,13 +107,15 @@ class SpeechStream:
             path: the suffix names the format: wav, flac, mp3, opus, aac or pcm.
             subtitles: another file, with the sentences and their times: srt, vtt, lrc or json.
             overwrite: existing files.
+            metadata: say in the file what made it; False says only that a machine did.
 
         Raises:
             RequestError: the suffix names no format, or the file exists and may not be overwritten.
             DeviceError: the file cannot be written.
         """
         paths = [Path(path), *([] if subtitles is None else [Path(subtitles)])]
-        self.send(*(ToFile(one, _format_of(one), overwrite=overwrite) for one in paths))
+        said = (overwrite, self._provenance, not metadata)
+        self.send(*(ToFile(one, _format_of(one), *said) for one in paths))
         return paths[0]
 
     def play(self, device: str | None = None) -> None:
@@ -197,7 +213,8 @@ class SpeechEngine:
             _log.warning("without effect on this engine: %s", ", ".join(idle))
         whole = read_marked_up(text) if isinstance(text, str) and split else None
         speakers = find_speakers(whole.voices, delivery, self._engine, self._find_voice) if whole else NO_SPEAKERS
-        pieces = whole.pieces if whole else [text] if isinstance(text, str) else sniffed(text)
+        noted = NotedText()
+        pieces = whole.pieces if whole else [text] if isinstance(text, str) else sniffed(noted.noted(text))
         abilities = abilities_of(self._engine)
         parts = read_text(
             pieces,
@@ -213,7 +230,20 @@ class SpeechEngine:
             synthesize(self._engine, parts, delivery, speakers=speakers, stopwatch=stopwatch),
             StartBuffer(stopwatch.timings, text_seconds=known, rate=speed),
             delivery.sampling.seed,
+            lambda: self._describe(
+                delivery, voice, text if isinstance(text, str) else noted.text, markdown=markdown, split=split
+            ),
         )
+
+    def _describe(
+        self, delivery: Delivery, voice: str | Voice | None, text: str | None, *, markdown: bool, split: bool
+    ) -> Provenance:
+        """Return what makes the speech of a text, as far as that is known."""
+        known = self._voices.describe(self._voices.find_spelling(voice) or "") if isinstance(voice, str) else None
+        consent = known[1].consent if known else None
+        identity = VoiceIdentity.of(delivery.voice, voice if isinstance(voice, str) else None, consent)
+        reading = {**({"markdown": True} if markdown else {}), **({} if split else {"split": False})}
+        return Provenance.of_engine(self._engine, "unknown", delivery, text, voice=identity, reading=reading)
 
     def stream(self, request: SynthesisRequest) -> Speech:
         """Stream a single request as it stands: the interface that engines share."""

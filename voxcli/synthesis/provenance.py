@@ -3,14 +3,16 @@
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
-from typing import Any
+from typing import Any, TypeVar
 
-from voxcli.synthesis.identity import ModelIdentity, VoiceIdentity, digest_of_text
+from voxcli.synthesis.identity import ModelIdentity, VoiceIdentity, digest_of_text, identity_of
 from voxcli.synthesis.pipeline import Delivery
-from voxcli.synthesis.request import Sampling
+from voxcli.synthesis.request import Engine, Parameter, Sampling, abilities_of
 from voxcli.version import __version__
+
+T = TypeVar("T")
 
 _FORMAT = 1
 """Of the JSON. A newer one keeps the meaning of these fields and adds others, which are passed on unread."""
@@ -64,6 +66,36 @@ class Provenance:
             settings={**_settings_of(delivery, sampled=sampled), **(reading or {})},
             text_digest=None if text is None else digest_of_text(text),
         )
+
+    @classmethod
+    def of_engine(
+        cls,
+        engine: Engine,
+        name: str,
+        delivery: Delivery,
+        text: str | None,
+        *,
+        voice: VoiceIdentity | None = None,
+        reading: Mapping[str, Any] | None = None,
+    ) -> "Provenance":
+        """Return the provenance of a text that an engine speaks, without the settings that it has no use for.
+
+        Args:
+            name: of a model whose engine tells nothing.
+            voice: None takes that of the delivery.
+            reading: as for `of`.
+        """
+        idle = {parameter.value for parameter in delivery.unused(engine)}
+        voice = voice or VoiceIdentity.of(delivery.voice)
+        made = cls.of(
+            delivery,
+            identity_of(engine, name),
+            text,
+            voice=replace(voice, style=None) if Parameter.STYLE in idle else voice,
+            sampled=abilities_of(engine).sampling,
+            reading=reading,
+        )
+        return replace(made, settings={name: value for name, value in made.settings.items() if name not in idle})
 
     def key(self) -> str:
         """Return a digest of everything that decides the samples: two sounds with one key are equal.
@@ -151,6 +183,23 @@ class Provenance:
         keep: the text itself too.
         """
         return replace(self, text_digest=digest_of_text(text), text=text if keep else None)
+
+
+class NotedText:
+    """A text that is noted while it is being read."""
+
+    def __init__(self) -> None:
+        self.text: str | None = None
+        """None until all of it has been read."""
+
+    def noted(self, pieces: Iterable[T]) -> Iterator[T]:
+        """Yield pieces, of which those that are strings make up the text."""
+        texts, self.text = [], None
+        for piece in pieces:
+            if isinstance(piece, str):
+                texts.append(piece)
+            yield piece
+        self.text = "".join(texts)
 
 
 _FIELDS = (

@@ -3,6 +3,7 @@
 import os
 import secrets
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -12,6 +13,7 @@ from voxcli.audio.chunk import AudioChunk
 from voxcli.audio.format import AudioFormat, find_format, known_suffixes
 from voxcli.errors import DeviceError, NotFound, RequestError
 from voxcli.sinks import ToFile, open_sink
+from voxcli.synthesis.provenance import Provenance
 from voxcli.synthesis.request import Clip, SentenceMark
 
 NO_FOLDER = "The user has chosen no folder for files, so none can be written. Ask the user to choose one."
@@ -57,9 +59,10 @@ class FileSink:
 
     underruns = heard_at = played_seconds = None
 
-    def __init__(self, file: NewFile) -> None:
+    def __init__(self, file: NewFile, provenance: Callable[[], Provenance] | None = None) -> None:
+        """provenance: what the file says of itself; None says nothing."""
         self._file = file
-        self._draft = open_sink([ToFile(file.draft, file.format)])
+        self._draft = open_sink([ToFile(file.draft, file.format, provenance=provenance)])
 
     def __enter__(self) -> Self:
         self._draft.__enter__()

@@ -38,6 +38,10 @@ from voxcli.server.service import Service
 from voxcli.server.streaming.utterance import NO_WORDS
 from voxcli.server.utterances import Caller
 from voxcli.sinks.base import Sink
+from voxcli.synthesis.identity import ModelIdentity
+from voxcli.synthesis.marking import mark_tags
+from voxcli.synthesis.pipeline import Delivery
+from voxcli.synthesis.provenance import Provenance
 from voxcli.synthesis.request import Clip, Voice
 from voxcli.voices.named import DEFAULT, NAMED_VOICES, find_named
 
@@ -174,7 +178,8 @@ class Toolbox:
         sound = CollectedSound()
         job = self._queue.start(_client_of(call), request, lambda start_buffer, check: sound)
         await self._finish(call, job)
-        data = await self.service.threads.call(lambda: encoded_whole(iter(sound.chunks), format))
+        tags = partial(mark_tags, self._provenance(request).model.source_type)
+        data = await self.service.threads.call(lambda: encoded_whole(iter(sound.chunks), format, tags))
         kind = audio_headers(format, job.sample_rate)["content-type"]
         audio = AudioContent(type="audio", data=base64.b64encode(data).decode(), mime_type=kind)
         values = {"status": "success", "output_path": None, "sample_rate": job.sample_rate}
@@ -182,9 +187,18 @@ class Toolbox:
 
     async def _write(self, call: Call, request: ServerRequest, file: NewFile) -> SpeechJob:
         """Write a file, which exists only once it is complete."""
-        job = self._queue.start(_client_of(call), request, lambda start_buffer, check: FileSink(file))
+        job = self._queue.start(
+            _client_of(call), request, lambda start_buffer, check: FileSink(file, partial(self._provenance, request))
+        )
         await self._finish(call, job)
         return job
+
+    def _provenance(self, request: ServerRequest) -> Provenance:
+        """Return what makes the sound of a request. The engine speaks it, or has spoken it."""
+        models, asked = self.service.models, request.request
+        if models.engine:
+            return Provenance.of_engine(models.engine, models.name, Delivery.of(asked), asked.text)
+        return Provenance.of(Delivery.of(asked), ModelIdentity(name=models.name), asked.text)
 
     async def _finish(self, call: Call, job: SpeechJob) -> None:
         await self._follow(call, job, None)

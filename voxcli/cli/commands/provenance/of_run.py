@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 from voxcli.cli.options.metadata import MetadataOptions
 from voxcli.cli.text_source import Source, known_text
 from voxcli.sinks import Target, ToFile, ToSpeaker
+from voxcli.synthesis.provenance import NotedText, Provenance
 
 if TYPE_CHECKING:
     from voxcli.synthesis.identity import VoiceIdentity
     from voxcli.synthesis.pipeline import Delivery, Speakers
-    from voxcli.synthesis.provenance import Provenance
     from voxcli.synthesis.request import Engine, Voice
     from voxcli.text.parts import Silence
 
@@ -19,26 +19,20 @@ _ROOM = 2**14
 """Bytes for a text that is to be kept, and is still arriving when the file begins."""
 
 
-class NotedText:
-    """A text that is noted while it is being read."""
+class ArrivingSource:
+    """A source whose text is noted while it is being read."""
 
     def __init__(self, source: Source) -> None:
         self._source = source
-        self._pieces: list[str] = []
-        self._complete = False
+        self._noted = NotedText()
 
     @property
     def text(self) -> str | None:
         """The text; None while it is still arriving."""
-        return "".join(self._pieces) if self._complete else None
+        return self._noted.text
 
     def pieces(self, before_waiting: Callable[[], None], *, markdown: bool = False) -> "Iterator[str | Silence]":
-        self._pieces, self._complete = [], False
-        for piece in self._source.pieces(before_waiting, markdown=markdown):
-            if isinstance(piece, str):
-                self._pieces.append(piece)
-            yield piece
-        self._complete = True
+        return self._noted.noted(self._source.pieces(before_waiting, markdown=markdown))
 
 
 class RunProvenance:
@@ -46,7 +40,7 @@ class RunProvenance:
 
     def __init__(self, text: Source, *, voice_name: str | None, keep_text: bool) -> None:
         """voice_name: as the user gave it."""
-        self.text: Source = NotedText(text) if known_text(text) is None else text
+        self.text: Source = ArrivingSource(text) if known_text(text) is None else text
         """To be read in its place."""
         self._voice_name = voice_name
         self._keep_text = keep_text
@@ -55,7 +49,7 @@ class RunProvenance:
     @property
     def room(self) -> int:
         """Bytes to keep free in a file for a text that is still arriving."""
-        return _ROOM if self._keep_text and isinstance(self.text, NotedText) else 0
+        return _ROOM if self._keep_text and isinstance(self.text, ArrivingSource) else 0
 
     def begin(
         self,
@@ -77,7 +71,7 @@ class RunProvenance:
     def __call__(self) -> "Provenance":
         assert self._described, "there is no sound before the engine is open"
         made = self._described()
-        text = self.text.text if isinstance(self.text, NotedText) else known_text(self.text)
+        text = self.text.text if isinstance(self.text, ArrivingSource) else known_text(self.text)
         return made if text is None else made.with_text(text, keep=self._keep_text)
 
     def _describe(
@@ -88,35 +82,28 @@ class RunProvenance:
         speakers: "Speakers",
         reading: Mapping[str, Any],
     ) -> "Provenance":
-        from voxcli.synthesis.identity import identity_of
-        from voxcli.synthesis.provenance import Provenance
-        from voxcli.synthesis.request import abilities_of
         from voxcli.voices.description import note_of_model
 
-        identity = identity_of(engine, note_of_model(model))
-        sampled, idle = abilities_of(engine).sampling, {parameter.value for parameter in delivery.unused(engine)}
-
         def of(delivery: "Delivery", name: str | None, reading: Mapping[str, Any]) -> Provenance:
-            voice = self._voice(delivery.voice, name, styled="style" not in idle)
-            made = Provenance.of(delivery, identity, None, voice=voice, sampled=sampled, reading=reading)
-            return replace(made, settings={key: value for key, value in made.settings.items() if key not in idle})
+            voice = _identity_of_voice(delivery.voice, name)
+            return Provenance.of_engine(engine, note_of_model(model), delivery, None, voice=voice, reading=reading)
 
-        arriving = {"arriving": True} if isinstance(self.text, NotedText) else {}
+        arriving = {"arriving": True} if isinstance(self.text, ArrivingSource) else {}
         whole = of(delivery, self._voice_name, {**reading, **arriving})
         return replace(whole, speakers={name: of(one, None, {}) for name, one in speakers.items()})
 
-    def _voice(self, voice: "Voice", name: str | None, *, styled: bool) -> "VoiceIdentity":
-        """Return the identity of a voice, with its name and its consent if it is one of the user's own."""
-        from voxcli.cli.settings.files import voice_library
-        from voxcli.synthesis.identity import VoiceIdentity
 
-        voice = voice if styled else replace(voice, style=None)
-        if not name or not (voice.reference or voice.prompt or voice.style):
-            return VoiceIdentity.of(voice)
-        library = voice_library()
-        found = library.find_spelling(name)
-        notes = library.describe(found) if found else None
-        return VoiceIdentity.of(voice, found, notes[1].consent if notes else None)
+def _identity_of_voice(voice: "Voice", name: str | None) -> "VoiceIdentity":
+    """Return the identity of a voice, with its name and its consent if it is one of the user's own."""
+    from voxcli.cli.settings.files import voice_library
+    from voxcli.synthesis.identity import VoiceIdentity
+
+    if not name or not (voice.reference or voice.prompt or voice.style):
+        return VoiceIdentity.of(voice)
+    library = voice_library()
+    found = library.find_spelling(name)
+    notes = library.describe(found) if found else None
+    return VoiceIdentity.of(voice, found, notes[1].consent if notes else None)
 
 
 def describe_targets(targets: list[Target], made: RunProvenance, options: MetadataOptions) -> list[Target]:
