@@ -72,6 +72,16 @@ Partial = Annotated[
     bool,
     typer.Option("--partial", help="Write what there is of a book by now, and make no more.", rich_help_panel=_PANEL),
 ]
+Jobs = Annotated[
+    int | None,
+    typer.Option(
+        "--jobs",
+        min=1,
+        max=64,
+        help="Sentences of a book to make at once. Default: as many as the model can speak.",
+        rich_help_panel=_PANEL,
+    ),
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +108,7 @@ class BookOptions:
     paragraph_pause: ParagraphPause = 0.4
     loudness: Loudness = None
     partial: Partial = False
+    jobs: Jobs = None
 
     @property
     def pauses(self) -> "Pauses":
@@ -120,7 +131,7 @@ class BookOptions:
         """
         books = [output for output in out.output or [] if _is_book(output)]
         if not books:
-            for name in ("loudness", "partial"):
+            for name in ("loudness", "partial", "jobs"):
                 if on_command_line(context, name):
                     raise typer.BadParameter(
                         f"--{name} is for a book: -o book.m4b or -o folder/.", param_hint=f"--{name}"

@@ -15,9 +15,10 @@ from voxcli.batch.books.sounds import BookSounds, WorkFolder
 from voxcli.batch.books.tags import BookTags
 from voxcli.batch.books.voice import steady_delivery
 from voxcli.batch.books.writing import BookWriter, write_book
+from voxcli.cli.commands.batch.preparing import open_batch_engine
 from voxcli.cli.commands.books.document import STDIN, open_chosen
 from voxcli.cli.commands.books.report import BookReport, EventsBookReport, TextBookReport
-from voxcli.cli.commands.chosen import engine_name, open_chosen_engine
+from voxcli.cli.commands.chosen import engine_name
 from voxcli.cli.commands.speak import prepared
 from voxcli.cli.commands.speak_job import SpeakJob
 from voxcli.cli.console import Console
@@ -97,12 +98,12 @@ def make_book(
         if job.delivery.sampling.seed is None and folder.kept.get("seed") is not None:
             sampling = replace(job.delivery.sampling, seed=folder.kept["seed"])
             job = replace(job, delivery=replace(job.delivery, sampling=sampling))
-        engine = open_chosen_engine(job.engine, slots=1, on_loading=report.loading(model), check=check)
+        engine = open_batch_engine(job.engine, options.jobs, report.loading(model), check)
         with closing(engine):
             book = _begin(job, document, options, engine, folder, model)
             report.started(book, str(folder.path))
             if not options.partial:
-                book.make(report.sentence, check, jobs=1)
+                book.make(report.sentence, check, jobs=options.jobs or engine.slots)
                 folder.keep(draws_voices=engine.draws_voices)
             tags = _tags(job, document, target, book, engine, model)
         writer = _writer(target, tags, len(book.chapters))

@@ -8,7 +8,7 @@ from voxcli.batch.books.writing import WrittenBook
 from voxcli.cli.commands.books.document import duration
 from voxcli.cli.console import Console, printable
 from voxcli.cli.exits import GracefulShutdown, exit_code
-from voxcli.cli.reports.events import write_event
+from voxcli.cli.reports.events import EventsReport, write_event
 from voxcli.cli.status_line import StatusLine, noted_loading
 from voxcli.errors import VoxError
 from voxcli.synthesis.loading import OnLoading
@@ -117,13 +117,15 @@ class EventsBookReport:
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
+        self._loading = EventsReport(stream)
         self._book: Book | None = None
         self._folder = ""
         self._chapter = -1
         self._left = TimeLeft()
 
     def loading(self, model: str) -> OnLoading:
-        return lambda progress: write_event(self._stream, "loading", model=model, **progress.to_dict())
+        self._loading.loading(model, [])
+        return self._loading.progress
 
     def started(self, book: Book, folder: str) -> None:
         self._book, self._folder, self._left = book, folder, TimeLeft()
