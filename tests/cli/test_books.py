@@ -12,6 +12,8 @@ from mutagen.mp4 import MP4
 
 from tests.documents.made import epub
 from tests.program import STRICTLY, Here, Run, said
+from voxcli.audio.decode import decode
+from voxcli.audio.loudness import loudness
 
 pytest.importorskip("lxml")
 
@@ -63,7 +65,8 @@ def test_a_book_becomes_a_folder_of_the_chapters_asked_for(run: Run, novel: Path
         (["-f", "novel.epub", "-o", "a.m4b", "--play"], 2, "A book is not played while it is made."),
         (["-f", "novel.epub", "-o", "a.m4b", "--format", "mp3"], 2, "a.m4b is AAC in MP4."),
         (["-f", "novel.epub", "-o", "a/", "--format", "pcm"], 2, "Unknown format 'pcm'"),
-        (["hello", "-o", "a.wav", "--loudness", "-18"], 2, "--loudness is for a book"),
+        (["hello", "-o", "a.wav", "--jobs", "2"], 2, "--jobs is for a book"),
+        (["-f", "novel.epub", "-o", "a.m4b", "-o", "novel.epub.srt"], 4, "novel.epub.srt already exists."),
         (["-f", "novel.epub", "-o", "a.m4b", "--partial"], 4, "There is nothing of a.m4b yet"),
         (["-f", "novel.epub", "-o", "there.m4b"], 4, "there.m4b already exists."),
         (["-f", "novel.epub", "-o", "nowhere/a.m4b"], 4, "there is no directory nowhere"),
@@ -75,15 +78,35 @@ def test_what_cannot_be_made_is_told_before_anything_is_made(
     here: Here, novel: Path, arguments: list[str], code: int, message: str
 ) -> None:
     novel.with_name("there.m4b").write_bytes(b"another book")
+    novel.with_name("novel.epub.srt").touch()
     found, error = here("say", *arguments)
     assert (found, message in error) == (code, True), error
     assert novel.with_name("there.m4b").read_bytes() == b"another book"
-    assert {path.name for path in novel.parent.iterdir()} - {"a.m4b.parts"} == {"novel.epub", "there.m4b"}
+    assert {path.name for path in novel.parent.iterdir()} == {"novel.epub", "novel.epub.srt", "there.m4b"}
 
 
 def test_a_text_becomes_a_book_of_one_chapter(run: Run, tmp_path: Path) -> None:
     assert run("say", "Hello there, listener.", "-o", "hello.m4a").returncode == 0
     assert [chapter.title for chapter in MP4(tmp_path / "hello.m4a").chapters] == ["1"]
+
+
+def loudness_of(path: Path) -> float:
+    return loudness(decode(path.read_bytes()))
+
+
+def test_speech_is_brought_to_a_loudness_exactly_in_files_and_nearly_in_pipes(run: Run, tmp_path: Path) -> None:
+    text = "This is a text of several sentences. " * 6
+    assert run("say", text, "-o", "a.wav", "-o", "a.srt", "--loudness", "-23").returncode == 0
+    assert run("say", text, "-o", "plain.wav", "-o", "plain.srt").returncode == 0
+    assert loudness_of(tmp_path / "a.wav") == pytest.approx(-23, abs=0.1)
+    assert (tmp_path / "a.srt").read_text("utf-8") == (tmp_path / "plain.srt").read_text("utf-8")
+    piped = run("say", text, "-o", "-", "--format", "flac", "-o", "b.srt", "--loudness", "-23")
+    assert piped.returncode == 0, said(piped)
+    (tmp_path / "b.flac").write_bytes(piped.stdout)
+    assert loudness_of(tmp_path / "b.flac") == pytest.approx(-23, abs=1.5)
+    assert (tmp_path / "b.srt").read_text("utf-8") == (tmp_path / "plain.srt").read_text("utf-8")
+    lengths = [decode((tmp_path / name).read_bytes()).seconds for name in ("a.wav", "b.flac", "plain.wav")]
+    assert lengths[0] == lengths[1] == lengths[2]
 
 
 def test_a_book_goes_on_after_a_kill_and_after_ctrl_c(novel: Path, environment: dict[str, str]) -> None:

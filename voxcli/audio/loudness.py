@@ -76,7 +76,7 @@ class LoudnessMeter:
     def recent(self, seconds: float) -> float:
         """Return the loudness of the newest samples in LUFS."""
         count = round(seconds * self._rate / self._hop)
-        return _integrated(np.concatenate([np.zeros(0), *self._powers])[-count:])
+        return _integrated(np.concatenate([np.zeros(0), *self._powers[-count:]])[-count:])
 
 
 def _integrated(powers: NDArray[np.float64]) -> float:

@@ -9,6 +9,7 @@ _LOWEST, _HIGHEST = 60.0, 400.0
 """Hz, of speaking voices."""
 _LEAST_CORRELATION = 0.6
 """Of a frame with its copy a period later, if it is voiced."""
+_NEARLY = 0.9
 _LEAST_POWER = 1e-5
 
 
@@ -26,6 +27,10 @@ def median_pitch(chunk: AudioChunk) -> float | None:
     window = np.fft.irfft(np.square(np.abs(np.fft.rfft(np.hanning(length), size))), size)[:length]
     first, last = round(chunk.sample_rate / _HIGHEST), min(round(chunk.sample_rate / _LOWEST), length * 3 // 4)
     relative = correlation[:, first:last] / correlation[:, :1] / (window[first:last] / window[0])
-    best = relative.argmax(axis=1)
-    voiced = relative[np.arange(len(best)), best] >= _LEAST_CORRELATION
+    most = relative.max(axis=1)
+    # Two periods later a wave is like itself too, so the first peak that is nearly the highest counts.
+    rises = np.diff(relative, prepend=relative[:, :1], append=relative[:, -1:]) >= 0
+    peaks = rises[:, :-1] & ~rises[:, 1:] & (relative >= _NEARLY * most[:, np.newaxis])
+    best = np.where(peaks.any(axis=1), peaks.argmax(axis=1), relative.argmax(axis=1))
+    voiced = most >= _LEAST_CORRELATION
     return float(np.median(chunk.sample_rate / (best[voiced] + first))) if voiced.any() else None

@@ -1,16 +1,16 @@
-"""Audiobooks in a folder: a file for each chapter, named so that they sort, and a playlist."""
+"""Audiobooks as plain files of sound: one, or a folder with one for each chapter and a playlist."""
 
 import os
 import re
 import unicodedata
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from io import FileIO
 from pathlib import Path
 
 from voxcli.audio.chunk import AudioChunk
 from voxcli.audio.format import AudioFormat
-from voxcli.batch.books.tags import BookTags, ChapterTagging
-from voxcli.errors import DeviceError
+from voxcli.batch.books.tags import BookTags, ChapterTagging, unwritable
 from voxcli.files import write_atomically
 from voxcli.sinks.base import Writer
 from voxcli.sinks.writer import new_writer
@@ -20,8 +20,64 @@ _FORBIDDEN = re.compile(r'[\x00-\x1f\x7f<>:"/\\|?*]+')
 _MOST_BYTES = 120
 
 
+class SoundFile:
+    """One file that is being written. It takes its name when it is complete."""
+
+    def __init__(self, path: Path, format: AudioFormat, tags: BookTags, shown: dict[str, str] | None = None) -> None:
+        """shown: what players show of it, under the names of Vorbis comments."""
+        self.seconds = 0.0
+        self._path = path
+        self._format = format
+        self._tags = tags
+        self._shown = shown or {}
+        self._unfinished = path.with_name(f".{path.name}.unfinished")
+        self._file: FileIO | None = None
+        self._writer: Writer | None = None
+
+    def begin_chapter(self, title: str) -> None:
+        """Do nothing: it has no chapters."""
+
+    def write(self, chunk: AudioChunk) -> None:
+        with self._errors_translated():
+            if self._writer is None:
+                self._path.parent.mkdir(exist_ok=True)
+                self._file = FileIO(self._unfinished, "w+")
+                tagging = ChapterTagging(self._tags, self._shown) if self._tags.provenance else None
+                self._writer = new_writer(self._format, self._file, chunk.sample_rate, tagging)
+            self._writer.write(chunk)
+        self.seconds += chunk.seconds
+
+    def finish(self) -> list[Path]:
+        """Complete the file and give it its name. Return it; nothing if nothing was written."""
+        if self._writer is None or self._file is None:
+            return []
+        with self._errors_translated():
+            self._writer.finish()
+            os.fsync(self._file.fileno())
+            self._file.close()
+            self._unfinished.replace(self._path)
+        self._writer = self._file = None
+        return [self._path]
+
+    def close(self) -> None:
+        """Remove what is not finished."""
+        if self._file:
+            with suppress(OSError):
+                self._file.close()
+            self._file = None
+            with suppress(OSError):
+                self._unfinished.unlink()
+
+    @contextmanager
+    def _errors_translated(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise unwritable(self._path, error) from error
+
+
 class BookFolder:
-    """A folder of chapters that is being written. Each file takes its name when it is complete."""
+    """A folder of chapters that is being written."""
 
     def __init__(self, path: Path, format: AudioFormat, tags: BookTags, count: int) -> None:
         """count: chapters."""
@@ -30,76 +86,44 @@ class BookFolder:
         self._tags = tags
         self._count = count
         self._titles: list[str] = []
-        self._seconds: list[float] = []
-        self._file: FileIO | None = None
-        self._writer: Writer | None = None
+        self._chapters: list[tuple[Path, float]] = []
+        self._current: SoundFile | None = None
 
     def begin_chapter(self, title: str) -> None:
         """Begin a chapter with the next sample."""
         self._end_chapter()
         self._titles.append(title)
-        self._seconds.append(0.0)
+        number = len(self._titles)
+        name = chapter_name(number, self._count, title, self._format)
+        shown = self._tags.of_chapter(number, self._count, title)
+        self._current = SoundFile(self._path / name, self._format, self._tags, shown)
 
     def write(self, chunk: AudioChunk) -> None:
-        number = len(self._seconds)
-        try:
-            if self._writer is None:
-                self._path.mkdir(parents=True, exist_ok=True)
-                self._file = FileIO(self._unfinished, "w+")
-                tagging = None
-                if self._tags.provenance:
-                    shown = self._tags.of_chapter(number, self._count, self._titles[-1])
-                    tagging = ChapterTagging(self._tags, shown)
-                self._writer = new_writer(self._format, self._file, chunk.sample_rate, tagging)
-            self._writer.write(chunk)
-        except OSError as error:
-            raise self._unwritable(error) from error
-        self._seconds[-1] += chunk.seconds
+        assert self._current
+        self._current.write(chunk)
 
     def finish(self) -> list[Path]:
         """Complete the last chapter, and write the playlist. Return all files."""
         self._end_chapter()
-        made = list(map(self._name, range(len(self._titles))))
         lines = ["#EXTM3U", f"#PLAYLIST:{self._tags.title}"]
-        for name, title, seconds in zip(made, self._titles, self._seconds, strict=True):
-            lines += [f"#EXTINF:{round(seconds)},{title}", name]
+        for (path, seconds), title in zip(self._chapters, self._titles, strict=True):
+            lines += [f"#EXTINF:{round(seconds)},{title}", path.name]
         playlist = self._path / f"{_clean(self._tags.title) or 'book'}.m3u8"
         try:
             write_atomically(playlist, ("\n".join(lines) + "\n").encode("utf-8", "replace"))
         except OSError as error:
-            raise self._unwritable(error) from error
-        return [*(self._path / name for name in made), playlist]
+            raise unwritable(playlist, error) from error
+        return [*(path for path, _ in self._chapters), playlist]
 
     def close(self) -> None:
         """Remove what is not finished."""
-        if self._file:
-            self._file.close()
-            self._file = None
-        with suppress(OSError):
-            self._unfinished.unlink(missing_ok=True)
-
-    @property
-    def _unfinished(self) -> Path:
-        return self._path / ".chapter.unfinished"
+        if self._current:
+            self._current.close()
 
     def _end_chapter(self) -> None:
-        if self._writer is None or self._file is None:
-            return
-        try:
-            self._writer.finish()
-            os.fsync(self._file.fileno())
-            self._file.close()
-            self._unfinished.replace(self._path / self._name(len(self._titles) - 1))
-        except OSError as error:
-            raise self._unwritable(error) from error
-        self._writer = self._file = None
-
-    def _name(self, index: int) -> str:
-        return chapter_name(index + 1, self._count, self._titles[index], self._format)
-
-    def _unwritable(self, error: OSError) -> DeviceError:
-        reason = error.strerror or error
-        return DeviceError(f"Cannot write {self._path}: {reason}. The sentences of the book are kept.")
+        if self._current:
+            self._chapters += [(path, self._current.seconds) for path in self._current.finish()]
+            self._current = None
 
 
 def chapter_name(number: int, count: int, title: str, format: AudioFormat) -> str:

@@ -15,8 +15,7 @@ from voxcli.audio.tags import Tags
 from voxcli.audio.tags.mp4 import add_tags
 from voxcli.audio.tags.reading import read_tagged
 from voxcli.audio.tags.seal import PENDING, SEAL
-from voxcli.batch.books.tags import BookTags
-from voxcli.errors import DeviceError
+from voxcli.batch.books.tags import BookTags, unwritable
 
 if TYPE_CHECKING:
     from av.container.core import Chapter  # a type of its stub only
@@ -114,5 +113,4 @@ def _errors_translated(path: Path) -> Generator[None]:
     try:
         yield
     except (av.error.FFmpegError, OSError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
-        raise DeviceError(f"Cannot write {path}: {reason}. The sentences of the book are kept.") from error
+        raise unwritable(path, error) from error

@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Iterable, Mapping
 from contextlib import closing, suppress
 from pathlib import Path
+from types import TracebackType
 from typing import Any, Self
 
 from filelock import FileLock, Timeout
@@ -55,7 +56,11 @@ class WorkFolder:
         self.manifest = Manifest(self.path / _MANIFEST)
         return self
 
-    def __exit__(self, *error: object) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind and not len(self.manifest) and not self.kept.get("voices"):
+            self.remove()  # nothing was made
         self.manifest.close()
         self._lock.release()
 

@@ -2,7 +2,9 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
+from voxcli.errors import DeviceError
 from voxcli.sinks.tagging import Tagging
 from voxcli.synthesis.provenance import Provenance
 
@@ -68,3 +70,9 @@ class ChapterTagging(Tagging):
 
     def tags(self, seal: str | None = None) -> dict[str, str]:
         return {**super().tags(seal), **self._shown}
+
+
+def unwritable(path: Path, error: Exception) -> DeviceError:
+    """Return the error of a book that cannot be written."""
+    reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+    return DeviceError(f"Cannot write {path}: {reason}. The sentences are kept: the same command goes on with them.")

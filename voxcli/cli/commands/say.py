@@ -81,7 +81,7 @@ def say(
         return
     metadata.check(context, outputs=bool(out.output))
     made = book.find_target(context, out)
-    out = book.beside(out) if made else out
+    out = made.beside(out) if made else out
     targets = [] if made and not out.output else choose_targets(out)
     played = any(not isinstance(target, ToFile) for target in targets)
     auto_steps = sampling.auto_steps(context, remote=engine.remote is not None, played=played)
@@ -107,24 +107,27 @@ def say(
             auto_steps=auto_steps,
             queue=out.queue and out.plays,
             max_wait=out.max_wait,
+            loudness=None if made else book.loudness,
         )
         return with_words(context, words, job, console)
 
     with logs_on_console(console, verbose=verbosity.verbose):
         if made and not words.explain:
-            from voxcli.cli.commands.books.book import say_book
+            from voxcli.cli.commands.books.book import make_book, manuscript_of, open_book_report, undivided
 
             made = replace(made, narrator=who.voice, only_mark=not metadata.metadata)
-            with_words_or_files = [*(text or []), *(literal or [])], file or []
-            say_book(
-                *with_words_or_files,
-                book,
-                made,
-                lambda source: job_of(source, as_markdown=False).described(metadata, who.voice),
-                console,
-                events,
-                context.obj,
-            )
+
+            def described(source: "Source", *, as_markdown: bool = False) -> SpeakJob:
+                return job_of(source, as_markdown=as_markdown).described(metadata, who.voice)
+
+            with open_book_report(console, events, context.obj) as making:
+                if made.has_chapters:
+                    given = [*(text or []), *(literal or [])]
+                    manuscript = manuscript_of(given, file or [], book, described, console)
+                else:
+                    source, looks_like_markdown = choose_text(text, file, literal, console, book)
+                    manuscript = undivided(described(source, as_markdown=looks_like_markdown), made.path.stem)
+                make_book(manuscript, book, made, making, context.obj.raise_if_interrupted)
             return
         with open_report(console, events, context.obj, new_report) as report:
             source, looks_like_markdown = choose_text(text, file, literal, console, book)

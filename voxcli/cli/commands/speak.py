@@ -8,6 +8,7 @@ from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from voxcli.audio.chunk import AudioChunk, Samples
 from voxcli.cli.commands.chosen import engine_name, name_unused, open_chosen_engine, stays_loaded
 from voxcli.cli.commands.speak_job import SpeakJob, SpeakRun
 from voxcli.cli.commands.voices.remembered import HOW_TO_SAVE, remember
@@ -24,7 +25,16 @@ from voxcli.sinks.base import Sink
 from voxcli.synthesis.loading import LoadingProgress
 from voxcli.synthesis.narration import draws_voice, first_request, with_drawn_voice
 from voxcli.synthesis.pipeline import Delivery, Speakers, TakesText, delivery_of, prepared_speakers, synthesize
-from voxcli.synthesis.request import Engine, Parameter, Piece, Voice, abilities_of, check_description, with_seed
+from voxcli.synthesis.request import (
+    Engine,
+    Parameter,
+    Piece,
+    SentenceMark,
+    Voice,
+    abilities_of,
+    check_description,
+    with_seed,
+)
 
 if TYPE_CHECKING:
     from voxcli.engines.resident.client import ResidentEngine
@@ -85,6 +95,8 @@ def speak(job: SpeakJob, console: Console, report: RunReport, check: Callable[[]
             steps=run.steps,
             on_drawn_voice=drawn.append,
         )
+        if job.loudness is not None:
+            pieces = _levelled(pieces, job.loudness)
         try:
             with closing(pieces):
                 run.write(pieces, sink)
@@ -112,6 +124,43 @@ def _sent_as_written(
         return None
     pieces = engine.stream_text(run.text(sink), delivery, run.stopwatch)
     return with_drawn_voice(pieces, on_drawn_voice) if pieces and draws_voice(engine, delivery.voice) else pieces
+
+
+def _levelled(pieces: Generator[Piece], lufs: float) -> Generator[Piece]:
+    """Bring speech to a loudness. Marks stay where they are in the sound, which comes a little later."""
+    from voxcli.audio.levelling import Levelling
+
+    levelling: Levelling | None = None
+    marks: list[SentenceMark] = []
+    rate = given = 0
+
+    def passed_on(samples: Samples) -> Iterator[Piece]:
+        nonlocal given
+        while marks:
+            mark = marks[0]
+            ahead = round((mark.start if mark.end is None else mark.end) * rate) - given
+            if ahead > len(samples):
+                break
+            if ahead > 0:
+                given += ahead
+                yield AudioChunk(samples[:ahead], rate)
+                samples = samples[ahead:]
+            yield marks.pop(0)
+        if len(samples):
+            given += len(samples)
+            yield AudioChunk(samples, rate)
+
+    with closing(pieces):
+        for piece in pieces:
+            if not isinstance(piece, AudioChunk):
+                marks.append(piece)
+                continue
+            rate = piece.sample_rate
+            levelling = levelling or Levelling(rate, lufs)
+            yield from passed_on(levelling.feed(piece.samples))
+    if levelling:
+        yield from passed_on(levelling.finish())
+    yield from marks
 
 
 @contextmanager

@@ -63,6 +63,8 @@ class SpeakJob:
     """Whether others that are speaking are waited for."""
     max_wait: float | None = None
     """Seconds to wait for them; None for as long as it takes."""
+    loudness: float | None = None
+    """LUFS to bring the speech to while it is made; None leaves it as it is."""
     lexicon: "Lexicon | None" = None
     finds_ssml: bool = True
     """Whether a text that is still arriving may turn out to be SSML."""

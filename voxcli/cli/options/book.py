@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from voxcli.audio.format import AudioFormat
+from voxcli.audio.format import AudioFormat, find_format
 from voxcli.cli.options.parameters import on_command_line
 from voxcli.cli.options.speech import OutputOptions
 
@@ -19,6 +19,7 @@ _PANEL = "Documents and books"
 _RANGE = re.compile(r"(\d+)?(?:(-)(\d+)?)?")
 _LONGEST_PAUSE = 60.0
 _SUFFIXES = (".m4b", ".m4a")
+_STDOUT = "-"
 
 ListChapters = Annotated[
     bool,
@@ -64,7 +65,7 @@ Loudness = Annotated[
         metavar="LUFS",
         min=-40,
         max=-5,
-        help="Bring a book to this loudness (EBU R 128), as in --loudness -18.",
+        help="Bring the speech to this loudness (EBU R 128), as in --loudness -18. Exact in files.",
         rich_help_panel=_PANEL,
     ),
 ]
@@ -88,14 +89,29 @@ Jobs = Annotated[
 class BookTarget:
     """A book to be made: one file, or a folder with a file for each chapter."""
 
-    path: Path
+    output: str
+    """As it was named."""
     format: AudioFormat | None
-    """Of the files in the folder; None for one file."""
+    """Of files of sound; None for one file with chapters."""
+    folder: bool = False
     overwrite: bool = False
     narrator: str | None = None
     """Name of the voice, as the user gave it."""
     only_mark: bool = False
     """Whether the files say only that a machine made them."""
+
+    @property
+    def path(self) -> Path:
+        return Path(self.output)
+
+    @property
+    def has_chapters(self) -> bool:
+        return self.folder or self.format is None
+
+    def beside(self, out: OutputOptions) -> OutputOptions:
+        """Return the outputs besides the book, such as subtitles."""
+        others = [output for output in out.output or [] if output != self.output]
+        return replace(out, output=others, play=False, format=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,37 +142,40 @@ class BookOptions:
     def find_target(self, context: typer.Context, out: OutputOptions) -> BookTarget | None:
         """Return the book that is to be made, if an output is one: a name ending in .m4b or .m4a, or in a slash.
 
+        A file that is brought to a loudness, and not heard meanwhile, is made as a book is: it is measured as a whole.
+
         Raises:
             typer.BadParameter: there are several, or it is to be played.
         """
         books = [output for output in out.output or [] if _is_book(output)]
-        if not books:
-            for name in ("loudness", "partial", "jobs"):
-                if on_command_line(context, name):
-                    raise typer.BadParameter(
-                        f"--{name} is for a book: -o book.m4b or -o folder/.", param_hint=f"--{name}"
-                    )
-            return None
         if len(books) > 1:
             raise typer.BadParameter(f"One book at a time, not {' and '.join(books)}.", param_hint="--output")
-        if out.play:
+        if books and out.play:
             raise typer.BadParameter("A book is not played while it is made. Give -o or --play.", param_hint="--play")
-        path, is_folder = Path(books[0]), not books[0].lower().endswith(_SUFFIXES)
-        format = None
-        if is_folder:
-            wanted = (out.format or AudioFormat.MP3).lower().removeprefix(".")
-            if wanted not in [*AudioFormat] or wanted == AudioFormat.PCM:
-                known = ", ".join(one for one in AudioFormat if one != AudioFormat.PCM)
-                raise typer.BadParameter(f"Unknown format {out.format!r}. Choose from: {known}.", param_hint="--format")
-            format = AudioFormat(wanted)
-        elif out.format and out.format.lower().removeprefix(".") not in ("m4b", "m4a"):
-            raise typer.BadParameter(f"{books[0]} is AAC in MP4. Leave --format out.", param_hint="--format")
-        return BookTarget(path, format, overwrite=out.force)
+        if books and not books[0].lower().endswith(_SUFFIXES):
+            return BookTarget(books[0], self._format_in_folder(out.format), folder=True, overwrite=out.force)
+        if books:
+            if out.format and out.format.lower().removeprefix(".") not in ("m4b", "m4a"):
+                raise typer.BadParameter(f"{books[0]} is AAC in MP4. Leave --format out.", param_hint="--format")
+            return BookTarget(books[0], None, overwrite=out.force)
+        sounds = [(output, find_format(Path(output))) for output in out.output or []]
+        heard = out.plays or _STDOUT in (out.output or []) or out.format is not None
+        if self.loudness is not None and not heard:
+            for output, format in sounds:
+                if format is not None:
+                    return BookTarget(output, format, overwrite=out.force)
+        for name in ("partial", "jobs"):
+            if on_command_line(context, name):
+                raise typer.BadParameter(f"--{name} is for a book: -o book.m4b or -o folder/.", param_hint=f"--{name}")
+        return None
 
-    def beside(self, out: OutputOptions) -> OutputOptions:
-        """Return the outputs besides the book, such as subtitles."""
-        others = [output for output in out.output or [] if not _is_book(output)]
-        return replace(out, output=others, play=False, format=None)
+    def _format_in_folder(self, name: str | None) -> AudioFormat:
+        wanted = (name or AudioFormat.MP3).lower().removeprefix(".")
+        known = [format for format in AudioFormat if format is not AudioFormat.PCM]
+        if wanted not in known:
+            choice = ", ".join(known)
+            raise typer.BadParameter(f"Unknown format {name!r}. Choose from: {choice}.", param_hint="--format")
+        return AudioFormat(wanted)
 
     def chosen(self, count: int) -> list[int]:
         """Return the indexes of the chapters to speak, in the order of the document.
