@@ -6,10 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from voxcli.audio.chunk import AudioChunk, Samples, Transform
-from voxcli.audio.levelling import Levelling
-from voxcli.audio.limiter import PEAK, Limiter
+from voxcli.audio.levelling import PEAK, Levelling, Limiter
 from voxcli.audio.loudness import LoudnessMeter, loudness
-from voxcli.audio.pitch import median_pitch
 
 RATE = 16000
 SPEECHLIKE = (
@@ -60,12 +58,3 @@ def test_silence_stays_silent_and_a_short_sound_is_levelled_too() -> None:
     assert not fed(Levelling(RATE, -18), np.zeros(3 * RATE, np.float32), []).any()
     short = SPEECHLIKE[: RATE // 2]
     assert loudness(AudioChunk(fed(Levelling(RATE, -23), short, []), RATE)) == pytest.approx(-23, abs=1.0)
-
-
-@pytest.mark.parametrize("pitch", [80, 130, 220])
-def test_the_pitch_of_a_voice_is_found(pitch: float) -> None:
-    time = np.arange(RATE) / RATE
-    voiced = sum(np.sin(2 * np.pi * pitch * partial * time) / partial for partial in range(1, 12))
-    assert median_pitch(AudioChunk((0.1 * voiced).astype(np.float32), RATE)) == pytest.approx(pitch, rel=0.02)
-    assert median_pitch(AudioChunk(SPEECHLIKE, RATE)) is None
-    assert median_pitch(AudioChunk(np.zeros(RATE, np.float32), RATE)) is None

@@ -24,7 +24,7 @@ from voxcli.batch.books.m4b import BookFile
 from voxcli.batch.books.making import Book, BookChapter, BookPosition
 from voxcli.batch.books.sounds import BookSounds, WorkFolder
 from voxcli.batch.books.tags import BookTags
-from voxcli.batch.books.voice import DriftMeter, VoiceDrift, steady_delivery
+from voxcli.batch.books.voice import DriftMeter, VoiceDrift, median_pitch, steady_delivery
 from voxcli.batch.books.writing import WrittenBook, write_book
 from voxcli.errors import DeviceError, RequestError
 from voxcli.synthesis.identity import ModelIdentity
@@ -320,3 +320,13 @@ def test_the_change_of_a_voice_is_measured() -> None:
     assert drift is not None
     assert drift.decibels == pytest.approx(6.0, abs=0.5)
     assert drift.semitones == pytest.approx(12 * np.log2(1.2), abs=0.3)
+
+
+@pytest.mark.parametrize("pitch", [80, 130, 220])
+def test_the_pitch_of_a_voice_is_found(pitch: float) -> None:
+    time = np.arange(16000) / 16000
+    voiced = sum(np.sin(2 * np.pi * pitch * partial * time) / partial for partial in range(1, 12))
+    assert median_pitch(AudioChunk((0.1 * voiced).astype(np.float32), 16000)) == pytest.approx(pitch, rel=0.02)
+    noise = np.random.default_rng(1).standard_normal(16000) * 0.1
+    assert median_pitch(AudioChunk(noise.astype(np.float32), 16000)) is None
+    assert median_pitch(AudioChunk(np.zeros(16000, np.float32), 16000)) is None

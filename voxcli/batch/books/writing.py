@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from voxcli.audio.chunk import AudioChunk
-from voxcli.audio.limiter import Limiter
+from voxcli.audio.levelling import Limiter
 from voxcli.audio.loudness import LoudnessMeter
 from voxcli.batch.books.making import Book, ChapterStart
 from voxcli.batch.books.voice import DriftMeter, VoiceDrift
