@@ -159,8 +159,8 @@ class BookOptions:
                 raise typer.BadParameter(f"{books[0]} is AAC in MP4. Leave --format out.", param_hint="--format")
             return BookTarget(books[0], None, overwrite=out.force)
         sounds = [(output, find_format(Path(output))) for output in out.output or []]
-        heard = out.plays or _STDOUT in (out.output or []) or out.format is not None
-        if self.loudness is not None and not heard:
+        streamed = out.plays or _STDOUT in (out.output or []) or out.format is not None
+        if self.loudness is not None and not streamed:
             for output, format in sounds:
                 if format is not None:
                     return BookTarget(output, format, overwrite=out.force)
