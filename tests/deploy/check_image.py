@@ -19,7 +19,7 @@ from tests.deploy.image import Builder, Container, Image, container
 from tests.server.raw import SPEECH, asked
 
 _FIELDS = {"model": "tts-1", "voice": "alloy", "input": "Good morning.", "response_format": "wav"}
-_LONG = "This sentence is said again and again, until everybody has heard it. " * 20
+_LONG = "This sentence is said again and again, until everybody has heard it. " * 4
 
 
 def main() -> None:
