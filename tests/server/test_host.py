@@ -89,13 +89,15 @@ async def test_a_model_that_cannot_be_loaded_ends_it_with_the_reason(tmp_path: P
         await Host(create_app(service), service, sock).run(lambda: None)
 
 
-def test_an_engine_that_hangs_does_not_hold_up_the_end() -> None:
+def test_an_engine_that_hangs_does_not_hold_up_the_end(caplog: pytest.LogCaptureFixture) -> None:
     engine = ToneEngine(chunks=9, hold_at=3)
     with running(engine, drain_seconds=0.1) as server, asked(server.url, response_format="pcm") as client:
         client.read(1000)
         server.call(server.host.stop)
         until(lambda: not server.loop.is_running(), 20)
         assert not engine.idle.is_set()
+    assert "Traceback" not in caplog.text
+    assert "aborted 1 streams" in caplog.text
 
 
 def test_the_connection_of_a_client_that_reads_nothing_is_closed_with_the_server() -> None:

@@ -166,6 +166,12 @@ class Host:
                 _log.warning("the model did not close in time, and ends with the process")
 
 
+def _is_no_cut(record: logging.LogRecord) -> bool:
+    """Tell whether a record of uvicorn is about anything else than answers cut off at the end, which is told once."""
+    error = record.exc_info[1] if record.exc_info else None
+    return not isinstance(error, asyncio.CancelledError) and "graceful shutdown exceeded" not in record.getMessage()
+
+
 class _Server(uvicorn.Server):
     """uvicorn without its own signal handlers: the caller handles signals."""
 
@@ -175,6 +181,7 @@ class _Server(uvicorn.Server):
         self._certificate = Certificate(settings.tls) if settings.tls else None
         self._handshake_seconds = settings.receive_seconds
         self._public = public
+        logging.getLogger("uvicorn.error").addFilter(_is_no_cut)
         self.up = asyncio.Event()
         self._leaving = asyncio.Event()
 
