@@ -3,12 +3,14 @@
 import json
 import logging
 import os
+from urllib.parse import quote
 
 import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from starlette.datastructures import Headers
+from websockets.sync.client import connect
 
 from tests.server.raw import SPEECH, asked
 from tests.server.running import running
@@ -43,6 +45,30 @@ def test_a_request_is_known_by_its_answer_its_times_and_its_voice() -> None:
     assert left["ending"] in ("client_left", "")
     for one in seen:
         assert SECRET not in str(one) + json.dumps(one.to_dict())
+
+
+def test_a_web_socket_is_one_line_with_what_was_spoken_on_it() -> None:
+    seen: list[Access] = []
+    with running(ToneEngine(chunks=3), knows_voice=lambda name: True) as server:
+        server.service.observers.append(seen.append)
+        received = 0
+        with connect(
+            f"{server.url.replace('http', 'ws')}/v1/audio/speech/stream?x={quote(SECRET)}", proxy=None
+        ) as client:
+            client.send(json.dumps({"type": "session.config", "voice": "anna"}))
+            for _ in range(2):
+                for message in ({"type": "input.text", "text": SECRET}, {"type": "input.done"}):
+                    client.send(json.dumps(message))
+                while b"session.done" not in (got := client.recv(10, decode=False)):
+                    received += len(got)
+                received += len(got)
+        until(lambda: bool(seen))
+    line = seen[0].to_dict()
+    assert (line["method"], line["path"]) == ("WS", "/v1/audio/speech/stream")
+    assert (line["texts"], line["model"], line["voice"], line["ending"]) == (2, "tone", "anna", "done")
+    assert line["status"] in (1000, 1001, 1005)
+    assert line["bytes"] == received
+    assert SECRET not in str(seen[0]) + json.dumps(line)
 
 
 @given(path=st.text())
