@@ -21,7 +21,8 @@ from voxcli.server.service import Service
 from voxcli.version import __version__
 
 _DESCRIPTION = """Text to speech, streamed while it is generated, in three APIs: VoxCPM's own, OpenAI's speech API and
-GPT-SoVITS's api_v2. If keys are set, every path except `/livez` and `/health` requires one as a bearer token."""
+GPT-SoVITS's api_v2. If keys are set, every path except
+`/livez`, `/health` and these pages requires one as a bearer token."""
 
 _VALIDATION_STATUS = "422"
 """FastAPI declares it for every route with parameters, even where the route answers with another status."""

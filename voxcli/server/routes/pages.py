@@ -134,7 +134,10 @@ def _base(request: Request) -> str:
 
 def _page(title: str, body: str, base: str) -> str:
     head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{escape(title)}</title>'
-    links = f'<link rel=stylesheet href="{base}web/docs.css"><script type=module src="{base}web/docs.js"></script>'
+    icon = f"<link rel=icon href={base}web/icon.svg>"
+    links = (
+        f'{icon}<link rel=stylesheet href="{base}web/docs.css"><script type=module src="{base}web/docs.js"></script>'
+    )
     return f"<!doctype html><html lang=en>{head}{links}<body>{body}"
 
 
@@ -143,7 +146,8 @@ def _routes_of(service: Service) -> dict[str, str]:
 
 
 def _documentation(schema: Schema, base: str) -> Iterator[str]:
-    yield f"<h1>voxcli {__version__}</h1><p>{_prose(schema['info'].get('description', ''))}"
+    yield f'<p><a href="{base}">voxcli</a> {__version__}<h1>API</h1>'
+    yield f"<p>{_prose(schema['info'].get('description', ''))}"
     yield f'<p>For programs: <a href="{base}openapi.json">openapi.json</a>.'
     yield "<p><label>API key, if the server requires one: <input id=key type=password autocomplete=off></label>"
     heading = ""
