@@ -191,3 +191,17 @@ def test_a_voice_tells_its_language_and_a_name_all_of_them() -> None:
     engine = BuiltinEngine()
     assert engine.languages_of("de") == ("de",)
     assert {"de", "en-us", "cmn"} <= set(engine.languages_of("alloy"))
+
+
+def test_phonemes_in_braces_are_said_as_they_are() -> None:
+    by_ipa, by_arpabet = (speak(text) for text in ("Say {/təˈmeɪtoʊ/} now.", "Say {T AH0 M EY1 T OW0} now."))
+    np.testing.assert_array_equal(
+        np.concatenate([chunk.samples for chunk in by_ipa]), np.concatenate([chunk.samples for chunk in by_arpabet])
+    )
+    assert readings("Say {/təˈmeɪtoʊ/} [[now]].") == [("gmw/en-US", "Say  [[t@m'eItoU]]  [ [now]].")]
+    assert abs(seconds(by_ipa) - seconds(speak("Say tomato now."))) < 0.2
+    assert ("sit/cmn", "ni3 hao3") in readings("A {ni3}{hao3} greeting.", language="en")
+
+
+def test_double_brackets_in_a_text_are_text() -> None:
+    assert seconds(speak("A [[t]] b.")) > seconds(speak("A b."))

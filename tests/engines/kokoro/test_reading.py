@@ -156,3 +156,25 @@ def test_a_character_that_nobody_reads_is_named_where_the_rest_is_spoken(caplog:
     caplog.clear()
     assert phonemes("兙") == ""
     assert caplog.records == []
+
+
+def test_phonemes_in_braces_are_said_as_they_are() -> None:
+    assert phonemes("I say {/təˈmeɪtoʊ/}.", ENGLISH) == phonemes("I say {T AH0 M EY1 T OW0}.", ENGLISH)
+    assert "təmˈAtO." in phonemes("I say {/təˈmeɪtoʊ/}.", ENGLISH)
+    assert phonemes("{/ˈt͡ʃiːz/}", ENGLISH) == phonemes("{CH IY1 Z}", ENGLISH) == "ʧˈiz"
+    assert phonemes("我在{chong2}{qing4}。").replace(" ", BREAK) == phonemes("我在重庆。").replace(" ", BREAK)
+    assert phonemes("{zhong4}") != phonemes("{chong2}")
+
+
+def test_braces_that_are_no_phonemes_are_text() -> None:
+    assert "lO" in phonemes("A {hello} b.", ENGLISH)
+
+
+SPOKEN = st.sampled_from(["{ni3}", "{/ˈɪt/}", "{HH AH0}", "one ", "3 ", ". ", ", ", "你"])
+
+
+@given(st.lists(SPOKEN, min_size=1, max_size=7))
+@settings(max_examples=30)
+def test_phonemes_anywhere_are_in_the_alphabet(pieces: list[str]) -> None:
+    for passage in passages("".join(pieces), ENGLISH):
+        tokens_of(passage.phonemes.replace(BREAK, ""))
