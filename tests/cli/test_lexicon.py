@@ -70,3 +70,22 @@ def test_a_lexicon_is_checked(here: Here, capsys: pytest.CaptureFixture[str]) ->
     assert code == ExitCode.BAD_INPUT
     assert "line 4, column 2" in message
     assert not Path("x.wav").exists()
+
+
+def test_words_are_added_and_removed(
+    here: Here, environment: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = Path(environment["VOXCLI_HOME"]) / "lexicon.tsv"
+    assert here("lexicon", "add", "nginx", "engine x")[0] == 0
+    assert here("lexicon", "add", "tomato", "/təˈmɑːtəʊ/", "-l", "english")[0] == 0
+    assert here("lexicon", "add", "nginx", "engine ex")[0] == 0
+    assert path.read_text("utf-8").splitlines() == ["tomato\t/təˈmɑːtəʊ/\tenglish", "nginx\tengine ex"]
+    assert run(["lexicon", "list", "--json"]) == 0
+    assert [entry["written"] for entry in json.loads(capsys.readouterr().out)] == ["tomato", "nginx"]
+    code, output = here("lexicon", "add", "x", "{foo}")
+    assert code == ExitCode.BAD_INPUT
+    assert "neither pinyin" in output
+    assert here("lexicon", "rm", "nginx")[0] == 0
+    code, output = here("lexicon", "rm", "nginx")
+    assert code == ExitCode.NOT_FOUND
+    assert path.read_text("utf-8").splitlines() == ["tomato\t/təˈmɑːtəʊ/\tenglish"]

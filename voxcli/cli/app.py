@@ -48,7 +48,7 @@ _ENTRIES = (
     Entry("devices", f"{_COMMANDS}.devices", "devices", "List the loudspeakers for --audio-device."),
     Entry("doctor", f"{_COMMANDS}.doctor", "doctor", "Check the installation, and show how to fix each problem."),
     Entry("config", f"{_COMMANDS}.config", "app", "Show the settings."),
-    Entry("lexicon", f"{_COMMANDS}.words.lexicon", "app", "Check and list how words are pronounced."),
+    Entry("lexicon", f"{_COMMANDS}.words.lexicon", "app", "Check and change how words are pronounced."),
     Entry("cache", f"{_COMMANDS}.models.caches", "app", "Show and clear what is kept for speed."),
     Entry("keys", f"{_COMMANDS}.keys", "app", "Manage API keys of servers."),
     Entry("help", f"{_COMMANDS}.help", "show_help", "Show a longer text about one topic, or the manual."),

@@ -11,7 +11,7 @@ from voxcli.cli.options import parameters as options
 if TYPE_CHECKING:
     from voxcli.text.lexicon import LexiconEntry
 
-app = typer.Typer(name="lexicon", help="Check and list how words are pronounced.", no_args_is_help=True)
+app = typer.Typer(name="lexicon", help="Check and change how words are pronounced.", no_args_is_help=True)
 
 Files = Annotated[list[Path], typer.Argument(metavar="FILE...", help="Lexicons; the first one counts.")]
 SampleText = Annotated[str | None, typer.Option("--text", metavar="TEXT", help="Also print how this would be said.")]
@@ -45,6 +45,63 @@ def check(files: Files, text: SampleText = None) -> None:
     if wrong:
         raise RequestError(f"{wrong} {'entries are' if wrong > 1 else 'entry is'} wrong.")
     Console().note(f"{len(lexicon.entries)} entries.")
+
+
+@app.command("add")
+def add(
+    written: Annotated[str, typer.Argument(metavar="WRITTEN", help="A word, as it is written.")],
+    spoken: Annotated[str, typer.Argument(metavar="SPOKEN", help="What is said: words, or phonemes.")],
+    language: Annotated[
+        str, typer.Option("--language", "-l", metavar="NAME", help="Only in sentences in this language.")
+    ] = "",
+) -> None:
+    """Add a word to your own lexicon, or change what is said for it."""
+    from voxcli.errors import RequestError
+    from voxcli.text.lexicon import read_lexicon
+
+    line = "\t".join([written, spoken, *([language] if language else [])])
+    entries, problems = read_lexicon(line, "the new entry")
+    if problems or not entries:
+        why = "; ".join(problem.message for problem in problems) or "a # begins a comment"
+        raise RequestError(f"The entry cannot be added: {why}.")
+    path = _rewrite(entries[0].written, entries[0].language, line)
+    Console().note(f"{written} is said as {spoken}: {path}")
+
+
+@app.command("rm")
+def remove(written: Annotated[str, typer.Argument(metavar="WRITTEN", help="A word, as it is written.")]) -> None:
+    """Remove a word from your own lexicon, in all languages."""
+    path = _rewrite(written, None, None)
+    Console().note(f"Removed {written} from {path}.")
+
+
+def _rewrite(written: str, language: str | None, line: str | None) -> Path:
+    """Replace the entry of a word in the user's lexicon, and return the path.
+
+    Args:
+        language: of the entry.
+        line: the new entry; None removes those of all languages.
+
+    Raises:
+        NotFound: there is nothing to remove.
+    """
+    from voxcli.cli.files import write_file
+    from voxcli.cli.settings.files import find_user_places
+    from voxcli.errors import NotFound
+    from voxcli.text.lexicon import read_lexicon, read_lexicon_text
+
+    path = find_user_places().lexicon
+    lines = read_lexicon_text(path).splitlines() if path.exists() else []
+    kept = []
+    for old in lines:
+        same = [one for one in read_lexicon(old, "")[0] if one.written == written]
+        if not any(line is None or one.language == language for one in same):
+            kept.append(old)
+    if line is None and len(kept) == len(lines):
+        raise NotFound(f"{written!r} is not in {path}.")
+    kept += [line] if line is not None else []
+    write_file(path, "".join(f"{each}\n" for each in kept).encode())
+    return path
 
 
 @app.command("list")
