@@ -83,3 +83,20 @@ def test_a_cue_that_would_stay_too_long_is_divided() -> None:
     text = "slowly spoken words, slowly spoken words, slowly spoken"
     assert len(cue_texts(text)) == 1
     assert len(cue_texts(text, strain=lambda start, end: 100.0 * (end - start > 25))) == 3
+
+
+def test_the_lines_of_a_text_that_was_not_split_are_found_in_time_that_grows_with_it() -> None:
+    """Each character is looked at with its neighbours, and not with the whole text."""
+    for piece in ("the bird, ", "春天来了，", "x"):
+        looked_at: list[int] = []
+        for count in (200, 400):
+            calls = 0
+
+            def strain(start: int, end: int) -> float:
+                nonlocal calls
+                calls += 1
+                return 0.0
+
+            cue_texts((piece * count).strip(), strain=strain)
+            looked_at.append(calls)
+        assert looked_at[1] < 2.5 * looked_at[0]

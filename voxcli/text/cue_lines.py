@@ -4,11 +4,13 @@ The lengths are those of the Netflix Timed Text Style Guides (partnerhelp.netfli
 16 where the script is wide, two lines at most, the lower one not shorter than the upper one if there is a choice.
 """
 
+import math
 import re
-from collections.abc import Callable
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 from voxcli.text.characters import CLAUSE_MARKS, CLOSERS, HARD_ENDS, OPENERS, SOFT_ENDS, properties_of
 
@@ -93,57 +95,61 @@ def cue_texts(
         strain: returns the cost of a cue between two characters, such as one that stays too long.
     """
     limit = line_columns(text)
-    breaks = [_Break(0, 0, 0.0), *_breaks(text, limit - min(indent, limit // 2)), _Break(len(text), len(text), 0.0)]
-    widths = [0]
-    for char in text:
-        widths.append(widths[-1] + properties_of(char).columns)
-
-    def columns(first: int, last: int) -> int:
-        taken = min(indent, limit // 2) if first == 0 else 0
-        return taken + widths[breaks[last].end] - widths[breaks[first].start]
-
+    indent = min(indent, limit // 2)
+    breaks = [_Break(0, 0, 0.0), *_breaks(text, limit - indent), _Break(len(text), len(text), 0.0)]
+    sums = list(accumulate((properties_of(char).columns for char in text), initial=0))
+    lines = _Lines(breaks, [sums[one.start] for one in breaks], [sums[one.end] for one in breaks], limit, indent)
     best: list[tuple[float, int, int | None]] = [(0.0, 0, None)]  # cost, where the last cue begins and is broken
     for last in range(1, len(breaks)):
-        candidates = []
-        for first in range(last - 1, -1, -1):
-            if columns(first, last) > 2 * limit + 1:
-                break
-            shape = _shape(breaks, first, last, limit, columns)
-            if shape is None:
-                continue
-            cost, middle = shape
-            cost += best[first][0] + _PER_CUE + strain(breaks[first].start, breaks[last].end)
-            if last < len(breaks) - 1:
-                cost += _BETWEEN_CUES * breaks[last].cost * ease(breaks[last].start)
-            candidates.append((cost, first, middle))
-        best.append(min(candidates, key=lambda candidate: candidate[0]))
+        after = _PER_CUE + _BETWEEN_CUES * breaks[last].cost * ease(breaks[last].start)
+        found: tuple[float, int, int | None] = (math.inf, 0, None)
+        for first in range(last - 1, lines.first_for(last) - 1, -1):
+            before = best[first][0] + after
+            if before < found[0] and (shape := lines.shape(first, last)):
+                cost = before + shape[0] + strain(breaks[first].start, breaks[last].end)
+                found = min(found, (cost, first, shape[1]), key=lambda one: one[0])
+        best.append(found)
     cues, last = [], len(breaks) - 1
     while last:
         _, first, middle = best[last]
         cuts = [first, last] if middle is None else [first, middle, last]
-        lines = tuple(text[breaks[a].start : breaks[b].end] for a, b in pairwise(cuts))
-        cues.append(CueText((breaks[first].start, breaks[last].end), lines))
+        texts = tuple(text[breaks[a].start : breaks[b].end] for a, b in pairwise(cuts))
+        cues.append(CueText((breaks[first].start, breaks[last].end), texts))
         last = first
     return cues[::-1]
 
 
-def _shape(
-    breaks: list[_Break], first: int, last: int, limit: int, columns: Callable[[int, int], int]
-) -> tuple[float, int | None] | None:
-    """Return the cost of a cue, and where it is broken into two lines; None if it does not fit."""
-    whole = columns(first, last)
-    if whole <= limit:
-        return (1 - whole / limit) ** 2 * 2, None
-    shapes = []
-    for middle in range(first + 1, last):
-        upper, lower = columns(first, middle), columns(middle, last)
-        if upper > limit:
-            break
-        if lower <= limit:
-            uneven = (upper - lower) / limit
-            cost = _IN_LINE * breaks[middle].cost + 4 * uneven * uneven + (0.5 if uneven > 0 else 0.0)
-            shapes.append((cost, middle))
-    return min(shapes) if shapes else None
+@dataclass(frozen=True, slots=True)
+class _Lines:
+    """The lines that may be between the breaks of a text."""
+
+    breaks: Sequence[_Break]
+    starts: Sequence[int]
+    ends: Sequence[int]
+    """Columns before each break, with and without the space there."""
+    limit: int
+    indent: int
+
+    def first_for(self, last: int) -> int:
+        """Return the first break with which a cue may begin that ends at this one."""
+        return bisect_left(self.starts, self.ends[last] - 2 * self.limit - 1, 0, last)
+
+    def shape(self, first: int, last: int) -> tuple[float, int | None] | None:
+        """Return the cost of a cue, and where it is broken into two lines; None if it does not fit."""
+        start = self.starts[first] - (self.indent if first == 0 else 0)
+        end, limit = self.ends[last], self.limit
+        if (whole := end - start) <= limit:
+            return (1 - whole / limit) ** 2 * 2, None
+        found: tuple[float, int | None] | None = None
+        for middle in range(bisect_left(self.starts, end - limit, first + 1, last), last):
+            upper = self.ends[middle] - start
+            if upper > limit:
+                break
+            uneven = (upper - end + self.starts[middle]) / limit
+            cost = _IN_LINE * self.breaks[middle].cost + 4 * uneven * uneven + (0.5 if uneven > 0 else 0.0)
+            if found is None or cost < found[0]:
+                found = cost, middle
+        return found
 
 
 def _breaks(text: str, limit: int) -> list[_Break]:
@@ -159,11 +165,20 @@ def _breaks(text: str, limit: int) -> list[_Break]:
         inside = [_Break(at, at, cost) for at in range(start + 1, end) if (cost := _cost_inside(text, at)) is not None]
         edges = [start, *(one.start for one in inside), end]
         for a, b in pairwise(edges):
-            if columns_of(text[a:b]) > limit:
-                inside += [_Break(at, at, _ANYWHERE) for at in range(a + 1, b) if not properties_of(text[at]).attaches]
+            inside += [_Break(at, at, _ANYWHERE) for at in _hard_breaks(text, a, b, limit)]
         found += sorted(inside, key=lambda one: one.start)
         before = word[0]
     return found
+
+
+def _hard_breaks(text: str, start: int, end: int, limit: int) -> Iterator[int]:
+    """Yield where a word is broken that is longer than a line."""
+    columns = 0
+    for at in range(start, end):
+        columns += properties_of(text[at]).columns
+        if columns > limit:
+            yield at
+            columns = properties_of(text[at]).columns
 
 
 def _cost_between(before: str, after: str) -> float:
