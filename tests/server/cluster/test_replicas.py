@@ -1,11 +1,7 @@
 """Replicas by Ray Serve: real processes, with a tone in place of the model. Only with -m ray."""
 
-import json
 import os
 import signal
-import socket
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -17,7 +13,7 @@ import httpx
 import pytest
 from websockets.sync.client import connect
 
-from tests.server.cluster.replicated import SLOTS
+from tests.server.cluster.replicated import SLOTS, started
 from tests.server.raw import asked
 from tests.server.routes.test_speech_stream import STREAMED, Client, audio_in
 from tests.server.running import running
@@ -49,34 +45,17 @@ class Cluster:
 
 
 @contextmanager
-def cluster(least: int, most: int, *, chunks: int = 25, queue: int = 2, **more: float) -> Iterator[Cluster]:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    given = {"least": least, "most": most, "chunks": chunks, "queue": queue, "port": port, **more}
-    root = Path(__file__).parents[3]
-    with subprocess.Popen(
-        [sys.executable, "-m", "tests.server.cluster.replicated", json.dumps(given)],
-        env={**os.environ, "PYTHONPATH": str(root)},
-        cwd=root,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as process:
-        assert process.stdout
-        url = next((line.strip() for line in process.stdout if line.startswith("http://")), "")
-        try:
-            assert url, "it did not start"
-            running = Cluster(url)
-            yield running
-            running.client.close()
-        finally:
-            process.send_signal(signal.SIGINT)
-            assert process.wait(60) == 0
+def cluster(least: int, most: int, **more: float) -> Iterator[Cluster]:
+    with started(least, most, **more) as url:
+        found = Cluster(url)
+        with found.client:
+            yield found
 
 
 @pytest.fixture(scope="module")
 def two() -> Iterator[Cluster]:
-    with cluster(2, 2) as started:
-        yield started
+    with cluster(2, 2) as found:
+        yield found
 
 
 def in_threads(count: int, work: Any) -> list[threading.Thread]:
