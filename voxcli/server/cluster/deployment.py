@@ -237,15 +237,21 @@ class LocalCluster:
         Args:
             folder: for its files; its path must be short.
             cores: of this machine.
+
+        Raises:
+            DeviceError: it cannot be started.
         """
-        ray.init(
-            address="local",
-            num_cpus=_cpus_for(cores),
-            include_dashboard=False,
-            object_store_memory=_MEMORY_BYTES,
-            logging_level=logging.ERROR,
-            _temp_dir=folder,
-        )
+        try:
+            ray.init(
+                address="local",
+                num_cpus=_cpus_for(cores),
+                include_dashboard=False,
+                object_store_memory=_MEMORY_BYTES,
+                logging_level=logging.ERROR,
+                _temp_dir=folder,
+            )
+        except (OSError, RuntimeError, ValueError) as error:
+            raise DeviceError(f"Ray cannot be started: {error}") from error
         logging.getLogger("ray.serve").setLevel(logging.ERROR)
         self.gpus = int(ray.cluster_resources().get("GPU", 0))
 

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 _AUTO = "auto"
 _MOST = 1000
 _TOKEN_BYTES = 32
+_LONGEST_PATH, _SHORT_PATH = 32, "/tmp"
+"""Characters of the folder for temporary files: the sockets below it have names of at most 107 bytes, and Ray takes the
+most of them."""
 
 
 def check_replicas(value: str | None) -> str | None:
@@ -141,7 +144,8 @@ def own_ray() -> Iterator[str]:
     Its processes listen on every interface, and accept only those that have a key of this run. By default Ray would
     keep such a key in the home folder.
     """
-    folder = tempfile.mkdtemp(prefix="vox")  # short: sockets in it have at most 107 bytes
+    usual = tempfile.gettempdir()
+    folder = tempfile.mkdtemp(prefix="vox", dir=usual if len(usual) <= _LONGEST_PATH else _SHORT_PATH)
     os.environ.update(
         RAY_USAGE_STATS_ENABLED="0",
         RAY_AUTH_MODE="token",
