@@ -74,3 +74,10 @@ def test_measure_cold_start_prints_a_line_for_each_contestant(tmp_path: Path) ->
     printed = run("measure_cold_start.py", str(tmp_path / "model"), *python, "--quantize", "none", "--rounds", "1")
     assert len(re.findall(r"^( +\d+\.\d\d){5}   (before|after), none$", printed, re.MULTILINE)) == 2
     assert re.search(r"after, none: \d+\.\d\d times as fast as before, none", printed)
+
+
+@pytest.mark.benchmark
+def test_measure_book_finds_a_killed_book_the_same_as_one_made_in_one_go() -> None:
+    printed = run("measure_book.py", "--words", "600", "--chapters", "3", "--model", "espeak", "--compare")
+    assert printed.count("killed at sentence") == 5
+    assert "the same bytes as in one go" in printed

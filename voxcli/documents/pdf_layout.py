@@ -22,6 +22,8 @@ _LONGEST_HEADING = 150
 _GUTTER = 0.9
 """Width of the strip between columns, in sizes of the text."""
 _LEAST_COLUMN_LINES = 3
+_MOST_LINES = 400
+"""Of a page with columns. One with more is a drawing, or a trap."""
 _NEIGHBOURS = 4
 """Pages on which a running head comes again, at most this far away."""
 _NUMBER = re.compile(
@@ -125,6 +127,9 @@ def _levels(pages: Sequence[Sequence[Line]], body: float) -> dict[int, int]:
 
 def _columns(lines: list[Line], body: float) -> Iterator[list[Line]]:
     """Yield the lines of each column from top to bottom, columns in the order they are read."""
+    if len(lines) > _MOST_LINES:
+        yield _rows(lines)
+        return
     if strip := _find_gutter(lines, body):
         yield from _columns([line for line in lines if line.right <= strip], body)
         yield from _columns([line for line in lines if line.right > strip], body)

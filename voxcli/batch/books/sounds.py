@@ -8,6 +8,7 @@ import os
 import shutil
 from collections.abc import Iterable, Mapping
 from contextlib import closing, suppress
+from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -20,10 +21,10 @@ from voxcli.audio.format import AudioFormat
 from voxcli.audio.soundfile_decoder import read_plain
 from voxcli.batch.manifest import Manifest, ManifestEntry
 from voxcli.errors import DeviceError, RequestError
-from voxcli.synthesis.identity import identity_of
+from voxcli.synthesis.identity import VoiceIdentity, identity_of
 from voxcli.synthesis.pipeline import Delivery
 from voxcli.synthesis.provenance import Provenance
-from voxcli.synthesis.request import Abilities, Engine, Speech, SynthesisRequest, abilities_of
+from voxcli.synthesis.request import Abilities, Engine, Speech, SynthesisRequest, Voice, abilities_of
 
 _MANIFEST, _LOCK, _SENTENCES = "manifest.jsonl", "lock", "sentences"
 _LONGEST_SECONDS = 3600.0
@@ -121,6 +122,7 @@ class BookSounds:
             Delivery.of(request),
             self._model,
             request.text,
+            voice=_identity_of(request.voice),
             sampled=self.abilities.sampling,
             reading={"text_language": request.text_language} if request.text_language else None,
         )
@@ -166,6 +168,12 @@ class BookSounds:
                 f"Cannot write {path}: {error.strerror or error}. Everything before this sentence is kept."
             ) from error
         self._whole.add(key)
+
+
+@lru_cache(maxsize=64)
+def _identity_of(voice: Voice) -> VoiceIdentity:
+    """Return the identity of a voice, whose recordings are hashed once and not for each sentence."""
+    return VoiceIdentity.of(voice)
 
 
 def _file_of(key: str) -> str:

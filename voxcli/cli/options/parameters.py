@@ -69,7 +69,7 @@ TextArgument = Annotated[
 ]
 TextFiles = Annotated[
     list[str] | None,
-    typer.Option("--file", "-f", metavar="FILE", help="Speak the text in a file; - is standard input. Repeatable."),
+    typer.Option("--file", "-f", metavar="FILE", help="Speak a text or document; - is standard input. Repeatable."),
 ]
 TextOption = Annotated[
     list[str] | None,
