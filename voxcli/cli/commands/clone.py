@@ -12,6 +12,7 @@ import typer
 from voxcli.cli.commands import say
 from voxcli.cli.console import Console, write_lines
 from voxcli.cli.options import parameters as options
+from voxcli.cli.options.batch import CacheOptions
 from voxcli.cli.options.book import BookOptions
 from voxcli.cli.options.engine import ResidentEngineOptions
 from voxcli.cli.options.groups import grouped
@@ -96,7 +97,7 @@ def clone(
     if speaking:
         who = VoiceOptions(voice=kept, denoise=denoise)
         texts = (text, literal, file)
-        manner = (delivery, engine, sampling, out, HighlightOptions(), verbosity, words, book, metadata)
+        manner = (delivery, engine, sampling, out, HighlightOptions(), verbosity, words, book, metadata, CacheOptions())
         say.say(context, who, *manner, *texts, markdown, no_split)
 
 

@@ -12,6 +12,7 @@ import typer
 
 from voxcli.cli.console import Console, logs_on_console
 from voxcli.cli.options import parameters as options
+from voxcli.cli.options.batch import CacheOptions
 from voxcli.cli.options.book import BookOptions
 from voxcli.cli.options.engine import ResidentEngineOptions
 from voxcli.cli.options.metadata import MetadataOptions
@@ -51,6 +52,7 @@ def say(
     words: WordsOptions,
     book: BookOptions,
     metadata: MetadataOptions,
+    kept: CacheOptions,
     text: options.TextArgument = None,
     literal: options.TextOption = None,
     file: options.TextFiles = None,
@@ -108,6 +110,7 @@ def say(
             queue=out.queue and out.plays,
             max_wait=out.max_wait,
             loudness=None if made else book.loudness,
+            cached=kept.cache,
         )
         return with_words(context, words, job, console)
 

@@ -29,7 +29,10 @@ from voxcli.synthesis.request import (
     Engine,
     Parameter,
     Piece,
+    Sampling,
     SentenceMark,
+    Speech,
+    SynthesisRequest,
     Voice,
     abilities_of,
     check_description,
@@ -70,7 +73,8 @@ def speak(job: SpeakJob, console: Console, report: RunReport, check: Callable[[]
             delivery, speakers = prepared(job, engine, model)
             run.loaded(was_warm=True)
             run.stopwatch.begin()
-            _begin(warm, job, delivery, speakers)
+            if not job.cached:
+                _begin(warm, job, delivery, speakers)
         # Without one the sink is first, so that a file that cannot be written is reported before a model is loaded.
         sink = held.enter_context(open_sink(job.targets, start_buffer=run.start_buffer, in_background=True))
         run.laps.end("output")
@@ -94,6 +98,7 @@ def speak(job: SpeakJob, console: Console, report: RunReport, check: Callable[[]
             stopwatch=run.stopwatch,
             steps=run.steps,
             on_drawn_voice=drawn.append,
+            through=_cached(engine, model, held) if job.cached else None,
         )
         if job.loudness is not None:
             pieces = _levelled(pieces, job.loudness)
@@ -120,7 +125,7 @@ def _sent_as_written(
     """Have a text that may still be arriving spoken by a server that takes it as it comes, if there is one."""
     if not isinstance(engine, TakesText) or not job.split or job.auto_steps or known_text(job.text) is not None:
         return None
-    if job.script or job.lexicon:  # the protocol has one voice for a text, and other words
+    if job.cached or job.script or job.lexicon:  # the protocol has one voice for a text, and other words
         return None
     pieces = engine.stream_text(run.text(sink), delivery, run.stopwatch)
     return with_drawn_voice(pieces, on_drawn_voice) if pieces and draws_voice(engine, delivery.voice) else pieces
@@ -200,8 +205,26 @@ def prepared(job: SpeakJob, engine: Engine, model: str) -> tuple[Delivery, Speak
     if not job.styled_by_option:
         check_description(job.delivery.voice, abilities_of(engine))
     name_unused(job.delivery, engine, model, auto_steps=job.auto_steps)
-    sampling = with_seed(job.delivery.sampling, engine)
+    sampling = with_seed(_with_fixed_seed(job.delivery.sampling) if job.cached else job.delivery.sampling, engine)
     return replace(job.delivery, sampling=sampling), prepared_speakers(job.speakers, engine, sampling.seed)
+
+
+def _with_fixed_seed(sampling: Sampling) -> Sampling:
+    """Return a seed with which the same text is found again."""
+    from voxcli.synthesis.speech_cache import FIXED_SEED
+
+    return replace(sampling, seed=FIXED_SEED) if sampling.seed is None else sampling
+
+
+def _cached(engine: Engine, model: str, held: ExitStack) -> Callable[[Engine, SynthesisRequest], Speech]:
+    """Return what speaks through the cache of this user."""
+    from voxcli.synthesis.identity import identity_of
+    from voxcli.synthesis.speech_cache import SpeechCache
+    from voxcli.voices.description import note_of_model
+
+    cache = SpeechCache(find_user_places().speech, identity_of(engine, note_of_model(model)))
+    held.callback(cache.close)
+    return cache.stream
 
 
 def _find_warm(job: SpeakJob, report: RunReport, check: Callable[[], None]) -> "ResidentEngine | None":

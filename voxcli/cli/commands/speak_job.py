@@ -65,6 +65,8 @@ class SpeakJob:
     """Seconds to wait for them; None for as long as it takes."""
     loudness: float | None = None
     """LUFS to bring the speech to while it is made; None leaves it as it is."""
+    cached: bool = False
+    """Whether sentences are kept for the next time, and taken from those that were."""
     lexicon: "Lexicon | None" = None
     finds_ssml: bool = True
     """Whether a text that is still arriving may turn out to be SSML."""
