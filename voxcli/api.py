@@ -211,7 +211,7 @@ class SpeechEngine:
         )
         if idle := delivery.unused(self._engine):
             _log.warning("without effect on this engine: %s", ", ".join(idle))
-        whole = read_marked_up(text) if isinstance(text, str) and split else None
+        whole = read_marked_up(text, speed=speed) if isinstance(text, str) and split else None
         speakers = find_speakers(whole.voices, delivery, self._engine, self._find_voice) if whole else NO_SPEAKERS
         noted = NotedText()
         pieces = whole.pieces if whole else [text] if isinstance(text, str) else sniffed(noted.noted(text))

@@ -142,5 +142,12 @@ def test_all_that_is_wrong_is_named_with_its_place(tmp_path: Path) -> None:
         load_lexicon(tmp_path / "words.tsv")
 
 
+def test_a_digest_tells_lexicons_apart() -> None:
+    same = lexicon_of("b\tx\na\ty")
+    assert same.digest == lexicon_of("# c\na\ty\t\tword\nb\tx").digest
+    for other in ("a\ty", "a\ty\t\tpart\nb\tx", "a\tY\nb\tx", "a\ty\ten\nb\tx", "a\ty\t\t\tcase\nb\tx"):
+        assert lexicon_of(other).digest != same.digest
+
+
 def test_pauses_pass_through() -> None:
     assert list(LEXICON.applied([Pause(1.0)])) == [Pause(1.0)]

@@ -164,6 +164,7 @@ def test_readings_in_chinese(kind: str, written: str, said: str) -> None:
             ["not written in ipa", "needs the attribute ph"],
         ),
         ("<speak><prosody rate='10'>a</prosody></speak>", ["outside 0.25 to 4"]),
+        ("<speak><lang xml:lang='tlhIngan Hol'>a</lang></speak>", ["'tlhIngan Hol' is not a language"]),
         ("<speak>a<p>b</speak>", ["line 1, column 15: mismatched tag"]),
         ("<speak>a</speak>b", ["junk after document element"]),
         ("<speak>&nbsp;</speak>", ["undefined entity"]),

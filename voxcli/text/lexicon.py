@@ -5,11 +5,14 @@ A lexicon is a file of tab-separated columns: written, spoken, language, match (
 looked up again.
 """
 
+import hashlib
+import json
 import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
@@ -168,6 +171,15 @@ class Lexicon:
         for same in self._by_first.values():
             # Of two as long, the one for one language or with its own capitals is more exact.
             same.sort(key=lambda entry: (-len(entry.written), entry.language is None, not entry.case))
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of everything in the entries that decides what is said."""
+        deciding = sorted(
+            [entry.written, entry.spoken, entry.language or "", entry.whole, entry.case]
+            for entry in self._entries.values()
+        )
+        return hashlib.sha256(json.dumps(deciding).encode()).hexdigest()
 
     @property
     def entries(self) -> list[LexiconEntry]:

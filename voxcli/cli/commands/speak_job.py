@@ -1,7 +1,5 @@
 """Job of `voxcli say` and `clone`, and its run: the time it takes, and how much waits before playback starts."""
 
-import hashlib
-import json
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -80,15 +78,12 @@ class SpeakJob:
     @property
     def reading(self) -> dict[str, Any]:
         """How the text is read, as far as the sound depends on it and it differs from the usual."""
-        entries = (
-            [[entry.written, entry.spoken, entry.language] for entry in self.lexicon.entries] if self.lexicon else []
-        )
         reading = {
             "markdown": self.markdown or None,
             "split": None if self.split else False,
             "steps": "auto" if self.auto_steps else None,
             "script": True if self.script else None,
-            "lexicon": hashlib.sha256(json.dumps(sorted(entries, key=str)).encode()).hexdigest() if entries else None,
+            "lexicon": self.lexicon.digest if self.lexicon and self.lexicon.entries else None,
         }
         return {name: value for name, value in reading.items() if value is not None}
 

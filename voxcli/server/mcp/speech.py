@@ -21,6 +21,7 @@ from voxcli.server.streaming.utterance import StreamedUtterance, UtteranceSettin
 from voxcli.server.streaming.worker import Threads
 from voxcli.server.utterances import Caller
 from voxcli.sinks.base import Sink, write_paced
+from voxcli.synthesis.marked_up import read_marked_up
 from voxcli.synthesis.pace import StartBuffer, speaking_seconds
 from voxcli.synthesis.pipeline import Delivery
 from voxcli.synthesis.request import Parameter, SentenceMark, abilities_of
@@ -220,7 +221,7 @@ def count_sentences(text: str, service: Service) -> int:
     """Count the sentences as the model will speak them."""
     abilities = abilities_of(service.models.engine) if service.models.engine else None
     tags, least = (abilities.tags, abilities.least_syllables) if abilities else (frozenset[str](), 0)
-    parts = read_parts([text], markdown=False, tags=tags, least_syllables=least)
+    parts = read_parts(read_marked_up(text).pieces, markdown=False, tags=tags, least_syllables=least)
     return sum(1 for part in parts if isinstance(part, str))
 
 

@@ -131,7 +131,7 @@ class Rendering:
             self.has_words = True
             return self._stopwatch.timed(self._engine.stream(request))
         delivery = Delivery.of(request)
-        text = read_marked_up(request.text)
+        text = read_marked_up(request.text, speed=request.speed)
         speakers = find_speakers(text.voices, delivery, self._engine, self._find_voice)
         parts = self._parts(text.pieces)
         pieces = synthesize(self._engine, parts, delivery, speakers=speakers, stopwatch=self._stopwatch)

@@ -33,6 +33,7 @@ _NAMESPACES = ("", "http://www.w3.org/2001/10/synthesis")
 _XML = "http://www.w3.org/XML/1998/namespace"
 _HARMLESS = ("base", "id", "space")
 """Attributes of `xml:` that change nothing here."""
+_LANGUAGE = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{1,8})*")
 _MOST_DEPTH = 64
 _MOST_PROBLEMS = 20
 _SLOWEST, _FASTEST, _LOUDEST = 0.25, 4.0, 4.0
@@ -181,6 +182,8 @@ class _Reader:
             namespace, name, prefix = _parted(full)
             if namespace == _XML and name == "lang" and element in WITH_LANGUAGE:
                 values["lang"] = value.strip()
+                if values["lang"] and not _LANGUAGE.fullmatch(values["lang"]):
+                    self._note(parser, f"{value!r} is not a language, such as en or zh-CN")
             elif namespace == _XML and name in _HARMLESS:
                 continue
             elif name in ELEMENTS[element] and (not namespace or name == "schemaLocation"):

@@ -19,6 +19,7 @@ from voxcli.engines import BUILTIN_MODEL, KOKORO_MODEL
 from voxcli.engines.kokoro.speakers import VOICES as KOKORO_VOICES
 from voxcli.engines.settings import EngineSettings
 from voxcli.errors import NotFound, RequestError
+from voxcli.synthesis.marked_up import check_speeds
 from voxcli.synthesis.pipeline import Delivery, Speakers
 from voxcli.synthesis.request import FASTEST, SLOWEST, Prompt, Voice
 from voxcli.text.language import CHINESE, base_language, language_of
@@ -89,6 +90,7 @@ def open_ssml(context: typer.Context, text: str, engine: EngineSettings, deliver
         RequestError: the document cannot be spoken, or a voice cannot be used; the message lists all that is wrong.
     """
     document = read_ssml(text)
+    check_speeds(document.pieces, delivery.speed)
     members = {name: CastMember(voice=name) for name in document.voices}
     return _with_voices(context, CastMember(), members, engine, delivery, lambda pieces, styles: iter(document.pieces))
 
