@@ -122,6 +122,16 @@ def test_each_row_is_a_file_in_its_own_manner(home: Path) -> None:
     assert entries[2].seconds == soundfile.info(home / "out" / "0003.flac").duration
 
 
+def test_a_file_of_a_row_may_be_a_document_or_in_another_encoding(home: Path) -> None:
+    pytest.importorskip("lxml")
+    (home / "page.html").write_text("<!doctype html><html><body><p>From <b>a</b> page.</p></body></html>", "utf-8")
+    (home / "text.txt").write_bytes("你好，世界。".encode("gb18030"))
+    engine = Tones()
+    rows = write_rows(home / "rows.jsonl", [{"file": "page.html"}, {"file": "text.txt"}])
+    assert batch(engine, rows, "-d", "out") == 0
+    assert sorted(request.text for request in engine.requests) == ["From a page.", "你好，世界。"]
+
+
 def test_a_row_sounds_as_say_says_it(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from voxcli.cli.commands import speak
 

@@ -20,7 +20,7 @@ from voxcli.cli.console import Console
 from voxcli.cli.files import read_at_most
 from voxcli.cli.options.sampling import SamplingOptions
 from voxcli.cli.options.speech import DeliveryOptions, VoiceOptions
-from voxcli.cli.text_source import TextDecoder
+from voxcli.cli.text_source import text_of_file
 from voxcli.engines.settings import EngineSettings
 from voxcli.errors import RequestError, VoxError, did_you_mean
 from voxcli.synthesis.marked_up import read_marked_up
@@ -33,6 +33,8 @@ _IDENTITY = ("voice", "ref_audio", "ref_text", "ref_lang", "prompt_audio", "prom
 """Options that say whose voice it is: a row with one of them has none of the command line's."""
 _MOST_VOICES = 64
 """That are held in memory, with their recordings."""
+_MOST_DOCUMENT_BYTES = 2**28
+"""Of a file, which may have pictures."""
 _MARKDOWN = (".md", ".markdown")
 _DEFAULT_TEMPLATE = NameTemplate(DEFAULT_TEMPLATE)
 
@@ -132,9 +134,12 @@ class RowReader:
         text = values.own.get(TEXT, "")
         if FILE in values.own:
             path = self._folder / values.own[FILE]
-            decoder = TextDecoder(str(path))
-            data = read_at_most(path, MOST_BYTES, "Split it into several files.")
-            text = decoder.decode(data) + decoder.decode(b"")
+            data = read_at_most(path, _MOST_DOCUMENT_BYTES, "Split it into several files.")
+            markdown = bool(values.options.get("markdown", self._defaults.markdown))
+            pieces = text_of_file(data, str(path)).pieces(lambda: None, markdown=markdown)
+            text = "".join(piece for piece in pieces if isinstance(piece, str))
+            if len(text) > MOST_BYTES:
+                raise RequestError(f"{path} has too long a text for a row. Split it into several files.")
         if not is_speakable(text):
             raise RequestError("There is nothing to say: the text has no words.")
         return text
