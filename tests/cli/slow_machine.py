@@ -117,6 +117,8 @@ class Loudspeaker:
         return self
 
     def __exit__(self, *failure: object) -> None:
+        if failure[0]:
+            return  # what never started to play would never end
         self._play()
         self._playback.end()
         self._start()

@@ -117,7 +117,7 @@ class Written:
     text: str
     word_seconds: float
 
-    def pieces(self, before_waiting: Callable[[], None]) -> Iterator[str | Silence]:
+    def pieces(self, before_waiting: Callable[[], None], *, markdown: bool = False) -> Iterator[str | Silence]:
         due = 0.0
         for word in self.text.split(" "):
             due += self.word_seconds
