@@ -53,6 +53,10 @@ def check(image: Image, volume: Path) -> None:
         url = f"http://127.0.0.1:{port}"
         _wait_until_healthy(running, "the built-in model")
         _check_speech(url)
+        running.signal()
+        assert running.wait() == 0
+    with container(image, volume, {**environment, "VOXCLI_MODEL": "espeak"}, "--insecure") as running:
+        _wait_until_healthy(running, "the fastest model")
         _check_drain(running, url)
     write_checkpoint(volume / "tiny", "voxcpm-1.5", seed=3)
     tiny = {**environment, "VOXCLI_MODEL": "/data/tiny", "GPU_IDLE_TIMEOUT": "600"}
