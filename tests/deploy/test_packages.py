@@ -1,6 +1,8 @@
 """Wheel and source distribution: they hold everything, and say the same version."""
 
+import os
 import re
+import shutil
 import subprocess
 import tarfile
 import zipfile
@@ -16,6 +18,8 @@ from twine.commands.check import check
 from voxcli.version import __version__
 
 ROOT = Path(__file__).parents[2]
+MOST_PACKAGES = 31
+"""That come with it, without any extra."""
 
 
 @pytest.fixture(scope="module")
@@ -70,3 +74,53 @@ def test_the_version_is_in_one_place_and_the_changes_begin_with_it(built: tuple[
 
 def test_an_index_would_take_them(built: tuple[Path, Path], capsys: pytest.CaptureFixture[str]) -> None:
     assert not check([str(one) for one in built], strict=True)
+
+
+def pythons() -> Iterator[str]:
+    """Yield the versions of Python that run here."""
+    for minor in range(11, 16):
+        if (found := shutil.which(f"python3.{minor}")) and not subprocess.run(
+            [found, "--version"], capture_output=True, check=False
+        ).returncode:
+            yield found
+
+
+@pytest.mark.benchmark
+@pytest.mark.parametrize("python", pythons())
+def test_a_wheel_speaks_in_a_new_environment(built: tuple[Path, Path], tmp_path: Path, python: str) -> None:
+    subprocess.run([python, "-m", "venv", tmp_path / "env"], check=True)
+    subprocess.run([tmp_path / "env/bin/pip", "install", "-q", built[0]], check=True)
+
+    def said(*arguments: str) -> str:
+        done = subprocess.run(
+            [tmp_path / "env/bin/voxcli", *arguments],
+            cwd=tmp_path,
+            env={"PATH": os.environ["PATH"], "VOXCLI_HOME": str(tmp_path / "home")},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    said("say", "Hello.", "-o", "hello.wav")
+    assert (tmp_path / "hello.wav").stat().st_size > 10_000
+    assert said("help", "changelog").startswith("# Changes")
+    assert said("help", "man").startswith(".TH VOXCLI")
+    assert f"{__version__}, installed by pip from {built[0]}" in said("doctor")
+    listed = subprocess.run([tmp_path / "env/bin/pip", "list"], capture_output=True, text=True, check=True)
+    assert len(listed.stdout.splitlines()) <= 2 + 1 + MOST_PACKAGES + 2, listed.stdout  # itself, pip and setuptools
+
+
+@pytest.mark.benchmark
+@pytest.mark.skipif(not shutil.which("uv"), reason="needs uv")
+@pytest.mark.parametrize("version", ["3.11", "3.12", "3.13", "3.14"])
+def test_all_extras_can_be_installed_together(version: str) -> None:
+    extras = [word for extra in ("all", "ray", "mcp") for word in ("--extra", extra)]
+    command = ["uv", "pip", "compile", "-q", "--no-config", "--only-binary", ":all:", "--python-version", version]
+    subprocess.run(
+        [*command, "--python-platform", "x86_64-manylinux_2_28", *extras, "pyproject.toml"],
+        cwd=ROOT,
+        capture_output=True,
+        check=True,
+    )
