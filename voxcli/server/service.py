@@ -83,7 +83,7 @@ class Service:
         self.admission = Admission(models.slots, settings.queue, settings.wait_seconds)
         self.keep_alive = keep_alive or KeepAlive()
         self.about = about
-        self.clips = ClipStore()
+        self.clips, self.clips_of_clients = ClipStore(), ClipStore()
         self.holds = Holds(self.keep_alive)
         self.late_errors = LateErrors()
         self.at_end: list[Callable[[], Awaitable[None]]] = []  # called when everything has been answered

@@ -249,6 +249,7 @@ def test_health_says_how_the_server_is(client: httpx.Client) -> None:
         "server": "voxcli",
         "model": "tone",
         "slots": 2,
+        "takes_hashes": True,
         "servers": None,
         "engine": {
             **dict.fromkeys(("sampling", "styles", "clips", "bare_clips"), True),

@@ -4,6 +4,7 @@ import hashlib
 import logging
 import re
 import threading
+from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import replace
@@ -32,6 +33,7 @@ from voxcli.protocols.gptsovits.messages import without_failure
 from voxcli.protocols.names import Dialect
 from voxcli.protocols.openai.servers import Catalog, Choice, choose_model, draws_voices
 from voxcli.protocols.voxcpm.engines import ServerState
+from voxcli.protocols.voxcpm.exact import reference_to
 from voxcli.synthesis.identity import SERVER, ModelIdentity
 from voxcli.synthesis.pipeline import Delivery, WrittenText
 from voxcli.synthesis.request import LEAST_SYLLABLES, Abilities, Parameter, Piece, Sampling, Speech, SynthesisRequest
@@ -41,6 +43,9 @@ from voxcli.text.phonemes import Alphabet
 
 _CONCURRENT_STREAMS = 64
 """Limit for servers that handle concurrent streams. They refuse requests beyond their own limit."""
+
+_MOST_HELD = 64
+"""Recordings that a server is taken to hold still. It says when it does not."""
 
 _log = logging.getLogger(__name__)
 
@@ -99,6 +104,8 @@ class RemoteEngine:
         self.draws_voices = (dialect is Dialect.VOXCPM and not self.server.route) or self._holds_no_voice()
         self._accepted: dict[tuple[bool, bool], Choice] = {}
         """What the server has accepted, for requests with and without a description, at the usual speed or another."""
+        self._held: deque[str] = deque(maxlen=_MOST_HELD)
+        """References to the recordings that the server has got last."""
         self._warned = False
         self._identity: ModelIdentity | None = None
         # A server of VoxCPM's protocol leaves out by itself the tags that its model does not perform.
@@ -172,7 +179,7 @@ class RemoteEngine:
     def _new_plan(self, request: SynthesisRequest) -> FallbackPlan | OpenAiPlan:
         server, options, no_fallback = self.server, self._settings.options, self._settings.no_fallback
         if server.dialect is not Dialect.OPENAI:
-            return FallbackPlan(server, request, options, no_fallback=no_fallback)
+            return FallbackPlan(server, request, options, no_fallback=no_fallback, held=frozenset(self._held))
         catalog, accepted = server.catalog or Catalog(), self._accepted.get(_kind_of(request))
         return OpenAiPlan(
             catalog, server.prefix, request, options, self._voice_names, accepted, no_fallback=no_fallback
@@ -253,6 +260,8 @@ class RemoteEngine:
                 if status in NOT_FOUND_STATUSES:
                     self._identification.forget()  # perhaps another server runs there now
                 self._refuse(response, body, call)
+            if self.state and self.state.takes_hashes:
+                self._held.extend(map(reference_to, call.files.values()))
             if DRAWS_VOICES in headers:
                 self.draws_voices = headers[DRAWS_VOICES] == "true"
             self._identity = read_identity(headers) or self._identity

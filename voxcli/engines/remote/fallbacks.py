@@ -1,8 +1,9 @@
 """Fallback plan: the variants of a request, from the preferred one to those that older servers understand."""
 
 import secrets
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import fields, replace
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -14,6 +15,7 @@ from voxcli.protocols.names import Dialect
 from voxcli.protocols.openai import messages as openai
 from voxcli.protocols.voxcpm import messages as voxcpm
 from voxcli.protocols.voxcpm import wrappers
+from voxcli.protocols.voxcpm.exact import reference_to
 from voxcli.synthesis.request import Parameter, Sampling, SynthesisRequest
 
 NOT_FOUND_STATUSES = (404, 405)
@@ -77,22 +79,33 @@ class FallbackPlan:
     """Request variants for one synthesis by VoxCPM or GPT-SoVITS, tried in order. `call` is the current one."""
 
     def __init__(
-        self, server: Server, request: SynthesisRequest, options: ClientOptions, *, no_fallback: bool = False
+        self,
+        server: Server,
+        request: SynthesisRequest,
+        options: ClientOptions,
+        *,
+        no_fallback: bool = False,
+        held: Collection[str] = (),
     ) -> None:
         """
         Args:
+            held: references to recordings that the server has got before, and perhaps still has.
             no_fallback: never request the whole audio instead of a stream, or anything less than was asked for.
 
         Raises:
             RequestError: this server does not support the request; the message names the option.
         """
-        self._server, self._options, self._no_fallback = server, options, no_fallback
+        self._server, self._options, self._no_fallback, self._held = server, options, no_fallback, held
         self._request, self.left_out = without_inexpressible(request, self._call_for, no_fallback=no_fallback)
         """The request, without the parameters that are left out of it."""
         self.call = self._to_call(options)
 
     def next_after_refusal(self, status: int, body: bytes) -> bool:
         """Switch to the next variant if the server may have refused only this one. Return whether there is one."""
+        if self._held and status == HTTPStatus.CONFLICT:
+            self._held = ()  # it has dropped a recording
+            self.call = self._to_call(self._options)
+            return True
         if self._server.dialect is Dialect.VOXCPM and status in NOT_FOUND_STATUSES:
             return self._switch_to_whole()  # VoxCPM's images before 1.0.8 cannot stream
         if self._server.dialect is Dialect.GPT_SOVITS and (older := gptsovits.fallback(self.call, status, body)):
@@ -130,7 +143,14 @@ class FallbackPlan:
         if server.dialect is Dialect.VOXCPM and not server.is_voxcli:
             _refuse_extensions(voxcpm.extensions_used(request, options))
         call = DIALECT_CLIENTS[server.dialect].to_call(request, options)
-        return call if server.is_voxcli else _with_new_names(call)
+        return _by_hash(call, self._held) if server.is_voxcli else _with_new_names(call)
+
+
+def _by_hash(call: HttpCall, held: Collection[str]) -> HttpCall:
+    """Name the recordings that the server holds, instead of sending them again."""
+    names = {field: reference for field, clip in call.files.items() if (reference := reference_to(clip)) in held}
+    files = {field: clip for field, clip in call.files.items() if field not in names}
+    return replace(call, form={**(call.form or {}), **names}, files=files) if names else call
 
 
 def _with_new_names(call: HttpCall) -> HttpCall:

@@ -1,6 +1,5 @@
 """Client of a resident engine: an `Engine` whose model is loaded in another process of this user."""
 
-import hashlib
 import json
 import secrets
 import threading
@@ -13,7 +12,7 @@ from voxcli.engines.resident.connection import Exchange, NotListening, ask
 from voxcli.engines.resident.identity import to_wire
 from voxcli.engines.resident.registry import SEE_LOG, EngineEntry, kill
 from voxcli.errors import DeviceError, error_from_dict
-from voxcli.protocols.voxcpm.exact import exact_form
+from voxcli.protocols.voxcpm.exact import exact_form, reference_to
 from voxcli.synthesis.identity import ModelIdentity
 from voxcli.synthesis.request import Abilities, Clip, Speech, SynthesisRequest
 
@@ -218,17 +217,12 @@ class ResidentEngine:
 def _encode(fields: Mapping[str, str], clips: Mapping[str, Clip], *, with_clips: bool) -> tuple[str, bytes]:
     """Return the content type and the body of a form: clips in it, or only their digests."""
     if not with_clips:
-        digests = {name: _reference(clip) for name, clip in clips.items()}
+        digests = {name: reference_to(clip) for name, clip in clips.items()}
         return "application/x-www-form-urlencoded", urlencode({**fields, **digests}).encode()
     boundary = secrets.token_hex(16)
     parts = [_part(boundary, name, None, text.encode()) for name, text in fields.items()]
     parts += [_part(boundary, name, clip, clip.data) for name, clip in clips.items()]
     return f"multipart/form-data; boundary={boundary}", b"".join(parts) + f"--{boundary}--\r\n".encode()
-
-
-def _reference(clip: Clip) -> str:
-    """Return how a clip is named that the engine may hold: by its content, and its name for messages."""
-    return f"sha256:{hashlib.sha256(clip.data).hexdigest()} {clip.name}"
 
 
 def _part(boundary: str, name: str, clip: Clip | None, data: bytes) -> bytes:

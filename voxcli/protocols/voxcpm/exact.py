@@ -3,6 +3,7 @@
 Imports nothing that takes time to load: with a warm engine, the request leaves before anything else is loaded.
 """
 
+import hashlib
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,8 @@ from voxcli.errors import RequestError
 if TYPE_CHECKING:
     from voxcli.synthesis.request import Clip, SynthesisRequest
 
+BY_HASH = "sha256:"
+"""Beginning of a text that stands for a recording that was sent before."""
 FLOAT32 = "f32"
 """Name of the format whose samples are those of the engine."""
 
@@ -49,6 +52,11 @@ def exact_form(request: "SynthesisRequest") -> "tuple[dict[str, str], dict[str, 
     sent = {name: value for name, value in fields.items() if value is not None}
     _check_unicode(sent)
     return sent, {name: replace(clip, name=_printable(clip.name)) for name, clip in files.items() if clip}
+
+
+def reference_to(clip: "Clip") -> str:
+    """Return how a clip is named that a server may hold: by its content, and its name for messages."""
+    return f"{BY_HASH}{hashlib.sha256(clip.data).hexdigest()} {clip.name}"
 
 
 def _printable(name: str) -> str:

@@ -1,4 +1,4 @@
-"""Clips that programs of this user have sent before, found by the hash of their content."""
+"""Clips that were sent before, found by the hash of their content."""
 
 import hashlib
 import re
@@ -21,9 +21,12 @@ class ClipStore:
         self._most_bytes = most_bytes
         self._clips: OrderedDict[str, Clip] = OrderedDict()
 
-    def keep(self, clip: Clip) -> None:
-        """Keep a clip, unless it alone is larger than all that is kept."""
-        digest = hashlib.sha256(clip.data).hexdigest()
+    def keep(self, clip: Clip, owner: str = "") -> None:
+        """Keep a clip, unless it alone is larger than all that is kept.
+
+        owner: the client that sent it, which alone finds it again.
+        """
+        digest = owner + hashlib.sha256(clip.data).hexdigest()
         if digest in self._clips:
             self._clips.move_to_end(digest)
             return
@@ -35,7 +38,7 @@ class ClipStore:
             _, dropped = self._clips.popitem(last=False)
             self.used_bytes -= len(dropped.data)
 
-    def find(self, reference: str, field: str) -> Clip:
+    def find(self, reference: str, field: str, owner: str = "") -> Clip:
         """Return the clip of a reference: "sha256:", the hash in hexadecimal, and after a space perhaps its name.
 
         field: of the form, for the refusal.
@@ -44,9 +47,9 @@ class ClipStore:
             Refusal: 409, `unknown_clip`: it was never sent, or has been dropped.
         """
         match = _REFERENCE.fullmatch(reference)
-        clip = self._clips.get(match[1]) if match else None
+        clip = self._clips.get(owner + match[1]) if match else None
         if not match or clip is None:
             message = f"{field!r} names a clip that this server does not have. Send the clip itself."
             raise Refusal(Problem(status=_CONFLICT, message=message, code="unknown_clip", field=field))
-        self._clips.move_to_end(match[1])
+        self._clips.move_to_end(owner + match[1])
         return Clip(clip.data, match[2]) if match[2] else clip

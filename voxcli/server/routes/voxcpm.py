@@ -12,9 +12,10 @@ from starlette.datastructures import UploadFile as Upload
 from voxcli.protocols.dialect import FieldError
 from voxcli.protocols.voxcpm import messages as voxcpm
 from voxcli.protocols.voxcpm.engines import EngineDescription
+from voxcli.protocols.voxcpm.exact import BY_HASH
 from voxcli.protocols.voxcpm.voices import DEFAULT_VOICE, voice_entry
 from voxcli.server.bodies import check_form, is_given, measure_clip, read_clip, read_form
-from voxcli.server.keys import TRUSTED
+from voxcli.server.keys import CLIENT, TRUSTED
 from voxcli.server.private.sockets import is_private
 from voxcli.server.routes.dialect_route import audio_responses, dialect_route, error_responses
 from voxcli.server.routes.private import CLIPS, MOST_FIELDS, default_steps, native_problem_of, speak_privately
@@ -86,6 +87,7 @@ def _add_speech(routes: APIRouter, service: Service, path: str, *, stream: bool)
 async def _read_form(request: Request, service: Service) -> dict[str, Any]:
     """Read the fields, including uploaded clips. Nothing stays on disk."""
     await check_form(request)
+    client = getattr(request.state, CLIENT, "")
     async with read_form(request, max_files=len(CLIPS), max_fields=MOST_FIELDS) as form:
         fields: dict[str, Any] = dict(form)
         for name in CLIPS:
@@ -94,6 +96,9 @@ async def _read_form(request: Request, service: Service) -> dict[str, Any]:
                     del fields[name]
                     continue
                 fields[name] = await read_clip(upload, service.settings, service.threads, field=name)
+                service.clips_of_clients.keep(fields[name], client)
+            elif isinstance(upload, str) and upload.startswith(BY_HASH):
+                fields[name] = service.clips_of_clients.find(upload, name, client)
     return fields
 
 

@@ -96,6 +96,9 @@ class Health(BaseModel):
     """Streams that run at once."""
     engine: EngineDescription | None
     """None until the model has been loaded for the first time."""
+    takes_hashes: bool = True
+    """Whether a recording that the client has sent before may be named as "sha256:HASH", answered with 409 if it is not
+    there any more."""
     servers: list[UpstreamServer] | None = None
     """Of a gateway to several servers, or the replicas of this one."""
 
