@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.documents.made import epub
@@ -87,6 +87,7 @@ SIGNS = [
 
 
 @given(st.lists(st.sampled_from(SIGNS), min_size=1, max_size=5))
+@settings(max_examples=25)
 def test_a_document_reads_the_same_among_markdown_as_alone(paragraphs: list[str]) -> None:
     source = FromDocument("\n\n".join(paragraphs))
     assert parts(source, markdown=True) == parts(source, markdown=False)

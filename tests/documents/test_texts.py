@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from voxcli.documents import Document, DocumentKind, Pauses, find_kind, open_document
@@ -113,10 +113,12 @@ def document_or_sentence(data: bytes, name: str) -> bool:
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")), st.sampled_from(["a.txt", "a.md"]))
+@settings(max_examples=40)
 def test_any_text_is_a_document_or_a_sentence(text: str, name: str) -> None:
     assert document_or_sentence(text.encode(), name)
 
 
+@settings(max_examples=40)
 @given(st.binary(max_size=300), st.sampled_from([b"", b"PK\x03\x04", b"%PDF-1.7\n", b"<html>"]))
 def test_any_bytes_are_a_document_or_a_sentence(data: bytes, start: bytes) -> None:
     assert document_or_sentence(start + data, "a")

@@ -104,7 +104,7 @@ BOOKS = st.lists(st.lists(SENTENCES, min_size=1, max_size=4), min_size=1, max_si
 
 
 @given(st.lists(st.tuples(BOOKS, st.integers(0, 8)), max_size=3), BOOKS, st.sampled_from([None, AudioFormat.FLAC]))
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=6, deadline=None)
 def test_a_book_that_was_stopped_and_edited_equals_one_made_in_one_go(
     stops: list[tuple[list[list[str]], int]], texts: list[list[str]], format: AudioFormat | None
 ) -> None:
