@@ -272,6 +272,21 @@ def test_a_second_process_is_refused_and_a_failure_keeps_what_was_made(tmp_path:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_files_of_others_in_the_work_folder_stay(tmp_path: Path) -> None:
+    parts = tmp_path / "b.m4b.parts"
+    parts.mkdir()
+    (parts / "letter.txt").write_text("mine")
+    with pytest.raises(RequestError, match="is in the way"):
+        make(tmp_path / "b.m4b", [["One."]])
+    assert [path.name for path in parts.iterdir()] == ["letter.txt"]
+    parts.rename(tmp_path / "elsewhere")
+    with pytest.raises(Killed):
+        make(tmp_path / "b.m4b", [["One.", "Two."]], stop_after=0)
+    (parts / "letter.txt").write_text("mine")
+    make(tmp_path / "b.m4b", [["One.", "Two."]])
+    assert [path.name for path in parts.iterdir()] == ["letter.txt"]
+
+
 def test_a_full_disk_while_it_is_written_leaves_no_half_of_a_book(tmp_path: Path) -> None:
     target = tmp_path / "missing" / "b.m4b"
     with pytest.raises(DeviceError, match="Cannot write"), WorkFolder(tmp_path / "work") as folder:

@@ -18,6 +18,7 @@ from voxcli.sinks.writer import new_writer
 _FORBIDDEN = re.compile(r'[\x00-\x1f\x7f<>:"/\\|?*]+')
 """In names, by some system."""
 _MOST_BYTES = 120
+_UNFINISHED = ".unfinished"
 
 
 class SoundFile:
@@ -30,7 +31,7 @@ class SoundFile:
         self._format = format
         self._tags = tags
         self._shown = shown or {}
-        self._unfinished = path.with_name(f".{path.name}.unfinished")
+        self._unfinished = path.with_name(f".{path.name}{_UNFINISHED}")
         self._file: FileIO | None = None
         self._writer: Writer | None = None
 
@@ -116,9 +117,12 @@ class BookFolder:
         return [*(path for path, _ in self._chapters), playlist]
 
     def close(self) -> None:
-        """Remove what is not finished."""
+        """Remove what is not finished, also what a killed process has left."""
         if self._current:
             self._current.close()
+        with suppress(OSError):
+            for path in self._path.glob(f".*{_UNFINISHED}"):
+                path.unlink()
 
     def _end_chapter(self) -> None:
         if self._current:

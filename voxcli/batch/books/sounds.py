@@ -25,8 +25,11 @@ from voxcli.synthesis.identity import VoiceIdentity, identity_of
 from voxcli.synthesis.pipeline import Delivery
 from voxcli.synthesis.provenance import Provenance
 from voxcli.synthesis.request import Abilities, Engine, Speech, SynthesisRequest, Voice, abilities_of
+from voxcli.voices.archive import SUFFIX
 
 _MANIFEST, _LOCK, _SENTENCES = "manifest.jsonl", "lock", "sentences"
+_OWN = frozenset({_LOCK, _SENTENCES})
+"""In a folder whose manifest is not written yet."""
 _LONGEST_SECONDS = 3600.0
 
 
@@ -48,6 +51,12 @@ class WorkFolder:
 
     def __enter__(self) -> Self:
         try:
+            if (
+                self.path.exists()
+                and not self.exists
+                and {one.name for one in self.path.iterdir() if one.suffix != SUFFIX} - _OWN
+            ):
+                raise RequestError(f"{self.path} is in the way: it has other files. Move it, or name another book.")
             (self.path / _SENTENCES).mkdir(parents=True, exist_ok=True)
             self._lock.acquire(blocking=False)
         except Timeout:
@@ -76,11 +85,14 @@ class WorkFolder:
             self.manifest.begin({**self.kept, **values})
 
     def remove(self) -> None:
-        """Remove the folder: the book is whole. What cannot be removed stays."""
+        """Remove the folder: the book is whole. What others have put there stays, as what cannot be removed does."""
         self.manifest.close()
         self._lock.release()
+        shutil.rmtree(self.path / _SENTENCES, ignore_errors=True)
         with suppress(OSError):
-            shutil.rmtree(self.path)
+            for file in (self.path / _MANIFEST, self.path / _LOCK, *self.path.glob(f"*{SUFFIX}")):
+                file.unlink(missing_ok=True)
+            self.path.rmdir()
 
 
 class BookSounds:
