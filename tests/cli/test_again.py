@@ -4,19 +4,25 @@ import io
 import json
 import subprocess
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from tests.clips import WORDS, spoken_wav
 from tests.program import Here
+from voxcli.audio.format import AudioFormat
 from voxcli.audio.tags.reading import read_tagged
 from voxcli.cli import app
 from voxcli.cli.exits import ExitCode
+from voxcli.engines import open_engine
 from voxcli.paths import find_places
+from voxcli.sinks import ToFile, open_sink
+from voxcli.synthesis.comparison import compare
 from voxcli.synthesis.marking import read_marking
 from voxcli.synthesis.provenance import Provenance
-from voxcli.synthesis.request import Clip, Prompt, Voice
+from voxcli.synthesis.request import Clip, Prompt, SynthesisRequest, Voice
+from voxcli.synthesis.verification import Integrity, verify
 from voxcli.voices import Notes, VoiceLibrary
 
 TEXT = "Hello there. It is five."
@@ -194,3 +200,23 @@ def test_another_revision_and_another_precision_are_named(
     code, told = shown("again", "x.wav", *model, "--dtype", "bfloat16")
     assert code == ExitCode.BAD_INPUT
     assert "computed in float32 on cpu, and here in bfloat16 on cpu" in told
+
+
+@pytest.mark.parametrize("format", ["wav", "mp3", "opus", "flac", "aac"])
+def test_a_file_that_was_stopped_is_equal_as_far_as_it_goes(format: str, said: Callable[..., Path]) -> None:
+    whole = said(f"whole.{format}")
+    with closing(open_engine("espeak")) as engine:
+        chunks = list(engine.stream(SynthesisRequest(text=TEXT, language="en")))
+    stopped = whole.with_name(f"stopped.{format}")
+    made = provenance_of(whole)
+    with (
+        pytest.raises(KeyboardInterrupt),
+        open_sink([ToFile(stopped, AudioFormat(format), False, lambda: made)]) as sink,
+    ):
+        for chunk in chunks[: len(chunks) * 2 // 3]:
+            sink.write(chunk)
+        raise KeyboardInterrupt
+    state = verify(stopped).verdict
+    assert state is Integrity.STOPPED
+    assert compare(stopped, whole, state).equal
+    assert not compare(whole, stopped, Integrity.INTACT).equal
