@@ -132,12 +132,13 @@ def say(
                     manuscript = undivided(described(source, as_markdown=looks_like_markdown), made.path.stem)
                 make_book(manuscript, book, made, making, context.obj.raise_if_interrupted)
             return
+        if words.explain:
+            source, looks_like_markdown = choose_text(text, file, literal, console, book)
+            explain(job_of(source, as_markdown=looks_like_markdown), as_json=verbosity.json)
+            return
         with open_report(console, events, context.obj, new_report) as report:
             source, looks_like_markdown = choose_text(text, file, literal, console, book)
             job = job_of(source, as_markdown=looks_like_markdown)
-            if words.explain:
-                explain(job, as_json=verbosity.json)
-                return
             speak(job.described(metadata, who.voice), console, report, context.obj.raise_if_interrupted)
 
 

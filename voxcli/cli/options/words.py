@@ -47,7 +47,7 @@ Ssml = Annotated[
     bool | None,
     typer.Option(
         "--ssml/--no-ssml",
-        help="Read the text as SSML. Default: if it begins with <speak>.",
+        help="Read the text as SSML. Default: if its root element is speak.",
         show_default=False,
         rich_help_panel=_PANEL,
     ),
