@@ -14,6 +14,7 @@ from websockets.sync.client import ClientConnection, connect
 
 from tests.server.running import Running, running
 from tests.server.tone import ToneEngine
+from voxcli.audio.decode import decode
 
 TEXT = "Hello there, you. The second one."
 SINGLE = "/v1/text-to-speech/tone/stream-input?output_format=pcm_16000"
@@ -152,7 +153,9 @@ def test_each_format_is_one_stream_at_its_rate(server: Running, format: str) -> 
     if codec == "pcm":
         assert len(data) == 2 * 24000 * 0.8
     else:
-        assert data == over_http(server, response_format=codec, sample_rate=int(rate.partition("_")[0]))
+        # A whole answer has a mark of its own in its container.
+        whole = over_http(server, response_format=codec, sample_rate=int(rate.partition("_")[0]))
+        assert decode(data).samples.tobytes() == decode(whole).samples.tobytes()
 
 
 @pytest.mark.parametrize("format", ["ulaw_8000", "alaw_8000"])
