@@ -111,7 +111,7 @@ class Utterances:
                 record.arrived, record.admitted = arrived, admitted
                 record.model, record.voice = self._models.name, settings.delivery.voice.name
                 if caller.access:
-                    caller.access.speeches.append(record)
+                    caller.access.add(record)
                 held.callback(self._note, protocol, utterance)
                 held.push_async_callback(utterance.close)
                 self._open.add(utterance)

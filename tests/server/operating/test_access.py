@@ -121,5 +121,13 @@ def test_text_begins_with_the_time_and_names_what_was_spoken() -> None:
     one.at, one.status, one.sent, one.first_byte, one.seconds = 0.0, 200, 10, 0.25, 1.5
     assert str(one) == "req_1 127.0.0.1 GET /livez: 200 after 1.500 s, 10 bytes from 0.250 s on"
     assert one.to_dict()["time"] == "1970-01-01T00:00:00.000+00:00"
-    one.speeches.append(RequestRecord(model="tone", voice="anna\x1b[2J", ending=Ending.DONE))
+    one.add(RequestRecord(model="tone", voice="anna\x1b[2J", ending=Ending.DONE))
     assert str(one).endswith(", model tone, voice anna\N{REPLACEMENT CHARACTER}[2J, done")
+
+
+def test_a_web_socket_that_stays_open_keeps_the_last_texts_and_their_number() -> None:
+    one = Access("req_1", "127.0.0.1", "WS", "/v1/realtime", Headers())
+    for _ in range(5000):
+        one.add(RequestRecord())
+    assert len(one.speeches) == 1000
+    assert one.to_dict()["texts"] == 5000

@@ -1,6 +1,7 @@
 """Traces, as a receiver on this machine gets them over HTTP."""
 
 import logging
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ from tests.server.tone import ToneEngine, until
 from voxcli.cli.commands.serve.operating import new_tracing
 from voxcli.cli.console import Console
 from voxcli.errors import ModelError
+from voxcli.installation import install_command
 from voxcli.server.operating.access import Access
 from voxcli.server.operating.telemetry import Tracing
 
@@ -56,8 +58,7 @@ def receiver() -> Iterator[tuple[str, list[Any]]]:
 def _without_handlers() -> Iterator[None]:
     logger = logging.getLogger("opentelemetry")
     yield
-    logger.handlers.clear()
-    logger.propagate = True
+    logger.handlers[:] = [logging.NullHandler()]
 
 
 def test_a_request_is_a_span_in_the_trace_of_its_client_with_its_wait_and_its_speech_inside(
@@ -149,3 +150,16 @@ def test_the_standard_variables_decide(
     if tracing:
         tracing.close()
     assert ("grpc is not supported" in capsys.readouterr().err) == ("grpc" in environment.values())
+
+
+def test_without_the_packages_it_is_said_what_to_install_and_only_if_traces_are_wanted(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delitem(sys.modules, "voxcli.server.operating.telemetry")
+    monkeypatch.setitem(sys.modules, "opentelemetry.sdk.resources", None)
+    assert new_tracing({}, Console()) is None
+    assert capsys.readouterr().err == ""
+    assert new_tracing({ENDPOINT: "http://127.0.0.1:1"}, Console()) is None
+    said = " ".join(capsys.readouterr().err.split())
+    assert "no traces: opentelemetry" in said
+    assert install_command("telemetry") in said

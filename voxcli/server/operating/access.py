@@ -8,6 +8,7 @@ import re
 import secrets
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -32,6 +33,7 @@ _ASKED_OFTEN = ("/private/state",)
 _VALID_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _MOST_WAITING = 10_000
 """Lines that wait for a reader that does not read."""
+_MOST_SPEECHES = 1000
 _LAST_SECONDS = 1.0
 """For the lines that wait when the server ends."""
 
@@ -59,8 +61,15 @@ class Access:
     """Seconds from its coming to the first of them."""
     seconds: float = 0.0
     """Until the answer had been sent, or the client was gone."""
-    speeches: list[RequestRecord] = field(default_factory=list)
-    """What was spoken: at most one thing for HTTP."""
+    speeches: deque[RequestRecord] = field(default_factory=lambda: deque(maxlen=_MOST_SPEECHES))
+    """What was spoken: at most one thing for HTTP, and the last ones for a WebSocket, which may stay open for days."""
+    texts: int = 0
+    """Number of all things that were spoken."""
+
+    def add(self, record: RequestRecord) -> None:
+        """Note that something more is spoken."""
+        self.speeches.append(record)
+        self.texts += 1
 
     def to_dict(self) -> dict[str, Any]:
         """Return what a log says of it."""
@@ -78,7 +87,7 @@ class Access:
         if self.speeches:
             last = self.speeches[-1]
             known |= {"model": last.model, "voice": last.voice, "ending": str(last.ending or "")}
-            known |= {"texts": len(self.speeches)} if self.method == "WS" else {}
+            known |= {"texts": self.texts} if self.method == "WS" else {}
         return known
 
     def __str__(self) -> str:
@@ -87,7 +96,7 @@ class Access:
             words.append(f"{self.sent} bytes from {self.first_byte:.3f} s on")
         if self.speeches:
             last = self.speeches[-1]
-            texts = f"{len(self.speeches)} texts" if self.method == "WS" else ""
+            texts = f"{self.texts} texts" if self.method == "WS" else ""
             voice = f"voice {last.voice}" if last.voice else ""
             words += filter(None, [f"model {last.model}" if last.model else "", voice, texts, str(last.ending or "")])
         return "".join(one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in ", ".join(words))
@@ -101,7 +110,7 @@ def new_record(scope: Scope) -> RequestRecord:
     """Return the record of what is spoken for a request, which is known from now on."""
     record = RequestRecord()
     if access := access_of(scope):
-        access.speeches.append(record)
+        access.add(record)
     return record
 
 

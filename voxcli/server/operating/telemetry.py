@@ -130,7 +130,8 @@ def _attributes(access: Access) -> Iterator[tuple[str, AttributeValue]]:
     else:
         yield "http.request.method", access.method
         yield "http.response.status_code", access.status
-    for record in access.speeches[-1:]:
+    if access.speeches:
+        record = access.speeches[-1]
         for name, value in (("model", record.model), ("voice", record.voice), ("ending", record.ending)):
             if value is not None:
                 yield f"voxcli.{name}", str(value)
