@@ -91,7 +91,7 @@ DOORS = {
     "devices/portaudio.py",
     "text/parts.py",
     "text/ssml/__init__.py",
-    "text/ssml/reader.py",
+    "text/ssml/other_words.py",
     "voices/library.py",
     "voxcpm/codec/audio_vae.py",
     "voxcpm/kernels/ops.py",

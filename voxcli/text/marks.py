@@ -10,6 +10,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
+from voxcli.text.tag_words import CONTROLS, DEGREES, MANNERS, SOUNDS
+
 DEFAULT_PAUSE_SECONDS = 0.5
 MAX_PAUSE_SECONDS = 60.0
 MAX_TAG_LENGTH = 40
@@ -23,42 +25,8 @@ VOXCPM2_TAGS = frozenset(_VOXCPM2.lower().split())
 """The tags that VoxCPM2 performs, in lower case."""
 _SPELLINGS = {name.lower(): name for name in _VOXCPM2.split()}
 
-# Words of the tags in the documentation of Bark, Chatterbox, CosyVoice 3, Dia, ElevenLabs v3, Gemini, Inworld,
-# OmniVoice and Orpheus, and of sound descriptions in subtitles.
-_SOUNDS = """
-ahem applause applauds applauding beatbox belch booing breath breathe breathes breathing burp burps cackle cackles
-cackling cheer cheering cheers chuckle chuckles chuckling clap clapping claps clear_throat clear-throat clears-throat
-clears_throat cough coughing coughs cries crying exclaims exhale exhales exhaling explosion gasp gasping gasps giggle
-giggles giggling groan groaning groans growl growls grumbles grunt grunts guffaw guffaws gulp gulps gunshot hiccup
-hiccups hissing howls huffs humming hums inhale inhales inhaling kiss laugh laughing laughs laughter lip-smack moan
-moaning moans mumble mumbles mumbling murmur murmurs music mutters pant panting pants pauses phew psst quick_breath
-scoff scoffs scream screaming screams shh shout shouting shouts shrieks shush shushes sigh sighing sighs silence sing
-singing sings sneeze sneezes sniff sniffle sniffles sniffs snore snores snoring snort snorts sob sobbing sobs stammers
-stutters swallow swallows tsk uhm weeping weeps wheezes wheezing whimper whimpering whimpers whine whines whisper
-whispered whispering whispers whistle whistles whistling woo yawn yawning yawns yell yelling yells
-confirmation-en question-ah question-ei question-en question-oh question-yi surprise-ah surprise-oh surprise-wa
-surprise-yo dissatisfaction-hnn
-"""
-_MANNERS = """
-affectionate amazed amused angry annoyed anxious apologetic awe bored calm cheerful cheerfully concerned confused
-crazed curious deadpan delighted desperate disappointed disgusted dramatic dramatically ecstatic embarrassed emotional
-empathetic enthusiastic excited excitedly fearful fearfully flustered frightened frustrated gently grateful happily
-happy hesitant hesitantly horrified hysterical impatient impressed mischievous mischievously monotone nervous nervously
-nostalgic panicked playful playfully pleading proud quietly quizzically regretful relieved resigned robotic sad sadly
-sarcasm sarcastic sarcastically scared serious seriously shocked shy shyly sleepy softly sorrowful surprised sympathetic
-tearful tender tense terrified thoughtful thoughtfully tired trembling upset urgent warmly worried
-"""
-_DEGREES = """
-again awkward awkwardly begins bit bitter breathy brief briefly continues deep deeply ends evil faint faintly fades fast
-fast-paced fading harder heavily heavy hysterically in jazz light lightly little long loud louder loudly low maniacal
-nervous out playing quick quickly quiet sharp sharply short shortly slight slightly slow slowly small soft softly starts
-still stops stronger strong throat under upbeat very voice weakly while wildly
-"""
-_CONTROLS = """
-accent effect emotion emphasis mood music pace pitch rate sfx sound speed style tempo tone voice volume
-"""
-_NAMES = frozenset((_SOUNDS + _MANNERS).split())
-_QUALIFIERS = _NAMES | frozenset(_DEGREES.split())
+_NAMES = frozenset((SOUNDS + MANNERS).split())
+_QUALIFIERS = _NAMES | frozenset(DEGREES.split())
 _THROAT = frozenset({"clear", "clears", "clearing"})
 
 _SOURCE = r"\[(?:\^?[1-9]\d{0,2}|\^[^\[\]\s]+)\]"
@@ -318,7 +286,7 @@ def _pause(pause: re.Match[str], inner: str) -> Pause | None:
 
 def _is_tag(name: str) -> bool:
     """Whether a bracket in lower case is an instruction to a voice: "laughs nervously", "emotion=happy", "music"."""
-    if (setting := _SETTING.fullmatch(name)) and setting["name"] in _CONTROLS.split():
+    if (setting := _SETTING.fullmatch(name)) and setting["name"] in CONTROLS.split():
         return True
     words = name.split()
     if not words or len(words) > 4:

@@ -36,8 +36,6 @@ _log = logging.getLogger(__name__)
 
 _LINE_BREAKS = re.compile(r"(?<!\d)\s+|\s+(?!\d)|[^\S\u00a0\u202f\u2009]+|\s{2,}")
 """White space, but for a single no-break or thin space between digits, which parts thousands."""
-
-
 _BREAKS = {"\n": 1, "\u2028": 1, "\u2029": 2, "\f": 2}
 
 _FEW_SYLLABLES, _SOME_SYLLABLES = 5, 12

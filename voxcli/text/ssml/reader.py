@@ -15,10 +15,9 @@ from voxcli.text.characters import is_speakable
 from voxcli.text.language import base_language, language_of
 from voxcli.text.marks import MAX_PAUSE_SECONDS, PLAIN, MannerChange, MarkedUp, Pause, SpeakingManner
 from voxcli.text.parts import TextPiece
-from voxcli.text.phonemes import Alphabet, alphabet_of
 from voxcli.text.sentences.splitter import split_sentences
+from voxcli.text.ssml.other_words import Unspoken, spoken_for
 from voxcli.text.ssml.values import (
-    ALPHABETS,
     ELEMENTS,
     EMPTY,
     NEEDED,
@@ -82,6 +81,7 @@ class _Reader:
 
     text: str
     problems: list[str] = field(default_factory=list)
+    _parser: expat.XMLParserType = field(default_factory=lambda: expat.ParserCreate("utf-8", " "))
     _items: list[_Item] = field(default_factory=list)
     _open: list[_Open] = field(default_factory=list)
     _voices: dict[str, None] = field(default_factory=dict)
@@ -96,14 +96,14 @@ class _Reader:
     _depth_told: bool = False
 
     def read(self) -> SsmlDocument:
-        parser = expat.ParserCreate("utf-8", " ")
+        parser = self._parser
         parser.namespace_prefixes = True
         parser.buffer_text = False
-        parser.StartDoctypeDeclHandler = self._refuse_doctype(parser)
-        parser.StartElementHandler = lambda name, attributes: self._begin(parser, name, attributes)
-        parser.EndElementHandler = lambda name: self._end(parser)
-        parser.CharacterDataHandler = lambda data: self._characters(parser, data)
-        parser.ProcessingInstructionHandler = lambda target, data: self._note(parser, f"<?{target}?> is not supported")
+        parser.StartDoctypeDeclHandler = self._refuse_doctype
+        parser.StartElementHandler = self._begin
+        parser.EndElementHandler = self._end
+        parser.CharacterDataHandler = self._characters
+        parser.ProcessingInstructionHandler = lambda target, data: self._note(f"<?{target}?> is not supported")
         data = self.text.removeprefix("\ufeff").encode("utf-8", "surrogatepass")
         try:
             parser.Parse(data, True)
@@ -120,12 +120,12 @@ class _Reader:
             )
         return SsmlDocument(list(self._pieces(data)), tuple(self._voices))
 
-    def _refuse_doctype(self, parser: expat.XMLParserType) -> Callable[..., None]:
-        def refuse(*declaration: object) -> None:
-            place = f"line {parser.CurrentLineNumber}, column {parser.CurrentColumnNumber + 1}"
-            raise RequestError(f"The SSML cannot be spoken: {place}: document type declarations are not read.")
+    def _refuse_doctype(self, *declaration: object) -> None:
+        raise RequestError(f"The SSML cannot be spoken: {self._place}: document type declarations are not read.")
 
-        return refuse
+    @property
+    def _place(self) -> str:
+        return f"line {self._parser.CurrentLineNumber}, column {self._parser.CurrentColumnNumber + 1}"
 
     def _pieces(self, data: bytes) -> Iterator[TextPiece]:
         """Give each item what it is written as: the document up to the next one."""
@@ -141,64 +141,62 @@ class _Reader:
                     yield other
                     yield MarkedUp("", written)
 
-    def _note(self, parser: expat.XMLParserType, problem: str) -> None:
-        self.problems.append(f"line {parser.CurrentLineNumber}, column {parser.CurrentColumnNumber + 1}: {problem}")
+    def _note(self, problem: str) -> None:
+        self.problems.append(f"{self._place}: {problem}")
 
     # Elements
 
-    def _begin(self, parser: expat.XMLParserType, full: str, attributes: Mapping[str, str]) -> None:
-        start = parser.CurrentByteIndex
+    def _begin(self, full: str, attributes: Mapping[str, str]) -> None:
+        start = self._parser.CurrentByteIndex
         namespace, name, prefix = _parted(full)
         manner = self._open[-1].manner if self._open else PLAIN
         if len(self._open) >= _MOST_DEPTH:
             self._open.append(_Open("", manner, {}))
             if not self._depth_told:
-                self._note(parser, f"there are more than {_MOST_DEPTH} elements in one another")
+                self._note(f"there are more than {_MOST_DEPTH} elements in one another")
                 self._depth_told = True
             return
         shown = f"{prefix}:{name}" if prefix else name
         known = namespace in _NAMESPACES and name in ELEMENTS
         outer = self._open[-1].name if self._open else None
         if not known:
-            self._note(parser, f"<{shown}> is not supported")
+            self._note(f"<{shown}> is not supported")
         elif (name == "speak") != (outer is None):
-            self._note(parser, f"<{shown}> cannot be {'the root' if outer is None else 'within another element'}")
+            self._note(f"<{shown}> cannot be {'the root' if outer is None else 'within another element'}")
         elif outer in TEXT_ONLY or outer in EMPTY:
-            self._note(parser, f"<{shown}> cannot be within <{outer}>")
-        values = self._attributes(parser, name, attributes) if known else {}
-        opened = _Open(name if known else "", self._changed(parser, name, values, manner), values)
+            self._note(f"<{shown}> cannot be within <{outer}>")
+        values = self._attributes(name, attributes) if known else {}
+        opened = _Open(name if known else "", self._changed(name, values, manner), values)
         self._open.append(opened)
         self._items.append(_Item(start, MarkedUp("", "")))
         if name in ("p", "s") and known:
             self._apart = True
         elif name == "break" and known:
-            self._pause(parser, values, start)
+            self._pause(values, start)
         elif name == "mark" and known:
             self._bookmarks.append(values.get("name", ""))
 
-    def _attributes(self, parser: expat.XMLParserType, element: str, attributes: Mapping[str, str]) -> dict[str, str]:
+    def _attributes(self, element: str, attributes: Mapping[str, str]) -> dict[str, str]:
         values = {}
         for full, value in attributes.items():
             namespace, name, prefix = _parted(full)
             if namespace == _XML and name == "lang" and element in WITH_LANGUAGE:
                 values["lang"] = value.strip()
                 if values["lang"] and not _LANGUAGE.fullmatch(values["lang"]):
-                    self._note(parser, f"{value!r} is not a language, such as en or zh-CN")
+                    self._note(f"{value!r} is not a language, such as en or zh-CN")
             elif namespace == _XML and name in _HARMLESS:
                 continue
             elif name in ELEMENTS[element] and (not namespace or name == "schemaLocation"):
                 values[name] = value.strip()
             else:
                 shown = f"{prefix}:{name}" if prefix else name
-                self._note(parser, f"the attribute {shown} of <{element}> is not supported")
+                self._note(f"the attribute {shown} of <{element}> is not supported")
         needed = NEEDED.get(element)
         if needed and not values.get(needed) and not (element == "voice" and values.get("lang")):
-            self._note(parser, f"<{element}> needs the attribute {'xml:' if needed == 'lang' else ''}{needed}")
+            self._note(f"<{element}> needs the attribute {'xml:' if needed == 'lang' else ''}{needed}")
         return values
 
-    def _changed(
-        self, parser: expat.XMLParserType, element: str, values: Mapping[str, str], manner: SpeakingManner
-    ) -> SpeakingManner:
+    def _changed(self, element: str, values: Mapping[str, str], manner: SpeakingManner) -> SpeakingManner:
         """Return the manner of what is in an element."""
         if language := values.get("lang"):
             manner = replace(manner, language=language)
@@ -206,62 +204,60 @@ class _Reader:
             manner = replace(manner, speaker=voice)
             self._voices.setdefault(voice)
         if rate := values.get("rate"):
-            speed = self._value(parser, "rate", rate, read_rate)
+            speed = self._value("rate", rate, read_rate)
             manner = replace(manner, speed=manner.speed * speed)
             if not _SLOWEST <= manner.speed <= _FASTEST:
-                self._note(parser, f"the rate {rate!r} makes {manner.speed:g}, outside {_SLOWEST:g} to {_FASTEST:g}")
+                self._note(f"the rate {rate!r} makes {manner.speed:g}, outside {_SLOWEST:g} to {_FASTEST:g}")
         if volume := values.get("volume"):
-            gain = self._value(parser, "volume", volume, read_gain)
+            gain = self._value("volume", volume, read_gain)
             manner = replace(manner, volume=manner.volume * gain)
             if manner.volume > _LOUDEST:
-                self._note(parser, f"the volume {volume!r} makes a gain of {manner.volume:g}, above {_LOUDEST:g}")
+                self._note(f"the volume {volume!r} makes a gain of {manner.volume:g}, above {_LOUDEST:g}")
         return manner
 
-    def _value(
-        self, parser: expat.XMLParserType, attribute: str, value: str, read: Callable[[str], float | None]
-    ) -> float:
+    def _value(self, attribute: str, value: str, read: Callable[[str], float | None]) -> float:
         found = read(value.lower())
         if found is None:
-            self._note(parser, f"{value!r} is no value of {attribute}")
+            self._note(f"{value!r} is no value of {attribute}")
             return 1.0
         return found
 
-    def _pause(self, parser: expat.XMLParserType, values: Mapping[str, str], start: int) -> None:
+    def _pause(self, values: Mapping[str, str], start: int) -> None:
         strength = values.get("strength", "medium").lower()
         seconds = STRENGTHS.get(strength)
         if seconds is None:
-            self._note(parser, f"{strength!r} is no value of strength")
+            self._note(f"{strength!r} is no value of strength")
             seconds = 0.0
         if (time := values.get("time")) is not None:
             found = re.fullmatch(r"\+?(\d+(?:\.\d*)?|\.\d+)(ms|s)", time)
             seconds = float(found[1]) / (1000 if found[2] == "ms" else 1) if found else -1.0
             if not 0 <= seconds <= MAX_PAUSE_SECONDS:
-                self._note(parser, f"the time {time!r} is not from 0s to {MAX_PAUSE_SECONDS:g}s")
+                self._note(f"the time {time!r} is not from 0s to {MAX_PAUSE_SECONDS:g}s")
         if seconds > 0:
             self._items.append(_Item(start, Pause(seconds)))
 
-    def _end(self, parser: expat.XMLParserType) -> None:
+    def _end(self, name: str) -> None:
         closed = self._open.pop()
         if closed.name in TEXT_ONLY:
-            self._replaced(parser, closed)
+            self._replaced(closed)
         if closed.name in ("p", "s"):
             self._apart = True
         if closed.name == "speak":
             self._put_last_bookmarks()
-        self._items.append(_Item(parser.CurrentByteIndex, MarkedUp("", "")))
+        self._items.append(_Item(self._parser.CurrentByteIndex, MarkedUp("", "")))
 
     # Text
 
-    def _characters(self, parser: expat.XMLParserType, data: str) -> None:
+    def _characters(self, data: str) -> None:
         opened = self._open[-1]
-        start = parser.CurrentByteIndex
+        start = self._parser.CurrentByteIndex
         text = re.sub(r"\s", " ", data)
         if opened.name in TEXT_ONLY:
             opened.start = opened.start if opened.content else start
             opened.content += text
         elif opened.name in EMPTY:
             if text.strip():
-                self._note(parser, f"there is text in <{opened.name}>")
+                self._note(f"there is text in <{opened.name}>")
         elif opened.name:
             self._say(start, text, opened.manner)
 
@@ -292,46 +288,22 @@ class _Reader:
         marks = (*item.piece.bookmarks, *((at, name) for name in self._bookmarks))
         item.piece = MarkedUp(item.piece, "", said=item.piece.said, why=item.piece.why, bookmarks=marks)
 
-    def _replaced(self, parser: expat.XMLParserType, closed: _Open) -> None:
+    def _replaced(self, closed: _Open) -> None:
         """Add the content of an element that is spoken in other words."""
         content = " ".join(closed.content.split())
-        said = self._said(parser, closed, content)
+        language = base_language(closed.manner.language) or language_of(self.text)
+        try:
+            said = spoken_for(closed.name, closed.attributes, content, language)
+        except Unspoken as error:
+            self._note(str(error))
+            return
         # What a reader of subtitles sees; only words can be found again.
         text = content if is_speakable(content) and len(split_sentences(f"x {content} x")) == 1 else said
         if text.startswith("{"):
-            self._note(parser, f"<{closed.name}> has no text that could be written")
+            self._note(f"<{closed.name}> has no text that could be written")
             return
         why = f"SSML: {closed.name}"
-        self._say(closed.start or parser.CurrentByteIndex, text, closed.manner, said=said, why=why)
-
-    def _said(self, parser: expat.XMLParserType, closed: _Open, content: str) -> str:
-        values = closed.attributes
-        if closed.name == "sub":
-            return " ".join(values.get("alias", "").split())
-        if closed.name == "phoneme":
-            return self._phonemes(parser, values)
-        from voxcli.text.normalization.say_as import Unreadable, read_as  # its tables take a while to compile
-
-        language = base_language(closed.manner.language) or language_of(self.text) or None
-        try:
-            return read_as(content, values.get("interpret-as", ""), values.get("format", ""), language)
-        except Unreadable as error:
-            self._note(parser, str(error))
-            return content
-
-    def _phonemes(self, parser: expat.XMLParserType, values: Mapping[str, str]) -> str:
-        written = " ".join(values.get("ph", "").split())
-        alphabet = ALPHABETS.get(values.get("alphabet", "").lower())
-        if alphabet is None:
-            known = ", ".join(name for name in ALPHABETS if name and not name.startswith("x-"))
-            self._note(parser, f"the alphabet {values['alphabet']!r} is not known. Known are: {known}")
-            return ""
-        whole = f"/{written}/" if alphabet is Alphabet.IPA else written
-        pieces = written.split() if alphabet is Alphabet.PINYIN else [whole]
-        if not pieces or any(alphabet_of(piece) is not alphabet for piece in pieces):
-            self._note(parser, f"{written!r} is not written in {alphabet}")
-            return ""
-        return "".join(f"{{{piece}}}" for piece in pieces)
+        self._say(closed.start or self._parser.CurrentByteIndex, text, closed.manner, said=said, why=why)
 
 
 def _parted(full: str) -> tuple[str, str, str]:
