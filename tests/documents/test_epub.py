@@ -62,6 +62,12 @@ def test_the_title_of_the_page_is_announced_once() -> None:
     assert chapter.whole == "Chapter 1. The Beginning\n\nText."
 
 
+def test_sections_right_below_a_title_are_text() -> None:
+    pages = {"one.xhtml": "<h1>1 Start</h1><h2>1.1 Version</h2><p>Text.</p>"}
+    (chapter,) = open_document(epub(pages, toc=[("1 Start", "one.xhtml")]), "book.epub").chapters
+    assert (chapter.title, chapter.text) == ("1 Start", "1.1 Version\n\nText.")
+
+
 def test_pages_before_the_first_entry_are_kept_and_those_outside_the_order_are_not() -> None:
     pages = {"front.xhtml": "<p>For Ben.</p>", **TWO, "notes.xhtml": "<p>Left out.</p>"}
     order = ["front.xhtml", "one.xhtml", "two.xhtml", "one.xhtml", "missing"]

@@ -38,6 +38,10 @@ def test_lines_become_paragraphs() -> None:
     )
 
 
+def test_ligatures_of_fonts_that_do_not_name_them_are_read() -> None:
+    assert text_of(column(["The first o\x1ece has a ru\x0fe."])) == "The first office has a ruffle."
+
+
 def test_an_indent_begins_a_paragraph() -> None:
     texts = column(["One paragraph without an indent", "ends right at the margin of it."])
     texts += [Text(90, 671.4, "Another one has an indent and"), Text(72, 657.1, "goes on at the margin again.")]

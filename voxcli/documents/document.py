@@ -122,9 +122,10 @@ def chapter_of(blocks: Sequence[Block], title: str | None = None) -> Chapter:
     title: of a table of contents. If the headings are part of it, it is announced as a whole.
     """
     lead = next((at for at, block in enumerate(blocks) if not (block.heading or block.is_rule)), len(blocks))
-    headings = [block.text for block in blocks[:lead] if block.heading]
-    if headings:
-        own = joined_titles(headings)
+    if title:  # what follows it are sections
+        said = (at for at in range(1, lead) if _letters(title) in _letters(_joined_headings(blocks[:at])))
+        lead = next(said, lead)
+    if own := _joined_headings(blocks[:lead]):
         rest = blocks[lead:]
         title = title if title and _letters(own) in _letters(title) else own
     else:
@@ -132,6 +133,10 @@ def chapter_of(blocks: Sequence[Block], title: str | None = None) -> Chapter:
         if title and rest and _letters(rest[0].text) == _letters(title):
             rest = rest[1:]
     return Chapter(title, "\n\n".join(block.text for block in _trimmed(rest)))
+
+
+def _joined_headings(blocks: Iterable[Block]) -> str:
+    return joined_titles(block.text for block in blocks if block.heading)
 
 
 def joined_titles(titles: Iterable[str]) -> str:

@@ -25,6 +25,8 @@ _MOST_UNREADABLE = 0.3
 _GAP = 1.0
 """Between two parts of a row, in heights of its characters."""
 _HYPHENS = "\x02\u00ad\u2010"
+_LIGATURES = {first + at: text for first in (11, 27) for at, text in enumerate(("ff", "fi", "fl", "ffi", "ffl"))}
+"""By their codes in the fonts of TeX (OT1 and T1), of which some files say no more."""
 _UNREADABLE = re.compile("[\ufffd\ue000-\uf8ff\x00-\x08\x0e-\x1f]")
 
 
@@ -142,12 +144,12 @@ def _characters(text_page: object, count: int) -> Iterator[_Character | None]:
     box = pdfium.FS_RECTF()
     for at in range(count):
         code = pdfium.FPDFText_GetUnicode(text_page, at)
-        if code in (10, 13):
+        if code in (10, 13) and pdfium.FPDFText_IsGenerated(text_page, at) == 1:
             yield None
             continue
         if not pdfium.FPDFText_GetLooseCharBox(text_page, at, ctypes.byref(box)):
             continue
-        char = chr(code) if code < 0xD800 or 0xE000 <= code < 0x110000 else "\ufffd"
+        char = _LIGATURES.get(code) or chr(code) if code < 0xD800 or 0xE000 <= code < 0x110000 else "\ufffd"
         if not char.isspace() and abs(pdfium.FPDFText_GetCharAngle(text_page, at)) % 6.28 > 0.1:
             continue  # along the margin, or a stamp across the page
         yield _Character("-" if char in _HYPHENS else char, box.left, box.right, box.bottom, box.top)
