@@ -38,7 +38,7 @@ said = st.builds(
 )
 
 
-@settings(max_examples=50)
+@settings(max_examples=25)
 @given(sentences=st.lists(said, max_size=5))
 def test_cues_are_in_order_without_overlap_and_have_all_text_once(sentences: list[Said]) -> None:
     pieces = list(spoken(sentences))
