@@ -116,7 +116,7 @@ def test_the_microphone_records_with_a_level(open_page: Open, server: Running) -
     page.click("#record")
     page.wait_for_selector("#verdict li")
     assert page.input_value("#transcript").startswith("On Sunday mornings")
-    assert page.evaluate("document.querySelector('#clip').duration") >= 2
+    assert page.evaluate("document.querySelector('#clip').duration") > 1.9
     page.fill("#name", "recorded")
     page.check("#consent")
     page.click("#keep")
@@ -124,7 +124,7 @@ def test_the_microphone_records_with_a_level(open_page: Open, server: Running) -
     kept = server.service.voices.load("recorded")
     assert kept.prompt
     sound = decode(kept.prompt.clip.data)
-    assert len(sound.samples) >= 2 * sound.sample_rate
+    assert len(sound.samples) > 1.9 * sound.sample_rate
     assert np.abs(sound.samples).max() > 0.05
 
 

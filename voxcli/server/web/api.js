@@ -44,7 +44,7 @@ async function newKey(refused) {
 	return key;
 }
 
-/** What an error answer says, in any of the server's dialects. */
+/** What an error answer says, in any dialect. */
 async function words(answer) {
 	const text = await answer.text();
 	try {
@@ -55,7 +55,7 @@ async function words(answer) {
 	}
 }
 
-/** Open a WebSocket. A browser can send no headers with it: the key is a subprotocol, or in the address. */
+/** Open a WebSocket. It has no headers: the key is a subprotocol, or in the address. */
 export function openSocket(path) {
 	const url = address(path);
 	const key = savedKey();

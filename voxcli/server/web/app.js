@@ -1,4 +1,4 @@
-/** Start of the page: its parts, the state of the server, the key, and the language. */
+/** Start of the page: its parts, the state of the server, the key, the language. */
 
 import { load, savedKey, setAsker } from './api.js';
 import { startChatting } from './chat.js';

@@ -1,4 +1,4 @@
-/** The part of the page that clones: a recording, how good it is, and the voice that is kept of it. */
+/** The part of the page that clones: a recording, and the voice that is kept of it. */
 
 import { load, request } from './api.js';
 import { element, loadVoices, onChange, server, tell, trying, ui } from './page.js';

@@ -1,4 +1,4 @@
-/** The same speech from elsewhere: commands for curl, Python and voxcli. */
+/** Commands that make the same speech elsewhere. */
 
 import { address, savedKey } from './api.js';
 

@@ -38,7 +38,7 @@ export class Player {
 		return this.#id;
 	}
 
-	/** @param {number} id of `start` @param {'samples' | 'boundary' | 'end'} type */
+	/** @param {'samples' | 'boundary' | 'end'} type */
 	send(id, type, samples) {
 		this.#post.then((post) => post({ type, id, samples }));
 	}
@@ -62,7 +62,7 @@ export class Player {
 	}
 }
 
-/** Connect a queue to the loudspeaker, and return what takes messages for it. */
+/** Connect a queue to the loudspeaker; returns what takes its messages. */
 async function connect(context, onReport) {
 	if (!context.audioWorklet) {
 		// Pages over plain http from another machine have no worklets.

@@ -6,6 +6,8 @@ const HOLD = 0.035; // seconds before the first sound, so that an uneven network
 /** Seconds of sound to wait for. A longer pause between sentences is better than a word that breaks off. */
 const NEEDED = { filling: 0.2, between: 0.15, starved: 0.3 };
 
+const RESERVE = 0.3; // seconds
+
 export class PlayQueue {
 	constructor(rate, report) {
 		Object.assign(this, { rate, report });
@@ -38,7 +40,7 @@ export class PlayQueue {
 		out.fill(0);
 		if (this.state === 'idle') return;
 		if (this.state === 'filling' && this.buffered) this.age += out.length;
-		if (this.has(NEEDED[this.state]) || this.age > HOLD * this.rate) {
+		if (this.has(NEEDED[this.state] * Math.max(this.underruns, 1)) || this.age > HOLD * this.rate) {
 			this.state = 'playing';
 			this.age = 0;
 		}
@@ -64,8 +66,13 @@ export class PlayQueue {
 			if (!this.has(NEEDED.between)) this.state = 'between';
 			return at;
 		}
-		const piece = block.subarray(this.offset, this.offset + out.length - at);
-		out.set(piece, at);
+		const room = out.length - at;
+		// While little waits, blocks are played a little slower.
+		const slower = room > 99 && !this.has(RESERVE) ? 2 : 0;
+		const piece = block.subarray(this.offset, this.offset + room - slower);
+		const fits = piece.length === room - slower;
+		if (fits && slower) stretch(piece, out.subarray(at));
+		else out.set(piece, at);
 		this.offset += piece.length;
 		this.played += piece.length;
 		this.buffered -= piece.length;
@@ -75,7 +82,7 @@ export class PlayQueue {
 			this.first = now + (at + heard) / this.rate;
 			this.tell(now);
 		}
-		return at + piece.length;
+		return fits ? out.length : at + piece.length;
 	}
 
 	next() {
@@ -87,5 +94,14 @@ export class PlayQueue {
 		this.reported = now;
 		const { id, played, waited, underruns, first, state } = this;
 		this.report({ id, played, waited, underruns, first, done: state === 'idle' });
+	}
+}
+
+/** Fill a longer block with a shorter one, from its first sample to its last. */
+function stretch(from, to) {
+	const step = (from.length - 1) / (to.length - 1);
+	for (let i = 0; i < to.length; i++) {
+		const at = Math.floor(i * step);
+		to[i] = from[at] + (i * step - at) * ((from[at + 1] ?? 0) - from[at]);
 	}
 }

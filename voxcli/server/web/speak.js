@@ -99,7 +99,7 @@ function highlight({ wanted: { input }, sentence }) {
 	ui.backdrop.scrollTop = ui.text.scrollTop;
 }
 
-/** Speak twice, streamed and as a whole, and show the waits for the first sound. */
+/** Speak twice, streamed and as a whole, and show the waits. */
 async function compare() {
 	const settings = seeded();
 	const waits = [null, null];
@@ -158,7 +158,7 @@ function refresh() {
 	for (const button of ui.kinds.children) button.ariaPressed = button.textContent === kind;
 }
 
-/** Write everything that depends on the server or on the language of the page. */
+/** Write what depends on the server or on the language of the page. */
 function fill() {
 	const names = new Intl.DisplayNames([language], { type: 'language', fallback: 'none' });
 	const option = (value, textContent) => element('option', { value, textContent });
@@ -180,7 +180,7 @@ function fill() {
 	refresh();
 }
 
-/** The name of a voice, with what it is. Many of eSpeak NG are named after a language. */
+/** The name of a voice, with what it is: some are named after a language. */
 function label({ id, description }, names) {
 	try {
 		description ||= names.of(id);

@@ -7,12 +7,7 @@ const OPENING_MILLISECONDS = 3000;
 let socket = null;
 let withoutSockets = false;
 
-/**
- * Speak a text, and resolve when everything has arrived.
- * @param {object} wanted `input`, and the settings
- * @param {import('./utterance.js').Utterance} events whose methods are called
- * @param {AbortSignal} signal
- */
+/** Speak a text, and resolve when everything has arrived. @param {import('./utterance.js').Utterance} events */
 export async function speak(wanted, events, signal) {
 	if (!withoutSockets && (await connected())) return overSocket(wanted, events, signal);
 	const key = savedKey();

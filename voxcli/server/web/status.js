@@ -32,7 +32,6 @@ function show(gpu, metrics) {
 		m_gpu: gpu.error ? t('no_gpu') : `${gpu.memory_allocated_gb} / ${gpu.memory_reserved_gb} GiB, ${gpu.device_name}`,
 		m_memory: gibibytes(metrics.process_resident_memory_bytes),
 		m_answered: ended('done'),
-		m_refused: ended('refused'),
 		m_failed: ended('failed'),
 		m_speech: duration(1000 * metrics.audio_seconds_total),
 		m_first_byte: duration((1000 * metrics.first_byte_seconds_sum) / metrics.first_byte_seconds_count || null),

@@ -50,7 +50,6 @@ m_failed|Failed|失败的请求
 m_gpu|GPU memory|显存
 m_memory|Memory|内存
 m_queue|Waiting|等待中
-m_refused|Refused|拒绝的请求
 m_speech|Speech made|生成的语音
 m_state|Model|模型
 m_streams|Streams|并发流
@@ -113,12 +112,10 @@ offset||存在直流偏移。
 telephone||采样率太低。
 `;
 
-/** @type {Record<string, string[]>} */
 export const TEXTS = Object.fromEntries(
 	(LINES + REMARKS).split('\n').map((line) => [line.split('|')[0], line.split('|').slice(1)]),
 );
 
-/** @type {'en' | 'zh'} */
 export let language = localStorage.getItem(LANGUAGE) ?? (navigator.language.startsWith('zh') ? 'zh' : 'en');
 
 /** @param {string} key @param {...(string | number)} values for {0}, {1} … */

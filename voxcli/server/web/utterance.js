@@ -1,4 +1,4 @@
-/** One speech, from the question to its last sample, and the player that all of them share. */
+/** One speech, from the request to its last sample, and the player of all. */
 
 import { Player, toFloats } from './player.js';
 import { speak } from './speech.js';
