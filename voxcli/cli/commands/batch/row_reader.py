@@ -222,7 +222,7 @@ class RowReader:
             "language": delivery.language or "auto",
             "seed": delivery.sampling.seed or 0,
             "speed": delivery.speed,
-            "model": Path(engine_name(self.engine)).name,
+            **({"model": Path(engine_name(self.engine)).name} if "model" in template.fields else {}),
             **({ID: values.own[ID]} if ID in values.own else {}),
         }
         file = template.name(known)
