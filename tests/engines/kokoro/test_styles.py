@@ -64,7 +64,7 @@ def test_the_notice_has_the_origin_and_the_digest_of_every_voice() -> None:
 def test_a_file_that_was_cut_is_damaged(tmp_path: Path, kept: int) -> None:
     path = tmp_path / "styles"
     path.write_bytes(STYLES.read_bytes()[:kept])
-    with pytest.raises(ModelError, match=r"styles is damaged or missing.*Install voxcli again"):
+    with pytest.raises(ModelError, match=r"styles is damaged or missing.*Reinstall voxcli"):
         _ = load_styles(path)[list(VOICES)[-1]]
 
 

@@ -110,4 +110,4 @@ def decode_style(data: bytes) -> Floats:
 
 
 def _damaged(path: Path, error: Exception) -> ModelError:
-    return ModelError(f"{path} is damaged or missing ({error}). Install voxcli again.")
+    return ModelError(f"{path} is damaged or missing ({error}). Reinstall voxcli.")
