@@ -86,7 +86,7 @@ def pythons() -> Iterator[str]:
 
 
 @pytest.mark.benchmark
-@pytest.mark.parametrize("python", pythons())
+@pytest.mark.parametrize("python", list(pythons()))
 def test_a_wheel_speaks_in_a_new_environment(built: tuple[Path, Path], tmp_path: Path, python: str) -> None:
     subprocess.run([python, "-m", "venv", tmp_path / "env"], check=True)
     subprocess.run([tmp_path / "env/bin/pip", "install", "-q", built[0]], check=True)
