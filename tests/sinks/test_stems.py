@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from voxcli.audio.chunk import AudioChunk
@@ -16,6 +16,7 @@ from voxcli.text.marks import Sentence, SpeakingManner
 RATE = 8000
 
 
+@settings(max_examples=25)
 @given(turns=st.lists(st.tuples(st.sampled_from([None, "ANNA", "B/N", "narrator"]), st.integers(0, 9)), max_size=8))
 def test_the_stems_add_up_to_the_whole(turns: list[tuple[str | None, int]], tmp_path_factory: object) -> None:
     folder: Path = tmp_path_factory.mktemp("stems")  # type: ignore[attr-defined]

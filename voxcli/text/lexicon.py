@@ -134,7 +134,7 @@ def load_lexicon(path: Path) -> list[LexiconEntry]:
         more = f"; and {len(problems) - 3} more" if len(problems) > 3 else ""
         raise RequestError(
             f"The lexicon {path} is wrong in {shown}{more}.",
-            on_command_line=f"To see all of it: voxcli lexicon check {path}",
+            on_command_line=f"To see all of it: voxcli lexicon check {path}. To speak without it: --no-lexicon",
         )
     return entries
 
