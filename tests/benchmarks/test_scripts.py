@@ -81,3 +81,25 @@ def test_measure_book_finds_a_killed_book_the_same_as_one_made_in_one_go() -> No
     printed = run("measure_book.py", "--words", "600", "--chapters", "3", "--model", "espeak", "--compare")
     assert printed.count("killed at sentence") == 5
     assert "the same bytes as in one go" in printed
+
+
+@pytest.mark.benchmark
+def test_an_idle_server_holds_no_more_after_many_requests() -> None:
+    printed = run("measure_endurance.py", "mixed", "--requests", "600", "--clients", "4")
+    growth = {name: float(number) for name, number in re.findall(r"growth of (\w+): ([+-][\d.]+)", printed)}
+    assert growth["threads"] <= 3
+    assert growth["files"] <= 4
+    assert growth["objects"] <= 2000
+
+
+@pytest.mark.benchmark
+def test_every_answer_to_bursts_is_sound_or_tells_when_to_come_again(tmp_path: Path) -> None:
+    write_checkpoint(tmp_path / "model", "voxcpm-1.5", 1)
+    printed = run("measure_endurance.py", "bursts", "--minutes", "0.2", "--model", str(tmp_path / "model"))
+    assert "answers: " in printed
+
+
+@pytest.mark.ray
+def test_measure_replicas_prints_both() -> None:
+    printed = run("measure_replicas.py", "--rounds", "2")
+    assert len(re.findall(r"first byte -?\d+\.\d ms", printed)) == 2

@@ -119,3 +119,17 @@ def test_asking_for_phonemes_changes_nothing_of_what_is_spoken() -> None:
     assert [clause.phonemes for clause in ESPEAK.phonemes("Hello, world", "gmw/en-US")] == ["həlˈo^ʊ", "wˈɜːld"]
     with pytest.raises(ModelError, match="nonsense"):
         ESPEAK.phonemes("Hello", "nonsense")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need rights there")
+@pytest.mark.parametrize("voice", ["gmw/en-US", "gmw/en-US+f2", "roa/pt-BR"])
+def test_a_voice_in_capitals_is_found_without_the_list_that_the_library_does_not_free(
+    voice: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spoken("Once.", voice)  # from now on, it is loaded anew for each text
+    link = ESPEAK._link_to(voice)
+    assert link is not None
+    assert link == link.lower()
+    by_link = spoken("The train leaves at seven.", voice)
+    monkeypatch.setattr(ESPEAK, "_link_to", lambda voice: None)
+    assert np.array_equal(spoken("The train leaves at seven.", voice), by_link)

@@ -41,6 +41,8 @@ _LANGUAGE_SWITCH = re.compile(r"\([^()]*\)")
 """Around words that the library reads in another language, such as (^e^n)wiːkˈɛnd(^f^r)."""
 
 _BUFFER_MS = 60  # the smallest value that has an effect
+_MAX_VOICE_FILE = 59
+"""Bytes of the path of a voice that the library has room for."""
 _MAX_DATA_PATH = 158  # bytes; the size of a fixed buffer in the library
 
 NORMAL_RATE = 175
@@ -100,7 +102,8 @@ class Espeak:
         self._data = data
         self._library, self.sample_rate = _open_library(path, data)
         self.version: str = self._library.espeak_Info(None).decode(errors="replace")
-        self._used = False
+        self._used = self._reloaded = False
+        self._links: dict[str, Path | None] = {}
         self._lock = threading.Lock()
         self.voices = {voice.name: voice for voice in _list_voices(self._library)}
         self.variants = frozenset(path.name for path in (data / "voices" / "!v").iterdir())
@@ -178,9 +181,26 @@ class Espeak:
         return clauses
 
     def _set_voice(self, voice: str) -> None:
+        if self._reloaded and (file := self._link_to(voice)) and self._library.espeak_SetVoiceByFile(file) == 0:
+            return
         # For an unknown name, the library would keep the previous voice.
         if self._library.espeak_SetVoiceByName(voice.encode()) != 0:
             raise ModelError(f"Cannot load eSpeak NG's voice {voice!r}.")
+
+    def _link_to(self, voice: str) -> bytes | None:
+        """Return a file in lower case for a voice that is not; None if there can be none.
+
+        The library makes every name lower case. If no file has that name, it looks through a list of all voices, which
+        it makes anew after each loading and does not free: 3 kB for each text.
+        """
+        identifier, plus, variant = voice.partition("+")
+        if identifier == identifier.lower():
+            return None
+        if identifier not in self._links:
+            self._links[identifier] = _new_link(self._data / "lang" / identifier)
+        link = self._links[identifier]
+        file = f"{link}{plus}{variant}".encode()
+        return file if link and file == file.lower() and len(file) <= _MAX_VOICE_FILE else None
 
     def _reset(self) -> None:
         """Load the library anew if it has spoken before, which takes half a millisecond.
@@ -192,6 +212,7 @@ class Espeak:
             self._library.espeak_Terminate()
             _unload(self._library)
             self._library, _ = _open_library(self._path, self._data)
+            self._reloaded = True
         self._used = True
 
 
@@ -249,6 +270,17 @@ def _unload(library: ctypes.CDLL) -> None:
         _ctypes.FreeLibrary(library._handle)
     else:
         _ctypes.dlclose(library._handle)
+
+
+def _new_link(file: Path) -> Path | None:
+    """Make a link to a file in a temporary folder, under a name in lower case; None where there are no links."""
+    folder = Path(tempfile.mkdtemp(prefix="voxcli-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    try:
+        (folder / "v").symlink_to(file.absolute())
+    except OSError:
+        return None
+    return folder / "v"
 
 
 def _short_path(data: Path) -> Path:
