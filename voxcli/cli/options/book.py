@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from voxcli.audio.format import AudioFormat, find_format
+from voxcli.audio.format import AudioFormat, find_format, find_subtitle_format
 from voxcli.cli.options.parameters import on_command_line
 from voxcli.cli.options.speech import OutputOptions
 
@@ -158,11 +158,12 @@ class BookOptions:
             if out.format and out.format.lower().removeprefix(".") not in ("m4b", "m4a"):
                 raise typer.BadParameter(f"{books[0]} is AAC in MP4. Leave --format out.", param_hint="--format")
             return BookTarget(books[0], None, overwrite=out.force)
-        sounds = [(output, find_format(Path(output))) for output in out.output or []]
-        streamed = out.plays or _STDOUT in (out.output or []) or out.format is not None
+        streamed = out.plays or _STDOUT in (out.output or [])
         if self.loudness is not None and not streamed:
-            for output, format in sounds:
-                if format is not None:
+            named = (out.format or "").lower().removeprefix(".")
+            for output in out.output or []:
+                format = AudioFormat(named) if named in [*AudioFormat] else find_format(Path(output))
+                if format is not None and find_subtitle_format(Path(output)) is None:
                     return BookTarget(output, format, overwrite=out.force)
         for name in ("partial", "jobs"):
             if on_command_line(context, name):
