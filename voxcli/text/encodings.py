@@ -1,8 +1,8 @@
 """Encodings of text files that are not UTF-8: found by their byte order mark, or by how common the characters are.
 
 Bytes decoded with the wrong table become rare characters. So every table that fits is tried, and the one whose
-characters are most often among the common ones of its language is taken. A general detector was measured on sentences
-of ours in Shift JIS, EUC-JP and KOI8-R, and took half of them for Korean.
+characters are most often among the common ones of its language is taken. A general detector took three of four texts in
+Shift JIS, EUC-JP and KOI8-R for Korean or Japanese.
 """
 
 import codecs
