@@ -27,7 +27,7 @@ from voxcli.audio.tags.seal import read_seal
 from voxcli.errors import DeviceError
 from voxcli.sinks import ToFile, ToStdout, open_sink
 from voxcli.synthesis.identity import TRAINED, ModelIdentity
-from voxcli.synthesis.marking import Marking, read_marking
+from voxcli.synthesis.marking import Marking, mark_tags, read_marking
 from voxcli.synthesis.provenance import Provenance
 
 RATE = 22050
@@ -137,7 +137,7 @@ def test_only_the_mark_is_written_where_nothing_else_is_wanted(tmp_path: Path) -
         with open_sink([to_file(path, only_mark=True)]) as sink:
             sink.write(chunk())
         marking = read(path)[1]
-        assert marking == read_marking({"DIGITALSOURCETYPE": TRAINED})
+        assert marking == read_marking(mark_tags(TRAINED))
         assert b"voxcpm" not in path.read_bytes()
         assert b"voxcli" not in path.read_bytes().lower()
 
