@@ -5,7 +5,6 @@ const REPORT = 0.04;
 const HOLD = 0.035; // seconds before the first sound, so that an uneven network is not heard
 /** Seconds of sound to wait for. A longer pause between sentences is better than a word that breaks off. */
 const NEEDED = { filling: 0.2, between: 0.15, starved: 0.3 };
-
 const RESERVE = 0.3; // seconds
 
 export class PlayQueue {

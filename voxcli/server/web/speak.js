@@ -85,7 +85,7 @@ function draw(utterance) {
 	highlight(utterance);
 }
 
-/** Mark the sentence that sounds, behind the text box. */
+/** Mark the sentence that sounds. */
 function highlight({ wanted: { input }, sentence }) {
 	const text = ui.text.value;
 	const letters = [...text]; // the server counts characters, not the halves of pairs

@@ -111,7 +111,7 @@ export class Utterance {
 
 	advance({ played, underruns, waited, first, done }) {
 		Object.assign(this, { played, underruns, waited });
-		this.firstSound ??= first;
+		this.firstSound ??= first && Math.max(first, this.firstByte);
 		if (done) this.#end();
 		this.update(this);
 	}
