@@ -575,3 +575,29 @@ def test_a_kill_of_the_process_itself_is_resumed(run: Run, tmp_path: Path, envir
     assert done.returncode == 0, said(done)
     assert run("batch", "lines.txt", "-d", "fresh").returncode == 0
     assert sounds(tmp_path / "out") == sounds(tmp_path / "fresh")
+
+
+def test_subtitles_stand_beside_the_sound_and_are_resumed_with_it(home: Path) -> None:
+    (home / "lines.txt").write_text("One. Two.\nThree.\n")
+    assert batch(Tones(), "lines.txt", "-d", "out", "--also", "srt") == 0
+    before = sounds(home / "out")
+    assert sorted(before) == ["0001.srt", "0001.wav", "0002.srt", "0002.wav"]
+    assert b"Two." in before["0001.srt"]
+    (home / "out" / "0002.srt").unlink()
+    engine = Tones()
+    assert batch(engine, "--resume", "-d", "out") == 0
+    assert [request.text for request in engine.requests] == ["Three."]
+    assert sounds(home / "out") == before
+
+
+def test_a_lexicon_and_what_files_say_of_themselves_are_part_of_what_was_made(home: Path) -> None:
+    (home / "lines.txt").write_text("AWS is here.\nOther.\n")
+    assert batch(Tones(), "lines.txt", "-d", "out") == 0
+    (home / ".voxcli-lexicon.tsv").write_text("AWS\tA W S\n")
+    engine = Tones()
+    assert batch(engine, "--resume", "-d", "out") == 0
+    assert sorted(request.text for request in engine.requests) == ["A W S is here.", "Other."]
+    engine = Tones()
+    assert batch(engine, "--resume", "-d", "out", "--no-metadata") == 0
+    assert len(engine.requests) == 2
+    assert b"voxcli" not in sounds(home / "out")["0002.wav"]
