@@ -267,6 +267,9 @@ def test_a_check_makes_nothing_and_estimates(home: Path, capsys: pytest.CaptureF
         assert batch(engine, "lines.txt", *arguments) == 0
         assert "all rows can be spoken · 1 rows · 459 characters · about 30 s of audio" in capsys.readouterr().err
     assert (engine.requests, sorted(path.name for path in home.iterdir())) == ([], ["lines.txt"])
+    assert batch(engine, "lines.txt", "-d", "out") == 0
+    assert batch(engine, "lines.txt", "-d", "out", "--check") == 0
+    assert "to make at the speed of before" in capsys.readouterr().err
 
 
 def test_columns_without_a_meaning_are_named_and_can_name_files(home: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -157,7 +157,7 @@ def _run(
     *,
     check: bool,
 ) -> ExitCode:
-    from voxcli.cli.commands.batch.run import check_batch, run_batch
+    from voxcli.cli.commands.batch.run import SPEED, check_batch, run_batch
     from voxcli.cli.commands.batch.view import EventsBatchReport, TextBatchReport, check_phrases
 
     report = EventsBatchReport(events) if events else TextBatchReport(console)
@@ -166,7 +166,7 @@ def _run(
         if checked.mistakes:
             return ExitCode.BAD_INPUT
         if check:
-            console.note_phrases(check_phrases(checked, job.list_name))
+            console.note_phrases(check_phrases(checked, job.list_name, manifest.header.get(SPEED)))
             return ExitCode.OK
         return run_batch(job, manifest, checked, report, shutdown.raise_if_interrupted)
 

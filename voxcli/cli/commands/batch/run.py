@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from voxcli.text.lexicon import Lexicon
 
 MANIFEST = "manifest.jsonl"
+SPEED = "speed"
+"""In the first line of the manifest: seconds of sound in a second, for the next estimate."""
 _LOCK = "lock"
 _POLL_SECONDS = 0.1
 _FIRST_WAIT_SECONDS = 1.0
@@ -121,7 +123,7 @@ class _BatchRun:
                 work.save_moved(row)
         if not job.resume:
             self._manifest.rewrite(header, [])
-        elif self._manifest.header != header:
+        elif {**self._manifest.header, SPEED: None} != {**header, SPEED: None}:
             self._manifest.begin(header)
         with GracefulShutdown(work.stop) as shutdown:
             self._report.started(shutdown)
@@ -213,8 +215,9 @@ class _BatchRun:
                 )
             kept = [] if job.prune else others
             entries = (entry for file in [*self._files, *kept] if (entry := manifest.find(file)))
+            speed = {SPEED: round(self._progress.speed, 3)} if self._progress.speed else {}
             with suppress(DeviceError):  # it is complete, though in another order
-                manifest.rewrite(manifest.header, entries)
+                manifest.rewrite({**manifest.header, **speed}, entries)
             shutil.rmtree(job.folder / WORK_FOLDER, ignore_errors=True)
         elif self._progress.done < self._progress.rows or self._progress.failed_rows:
             notes.append(f"To go on: voxcli batch --resume -d {job.folder}")

@@ -240,10 +240,15 @@ def summary_phrases(progress: Progress, folder: str) -> list[str]:
     return [*(f"{fact} ·" for fact in facts[:-1]), facts[-1]]
 
 
-def check_phrases(checked: Checked, name: str) -> list[str]:
-    """Return what a list has that is all right, as phrases of one line."""
+def check_phrases(checked: Checked, name: str, speed: object = None) -> list[str]:
+    """Return what a list has that is all right, as phrases of one line.
+
+    speed: seconds of sound in a second, as in the last run, if there was one.
+    """
     facts = [name, "all rows can be spoken", f"{checked.rows} rows", f"{checked.characters:,} characters"]
     facts.append(f"about {long_duration(checked.seconds)} of audio")
+    if isinstance(speed, float) and speed > 0:
+        facts.append(f"about {long_duration(checked.seconds / speed)} to make at the speed of before")
     return [*(f"{fact} ·" for fact in facts[:-1]), facts[-1]]
 
 
