@@ -172,6 +172,9 @@ class Metrics:
         return Histogram(f"voxcli_{name}", meaning, buckets=buckets, registry=self.registry)
 
 
+_BEGINNINGS = ("_created", "_start_time_seconds")
+
+
 def summed(each: Iterable[Iterable[Metric]]) -> list[Metric]:
     """Return the sums of the metrics of several servers: of counters, gauges and histograms alike."""
     sums: dict[str, tuple[Metric, dict[tuple[str, tuple[tuple[str, str], ...]], float]]] = {}
@@ -181,7 +184,7 @@ def summed(each: Iterable[Iterable[Metric]]) -> list[Metric]:
             for sample in metric.samples:
                 key = sample.name, tuple(sample.labels.items())
                 # A time at which counting began has no sum: the first one counts.
-                began, before = sample.name.endswith("_created"), values.get(key)
+                began, before = sample.name.endswith(_BEGINNINGS), values.get(key)
                 values[key] = (
                     sample.value if before is None else min(before, sample.value) if began else before + sample.value
                 )
