@@ -44,6 +44,8 @@ def test_the_sum_of_metrics_is_what_one_server_would_have_counted(requests: list
         kept = {name: value for name, value in alone.items() if not changing.search(name)}
         assert {name: whole[name] for name in kept} == pytest.approx(kept)
         assert whole["voxcli_slots"] == 4 * len(requests)
+        if "process_start_time_seconds" in alone:
+            assert whole["process_start_time_seconds"] == alone["process_start_time_seconds"]
     else:
         assert whole == {}
 

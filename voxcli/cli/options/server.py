@@ -102,7 +102,7 @@ Remote = Annotated[
     options.setting(
         "--remote",
         metavar="SERVER",
-        help="Server to use: its address or profile; '' for none. Repeatable: texts go to the least busy one.",
+        help="Server to use: its address or profile; '' for none. Repeatable.",
         autocompletion=complete.remotes,
         is_eager=True,
         callback=_find_servers,

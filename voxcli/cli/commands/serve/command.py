@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     "voxcli serve --replicas auto",
     basics=(
         *("host", "port", "open", "key_file", "insecure", "model", "voice", "device", "quantize", "remote", "llm"),
-        *("slots", "wyoming", "lazy", "replicas"),
+        *("slots", "wyoming"),
     ),
 )
 @grouped
@@ -61,7 +61,7 @@ def serve(
 ) -> None:
     """Serve speech over HTTP. The APIs are those of VoxCPM, OpenAI and GPT-SoVITS.
 
-    With --remote it is a gateway to another server, whatever its protocol, or to several.
+    With --remote it is a gateway to other servers, whatever their protocol.
 
     The first Ctrl-C or SIGTERM lets running streams finish. The second one exits immediately.
     """
