@@ -87,7 +87,7 @@ def test_the_doctor_says_how_much_is_kept(run: Run, tmp_path: Path, without_torc
     kernels = {"VOXCLI_KERNELS": str(cache / "kernels")}
     done = run("doctor", "--json", env={"VOXCLI_HOME": str(tmp_path), **kernels, **without_torch})
     found = {check["name"]: check["detail"] for check in json.loads(done.stdout)}["cache"]
-    assert found == f"{cache} (prepared weights 1.5 MB, drawn voices 20.0 kB)"
+    assert found == f"{cache} (drawn voices 20.0 kB, prepared weights 1.5 MB)"
 
 
 def test_the_doctor_finds_a_folder_that_cannot_be_written(

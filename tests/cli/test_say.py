@@ -217,7 +217,8 @@ def test_json_is_one_event_per_line(run: Run, tmp_path: Path) -> None:
     done = run("say", "hello, world", "-o", "x.wav", "--json")
     events = events_in(done.stdout)
     assert done.stderr == b""
-    assert [event["event"] for event in events if event["event"] != "chunk"] == ["loading", "first_audio", "done"]
+    others = [event["event"] for event in events if event["event"] != "chunk"]
+    assert others == ["loading", "sentence", "first_audio", "sentence", "done"]
     chunks = [event for event in events if event["event"] == "chunk"]
     with wave.open(str(tmp_path / "x.wav")) as file:
         assert sum(int(str(chunk["samples"])) for chunk in chunks) == file.getnframes()

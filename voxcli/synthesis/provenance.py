@@ -62,7 +62,7 @@ class Provenance:
         return cls(
             model=model,
             voice=voice or VoiceIdentity.of(delivery.voice),
-            language=delivery.language,
+            language=delivery.language.casefold() if delivery.language else None,
             settings={**_settings_of(delivery, sampled=sampled), **(reading or {})},
             text_digest=None if text is None else digest_of_text(text),
         )

@@ -233,7 +233,7 @@ def test_a_server_that_ends_closes_idle_sockets_at_once_and_others_when_they_are
 
 
 def test_each_socket_has_a_line_in_the_log_without_its_query(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO, "voxcli.server.middleware")
+    caplog.set_level(logging.INFO, "voxcli.server.operating.access")
     with echoing() as server:
         with opened(server, PATH + "?api_key=secret"):
             pass

@@ -50,10 +50,12 @@ def clone(
     engine: ResidentEngineOptions,
     sampling: SamplingOptions,
     out: OutputOptions,
+    highlight: HighlightOptions,
     verbosity: OutputVerbosity,
     words: WordsOptions,
     book: BookOptions,
     metadata: MetadataOptions,
+    caching: CacheOptions,
     text: Annotated[
         list[str] | None,
         typer.Argument(metavar="TEXT...", help="Text to speak with the new voice. Default: only save it."),
@@ -97,7 +99,7 @@ def clone(
     if speaking:
         who = VoiceOptions(voice=kept, denoise=denoise)
         texts = (text, literal, file)
-        manner = (delivery, engine, sampling, out, HighlightOptions(), verbosity, words, book, metadata, CacheOptions())
+        manner = (delivery, engine, sampling, out, highlight, verbosity, words, book, metadata, caching)
         say.say(context, who, *manner, *texts, markdown, no_split)
 
 
