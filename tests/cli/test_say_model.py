@@ -93,7 +93,11 @@ def test_sentences_go_over_into_silence_without_a_click(run: Run, tmp_path: Path
 def test_events_tell_of_each_chunk(run: Run, checkpoints: Checkpoints) -> None:
     done = run("say", "你好", "--model", checkpoints("voxcpm-0.5b"), *SHORT, "-o", "x.wav", "--json")
     events = [json.loads(line) for line in done.stdout.splitlines()]
-    assert [event["event"] for event in events if event["event"] != "loading"][:2] == ["first_audio", "chunk"]
+    assert [event["event"] for event in events if event["event"] != "loading"][:3] == [
+        "sentence",
+        "first_audio",
+        "chunk",
+    ]
     assert (events[-1]["event"], events[-1]["chunks"], events[-1]["audio_seconds"]) == ("done", 4, 0.24)
 
 

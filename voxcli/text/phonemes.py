@@ -47,7 +47,7 @@ _STRESS = {"0": "", "1": "ˈ", "2": "ˌ"}
 
 _FROM_IPA = {ipa: name for name, ipa in (*_CONSONANTS.items(), *_VOWELS.items())} | _table("""
     ɒ:AA ɑː:AA ɔː:AO iː:IY uː:UW ɜː:ER ɝ:ER ɚ:ER əɹ:ER ə:AH ɐ:AH əʊ:OW o:OW e:EH a:AA ɡ:G g:G r:R ɾ:T ɫ:L ʔ:T ᵻ:IH
-    t͡ʃ:CH d͡ʒ:JH ɪə:IH eə:EH ʊə:UH
+    t͡ʃ:CH d͡ʒ:JH
 """)
 _IPA_VOWELS = "aeiouyɑæɐɒɔəɚɛɜɝɪʊʌʉɨɯɤøœɶɘɵɞʏᵻ"
 _IPA_SIGN = re.compile("|".join(sorted(map(re.escape, _FROM_IPA), key=len, reverse=True)))
