@@ -8,10 +8,13 @@ from pathlib import Path
 
 import httpx
 import pytest
+import typer
 
 from tests.cli.test_serve import FIELDS, SPEECH, served
 from tests.program import Here
 from tests.server.tone import until
+from voxcli.cli.commands.serve.replicas import _scale
+from voxcli.server.cluster.board import Scale
 
 
 @pytest.mark.parametrize(
@@ -27,6 +30,19 @@ from tests.server.tone import until
 def test_what_has_no_meaning_for_replicas_is_refused(here: Here, arguments: tuple[str, ...], word: str) -> None:
     code, answer = here("serve", "--model", "espeak", "--replicas", *arguments)
     assert (code, word in answer) == (2, True), answer
+
+
+@pytest.mark.parametrize(
+    ("replicas", "gpus", "has"), [("3", 0, "2 CPU cores"), ("1-3", 0, "2 CPU cores"), ("2", 1, "1 GPU,")]
+)
+def test_more_replicas_than_the_machine_has_room_for_are_refused(replicas: str, gpus: int, has: str) -> None:
+    with pytest.raises(typer.BadParameter, match=f"This machine has {has}"):
+        _scale(replicas, gpus, cores=2)
+
+
+def test_replicas_share_the_cores() -> None:
+    assert _scale("2", 0, cores=5) == Scale(least=2, most=2, gpus=0.0, cores=2)
+    assert _scale("auto", 4, cores=2) == Scale(least=4, most=4, gpus=1.0, cores=None)
 
 
 def test_without_ray_there_is_one_sentence(here: Here, monkeypatch: pytest.MonkeyPatch) -> None:

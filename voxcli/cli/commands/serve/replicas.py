@@ -124,10 +124,11 @@ def _scale(replicas: str, gpus: int, cores: int) -> "Scale":
     from voxcli.server.cluster.board import Scale
 
     least, most = read_range(replicas) or (max(gpus, 1), max(gpus, 1))
-    if gpus and most > gpus:
-        has = "1 GPU" if gpus == 1 else f"{gpus} GPUs"
+    if most > (gpus or cores):
+        kind = "GPU" if gpus else "CPU core"
+        has = f"{gpus or cores} {kind}{'s' if (gpus or cores) > 1 else ''}"
         raise typer.BadParameter(f"This machine has {has}, and each replica needs one.", param_hint="--replicas")
-    return Scale(least=least, most=most, gpus=float(gpus > 0), cores=None if gpus else max(cores // most, 1))
+    return Scale(least=least, most=most, gpus=float(gpus > 0), cores=None if gpus else cores // most)
 
 
 def _count(scale: "Scale") -> str:
