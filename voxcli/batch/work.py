@@ -4,7 +4,7 @@ import secrets
 import shutil
 import threading
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import AbstractContextManager, closing, nullcontext, suppress
 from itertools import chain
 from pathlib import Path, PurePosixPath
 from queue import Empty, Queue
@@ -17,7 +17,7 @@ from voxcli.sinks import open_sink
 from voxcli.synthesis.identity import ModelIdentity
 from voxcli.synthesis.pipeline import synthesize
 from voxcli.synthesis.request import Engine, Piece, abilities_of
-from voxcli.synthesis.speech_cache import MOST_BYTES, SpeechCache
+from voxcli.synthesis.speech_cache import MOST_BYTES, OneAtATime, SpeechCache
 from voxcli.text.marks import Part, Pause
 
 _POLL_SECONDS = 0.1
@@ -68,8 +68,7 @@ class BatchWork:
             most_bytes=MOST_BYTES if speech else _MOST_BYTES_OF_SENTENCES,
             check=self._raise_if_stopping,
         )
-        self._making: set[str] = set()
-        self._changed = threading.Condition()
+        self._making = OneAtATime()
 
     def stop(self) -> None:
         """Stop each row before its next sentence; a row that has made no sound yet stops at once.
@@ -182,23 +181,9 @@ class BatchWork:
         name = key.replace(" ", "-")
         return self._work / _MOVED / f"{name}{PurePosixPath(output.file).suffix}"
 
-    @contextmanager
-    def _alone(self, key: str) -> Generator[None]:
+    def _alone(self, key: str) -> AbstractContextManager[None]:
         """Wait until no other thread makes an equal row, of which this one becomes a copy."""
-        if not self._repeats:
-            yield
-            return
-        with self._changed:
-            while key in self._making:
-                self._raise_if_stopping()
-                self._changed.wait(_POLL_SECONDS)
-            self._making.add(key)
-        try:
-            yield
-        finally:
-            with self._changed:
-                self._making.remove(key)
-                self._changed.notify_all()
+        return self._making.alone(key, self._raise_if_stopping) if self._repeats else nullcontext()
 
     def _new_drafts(self, row: BatchRow) -> list[Path]:
         folder, name = self._work / DRAFTS, secrets.token_hex(8)

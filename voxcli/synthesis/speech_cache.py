@@ -35,6 +35,32 @@ _BYTES_BETWEEN_CLEANUPS = 2**25
 _WAIT_SECONDS = 0.1
 
 
+class OneAtATime:
+    """Lets one thread make what several want; the others wait, and find it made."""
+
+    def __init__(self) -> None:
+        self._keys: set[str] = set()
+        self._changed = threading.Condition()
+
+    @contextmanager
+    def alone(self, key: str, check: Callable[[], None]) -> Generator[None]:
+        """Wait until no other thread makes what has this key.
+
+        check: called while it waits; raises to stop.
+        """
+        with self._changed:
+            while key in self._keys:
+                check()
+                self._changed.wait(_WAIT_SECONDS)
+            self._keys.add(key)
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._keys.remove(key)
+                self._changed.notify_all()
+
+
 class SpeechCache:
     """Sentences in one folder, the least recently used ones removed beyond a size and an age."""
 
@@ -59,13 +85,12 @@ class SpeechCache:
         self._folder, self._model = folder, model
         self._most_bytes, self._days, self._check = most_bytes, days, check
         self._written = 0
-        self._making: set[str] = set()
-        self._changed = threading.Condition()
+        self._making = OneAtATime()
 
     def stream(self, engine: Engine, request: SynthesisRequest) -> Speech:
         """Stream as the engine does, or at once what was made of the same request before."""
         key = self._key(engine, request)
-        with self._alone(key):
+        with self._making.alone(key, self._check):
             if chunk := self._find(key):
                 self.found += 1
                 yield chunk
@@ -83,21 +108,6 @@ class SpeechCache:
         reading = {"text_language": request.text_language, "sentence": True}
         delivery = Delivery.of(request)
         return Provenance.of(delivery, self._model, request.text, sampled=sampled, reading=reading).key()
-
-    @contextmanager
-    def _alone(self, key: str) -> Generator[None]:
-        """Wait until no other thread makes the same sentence, which is found afterwards."""
-        with self._changed:
-            while key in self._making:
-                self._check()
-                self._changed.wait(_WAIT_SECONDS)
-            self._making.add(key)
-        try:
-            yield
-        finally:
-            with self._changed:
-                self._making.remove(key)
-                self._changed.notify_all()
 
     def _find(self, key: str) -> AudioChunk | None:
         """Return the samples of a sentence. What is damaged is removed."""
