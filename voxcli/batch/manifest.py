@@ -24,7 +24,6 @@ VERSION = 1
 _VERSION = "manifest"
 """The key of the first line that only it has."""
 _LONGEST_LINE = 2**22
-_BLOCK = 2**20
 _OWN = ("file", "key", "state", "seconds", "hash", "size", "modified")
 
 
@@ -289,11 +288,8 @@ class Manifest:
 
 def hash_of(path: Path) -> str:
     """Return the SHA-256 of a file in hexadecimal digits. Raises OSError."""
-    digest = hashlib.sha256()
     with path.open("rb") as file:
-        while block := file.read(_BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _line(values: Mapping[str, Any]) -> bytes:

@@ -23,6 +23,7 @@ from voxcli.synthesis.request import (
     Voice,
     abilities_of,
     can_speak_with,
+    is_lost_description,
     unused,
 )
 from voxcli.synthesis.servers import SharesTexts
@@ -121,7 +122,7 @@ def _problem(voice: Voice, engine: Engine) -> str | None:
     abilities = abilities_of(engine)
     if (voice.prompt or voice.reference) and not can_speak_with(replace(voice, style=None), abilities):
         return "this model cannot imitate the recording"
-    if voice.style and not (abilities.styles or voice.reference or voice.prompt or voice.name):
+    if is_lost_description(voice, abilities):
         return "the voice is a description, and this model cannot follow one"
     if voice.name and isinstance(engine, _KnowsVoices) and not engine.knows_voice(voice.name):
         return f"there is no voice {voice.name!r}"

@@ -279,13 +279,18 @@ def can_speak_with(voice: Voice, abilities: Abilities) -> bool:
     return abilities.styles or not voice.style
 
 
+def is_lost_description(voice: Voice, abilities: Abilities) -> bool:
+    """Tell whether a voice is a description alone, and an engine follows none, so that another would be heard."""
+    return bool(voice.style) and not (abilities.styles or voice.reference or voice.prompt or voice.name)
+
+
 def check_description(voice: Voice, abilities: Abilities) -> None:
     """Check that an engine can speak with a voice that is kept as a description.
 
     Raises:
         RequestError: it follows none, so that another voice would be heard.
     """
-    if voice.style and not (abilities.styles or voice.reference or voice.prompt or voice.name):
+    if is_lost_description(voice, abilities):
         raise RequestError("This voice is a description, and this model cannot follow one. Choose another voice.")
 
 
